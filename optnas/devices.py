@@ -1,0 +1,61 @@
+"""Names of devices, and what stands behind them."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from optnas.errors import InputError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turns `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into a device that is there.
+
+    `auto` is the first of CUDA, MPS and the CPU that this machine has.
+
+    Raises:
+        InputError: There is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:N or mps") from error
+    count = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }.get(device.type, 0)
+    if (device.index or 0) >= count:
+        raise InputError(f"device {name!r} isn't on this machine (device auto takes what there is)")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """The model of the device: the GPU's name, or the CPU's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _cpu_name() if device.type == "cpu" else f"{device.type} ({_cpu_name()})"
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

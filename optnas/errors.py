@@ -1,0 +1,16 @@
+"""The two kinds of error that are nobody's bug."""
+
+
+class InputError(ValueError):
+    """Something a person gave can't be used.
+
+    Its message is one sentence or two: what was given, what is allowed, what to do next. The
+    command line prints it without a traceback and exits with code 2.
+    """
+
+
+class CandidateError(RuntimeError):
+    """One architecture is at fault, not the code: it diverged, or did not fit into memory.
+
+    Its trial fails with this message as the reason, and the study goes on.
+    """

@@ -1,0 +1,15 @@
+"""Evaluators: how well a network does the task."""
+
+from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.function import FunctionEvaluator
+from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.training import TrainingEvaluator
+
+__all__ = [
+    "Evaluator",
+    "FunctionEvaluator",
+    "Recipe",
+    "RecipeSpace",
+    "Report",
+    "TrainingEvaluator",
+]

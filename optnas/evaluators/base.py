@@ -1,0 +1,103 @@
+"""What an evaluator is, and how it reports."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from optuna.trial import BaseTrial
+
+from optnas.candidate import Candidate
+from optnas.errors import InputError
+from optnas.metrics.base import Direction
+
+STORE_SECONDS = 5.0
+"""How often the growing curve of a running trial is stored."""
+
+
+class Report:
+    """What an evaluator calls after every epoch (or whatever it calls a step).
+
+    Args:
+        store: Called with the curve from time to time, and at the end.
+        listeners: Called with the step and the scores. One that raises
+            `optuna.TrialPruned` ends the trial as pruned.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[list[dict[str, float]]], None] | None = None,
+        listeners: Sequence[Callable[[int, Mapping[str, float]], None]] = (),
+    ) -> None:
+        self.curve: list[dict[str, float]] = []
+        """The scores so far, with the key `step`."""
+        self._store = store
+        self._listeners = listeners
+        self._stored = time.monotonic()
+
+    def __call__(self, step: int, scores: Mapping[str, float]) -> None:
+        """Takes the scores after a step, and passes them on."""
+        scores = {name: float(score) for name, score in scores.items()}
+        self.curve.append({"step": step, **scores})
+        if time.monotonic() - self._stored > STORE_SECONDS:
+            self.close()
+        for listener in self._listeners:
+            listener(step, scores)
+
+    def close(self) -> None:
+        """Stores the curve."""
+        if self._store is not None and self.curve:
+            self._store(self.curve)
+            self._stored = time.monotonic()
+
+
+class Evaluator(ABC):
+    """Finds out how well a candidate does the task: trains it, or looks it up.
+
+    Attributes:
+        trains: Whether `evaluate` leaves trained weights in `candidate.model`.
+    """
+
+    trains: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def provides(self) -> Mapping[str, Direction]:
+        """The names of the scores that `evaluate` returns, each with its direction."""
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Data and settings; scores with different fingerprints can't be compared."""
+        return {}
+
+    def suggest(self, trial: BaseTrial) -> object:
+        """Draws the training recipe, whose `str()` is canonical; nothing by default."""
+        return ""
+
+    @abstractmethod
+    def evaluate(self, candidate: Candidate, recipe: Any, report: Report) -> dict[str, float]:
+        """Returns the scores named in `provides`.
+
+        Args:
+            candidate: Its `model` may be trained in place, and moved to a device.
+            recipe: What `suggest` returned.
+            report: To be called after every epoch.
+
+        Raises:
+            CandidateError: The architecture is at fault (it diverged, say).
+        """
+
+    def configured(self, *, device: str | None = None, epochs: int | None = None) -> Evaluator:
+        """This evaluator with another device or number of epochs.
+
+        Raises:
+            InputError: It has no such setting.
+        """
+        if epochs is not None:
+            raise InputError(
+                f"epochs={epochs}: a {type(self).__name__} decides on its epochs itself; change "
+                "them in the study file"
+            )
+        return self

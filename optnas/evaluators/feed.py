@@ -1,0 +1,84 @@
+"""Batches for training and validation, on the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from optnas.datasets import Dataset, Loaders, Part
+
+DEFAULT_BATCH_SIZE = 64
+VAL_BATCH_SIZE = 512
+"""Large enough to hide a layer's overhead, small enough that its activations stay in the cache."""
+
+
+class Feed(ABC):
+    """Gives out batches of the training and validation parts."""
+
+    device: torch.device
+
+    @abstractmethod
+    def steps(self, batch_size: int | None) -> int:
+        """Batches in an epoch."""
+
+    @abstractmethod
+    def train(self, batch_size: int | None) -> Iterator[Part]:
+        """The batches of one epoch, shuffled by torch's generator."""
+
+    @abstractmethod
+    def val(self) -> Iterator[Part]:
+        """The batches of the validation part."""
+
+
+class ArrayFeed(Feed):
+    """Tensors that lie on the device; an epoch is one permutation, cut into views."""
+
+    def __init__(self, data: Dataset, device: torch.device) -> None:
+        self.device = device
+        self._train_x, self._train_y = (t.to(device) for t in data.train)
+        self._val_x, self._val_y = (t.to(device) for t in data.val)
+
+    def steps(self, batch_size: int | None) -> int:
+        """Batches in an epoch, without a last one of a single example."""
+        size, n = batch_size or DEFAULT_BATCH_SIZE, len(self._train_x)
+        return max(n // size + (n % size > 1 or (size == 1 and n % size > 0)), 1)
+
+    def train(self, batch_size: int | None) -> Iterator[Part]:
+        """One gather for the whole epoch, then slices."""
+        size = batch_size or DEFAULT_BATCH_SIZE
+        order = torch.randperm(len(self._train_x)).to(self.device)
+        x, y = self._train_x[order].split(size), self._train_y[order].split(size)
+        return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
+
+    def val(self) -> Iterator[Part]:
+        """Slices of the validation part."""
+        return zip(
+            self._val_x.split(VAL_BATCH_SIZE), self._val_y.split(VAL_BATCH_SIZE), strict=True
+        )
+
+
+class LoaderFeed(Feed):
+    """A person's own DataLoaders; their batches are moved to the device."""
+
+    def __init__(self, data: Loaders, device: torch.device) -> None:
+        self.device = device
+        self._data = data
+
+    def steps(self, batch_size: int | None) -> int:
+        """The length of the training loader."""
+        return len(self._data.train)
+
+    def train(self, batch_size: int | None) -> Iterator[Part]:
+        """The batches of the training loader."""
+        return map(self._moved, self._data.train)
+
+    def val(self) -> Iterator[Part]:
+        """The batches of the validation loader."""
+        return map(self._moved, self._data.val)
+
+    def _moved(self, batch: tuple[Tensor, Tensor]) -> Part:
+        x, y = batch
+        return x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)

@@ -1,0 +1,72 @@
+"""Anybody's training code as an evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from optuna.trial import BaseTrial
+
+from optnas.candidate import Candidate, seeded
+from optnas.evaluators.base import Evaluator, Report
+from optnas.metrics.base import Direction
+
+
+class FunctionEvaluator(Evaluator):
+    """Calls `fn(model, recipe, report)`, which trains the model in place and returns scores.
+
+    The function runs under the trial's seed (torch, NumPy and random), on the device it chooses
+    itself. `report(epoch, {"val_loss": 0.3})` after each epoch keeps the curve; it may raise
+    `optuna.TrialPruned`, which must be let through.
+
+    Args:
+        fn: The training code; its return value must hold every name in `provides`.
+        provides: The names of the scores, each with `minimize` or `maximize`.
+        suggest: Draws the recipe from the trial, if there is one to draw: anything whose `str()`
+            tells recipes apart, such as a dictionary. Without it the recipe is an empty string.
+
+    Raises:
+        ValueError: `provides` is empty, or a direction is unknown.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[Any, Any, Report], Mapping[str, float]],
+        provides: Mapping[str, Direction],
+        suggest: Callable[[Any], object] | None = None,
+    ) -> None:
+        self._fn = fn
+        self._provides = check_directions("provides", provides)
+        self._suggest = suggest
+
+    @property
+    def provides(self) -> Mapping[str, Direction]:
+        """What was given."""
+        return self._provides
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The function's name: what is inside it can't be compared."""
+        return {"function": getattr(self._fn, "__qualname__", repr(self._fn))}
+
+    def suggest(self, trial: BaseTrial) -> object:
+        """Calls the function that was given."""
+        return self._suggest(trial) if self._suggest else ""
+
+    def evaluate(self, candidate: Candidate, recipe: Any, report: Report) -> dict[str, float]:
+        """Calls the function under the candidate's seed."""
+        model = candidate.model
+        with seeded(candidate.seed):
+            return dict(self._fn(model, recipe, report))
+
+
+def check_directions(what: str, directions: Mapping[str, Direction]) -> dict[str, Direction]:
+    """Raises ValueError unless there are names and each has a known direction."""
+    if not directions:
+        raise ValueError(f"{what} is empty: name at least one score with its direction")
+    for name, direction in directions.items():
+        if direction not in get_args(Direction):
+            raise ValueError(
+                f"{what}: the direction of {name!r} must be minimize or maximize, got {direction!r}"
+            )
+    return dict(directions)

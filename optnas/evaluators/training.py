@@ -1,0 +1,248 @@
+"""Training from scratch, as fast as small networks allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import torch
+from optuna.trial import BaseTrial
+from torch import Tensor, nn
+from torch.nn import functional
+
+from optnas.candidate import Candidate, seeded
+from optnas.datasets import Dataset, Loaders
+from optnas.devices import resolve_device
+from optnas.errors import CandidateError
+from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
+from optnas.evaluators.function import check_directions
+from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.metrics.base import Direction
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Score = Callable[[Tensor, Tensor], float | Tensor]
+Precision = Literal["float32", "bfloat16"]
+Epoch = Literal["last", "best"]
+
+
+class TrainingEvaluator(Evaluator):
+    """Trains a candidate on the training part and scores it on the validation part.
+
+    Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
+    the loss for classification, the mean squared error for regression.
+
+    The scores are those after the last epoch by default. The learning rate has fallen to zero
+    there, so it is a good epoch; and taking the best of many epochs instead would choose on the
+    noise of the validation part and report the luckier networks as better ones.
+
+    Arrays lie on the device from the start; there is no DataLoader in the inner loop, and no step
+    waits for the device. A last batch of a single example is left out, because batch
+    normalisation can't train on it.
+
+    Args:
+        data: A `Dataset`, or a person's own DataLoaders as `Loaders`.
+        epochs: Passes over the training part.
+        recipe: A fixed `Recipe`, or a `RecipeSpace` to search some of its settings.
+        loss: `loss(outputs, targets)`, a tensor of one element, instead of the usual one.
+        scores: Further scores by name: a function of the outputs for the whole validation part
+            and its targets, and its direction: `{"f1": (f1, "maximize")}`.
+        precision: `float32`, or `bfloat16` (autocast, with the loss in float32).
+        device: `auto` (CUDA, MPS or the CPU, whichever is there first), or a name.
+        epoch: `last`, or `best`: the epoch of the least val_loss, scores and weights.
+
+    Raises:
+        TypeError: `data` or `recipe` is of another type.
+        ValueError: A setting is out of range.
+    """
+
+    def __init__(
+        self,
+        data: Dataset | Loaders,
+        epochs: int = 15,
+        recipe: Recipe | RecipeSpace | None = None,
+        *,
+        loss: Loss | None = None,
+        scores: Mapping[str, tuple[Score, Direction]] | None = None,
+        precision: Precision = "float32",
+        device: str = "auto",
+        epoch: Epoch = "last",
+    ) -> None:
+        recipe = Recipe() if recipe is None else recipe
+        if not isinstance(data, (Dataset, Loaders)):
+            raise TypeError(
+                "data must be a Dataset (optnas.arrays(x, y)) or Loaders (optnas.Loaders(...)), "
+                f"got {type(data).__name__}"
+            )
+        if not isinstance(recipe, (Recipe, RecipeSpace)):
+            raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
+        if isinstance(data, Loaders) and recipe.batch_size is not None:
+            raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
+        if epoch not in get_args(Epoch):
+            raise ValueError(f"epoch must be last or best, got {epoch!r}")
+        self._data = data
+        self._recipe = recipe
+        self._precision = precision
+        self._epoch = epoch
+        self._device = device
+        self._set_epochs(epochs)
+        self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
+        self._loss = loss or _standard_loss(data)
+        self._scores: dict[str, Score] = {}
+        self._provides: dict[str, Direction] = {"val_loss": "minimize"}
+        if data.task == "classification":
+            self._scores["val_accuracy"] = accuracy
+            self._provides["val_accuracy"] = "maximize"
+        if scores:
+            self._scores |= {name: function for name, (function, _) in scores.items()}
+            self._provides |= check_directions("scores", {n: d for n, (_, d) in scores.items()})
+        self._feeds: dict[torch.device, Feed] = {}
+
+    def _set_epochs(self, epochs: int) -> None:
+        if epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {epochs}")
+        self._epochs = epochs
+
+    @property
+    def provides(self) -> Mapping[str, Direction]:
+        """`val_loss`, `val_accuracy` for classification, and the scores that were given."""
+        return self._provides
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Data and split, epochs, recipe, loss, precision, and which epoch counts."""
+        return {
+            "data": self._data.fingerprint,
+            "epochs": self._epochs,
+            "recipe": repr(self._recipe),
+            "loss": self._loss_name or "standard",
+            "precision": self._precision,
+            "epoch": self._epoch,
+        }
+
+    def configured(
+        self, *, device: str | None = None, epochs: int | None = None
+    ) -> TrainingEvaluator:
+        """This evaluator with another device or number of epochs."""
+        evaluator = copy(self)
+        if device is not None:
+            evaluator._device = device
+        if epochs is not None:
+            evaluator._set_epochs(epochs)
+        return evaluator
+
+    def suggest(self, trial: BaseTrial) -> Recipe:
+        """The recipe, with what is searched drawn from the trial."""
+        recipe = self._recipe
+        drawn = recipe if isinstance(recipe, Recipe) else recipe.suggest(trial)
+        return replace(
+            drawn,
+            epochs=self._epochs,
+            precision=self._precision,
+            loss=self._loss_name,
+            data=self._data.fingerprint,
+        )
+
+    def evaluate(self, candidate: Candidate, recipe: Recipe, report: Report) -> dict[str, float]:
+        """Trains `candidate.model` in place and leaves it in evaluation mode.
+
+        Raises:
+            CandidateError: A loss became NaN or infinite.
+        """
+        device = resolve_device(self._device)
+        feed = self._feed(device)
+        model = candidate.model.to(device)
+        with seeded(candidate.seed + recipe.seed):
+            optimizer = recipe.make_optimizer(model)
+            steps = feed.steps(recipe.batch_size) * recipe.epochs
+            best: tuple[float, dict[str, float], dict[str, Tensor]] | None = None
+            scores: dict[str, float] = {}
+            for epoch in range(recipe.epochs):
+                self._train_epoch(model, optimizer, feed, recipe, epoch, steps)
+                scores = self._validate(model, feed, epoch)
+                report(epoch, scores)
+                if self._epoch == "best" and (best is None or scores["val_loss"] < best[0]):
+                    weights = {name: t.clone() for name, t in model.state_dict().items()}
+                    best = scores["val_loss"], scores, weights
+            if best is not None:
+                scores = best[1]
+                model.load_state_dict(best[2])
+        return scores
+
+    def _feed(self, device: torch.device) -> Feed:
+        if device not in self._feeds:
+            self._feeds[device] = (
+                ArrayFeed(self._data, device)
+                if isinstance(self._data, Dataset)
+                else LoaderFeed(self._data, device)
+            )
+        return self._feeds[device]
+
+    def _train_epoch(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        recipe: Recipe,
+        epoch: int,
+        steps: int,
+    ) -> None:
+        model.train()
+        step = epoch * feed.steps(recipe.batch_size)
+        total: Tensor | float = 0.0
+        for x, y in feed.train(recipe.batch_size):
+            rate = recipe.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            with self._autocast(feed.device):
+                outputs = model(x)
+            loss = self._loss(outputs.float(), y)
+            loss.backward()
+            optimizer.step()
+            total = total + loss.detach()
+            step += 1
+        if not math.isfinite(float(total)):
+            raise CandidateError(f"diverged: the training loss is {float(total)} in epoch {epoch}")
+
+    def _validate(self, model: nn.Module, feed: Feed, epoch: int) -> dict[str, float]:
+        model.eval()
+        with torch.no_grad():
+            batches = []
+            for x, y in feed.val():
+                with self._autocast(feed.device):
+                    outputs = model(x)
+                batches.append((outputs.float(), y))
+            outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
+            scores = {"val_loss": float(self._loss(outputs, targets))}
+            scores |= {name: float(fn(outputs, targets)) for name, fn in self._scores.items()}
+        if not math.isfinite(scores["val_loss"]):
+            raise CandidateError(f"diverged: val_loss is {scores['val_loss']} in epoch {epoch}")
+        return scores
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self._precision == "bfloat16")
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of examples whose greatest output is their class."""
+    return (outputs.argmax(1) == targets).float().mean()
+
+
+def _standard_loss(data: Dataset | Loaders) -> Loss:
+    return functional.cross_entropy if data.task == "classification" else squared_error
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error; unlike `mse_loss` it never broadcasts."""
+    if outputs.shape != targets.shape:
+        raise ValueError(
+            f"the model returns shape {tuple(outputs.shape)}, the targets have "
+            f"{tuple(targets.shape)}: give the model's last layer as many outputs as targets"
+        )
+    return functional.mse_loss(outputs, targets)

@@ -1,0 +1,267 @@
+"""The objective: the one place where trial, space, metrics and evaluator meet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from optuna import TrialPruned
+from optuna.study import Study
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial
+from torch import nn
+
+from optnas import trials as attr
+from optnas.candidate import Candidate, fault_of_candidate, seeded
+from optnas.duplicates import Evaluated
+from optnas.errors import CandidateError, InputError
+from optnas.evaluators.base import Evaluator, Report
+from optnas.metrics import Direction, Metric, standard_metrics
+from optnas.pareto import front, losses, nondominated
+from optnas.recovery import INTERRUPTED, lease
+from optnas.search_spaces import SearchSpace
+from optnas.weights import WeightStore
+
+Listener = Callable[[Trial, int, Mapping[str, float]], None]
+
+
+class Objective:
+    """Suggests, measures, trains and scores one architecture; goes into `study.optimize`.
+
+    The order: architecture and recipe are drawn; if a COMPLETE trial has both the same, its
+    values are reused (`duplicate_of`); metrics are measured, counts first; a broken bound ends the
+    trial there as PRUNED; the evaluator trains and scores. All that was measured is in the
+    trial's user attributes, whatever happens later. An architecture at fault (it diverged, or
+    memory ran out) fails its trial with the reason in the attribute `failure`, by returning NaN.
+
+    Args:
+        space: The search space.
+        evaluator: Trains and scores.
+        objectives: Names among the evaluator's scores and the metrics; each has its own direction.
+        constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
+            maximised.
+        metrics: Metrics beside, or instead of, the standard ones (params, macs, flops,
+            latency_ms) of the same name.
+        baselines: Hand-made networks by name: functions that make them, for trials whose user
+            attribute `baseline` names one.
+        weights: Folder for the trained weights of the front's members; None keeps none.
+        seed: Seeds weights, shuffling and dropout together with the trial's place. Left out, it
+            is drawn once and kept in the study.
+        device: Where metrics that depend on a device measure.
+        listeners: Called as `listener(trial, step, scores)` after every epoch; one may raise
+            `optuna.TrialPruned`.
+
+    Raises:
+        ValueError: A name is unknown, or there are no objectives.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Any],
+        evaluator: Evaluator,
+        objectives: Sequence[str],
+        *,
+        constraints: Mapping[str, float] | None = None,
+        metrics: Iterable[Metric] = (),
+        baselines: Mapping[str, Callable[[], nn.Module]] | None = None,
+        weights: WeightStore | None = None,
+        seed: int | None = None,
+        device: str = "auto",
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        _check_types(space, evaluator, objectives)
+        self.space = space
+        self.evaluator = evaluator
+        self.objectives = tuple(objectives)
+        self.constraints = dict(constraints or {})
+        self.baselines = dict(baselines or {})
+        self.weights = weights
+        self.listeners = tuple(listeners)
+        available = {metric.name: metric for metric in standard_metrics()}
+        given = {metric.name: metric for metric in metrics}
+        available |= given
+        known: dict[str, Direction] = {n: m.direction for n, m in available.items()}
+        known |= evaluator.provides
+        for name in (*self.objectives, *self.constraints):
+            if name not in known:
+                raise ValueError(
+                    f"unknown objective or constraint {name!r}; this evaluator and these metrics "
+                    f"give: {', '.join(sorted(known))}"
+                )
+        if len(set(self.objectives)) != len(self.objectives):
+            raise ValueError(f"an objective stands twice in {self.objectives}")
+        self.known = known
+        wanted = {"params", *self.objectives, *self.constraints, *given} - set(evaluator.provides)
+        self.metrics = sorted(
+            (available[name].on(device) for name in wanted), key=lambda m: (not m.exact, m.name)
+        )
+        self.seed = seed
+        self._costs: dict[str, dict[int, float]] = {}
+        self._evaluated = Evaluated()
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The direction of each objective, for `optuna.create_study(directions=...)`."""
+        return [self.known[name] for name in self.objectives]
+
+    def __call__(self, trial: Trial) -> tuple[float, ...]:
+        """Evaluates one trial.
+
+        Returns:
+            A value for each objective; NaN, which Optuna takes for a failure, where the
+            architecture is at fault.
+
+        Raises:
+            optuna.TrialPruned: A bound is broken, or a listener ends the trial.
+        """
+        details: dict[str, Any] = {}
+        try:
+            trial.set_user_attr(attr.LEASE, lease())
+            return self._evaluate(trial, details)
+        except KeyboardInterrupt:
+            trial.set_user_attr(attr.LOST, INTERRUPTED)
+            raise
+        except TrialPruned as pruned:
+            trial.set_user_attr(attr.PRUNED, str(pruned))
+            raise
+        except Exception as error:
+            reason = fault_of_candidate(error)
+            trial.set_user_attr(attr.FAILURE, reason or f"{type(error).__name__}: {error}")
+            if reason is None:
+                raise
+            return (math.nan,) * len(self.objectives)
+        finally:
+            for name, detail in details.items():
+                trial.set_user_attr(f"{attr.DETAIL}{name}", detail)
+
+    def _evaluate(self, trial: Trial, details: dict[str, Any]) -> tuple[float, ...]:
+        study = trial.study
+        every = study.get_trials(deepcopy=False)
+        place = attr.place(every[trial.number], every)
+        seed = attr.derived_seed(attr.study_seed(study, self.seed), place, "candidate")
+        candidate = self.candidate(trial, seed)
+        candidate.details = details
+        with seeded(seed):
+            recipe = self.evaluator.suggest(trial)
+        trial.set_user_attr(attr.ARCHITECTURE, str(candidate))
+        trial.set_user_attr(attr.RECIPE, str(recipe))
+        original = self._evaluated.find(study, every, str(candidate), str(recipe))
+        if original is not None:
+            return self._reuse(trial, original)
+
+        measured: dict[str, float] = {}
+        for metric in self.metrics:
+            measured[metric.name] = value = _finite(metric.name, metric.measure(candidate))
+            trial.set_user_attr(metric.name, value)
+            if self._constrain(trial, metric.name, value) > 0:
+                raise TrialPruned(
+                    f"{metric.name} is {value:g}, its bound {self.constraints[metric.name]:g}"
+                )
+        started = time.perf_counter()
+        report = Report(
+            lambda curve: trial.set_user_attr(attr.CURVE, curve),
+            [partial(listener, trial) for listener in self.listeners],
+        )
+        try:
+            scores = self.evaluator.evaluate(candidate, recipe, report)
+        finally:
+            report.close()
+            trial.set_user_attr(attr.TRAIN_SECONDS, time.perf_counter() - started)
+        for name in self.evaluator.provides:
+            if name not in scores:
+                raise ValueError(
+                    f"the evaluator promises {name!r} but returned {', '.join(scores) or 'nothing'}"
+                )
+            measured[name] = value = _finite(name, scores[name])
+            trial.set_user_attr(name, value)
+            self._constrain(trial, name, value)
+        values = tuple(measured[name] for name in self.objectives)
+        self._keep_weights(study, trial, values, candidate)
+        return values
+
+    def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:
+        """The candidate that a trial stands for: drawn by a running one, decoded of another."""
+        example = self.space.example_inputs
+        baseline = trial.user_attrs.get(attr.BASELINE)
+        if baseline is not None:
+            if baseline not in self.baselines:
+                known = ", ".join(self.baselines) or "none"
+                raise InputError(f"unknown baseline {baseline!r}; there are: {known}")
+            return Candidate(f"baseline {baseline}", example, self.baselines[baseline], seed)
+        with seeded(seed):  # a FunctionSpace makes the model here
+            architecture = self.space.suggest(trial)
+        return Candidate(architecture, example, lambda: self.space.build(architecture), seed)
+
+    def _reuse(self, trial: Trial, original: FrozenTrial) -> tuple[float, ...]:
+        trial.set_user_attr(attr.DUPLICATE_OF, original.number)
+        for name in self.known:
+            if name in original.user_attrs:
+                trial.set_user_attr(name, original.user_attrs[name])
+        for name, value in original.constraints.items():
+            trial.set_constraint(name, value)
+        assert original.values is not None
+        return tuple(original.values)
+
+    def _constrain(self, trial: Trial, name: str, value: float) -> float:
+        """Stores how far a bound is broken (feasible at 0 or less), and returns it."""
+        if name not in self.constraints:
+            return 0.0
+        excess = value - self.constraints[name]
+        excess = -excess if self.known[name] == "maximize" else excess
+        trial.set_constraint(name, excess)
+        return excess
+
+    def _keep_weights(
+        self, study: Study, trial: Trial, values: tuple[float, ...], candidate: Candidate
+    ) -> None:
+        """Keeps the weights if the trial joins the front, and drops those it drives out."""
+        if self.weights is None or not self.evaluator.trains:
+            return
+        if any(excess > 0 for excess in trial.constraints.values()):
+            return
+        members = front(study)
+        points = losses([*(t.values for t in members), values], study.directions)
+        stays = nondominated(points)
+        if stays[-1]:
+            kept = {t._trial_id for t, s in zip(members, stays[:-1], strict=True) if s}
+            self.weights.save(study, trial._trial_id, candidate.model)
+            self.weights.keep_only(study, kept | {trial._trial_id})
+
+    def costs(self, params: Mapping[str, Any]) -> dict[int, float]:
+        """What is known exactly before training, by the position of the objective.
+
+        Args:
+            params: A trial's parameters; those beyond the architecture are ignored.
+
+        Returns:
+            The values of the objectives that are counts, such as flops and params; memoised by
+            the architecture.
+        """
+        candidate = self.candidate(FixedTrial(dict(params)))
+        key = str(candidate)
+        if key not in self._costs:
+            exact = {metric.name: metric for metric in self.metrics if metric.exact}
+            self._costs[key] = {
+                position: exact[name].measure(candidate)
+                for position, name in enumerate(self.objectives)
+                if name in exact
+            }
+        return self._costs[key]
+
+
+def _check_types(space: SearchSpace[Any], evaluator: Evaluator, objectives: Sequence[str]) -> None:
+    if not isinstance(space, SearchSpace):
+        raise TypeError(f"space must be a SearchSpace, got {type(space).__name__}")
+    if not isinstance(evaluator, Evaluator):
+        raise TypeError(f"evaluator must be an Evaluator, got {type(evaluator).__name__}")
+    if isinstance(objectives, str) or not objectives:
+        raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
+
+
+def _finite(name: str, value: float) -> float:
+    value = float(value)
+    if not math.isfinite(value):
+        raise CandidateError(f"{name} is {value}")
+    return value

@@ -1,0 +1,103 @@
+"""What a study remembers, so that it can be found, resumed, and kept comparable."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import Study
+
+from optnas.errors import InputError
+from optnas.storage import open_storage, sqlite_path
+
+RECORD = "optnas"
+"""The study attribute: version, study file, fingerprint, overrides, size of the space."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Settings given beside the study file; the study remembers them. None leaves the file's."""
+
+    trials: int | None = None
+    hours: float | None = None
+    sampler: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    epochs: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that aren't None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def find_study(url: str, name: str | None = None) -> Study:
+    """Opens a study that exists.
+
+    Raises:
+        InputError: The storage can't be opened, it holds no such study, or several and no name
+            is given.
+    """
+    storage = open_storage(url)
+    names = optuna.get_all_study_names(storage)
+    listed = ", ".join(names) or "none"
+    if name is None and len(names) != 1:
+        raise InputError(f"{url} holds {len(names)} studies ({listed}): give --name")
+    study = load_study(storage, name or names[0])
+    if study is None:
+        raise InputError(f"{url} holds no study {name!r}; there are: {listed}")
+    return study
+
+
+def study_names(url: str) -> list[str]:
+    """The names of the studies in a storage."""
+    return optuna.get_all_study_names(open_storage(url))
+
+
+def load_study(storage: BaseStorage, name: str) -> Study | None:
+    """The study of this name; None if there is none."""
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return None
+
+
+def check_same_study(study: Study, fingerprint: dict[str, str], accept_changes: bool) -> None:
+    """Raises InputError if going on would mix numbers that can't be compared."""
+    record = study.user_attrs.get(RECORD)
+    where = f"there is a study {study.study_name!r} in this storage already"
+    other = "give another --name or --storage to start a new one"
+    if record is None:
+        if not study.get_trials(deepcopy=False):
+            return  # made, but interrupted before anything was written
+        raise InputError(f"{where}, which wasn't made by optnas: {other}")
+    old = record["fingerprint"]
+    changes = {
+        key: (old.get(key, "nothing"), fingerprint.get(key, "nothing"))
+        for key in (*old, *(key for key in fingerprint if key not in old))
+        if old.get(key) != fingerprint.get(key)
+    }
+    if not changes:
+        return
+    listed = "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())
+    final = [key for key in changes if key in ("objectives", "space")]
+    if final:
+        raise InputError(f"{where}, but it is another one ({listed}): {other}")
+    if not accept_changes:
+        raise InputError(
+            f"{where}, whose numbers can't be compared with new ones ({listed}): go back to its "
+            f"settings, {other}, or go on all the same with --accept-changes"
+        )
+
+
+def weights_folder(url: str, study_name: str) -> Path:
+    """Where the trained weights of a study's front lie: beside its database."""
+    return beside(url, f"{study_name}_weights")
+
+
+def beside(url: str, name: str) -> Path:
+    """A path beside an SQLite database; in the working directory for other storages."""
+    database = sqlite_path(url) if url else None
+    return (database.parent if database else Path()) / name

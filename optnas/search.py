@@ -1,0 +1,261 @@
+"""A search: what a study file defines, and how its study is opened and run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from torch import nn
+
+import optnas
+from optnas.errors import InputError
+from optnas.evaluators import Evaluator
+from optnas.loop import Observer, run_trials
+from optnas.metrics import Metric
+from optnas.objective import Listener, Objective
+from optnas.pareto import front, objective_names
+from optnas.progress import Progress
+from optnas.rebuild import rebuild
+from optnas.record import RECORD, Overrides, beside, check_same_study, load_study, weights_folder
+from optnas.samplers import PlacedSampler, make_sampler
+from optnas.search_spaces import SearchSpace, space_size
+from optnas.storage import open_storage, sqlite_path
+from optnas.trials import study_seed
+from optnas.weights import WeightStore
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
+    """Everything that a study needs: what to try, how to judge it, and for how long.
+
+    Attributes:
+        space: The search space.
+        evaluator: Trains and scores an architecture.
+        objectives: Names among the evaluator's scores and the metrics.
+        constraints: Bounds by name; a candidate that breaks one known before training isn't
+            trained.
+        metrics: Metrics beside, or in place of, the standard ones (params, macs, flops,
+            latency_ms).
+        baselines: Hand-made networks by name, each a function that makes one: the first trials.
+        sampler: `random`, `tpe`, `nsgaii`, `nsgaiii`, `gp`, or any Optuna sampler.
+        trials: COMPLETE trials to reach, in all.
+        hours: Time for one run; None sets no limit.
+        seed: Seeds the sampler, the weights and the shuffling; left out, one is drawn and kept.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
+        epochs: Training epochs, in place of the evaluator's.
+        name: Name of the study; the study file's by default.
+        storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an
+            SQLite file `NAME.db`, beside the study file if there is one.
+        weights: Whether to keep the trained weights of the front's members, in `NAME_weights`.
+        file: The study file, filled in when it is loaded.
+        folder: Where the default storage lies: the working directory, or the study file's.
+
+    Raises:
+        ValueError: A setting is unknown or out of range.
+    """
+
+    space: SearchSpace[Any]
+    evaluator: Evaluator
+    objectives: Sequence[str]
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    metrics: Sequence[Metric] = ()
+    baselines: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+    sampler: str | BaseSampler = "tpe"
+    trials: int = 40
+    hours: float | None = None
+    seed: int | None = None
+    device: str = "auto"
+    epochs: int | None = None
+    name: str = ""
+    storage: str | BaseStorage = ""
+    weights: bool = True
+    file: Path | None = None
+    folder: Path = Path()
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError(f"trials must be at least 1, got {self.trials}")
+        if self.hours is not None and self.hours <= 0:
+            raise InputError(f"hours must be above 0, got {self.hours:g}")
+        if self.seed is not None and not 0 <= self.seed < 2**31:
+            raise InputError(f"seed must be from 0 to {2**31 - 1}, got {self.seed}")
+        if isinstance(self.sampler, str):
+            make_sampler(self.sampler)
+        self.objective()
+
+    @property
+    def study_name(self) -> str:
+        """The given name, or the study file's, or `search`."""
+        return self.name or (self.file.stem if self.file else "search")
+
+    @property
+    def url(self) -> str:
+        """The storage's URL, given or by default; empty for a storage object."""
+        if isinstance(self.storage, BaseStorage):
+            return ""
+        return self.storage or f"sqlite:///{self.folder / self.study_name}.db"
+
+    def path(self, suffix: str) -> Path:
+        """A file of this study beside its database, named after it (`_front.html`)."""
+        return beside(self.url, f"{self.study_name}{suffix}")
+
+    def remembered(self) -> Overrides:
+        """What was overridden in earlier runs of this study."""
+        database = sqlite_path(self.url) if self.url else None
+        if not self.url or (database is not None and not database.exists()):
+            return Overrides()
+        study = load_study(open_storage(self.url), self.study_name)
+        record = study.user_attrs.get(RECORD, {}) if study else {}
+        return Overrides(**record.get("overrides", {}))
+
+    def override(self, overrides: Overrides) -> Search:
+        """This search with some settings replaced."""
+        return replace(self, **overrides.given())
+
+    def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
+        """The objective, as `study.optimize` takes it."""
+        store = None
+        if self.weights:
+            store = WeightStore(weights_folder(self.url, self.study_name))
+        device = None if self.device == "auto" else self.device
+        return Objective(
+            self.space,
+            self.evaluator.configured(device=device, epochs=self.epochs),
+            self.objectives,
+            constraints=self.constraints,
+            metrics=self.metrics,
+            baselines=self.baselines,
+            weights=store,
+            seed=self.seed,
+            device=self.device,
+            listeners=listeners,
+        )
+
+    def fingerprint(self, objective: Objective) -> dict[str, Any]:
+        """What must stay the same for a study's numbers to be comparable, as flat text."""
+        found = {
+            "objectives": ", ".join(
+                f"{name} ({d})"
+                for name, d in zip(objective.objectives, objective.directions, strict=True)
+            ),
+            "space": self.space.fingerprint,
+            "evaluator": type(self.evaluator).__name__,
+        }
+        found |= {f"evaluator {k}": str(v) for k, v in objective.evaluator.fingerprint.items()}
+        found |= {f"bound on {k}": str(v) for k, v in self.constraints.items()}
+        for metric in objective.metrics:
+            found |= {f"{metric.name} {k}": str(v) for k, v in metric.fingerprint.items()}
+        return found
+
+    def run(self, *, progress: bool = True, accept_changes: bool = False) -> Study:
+        """Opens the study, or makes it, and runs trials until `trials` are COMPLETE.
+
+        Args:
+            progress: Whether to show a progress bar (plain lines where there is no terminal).
+            accept_changes: Whether to go on with a study made with other settings.
+
+        Returns:
+            The study.
+
+        Raises:
+            InputError: The study can't be opened or gone on with, or no architecture is feasible.
+        """
+        study = self.open(accept_changes=accept_changes)
+        if not progress:
+            return self.go_on(study)
+        with Progress(study, self.trials) as display:
+            return self.go_on(study, display, [display.epoch])
+
+    def go_on(
+        self, study: Study, observer: Observer | None = None, listeners: Sequence[Listener] = ()
+    ) -> Study:
+        """Runs an open study (see `run`)."""
+        objective = self.objective(listeners)
+        run_trials(study, objective, trials=self.trials, hours=self.hours, observer=observer)
+        return study
+
+    def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
+        """Opens the study, or makes it, with its sampler; writes down what it must remember.
+
+        Raises:
+            InputError: The storage can't be opened, or holds another study of this name.
+        """
+        storage = self.storage
+        if not isinstance(storage, BaseStorage):
+            storage = open_storage(self.url, create=True)
+        objective = self.objective()
+        fingerprint = self.fingerprint(objective)
+        study = load_study(storage, self.study_name)
+        if study is None:
+            study = optuna.create_study(
+                study_name=self.study_name, storage=storage, directions=objective.directions
+            )
+        else:
+            check_same_study(study, fingerprint, accept_changes)
+        if study.metric_names != list(objective.objectives):
+            study.set_metric_names(list(objective.objectives))
+        seed = study_seed(study, self.seed)
+        record = study.user_attrs.get(RECORD, {})
+        new = {
+            "version": optnas.__version__,
+            "file": str(self.file.absolute()) if self.file else "",
+            "fingerprint": fingerprint,
+            "overrides": record.get("overrides", {}) | (overrides or Overrides()).given(),
+            "size": record.get("size") or _size(self.space),
+        }
+        if new != record:
+            study.set_user_attr(RECORD, new)
+        sampler = self.sampler
+        study.sampler = (
+            make_sampler(sampler, seed)
+            if isinstance(sampler, str)
+            else PlacedSampler(lambda _: sampler)
+        )
+        return study
+
+
+def best_model(
+    study: Study, search: Search, *, by: str | None = None, trial: int | None = None
+) -> nn.Module:
+    """A network of the front with its trained weights, on the CPU and in evaluation mode.
+
+    Args:
+        study: The study.
+        search: What the study was run with.
+        by: The objective to be best in; the first one by default.
+        trial: The number of a trial of the front, in place of `by`.
+
+    Raises:
+        InputError: The front is empty, there is no such objective or trial, no weights are kept
+            for it, or the code has changed since.
+    """
+    members = front(study)
+    names = objective_names(study)
+    if not members:
+        raise InputError(f"study {study.study_name!r} has no feasible COMPLETE trial yet")
+    if trial is not None:
+        chosen = next((t for t in members if t.number == trial), None)
+        if chosen is None:
+            numbers = ", ".join(str(t.number) for t in members)
+            raise InputError(f"trial {trial} is not on the front; these are: {numbers}")
+    else:
+        by = by or names[0]
+        if by not in names:
+            raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
+        i = names.index(by)
+        sign = -1 if study.directions[i] == optuna.study.StudyDirection.MAXIMIZE else 1
+        chosen = min(members, key=lambda t: sign * t.values[i])
+    return rebuild(study, search.objective(), chosen)
+
+
+def _size(space: SearchSpace[Any]) -> str:
+    try:
+        return str(space_size(space.suggest))
+    except Exception as error:  # in a person's own code, on an architecture nobody asked for
+        return f"unknown ({type(error).__name__} while counting: {error})"

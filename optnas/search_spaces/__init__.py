@@ -1,0 +1,18 @@
+"""Search spaces: which architectures there are, and how one is built."""
+
+from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.function_space import FunctionSpace
+from optnas.search_spaces.macro_cnn import MacroCNNSpace
+from optnas.search_spaces.mlp import MLPSpace
+from optnas.search_spaces.model_space import ModelSpace
+from optnas.search_spaces.size import SpaceSize, space_size
+
+__all__ = [
+    "FunctionSpace",
+    "MLPSpace",
+    "MacroCNNSpace",
+    "ModelSpace",
+    "SearchSpace",
+    "SpaceSize",
+    "space_size",
+]

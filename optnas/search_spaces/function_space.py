@@ -1,0 +1,91 @@
+"""A person's own define-by-run function as a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from optuna.trial import BaseTrial, FixedTrial
+from torch import nn
+
+from optnas.candidate import Inputs
+from optnas.search_spaces.base import SearchSpace
+
+
+@dataclass(frozen=True)
+class FunctionArchitecture:
+    """The parameters that the function drew, in the order of drawing."""
+
+    params: tuple[tuple[str, Any], ...]
+    _made: list[nn.Module] = field(default_factory=list, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.params) or "(no parameters)"
+
+
+class FunctionSpace(SearchSpace[FunctionArchitecture]):
+    """A search space that is one function: `build(trial)` draws parameters and returns a model.
+
+    The function runs in `suggest`, and the model it made is kept for the first `build`; any later
+    `build` of the same architecture runs the function again with the parameters fixed. The
+    architecture is its parameters.
+
+    Args:
+        build: Draws with `trial.suggest_*` and returns a `torch.nn.Module`. What it returns may
+            depend on the drawn parameters alone.
+        example_inputs: One batch element, with the batch dimension (of size 1) first: a tensor,
+            a tuple of tensors, or a dictionary of tensors by argument name.
+    """
+
+    def __init__(self, build: Callable[[Any], nn.Module], example_inputs: Inputs) -> None:
+        if not callable(build):
+            raise TypeError(f"build must be a function of a trial, got {build!r}")
+        self._build = build
+        self._example_inputs = example_inputs
+
+    @property
+    def example_inputs(self) -> Inputs:
+        """The example inputs that were given."""
+        return self._example_inputs
+
+    def suggest(self, trial: BaseTrial) -> FunctionArchitecture:
+        """Runs the function; raises TypeError if it returns no module."""
+        recorder = _Recorder(trial)
+        model = self._build(recorder)
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"{self!r} must return a torch.nn.Module, got {type(model).__name__}")
+        return FunctionArchitecture(tuple(recorder.drawn.items()), [model])
+
+    def build(self, architecture: FunctionArchitecture) -> nn.Module:
+        """The model that `suggest` made; the second time, a new one from the same parameters."""
+        if architecture._made:
+            return architecture._made.pop()
+        return self._build(FixedTrial(dict(architecture.params)))
+
+    def __repr__(self) -> str:
+        return f"FunctionSpace({getattr(self._build, '__qualname__', repr(self._build))})"
+
+
+class _Recorder:
+    """Passes everything on to a trial, and writes down what was drawn here."""
+
+    def __init__(self, trial: BaseTrial) -> None:
+        self._trial = trial
+        self.drawn: dict[str, Any] = {}
+
+    def suggest_categorical(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._drew(name, self._trial.suggest_categorical(name, *args, **kwargs))
+
+    def suggest_int(self, name: str, *args: Any, **kwargs: Any) -> int:
+        return cast(int, self._drew(name, self._trial.suggest_int(name, *args, **kwargs)))
+
+    def suggest_float(self, name: str, *args: Any, **kwargs: Any) -> float:
+        return cast(float, self._drew(name, self._trial.suggest_float(name, *args, **kwargs)))
+
+    def _drew(self, name: str, value: Any) -> Any:
+        self.drawn[name] = value
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)

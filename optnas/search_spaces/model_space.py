@@ -1,0 +1,117 @@
+"""A class and its choices as a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial
+from torch import nn
+
+from optnas.candidate import Inputs
+from optnas.search_spaces.base import SearchSpace
+
+
+@dataclass(frozen=True)
+class ModelArchitecture:
+    """The chosen value (or its label) for every argument, in the order of the choices."""
+
+    choices: tuple[tuple[str, Any], ...]
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.choices)
+
+
+class ModelSpace(SearchSpace[ModelArchitecture]):
+    """All models that a class makes when it is called with one choice for each argument.
+
+    Args:
+        model: Called as `model(**chosen)`; returns a `torch.nn.Module`.
+        choices: For each argument one of: a sequence of values (None, bool, int, float, str); a
+            dictionary from labels to any objects, whose labels are stored (`{"relu": nn.ReLU}`);
+            or an Optuna distribution (`IntDistribution(1, 5)`).
+        example_inputs: One batch element, with the batch dimension (of size 1) first.
+
+    Raises:
+        TypeError: `model` can't be called, or a choice is none of these.
+        ValueError: There are no choices, or those for one argument are empty.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., nn.Module],
+        choices: Mapping[str, Sequence[Any] | Mapping[str, Any] | BaseDistribution],
+        example_inputs: Inputs,
+    ) -> None:
+        if not callable(model):
+            raise TypeError(f"model must be a class or a function, got {model!r}")
+        if not choices:
+            raise ValueError("choices is empty: give at least one argument something to choose")
+        self._model = model
+        self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
+        self._objects = {name: c for name, c in choices.items() if isinstance(c, Mapping)}
+        self._example_inputs = example_inputs
+
+    @property
+    def example_inputs(self) -> Inputs:
+        """The example inputs that were given."""
+        return self._example_inputs
+
+    def suggest(self, trial: BaseTrial) -> ModelArchitecture:
+        """Draws a value for every argument."""
+        return ModelArchitecture(
+            tuple((name, draw(trial, name, dist)) for name, dist in self._distributions.items())
+        )
+
+    def build(self, architecture: ModelArchitecture) -> nn.Module:
+        """Calls the class with the chosen values."""
+        return self._model(
+            **{
+                name: self._objects[name][value] if name in self._objects else value
+                for name, value in architecture.choices
+            }
+        )
+
+    def __repr__(self) -> str:
+        name = getattr(self._model, "__qualname__", repr(self._model))
+        return f"ModelSpace({name}, {self._distributions})"
+
+
+def as_distribution(name: str, choices: object) -> BaseDistribution:
+    """Turns a sequence of values, a mapping from labels, or a distribution into a distribution."""
+    if isinstance(choices, BaseDistribution):
+        return choices
+    if isinstance(choices, str) or not isinstance(choices, (Sequence, Mapping)):
+        raise TypeError(
+            f"the choices for {name!r} must be a sequence of values, a dictionary from labels to "
+            f"objects, or an Optuna distribution; got {choices!r}"
+        )
+    if not choices:
+        raise ValueError(f"the choices for {name!r} are empty")
+    odd = [v for v in choices if not isinstance(v, (bool, int, float, str, type(None)))]
+    if odd:
+        raise TypeError(
+            f"the choices for {name!r} must be None, bool, int, float or str, got {odd[0]!r}; give "
+            "other objects a label: {'label': object}"
+        )
+    return CategoricalDistribution(tuple(choices))
+
+
+def draw(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
+    """Draws a parameter with a given distribution from a trial."""
+    match distribution:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+        case _:
+            raise TypeError(f"unknown distribution {cast(object, distribution)!r}")

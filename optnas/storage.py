@@ -1,0 +1,128 @@
+"""A URL -> an Optuna storage that is set up to survive."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy.engine import make_url
+
+from optnas.errors import InputError
+
+SQLITE_TIMEOUT = 60
+"""Seconds to wait for a lock that another process holds."""
+_HEADER = b"SQLite format 3\x00"
+
+
+def open_storage(url: str, *, create: bool = False) -> BaseStorage:
+    """Opens the storage behind an SQLAlchemy URL, such as `sqlite:///study.db`.
+
+    SQLite is put in WAL mode with `synchronous=NORMAL` (a crash of the machine can lose the last
+    transactions, but never the file) and waits for locks instead of failing.
+
+    Args:
+        url: The URL.
+        create: Whether to make the SQLite file if it doesn't exist yet, and to write to it.
+
+    Raises:
+        InputError: The URL is wrong, nothing is there, or what is there is no Optuna storage.
+    """
+    try:
+        dialect = make_url(url).get_backend_name()
+    except sqlalchemy.exc.ArgumentError as error:
+        raise InputError(
+            f"storage {url!r} is no URL: give one such as sqlite:///study.db (a relative path) or "
+            "sqlite:////tmp/study.db (an absolute one)"
+        ) from error
+    if dialect == "sqlite":
+        return _open_sqlite(url, sqlite_path(url), create)
+    try:
+        return optuna.storages.get_storage(url)
+    except ImportError as error:
+        raise InputError(f"storage {url!r} needs a database driver: {error.__cause__}") from error
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+        raise InputError(f"storage {url!r} can't be opened: {_first_line(error)}") from error
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file behind an SQLite URL; None for any other URL."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise InputError(
+            f"storage {url!r} names no file: give sqlite:///study.db, with three slashes before a "
+            "relative path"
+        )
+    return Path(parsed.database)
+
+
+def _open_sqlite(url: str, path: Path | None, create: bool) -> BaseStorage:
+    assert path is not None
+    exists = path.exists()
+    if not exists and not create:
+        raise InputError(f"there is no study at {path}: `optnas run` makes one")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} to keep {path.name} in: make it first")
+    if exists:
+        _check_sqlite(path)
+    writable = os.access(path if exists else path.absolute().parent, os.W_OK)
+    if create and not writable:
+        raise InputError(f"{path} is read-only: allow writing to it, or give another --storage")
+    try:
+        storage = RDBStorage(url, {"connect_args": {"timeout": SQLITE_TIMEOUT}})
+        if writable:
+            sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
+            # Connections that were made before don't have the settings.
+            storage.engine.dispose()
+        return optuna.storages.get_storage(storage)
+    except (
+        optuna.exceptions.OptunaError,
+        sqlalchemy.exc.SQLAlchemyError,
+        RuntimeError,
+    ) as error:
+        raise InputError(f"{path} can't be opened as a study: {_first_line(error)}") from error
+
+
+def _check_sqlite(path: Path) -> None:
+    """Raises InputError unless the file is an SQLite database of Optuna's, or an empty file."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    if not header:
+        return
+    if header != _HEADER:
+        raise InputError(f"{path} is no SQLite database; give another --storage")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+    try:
+        tables = {
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        }
+    except sqlite3.Error as error:
+        raise InputError(f"{path} can't be read as a database: {error}") from error
+    finally:
+        connection.close()
+    if tables and "studies" not in tables:
+        raise InputError(
+            f"{path} is a database of another program (tables: {', '.join(sorted(tables)[:5])}); "
+            "give another --storage"
+        )
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error.__cause__ or error).strip().splitlines()[0]

@@ -1,0 +1,67 @@
+"""Study files: importable Python files that define `search`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import optnas
+from optnas.errors import InputError
+from optnas.search import Search
+
+
+def load_search(study: str | Path) -> Search:
+    """Imports a study file and returns its `search`.
+
+    Args:
+        study: A path, or the name of a study that comes with optnas (`digits_cnn`). The default
+            storage of a path lies beside it, that of a name in the working directory.
+
+    Raises:
+        InputError: The file is missing, can't be imported, or has no `search`.
+    """
+    path = Path(study)
+    folder = path.parent
+    if not path.is_file():
+        bundled = {file.stem: file for file in sorted(bundled_folder().glob("*.py"))}
+        if str(study) not in bundled:
+            raise InputError(
+                f"there is no study file {study}, and no study of this name comes with optnas "
+                f"({', '.join(bundled)} do); `optnas new my_study.py` writes one to start from"
+            )
+        path, folder = bundled[str(study)], Path()
+    search = getattr(_import(path), "search", None)
+    if not isinstance(search, Search):
+        found = "it defines no `search`" if search is None else f"its `search` is {search!r}"
+        raise InputError(f"{path} is no study file: {found}; it must say search = optnas.Search(…)")
+    return replace(search, file=path, folder=folder)
+
+
+def bundled_folder() -> Path:
+    """The studies that come with optnas: in the wheel, or beside the package in a checkout."""
+    package = Path(optnas.__file__).parent
+    return next(p for p in (package / "studies", package.parent / "studies") if p.is_dir())
+
+
+def _import(path: Path) -> object:
+    path = path.absolute()
+    spec = importlib.util.spec_from_file_location(f"optnas_study_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} can't be imported: a study file is a Python file (*.py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # as `python study.py` would
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = f", line {frames[-1].lineno}" if frames else ""
+        name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        raise InputError(f"{path}{line}: {name}{error}") from error
+    return module

@@ -1,0 +1,81 @@
+"""What the command line prints of a study."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from rich.table import Table
+
+from optnas.pareto import feasible_trials, front, hypervolume, objective_names
+from optnas.progress import duration
+from optnas.record import RECORD
+from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF, SEED, is_lost
+
+
+def front_table(study: Study) -> Table:
+    """The front, sorted by its first objective, the best first."""
+    names = objective_names(study)
+    table = Table(title=f"Pareto front of {study.study_name}", title_justify="left")
+    table.add_column("trial", justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("architecture", overflow="fold")
+    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
+    for trial in sorted(front(study), key=lambda t: sign * t.values[0]):
+        table.add_row(str(trial.number), *map(number, trial.values), _label(trial))
+    return table
+
+
+def status_table(study: Study) -> Table:
+    """Trials by state, the front, the best of each objective, time per trial, size of the space."""
+    trials = study.get_trials(deepcopy=False)
+    record = study.user_attrs.get(RECORD, {})
+    table = Table(show_header=False, box=None, title=study.study_name, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    states = Counter("lost" if is_lost(t) else t.state.name for t in trials)
+    same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
+    listed = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none"
+    table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
+    table.add_row("front", f"{len(front(study))} trials")
+    volume = hypervolume(study)
+    if len(study.directions) > 1:
+        table.add_row("hypervolume", "after 10 trials" if volume is None else f"{volume:.4f}")
+    feasible = feasible_trials(study)
+    for i, (name, direction) in enumerate(
+        zip(objective_names(study), study.directions, strict=True)
+    ):
+        if feasible:
+            pick = max if direction == StudyDirection.MAXIMIZE else min
+            best, of = pick((t.values[i], t.number) for t in feasible)
+            table.add_row(f"best {name}", f"{number(best)} (trial {of})")
+    seconds = [
+        t.duration.total_seconds()
+        for t in trials
+        if t.state == TrialState.COMPLETE and t.duration and DUPLICATE_OF not in t.user_attrs
+    ]
+    if seconds:
+        mean, total = sum(seconds) / len(seconds), sum(seconds)
+        table.add_row("time per trial", f"{mean:.1f} s ({duration(total)} in all)")
+    if "size" in record:
+        table.add_row("search space", f"{record['size']} architectures")
+    if SEED in study.user_attrs:
+        table.add_row("seed", str(study.user_attrs[SEED]))
+    for name, value in record.get("overrides", {}).items():
+        table.add_row(f"--{name}", str(value))
+    if record.get("file"):
+        table.add_row("study file", record["file"])
+    return table
+
+
+def number(value: float) -> str:
+    """A number for a table: whole ones whole, others to four digits."""
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _label(trial: FrozenTrial) -> str:
+    if BASELINE in trial.user_attrs:
+        return f"baseline {trial.user_attrs[BASELINE]}"
+    return str(trial.user_attrs.get(ARCHITECTURE, trial.params))

@@ -1,0 +1,91 @@
+"""What optnas writes on a trial, and the place and seed of a trial.
+
+These names are user attributes of the trials, so that a study can be read, plotted and resumed
+with plain Optuna.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import InputError
+
+ARCHITECTURE = "architecture"
+"""The canonical string of the architecture."""
+RECIPE = "recipe"
+"""The canonical string of the training recipe."""
+BASELINE = "baseline"
+"""The name of the hand-made network that this trial measures, if it is one."""
+DUPLICATE_OF = "duplicate_of"
+"""The number of the trial whose values were reused."""
+CURVE = "curve"
+"""Scores by epoch: a list of dictionaries with the key `step`."""
+FAILURE = "failure"
+"""Why the trial failed, where its architecture (or the code) is at fault."""
+PRUNED = "pruned"
+"""Why the trial was ended early (which bound is broken)."""
+LOST = "lost"
+"""Why the trial ended through no fault of its own (`interrupted`, `killed`)."""
+RETRY_OF = "retry_of"
+"""The number of the lost trial that this trial repeats."""
+LEASE = "lease"
+"""Which process is running the trial."""
+TRAIN_SECONDS = "train_seconds"
+"""How long the evaluator took."""
+DETAIL = "detail:"
+"""Prefix of further facts about one measured name, such as `detail:latency_ms`."""
+
+SEED = "optnas:seed"
+"""On the study: its seed."""
+
+
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether the trial ended through no fault of its architecture (killed, interrupted)."""
+    return trial.state == TrialState.FAIL and LOST in trial.user_attrs
+
+
+def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """The place of a trial in the sequence of its study.
+
+    A retry has the place of the trial it repeats; any other trial has its number minus the
+    retries numbered before it. So a trial that was lost and repeated leaves no trace in the
+    sequence: everything that is seeded by the place goes on as if it had never been lost.
+
+    Args:
+        trial: The trial.
+        trials: All trials of its study, in the order of their numbers.
+    """
+    number, attrs = trial.number, trial.user_attrs
+    while RETRY_OF in attrs:
+        number = attrs[RETRY_OF]
+        attrs = trials[number].user_attrs
+    return number - sum(RETRY_OF in t.user_attrs for t in trials[:number])
+
+
+def derived_seed(seed: int, place: int, purpose: str) -> int:
+    """A seed for one purpose at one place of a study: independent, reproducible, below 2^32."""
+    digest = hashlib.sha256(f"{seed}/{place}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def study_seed(study: Study, given: int | None = None) -> int:
+    """The seed of a study: the one it keeps, else the given one, else one drawn now and kept.
+
+    Raises:
+        InputError: The study keeps another seed than the given one.
+    """
+    stored = study.user_attrs.get(SEED)
+    if stored is None:
+        stored = secrets.randbelow(2**31) if given is None else given
+        study.set_user_attr(SEED, stored)
+    elif given is not None and stored != given:
+        raise InputError(
+            f"study {study.study_name!r} has seed {stored}, and {given} was given: a study keeps "
+            "its seed; leave it out, or start another study"
+        )
+    return int(stored)
