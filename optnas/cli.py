@@ -303,7 +303,7 @@ def _write_figure(data: ParetoData, path: Path) -> None:
     from optnas.plots import pareto_figure
 
     try:
-        pareto_figure(data).write_html(path, include_plotlyjs=True)
+        pareto_figure(data).write_html(path, include_plotlyjs=True, default_height="95vh")
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}; give another --html") from error
 

@@ -170,6 +170,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         )
     figure.update_layout(
         template="plotly_white",
+        font={"size": 14},
         title={
             "text": f"{html.escape(data.study_name)}: {sum(p.on_front for p in data.points)} of "
             f"{len(data.points)} architectures on the front",
@@ -179,7 +180,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         yaxis=_axis(data, data.y),
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hoverlabel={"align": "left"},
-        margin={"t": 110},
+        margin={"t": 120},
     )
     return figure
 
@@ -206,37 +207,40 @@ def _hover(data: ParetoData, point: ParetoPoint) -> str:
 
 def _axis(data: ParetoData, i: int) -> dict[str, Any]:
     better = "more" if data.maximized[i] else "less"
-    log = _wants_log([p.values[i] for p in data.points])
-    return {
-        "title": {"text": f"{html.escape(data.names[i])} ({better} is better)"},
-        "type": "log" if log else "linear",
-        # On a log axis of few decades: 1, 2, 5, 10, …
-        **({"dtick": "D2"} if log and _decades(data, i) < 3 else {}),
-        **({"exponentformat": "SI"}),
-    }
+    values = [p.values[i] for p in data.points]
+    axis: dict[str, Any] = {"title": {"text": f"{html.escape(data.names[i])} ({better} is better)"}}
+    if not _wants_log(values):
+        return axis | {"exponentformat": "SI"}
+    ticks = _log_ticks(values)
+    return axis | {"type": "log", "tickvals": ticks, "ticktext": [_si(tick) for tick in ticks]}
 
 
 def _color(data: ParetoData, members: Sequence[ParetoPoint]) -> dict[str, Any]:
     if data.color is None:
         return {"color": "#0072b2"}
-    i = data.color
-    values = [p.values[i] for p in members]
-    bar: dict[str, Any] = {"title": {"text": html.escape(data.names[i])}, "exponentformat": "SI"}
+    values = [p.values[data.color] for p in members]
+    bar: dict[str, Any] = {
+        "title": {"text": html.escape(data.names[data.color])},
+        "exponentformat": "SI",
+    }
     if _wants_log(values):
-        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-        ticks = range(low, high + 1)
-        bar |= {"tickvals": list(ticks), "ticktext": [_si(10.0**t) for t in ticks]}
+        ticks = _log_ticks(values)
+        bar |= {"tickvals": [math.log10(t) for t in ticks], "ticktext": [_si(t) for t in ticks]}
         values = [math.log10(v) for v in values]
     return {"color": values, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
 
 
+def _log_ticks(values: Sequence[float]) -> list[float]:
+    """1, 2, 5, 10, … over up to three decades, powers of ten over more."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
+
+
 def _wants_log(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) > LOG_RATIO * min(values)
-
-
-def _decades(data: ParetoData, i: int) -> float:
-    values = [p.values[i] for p in data.points]
-    return math.log10(max(values) / min(values))
 
 
 def _si(value: float) -> str:

@@ -14,7 +14,8 @@ from optnas.errors import InputError
 from optnas.storage import open_storage, sqlite_path
 
 RECORD = "optnas"
-"""The study attribute: version, study file, fingerprint, overrides, size of the space."""
+"""The study attribute: version, study file, fingerprint, overrides, names of the scores, size of
+the space."""
 
 
 @dataclass(frozen=True)

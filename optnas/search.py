@@ -14,6 +14,7 @@ from optuna.study import Study
 from torch import nn
 
 import optnas
+from optnas.devices import cpu_threads
 from optnas.errors import InputError
 from optnas.evaluators import Evaluator
 from optnas.loop import Observer, run_trials
@@ -48,6 +49,9 @@ class Search:
         hours: Time for one run; None sets no limit.
         seed: Seeds the sampler, the weights and the shuffling; left out, one is drawn and kept.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
+        threads: CPU threads that PyTorch may use while the study runs. A small network gains
+            little from a second one, and beside another process it can lose a factor of twenty,
+            because waiting threads spin; more pay for large networks on an otherwise idle CPU.
         epochs: Training epochs, in place of the evaluator's.
         name: Name of the study; the study file's by default.
         storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an
@@ -71,6 +75,7 @@ class Search:
     hours: float | None = None
     seed: int | None = None
     device: str = "auto"
+    threads: int = 1
     epochs: int | None = None
     name: str = ""
     storage: str | BaseStorage = ""
@@ -81,6 +86,8 @@ class Search:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"trials must be at least 1, got {self.trials}")
+        if self.threads < 1:
+            raise InputError(f"threads must be at least 1, got {self.threads}")
         if self.hours is not None and self.hours <= 0:
             raise InputError(f"hours must be above 0, got {self.hours:g}")
         if self.seed is not None and not 0 <= self.seed < 2**31:
@@ -177,7 +184,8 @@ class Search:
     ) -> Study:
         """Runs an open study (see `run`)."""
         objective = self.objective(listeners)
-        run_trials(study, objective, trials=self.trials, hours=self.hours, observer=observer)
+        with cpu_threads(self.threads):
+            run_trials(study, objective, trials=self.trials, hours=self.hours, observer=observer)
         return study
 
     def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
@@ -207,6 +215,7 @@ class Search:
             "file": str(self.file.absolute()) if self.file else "",
             "fingerprint": fingerprint,
             "overrides": record.get("overrides", {}) | (overrides or Overrides()).given(),
+            "scores": list(objective.evaluator.provides),
             "size": record.get("size") or _size(self.space),
         }
         if new != record:

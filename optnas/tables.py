@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from optuna.study import Study, StudyDirection
@@ -15,16 +16,22 @@ from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF, SEED, is_lost
 
 
 def front_table(study: Study) -> Table:
-    """The front, sorted by its first objective, the best first."""
+    """The front, sorted by its first objective, the best first; other scores stand dimmed."""
     names = objective_names(study)
     table = Table(title=f"Pareto front of {study.study_name}", title_justify="left")
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(name, justify="right")
+    scores = [
+        name for name in study.user_attrs.get(RECORD, {}).get("scores", ()) if name not in names
+    ]
+    for name in scores:
+        table.add_column(name, justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     for trial in sorted(front(study), key=lambda t: sign * t.values[0]):
-        table.add_row(str(trial.number), *map(number, trial.values), _label(trial))
+        values = [*trial.values, *(trial.user_attrs.get(name, math.nan) for name in scores)]
+        table.add_row(str(trial.number), *map(number, values), _label(trial))
     return table
 
 

@@ -1,6 +1,8 @@
 """Small CNNs for scikit-learn's handwritten digits: loss, FLOPs, parameters and latency.
 
     optnas run studies/digits_cnn.py
+
+40 trials of 15 epochs; about a minute and a half on 2 CPU cores.
 """
 
 import optnas
@@ -9,7 +11,9 @@ data = optnas.digits()
 
 search = optnas.Search(
     space=optnas.MacroCNNSpace(data.input_shape, data.outputs),
-    evaluator=optnas.TrainingEvaluator(data, epochs=15),
+    evaluator=optnas.TrainingEvaluator(
+        data, epochs=15, recipe=optnas.Recipe(learning_rate=0.01, batch_size=32)
+    ),
     objectives=("val_loss", "flops", "params", "latency_ms"),
     trials=40,
     seed=0,

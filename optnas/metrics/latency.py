@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -14,7 +12,7 @@ import torch
 from torch import nn
 
 from optnas.candidate import Candidate, Inputs, call, map_inputs
-from optnas.devices import device_name, resolve_device, synchronize
+from optnas.devices import cpu_threads, device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric
 
 
@@ -78,7 +76,7 @@ class Latency(Metric):
             lambda t: t.to(device).repeat_interleave(self.batch_size, dim=0),
             candidate.example_inputs,
         )
-        with torch.inference_mode(), _threads(self.threads):
+        with torch.inference_mode(), cpu_threads(self.threads):
             times = self._times(model, inputs, device)
         candidate.details[self.name] = {
             "p95": float(np.percentile(times, 95)),
@@ -116,13 +114,3 @@ def _cuda_pass(model: nn.Module, inputs: Inputs, device: torch.device) -> float:
         end.record()
         end.synchronize()
         return float(start.elapsed_time(end))
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
