@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def _idx(folder: Path, stem: str) -> NDArray[np.uint8]:
         raise InputError(f"{folder} has neither {stem} nor {stem}.gz")
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path} can't be read: {error}; get the file again") from error
     dimensions = 3 if "images" in stem else 1
     if raw[:4] != bytes([0, 0, 8, dimensions]):
@@ -79,10 +80,12 @@ def _idx(folder: Path, stem: str) -> NDArray[np.uint8]:
             f"{raw[:4].hex(' ')}"
         )
     header = 4 + 4 * dimensions
+    if len(raw) < header:
+        raise InputError(f"{path} is truncated within its header; get the file again")
     shape = np.frombuffer(raw[4:header], ">u4")
-    if len(shape) < dimensions or len(raw) - header != shape.prod(dtype=np.int64):
+    if len(raw) - header != shape.prod(dtype=np.int64):
         raise InputError(
             f"{path} is truncated: its header says {'×'.join(map(str, shape))} bytes, "
-            f"{max(len(raw) - header, 0)} are there; get the file again"
+            f"{len(raw) - header} are there; get the file again"
         )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)

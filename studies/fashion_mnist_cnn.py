@@ -77,7 +77,7 @@ search = optnas.Search(
     ),
     evaluator=optnas.TrainingEvaluator(data, epochs=5, recipe=optnas.Recipe(learning_rate=0.01)),
     objectives=("val_loss", "flops", "params", "latency_ms"),
-    constraints={"flops": 20e6},
+    constraints={"flops": 8e6},
     baselines={"LeNet-5": lenet5, "small ResNet": small_resnet},
     trials=12,
     seed=0,

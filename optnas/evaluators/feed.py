@@ -6,13 +6,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from optnas.datasets import Dataset, Loaders, Part
 
 DEFAULT_BATCH_SIZE = 64
 VAL_BATCH_SIZE = 512
 """Large enough to hide a layer's overhead, small enough that its activations stay in the cache."""
+
+
+def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:
+    """How images and convolutions should lie in memory.
+
+    On a CPU, channels last makes training 1.1 to 1.8 times as fast where a convolution has more
+    than a vector of 8 channels, and slower otherwise; on CUDA the bfloat16 kernels want it.
+    """
+    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
+    if device.type == "cpu" and max(widths, default=0) > 8:
+        return torch.channels_last
+    if device.type == "cuda" and precision == "bfloat16":
+        return torch.channels_last
+    return torch.contiguous_format
+
+
+def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
+    return x.contiguous(memory_format=layout) if x.ndim == 4 else x
 
 
 class Feed(ABC):
@@ -25,11 +43,11 @@ class Feed(ABC):
         """Batches in an epoch."""
 
     @abstractmethod
-    def train(self, batch_size: int | None) -> Iterator[Part]:
+    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
         """The batches of one epoch, shuffled by torch's generator."""
 
     @abstractmethod
-    def val(self) -> Iterator[Part]:
+    def val(self, layout: torch.memory_format) -> Iterator[Part]:
         """The batches of the validation part."""
 
 
@@ -46,17 +64,20 @@ class ArrayFeed(Feed):
         size, n = batch_size or DEFAULT_BATCH_SIZE, len(self._train_x)
         return max(n // size + (n % size > 1 or (size == 1 and n % size > 0)), 1)
 
-    def train(self, batch_size: int | None) -> Iterator[Part]:
+    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
         """One gather for the whole epoch, then slices."""
         size = batch_size or DEFAULT_BATCH_SIZE
         order = torch.randperm(len(self._train_x)).to(self.device)
-        x, y = self._train_x[order].split(size), self._train_y[order].split(size)
+        x = _laid_out(self._train_x[order], layout).split(size)
+        y = self._train_y[order].split(size)
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
-    def val(self) -> Iterator[Part]:
+    def val(self, layout: torch.memory_format) -> Iterator[Part]:
         """Slices of the validation part."""
         return zip(
-            self._val_x.split(VAL_BATCH_SIZE), self._val_y.split(VAL_BATCH_SIZE), strict=True
+            _laid_out(self._val_x, layout).split(VAL_BATCH_SIZE),
+            self._val_y.split(VAL_BATCH_SIZE),
+            strict=True,
         )
 
 
@@ -71,14 +92,15 @@ class LoaderFeed(Feed):
         """The length of the training loader."""
         return len(self._data.train)
 
-    def train(self, batch_size: int | None) -> Iterator[Part]:
+    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
         """The batches of the training loader."""
-        return map(self._moved, self._data.train)
+        return (self._moved(batch, layout) for batch in self._data.train)
 
-    def val(self) -> Iterator[Part]:
+    def val(self, layout: torch.memory_format) -> Iterator[Part]:
         """The batches of the validation loader."""
-        return map(self._moved, self._data.val)
+        return (self._moved(batch, layout) for batch in self._data.val)
 
-    def _moved(self, batch: tuple[Tensor, Tensor]) -> Part:
+    def _moved(self, batch: Part, layout: torch.memory_format) -> Part:
         x, y = batch
-        return x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
+        x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
+        return _laid_out(x, layout), y

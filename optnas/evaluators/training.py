@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import torch
 from optuna.trial import BaseTrial
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from optnas.candidate import Candidate, seeded
 from optnas.datasets import Dataset, Loaders
 from optnas.devices import resolve_device
-from optnas.errors import CandidateError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
 from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
 from optnas.metrics.base import Direction
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-Score = Callable[[Tensor, Tensor], float | Tensor]
 Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
@@ -154,24 +151,23 @@ class TrainingEvaluator(Evaluator):
         Raises:
             CandidateError: A loss became NaN or infinite.
         """
-        device = resolve_device(self._device)
-        feed = self._feed(device)
-        model = candidate.model.to(device)
+        feed = self._feed(resolve_device(self._device))
+        best: tuple[dict[str, float], dict[str, Tensor]] | None = None
+        scores: dict[str, float] = {}
         with seeded(candidate.seed + recipe.seed):
-            optimizer = recipe.make_optimizer(model)
-            steps = feed.steps(recipe.batch_size) * recipe.epochs
-            best: tuple[float, dict[str, float], dict[str, Tensor]] | None = None
-            scores: dict[str, float] = {}
+            loop = TrainingLoop(candidate.model, feed, recipe, self._loss, self._scores)
             for epoch in range(recipe.epochs):
-                self._train_epoch(model, optimizer, feed, recipe, epoch, steps)
-                scores = self._validate(model, feed, epoch)
+                loop.train_epoch()
+                scores = loop.validate()
                 report(epoch, scores)
-                if self._epoch == "best" and (best is None or scores["val_loss"] < best[0]):
-                    weights = {name: t.clone() for name, t in model.state_dict().items()}
-                    best = scores["val_loss"], scores, weights
+                if self._epoch == "best" and (
+                    best is None or scores["val_loss"] < best[0]["val_loss"]
+                ):
+                    weights = {n: t.clone() for n, t in loop.model.state_dict().items()}
+                    best = scores, weights
             if best is not None:
-                scores = best[1]
-                model.load_state_dict(best[2])
+                scores = best[0]
+                loop.model.load_state_dict(best[1])
         return scores
 
     def _feed(self, device: torch.device) -> Feed:
@@ -182,51 +178,6 @@ class TrainingEvaluator(Evaluator):
                 else LoaderFeed(self._data, device)
             )
         return self._feeds[device]
-
-    def _train_epoch(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        feed: Feed,
-        recipe: Recipe,
-        epoch: int,
-        steps: int,
-    ) -> None:
-        model.train()
-        step = epoch * feed.steps(recipe.batch_size)
-        total: Tensor | float = 0.0
-        for x, y in feed.train(recipe.batch_size):
-            rate = recipe.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad()
-            with self._autocast(feed.device):
-                outputs = model(x)
-            loss = self._loss(outputs.float(), y)
-            loss.backward()
-            optimizer.step()
-            total = total + loss.detach()
-            step += 1
-        if not math.isfinite(float(total)):
-            raise CandidateError(f"diverged: the training loss is {float(total)} in epoch {epoch}")
-
-    def _validate(self, model: nn.Module, feed: Feed, epoch: int) -> dict[str, float]:
-        model.eval()
-        with torch.no_grad():
-            batches = []
-            for x, y in feed.val():
-                with self._autocast(feed.device):
-                    outputs = model(x)
-                batches.append((outputs.float(), y))
-            outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
-            scores = {"val_loss": float(self._loss(outputs, targets))}
-            scores |= {name: float(fn(outputs, targets)) for name, fn in self._scores.items()}
-        if not math.isfinite(scores["val_loss"]):
-            raise CandidateError(f"diverged: val_loss is {scores['val_loss']} in epoch {epoch}")
-        return scores
-
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self._precision == "bfloat16")
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,0 +1,90 @@
+"""The training of one network: epochs, validation, learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from optnas.errors import CandidateError
+from optnas.evaluators.feed import Feed, memory_format
+from optnas.evaluators.recipe import Recipe
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Score = Callable[[Tensor, Tensor], float | Tensor]
+
+
+class TrainingLoop:
+    """Trains a model in place on the device of its feed.
+
+    Args:
+        model: The model; moved to the device.
+        feed: Gives out batches.
+        recipe: Optimizer, learning rate, batch size, epochs and precision.
+        loss: `loss(outputs, targets)`, a tensor of one element.
+        scores: Further functions of outputs and targets, by name.
+    """
+
+    def __init__(
+        self, model: nn.Module, feed: Feed, recipe: Recipe, loss: Loss, scores: Mapping[str, Score]
+    ) -> None:
+        self._layout = memory_format(model, feed.device, recipe.precision)
+        self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._feed = feed
+        self._recipe = recipe
+        self._loss = loss
+        self._scores = scores
+        self._optimizer = recipe.make_optimizer(self.model)
+        self._step = 0
+        self._steps = feed.steps(recipe.batch_size) * recipe.epochs
+
+    def train_epoch(self) -> None:
+        """One pass over the training part; raises CandidateError if the loss diverged."""
+        model, optimizer = self.model.train(), self._optimizer
+        total: Tensor | float = 0.0
+        for x, y in self._feed.train(self._recipe.batch_size, self._layout):
+            share = self._step / self._steps
+            rate = self._recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            with self._autocast():
+                outputs = model(x)
+            loss = self._loss(outputs.float(), y)
+            loss.backward()
+            optimizer.step()
+            # Summed on the device: reading it would make every step wait.
+            total = total + loss.detach()
+            self._step += 1
+        _finite("the training loss", float(total))
+
+    def validate(self) -> dict[str, float]:
+        """The scores on the validation part, all outputs taken together.
+
+        Raises:
+            CandidateError: `val_loss` is NaN or infinite.
+        """
+        self.model.eval()
+        batches = []
+        with torch.no_grad():
+            for x, y in self._feed.val(self._layout):
+                with self._autocast():
+                    outputs = self.model(x)
+                batches.append((outputs.float(), y))
+            outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
+            scores = {"val_loss": _finite("val_loss", float(self._loss(outputs, targets)))}
+            return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._recipe.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self._feed.device.type, torch.bfloat16)
+
+
+def _finite(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise CandidateError(f"diverged: {name} is {value}")
+    return value

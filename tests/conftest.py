@@ -1,0 +1,61 @@
+import optuna
+import pytest
+import torch
+
+import optnas
+from optnas.evaluators import FunctionEvaluator
+from optnas.search_spaces import FunctionSpace
+
+
+@pytest.fixture(autouse=True)
+def _quiet_and_alone(tmp_path, monkeypatch):
+    """Every test runs in a folder of its own, on one thread."""
+    monkeypatch.chdir(tmp_path)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    torch.set_num_threads(1)
+
+
+def build_linear(trial):
+    """A space of 12 networks: 1 to 3 inputs' worth of width, two activations, a switch."""
+    width = trial.suggest_int("width", 1, 3)
+    layers = [torch.nn.Linear(2, width)]
+    if trial.suggest_categorical("deep", [False, True]):
+        layers.append(trial_activation(trial)())
+        layers.append(torch.nn.Linear(width, width))
+    return torch.nn.Sequential(*layers, torch.nn.Linear(width, 1))
+
+
+def trial_activation(trial):
+    names = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "none": torch.nn.Identity}
+    return names[trial.suggest_categorical("activation", list(names))]
+
+
+def score(model, recipe, report):
+    """A deterministic stand-in for training: more parameters, less loss."""
+    loss = 1.0 / sum(p.numel() for p in model.parameters())
+    report(0, {"loss": 2 * loss})
+    report(1, {"loss": loss})
+    return {"loss": loss}
+
+
+@pytest.fixture
+def space():
+    return FunctionSpace(build_linear, torch.zeros(1, 2))
+
+
+@pytest.fixture
+def evaluator():
+    return FunctionEvaluator(score, {"loss": "minimize"})
+
+
+@pytest.fixture
+def search(space, evaluator):
+    return optnas.Search(
+        space=space,
+        evaluator=evaluator,
+        objectives=("loss", "params"),
+        sampler="random",
+        trials=6,
+        seed=1,
+        name="tiny",
+    )

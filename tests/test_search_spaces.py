@@ -1,0 +1,187 @@
+import itertools
+import math
+
+import pytest
+import torch
+from contracts import SpaceContract, architectures
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FixedTrial
+from torch import nn
+
+from optnas.metrics.macs import count_macs
+from optnas.search_spaces import (
+    FunctionSpace,
+    MacroCNNSpace,
+    MLPSpace,
+    ModelSpace,
+    space_size,
+)
+from optnas.search_spaces.macro_cnn import ConvLayer, MacroCNNArchitecture
+from optnas.search_spaces.mlp import MLPArchitecture
+
+
+def build(trial):
+    layers, channels = [], 1
+    for i in range(trial.suggest_int("depth", 1, 3)):
+        width = trial.suggest_categorical(f"block{i}.channels", [2, 4])
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3))
+
+
+class Net(nn.Module):
+    def __init__(self, width, depth, activation):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(5, width), *(nn.Linear(width, width) for _ in range(depth)), activation()
+        )
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class TestMLPSpace(SpaceContract):
+    space = MLPSpace((10,), 3)
+
+
+class TestMacroCNNSpace(SpaceContract):
+    space = MacroCNNSpace((3, 8, 8), 10)
+
+
+class TestMacroCNNSpaceOnStrips(SpaceContract):
+    space = MacroCNNSpace((1, 1, 9), 4)
+
+
+class TestFunctionSpace(SpaceContract):
+    space = FunctionSpace(build, torch.zeros(1, 1, 6, 6))
+
+
+class TestModelSpace(SpaceContract):
+    space = ModelSpace(
+        Net,
+        {
+            "width": [4, 8],
+            "depth": IntDistribution(0, 2),
+            "activation": {"relu": nn.ReLU, "tanh": nn.Tanh},
+        },
+        torch.zeros(1, 5),
+    )
+
+
+def test_mlp_has_the_parameters_of_its_widths():
+    network = MLPSpace((2, 5), 3).build(MLPArchitecture((32, 64), "relu", 0.2))
+    assert sum(p.numel() for p in network.parameters()) == 11 * 32 + 33 * 64 + 65 * 3
+    assert network(torch.zeros(7, 2, 5)).shape == (7, 3)
+
+
+def test_cnn_macs_equal_the_closed_form():
+    layers = (
+        ConvLayer("conv", 5, 8, "relu", True, "max"),
+        ConvLayer("sepconv", 3, 16, "gelu", True, "avg"),
+        ConvLayer("sepconv", 3, 16, "tanh", True, "none"),
+    )
+    network = MacroCNNSpace((3, 8, 8), 10).build(MacroCNNArchitecture(layers))
+    first = 64 * (25 * 3 * 8 + 3 * 8)
+    second = 16 * (9 * 8 + 8 * 16 + 8 * 16)
+    third = 4 * (9 * 16 + 16 * 16)
+    assert count_macs(network, torch.zeros(1, 3, 8, 8)) == first + second + third + 160
+
+
+def test_never_pools_below_one_pixel():
+    space = MacroCNNSpace((1, 4, 4), 2, depth=(6, 6))
+    for architecture, params in architectures(space, 40):
+        assert sum(layer.pool != "none" for layer in architecture.layers) <= 2
+        size = 4
+        for i, layer in enumerate(architecture.layers, start=1):
+            assert layer.kernel_size <= max(2 * size - 1, 1)
+            assert (f"layer{i}.pool" in params) == (size >= 2)
+            assert (f"layer{i}.operation" in params) == (size >= 2)
+            size = size // 2 if layer.pool != "none" else size
+
+
+def test_function_space_keeps_the_model_that_suggest_made():
+    made = []
+
+    def build_once(trial):
+        model = build(trial)
+        made.append(model)
+        return model
+
+    space = FunctionSpace(build_once, torch.zeros(1, 1, 6, 6))
+    params = {"depth": 1, "block0.channels": 4}
+    architecture = space.suggest(FixedTrial(params))
+    assert space.build(architecture) is made[0]
+    assert len(made) == 1
+    assert space.build(architecture) is made[1]
+
+
+def test_function_space_draws_on_the_trial_only_its_own_parameters():
+    space = FunctionSpace(build, torch.zeros(1, 1, 6, 6))
+    trial = FixedTrial({"depth": 1, "block0.channels": 4, "recipe.rate": 0.1})
+    trial.suggest_float("recipe.rate", 0, 1)
+    assert str(space.suggest(trial)) == "depth=1 block0.channels=4"
+
+
+def test_function_space_refuses_what_is_no_module():
+    with pytest.raises(TypeError, match="must return a torch.nn.Module, got int"):
+        FunctionSpace(lambda trial: 3, torch.zeros(1)).suggest(FixedTrial({}))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({}, "choices is empty"),
+        ({"a": []}, "'a' are empty"),
+        ({"a": [nn.ReLU]}, "give other objects a label"),
+        ({"a": "relu"}, "must be a sequence"),
+    ],
+)
+def test_model_space_says_what_is_wrong(choices, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ModelSpace(Net, choices, torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLPSpace((3,), 1, depth=(3, 2)),
+        lambda: MLPSpace((3,), 1, activations=("swish",)),
+        lambda: MLPSpace((3,), 1, dropout=(0.0, 1.0)),
+        lambda: MacroCNNSpace((1, 8, 8), 10, kernel_sizes=(2, 4)),
+        lambda: MacroCNNSpace((1, 8, 8), 10, channels=()),
+        lambda: MacroCNNSpace((8, 8), 10),
+    ],
+)
+def test_spaces_refuse_impossible_settings(make):
+    with pytest.raises(ValueError, match="must"):
+        make()
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_size_counts_trees_exactly(branching):
+    """Depth d (of up to 4) has the d first factors: the sum of their products."""
+
+    def suggest(trial):
+        for i in range(trial.suggest_int("depth", 1, len(branching))):
+            trial.suggest_int(f"p{i}", 1, branching[i])
+
+    size = space_size(suggest)
+    assert size.error == 0
+    assert size.count == sum(itertools.accumulate(branching, lambda a, b: a * b))
+
+
+def test_size_is_estimated_within_its_error():
+    size = space_size(MLPSpace((3,), 1).suggest)
+    true = 28 * sum(16**d for d in range(1, 6))
+    assert 0 < size.error < 0.05
+    assert abs(size.count / true - 1) < 4 * size.error
+    assert str(size).startswith("about 3.")
+
+
+def test_size_of_continuous_spaces_is_infinite():
+    space = ModelSpace(Net, {"rate": FloatDistribution(0.0, 1.0)}, torch.zeros(1))
+    assert math.isinf(space_size(space.suggest).count)
+    assert space_size(lambda trial: trial.suggest_float("x", 0, 1, step=0.25)).count == 5
