@@ -160,7 +160,9 @@ def pareto_figure(data: ParetoData) -> go.Figure:
             mode="markers+text",
             name="baselines",
             text=[html.escape(p.baseline or "") for p in baselines],
-            textposition="top center",
+            # On the side of the line where nothing is better, so that it doesn't cross the name.
+            textposition="top center" if data.maximized[data.y] else "bottom center",
+            cliponaxis=False,
             marker={
                 "size": 14,
                 "symbol": "diamond",

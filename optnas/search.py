@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from optuna.study import Study
 from torch import nn
 
 import optnas
-from optnas.devices import cpu_threads
+from optnas.devices import cpu_threads, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators import Evaluator
 from optnas.loop import Observer, run_trials
@@ -88,12 +89,13 @@ class Search:
             raise InputError(f"trials must be at least 1, got {self.trials}")
         if self.threads < 1:
             raise InputError(f"threads must be at least 1, got {self.threads}")
-        if self.hours is not None and self.hours <= 0:
+        if self.hours is not None and not 0 < self.hours < math.inf:
             raise InputError(f"hours must be above 0, got {self.hours:g}")
         if self.seed is not None and not 0 <= self.seed < 2**31:
             raise InputError(f"seed must be from 0 to {2**31 - 1}, got {self.seed}")
         if isinstance(self.sampler, str):
             make_sampler(self.sampler)
+        resolve_device(self.device)
         self.objective()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from optnas.errors import InputError
 
 SQLITE_TIMEOUT = 60
 """Seconds to wait for a lock that another process holds."""
-_HEADER = b"SQLite format 3\x00"
 
 
 def open_storage(url: str, *, create: bool = False) -> BaseStorage:
@@ -32,15 +32,9 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
     Raises:
         InputError: The URL is wrong, nothing is there, or what is there is no Optuna storage.
     """
-    try:
-        dialect = make_url(url).get_backend_name()
-    except sqlalchemy.exc.ArgumentError as error:
-        raise InputError(
-            f"storage {url!r} is no URL: give one such as sqlite:///study.db (a relative path) or "
-            "sqlite:////tmp/study.db (an absolute one)"
-        ) from error
-    if dialect == "sqlite":
-        return _open_sqlite(url, sqlite_path(url), create)
+    path = sqlite_path(url)
+    if path is not None:
+        return _open_sqlite(url, path, create)
     try:
         return optuna.storages.get_storage(url)
     except ImportError as error:
@@ -50,8 +44,18 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file behind an SQLite URL; None for any other URL."""
-    parsed = make_url(url)
+    """The file behind an SQLite URL; None for any other URL.
+
+    Raises:
+        InputError: This is no URL, or names no file.
+    """
+    try:
+        parsed = make_url(url)
+    except sqlalchemy.exc.ArgumentError as error:
+        raise InputError(
+            f"storage {url!r} is no URL: give one such as sqlite:///study.db (a relative path) or "
+            "sqlite:////tmp/study.db (an absolute one)"
+        ) from error
     if parsed.get_backend_name() != "sqlite":
         return None
     if not parsed.database or parsed.database == ":memory:":
@@ -62,8 +66,7 @@ def sqlite_path(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _open_sqlite(url: str, path: Path | None, create: bool) -> BaseStorage:
-    assert path is not None
+def _open_sqlite(url: str, path: Path, create: bool) -> BaseStorage:
     exists = path.exists()
     if not exists and not create:
         raise InputError(f"there is no study at {path}: `optnas run` makes one")
@@ -90,30 +93,24 @@ def _open_sqlite(url: str, path: Path | None, create: bool) -> BaseStorage:
 
 
 def _check_sqlite(path: Path) -> None:
-    """Raises InputError unless the file is an SQLite database of Optuna's, or an empty file."""
+    """Raises InputError unless the file is an SQLite database of Optuna's, or an empty file.
+
+    SQLite does the looking: a process that opens and closes the file itself drops the locks that
+    its own connections hold on it.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
-        with path.open("rb") as file:
-            header = file.read(len(_HEADER))
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from error
-    if not header:
-        return
-    if header != _HEADER:
-        raise InputError(f"{path} is no SQLite database; give another --storage")
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
-    try:
-        tables = {
-            name
-            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        }
+        with closing(sqlite3.connect(uri, uri=True, timeout=SQLITE_TIMEOUT)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = sorted(name for (name,) in rows)
     except sqlite3.Error as error:
-        raise InputError(f"{path} can't be read as a database: {error}") from error
-    finally:
-        connection.close()
+        raise InputError(
+            f"{path} can't be read as an SQLite database ({error}); give another --storage"
+        ) from error
     if tables and "studies" not in tables:
         raise InputError(
-            f"{path} is a database of another program (tables: {', '.join(sorted(tables)[:5])}); "
-            "give another --storage"
+            f"{path} is a database of another program (tables: {', '.join(tables[:5])}); give "
+            "another --storage"
         )
 
 

@@ -59,7 +59,7 @@ def _import(path: Path) -> object:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = f", line {frames[-1].lineno}" if frames else ""
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "

@@ -73,7 +73,12 @@ def small_resnet() -> nn.Module:
 
 search = optnas.Search(
     space=optnas.MacroCNNSpace(
-        data.input_shape, data.outputs, depth=(2, 5), channels=(8, 16, 32), kernel_sizes=(3, 5)
+        data.input_shape,
+        data.outputs,
+        depth=(2, 4),
+        channels=(16, 32, 64),
+        kernel_sizes=(3, 5),
+        activations=("relu", "gelu"),
     ),
     evaluator=optnas.TrainingEvaluator(data, epochs=5, recipe=optnas.Recipe(learning_rate=0.01)),
     objectives=("val_loss", "flops", "params", "latency_ms"),

@@ -1,7 +1,7 @@
 """What every space, evaluator, metric and sampler must do; tests of a new one inherit these.
 
-    class TestMySpace(SpaceContract):
-        space = MySpace(...)
+class TestMySpace(SpaceContract):
+    space = MySpace(...)
 """
 
 import copy

@@ -169,7 +169,7 @@ def test_divergence_is_the_candidates_fault():
     evaluator = TrainingEvaluator(
         line(), 3, Recipe(optimizer="sgd", learning_rate=1e20), device="cpu"
     )
-    with pytest.raises(CandidateError, match="diverged: .* is (inf|nan)"):
+    with pytest.raises(CandidateError, match=r"diverged: .* is (inf|nan)"):
         train(evaluator, nn.Linear(1, 1))
 
 

@@ -132,7 +132,9 @@ def test_latency_keeps_its_settings_and_details():
 
     class Recorder(nn.Module):
         def forward(self, x):
-            shapes.append((tuple(x.shape), torch.get_num_threads(), torch.is_inference_mode_enabled()))
+            shapes.append(
+                (tuple(x.shape), torch.get_num_threads(), torch.is_inference_mode_enabled())
+            )
             return x
 
     candidate = Candidate("", torch.zeros(1, 3), Recorder)

@@ -212,9 +212,7 @@ def test_baselines_are_trials_without_parameters(space, evaluator):
     )
     study = make_study(objective)
     for name in ("line", "circle"):
-        study.add_trial(
-            optuna.create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name})
-        )
+        study.add_trial(optuna.create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name}))
     study.optimize(objective, n_trials=1)
     assert study.trials[0].values == [1 / 3, 3.0]
     assert study.trials[0].params == {}
@@ -276,7 +274,9 @@ def test_weights_are_kept_for_the_front_and_dropped_with_it(space, tmp_path):
     losses = [3.0, 2.0, 2.5, 1.0]
     objective = optnas.Objective(space, evaluator_of(loss), ("loss", "params"), weights=store)
     middle = {"width": 2, "deep": False}
-    study = make_study(objective, middle, SMALL, LARGE, SMALL | {"deep": True, "activation": "tanh"})
+    study = make_study(
+        objective, middle, SMALL, LARGE, SMALL | {"deep": True, "activation": "tanh"}
+    )
     study.optimize(objective, n_trials=2)
     assert [t.number for t in pareto.front(study)] == [1]
     assert len(list(store.folder.iterdir())) == 1  # trial 0 was dominated by trial 1
@@ -284,11 +284,14 @@ def test_weights_are_kept_for_the_front_and_dropped_with_it(space, tmp_path):
     assert [t.number for t in pareto.front(study)] == [1, 3]
     assert len(list(store.folder.iterdir())) == 2
     model = rebuild(study, objective, study.trials[3])
-    assert {float(p.mean()) for p in model.parameters()} == {7.0}
+    assert {p.mean().item() for p in model.parameters()} == {7.0}
     assert not model.training
     with pytest.raises(InputError, match="no weights are kept"):
         rebuild(study, objective, study.trials[0])
-    assert rebuild(study, objective, study.trials[0], trained=False)(torch.zeros(1, 2)).shape == (1, 1)
+    assert rebuild(study, objective, study.trials[0], trained=False)(torch.zeros(1, 2)).shape == (
+        1,
+        1,
+    )
 
 
 def test_tied_weights_are_kept_once_and_tied_again(tmp_path):
@@ -308,7 +311,7 @@ def test_tied_weights_are_kept_once_and_tied_again(tmp_path):
     study.optimize(objective, n_trials=1)
     model = rebuild(study, objective, study.trials[0])
     assert model[0].weight is model[1].weight
-    assert float(model[0].weight.mean()) == 15.0
+    assert model[0].weight.mean().item() == 15.0
 
 
 def test_an_edited_space_is_noticed_when_a_trial_is_decoded(evaluator, tmp_path):

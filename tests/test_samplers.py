@@ -25,7 +25,8 @@ class TestTPE(SamplerContract):
 class TestMultivariateTPE(SamplerContract):
     def make(self, seed):
         return PlacedSampler(
-            lambda s: optuna.samplers.TPESampler(seed=s, multivariate=True, n_startup_trials=5), seed
+            lambda s: optuna.samplers.TPESampler(seed=s, multivariate=True, n_startup_trials=5),
+            seed,
         )
 
 

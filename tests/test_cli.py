@@ -1,0 +1,251 @@
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import optuna
+import pytest
+
+from optnas import cli
+
+STUDY = Path(__file__).with_name("study_tiny.py")
+
+
+@pytest.fixture(autouse=True)
+def study(tmp_path):
+    shutil.copyfile(STUDY, tmp_path / "tiny.py")
+
+
+@pytest.fixture
+def optnas(monkeypatch, capsys):
+    """Runs a command in this process: exit code, standard output, standard error."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["optnas", *map(str, args)])
+        handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, handlers[0])
+            signal.signal(signal.SIGINT, handlers[1])
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def load():
+    return optuna.load_study(study_name="tiny", storage="sqlite:///tiny.db")
+
+
+def test_run_status_pareto_resume(optnas, tmp_path):
+    code, out, err = optnas("run", "tiny.py")
+    assert code == 0
+    assert "[4/4] trial 3" in err
+    assert "Pareto front of tiny" in out
+    assert "figure:        tiny_front.html" in out
+    assert "more trials:   optnas resume sqlite:///tiny.db --trials 8" in out
+    assert "dashboard:     optnas dashboard sqlite:///tiny.db" in out
+    assert (tmp_path / "tiny_front.html").stat().st_size > 1e6
+
+    code, out, _ = optnas("status", "tiny.py")
+    assert code == 0
+    for text in ("4 COMPLETE", "best loss", "best flops", "time per trial", "12 architectures"):
+        assert text in out
+
+    code, out, err = optnas("resume", "sqlite:///tiny.db", "--trials", 12)
+    assert code == 0
+    assert f"study file: {tmp_path}/tiny.py" in err
+    assert "4 of 12 trials are COMPLETE already" in err
+    assert len(load().trials) == 12
+    assert "hypervolume" in err
+
+    code, out, _ = optnas("pareto", "tiny.py", "--x", "flops", "--y", "loss", "--html", "f.html")
+    assert code == 0
+    assert "flops (less is better)" in (tmp_path / "f.html").read_text()
+
+
+def test_options_override_the_file_and_are_remembered(optnas):
+    code, _, _ = optnas("run", "tiny.py", "--trials", 2, "--sampler", "nsgaii", "--device", "cpu")
+    assert code == 0
+    assert len(load().trials) == 2
+    code, _, err = optnas("run", "tiny.py")
+    assert "2 of 2 trials are COMPLETE already" in err
+    code, out, _ = optnas("status", "sqlite:///tiny.db")
+    for text in ("--trials", "--sampler", "nsgaii", "--device", "cpu"):
+        assert text in out
+
+
+def test_seed_storage_and_name(optnas):
+    code, _, _ = optnas("run", "tiny.py", "--seed", 9, "--storage", "sqlite:///a.db")
+    assert code == 0
+    code, out, _ = optnas("run", "tiny.py", "--storage", "sqlite:///a.db", "--name", "second")
+    assert "optnas resume sqlite:///a.db --name second" in out
+    code, out, _ = optnas("status", "sqlite:///a.db", "--name", "tiny")
+    assert code == 0
+    assert "seed" in out
+
+
+def test_a_study_file_that_moved(optnas, tmp_path):
+    optnas("run", "tiny.py")
+    (tmp_path / "tiny.py").rename(tmp_path / "moved.py")
+    code, _, err = optnas("resume", "sqlite:///tiny.db")
+    assert code == 2
+    assert "where there is none now: give --file" in err
+    code, _, _ = optnas("resume", "sqlite:///tiny.db", "--file", "moved.py", "--trials", 5)
+    assert code == 0
+    assert len(load().trials) == 5
+
+
+def test_time_is_a_budget_that_changes_nothing_else(optnas):
+    code, out, _ = optnas("run", "tiny.py", "--hours", 1e-7)
+    assert code == 0
+    assert "the front is empty" in out
+    optnas("run", "tiny.py", "--hours", 1)
+    first = [t.params for t in load().trials]
+    optnas("run", "tiny.py", "--storage", "sqlite:///other.db")
+    other = optuna.load_study(study_name="tiny", storage="sqlite:///other.db")
+    assert [t.params for t in other.trials] == first
+
+
+def test_new_writes_a_study_that_runs(optnas, tmp_path):
+    code, out, _ = optnas("new", "mine.py")
+    assert code == 0
+    assert "optnas run mine.py" in out
+    code, _, _ = optnas("run", "mine.py", "--trials", 1, "--epochs", 1)
+    assert code == 0
+    for path, message in (
+        ("mine.py", "exists already"),
+        ("mine", "must end in .py"),
+        ("no/mine.py", "there is no folder no"),
+    ):
+        code, _, err = optnas("new", path)
+        assert (code, message in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", "none.py"], "there is no study file none.py"),
+        (["run", "tiny.py", "--sampler", "best"], "unknown sampler 'best'"),
+        (["run", "tiny.py", "--trials", "0"], "trials must be at least 1"),
+        (["run", "tiny.py", "--trials", "many"], "Invalid value"),
+        (["run", "tiny.py", "--epochs", "3"], "decides on its epochs itself"),
+        (["run", "tiny.py", "--device", "gpu"], "unknown device 'gpu'"),
+        (["run", "tiny.py", "--workers-of-the-world"], "No such option"),
+        (["run", "tiny.py", "--storage", "tiny.db"], "is no URL"),
+        (["status", "tiny.py"], "there is no study at tiny.db"),
+        (["pareto", "sqlite:///none.db"], "there is no study at none.db"),
+        (["resume", "sqlite:///none.db"], "there is no study at none.db"),
+        (["status", "sqlite:///x.db", "--storage", "sqlite:///y.db"], "leave out --storage"),
+        (["fly"], "No such command"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(optnas, tmp_path, args, message):
+    before = sorted(tmp_path.iterdir())
+    code, out, err = optnas(*args)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in out + err
+    assert [p for p in sorted(tmp_path.iterdir()) if p.name != "__pycache__"] == before
+
+
+def test_version_and_help(optnas):
+    assert optnas("--version")[:2] == (0, "0.1.0\n")
+    code, out, _ = optnas("run", "--help")
+    assert code == 0
+    assert "--accept-changes" in out
+
+
+def test_dashboard_serves_the_study_and_its_weights(optnas):
+    from optnas.dashboard import make_dashboard
+    from optnas.errors import InputError
+    from optnas.record import weights_folder
+
+    optnas("run", "tiny.py")
+    study = load()
+    server = make_dashboard(study._storage, weights_folder("sqlite:///tiny.db", "tiny"), port=0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        base = f"http://127.0.0.1:{server.server_port}"
+        url = f"{base}/api/studies/{study._study_id}"
+        detail = urllib.request.urlopen(url).read().decode()
+        assert all(f'"{name}"' in detail for name in ("loss", "params", "flops"))
+        assert "weights.safetensors" in detail
+        with pytest.raises(InputError, match=r"can't listen on 127.0.0.1:\d+ .*; try --port"):
+            make_dashboard(study._storage, Path(), port=server.server_port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    study._storage.remove_session()
+
+
+SLOW = """
+import time, os, torch, optnas
+from conftest import build_linear
+
+def wait(model, recipe, report):
+    open(f"started-{len(os.listdir('.'))}", "w").close()
+    loss = 1.0 / sum(p.numel() for p in model.parameters())
+    if os.path.exists("hold"):
+        print("holding", flush=True)
+        time.sleep(60)
+    return {"loss": loss}
+
+search = optnas.Search(
+    space=optnas.FunctionSpace(build_linear, torch.zeros(1, 2)),
+    evaluator=optnas.FunctionEvaluator(wait, {"loss": "minimize"}),
+    objectives=("loss", "params"), sampler="random", trials=5, seed=3,
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 130, "interrupted"),
+        (signal.SIGKILL, -9, "killed"),
+    ],
+)
+def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
+    optnas, tmp_path, monkeypatch, number, code, reason
+):
+    (tmp_path / "slow.py").write_text(SLOW)
+    assert optnas("run", "slow.py", "--trials", 2)[0] == 0
+    (tmp_path / "hold").touch()
+    monkeypatch.setenv("PYTHONPATH", str(STUDY.parent))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "holding\n"
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == code
+    assert "Traceback" not in err
+    if code == 130:
+        assert "interrupted with 2 of 5 trials COMPLETE; they are kept" in err
+    (tmp_path / "hold").unlink()
+
+    code, _, err = optnas("run", "slow.py")
+    assert code == 0
+    assert "lost trials taken up again: 2" in err
+    study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
+    assert study.trials[2].user_attrs["lost"] == reason
+    assert study.trials[3].params == study.trials[2].params
+    integrity = sqlite3.connect("slow.db").execute("PRAGMA integrity_check").fetchall()
+    assert integrity == [("ok",)]

@@ -1,0 +1,179 @@
+from dataclasses import replace
+
+import optuna
+import pytest
+import torch
+from conftest import build_linear, score
+from torch import nn
+
+import optnas
+from optnas.errors import InputError
+from optnas.evaluators import FunctionEvaluator
+from optnas.record import RECORD, Overrides, find_study
+from optnas.search_spaces import FunctionSpace
+from optnas.storage import open_storage
+
+
+def other_build(trial):
+    return build_linear(trial)
+
+
+def test_runs_from_python_and_keeps_everything_in_one_file(search, tmp_path, capsys):
+    study = search.run()
+    assert len(study.trials) == 6
+    assert (tmp_path / "tiny.db").is_file()
+    assert study.metric_names == ["loss", "params"]
+    record = study.user_attrs[RECORD]
+    assert record["size"] == "12"
+    assert record["scores"] == ["loss"]
+    assert record["fingerprint"]["objectives"] == "loss (minimize), params (minimize)"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("[1/6] trial 0  loss ")
+    again = search.run(progress=False)
+    assert [t.params for t in again.trials] == [t.params for t in study.trials]
+
+
+def test_goes_on_as_if_it_had_never_stopped(search):
+    whole = replace(search, name="whole", trials=12).run(progress=False)
+    for trials in (1, 5, 12):
+        cut = replace(search, name="cut", trials=trials).run(progress=False)
+    assert [t.params for t in cut.trials] == [t.params for t in whole.trials]
+    assert [t.values for t in cut.trials] == [t.values for t in whole.trials]
+
+
+def test_best_model_has_the_trained_weights(search):
+    def fill(model, recipe, report):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.5)
+        return score(model, recipe, report)
+
+    search = replace(
+        search,
+        evaluator=FunctionEvaluator(fill, {"loss": "minimize"}),
+        baselines={"one": lambda: nn.Linear(2, 1)},
+    )
+    study = search.run(progress=False)
+    best = optnas.best_model(study, search)
+    assert float(best(torch.ones(1, 2)).detach()) > 0
+    assert {p.mean().item() for p in best.parameters()} == {0.5}
+    smallest = optnas.best_model(study, search, by="params")
+    assert isinstance(smallest, nn.Linear)  # the baseline
+    assert optnas.best_model(study, search, trial=0).weight.shape == (1, 2)
+    with pytest.raises(InputError, match="unknown objective 'speed'; there are: loss, params"):
+        optnas.best_model(study, search, by="speed")
+    with pytest.raises(InputError, match="trial 77 is not on the front; these are: 0"):
+        optnas.best_model(study, search, trial=77)
+
+
+def test_best_model_of_an_empty_study(search):
+    with pytest.raises(InputError, match="no feasible COMPLETE trial yet"):
+        optnas.best_model(search.open(), search)
+
+
+def test_overrides_are_remembered(search):
+    overrides = Overrides(trials=2, sampler="nsgaii", seed=5)
+    search.override(overrides).open(overrides=overrides)
+    assert replace(search, seed=None).remembered() == overrides
+    later = Overrides(trials=3)
+    search.override(search.remembered()).override(later).open(overrides=later)
+    assert search.remembered() == Overrides(trials=3, sampler="nsgaii", seed=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"objectives": ("params", "loss")}, "objectives: loss .* there, params .* here"),
+        ({"objectives": ("loss", "macs")}, "it is another one"),
+        ({"objectives": ("loss",)}, "it is another one"),
+        (
+            {"space": FunctionSpace(other_build, torch.zeros(1, 2))},
+            r"space: FunctionSpace\(build_linear\) there, FunctionSpace\(other_build\) here",
+        ),
+    ],
+)
+@pytest.mark.parametrize("accept_changes", [False, True])
+def test_another_study_of_the_same_name_is_refused(search, change, difference, accept_changes):
+    study = search.run(progress=False)
+    before = study.user_attrs, [t.values for t in study.trials]
+    with pytest.raises(InputError, match=difference):
+        replace(search, **change).run(accept_changes=accept_changes)
+    after = find_study(search.url)
+    assert (after.user_attrs, [t.values for t in after.trials]) == before
+
+
+def test_numbers_that_cannot_be_compared_are_refused_unless_accepted(search):
+    search.run(progress=False)
+    changed = replace(search, constraints={"params": 30}, trials=7)
+    with pytest.raises(InputError, match=r"bound on params: nothing there, 30 here.*accept-changes"):
+        changed.run()
+    assert len(changed.run(progress=False, accept_changes=True).trials) >= 7
+    changed.run(progress=False)
+
+
+def test_a_study_of_plain_optuna_is_not_taken_over(search):
+    study = optuna.create_study(
+        study_name="tiny",
+        storage=open_storage(search.url, create=True),
+        directions=["minimize"] * 2,
+    )
+    study.add_trial(optuna.create_trial(values=[1.0, 2.0]))
+    with pytest.raises(InputError, match="wasn't made by optnas"):
+        search.run()
+
+
+def test_another_seed_is_refused(search):
+    search.run(progress=False)
+    with pytest.raises(InputError, match="has seed 1, and 2 was given"):
+        replace(search, seed=2).run()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trials": 0}, "trials must be at least 1, got 0"),
+        ({"hours": 0}, "hours must be above 0, got 0"),
+        ({"hours": float("nan")}, "hours must be above 0, got nan"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"sampler": "best"}, "unknown sampler 'best'"),
+        ({"objectives": ("loss", "speed")}, "unknown objective or constraint 'speed'"),
+        ({"device": "cuda:99"}, "isn't on this machine"),
+    ],
+)
+def test_bad_settings_are_refused(search, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(search, **change)
+
+
+def test_a_sampler_object_and_a_storage_object(search):
+    search = replace(
+        search,
+        sampler=optuna.samplers.NSGAIISampler(seed=1, population_size=4),
+        storage=optuna.storages.InMemoryStorage(),
+        weights=False,
+    )
+    assert search.url == ""
+    assert len(search.run(progress=False).trials) == 6
+
+
+def test_a_space_that_cannot_be_counted_is_run_all_the_same(search, evaluator):
+    def build(trial):
+        if trial.suggest_int("width", 1, 50) > 40:
+            raise ArithmeticError("too wide")
+        return nn.Linear(2, trial.suggest_int("outputs", 1, 2))
+
+    space = FunctionSpace(build, torch.zeros(1, 2))
+    study = replace(search, space=space, trials=2).run(progress=False)
+    assert study.user_attrs[RECORD]["size"].startswith("unknown (ArithmeticError")
+
+
+def test_find_study_by_name(search):
+    search.run(progress=False)
+    replace(search, name="second", storage=search.url).run(progress=False)
+    assert find_study(search.url, "second").study_name == "second"
+    with pytest.raises(InputError, match=r"holds 2 studies \(tiny, second\): give --name"):
+        find_study(search.url)
+    with pytest.raises(InputError, match="holds no study 'third'; there are: tiny, second"):
+        find_study(search.url, "third")
