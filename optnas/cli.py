@@ -170,6 +170,8 @@ def dashboard(
     from optnas.dashboard import make_dashboard
     from optnas.record import weights_folder
 
+    # Optuna's importance evaluators warn of small studies at every look at the page.
+    warnings.simplefilter("ignore")
     found, url = _study(study, storage, name)
     server = make_dashboard(found._storage, weights_folder(url, found.study_name), host, port)
     if host not in ("127.0.0.1", "localhost", "::1"):

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from optnas.errors import InputError
 from optnas.pareto import front, is_feasible, losses, nondominated, objective_names
+from optnas.text import number
 from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF
 
 LOG_RATIO = 20.0
@@ -181,7 +182,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         xaxis=_axis(data, data.x),
         yaxis=_axis(data, data.y),
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hoverlabel={"align": "left"},
+        hoverlabel={"align": "left", "bgcolor": "white"},
         margin={"t": 120},
     )
     return figure
@@ -201,7 +202,7 @@ def _hover(data: ParetoData, point: ParetoPoint) -> str:
     lines = textwrap.wrap(point.architecture, 70)
     head = f"<b>trial {point.number}</b>"
     values = [
-        f"{html.escape(name)}: {value:.5g}"
+        f"{html.escape(name)}: {number(value)}"
         for name, value in zip(data.names, point.values, strict=True)
     ]
     return "<br>".join([head, *map(html.escape, lines), *values])

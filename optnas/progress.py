@@ -15,6 +15,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from optnas.pareto import front, hypervolume, objective_names
+from optnas.text import duration, number
 from optnas.trials import BASELINE, DUPLICATE_OF, FAILURE, PRUNED
 
 
@@ -93,7 +94,7 @@ class Progress:
         if trial.state == TrialState.COMPLETE:
             same = trial.user_attrs.get(DUPLICATE_OF)
             values = "  ".join(
-                f"{n} {v:.4g}" for n, v in zip(self._names, trial.values, strict=True)
+                f"{n} {number(v)}" for n, v in zip(self._names, trial.values, strict=True)
             )
             return f"{text}  {values}" + ("" if same is None else f"  (same as trial {same})")
         key = PRUNED if trial.state == TrialState.PRUNED else FAILURE
@@ -110,13 +111,6 @@ class Progress:
             parts.append(f"{duration(seconds)} left")
         self._summary_text = "  ".join(parts)
         return self._summary_text
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `0:07`, `12:30` or `3:05:00`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def count_complete(study: Study) -> int:

@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from optnas.pareto import feasible_trials, front, hypervolume, objective_names
-from optnas.progress import duration
 from optnas.record import RECORD
+from optnas.text import duration, number
 from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF, SEED, is_lost
 
 
@@ -75,11 +75,6 @@ def status_table(study: Study) -> Table:
     if record.get("file"):
         table.add_row("study file", record["file"])
     return table
-
-
-def number(value: float) -> str:
-    """A number for a table: whole ones whole, others to four digits."""
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _label(trial: FrozenTrial) -> str:

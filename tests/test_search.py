@@ -106,7 +106,9 @@ def test_another_study_of_the_same_name_is_refused(search, change, difference, a
 def test_numbers_that_cannot_be_compared_are_refused_unless_accepted(search):
     search.run(progress=False)
     changed = replace(search, constraints={"params": 30}, trials=7)
-    with pytest.raises(InputError, match=r"bound on params: nothing there, 30 here.*accept-changes"):
+    with pytest.raises(
+        InputError, match=r"bound on params: nothing there, 30 here.*accept-changes"
+    ):
         changed.run()
     assert len(changed.run(progress=False, accept_changes=True).trials) >= 7
     changed.run(progress=False)
