@@ -126,11 +126,14 @@ def main():
     for name, widths in WIDTHS.items():
         row = measure(name, widths, data, evaluator, args.epochs, args.repeats)
         rows.append(row)
+        ratios = f"{row['ratio']:.2f} ({row['ratio_min']:.2f}–{row['ratio_max']:.2f})"
+        losses = [
+            f"{row[f'{which}_val_loss']:.4f} ± {row[f'{which}_val_loss_sd']:.4f}"
+            for which in ("plain", "ours")
+        ]
         print(
             f"{name:8} {row['mflops']:12.3f} {row['plain_per_minute']:18.1f}"
-            f" {row['ours_per_minute']:6.1f}   {row['ratio']:.2f} ({row['ratio_min']:.2f}–"
-            f"{row['ratio_max']:.2f})   {row['plain_val_loss']:.4f}"
-            f" ± {row['plain_val_loss_sd']:.4f}  {row['ours_val_loss']:.4f} ± {row['ours_val_loss_sd']:.4f}",
+            f" {row['ours_per_minute']:6.1f}   {ratios}   {'  '.join(losses)}",
             flush=True,
         )
     result = {
