@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from optnas.errors import InputError
 from optnas.objective import Objective
 from optnas.pareto import keep_reference
-from optnas.recovery import INTERRUPTED, lease, recover
-from optnas.trials import BASELINE, FAILURE, LEASE, LOST, is_lost
+from optnas.recovery import INTERRUPTED, recover, runs_here
+from optnas.trials import BASELINE, FAILURE, LOST, is_lost
 
 log = logging.getLogger("optnas")
 
@@ -71,9 +71,9 @@ def run_trials(
             break
         if count[TrialState.PRUNED] + count[TrialState.FAIL] >= cap:
             raise InputError(_why_infeasible(ended, trials, cap))
-        promised = count[TrialState.COMPLETE] + count[TrialState.RUNNING]
+        promised = count[TrialState.COMPLETE] + sum(map(runs_here, ended))
         if promised >= trials and not count[TrialState.WAITING]:
-            break  # other processes are running the rest
+            break  # other processes of this machine are running the rest
         trial = _run_one(study, objective, alone=not count[TrialState.COMPLETE])
         keep_reference(study)
         if observer is not None:
@@ -91,7 +91,6 @@ def _run_one(study: Study, objective: Objective, *, alone: bool) -> FrozenTrial:
     """Runs one trial to its end; `alone` says that no trial has succeeded yet."""
     trial = study.ask()
     try:
-        trial.set_user_attr(LEASE, lease())
         values = objective(trial)
     except TrialPruned:
         return study.tell(trial, state=TrialState.PRUNED)

@@ -48,6 +48,20 @@ def is_dead(lease: Mapping[str, Any]) -> bool:
     return bool(abs(started - lease["started"]) > 1.0)
 
 
+def runs_here(trial: FrozenTrial) -> bool:
+    """Whether the trial is being run by a living process of this host.
+
+    Nothing is known of the processes of other hosts.
+    """
+    held = trial.user_attrs.get(LEASE)
+    return (
+        trial.state == TrialState.RUNNING
+        and held is not None
+        and held["host"] == socket.gethostname()
+        and not is_dead(held)
+    )
+
+
 def recover(study: Study) -> list[int]:
     """Marks dead trials lost and queues a retry for each lost one that has none.
 

@@ -200,3 +200,12 @@ def test_seeds_differ_by_place_and_purpose():
     seeds = {derived_seed(s, p, w) for s in range(3) for p in range(3) for w in ("a", "b")}
     assert len(seeds) == 18
     assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_what_other_processes_run_is_left_to_them(space):
+    study, objective = make(space)
+    study.add_trial(running(**{LEASE: lease()}))
+    study.add_trial(running(**{LEASE: lease() | {"host": "elsewhere"}}))
+    run_trials(study, objective, trials=3)
+    assert states(study).count("COMPLETE") == 2
+    assert states(study)[:2] == ["RUNNING"] * 2
