@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from optnas.errors import InputError
+from optnas.metrics import Direction
 from optnas.storage import open_storage, sqlite_path
 
 RECORD = "optnas"
@@ -65,13 +67,19 @@ def load_study(storage: BaseStorage, name: str) -> Study | None:
         return None
 
 
-def check_same_study(study: Study, fingerprint: dict[str, str], accept_changes: bool) -> None:
+def check_same_study(
+    study: Study,
+    directions: Sequence[Direction],
+    fingerprint: Mapping[str, str],
+    accept_changes: bool,
+) -> None:
     """Raises InputError if going on would mix numbers that can't be compared."""
     record = study.user_attrs.get(RECORD)
     where = f"there is a study {study.study_name!r} in this storage already"
     other = "give another --name or --storage to start a new one"
     if record is None:
-        if not study.get_trials(deepcopy=False):
+        same = [d.name.lower() for d in study.directions] == list(directions)
+        if same and not study.get_trials(deepcopy=False):
             return  # made, but interrupted before anything was written
         raise InputError(f"{where}, which wasn't made by optnas: {other}")
     old = record["fingerprint"]

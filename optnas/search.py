@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from torch import nn
 
-import optnas
+from optnas.candidate import seeded
 from optnas.devices import cpu_threads, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators import Evaluator
@@ -207,14 +208,14 @@ class Search:
                 study_name=self.study_name, storage=storage, directions=objective.directions
             )
         else:
-            check_same_study(study, fingerprint, accept_changes)
+            check_same_study(study, objective.directions, fingerprint, accept_changes)
         if study.metric_names != list(objective.objectives):
             study.set_metric_names(list(objective.objectives))
         seed = study_seed(study, self.seed)
         record = study.user_attrs.get(RECORD, {})
         new = {
-            "version": optnas.__version__,
-            "file": str(self.file.absolute()) if self.file else "",
+            "version": version("optnas"),
+            "file": str(self.file.absolute()) if self.file else record.get("file", ""),
             "fingerprint": fingerprint,
             "overrides": record.get("overrides", {}) | (overrides or Overrides()).given(),
             "scores": list(objective.evaluator.provides),
@@ -267,6 +268,7 @@ def best_model(
 
 def _size(space: SearchSpace[Any]) -> str:
     try:
-        return str(space_size(space.suggest))
+        with seeded(0):  # a FunctionSpace builds while it is counted
+            return str(space_size(space.suggest))
     except Exception as error:  # in a person's own code, on an architecture nobody asked for
         return f"unknown ({type(error).__name__} while counting: {error})"

@@ -8,7 +8,6 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-import optnas
 from optnas.errors import InputError
 from optnas.search import Search
 
@@ -42,7 +41,7 @@ def load_search(study: str | Path) -> Search:
 
 def bundled_folder() -> Path:
     """The studies that come with optnas: in the wheel, or beside the package in a checkout."""
-    package = Path(optnas.__file__).parent
+    package = Path(__file__).parent
     return next(p for p in (package / "studies", package.parent / "studies") if p.is_dir())
 
 

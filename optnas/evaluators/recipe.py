@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import nn
 
-from optnas.search_spaces.model_space import as_distribution, draw
+from optnas.choices import as_distribution, draw
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 

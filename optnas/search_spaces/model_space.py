@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import nn
 
 from optnas.candidate import Inputs
+from optnas.choices import as_distribution, draw
 from optnas.search_spaces.base import SearchSpace
 
 
@@ -82,36 +78,3 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
     def __repr__(self) -> str:
         name = getattr(self._model, "__qualname__", repr(self._model))
         return f"ModelSpace({name}, {self._distributions})"
-
-
-def as_distribution(name: str, choices: object) -> BaseDistribution:
-    """Turns a sequence of values, a mapping from labels, or a distribution into a distribution."""
-    if isinstance(choices, BaseDistribution):
-        return choices
-    if isinstance(choices, str) or not isinstance(choices, (Sequence, Mapping)):
-        raise TypeError(
-            f"the choices for {name!r} must be a sequence of values, a dictionary from labels to "
-            f"objects, or an Optuna distribution; got {choices!r}"
-        )
-    if not choices:
-        raise ValueError(f"the choices for {name!r} are empty")
-    odd = [v for v in choices if not isinstance(v, (bool, int, float, str, type(None)))]
-    if odd:
-        raise TypeError(
-            f"the choices for {name!r} must be None, bool, int, float or str, got {odd[0]!r}; give "
-            "other objects a label: {'label': object}"
-        )
-    return CategoricalDistribution(tuple(choices))
-
-
-def draw(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
-    """Draws a parameter with a given distribution from a trial."""
-    match distribution:
-        case CategoricalDistribution():
-            return trial.suggest_categorical(name, distribution.choices)
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(name, low, high, step=step, log=log)
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(name, low, high, step=step, log=log)
-        case _:
-            raise TypeError(f"unknown distribution {cast(object, distribution)!r}")
