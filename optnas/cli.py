@@ -286,6 +286,8 @@ def _search(study: str, storage: str | None, name: str | None) -> Search:
     from optnas.study_file import load_search
 
     search = load_search(study)
+    if storage is None and not search.url:
+        raise InputError(f"the storage of {study} is an object: give its URL, or --storage")
     return replace(search, storage=storage or search.storage, name=name or search.name)
 
 

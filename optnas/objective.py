@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from optnas.pareto import front, losses, nondominated
 from optnas.recovery import INTERRUPTED, lease
 from optnas.search_spaces import SearchSpace
 from optnas.weights import WeightStore
+
+log = logging.getLogger("optnas")
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 
@@ -178,7 +181,11 @@ class Objective:
             trial.set_user_attr(name, value)
             self._constrain(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
-        self._keep_weights(study, trial, values, candidate)
+        try:
+            self._keep_weights(study, trial, values, candidate)
+        except Exception as error:  # a full disk, say: what was measured must not go with it
+            details["weights"] = f"not kept: {type(error).__name__}: {error}"
+            log.warning("trial %d: weights %s", trial.number, details["weights"])
         return values
 
     def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:

@@ -331,3 +331,14 @@ def test_an_edited_space_is_noticed_when_a_trial_is_decoded(evaluator, tmp_path)
 def test_costs_ignore_what_is_no_architecture(space, evaluator):
     objective = optnas.Objective(space, evaluator, ("loss", "params"))
     assert objective.costs(FixedTrial(SMALL)._params) == {1: 5.0}
+
+
+def test_values_survive_where_weights_cannot_be_kept(space, evaluator, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    store = WeightStore(tmp_path / "file" / "weights")
+    objective = optnas.Objective(space, evaluator, ("loss", "params"), weights=store)
+    study = make_study(objective, SMALL)
+    study.optimize(objective, n_trials=1)
+    assert study.trials[0].values == [0.2, 5.0]
+    assert "not kept" in study.trials[0].user_attrs["detail:weights"]
+    assert "not kept" in caplog.text
