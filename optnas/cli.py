@@ -222,6 +222,13 @@ def main() -> None:
         _fail(str(error), 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except Exception as error:
+        from optnas.storage import storage_fault
+
+        reason = storage_fault(error)
+        if reason is None:
+            raise
+        _fail(f"the storage failed ({reason}); what it held before is kept", 2)
 
 
 def _run(search: Search, overrides: Overrides, accept_changes: bool) -> None:

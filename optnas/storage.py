@@ -121,5 +121,11 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _first_line(error: Exception) -> str:
+def storage_fault(error: BaseException) -> str | None:
+    """What the database said, if the error came from there (a full disk, a damaged file, …)."""
+    kinds = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error)
+    return _first_line(error) if isinstance(error, kinds) else None
+
+
+def _first_line(error: BaseException) -> str:
     return str(error.__cause__ or error).strip().splitlines()[0]

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy
 
 from optnas.errors import InputError
-from optnas.storage import open_storage, sqlite_path
+from optnas.storage import open_storage, sqlite_path, storage_fault
 
 
 def test_a_new_database_is_set_up_to_survive(tmp_path):
@@ -84,3 +84,15 @@ def test_path_of_a_url():
     assert str(sqlite_path("sqlite:///a/b.db")) == "a/b.db"
     assert str(sqlite_path("sqlite:////a/b.db")) == "/a/b.db"
     assert sqlite_path("postgresql://host/x") is None
+
+
+def test_a_database_that_fails_in_the_middle_is_told_from_a_mistake_in_the_code(tmp_path):
+    path = tmp_path / "study.db"
+    storage = open_storage(f"sqlite:///{path}", create=True)
+    study = optuna.create_study(study_name="s", storage=storage)
+    with storage._backend.engine.begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE trials"))
+    with pytest.raises(Exception) as raised:  # noqa: PT011
+        study.ask()
+    assert "no such table: trials" in storage_fault(raised.value)
+    assert storage_fault(ValueError("mistake")) is None
