@@ -83,3 +83,13 @@ def test_fashion_mnist_runs_on_a_folder_of_its_format(monkeypatch, tmp_path):
     search = replace(optnas.load_search("fashion_mnist_cnn"), trials=2, epochs=1, weights=False)
     study = search.run(progress=False)
     assert [t.user_attrs.get("baseline") for t in study.trials] == ["LeNet-5", "small ResNet"]
+
+
+def test_the_wheel_carries_every_study():
+    import tomllib
+    from pathlib import Path
+
+    root = Path(__file__).parents[1]
+    with (root / "pyproject.toml").open("rb") as file:
+        build = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(build["force-include"]) == {f"studies/{p.name}" for p in root.glob("studies/*.py")}
