@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from optnas.errors import CandidateError
+from optnas.errors import CandidateError, InputError
 
 Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 """What a model is called with: a tensor, or tensors by position, or tensors by name."""
@@ -82,7 +82,12 @@ class Candidate:
     def model(self) -> nn.Module:
         """The network, on the CPU with its initial weights until an evaluator trains it."""
         with seeded(self.seed):
-            return self._build()
+            model = self._build()
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"the network of {self} must be a torch.nn.Module, got {type(model).__name__}"
+            )
+        return model
 
     def __str__(self) -> str:
         return str(self.architecture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import signal
 import sys
@@ -98,7 +100,6 @@ def resume(
         str | None, typer.Option(help="The study file, if it isn't where it was.")
     ] = None,
     sampler: Sampler = None,
-    seed: Seed = None,
     device: Device = None,
     epochs: Epochs = None,
     accept_changes: AcceptChanges = False,
@@ -116,10 +117,10 @@ def resume(
             f"study {found.study_name!r} remembers no study file (it was made in Python): give "
             "--file, or go on with it in Python"
         )
-    if not Path(path).is_file():
+    if file is None and not Path(path).is_file():
         raise InputError(f"the study file was {path}, where there is none now: give --file")
     typer.echo(f"study file: {path}", err=True)
-    overrides = Overrides(trials, hours, sampler, seed, device, epochs)
+    overrides = Overrides(trials, hours, sampler, None, device, epochs)
     _run(_search(path, storage, found.study_name), overrides, accept_changes)
 
 
@@ -150,6 +151,10 @@ def pareto(
 
     found, _ = _study(study, storage, name)
     data = pareto_data(found, x, y, color)
+    if html is not None and html.suffix not in (".html", ".htm"):
+        raise InputError(f"--html {html} must end in .html: the file is overwritten")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {html.parent}: make it first")
     Console(width=_width()).print(front_table(found))
     if html is not None:
         _write_figure(data, html)
@@ -193,11 +198,14 @@ def new(
 
     if path.suffix != ".py":
         raise InputError(f"{path} must end in .py: a study file is a Python file")
-    if path.exists():
+    if os.path.lexists(path):
         raise InputError(f"{path} exists already; give another name")
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.parent}: make it first")
-    shutil.copyfile(bundled_folder() / "template.py", path)
+    try:
+        shutil.copyfile(bundled_folder() / "template.py", path)
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}") from error
     typer.echo(f"wrote {path}; run it with: optnas run {path}")
 
 
@@ -235,10 +243,16 @@ def _run(search: Search, overrides: Overrides, accept_changes: bool) -> None:
     import optuna
 
     from optnas.progress import Progress, count_complete
+    from optnas.tables import failure_line
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    search = search.override(search.remembered()).override(overrides)
+    remembered = search.remembered()
+    kept = {k: v for k, v in remembered.given().items() if k not in overrides.given()}
+    if kept:
+        listed = " ".join(f"--{name} {value}" for name, value in kept.items())
+        typer.echo(f"remembered from earlier runs: {listed}", err=True)
+    search = search.override(remembered.updated(overrides))
     study = search.open(overrides=overrides, accept_changes=accept_changes)
     there = count_complete(study)
     if there:
@@ -253,11 +267,14 @@ def _run(search: Search, overrides: Overrides, accept_changes: bool) -> None:
             130,
         )
     _summary(study, search)
+    failures = failure_line(study)
+    if failures:
+        typer.echo(f"failures:      {failures}")
     if count_complete(study) < search.trials:
         typer.echo(f"the rest:      {_resume(search)}")
     else:
         typer.echo(f"more trials:   {_resume(search)} --trials {2 * search.trials}")
-    typer.echo(f"dashboard:     optnas dashboard {search.url}{_name(search)}")
+    typer.echo(f"dashboard:     optnas dashboard {shlex.quote(search.url)}{_name(search)}")
 
 
 def _summary(study: Study, search: Search) -> None:
@@ -277,14 +294,14 @@ def _summary(study: Study, search: Search) -> None:
 
 
 def _resume(search: Search) -> str:
-    return f"optnas resume {search.url}{_name(search)}"
+    return f"optnas resume {shlex.quote(search.url)}{_name(search)}"
 
 
 def _name(search: Search) -> str:
     """The option that tells the study from others of its storage, where it takes one."""
     from optnas.record import study_names
 
-    return f" --name {search.study_name}" if len(study_names(search.url)) > 1 else ""
+    return f" --name {shlex.quote(search.study_name)}" if len(study_names(search.url)) > 1 else ""
 
 
 def _search(study: str, storage: str | None, name: str | None) -> Search:

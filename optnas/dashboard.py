@@ -41,6 +41,8 @@ def make_dashboard(
     app = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
     try:
         return make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"can't listen on {host}:{port} ({reason}); try --port") from error
+        raise InputError(
+            f"can't listen on {host}:{port} ({reason}); try another --port or --host"
+        ) from error

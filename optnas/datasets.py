@@ -31,6 +31,8 @@ class Dataset:
         val: Those that the search compares architectures on.
         test: Those kept for the chosen network.
         outputs: Number of classes, or of regression targets.
+        x_moments: Mean and standard deviation that examples were normalised with.
+        y_moments: Those of regression targets.
     """
 
     name: str
@@ -39,6 +41,18 @@ class Dataset:
     val: Part
     test: Part
     outputs: int
+    x_moments: Part = (torch.zeros(()), torch.ones(()))
+    y_moments: Part = (torch.zeros(()), torch.ones(()))
+
+    def normalize(self, x: ArrayLike) -> Tensor:
+        """New raw examples, as a trained network takes them."""
+        mean, std = self.x_moments
+        return ((torch.as_tensor(np.asarray(x)) - mean) / std).float()
+
+    def denormalize(self, y: Tensor) -> Tensor:
+        """Outputs of a regression network, in the units of the raw targets."""
+        mean, std = self.y_moments
+        return y * std.to(y.device) + mean.to(y.device)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -105,7 +119,9 @@ def arrays(
     Args:
         x: Examples, shape `(n, features)` or `(n, channels, height, width)`.
         y: Targets: class numbers from 0, shape `(n,)`; or numbers, `(n,)` or `(n, outputs)`.
-        task: `classification` or `regression`; left out, whole-number targets mean classes.
+        task: `classification` or `regression`. Left out, integer and bool targets mean classes
+            and others regression; where that is doubtful (floats that are all whole, very many
+            different integers) an error asks for it.
         classes: Number of classes; left out, the largest class number plus one.
         val: Share, or number, of examples for validation.
         test: Share, or number, of examples for the test part.
@@ -118,9 +134,10 @@ def arrays(
         InputError: Lengths differ, a value isn't finite, labels are out of range, or the parts
             don't fit.
     """
-    x, y = np.asarray(x), np.asarray(y)
-    if task is None:
-        task = "classification" if np.issubdtype(y.dtype, np.integer) else "regression"
+    x, y = _numbers(x, "examples", name), _numbers(y, "targets", name)
+    if y.dtype == bool:
+        y = y.astype(np.int64)
+    task = task or _guess_task(y, name)
     check(x, y, task, classes, name)
     rest, test_index = split(np.arange(len(x)), y, task, test, seed, "test", name)
     train_index, val_index = split(rest, y, task, val, seed, "val", name, of=len(x))
@@ -151,6 +168,33 @@ def diabetes(*, seed: int = 0) -> Dataset:
     return arrays(x, y, task="regression", seed=seed, name="diabetes")
 
 
+def _numbers(values: ArrayLike, what: str, name: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name}: the {what} make no array: {error}") from error
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
+        raise InputError(
+            f"{name}: the {what} must be an array of real numbers, got {array.dtype} of shape "
+            f"{array.shape}; encode text and categories as numbers first"
+        )
+    return array
+
+
+def _guess_task(y: NDArray[Any], name: str) -> Task:
+    values = len(np.unique(y))
+    if np.issubdtype(y.dtype, np.integer):
+        doubtful = values > max(20, len(y) / 5)
+    else:
+        doubtful = y.ndim == 1 and values <= 20 and bool((y == np.floor(y)).all())
+    if doubtful:
+        raise InputError(
+            f"{name}: {values} different targets of type {y.dtype} may be classes or numbers: give "
+            "task='classification' (with integer labels) or task='regression'"
+        )
+    return "classification" if np.issubdtype(y.dtype, np.integer) else "regression"
+
+
 def check(x: NDArray[Any], y: NDArray[Any], task: Task, classes: int | None, name: str) -> None:
     """Raises InputError unless examples and targets fit together."""
     if task not in get_args(Task):
@@ -166,6 +210,12 @@ def check(x: NDArray[Any], y: NDArray[Any], task: Task, classes: int | None, nam
                 f"shape {y.shape}"
             )
         highest = "" if classes is None else f" to {classes - 1}"
+        missing = sorted(set(range(int(y.max()) + 1)) - set(y.tolist())) if y.max() < 10**5 else [0]
+        if y.min() >= 0 and classes is None and missing:
+            raise InputError(
+                f"{name}: no example has class {missing[0]} of 0 to {y.max()}: number the classes "
+                "from 0 without gaps, or give classes="
+            )
         if y.min() < 0 or (classes is not None and y.max() >= classes):
             raise InputError(
                 f"{name}: class labels must be numbers from 0{highest}, got {y.min()} to {y.max()}"
@@ -185,7 +235,11 @@ def split(
     """Splits `index` in two; the second holds `size` (a number, or a share of `of`)."""
     from sklearn.model_selection import train_test_split
 
-    number = size if isinstance(size, int) else round(size * (of or len(index)))
+    try:
+        whole = isinstance(size, (int, np.integer))
+        number = int(size) if whole else round(size * (of or len(index)))
+    except (TypeError, ValueError, OverflowError):
+        number = 0
     if not 0 < number < len(index):
         raise InputError(
             f"{name}: {part}={size} asks for {number} of {len(index)} examples; give a share "
@@ -197,7 +251,10 @@ def split(
             index, test_size=number, random_state=seed, stratify=stratify
         )
     except ValueError as error:  # a class with a single member, or more classes than places
-        raise InputError(f"{name}: can't split off {part}={size} by class: {error}") from error
+        raise InputError(
+            f"{name}: can't split off {part}={size} by class: {error} (if these are no classes, give "
+            "task='regression')"
+        ) from error
     return np.sort(first), np.sort(second)
 
 
@@ -223,7 +280,9 @@ def make_dataset(
             tensor_y = torch.tensor(y, dtype=torch.int64)
         tensors.append((tensor_x, tensor_y))
     outputs = tensors[0][1].shape[1] if regression else classes or int(train_y.max()) + 1
-    return Dataset(name, task, tensors[0], tensors[1], tensors[2], outputs)
+    moments_x = torch.as_tensor(shift_x), torch.as_tensor(scale_x)
+    moments_y = torch.as_tensor(shift_y), torch.as_tensor(scale_y)
+    return Dataset(name, task, tensors[0], tensors[1], tensors[2], outputs, moments_x, moments_y)
 
 
 def _moments(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

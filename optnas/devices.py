@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from optnas.errors import InputError
+
+
+def check_device_name(name: str) -> None:
+    """Raises InputError unless this is `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise InputError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:N or mps")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -23,10 +30,8 @@ def resolve_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:N or mps") from error
+    check_device_name(name)
+    device = torch.device(name)
     count = {
         "cpu": 1,
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,

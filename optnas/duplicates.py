@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -9,12 +12,13 @@ from optnas.trials import ARCHITECTURE, RECIPE
 
 
 class Evaluated:
-    """An index of the COMPLETE trials by architecture and recipe, kept up to date cheaply."""
+    """An index of a study's finished trials, kept up to date cheaply."""
 
     def __init__(self) -> None:
         self._study: tuple[str, int] | None = None
         self._seen: set[int] = set()
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._complete: dict[tuple[str, str], int] = {}
+        self._attrs: dict[str, dict[str, Any]] = {}
 
     def find(
         self, study: Study, trials: list[FrozenTrial], architecture: str, recipe: str
@@ -28,16 +32,23 @@ class Evaluated:
             recipe: The recipe's.
         """
         if self._study != (study.study_name, id(study._storage)):
-            self._study, self._seen, self._numbers = (
-                (study.study_name, id(study._storage)),
-                set(),
-                {},
-            )
+            self._study = (study.study_name, id(study._storage))
+            self._seen, self._complete, self._attrs = set(), {}, {}
         for trial in trials:
-            if trial.state == TrialState.COMPLETE and trial.number not in self._seen:
+            if trial.number not in self._seen and trial.state.is_finished():
                 self._seen.add(trial.number)
-                attrs = trial.user_attrs
-                if ARCHITECTURE in attrs and RECIPE in attrs:
-                    self._numbers.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
-        number = self._numbers.get((architecture, recipe))
+                self._add(trial)
+        number = self._complete.get((architecture, recipe))
         return None if number is None else trials[number]
+
+    def measured(self, architecture: str, names: Iterable[str]) -> dict[str, float]:
+        """What is known of an architecture from the first trial (as of `find`) that had it."""
+        attrs = self._attrs.get(architecture, {})
+        return {name: attrs[name] for name in names if name in attrs}
+
+    def _add(self, trial: FrozenTrial) -> None:
+        attrs = trial.user_attrs
+        if ARCHITECTURE in attrs:
+            self._attrs.setdefault(attrs[ARCHITECTURE], attrs)
+            if RECIPE in attrs and trial.state == TrialState.COMPLETE:
+                self._complete.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections import Counter
@@ -18,7 +17,8 @@ from optnas.pareto import keep_reference
 from optnas.recovery import INTERRUPTED, recover, runs_here
 from optnas.trials import BASELINE, FAILURE, LOST, is_lost
 
-log = logging.getLogger("optnas")
+SAME_FAILURES = 3
+"""After this many trials that failed alike, the next error in the code ends the run."""
 
 
 class Observer(Protocol):
@@ -43,7 +43,7 @@ def run_trials(
 
     Trials that were lost (their process was killed or interrupted) are taken up again first;
     baselines that the study doesn't have yet come next. PRUNED, failed and lost trials don't
-    count, and there may be `10 · trials + 100` pruned and failed ones.
+    count, and this call may see `10 · trials + 100` pruned and failed ones.
 
     Args:
         study: The study, with its sampler.
@@ -55,26 +55,27 @@ def run_trials(
     Raises:
         InputError: Too many trials were pruned or failed; says which bounds they broke.
         KeyboardInterrupt: The running trial is marked lost first.
-        Exception: What the objective raised, if no trial has succeeded yet: the code is wrong,
-            not an architecture.
+        Exception: What the objective raised, if no sampled network has succeeded yet: the code
+            is wrong, not an architecture. Later the trial fails, and the run goes on.
     """
     deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
     queued = recover(study)
     if observer is not None and queued:
         observer.recovered(queued)
     _queue_baselines(study, objective)
-    cap = 10 * trials + 100
+    cap, before = 10 * trials + 100, _in_vain(study)
     while time.monotonic() < deadline:
         ended = [t for t in study.get_trials(deepcopy=False) if not is_lost(t)]
         count = Counter(t.state for t in ended)
         if count[TrialState.COMPLETE] >= trials:
             break
-        if count[TrialState.PRUNED] + count[TrialState.FAIL] >= cap:
+        if _in_vain(study) - before >= cap:
             raise InputError(_why_infeasible(ended, trials, cap))
         promised = count[TrialState.COMPLETE] + sum(map(runs_here, ended))
         if promised >= trials and not count[TrialState.WAITING]:
             break  # other processes of this machine are running the rest
-        trial = _run_one(study, objective, alone=not count[TrialState.COMPLETE])
+        proven = any(t.state == TrialState.COMPLETE and BASELINE not in t.user_attrs for t in ended)
+        trial = _run_one(study, objective, fatal=not proven or _same_failure_again(ended))
         keep_reference(study)
         if observer is not None:
             observer.finished(study, trial)
@@ -87,8 +88,20 @@ def _queue_baselines(study: Study, objective: Objective) -> None:
             study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name}))
 
 
-def _run_one(study: Study, objective: Objective, *, alone: bool) -> FrozenTrial:
-    """Runs one trial to its end; `alone` says that no trial has succeeded yet."""
+def _in_vain(study: Study) -> int:
+    """Trials that ended without values, and weren't lost."""
+    states = (TrialState.PRUNED, TrialState.FAIL)
+    return sum(not is_lost(t) for t in study.get_trials(deepcopy=False, states=states))
+
+
+def _same_failure_again(trials: list[FrozenTrial]) -> bool:
+    """Whether the last trials all failed for one reason, so that one more is no accident."""
+    last = [t.user_attrs.get(FAILURE) for t in trials if t.state.is_finished()][-SAME_FAILURES:]
+    return len(last) == SAME_FAILURES and last[0] is not None and len(set(last)) == 1
+
+
+def _run_one(study: Study, objective: Objective, *, fatal: bool) -> FrozenTrial:
+    """Runs one trial to its end; `fatal` says whether an error in the code ends the run."""
     trial = study.ask()
     try:
         values = objective(trial)
@@ -99,9 +112,8 @@ def _run_one(study: Study, objective: Objective, *, alone: bool) -> FrozenTrial:
         raise
     except Exception as error:
         frozen = study.tell(trial, state=TrialState.FAIL)
-        if alone:
+        if fatal or isinstance(error, InputError):
             raise
-        log.warning("trial %d failed: %s: %s", trial.number, type(error).__name__, error)
         return frozen
     if any(math.isnan(value) for value in values):
         return study.tell(trial, state=TrialState.FAIL)
@@ -133,5 +145,5 @@ def _why_infeasible(trials: list[FrozenTrial], wanted: int, cap: int) -> str:
     ).most_common(1)
     if failures:
         lines.append(f"The most frequent failure ({failures[0][1]} times): {failures[0][0]}.")
-    lines.append("Loosen the bounds, or change the search space.")
+    lines.append("Loosen the bounds." if excesses else "Mend the cause, then run it again.")
     return " ".join(lines)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import time
+import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from optuna import TrialPruned
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial
 from torch import nn
@@ -26,6 +30,9 @@ from optnas.search_spaces import SearchSpace
 from optnas.weights import WeightStore
 
 log = logging.getLogger("optnas")
+
+CHANGED_SPACE = ("does not support dynamic value space", "Cannot set different distribution kind")
+"""What Optuna says of a parameter whose distribution can't be the same one as before."""
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 
@@ -69,18 +76,19 @@ class Objective:
         constraints: Mapping[str, float] | None = None,
         metrics: Iterable[Metric] = (),
         baselines: Mapping[str, Callable[[], nn.Module]] | None = None,
-        weights: WeightStore | None = None,
+        weights: WeightStore | str | Path | None = None,
         seed: int | None = None,
         device: str = "auto",
         listeners: Sequence[Listener] = (),
     ) -> None:
         _check_types(space, evaluator, objectives)
+        evaluator.check_inputs(space.example_inputs)
         self.space = space
         self.evaluator = evaluator
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.baselines = dict(baselines or {})
-        self.weights = weights
+        self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
         self.listeners = tuple(listeners)
         available = {metric.name: metric for metric in standard_metrics()}
         given = {metric.name: metric for metric in metrics}
@@ -95,6 +103,12 @@ class Objective:
                 )
         if len(set(self.objectives)) != len(self.objectives):
             raise ValueError(f"an objective stands twice in {self.objectives}")
+        for name in known:
+            if not isinstance(name, str) or not name or attr.is_reserved(name):
+                raise ValueError(f"{name!r} can't be the name of a score or metric: optnas uses it")
+        for name, bound in self.constraints.items():
+            if not isinstance(bound, (int, float)) or not math.isfinite(bound):
+                raise ValueError(f"the bound on {name} must be a finite number, got {bound!r}")
         self.known = known
         wanted = {"params", *self.objectives, *self.constraints, *given} - set(evaluator.provides)
         self.metrics = sorted(
@@ -129,9 +143,17 @@ class Objective:
         except TrialPruned as pruned:
             trial.set_user_attr(attr.PRUNED, str(pruned))
             raise
+        except SystemExit as error:
+            trial.set_user_attr(attr.FAILURE, "the evaluator called sys.exit()")
+            raise InputError(f"the evaluator called sys.exit({error.code})") from error
         except Exception as error:
             reason = fault_of_candidate(error)
-            trial.set_user_attr(attr.FAILURE, reason or f"{type(error).__name__}: {error}")
+            trial.set_user_attr(attr.FAILURE, reason or _with_place(error))
+            if any(text in str(error) for text in CHANGED_SPACE):
+                raise InputError(
+                    f"a parameter is drawn from other choices than in this study before ({error}): "
+                    "put them back, or start another study (--name)"
+                ) from error
             if reason is None:
                 raise
             return (math.nan,) * len(self.objectives)
@@ -141,6 +163,7 @@ class Objective:
 
     def _evaluate(self, trial: Trial, details: dict[str, Any]) -> tuple[float, ...]:
         study = trial.study
+        name_objectives(study, self.objectives)
         every = study.get_trials(deepcopy=False)
         place = attr.place(every[trial.number], every)
         seed = attr.derived_seed(attr.study_seed(study, self.seed), place, "candidate")
@@ -154,9 +177,12 @@ class Objective:
         if original is not None:
             return self._reuse(trial, original)
 
-        measured: dict[str, float] = {}
+        # One architecture has one latency: timing it again would let noise decide between recipes.
+        measured = self._evaluated.measured(str(candidate), [m.name for m in self.metrics])
         for metric in self.metrics:
-            measured[metric.name] = value = _finite(metric.name, metric.measure(candidate))
+            if metric.name not in measured:
+                measured[metric.name] = _finite(metric.name, metric.measure(candidate))
+            value = measured[metric.name]
             trial.set_user_attr(metric.name, value)
             if self._constrain(trial, metric.name, value) > 0:
                 raise TrialPruned(
@@ -174,7 +200,7 @@ class Objective:
             trial.set_user_attr(attr.TRAIN_SECONDS, time.perf_counter() - started)
         for name in self.evaluator.provides:
             if name not in scores:
-                raise ValueError(
+                raise InputError(
                     f"the evaluator promises {name!r} but returned {', '.join(scores) or 'nothing'}"
                 )
             measured[name] = value = _finite(name, scores[name])
@@ -258,17 +284,35 @@ class Objective:
         return self._costs[key]
 
 
+def name_objectives(study: Study, names: Sequence[str]) -> None:
+    """Writes the objectives' names into the study, for tables and for the dashboard's menus."""
+    if study.metric_names != list(names):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(names))
+
+
 def _check_types(space: SearchSpace[Any], evaluator: Evaluator, objectives: Sequence[str]) -> None:
     if not isinstance(space, SearchSpace):
         raise TypeError(f"space must be a SearchSpace, got {type(space).__name__}")
     if not isinstance(evaluator, Evaluator):
         raise TypeError(f"evaluator must be an Evaluator, got {type(evaluator).__name__}")
-    if isinstance(objectives, str) or not objectives:
+    if not isinstance(objectives, (list, tuple)) or not objectives:
         raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
 
 
-def _finite(name: str, value: float) -> float:
-    value = float(value)
+def _finite(name: str, given: float) -> float:
+    try:
+        value = float(given)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be a number, got {given!r}") from error
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {value}")
     return value
+
+
+def _with_place(error: Exception) -> str:
+    """Type and message of an error, and the innermost line of code outside of libraries."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename] or frames
+    return f"{type(error).__name__}: {error} ({Path(own[-1].filename).name}, line {own[-1].lineno})"

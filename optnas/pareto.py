@@ -85,7 +85,7 @@ def hypervolume(study: Study) -> float | None:
     ideal, reference = box
     points = losses([t.values for t in trials], study.directions)
     scaled = (points - ideal) / (reference - ideal)
-    scaled = scaled[(scaled < 1).all(axis=1)]
+    scaled = scaled[(scaled < 1).all(axis=1) & np.isfinite(scaled).all(axis=1)]
     if len(scaled) == 0:
         return 0.0
     scaled = scaled[nondominated(scaled)]
@@ -101,6 +101,8 @@ def _reference_box(study: Study, trials: list[FrozenTrial]) -> tuple[Array, Arra
         return None
     by_completion = sorted(trials, key=lambda t: (t.datetime_complete, t.number))
     points = losses([t.values for t in by_completion[:REFERENCE_TRIALS]], study.directions)
+    if not np.isfinite(points).all():
+        return None
     ideal, worst = points.min(axis=0), points.max(axis=0)
     spread = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1.0))
     return ideal, worst + 0.1 * spread

@@ -243,7 +243,9 @@ def _log_ticks(values: Sequence[float]) -> list[float]:
 
 
 def _wants_log(values: Sequence[float]) -> bool:
-    return bool(values) and min(values) > 0 and max(values) > LOG_RATIO * min(values)
+    if not values or not all(map(math.isfinite, values)):
+        return False
+    return min(values) > 0 and max(values) > LOG_RATIO * min(values)
 
 
 def _si(value: float) -> str:

@@ -42,7 +42,7 @@ class Progress:
             self._bar = Bar(
                 TextColumn("{task.completed}/{task.total} trials"),
                 BarColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 console=self._console,
                 auto_refresh=False,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from optnas.storage import open_storage, sqlite_path
 
 RECORD = "optnas"
 """The study attribute: version, study file, fingerprint, overrides, names of the scores, size of
-the space."""
+the space, changes that were accepted."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Overrides:
     seed: int | None = None
     device: str | None = None
     epochs: int | None = None
+
+    def updated(self, later: Overrides) -> Overrides:
+        """These, with those that are given later in their place."""
+        return replace(self, **later.given())
 
     def given(self) -> dict[str, Any]:
         """Those that aren't None."""
@@ -46,9 +50,11 @@ def find_study(url: str, name: str | None = None) -> Study:
     storage = open_storage(url)
     names = optuna.get_all_study_names(storage)
     listed = ", ".join(names) or "none"
+    if not names:
+        raise InputError(f"there is no study in {url} yet: `optnas run` makes one")
     if name is None and len(names) != 1:
         raise InputError(f"{url} holds {len(names)} studies ({listed}): give --name")
-    study = load_study(storage, name or names[0])
+    study = load_study(storage, names[0] if name is None else name)
     if study is None:
         raise InputError(f"{url} holds no study {name!r}; there are: {listed}")
     return study
@@ -72,15 +78,19 @@ def check_same_study(
     directions: Sequence[Direction],
     fingerprint: Mapping[str, str],
     accept_changes: bool,
-) -> None:
-    """Raises InputError if going on would mix numbers that can't be compared."""
+) -> str:
+    """Raises InputError if going on would mix numbers that can't be compared.
+
+    Returns:
+        The differences that were accepted; empty if there are none.
+    """
     record = study.user_attrs.get(RECORD)
     where = f"there is a study {study.study_name!r} in this storage already"
     other = "give another --name or --storage to start a new one"
     if record is None:
         same = [d.name.lower() for d in study.directions] == list(directions)
         if same and not study.get_trials(deepcopy=False):
-            return  # made, but interrupted before anything was written
+            return ""  # made, but interrupted before anything was written
         raise InputError(f"{where}, which wasn't made by optnas: {other}")
     old = record["fingerprint"]
     changes = {
@@ -89,7 +99,7 @@ def check_same_study(
         if old.get(key) != fingerprint.get(key)
     }
     if not changes:
-        return
+        return ""
     listed = "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())
     final = [key for key in changes if key in ("objectives", "space")]
     if final:
@@ -99,6 +109,7 @@ def check_same_study(
             f"{where}, whose numbers can't be compared with new ones ({listed}): go back to its "
             f"settings, {other}, or go on all the same with --accept-changes"
         )
+    return listed
 
 
 def weights_folder(url: str, study_name: str) -> Path:

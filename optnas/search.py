@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import operator
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -16,19 +17,19 @@ from optuna.study import Study
 from torch import nn
 
 from optnas.candidate import seeded
-from optnas.devices import cpu_threads, resolve_device
+from optnas.devices import check_device_name, cpu_threads, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators import Evaluator
 from optnas.loop import Observer, run_trials
 from optnas.metrics import Metric
-from optnas.objective import Listener, Objective
+from optnas.objective import Listener, Objective, name_objectives
 from optnas.pareto import front, objective_names
 from optnas.progress import Progress
 from optnas.rebuild import rebuild
 from optnas.record import RECORD, Overrides, beside, check_same_study, load_study, weights_folder
 from optnas.samplers import PlacedSampler, make_sampler
 from optnas.search_spaces import SearchSpace, space_size
-from optnas.storage import open_storage, sqlite_path
+from optnas.storage import open_storage, sqlite_path, sqlite_url
 from optnas.trials import study_seed
 from optnas.weights import WeightStore
 
@@ -86,17 +87,28 @@ class Search:
     folder: Path = Path()
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise InputError(f"trials must be at least 1, got {self.trials}")
-        if self.threads < 1:
-            raise InputError(f"threads must be at least 1, got {self.threads}")
-        if self.hours is not None and not 0 < self.hours < math.inf:
-            raise InputError(f"hours must be above 0, got {self.hours:g}")
-        if self.seed is not None and not 0 <= self.seed < 2**31:
-            raise InputError(f"seed must be from 0 to {2**31 - 1}, got {self.seed}")
+        for name, lowest in (("trials", 1), ("threads", 1), ("epochs", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is None and name in ("epochs", "seed"):
+                continue
+            try:
+                number = operator.index(value)
+            except TypeError as error:
+                raise InputError(f"{name} must be a whole number, got {value!r}") from error
+            if not lowest <= number < 2**31:
+                raise InputError(f"{name} must be at least {lowest} (below 2^31), got {number}")
+            object.__setattr__(self, name, number)
+        if self.hours is not None and not self.hours > 0:
+            raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
+        if "/" in self.name or os.sep in self.name:
+            raise InputError(f"name {self.name!r} must have no slash: files are named after it")
         if isinstance(self.sampler, str):
             make_sampler(self.sampler)
-        resolve_device(self.device)
+        elif not isinstance(self.sampler, BaseSampler):
+            raise InputError(f"sampler must be a name or an Optuna sampler, got {self.sampler!r}")
+        if not isinstance(self.evaluator, Evaluator):
+            raise TypeError(f"evaluator must be an Evaluator, got {self.evaluator!r}")
+        check_device_name(self.device)
         self.objective()
 
     @property
@@ -109,7 +121,7 @@ class Search:
         """The storage's URL, given or by default; empty for a storage object."""
         if isinstance(self.storage, BaseStorage):
             return ""
-        return self.storage or f"sqlite:///{self.folder / self.study_name}.db"
+        return self.storage or sqlite_url(self.folder / f"{self.study_name}.db")
 
     def path(self, suffix: str) -> Path:
         """A file of this study beside its database, named after it (`_front.html`)."""
@@ -155,6 +167,7 @@ class Search:
                 for name, d in zip(objective.objectives, objective.directions, strict=True)
             ),
             "space": self.space.fingerprint,
+            "code of the space": self._code(),
             "evaluator": type(self.evaluator).__name__,
         }
         found |= {f"evaluator {k}": str(v) for k, v in objective.evaluator.fingerprint.items()}
@@ -163,8 +176,14 @@ class Search:
             found |= {f"{metric.name} {k}": str(v) for k, v in metric.fingerprint.items()}
         return found
 
+    def _code(self) -> str:
+        return self.space.code or "optnas's own"
+
     def run(self, *, progress: bool = True, accept_changes: bool = False) -> Study:
         """Opens the study, or makes it, and runs trials until `trials` are COMPLETE.
+
+        The settings are those of this search: what earlier runs on the command line overrode,
+        and the study remembers, is in `remembered()`.
 
         Args:
             progress: Whether to show a progress bar (plain lines where there is no terminal).
@@ -200,26 +219,31 @@ class Search:
         storage = self.storage
         if not isinstance(storage, BaseStorage):
             storage = open_storage(self.url, create=True)
+        resolve_device(self.device)
         objective = self.objective()
         fingerprint = self.fingerprint(objective)
         study = load_study(storage, self.study_name)
+        accepted: list[str] = []
         if study is None:
             study = optuna.create_study(
                 study_name=self.study_name, storage=storage, directions=objective.directions
             )
         else:
-            check_same_study(study, objective.directions, fingerprint, accept_changes)
-        if study.metric_names != list(objective.objectives):
-            study.set_metric_names(list(objective.objectives))
+            changes = check_same_study(study, objective.directions, fingerprint, accept_changes)
+            if changes:
+                accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
+        name_objectives(study, objective.objectives)
         seed = study_seed(study, self.seed)
         record = study.user_attrs.get(RECORD, {})
+        known = record.get("fingerprint", {}).get("code of the space") == self._code()
         new = {
             "version": version("optnas"),
             "file": str(self.file.absolute()) if self.file else record.get("file", ""),
             "fingerprint": fingerprint,
             "overrides": record.get("overrides", {}) | (overrides or Overrides()).given(),
             "scores": list(objective.evaluator.provides),
-            "size": record.get("size") or _size(self.space),
+            "accepted": [*record.get("accepted", []), *accepted],
+            "size": record.get("size") if known else _size(self.space),
         }
         if new != record:
             study.set_user_attr(RECORD, new)
@@ -233,13 +257,13 @@ class Search:
 
 
 def best_model(
-    study: Study, search: Search, *, by: str | None = None, trial: int | None = None
+    study: Study, search: Search | Objective, *, by: str | None = None, trial: int | None = None
 ) -> nn.Module:
     """A network of the front with its trained weights, on the CPU and in evaluation mode.
 
     Args:
         study: The study.
-        search: What the study was run with.
+        search: What the study was run with (an objective must have been given `weights`).
         by: The objective to be best in; the first one by default.
         trial: The number of a trial of the front, in place of `by`.
 
@@ -263,7 +287,8 @@ def best_model(
         i = names.index(by)
         sign = -1 if study.directions[i] == optuna.study.StudyDirection.MAXIMIZE else 1
         chosen = min(members, key=lambda t: sign * t.values[i])
-    return rebuild(study, search.objective(), chosen)
+    objective = search if isinstance(search, Objective) else search.objective()
+    return rebuild(study, objective, chosen)
 
 
 def _size(space: SearchSpace[Any]) -> str:

@@ -35,12 +35,20 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
     path = sqlite_path(url)
     if path is not None:
         return _open_sqlite(url, path, create)
+    shown = make_url(url).render_as_string(hide_password=True)
     try:
         return optuna.storages.get_storage(url)
     except ImportError as error:
-        raise InputError(f"storage {url!r} needs a database driver: {error.__cause__}") from error
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
-        raise InputError(f"storage {url!r} can't be opened: {_first_line(error)}") from error
+        raise InputError(
+            f"storage {shown} needs its database's Python driver ({error.__cause__}): install it"
+        ) from error
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ValueError) as error:
+        raise InputError(f"storage {shown} can't be opened: {_first_line(error)}") from error
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file, whatever characters its path has."""
+    return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -51,10 +59,10 @@ def sqlite_path(url: str) -> Path | None:
     """
     try:
         parsed = make_url(url)
-    except sqlalchemy.exc.ArgumentError as error:
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise InputError(
-            f"storage {url!r} is no URL: give one such as sqlite:///study.db (a relative path) or "
-            "sqlite:////tmp/study.db (an absolute one)"
+            f"storage {url!r} is no URL: give sqlite:///{url if url[-3:] == '.db' else 'study.db'}"
+            " (three slashes before a relative path, four before an absolute one)"
         ) from error
     if parsed.get_backend_name() != "sqlite":
         return None
@@ -67,19 +75,22 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def _open_sqlite(url: str, path: Path, create: bool) -> BaseStorage:
-    exists = path.exists()
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise InputError(f"{path} can't be a file: {error.strerror}") from error
     if not exists and not create:
         raise InputError(f"there is no study at {path}: `optnas run` makes one")
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.parent} to keep {path.name} in: make it first")
     if exists:
-        _check_sqlite(path)
+        _check_sqlite(path, create)
     writable = os.access(path if exists else path.absolute().parent, os.W_OK)
     if create and not writable:
         raise InputError(f"{path} is read-only: allow writing to it, or give another --storage")
     try:
         storage = RDBStorage(url, {"connect_args": {"timeout": SQLITE_TIMEOUT}})
-        if writable:
+        if create:
             sqlalchemy.event.listen(storage.engine, "connect", _set_pragmas)
             # Connections that were made before don't have the settings.
             storage.engine.dispose()
@@ -92,8 +103,8 @@ def _open_sqlite(url: str, path: Path, create: bool) -> BaseStorage:
         raise InputError(f"{path} can't be opened as a study: {_first_line(error)}") from error
 
 
-def _check_sqlite(path: Path) -> None:
-    """Raises InputError unless the file is an SQLite database of Optuna's, or an empty file.
+def _check_sqlite(path: Path, create: bool) -> None:
+    """Raises InputError unless the file is an SQLite database of Optuna's (or empty, to create).
 
     SQLite does the looking: a process that opens and closes the file itself drops the locks that
     its own connections hold on it.
@@ -107,7 +118,9 @@ def _check_sqlite(path: Path) -> None:
         raise InputError(
             f"{path} can't be read as an SQLite database ({error}); give another --storage"
         ) from error
-    if tables and "studies" not in tables:
+    if not tables and not create:
+        raise InputError(f"there is no study in {path} yet: `optnas run` makes one")
+    if tables and not {"studies", "trials", "version_info"} <= set(tables):
         raise InputError(
             f"{path} is a database of another program (tables: {', '.join(tables[:5])}); give "
             "another --storage"

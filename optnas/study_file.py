@@ -57,10 +57,12 @@ def _import(path: Path) -> object:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+        where = f"{error.filename or path}, line {error.lineno or 1}"
+        raise InputError(f"{where}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = f", line {frames[-1].lineno}" if frames else ""
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        raise InputError(f"{path}{line}: {name}{error}") from error
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise InputError(f"{path}{line}: {name}{reason}") from error
     return module

@@ -1,5 +1,7 @@
 """Numbers as people read them."""
 
+import math
+
 
 def duration(seconds: float) -> str:
     """Seconds as `0:07`, `12:30` or `3:05:00`."""
@@ -10,4 +12,8 @@ def duration(seconds: float) -> str:
 
 def number(value: float) -> str:
     """A number for a table: whole ones whole, others to four digits."""
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
+    return (
+        f"{value:,.0f}"
+        if math.isfinite(value) and value == round(value) and abs(value) < 1e15
+        else f"{value:.4g}"
+    )

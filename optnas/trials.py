@@ -44,6 +44,26 @@ SEED = "optnas:seed"
 """On the study: its seed."""
 
 
+_RESERVED = {
+    ARCHITECTURE,
+    RECIPE,
+    BASELINE,
+    DUPLICATE_OF,
+    CURVE,
+    FAILURE,
+    PRUNED,
+    LOST,
+    RETRY_OF,
+    LEASE,
+    TRAIN_SECONDS,
+}
+
+
+def is_reserved(name: str) -> bool:
+    """Whether optnas itself keeps something under this user attribute."""
+    return name in _RESERVED or name.startswith(DETAIL)
+
+
 def is_lost(trial: FrozenTrial) -> bool:
     """Whether the trial ended through no fault of its architecture (killed, interrupted)."""
     return trial.state == TrialState.FAIL and LOST in trial.user_attrs

@@ -147,6 +147,8 @@ def test_new_writes_a_study_that_runs(optnas, tmp_path):
         (["resume", "sqlite:///none.db"], "there is no study at none.db"),
         (["status", "sqlite:///x.db", "--storage", "sqlite:///y.db"], "leave out --storage"),
         (["fly"], "No such command"),
+        (["run", "template", "--epochs", "0"], "epochs must be at least 1"),
+        (["status", "http://x:port/"], "is no URL"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(optnas, tmp_path, args, message):
@@ -181,7 +183,9 @@ def test_dashboard_serves_the_study_and_its_weights(optnas):
         detail = urllib.request.urlopen(url).read().decode()
         assert all(f'"{name}"' in detail for name in ("loss", "params", "flops"))
         assert "weights.safetensors" in detail
-        with pytest.raises(InputError, match=r"can't listen on 127.0.0.1:\d+ .*; try --port"):
+        with pytest.raises(
+            InputError, match=r"can't listen on 127.0.0.1:\d+ .*; try another --port"
+        ):
             make_dashboard(study._storage, Path(), port=server.server_port)
     finally:
         server.shutdown()
@@ -249,3 +253,31 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert study.trials[3].params == study.trials[2].params
     integrity = sqlite3.connect("slow.db").execute("PRAGMA integrity_check").fetchall()
     assert integrity == [("ok",)]
+
+
+def test_reading_changes_nothing(optnas, tmp_path):
+    """Not a plain Optuna study, nor an empty file, nor another program's database."""
+    study = optuna.create_study(
+        study_name="[red]plain[/b]", storage="sqlite:///plain.db", directions=["minimize"] * 2
+    )
+    study.add_trial(optuna.create_trial(values=[1.0, float("inf")]))
+    study._storage.remove_session()
+    study._storage._backend.engine.dispose()
+    (tmp_path / "empty.db").touch()
+    before = {p.name: p.read_bytes() for p in tmp_path.glob("*.db")}
+    assert optnas("status", "sqlite:///plain.db")[0] == 0
+    code, out, _ = optnas("pareto", "sqlite:///plain.db")
+    assert code == 0
+    assert "[red]plain[/b]" in out
+    code, _, err = optnas("status", "sqlite:///empty.db")
+    assert (code, "no study in empty.db yet" in err) == (2, True)
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.db")} == before
+
+
+def test_a_figure_never_overwrites_a_study(optnas, tmp_path):
+    optnas("run", "tiny.py")
+    code, out, err = optnas("pareto", "tiny.py", "--html", "tiny.db")
+    assert (code, out) == (2, "")
+    assert "must end in .html" in err
+    assert len(load().trials) == 4
+    assert optnas("pareto", "tiny.py", "--html", "no/f.html")[0] == 2

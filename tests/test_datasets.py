@@ -66,7 +66,12 @@ def test_tokens_stay_whole_numbers():
         (np.zeros((4, 1)), [0, 1, 0, 1], {"task": "ranking"}, "one of classification, regression"),
         (np.zeros((10, 1)), [0] * 5 + [1] * 5, {"val": 1.5}, "val=1.5 asks for 15 of"),
         (np.zeros((10, 1)), [0] * 9 + [1], {}, "can't split off"),
-        (np.zeros((0, 1)), [], {}, "0 examples"),
+        (np.zeros((0, 1)), np.zeros(0, dtype=int), {}, "0 examples"),
+        (np.zeros((4, 1)), ["a", "b", "a", "b"], {}, "must be an array of real numbers"),
+        (np.zeros((4, 1)), [0.0, 1, 0, 1], {}, "may be classes or numbers: give task="),
+        (np.zeros((99, 1)), np.arange(99) * 1000, {}, "may be classes or numbers: give task="),
+        (np.zeros((4, 1)), [1, 2, 1, 2], {}, "no example has class 0 of 0 to 2"),
+        (np.zeros((10, 1)), [0, 1] * 5, {"val": float("nan")}, "val=nan asks for 0 of"),
     ],
 )
 def test_arrays_say_what_is_wrong(x, y, kwargs, message):
@@ -138,3 +143,21 @@ def test_loaders_need_a_name_and_a_task():
         optnas.Loaders(loader, loader, "classification", "")
     with pytest.raises(ValueError, match="task must be one of"):
         optnas.Loaders(loader, loader, "ranking", "v1")
+
+
+def test_bools_are_classes_and_numpy_sizes_are_numbers():
+    data = optnas.arrays(np.random.rand(40, 2), np.arange(40) % 2 == 0, val=np.int64(7), test=9)
+    assert data.task == "classification"
+    assert [len(p[1]) for p in (data.train, data.val, data.test)] == [24, 7, 9]
+
+
+def test_raw_examples_and_targets_can_be_taken_to_the_networks_units_and_back():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(5, 3, (50, 4)), rng.normal(100, 20, 50)
+    data = optnas.arrays(x, y)
+    parts = (data.train, data.val, data.test)
+    everything = torch.cat([p[0] for p in parts])
+    again = data.normalize(x)
+    assert torch.allclose(again.sum(0), everything.sum(0), atol=1e-3)
+    raw = torch.cat([data.denormalize(p[1]) for p in parts]).flatten()
+    assert torch.allclose(raw.sort().values, torch.tensor(np.sort(y)).float(), atol=1e-3)

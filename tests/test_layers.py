@@ -10,7 +10,7 @@ import optnas
 PACKAGE = Path(optnas.__file__).parent
 LAYERS = [
     {"errors"},
-    {"candidate", "devices", "trials", "datasets", "idx", "storage", "text", "choices"},
+    {"candidate", "devices", "trials", "datasets", "idx", "storage", "text", "choices", "code"},
     {"search_spaces", "samplers", "pareto", "recovery", "weights", "duplicates"},
     {"metrics"},
     {"evaluators"},

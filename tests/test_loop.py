@@ -93,7 +93,35 @@ def test_a_mistake_in_the_code_stops_the_run_until_a_trial_has_succeeded(space):
     fail[:] = [False, True, False]
     run_trials(study, objective, trials=2)
     assert states(study) == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
-    assert study.trials[2].user_attrs[FAILURE] == "ZeroDivisionError: oops"
+    assert study.trials[2].user_attrs[FAILURE].startswith("ZeroDivisionError: oops (test_loop.py")
+
+
+def test_the_same_mistake_four_times_in_a_row_stops_the_run(space):
+    def broken_later(model, recipe, report):
+        if study.trials[-1].number > 1:
+            raise ZeroDivisionError("oops")
+        return {"loss": 1.0}
+
+    study, objective = make(space, broken_later)
+    with pytest.raises(ZeroDivisionError):
+        run_trials(study, objective, trials=9)
+    assert states(study) == ["COMPLETE"] * 2 + ["FAIL"] * 4
+
+
+def test_a_mended_study_gets_new_attempts(space):
+    study, objective = make(space, constraints={"params": 3.5})
+    with pytest.raises(InputError):
+        run_trials(study, objective, trials=1)
+    _, objective = make(space, constraints={"params": 300})
+    run_trials(study, objective, trials=1)
+    assert states(study)[-1] == "COMPLETE"
+
+
+def test_an_evaluator_that_exits_is_a_mistake(space):
+    study, objective = make(space, lambda *_: sys.exit(0))
+    with pytest.raises(InputError, match="called sys.exit"):
+        run_trials(study, objective, trials=1)
+    assert states(study) == ["FAIL"]
 
 
 def test_baselines_come_first_and_once(space):

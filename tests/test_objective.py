@@ -342,3 +342,59 @@ def test_values_survive_where_weights_cannot_be_kept(space, evaluator, tmp_path,
     assert study.trials[0].values == [0.2, 5.0]
     assert "not kept" in study.trials[0].user_attrs["detail:weights"]
     assert "not kept" in caplog.text
+
+
+def test_an_architecture_is_timed_once(space):
+    evaluator = FunctionEvaluator(
+        lambda model, recipe, report: {"loss": 1.0 / recipe},
+        {"loss": "minimize"},
+        lambda trial: trial.suggest_int("rate", 1, 9),
+    )
+    objective = optnas.Objective(space, evaluator, ("loss", "latency_ms"))
+    study = make_study(objective, SMALL | {"rate": 1}, SMALL | {"rate": 2})
+    study.optimize(objective, n_trials=2)
+    first, second = study.trials
+    assert first.values[0] != second.values[0]
+    assert first.values[1] == second.values[1] == second.user_attrs["latency_ms"]
+
+
+@pytest.mark.parametrize("name", ["retry_of", "architecture", "detail:x", ""])
+def test_scores_cannot_have_names_that_optnas_uses(space, name):
+    evaluator = FunctionEvaluator(score, {name: "minimize"})
+    with pytest.raises(ValueError, match="can't be the name of a score"):
+        optnas.Objective(space, evaluator, (name, "params"))
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [("good", "loss must be a number, got 'good'"), (None, "loss must be a number, got None")],
+)
+def test_scores_that_are_no_numbers(space, returned, message):
+    objective = optnas.Objective(
+        space, evaluator_of(lambda *_: {"loss": returned}), ("loss", "params")
+    )
+    with pytest.raises(InputError, match=message):
+        make_study(objective).optimize(objective, n_trials=1)
+
+
+def test_evaluators_that_return_no_scores(space):
+    objective = optnas.Objective(space, evaluator_of(lambda *_: 0.5), ("loss", "params"))
+    with pytest.raises(InputError, match="must return a dictionary of scores"):
+        make_study(objective).optimize(objective, n_trials=1)
+
+
+def test_inputs_must_have_the_shape_of_the_data(space):
+    evaluator = optnas.TrainingEvaluator(optnas.diabetes(), 1)
+    with pytest.raises(ValueError, match=r"takes inputs of shape \(1, 2\), .* has \(1, 10\)"):
+        optnas.Objective(space, evaluator, ("val_loss", "params"))
+
+
+def test_networks_with_too_few_outputs_are_told_so():
+    space = FunctionSpace(
+        lambda t: nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), torch.zeros(1, 1, 8, 8)
+    )
+    objective = optnas.Objective(
+        space, optnas.TrainingEvaluator(optnas.digits(), 1), ("val_loss", "params")
+    )
+    with pytest.raises(InputError, match=r"returns shape \(64, 9\) for 10 classes"):
+        make_study(objective).optimize(objective, n_trials=1)

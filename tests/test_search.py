@@ -134,18 +134,22 @@ def test_another_seed_is_refused(search):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"trials": 0}, "trials must be at least 1, got 0"),
-        ({"hours": 0}, "hours must be above 0, got 0"),
-        ({"hours": float("nan")}, "hours must be above 0, got nan"),
-        ({"seed": -1}, "seed must be from 0"),
+        ({"trials": 0}, "trials must be at least 1 .*, got 0"),
+        ({"trials": 2.5}, "trials must be a whole number, got 2.5"),
+        ({"name": "a/b"}, "must have no slash"),
+        ({"hours": 0}, "hours must be above 0 .*, got 0"),
+        ({"hours": float("nan")}, "hours must be above 0 .*, got nan"),
+        ({"seed": -1}, "seed must be at least 0"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"sampler": "best"}, "unknown sampler 'best'"),
         ({"objectives": ("loss", "speed")}, "unknown objective or constraint 'speed'"),
-        ({"device": "cuda:99"}, "isn't on this machine"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"evaluator": 3}, "must be an Evaluator"),
+        ({"sampler": 3}, "must be a name or an Optuna sampler"),
     ],
 )
 def test_bad_settings_are_refused(search, change, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         replace(search, **change)
 
 
@@ -179,3 +183,53 @@ def test_find_study_by_name(search):
         find_study(search.url)
     with pytest.raises(InputError, match="holds no study 'third'; there are: tiny, second"):
         find_study(search.url, "third")
+
+
+def test_a_device_is_looked_for_when_the_study_is_opened(search):
+    elsewhere = replace(search, device="cuda:99")
+    with pytest.raises(InputError, match="isn't on this machine"):
+        elsewhere.open()
+    assert replace(elsewhere, device="cpu").run(progress=False).trials
+
+
+def test_edited_code_is_noticed_and_can_be_accepted(search, tmp_path):
+    """Comments may change; what the function does may not."""
+    texts = {
+        "then": "def build(trial):\n    return nn.Linear(2, trial.suggest_int('x', 1, 9))\n",
+        "comment": "def build(trial):  # wider\n    return nn.Linear(2, trial.suggest_int('x', 1, 9))\n",
+        "now": "def build(trial):\n    return nn.Linear(2, 1 + trial.suggest_int('x', 1, 9))\n",
+    }
+    spaces = {}
+    for name, text in texts.items():
+        path = tmp_path / f"code_{name}.py"
+        path.write_text(f"from torch import nn\n{text}")
+        namespace = {}
+        exec(compile(path.read_text(), str(path), "exec"), namespace)
+        spaces[name] = FunctionSpace(namespace["build"], torch.zeros(1, 2))
+    assert spaces["then"].code == spaces["comment"].code != spaces["now"].code
+    replace(search, space=spaces["then"]).run(progress=False)
+    replace(search, space=spaces["comment"]).run(progress=False)
+    changed = replace(search, space=spaces["now"], trials=7)
+    with pytest.raises(InputError, match="code of the space"):
+        changed.run(progress=False)
+    study = changed.run(progress=False, accept_changes=True)
+    (accepted,) = study.user_attrs[RECORD]["accepted"]
+    assert accepted.startswith("from trial 6: code of the space")
+
+
+def test_paths_with_odd_characters(search, tmp_path):
+    folder = tmp_path / "q?x %41 #ü'"
+    folder.mkdir()
+    study = replace(search, folder=folder).run(progress=False)
+    assert (folder / "tiny.db").is_file()
+    assert len(study.trials) == 6
+
+
+def test_best_model_takes_an_objective_too(search, tmp_path):
+    objective = optnas.Objective(
+        search.space, search.evaluator, ("loss", "params"), weights=tmp_path / "w"
+    )
+    study = optuna.create_study(directions=objective.directions)
+    study.optimize(objective, n_trials=3)
+    assert study.metric_names == ["loss", "params"]
+    assert isinstance(optnas.best_model(study, objective, by="params"), nn.Module)

@@ -125,7 +125,7 @@ def test_function_space_draws_on_the_trial_only_its_own_parameters():
 
 
 def test_function_space_refuses_what_is_no_module():
-    with pytest.raises(TypeError, match=r"must return a torch\.nn\.Module, got int"):
+    with pytest.raises(ValueError, match=r"must return a torch\.nn\.Module, got int"):
         FunctionSpace(lambda trial: 3, torch.zeros(1)).suggest(FixedTrial({}))
 
 

@@ -67,12 +67,12 @@ def test_what_is_no_study_is_left_alone(tmp_path, prepare, message, create):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("study.db", "is no URL: give one such as"),
+        ("study.db", "is no URL: give sqlite:///study.db"),
         ("sqlite://", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///no/such/folder/study.db", "there is no folder"),
-        ("oracel://x/y", "can't be opened|needs a database driver"),
-        ("postgresql+psycopg2://localhost:1/x", "can't be opened|needs a database driver"),
+        ("oracel://x/y", "can't be opened|driver"),
+        ("postgresql+psycopg2://localhost:1/x", "can't be opened|driver"),
     ],
 )
 def test_urls_that_are_wrong(url, message):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from optuna.trial import BaseTrial
 
-from optnas.candidate import Candidate
+from optnas.candidate import Candidate, Inputs
 from optnas.errors import InputError
 from optnas.metrics.base import Direction
 
@@ -71,6 +71,9 @@ class Evaluator(ABC):
     def fingerprint(self) -> dict[str, Any]:
         """Data and settings; scores with different fingerprints can't be compared."""
         return {}
+
+    def check_inputs(self, example_inputs: Inputs) -> None:  # noqa: B027
+        """Raises ValueError if networks with such inputs can't be evaluated on this data."""
 
     def suggest(self, trial: BaseTrial) -> object:
         """Draws the training recipe, whose `str()` is canonical; nothing by default."""

@@ -8,6 +8,8 @@ from typing import Any, get_args
 from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate, seeded
+from optnas.code import code_hash
+from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.metrics.base import Direction
 
@@ -35,6 +37,8 @@ class FunctionEvaluator(Evaluator):
         provides: Mapping[str, Direction],
         suggest: Callable[[Any], object] | None = None,
     ) -> None:
+        if not callable(fn):
+            raise TypeError(f"fn must be a function of model, recipe and report, got {fn!r}")
         self._fn = fn
         self._provides = check_directions("provides", provides)
         self._suggest = suggest
@@ -46,8 +50,12 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """The function's name: what is inside it can't be compared."""
-        return {"function": getattr(self._fn, "__qualname__", repr(self._fn))}
+        """The function's name, and hashes of its code; what it calls can't be compared."""
+        return {
+            "function": getattr(self._fn, "__qualname__", repr(self._fn)),
+            "code": code_hash(self._fn),
+            "recipe code": code_hash(self._suggest) if self._suggest else "none",
+        }
 
     def suggest(self, trial: BaseTrial) -> object:
         """Calls the function that was given."""
@@ -57,7 +65,13 @@ class FunctionEvaluator(Evaluator):
         """Calls the function under the candidate's seed."""
         model = candidate.model
         with seeded(candidate.seed):
-            return dict(self._fn(model, recipe, report))
+            scores = self._fn(model, recipe, report)
+        if not isinstance(scores, Mapping):
+            raise InputError(
+                f"{getattr(self._fn, '__qualname__', self._fn)} must return a dictionary of scores "
+                f"({', '.join(self._provides)}), got {scores!r}"
+            )
+        return dict(scores)
 
 
 def check_directions(what: str, directions: Mapping[str, Direction]) -> dict[str, Direction]:

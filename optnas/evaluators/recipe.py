@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -51,9 +52,9 @@ class Recipe:
             raise ValueError(
                 f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}"
             )
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if self.weight_decay < 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
@@ -87,8 +88,9 @@ class RecipeSpace:
     """A recipe of which some settings are searched.
 
     Each attribute of the same name in `Recipe` is a fixed value, a sequence of values to choose
-    from, or an Optuna distribution (`FloatDistribution(1e-4, 1e-1, log=True)`). Searched ones
-    are parameters `recipe.learning_rate`, ….
+    from, or, for a range, an Optuna distribution (`FloatDistribution(1e-4, 1e-1, log=True)`; the
+    tuple `(1e-4, 1e-1)` would be a choice of two). Searched ones are parameters
+    `recipe.learning_rate` and so on.
 
     Raises:
         ValueError: A value isn't allowed (every value of a sequence is tried).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,9 +13,11 @@ from optuna.trial import BaseTrial
 from torch import Tensor
 from torch.nn import functional
 
-from optnas.candidate import Candidate, seeded
+from optnas.candidate import Candidate, Inputs, seeded
+from optnas.code import code_hash
 from optnas.datasets import Dataset, Loaders
 from optnas.devices import resolve_device
+from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
@@ -102,7 +105,7 @@ class TrainingEvaluator(Evaluator):
 
     def _set_epochs(self, epochs: int) -> None:
         if epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {epochs}")
+            raise InputError(f"epochs must be at least 1, got {epochs}")
         self._epochs = epochs
 
     @property
@@ -117,7 +120,12 @@ class TrainingEvaluator(Evaluator):
             "data": self._data.fingerprint,
             "epochs": self._epochs,
             "recipe": repr(self._recipe),
-            "loss": self._loss_name or "standard",
+            "loss": f"{self._loss_name} {code_hash(self._loss)}" if self._loss_name else "standard",
+            "scores": ", ".join(
+                f"{name} ({self._provides[name]}) {code_hash(score)}"
+                for name, score in self._scores.items()
+                if name != "val_accuracy"
+            ),
             "precision": self._precision,
             "epoch": self._epoch,
         }
@@ -132,6 +140,17 @@ class TrainingEvaluator(Evaluator):
         if epochs is not None:
             evaluator._set_epochs(epochs)
         return evaluator
+
+    def check_inputs(self, example_inputs: Inputs) -> None:
+        """Raises ValueError unless a tensor has the shape of the data's examples."""
+        if isinstance(self._data, Dataset) and isinstance(example_inputs, Tensor):
+            shape = tuple(example_inputs.shape)
+            if shape != (1, *self._data.input_shape):
+                raise ValueError(
+                    f"the search space takes inputs of shape {shape}, one example of "
+                    f"{self._data.name} with its batch dimension has (1, "
+                    f"{', '.join(map(str, self._data.input_shape))})"
+                )
 
     def suggest(self, trial: BaseTrial) -> Recipe:
         """The recipe, with what is searched drawn from the trial."""
@@ -186,13 +205,26 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _standard_loss(data: Dataset | Loaders) -> Loss:
-    return functional.cross_entropy if data.task == "classification" else squared_error
+    if data.task == "regression":
+        return squared_error
+    classes = data.outputs if isinstance(data, Dataset) else 2
+    return partial(cross_entropy, classes=classes)
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """Mean cross-entropy, for models that return one output a class; raises InputError else."""
+    if outputs.ndim < 2 or outputs.shape[1] < classes:
+        raise InputError(
+            f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
+            "layer one output a class"
+        )
+    return functional.cross_entropy(outputs, targets)
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error; unlike `mse_loss` it never broadcasts."""
     if outputs.shape != targets.shape:
-        raise ValueError(
+        raise InputError(
             f"the model returns shape {tuple(outputs.shape)}, the targets have "
             f"{tuple(targets.shape)}: give the model's last layer as many outputs as targets"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -46,6 +47,8 @@ class Latency(Metric):
     def __post_init__(self) -> None:
         if min(self.batch_size, self.threads, self.max_passes) < 1:
             raise ValueError("batch_size, threads and max_passes must be at least 1")
+        if not (0 <= self.warmup_seconds < math.inf and 0 <= self.max_seconds < math.inf):
+            raise ValueError("warmup_seconds and max_seconds must be finite and not negative")
 
     @property
     def name(self) -> str:

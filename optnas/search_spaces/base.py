@@ -10,6 +10,7 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.candidate import Inputs
+from optnas.code import code_hash
 
 Architecture = TypeVar("Architecture")
 """A frozen dataclass whose `str()` is canonical: equal strings mean equal networks."""
@@ -47,6 +48,11 @@ class SearchSpace(ABC, Generic[Architecture]):
     def fingerprint(self) -> str:
         """Tells this space from others; a study is resumed only with an equal one."""
         return repr(self)
+
+    @property
+    def code(self) -> str:
+        """A hash of a person's own code that defines the space; empty for optnas's own spaces."""
+        return "" if type(self).__module__.startswith("optnas.") else code_hash(type(self))
 
 
 def random_example(*shape: int) -> Tensor:

@@ -10,6 +10,8 @@ from optuna.trial import BaseTrial, FixedTrial
 from torch import nn
 
 from optnas.candidate import Inputs
+from optnas.code import code_hash
+from optnas.errors import InputError
 from optnas.search_spaces.base import SearchSpace
 
 
@@ -50,11 +52,11 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
         return self._example_inputs
 
     def suggest(self, trial: BaseTrial) -> FunctionArchitecture:
-        """Runs the function; raises TypeError if it returns no module."""
+        """Runs the function; raises InputError if it returns no module."""
         recorder = _Recorder(trial)
         model = self._build(recorder)
         if not isinstance(model, nn.Module):
-            raise TypeError(f"{self!r} must return a torch.nn.Module, got {type(model).__name__}")
+            raise InputError(f"{self!r} must return a torch.nn.Module, got {type(model).__name__}")
         return FunctionArchitecture(tuple(recorder.drawn.items()), [model])
 
     def build(self, architecture: FunctionArchitecture) -> nn.Module:
@@ -62,6 +64,11 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
         if architecture._made:
             return architecture._made.pop()
         return self._build(FixedTrial(dict(architecture.params)))
+
+    @property
+    def code(self) -> str:
+        """A hash of the function."""
+        return code_hash(self._build)
 
     def __repr__(self) -> str:
         return f"FunctionSpace({getattr(self._build, '__qualname__', repr(self._build))})"

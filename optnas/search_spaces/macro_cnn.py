@@ -8,7 +8,7 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
-from optnas.search_spaces.mlp import check_activations, check_range
+from optnas.search_spaces.mlp import check_activations, check_range, check_sizes
 
 OPERATIONS = ("conv", "sepconv")
 POOLS = ("none", "max", "avg")
@@ -80,8 +80,8 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         check_activations(self.activations)
         if any(size % 2 == 0 for size in self.kernel_sizes):
             raise ValueError(f"kernel_sizes must be odd, got {self.kernel_sizes}")
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels must be positive numbers, got {self.channels}")
+        check_sizes("channels", self.channels)
+        check_sizes("outputs", (self.outputs,))
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise ValueError(
                 f"input_shape must be (channels, height, width), got {self.input_shape}"

@@ -52,6 +52,8 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
     dropout_step: float = 0.1
 
     def __post_init__(self) -> None:
+        check_sizes("input_shape", self.input_shape)
+        check_sizes("outputs and width_step", (self.outputs, self.width_step))
         check_range("depth", self.depth, 1)
         check_range("width", self.width, 1)
         check_range("dropout", self.dropout, 0.0)
@@ -89,9 +91,19 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
 
 def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
     """Raises ValueError unless `lowest <= bounds[0] <= bounds[1]`."""
-    low, high = bounds
-    if not lowest <= low <= high:
+    try:
+        low, high = bounds
+        fits = lowest <= low <= high
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
         raise ValueError(f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds}")
+
+
+def check_sizes(name: str, sizes: tuple[int, ...]) -> None:
+    """Raises ValueError unless all are whole numbers of at least 1, and there is one."""
+    if not sizes or not all(isinstance(size, int) and size >= 1 for size in sizes):
+        raise ValueError(f"{name} must be whole numbers of at least 1, got {sizes}")
 
 
 def check_activations(names: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from optnas.candidate import Inputs
 from optnas.choices import as_distribution, draw
+from optnas.code import code_hash
 from optnas.search_spaces.base import SearchSpace
 
 
@@ -74,6 +75,11 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
                 for name, value in architecture.choices
             }
         )
+
+    @property
+    def code(self) -> str:
+        """A hash of the class."""
+        return code_hash(self._model)
 
     def __repr__(self) -> str:
         name = getattr(self._model, "__qualname__", repr(self._model))
