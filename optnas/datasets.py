@@ -252,8 +252,8 @@ def split(
         )
     except ValueError as error:  # a class with a single member, or more classes than places
         raise InputError(
-            f"{name}: can't split off {part}={size} by class: {error} (if these are no classes, give "
-            "task='regression')"
+            f"{name}: can't split off {part}={size} by class: {error} (if these are no classes, "
+            "give task='regression')"
         ) from error
     return np.sort(first), np.sort(second)
 
@@ -280,8 +280,8 @@ def make_dataset(
             tensor_y = torch.tensor(y, dtype=torch.int64)
         tensors.append((tensor_x, tensor_y))
     outputs = tensors[0][1].shape[1] if regression else classes or int(train_y.max()) + 1
-    moments_x = torch.as_tensor(shift_x), torch.as_tensor(scale_x)
-    moments_y = torch.as_tensor(shift_y), torch.as_tensor(scale_y)
+    moments_x = torch.as_tensor(shift_x).float(), torch.as_tensor(scale_x).float()
+    moments_y = torch.as_tensor(shift_y).float(), torch.as_tensor(scale_y).float()
     return Dataset(name, task, tensors[0], tensors[1], tensors[2], outputs, moments_x, moments_y)
 
 

@@ -119,7 +119,7 @@ def test_a_mended_study_gets_new_attempts(space):
 
 def test_an_evaluator_that_exits_is_a_mistake(space):
     study, objective = make(space, lambda *_: sys.exit(0))
-    with pytest.raises(InputError, match="called sys.exit"):
+    with pytest.raises(InputError, match=r"called sys\.exit"):
         run_trials(study, objective, trials=1)
     assert states(study) == ["FAIL"]
 

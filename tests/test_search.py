@@ -196,7 +196,7 @@ def test_edited_code_is_noticed_and_can_be_accepted(search, tmp_path):
     """Comments may change; what the function does may not."""
     texts = {
         "then": "def build(trial):\n    return nn.Linear(2, trial.suggest_int('x', 1, 9))\n",
-        "comment": "def build(trial):  # wider\n    return nn.Linear(2, trial.suggest_int('x', 1, 9))\n",
+        "comment": "def build(trial):  #\n    return nn.Linear(2, trial.suggest_int('x', 1, 9))\n",
         "now": "def build(trial):\n    return nn.Linear(2, 1 + trial.suggest_int('x', 1, 9))\n",
     }
     spaces = {}
