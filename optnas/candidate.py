@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from optnas.errors import CandidateError, InputError
+from optnas.errors import InputError
 
 Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 """What a model is called with: a tensor, or tensors by position, or tensors by name."""
@@ -91,15 +91,3 @@ class Candidate:
 
     def __str__(self) -> str:
         return str(self.architecture)
-
-
-def fault_of_candidate(error: Exception) -> str | None:
-    """The reason, where the architecture and not the code is at fault."""
-    if isinstance(error, CandidateError):
-        return str(error)
-    # PyTorch has a type of its own for CUDA alone.
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    ):
-        return f"out of memory: {str(error).splitlines()[0]}"
-    return None

@@ -5,34 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from optuna import TrialPruned
-from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
-from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from torch import nn
 
 from optnas import trials as attr
-from optnas.candidate import Candidate, fault_of_candidate, seeded
+from optnas.candidate import Candidate, seeded
 from optnas.duplicates import Evaluated
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator, Report
+from optnas.faults import fault_of_candidate, is_changed_space, with_place
 from optnas.metrics import Direction, Metric, standard_metrics
-from optnas.pareto import front, losses, nondominated
+from optnas.pareto import front, losses, name_objectives, nondominated
 from optnas.recovery import INTERRUPTED, lease
 from optnas.search_spaces import SearchSpace
 from optnas.weights import WeightStore
 
 log = logging.getLogger("optnas")
-
-CHANGED_SPACE = ("does not support dynamic value space", "Cannot set different distribution kind")
-"""What Optuna says of a parameter whose distribution can't be the same one as before."""
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 
@@ -148,8 +143,8 @@ class Objective:
             raise InputError(f"the evaluator called sys.exit({error.code})") from error
         except Exception as error:
             reason = fault_of_candidate(error)
-            trial.set_user_attr(attr.FAILURE, reason or _with_place(error))
-            if any(text in str(error) for text in CHANGED_SPACE):
+            trial.set_user_attr(attr.FAILURE, reason or with_place(error))
+            if is_changed_space(error):
                 raise InputError(
                     f"a parameter is drawn from other choices than in this study before ({error}): "
                     "put them back, or start another study (--name)"
@@ -259,8 +254,10 @@ class Objective:
         stays = nondominated(points)
         if stays[-1]:
             kept = {t._trial_id for t, s in zip(members, stays[:-1], strict=True) if s}
+            # This trial, and any that another process is about to finish.
+            running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             self.weights.save(study, trial._trial_id, candidate.model)
-            self.weights.keep_only(study, kept | {trial._trial_id})
+            self.weights.keep_only(study, kept | {t._trial_id for t in running})
 
     def costs(self, params: Mapping[str, Any]) -> dict[int, float]:
         """What is known exactly before training, by the position of the objective.
@@ -284,14 +281,6 @@ class Objective:
         return self._costs[key]
 
 
-def name_objectives(study: Study, names: Sequence[str]) -> None:
-    """Writes the objectives' names into the study, for tables and for the dashboard's menus."""
-    if study.metric_names != list(names):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(names))
-
-
 def _check_types(space: SearchSpace[Any], evaluator: Evaluator, objectives: Sequence[str]) -> None:
     if not isinstance(space, SearchSpace):
         raise TypeError(f"space must be a SearchSpace, got {type(space).__name__}")
@@ -309,10 +298,3 @@ def _finite(name: str, given: float) -> float:
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {value}")
     return value
-
-
-def _with_place(error: Exception) -> str:
-    """Type and message of an error, and the innermost line of code outside of libraries."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename] or frames
-    return f"{type(error).__name__}: {error} ({Path(own[-1].filename).name}, line {own[-1].lineno})"

@@ -5,12 +5,14 @@ These work on any Optuna study, whoever made it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -24,6 +26,14 @@ REFERENCE_TRIALS = 10
 def objective_names(study: Study) -> list[str]:
     """The names of the objectives: the study's metric names, or `objective 0` and so on."""
     return study.metric_names or [f"objective {i}" for i in range(len(study.directions))]
+
+
+def name_objectives(study: Study, names: Sequence[str]) -> None:
+    """Writes the objectives' names into the study, for tables and for the dashboard's menus."""
+    if study.metric_names != list(names):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(names))
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

@@ -22,8 +22,8 @@ from optnas.errors import InputError
 from optnas.evaluators import Evaluator
 from optnas.loop import Observer, run_trials
 from optnas.metrics import Metric
-from optnas.objective import Listener, Objective, name_objectives
-from optnas.pareto import front, objective_names
+from optnas.objective import Listener, Objective
+from optnas.pareto import front, name_objectives, objective_names
 from optnas.progress import Progress
 from optnas.rebuild import rebuild
 from optnas.record import RECORD, Overrides, beside, check_same_study, load_study, weights_folder

@@ -106,7 +106,7 @@ def test_a_study_file_that_moved(optnas, tmp_path):
 
 
 def test_time_is_a_budget_that_changes_nothing_else(optnas):
-    code, out, _ = optnas("run", "tiny.py", "--hours", 1e-7)
+    code, out, _ = optnas("run", "tiny.py", "--hours", 1e-12)
     assert code == 0
     assert "the front is empty" in out
     optnas("run", "tiny.py", "--hours", 1)

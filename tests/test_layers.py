@@ -10,7 +10,18 @@ import optnas
 PACKAGE = Path(optnas.__file__).parent
 LAYERS = [
     {"errors"},
-    {"candidate", "devices", "trials", "datasets", "idx", "storage", "text", "choices", "code"},
+    {
+        "candidate",
+        "devices",
+        "trials",
+        "datasets",
+        "idx",
+        "storage",
+        "text",
+        "choices",
+        "code",
+        "faults",
+    },
     {"search_spaces", "samplers", "pareto", "recovery", "weights", "duplicates"},
     {"metrics"},
     {"evaluators"},
