@@ -53,8 +53,8 @@ class Search:
         seed: Seeds the sampler, the weights and the shuffling; left out, one is drawn and kept.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
         threads: CPU threads that PyTorch may use while the study runs. A small network gains
-            little from a second one, and beside another process it can lose a factor of twenty,
-            because waiting threads spin; more pay for large networks on an otherwise idle CPU.
+            little from a second one, and beside another busy process it loses far more, because
+            waiting threads spin; more pay for large networks on an otherwise idle CPU.
         epochs: Training epochs, in place of the evaluator's.
         name: Name of the study; the study file's by default.
         storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an

@@ -18,8 +18,8 @@ VAL_BATCH_SIZE = 512
 def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:
     """How images and convolutions should lie in memory.
 
-    On a CPU, channels last makes training 1.1 to 1.8 times as fast where a convolution has more
-    than a vector of 8 channels, and slower otherwise; on CUDA the bfloat16 kernels want it.
+    On a CPU, channels last makes training faster where a convolution has more than a vector of 8
+    channels, and slower otherwise; on CUDA the bfloat16 kernels want it.
     """
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
     if device.type == "cpu" and max(widths, default=0) > 8:
