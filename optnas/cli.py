@@ -333,7 +333,7 @@ def _write_figure(data: ParetoData, path: Path) -> None:
     try:
         pareto_figure(data).write_html(path, include_plotlyjs=True, default_height="95vh")
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}; give another --html") from error
+        raise InputError(f"can't write {path}: {error.strerror}") from error
 
 
 def _width() -> int | None:

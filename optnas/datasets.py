@@ -210,15 +210,16 @@ def check(x: NDArray[Any], y: NDArray[Any], task: Task, classes: int | None, nam
                 f"shape {y.shape}"
             )
         highest = "" if classes is None else f" to {classes - 1}"
-        missing = sorted(set(range(int(y.max()) + 1)) - set(y.tolist())) if y.max() < 10**5 else [0]
-        if y.min() >= 0 and classes is None and missing:
-            raise InputError(
-                f"{name}: no example has class {missing[0]} of 0 to {y.max()}: number the classes "
-                "from 0 without gaps, or give classes="
-            )
         if y.min() < 0 or (classes is not None and y.max() >= classes):
             raise InputError(
                 f"{name}: class labels must be numbers from 0{highest}, got {y.min()} to {y.max()}"
+            )
+        present = np.unique(y)
+        gaps = np.flatnonzero(present != np.arange(len(present)))
+        if classes is None and len(gaps):
+            raise InputError(
+                f"{name}: no example has class {gaps[0]} of 0 to {y.max()}: number the classes "
+                "from 0 without gaps, or give classes="
             )
 
 

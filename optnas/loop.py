@@ -21,6 +21,10 @@ SAME_FAILURES = 3
 """After this many trials that failed alike, the next error in the code ends the run."""
 
 
+IN_VAIN = (TrialState.PRUNED, TrialState.FAIL)
+"""How a trial ends without values."""
+
+
 class Observer(Protocol):
     """What is told of a run while it goes on."""
 
@@ -56,21 +60,23 @@ def run_trials(
         InputError: Too many trials were pruned or failed; says which bounds they broke.
         KeyboardInterrupt: The running trial is marked lost first.
         Exception: What the objective raised, if no sampled network has succeeded yet: the code
-            is wrong, not an architecture. Later the trial fails, and the run goes on.
+            is wrong, not an architecture. Later the trial fails and the run goes on, unless the
+            last 3 trials had failed alike.
     """
     deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
     queued = recover(study)
     if observer is not None and queued:
         observer.recovered(queued)
     _queue_baselines(study, objective)
-    cap, before = 10 * trials + 100, _in_vain(study)
+    cap, first = 10 * trials + 100, len(study.get_trials(deepcopy=False))
     while time.monotonic() < deadline:
         ended = [t for t in study.get_trials(deepcopy=False) if not is_lost(t)]
         count = Counter(t.state for t in ended)
         if count[TrialState.COMPLETE] >= trials:
             break
-        if _in_vain(study) - before >= cap:
-            raise InputError(_why_infeasible(ended, trials, cap))
+        in_vain = [t for t in ended if t.number >= first and t.state in IN_VAIN]
+        if len(in_vain) >= cap:
+            raise InputError(_why_infeasible(in_vain, count[TrialState.COMPLETE], trials))
         promised = count[TrialState.COMPLETE] + sum(map(runs_here, ended))
         if promised >= trials and not count[TrialState.WAITING]:
             break  # other processes of this machine are running the rest
@@ -86,12 +92,6 @@ def _queue_baselines(study: Study, objective: Objective) -> None:
     for name in objective.baselines:
         if name not in there:
             study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name}))
-
-
-def _in_vain(study: Study) -> int:
-    """Trials that ended without values, and weren't lost."""
-    states = (TrialState.PRUNED, TrialState.FAIL)
-    return sum(not is_lost(t) for t in study.get_trials(deepcopy=False, states=states))
 
 
 def _same_failure_again(trials: list[FrozenTrial]) -> bool:
@@ -125,14 +125,13 @@ def _lose(study: Study, trial: Trial) -> None:
     study.tell(trial, state=TrialState.FAIL)
 
 
-def _why_infeasible(trials: list[FrozenTrial], wanted: int, cap: int) -> str:
-    complete = sum(t.state == TrialState.COMPLETE for t in trials)
+def _why_infeasible(in_vain: list[FrozenTrial], complete: int, wanted: int) -> str:
     lines = [
-        f"{cap} trials were pruned or failed and {complete} of {wanted} are COMPLETE, so the run "
-        "stops here; what was measured is kept."
+        f"{len(in_vain)} trials of this run were pruned or failed and {complete} of {wanted} are "
+        "COMPLETE, so it stops here; what was measured is kept."
     ]
     excesses: dict[str, list[float]] = {}
-    for trial in trials:
+    for trial in in_vain:
         for name, excess in trial.constraints.items():
             if excess > 0:
                 excesses.setdefault(name, []).append(excess)
@@ -141,9 +140,9 @@ def _why_infeasible(trials: list[FrozenTrial], wanted: int, cap: int) -> str:
             f"The bound on {name} was broken {len(broken)} times, at best by {min(broken):.4g}."
         )
     failures = Counter(
-        t.user_attrs.get(FAILURE) for t in trials if t.state == TrialState.FAIL
+        t.user_attrs.get(FAILURE, "no reason given") for t in in_vain if t.state == TrialState.FAIL
     ).most_common(1)
-    if failures:
-        lines.append(f"The most frequent failure ({failures[0][1]} times): {failures[0][0]}.")
+    for reason, times in failures:
+        lines.append(f"The most frequent failure ({times} times): {reason.rstrip('.')}.")
     lines.append("Loosen the bounds." if excesses else "Mend the cause, then run it again.")
     return " ".join(lines)

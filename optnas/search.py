@@ -129,8 +129,10 @@ class Search:
 
     def remembered(self) -> Overrides:
         """What was overridden in earlier runs of this study."""
-        database = sqlite_path(self.url) if self.url else None
-        if not self.url or (database is not None and not database.exists()):
+        if not self.url:
+            return Overrides()
+        database = sqlite_path(self.url)
+        if database is not None and not (database.exists() and database.stat().st_size):
             return Overrides()
         study = load_study(open_storage(self.url), self.study_name)
         record = study.user_attrs.get(RECORD, {}) if study else {}

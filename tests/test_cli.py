@@ -84,6 +84,12 @@ def test_options_override_the_file_and_are_remembered(optnas):
         assert text in out
 
 
+def test_an_empty_file_is_as_good_as_none(optnas, tmp_path):
+    (tmp_path / "tiny.db").touch()
+    assert optnas("run", "tiny.py")[0] == 0
+    assert len(load().trials) == 4
+
+
 def test_seed_storage_and_name(optnas):
     code, _, _ = optnas("run", "tiny.py", "--seed", 9, "--storage", "sqlite:///a.db")
     assert code == 0

@@ -71,6 +71,7 @@ def test_tokens_stay_whole_numbers():
         (np.zeros((4, 1)), [0.0, 1, 0, 1], {}, "may be classes or numbers: give task="),
         (np.zeros((99, 1)), np.arange(99) * 1000, {}, "may be classes or numbers: give task="),
         (np.zeros((4, 1)), [1, 2, 1, 2], {}, "no example has class 0 of 0 to 2"),
+        (np.zeros((4, 1)), [0, 10**9, 0, 10**9], {}, "no example has class 1 of 0 to 1000000000"),
         (np.zeros((10, 1)), [0, 1] * 5, {"val": float("nan")}, "val=nan asks for 0 of"),
     ],
 )

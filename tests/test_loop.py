@@ -112,6 +112,8 @@ def test_a_mended_study_gets_new_attempts(space):
     study, objective = make(space, constraints={"params": 3.5})
     with pytest.raises(InputError):
         run_trials(study, objective, trials=1)
+    with pytest.raises(InputError, match="broken 110 times"):  # this run's, not 220
+        run_trials(study, objective, trials=1)
     _, objective = make(space, constraints={"params": 300})
     run_trials(study, objective, trials=1)
     assert states(study)[-1] == "COMPLETE"

@@ -4,7 +4,7 @@ import optuna
 import pytest
 import torch
 from conftest import build_linear, score
-from optuna.trial import FixedTrial, TrialState
+from optuna.trial import TrialState
 from torch import nn
 
 import optnas
@@ -326,11 +326,6 @@ def test_an_edited_space_is_noticed_when_a_trial_is_decoded(evaluator, tmp_path)
     study.optimize(then, n_trials=1)
     with pytest.raises(InputError, match=r"trial 0 has macs 3.0, but today's code makes 4.0"):
         rebuild(study, now, study.trials[0])
-
-
-def test_costs_ignore_what_is_no_architecture(space, evaluator):
-    objective = optnas.Objective(space, evaluator, ("loss", "params"))
-    assert objective.costs(FixedTrial(SMALL)._params) == {1: 5.0}
 
 
 def test_values_survive_where_weights_cannot_be_kept(space, evaluator, tmp_path, caplog):
