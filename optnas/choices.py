@@ -1,7 +1,8 @@
-"""Choices as people write them, and as Optuna draws them."""
+"""Choices as people write them, as Optuna draws them, and as numbered options."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -45,3 +46,47 @@ def draw(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
             return trial.suggest_float(name, low, high, step=step, log=log)
         case _:
             raise TypeError(f"unknown distribution {cast(object, distribution)!r}")
+
+
+def options(distribution: BaseDistribution) -> int:
+    """The number of values; 0 stands for a continuous range."""
+    if distribution.single():
+        return 1
+    match distribution:
+        case CategoricalDistribution():
+            return len(distribution.choices)
+        case IntDistribution():
+            return (distribution.high - distribution.low) // distribution.step + 1
+        case FloatDistribution(step=None):
+            return 0
+        case FloatDistribution(step=float(step)):
+            return math.floor((distribution.high - distribution.low) / step + 1e-8) + 1
+        case _:
+            raise TypeError(f"unknown distribution {distribution!r}")
+
+
+def option(distribution: BaseDistribution, index: int) -> Any:
+    """The value with a number, counted from the lowest (or first) one; not of continuous ranges."""
+    match distribution:
+        case CategoricalDistribution():
+            return distribution.choices[index]
+        case IntDistribution():
+            return distribution.low + index * distribution.step
+        case FloatDistribution(low=low, high=high, step=step):
+            return min(low + index * (step or 0.0), high)
+        case _:
+            raise TypeError(f"unknown distribution {distribution!r}")
+
+
+def option_number(distribution: BaseDistribution, value: Any) -> int:
+    """The number of a value (see `option`)."""
+    match distribution:
+        case CategoricalDistribution():
+            return int(distribution.to_internal_repr(value))
+        case IntDistribution():
+            return int((value - distribution.low) // distribution.step)
+        case FloatDistribution(low=low, step=float(step)):
+            number: int = round((value - low) / step)
+            return number
+        case _:
+            return 0

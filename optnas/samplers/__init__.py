@@ -8,8 +8,17 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from optnas.errors import InputError
+from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.evolution import RegularizedEvolutionSampler
+from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.placed import PlacedSampler
+from optnas.samplers.reinforce import ReinforceSampler
 
+_OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
+    "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
+    "local_search": lambda seed: LocalSearchSampler(seed=seed),
+    "reinforce": lambda seed: ReinforceSampler(seed=seed),
+}
 _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
@@ -18,23 +27,36 @@ _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
 
-SAMPLERS = tuple(_OPTUNA)
+SAMPLERS = (*_OPTNAS, *_OPTUNA)
 """The names that `make_sampler` knows."""
 
 
 def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
-    """Makes a sampler by its name, with the settings that Optuna gives it.
+    """Makes a sampler by its name, with its default settings.
 
     Args:
-        name: `random`, `tpe`, `nsgaii`, `nsgaiii` or `gp`.
+        name: optnas's own `evolution`, `local_search` and `reinforce`; Optuna's `random`, `tpe`,
+            `nsgaii`, `nsgaiii` and `gp`.
         seed: The study's seed; left out, the one it keeps, or one drawn and kept.
 
     Raises:
         InputError: There is no sampler of this name.
     """
+    if name in _OPTNAS:
+        return _OPTNAS[name](seed)
     if name not in _OPTUNA:
         raise InputError(f"unknown sampler {name!r}; there are: {', '.join(SAMPLERS)}")
     return PlacedSampler(_OPTUNA[name], seed)
 
 
-__all__ = ["SAMPLERS", "PlacedSampler", "make_sampler"]
+__all__ = [
+    "SAMPLERS",
+    "Ask",
+    "Draw",
+    "HistorySampler",
+    "LocalSearchSampler",
+    "PlacedSampler",
+    "RegularizedEvolutionSampler",
+    "ReinforceSampler",
+    "make_sampler",
+]

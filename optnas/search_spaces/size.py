@@ -25,6 +25,8 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from optnas.choices import option, options
+
 
 @dataclass(frozen=True)
 class SpaceSize:
@@ -135,39 +137,10 @@ class _Walk:
     def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
         if name in self.params:
             return self.params[name]
-        n = _choices(distribution)
+        n = options(distribution)
         index = self.choose(len(self.path), n) if n else 0
         self.path.append(index)
         self.branching.append(n)
         self.distributions[name] = distribution
-        self.params[name] = value = _value(distribution, index)
+        self.params[name] = value = option(distribution, index)
         return value
-
-
-def _choices(distribution: BaseDistribution) -> int:
-    """The number of values; 0 stands for a continuous range."""
-    if distribution.single():
-        return 1
-    match distribution:
-        case CategoricalDistribution():
-            return len(distribution.choices)
-        case IntDistribution():
-            return (distribution.high - distribution.low) // distribution.step + 1
-        case FloatDistribution(step=None):
-            return 0
-        case FloatDistribution(step=float(step)):
-            return math.floor((distribution.high - distribution.low) / step + 1e-8) + 1
-        case _:
-            raise TypeError(f"unknown distribution {distribution!r}")
-
-
-def _value(distribution: BaseDistribution, index: int) -> Any:
-    match distribution:
-        case CategoricalDistribution():
-            return distribution.choices[index]
-        case IntDistribution():
-            return distribution.low + index * distribution.step
-        case FloatDistribution():
-            return distribution.low + index * (distribution.step or 0.0)
-        case _:
-            raise TypeError(f"unknown distribution {distribution!r}")

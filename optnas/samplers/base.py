@@ -1,0 +1,201 @@
+"""What a sampler of architectures is.
+
+Its law: the study is the state. What is suggested for a trial is a function of the study's seed,
+the trial's place, the finished trials and the other running ones, and of nothing else. So a study
+that was interrupted goes on in another process as if it had never stopped, and workers share
+nothing but the storage.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.samplers.history import History
+from optnas.samplers.trie import Node, stored
+from optnas.samplers.values import contains, draw
+from optnas.trials import BASELINE, derived_seed, study_seed
+
+Draw = Callable[[str, BaseDistribution], Any]
+"""Gives the value of a parameter, by its name and distribution."""
+
+REMEMBERED = 1024
+"""How many unfinished trials a sampler keeps its plans for."""
+
+
+class Ask:
+    """One trial whose parameters are to be drawn, one after the other.
+
+    Attributes:
+        history: What is known of the study.
+        place: The trial's place in the sequence of its study.
+        decisions: What was drawn so far: name, distribution, value.
+    """
+
+    def __init__(self, history: History, seed: int, trial: FrozenTrial) -> None:
+        self.history = history
+        self.place = history.place(trial)
+        self.decisions: list[tuple[str, BaseDistribution, Any]] = []
+        self._seed = seed
+        self._trial_id = trial._trial_id
+        self._node: Node | None = history.tried.root
+
+    def rng(self, purpose: str) -> Random:
+        """A generator for one purpose: another purpose, or another trial, has another."""
+        return Random(derived_seed(self._seed, self.place, purpose))
+
+    def draw(self, name: str, distribution: BaseDistribution) -> Any:
+        """A value at random, one that leads to something untried if there is one."""
+        return draw(self.rng(f"draw:{name}"), distribution, self.closed(name))
+
+    def inherit(self, params: Mapping[str, Any]) -> Draw:
+        """Takes the given values wherever their parameters are drawn, and draws the others.
+
+        A value is passed over where the distribution doesn't contain it, or where it leads to
+        nothing untried while others do.
+        """
+
+        def choose(name: str, distribution: BaseDistribution) -> Any:
+            value = params.get(name)
+            if name not in params or not contains(distribution, value):
+                return self.draw(name, distribution)
+            if stored(distribution, value) in self.closed(name):
+                return self.draw(name, distribution)
+            return value
+
+        return choose
+
+    def closed(self, name: str) -> Collection[float]:
+        """The values (as Optuna stores them) that lead to nothing untried; none if all do."""
+        fork = self._node.forks.get(name) if self._node is not None else None
+        return () if fork is None or fork.full else fork.closed
+
+    def mark(self, name: str, value: Any = True) -> None:
+        """Writes something about the trial into the study (as a system attribute)."""
+        self.history.study._storage.set_trial_system_attr(self._trial_id, name, value)
+
+    def take(self, name: str, distribution: BaseDistribution, value: Any) -> None:
+        """Goes on to the next parameter."""
+        self.decisions.append((name, distribution, value))
+        if self._node is not None:
+            self._node = self._node.child(name, stored(distribution, value))
+
+    def follow(self, trial: FrozenTrial) -> None:
+        """Goes on to where the trial stands; parameters that were fixed weren't drawn here."""
+        known = {name for name, _, _ in self.decisions}
+        for name, value in trial.params.items():
+            if name not in known:
+                self.take(name, trial.distributions[name], value)
+
+
+class HistorySampler(BaseSampler, ABC):
+    """A sampler that draws one parameter after the other from the history of its study.
+
+    Conditional spaces are the normal case: nothing relies on all parameters being known before the
+    first is drawn. Parameters that are fixed (`study.enqueue_trial`) or inherited consume no
+    random numbers: each generator is seeded by the study's seed, the trial's place and a name.
+
+    Args:
+        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._seed = seed
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._history: History | None = None
+        self._study_seed = 0
+        self._asks: OrderedDict[int, tuple[Ask, Draw]] = OrderedDict()
+
+    @abstractmethod
+    def start(self, ask: Ask) -> Draw:
+        """Decides on a trial, when its first parameter is to be drawn.
+
+        Returns:
+            What then gives the value of each parameter, by name and distribution; often
+            `ask.inherit(params)`.
+        """
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing: every parameter is drawn when it is asked for, given those drawn before."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draws the parameters of a given space, one after the other."""
+        drawn: dict[str, Any] = {}
+        with self._lock:
+            ask, choose = self._ask(study, trial)
+            for name, distribution in search_space.items():
+                drawn[name] = choose(name, distribution)
+                ask.take(name, distribution, drawn[name])
+        return drawn
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draws one parameter, given those that the trial has already."""
+        with self._lock:
+            _, choose = self._ask(study, trial)
+            return choose(param_name, param_distribution)
+
+    def _ask(self, study: Study, trial: FrozenTrial) -> tuple[Ask, Draw]:
+        if self._history is None or not self._history.is_of(study):
+            self._asks.clear()
+            self._history = History(study)
+            self._study_seed = study_seed(study, self._seed)
+        if trial._trial_id not in self._asks:
+            self._history.update(trial)
+            ask = Ask(self._history, self._study_seed, trial)
+            self._asks[trial._trial_id] = ask, self.start(ask)
+            if len(self._asks) > REMEMBERED:
+                self._asks.popitem(last=False)
+        ask, choose = self._asks[trial._trial_id]
+        ask.follow(trial)
+        return ask, choose
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Lets the sampler write down what it must remember of the trial, and forgets the rest."""
+        if BASELINE in trial.user_attrs or not trial.params:
+            return
+        with self._lock:
+            # A retry has all its parameters fixed; it is decided on all the same, for the notes.
+            self.finish(*self._ask(study, trial))
+            del self._asks[trial._trial_id]
+
+    def finish(self, ask: Ask, draw: Draw) -> None:
+        """Called when a trial has ended, with all its decisions and what `start` returned."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        settings = self.__dict__.copy()
+        for name in ("_lock", "_history", "_study_seed", "_asks"):
+            del settings[name]  # all of it comes from the study
+        return settings
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__dict__.update(settings)
+        self._forget()

@@ -1,0 +1,123 @@
+"""The finished trials of a study, in the order of completion, kept up to date.
+
+Optuna hands out the list of all trials; what is read here at each trial is only what is new.
+"""
+
+from __future__ import annotations
+
+import bisect
+import datetime
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.recovery import is_dead
+from optnas.samplers.trie import Decision, Trie, path_of
+from optnas.trials import BASELINE, LEASE, RETRY_OF, is_lost
+
+State = TypeVar("State")
+Key = tuple[datetime.datetime, int]
+
+
+class History:
+    """What a sampler may know of a study.
+
+    Lost trials aren't in it, nor are baselines (they have no parameters). Trials that failed or
+    were pruned are: they were tried.
+
+    Attributes:
+        study: The study.
+        trials: Finished trials by (datetime_complete, number).
+        tried: Their parameters, and those of the other running trials, as a tree.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.trials: list[FrozenTrial] = []
+        self.tried = Trie()
+        self._keys: list[Key] = []
+        self._seen = 0
+        self._unfinished: list[int] = []
+        self._running: list[list[Decision]] = []
+        self._retries: list[int] = []
+        self._retry_of: dict[int, int] = {}
+        self._folds: dict[Callable[[History], Any], tuple[Any, int]] = {}
+
+    def is_of(self, study: Study) -> bool:
+        """Whether this is the history of a study."""
+        return study._storage is self.study._storage and study._study_id == self.study._study_id
+
+    def update(self, own: FrozenTrial) -> None:
+        """Reads what has happened since.
+
+        Args:
+            own: The trial that parameters are to be drawn for; it doesn't count as running.
+        """
+        every = self.study._storage.get_all_trials(self.study._study_id, deepcopy=False)
+        for path in self._running:
+            self.tried.remove(path)
+        self._running = []
+        numbers = [*self._unfinished, *range(self._seen, len(every))]
+        for number in range(self._seen, len(every)):
+            if RETRY_OF in every[number].user_attrs:
+                self._retries.append(number)
+                self._retry_of[number] = every[number].user_attrs[RETRY_OF]
+        self._seen, self._unfinished = len(every), []
+        for number in numbers:
+            trial = every[number]
+            if trial.state.is_finished():
+                self._finish(trial)
+                continue
+            self._unfinished.append(number)
+            if trial.state == TrialState.RUNNING and number != own.number and _counts(trial):
+                path = path_of(trial)
+                self.tried.add(path)
+                self._running.append(path)
+
+    @property
+    def others_running(self) -> bool:
+        """Whether another trial was running at the last update."""
+        return bool(self._running)
+
+    def place(self, trial: FrozenTrial) -> int:
+        """The place of a trial in the sequence of its study (see `optnas.trials.place`)."""
+        number = trial.number
+        while number in self._retry_of:
+            number = self._retry_of[number]
+        return number - bisect.bisect_left(self._retries, number)
+
+    def fold(
+        self, start: Callable[[History], State], step: Callable[[State, FrozenTrial], None]
+    ) -> State:
+        """Learned state: `start(self)`, then `step(state, trial)` for each finished trial in order.
+
+        It is kept, and only the trials finished since are taken in; when one arrives late (another
+        worker's, with an earlier time), everything is taken in again.
+        """
+        state, count = self._folds.get(start) or (start(self), 0)
+        for trial in self.trials[count:]:
+            step(state, trial)
+        self._folds[start] = state, len(self.trials)
+        return state
+
+    def _finish(self, trial: FrozenTrial) -> None:
+        if is_lost(trial) or not _counts(trial):
+            return
+        self.tried.add(path_of(trial))
+        key = (trial.datetime_complete or datetime.datetime.min, trial.number)
+        at = bisect.bisect(self._keys, key)
+        if at < len(self.trials):
+            self._folds.clear()
+        self._keys.insert(at, key)
+        self.trials.insert(at, trial)
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    """Whether the trial is one of a sampler, and not of a dead process."""
+    if BASELINE in trial.user_attrs or not trial.params:
+        return False
+    if trial.state != TrialState.RUNNING or LEASE not in trial.user_attrs:
+        return True
+    return not is_dead(trial.user_attrs[LEASE])

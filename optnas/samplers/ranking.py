@@ -1,0 +1,98 @@
+"""Which trials are better than others: feasible ones first, then by dominance, then by spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pareto import losses
+
+Array = NDArray[np.float64]
+
+REFERENCE = 1.1
+"""The reference point of contributions, as a multiple of the front's extent."""
+MOST_OBJECTIVES, MOST_POINTS = 4, 200
+"""Beyond these, hypervolume contributions take too long to compute for every trial."""
+
+
+def violation(trial: FrozenTrial) -> float:
+    """By how much the constraints of a trial are broken, in all; 0 if it is feasible."""
+    return float(sum(max(value, 0.0) for value in trial.constraints.values()))
+
+
+def may_be_parent(trial: FrozenTrial) -> bool:
+    """Whether something is known of the trial's quality: its values, or how infeasible it is."""
+    if trial.state == TrialState.PRUNED:
+        return violation(trial) > 0
+    return trial.state == TrialState.COMPLETE
+
+
+def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[int]:
+    """Positions of the trials, the best first.
+
+    Feasible trials come first, by non-dominated rank and within a rank by `contributions` (by the
+    value, where there is one objective); infeasible ones follow by their violation (Deb et al.,
+    A fast and elitist multiobjective genetic algorithm: NSGA-II, 2002). Of equal ones, the first.
+    """
+    broken = np.array([violation(trial) for trial in trials])
+    good, bad = np.flatnonzero(broken == 0), np.flatnonzero(broken > 0)
+    order = bad[np.argsort(broken[bad], kind="stable")].tolist()
+    if len(good):
+        points = losses([trials[int(i)].values for i in good], directions)
+        order = good[_rank(points)].tolist() + order
+    return list(order)
+
+
+def _rank(points: Array) -> NDArray[np.intp]:
+    if points.shape[1] == 1:
+        return np.argsort(points[:, 0], kind="stable")
+    rank = moocore.pareto_rank(points)
+    gain = np.zeros(len(points))
+    for value in np.unique(rank):
+        rows = np.flatnonzero(rank == value)
+        gain[rows] = contributions(points[rows])
+    return np.lexsort((-gain, rank))
+
+
+def contributions(points: Array) -> Array:
+    """How much each point of a front adds to its hypervolume.
+
+    Every objective is scaled so that the front's best value is 0 and its worst is 1, but no value
+    further out than three interquartile ranges counts (Tukey's far-out fence): one diverged network
+    that is small must not flatten the differences between all others. The reference point is 1.1
+    in each. With more than 4 objectives or 200 points it is the crowding distance instead.
+
+    Args:
+        points: Losses of shape `(points, objectives)`; none dominates another.
+    """
+    if len(points) == 1:
+        return np.ones(1)
+    finite = np.where(np.isfinite(points), points, np.nan)
+    best = np.nanmin(finite, axis=0, initial=np.inf)
+    quarter, upper = np.nanquantile(finite, [0.25, 0.75], axis=0)
+    worst = np.minimum(np.nanmax(finite, axis=0, initial=-np.inf), upper + 3 * (upper - quarter))
+    extent = np.where(worst > best, worst - best, 1.0)
+    scaled = np.clip((points - best) / extent, 0.0, REFERENCE)
+    if scaled.shape[1] > MOST_OBJECTIVES or len(scaled) > MOST_POINTS:
+        return crowding(scaled)
+    gain: Array = moocore.hv_contributions(scaled, ref=[REFERENCE] * scaled.shape[1])
+    return gain
+
+
+def crowding(points: Array) -> Array:
+    """The crowding distance of each point: the gap between its neighbours, over all objectives.
+
+    Unlike Deb et al. (2002), the outermost points have the gap to their one neighbour, twice, and
+    not an infinite distance: with many objectives most points are outermost in one.
+    """
+    distance = np.zeros(len(points))
+    for values in points.T:
+        order = np.argsort(values, kind="stable")
+        gaps = np.diff(values[order])
+        distance[order] += np.append(gaps[:1], gaps) + np.append(gaps, gaps[-1:])
+    return distance

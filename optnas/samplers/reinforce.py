@@ -1,0 +1,266 @@
+"""Reinforcement learning: a policy that writes an architecture decision by decision.
+
+Sources: Williams, Simple statistical gradient-following algorithms for connectionist reinforcement
+learning, Machine Learning 8 (1992); Zoph and Le, Neural architecture search with reinforcement
+learning, ICLR 2017 (arXiv 1611.01578); Schulman et al., Proximal policy optimization algorithms,
+2017 (arXiv 1707.06347); Tan et al., MnasNet, CVPR 2019 (arXiv 1807.11626), for the reward with
+targets. What differs: a trial is an episode and each `suggest_*` an action, so define-by-run spaces
+are at home; the policy sees a preference among the objectives, drawn for each trial, so one policy
+learns the whole front; and nothing is proposed twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from optnas.choices import option, option_number, options
+from optnas.errors import InputError
+from optnas.pareto import objective_names
+from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.history import History
+from optnas.samplers.policy import Action, Array, Policy
+from optnas.samplers.reward import Rewards
+from optnas.samplers.trie import stored
+from optnas.samplers.values import from_unit, to_unit
+from optnas.trials import derived_seed
+
+LOG_PROBABILITY = "optnas:log_probability"
+"""On a trial: the logarithm of the probability that the policy gave it."""
+MOST_ACTIONS, BINS = 32, 16
+"""An ordered range of more values than the first is cut into the second number of bins."""
+
+
+class ReinforceSampler(HistorySampler):
+    """Learns by policy gradients which decisions lead to a good architecture.
+
+    Each trial draws a preference (weights of the objectives, uniformly from the simplex); its
+    reward is the negative augmented Chebyshev value of the objectives' ranks under it, and the
+    baseline is the moving average of recent trials' rewards under the same preference. With
+    `targets` it is MnasNet's soft constraint instead: the quality in the other objectives times
+    (cost / target) ^ exponent for each target.
+
+    Ordered ranges of more than 32 values, and continuous ones, are cut into 16 bins; within one,
+    the value is uniform. Infeasible and failed trials have a reward below that of any other.
+
+    Learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
+    (benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
+
+    Args:
+        learning_rate: Of the policy's optimizer (Adam).
+        entropy: Weight of the entropy bonus; more keeps the policy exploring for longer.
+        hidden: Size of the policy's state.
+        targets: Targets of minimised, positive costs, by objective name or position.
+        exponent: MnasNet's w, below 0: by default, twice the cost is worth 5 % of quality.
+        algorithm: `reinforce` updates after every trial. `ppo` takes `epochs` steps over every
+            `batch_size` trials on PPO's clipped objective, with the probabilities that the trials
+            had when they were drawn.
+        batch_size: Trials in an update of PPO.
+        epochs: Steps in an update of PPO.
+        clip: PPO's ε: how far a trial's probability may move in an update.
+        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+
+    Raises:
+        ValueError: A number is out of range.
+        InputError: At the first trial: there is no such objective to have a target.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float = 0.005,
+        entropy: float = 0.05,
+        hidden: int = 32,
+        targets: Mapping[str | int, float] | None = None,
+        exponent: float = -0.07,
+        algorithm: Literal["reinforce", "ppo"] = "reinforce",
+        batch_size: int = 10,
+        epochs: int = 4,
+        clip: float = 0.2,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        if algorithm not in ("reinforce", "ppo"):
+            raise ValueError(f"algorithm must be reinforce or ppo, got {algorithm!r}")
+        for name, value in {
+            "learning_rate": learning_rate,
+            "hidden": hidden,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "clip": clip,
+            **{f"targets[{k!r}]": target for k, target in (targets or {}).items()},
+        }.items():
+            if not value > 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        if entropy < 0:
+            raise ValueError(f"entropy must be at least 0, got {entropy}")
+        if exponent >= 0:
+            raise ValueError(f"exponent must be below 0, got {exponent}")
+        self._learning_rate, self._entropy, self._hidden = learning_rate, entropy, hidden
+        self._targets, self._exponent = dict(targets or {}), exponent
+        self._algorithm = algorithm
+        self._batch_size, self._epochs, self._clip = batch_size, epochs, clip
+
+    def start(self, ask: Ask) -> Draw:
+        """Lets the policy, as it is now, draw the trial's parameters."""
+        learner = ask.history.fold(self._new_learner, self._learn)
+        return _Episode(learner.policy.frozen(), learner.preference(ask.place), ask)
+
+    def finish(self, ask: Ask, draw: Draw) -> None:
+        """For PPO, writes down how probable the trial was."""
+        if self._algorithm == "ppo" and isinstance(draw, _Episode):
+            ask.mark(LOG_PROBABILITY, draw.log_probability())
+
+    def _new_learner(self, history: History) -> _Learner:
+        targets = _positions(history.study, self._targets)
+        policy = Policy(
+            len(history.study.directions), self._hidden, self._learning_rate, self._study_seed
+        )
+        rewards = Rewards(history.study.directions, targets, self._exponent)
+        return _Learner(history, policy, rewards, self._study_seed)
+
+    def _learn(self, learner: _Learner, trial: FrozenTrial) -> None:
+        lesson = learner.lesson(trial)
+        if self._algorithm == "reinforce":
+            learner.policy.ascend(
+                learner.policy.gradient(
+                    lesson.actions, lesson.preference, lesson.advantage, self._entropy
+                )
+            )
+            return
+        learner.batch.append(lesson)
+        if len(learner.batch) == self._batch_size:
+            for _ in range(self._epochs):
+                self._clipped_step(learner.policy, learner.batch)
+            learner.batch.clear()
+
+    def _clipped_step(self, policy: Policy, batch: list[_Lesson]) -> None:
+        """One step on PPO's clipped objective (Schulman et al., equation 7)."""
+        for lesson in batch:
+            policy.meet(lesson.actions)
+        total: Array | float = 0.0
+        for lesson in batch:
+            log_p = policy.log_probability(lesson.actions, lesson.preference)
+            ratio = math.exp(min(log_p - lesson.log_probability, 20.0))
+            too_far = ratio > 1 + self._clip if lesson.advantage > 0 else ratio < 1 - self._clip
+            advantage = 0.0 if too_far else ratio * lesson.advantage
+            total = total + policy.gradient(
+                lesson.actions, lesson.preference, advantage, self._entropy
+            )
+        policy.ascend(np.asarray(total) / len(batch))
+
+
+class _Lesson(NamedTuple):
+    """What is learned from one trial."""
+
+    actions: list[Action]
+    preference: Array
+    advantage: float
+    log_probability: float
+
+
+class _Learner:
+    """The policy, and what it takes to learn from the next trial."""
+
+    def __init__(self, history: History, policy: Policy, rewards: Rewards, seed: int) -> None:
+        self.policy = policy
+        self.batch: list[_Lesson] = []
+        self._history, self._rewards, self._seed = history, rewards, seed
+        self._objectives = len(history.study.directions)
+
+    def preference(self, place: int) -> Array:
+        """The weights of the objectives at a place, drawn uniformly from the simplex."""
+        rng = np.random.default_rng(derived_seed(self._seed, place, "preference"))
+        return rng.dirichlet(np.ones(self._objectives))
+
+    def lesson(self, trial: FrozenTrial) -> _Lesson:
+        """Takes in the next finished trial."""
+        actions = [
+            _action(name, distribution, trial.params[name])
+            for name, distribution in trial.distributions.items()
+        ]
+        preference = self.preference(self._history.place(trial))
+        self._rewards.add(trial)
+        known = trial.system_attrs.get(LOG_PROBABILITY)
+        if known is None:  # drawn by hand, or by another sampler
+            known = self.policy.log_probability(actions, preference)
+        return _Lesson(actions, preference, self._rewards.advantage(preference), known)
+
+
+class _Episode:
+    """The policy while it draws one trial."""
+
+    def __init__(self, policy: Policy, preference: Array, ask: Ask) -> None:
+        self._policy, self._preference, self._ask = policy, preference, ask
+        self._state = np.zeros(policy.hidden)
+        self._done: list[Action] = []
+
+    def __call__(self, name: str, distribution: BaseDistribution) -> Any:
+        """Draws a parameter, given the decisions before it."""
+        for decision in self._ask.decisions[len(self._done) :]:
+            action = _action(*decision)
+            self._state, _ = self._step(action.name, action.actions)
+            self._done.append(action)
+        count = _action_count(distribution)
+        log_p = self._step(name, count)[1]
+        weights = np.exp(log_p).tolist()
+        closed = self._ask.closed(name)
+        rng = self._ask.rng(f"draw:{name}")
+        if count == options(distribution):
+            open_weights = list(weights)
+            for key in closed:
+                open_weights[option_number(distribution, distribution.to_external_repr(key))] = 0.0
+            if any(open_weights):
+                weights = open_weights
+            return option(distribution, rng.choices(range(count), weights)[0])
+        for _ in range(100):
+            taken = rng.choices(range(count), weights)[0]
+            value = from_unit(distribution, (taken + rng.random()) / count)
+            if stored(distribution, value) not in closed:
+                break
+        return value
+
+    def log_probability(self) -> float:
+        """Of all the trial's decisions."""
+        actions = [_action(*decision) for decision in self._ask.decisions]
+        return self._policy.log_probability(actions, self._preference)
+
+    def _step(self, name: str, count: int) -> tuple[Array, Array]:
+        last = self._done[-1] if self._done else None
+        return self._policy.step(self._state, last, name, count, self._preference)
+
+
+def _action_count(distribution: BaseDistribution) -> int:
+    n = options(distribution)
+    if isinstance(distribution, CategoricalDistribution) or 1 <= n <= MOST_ACTIONS:
+        return n
+    return BINS
+
+
+def _action(name: str, distribution: BaseDistribution, value: Any) -> Action:
+    count = _action_count(distribution)
+    if count == options(distribution):
+        return Action(name, count, option_number(distribution, value))
+    return Action(name, count, min(int(count * to_unit(distribution, value)), count - 1))
+
+
+def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:
+    """Targets by position of the objective."""
+    names = objective_names(study)
+    found = {}
+    for key, target in targets.items():
+        position = names.index(key) if key in names else key
+        if not isinstance(position, int) or not 0 <= position < len(names):
+            raise InputError(f"targets: no objective {key!r}; there are: {', '.join(names)}")
+        if study.directions[position] == StudyDirection.MAXIMIZE:
+            raise InputError(f"targets: {names[position]} is maximised; a target is for a cost")
+        found[position] = target
+    if found and len(found) == len(names):
+        raise InputError("targets: one objective at least must have none; it is the quality")
+    return found

@@ -1,0 +1,104 @@
+"""How good a trial was, as one number, under a preference among the objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pareto import losses
+from optnas.samplers.ranking import violation
+
+Array = NDArray[np.float64]
+
+WINDOW = 50
+"""The moving average of rewards is taken over this many trials."""
+AUGMENTATION = 0.3
+"""Weight of the sum beside the maximum in the augmented Chebyshev value."""
+
+
+class Rewards:
+    """The rewards of a study's trials, seen from the trial that was added last.
+
+    An objective's values are replaced by their ranks among all trials so far, from 0 (the best) to
+    1, so neither units nor a diverged training matter.
+
+    Args:
+        directions: The study's.
+        targets: Objectives that have a target, by position: MnasNet's reward.
+        exponent: MnasNet's w.
+    """
+
+    def __init__(
+        self,
+        directions: Sequence[StudyDirection],
+        targets: Mapping[int, float],
+        exponent: float,
+    ) -> None:
+        self._directions, self._targets, self._exponent = directions, targets, exponent
+        self._free = [i for i in range(len(directions)) if i not in targets]
+        self._sorted: list[Array] = [np.zeros(0) for _ in directions]
+        self._recent: list[tuple[Array | None, float]] = []
+        self._worst_violation = 0.0
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Takes in the next finished trial."""
+        point: Array | None = None
+        broken = violation(trial)
+        if trial.state == TrialState.COMPLETE:
+            point = losses([trial.values], self._directions)[0]
+            for i, value in enumerate(point):
+                at = np.searchsorted(self._sorted[i], value)
+                self._sorted[i] = np.insert(self._sorted[i], at, value)
+        self._worst_violation = max(self._worst_violation, broken)
+        if broken > 0:
+            point = None
+        elif point is None:
+            broken = np.inf
+        self._recent = [*self._recent[-WINDOW:], (point, broken)]
+
+    def advantage(self, preference: Array) -> float:
+        """The last trial's reward less the average of those before it, in standard deviations.
+
+        All of them are taken under one preference: that of the last trial.
+
+        Returns:
+            0 for the first few trials; at most 5 either way.
+        """
+        if len(self._recent) < 5:
+            return 0.0
+        rewards = self._rewards(preference)
+        before = rewards[:-1]
+        advantage = (rewards[-1] - before.mean()) / (before.std() + 1e-8)
+        return float(np.clip(advantage, -5.0, 5.0))
+
+    def _rewards(self, preference: Array) -> Array:
+        rewards = np.zeros(len(self._recent))
+        known = [i for i, (point, _) in enumerate(self._recent) if point is not None]
+        if known:
+            points = np.array([self._recent[i][0] for i in known])
+            rewards[known] = self._feasible(points, preference)
+        for i, (point, broken) in enumerate(self._recent):
+            if point is None:  # infeasible, or failed: worse than anything feasible
+                share = broken / self._worst_violation if np.isfinite(broken) else 1.0
+                rewards[i] = -(1 + AUGMENTATION) - min(share, 1.0)
+        return rewards
+
+    def _feasible(self, points: Array, preference: Array) -> Array:
+        ranks = np.column_stack(
+            [
+                np.searchsorted(values, column, side="right") / len(values)
+                for values, column in zip(self._sorted, points.T, strict=True)
+            ]
+        )
+        weighted = (preference * ranks)[:, self._free]
+        value: Array = -(weighted.max(axis=1) + AUGMENTATION * weighted.sum(axis=1))
+        if not self._targets:
+            return value
+        quality = 1 + value / (1 + AUGMENTATION)
+        for i, target in self._targets.items():
+            quality = quality * (np.maximum(points[:, i], 1e-300) / target) ** self._exponent
+        return quality

@@ -1,0 +1,155 @@
+"""Drawing the value of one parameter, and changing it.
+
+Both pass over the values that lead to nothing new, as long as there are others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from random import Random
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from optnas.choices import option, option_number, options
+from optnas.samplers.trie import stored
+
+LISTED = 4096
+"""A range of more values than this isn't listed value by value."""
+SMALLEST_STEP = 1e-3
+"""Of a change in a continuous range, as a share of the range."""
+
+
+def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] = ()) -> Any:
+    """Draws a value at random: uniformly, or uniformly in the logarithm where the range says so.
+
+    Args:
+        rng: The generator.
+        distribution: The parameter's.
+        closed: Values (as Optuna stores them) to pass over.
+    """
+    n = options(distribution)
+    if n == 0:
+        return from_unit(distribution, rng.random())
+    log = isinstance(distribution, IntDistribution) and distribution.log
+    if n > LISTED:
+        for _ in range(100):
+            value = from_unit(distribution, rng.random())
+            if stored(distribution, value) not in closed:
+                break
+        return value
+    if not closed and not log:
+        return option(distribution, rng.randrange(n))
+    weights = log_weights(distribution) if isinstance(distribution, IntDistribution) and log else []
+    return _pick(rng, distribution, weights or [1.0] * n, closed)
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is one of the distribution's."""
+    try:
+        return distribution._contains(stored(distribution, value))
+    except (ValueError, TypeError):
+        return False
+
+
+def move(
+    rng: Random, distribution: BaseDistribution, value: Any, closed: Collection[float] = ()
+) -> Any:
+    """Changes a value: a category to any other, an ordered value more often to a near one.
+
+    The distance of an ordered value's move has the density 1/distance, so every order of magnitude
+    is as likely as any other: fine steps and leaps need no setting. Continuous ranges move by at
+    least a thousandth of their width.
+
+    Args:
+        rng: The generator.
+        distribution: The parameter's; it must have two values at least.
+        value: The present value.
+        closed: Values (as Optuna stores them) to pass over.
+    """
+    n = options(distribution)
+    if n == 0 or n > LISTED:
+        smallest = 1 / n if n else SMALLEST_STEP
+        unit = to_unit(distribution, value)
+        for _ in range(100):
+            step = math.copysign(smallest ** rng.random(), rng.random() - 0.5)
+            if not 0 <= unit + step <= 1:
+                continue
+            moved = from_unit(distribution, unit + step)
+            if moved != value and stored(distribution, moved) not in closed:
+                return moved
+        return draw(rng, distribution, closed)
+    return _pick(rng, distribution, move_weights(distribution, value), closed)
+
+
+def move_weights(distribution: BaseDistribution, value: Any) -> list[float]:
+    """How likely each value is to be moved to; 0 for the present one."""
+    n, own = options(distribution), option_number(distribution, value)
+    if isinstance(distribution, CategoricalDistribution):
+        return [float(i != own) for i in range(n)]
+    return [1 / abs(i - own) if i != own else 0.0 for i in range(n)]
+
+
+def log_weights(distribution: IntDistribution) -> list[float]:
+    """How likely each whole number of a logarithmic range is: the share of it that rounds there."""
+    numbers = range(distribution.low, distribution.high + 1, distribution.step)
+    return [math.log((i + 0.5) / (i - 0.5)) for i in numbers]
+
+
+def _pick(
+    rng: Random, distribution: BaseDistribution, weights: Sequence[float], closed: Collection[float]
+) -> Any:
+    taken = {option_number(distribution, _value(distribution, key)) for key in closed}
+    open_weights = [0.0 if i in taken else w for i, w in enumerate(weights)]
+    if not any(open_weights):
+        open_weights = list(weights)
+    return option(distribution, rng.choices(range(len(weights)), open_weights)[0])
+
+
+def _value(distribution: BaseDistribution, key: float) -> Any:
+    return distribution.to_external_repr(key)
+
+
+def to_unit(distribution: BaseDistribution, value: float) -> float:
+    """Where a value lies in its range, from 0 to 1; logarithmically if the range is."""
+    low, high = _bounds(distribution)
+    if _is_log(distribution):
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def from_unit(distribution: BaseDistribution, unit: float) -> Any:
+    """The value at a place of its range (see `to_unit`), rounded to a step if there are any."""
+    low, high = _bounds(distribution)
+    if _is_log(distribution):
+        value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+    else:
+        value = low + unit * (high - low)
+    value = min(max(value, distribution.low), distribution.high)  # type: ignore[attr-defined]
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        return value
+    last = options(distribution) - 1
+    number = math.floor((value - distribution.low) / distribution.step + 0.5)  # type: ignore[attr-defined]
+    return option(distribution, min(number, last))
+
+
+def _is_log(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log
+
+
+def _bounds(distribution: BaseDistribution) -> tuple[float, float]:
+    """The range; that of whole numbers and steps is widened by half a step at both ends."""
+    match distribution:
+        case FloatDistribution(low=low, high=high, step=step):
+            half = (step or 0.0) / 2
+            return low - half, high + half
+        case IntDistribution(low=low, high=high, step=step):
+            return low - step / 2, high + step / 2
+        case _:
+            raise TypeError(f"{distribution!r} has no range")
