@@ -6,17 +6,18 @@ class TestMySpace(SpaceContract):
 
 import copy
 import math
+import pickle
 import random
 
 import numpy as np
 import optuna
 import pytest
 import torch
-from optuna.trial import FixedTrial
+from optuna.trial import FixedTrial, TrialState
 
 from optnas.candidate import Candidate, call
 from optnas.evaluators import Report
-from optnas.trials import BASELINE
+from optnas.trials import BASELINE, LOST, RETRY_OF
 
 
 def architectures(space, number, seed=0):
@@ -235,3 +236,199 @@ class SamplerContract:
             spaces.append(study.sampler.infer_relative_search_space(study, frozen))
         assert spaces[0].keys() == spaces[1].keys()
         assert ("rate" in spaces[0]) == self.relative
+
+
+class HistorySamplerContract(SamplerContract):
+    """For samplers that derive from `HistorySampler`.
+
+    Attribute: `inherits`, whether a suggestion is a past trial with one decision changed.
+    """
+
+    relative = False
+    inherits = False
+
+    def study(self, seed=7, directions=("minimize", "minimize"), trials=0, objective=None):
+        study = optuna.create_study(directions=list(directions), sampler=self.make(seed))
+        study.optimize(objective or self.objective, n_trials=trials)
+        return study
+
+    def ask(self, study):
+        """The parameters of the next trial, which is left running."""
+        trial = study.ask()
+        self.objective(trial)
+        return trial.params
+
+    @staticmethod
+    def small(trial):
+        """A conditional space of 12 settings."""
+        if trial.suggest_categorical("kind", ["conv", "none"]) == "none":
+            return 0.5, trial.suggest_int("pool", 1, 2)
+        width = trial.suggest_int("width", 1, 2)
+        return 1 / width, width + trial.suggest_float("dropout", 0.0, 0.4, step=0.1)
+
+    def test_repeats_nothing_while_something_is_left(self):
+        study = self.study(trials=12, objective=self.small)
+        assert len({str(t.params) for t in study.trials}) == 12
+        study.optimize(self.small, n_trials=3)
+        assert len({str(t.params) for t in study.trials}) == 12
+
+    def test_proposes_nothing_that_is_running(self):
+        """Ask and tell: a batch is asked before anything is told, and told in another order."""
+        study = self.study(trials=2, objective=self.small)
+        batch = [study.ask() for _ in range(10)]
+        values = [self.small(trial) for trial in batch]
+        assert len({str(t.params) for t in study.trials}) == 12
+        for trial, value in reversed(list(zip(batch, values, strict=True))):
+            study.tell(trial, value)
+        study.optimize(self.small, n_trials=1)
+        assert all(t.state == TrialState.COMPLETE for t in study.trials)
+
+    def test_a_child_differs_in_the_changed_decision_only(self):
+        if not self.inherits:
+            pytest.skip("this sampler doesn't change past trials")
+
+        def objective(trial):
+            depth = trial.suggest_int("depth", 1, 6)
+            total = 0
+            for i in range(depth):
+                total += trial.suggest_int(f"layer{i}.width", 1, 64)
+                if trial.suggest_categorical(f"layer{i}.kind", ["conv", "pool"]) == "conv":
+                    total += trial.suggest_categorical(f"layer{i}.kernel", [3, 5, 7])
+            return abs(total - 100), depth
+
+        trials = self.study(trials=60, objective=objective).trials
+        for trial in trials[10:]:
+            changed = [
+                sum(trial.params[k] != p.params[k] for k in trial.params.keys() & p.params.keys())
+                for p in trials[: trial.number]
+            ]
+            assert 1 in changed
+
+    def test_failed_trials_were_tried_and_have_no_children(self):
+        study = self.study(trials=0)
+        for params in ({"kind": "none", "pool": 1}, {"kind": "none", "pool": 2}):
+            study.enqueue_trial(params)
+            trial = study.ask()
+            self.small(trial)
+            study.tell(trial, state=TrialState.FAIL)
+        study.optimize(self.small, n_trials=10)
+        assert all(t.params["kind"] == "conv" for t in study.trials[2:])
+
+    def test_pruned_trials_are_gone_on_from(self):
+        def objective(trial):
+            values = self.objective(trial)
+            if trial.number % 3 == 0:
+                raise optuna.TrialPruned
+            return values
+
+        trials = self.study(trials=30, objective=objective).trials
+        assert len({str(t.params) for t in trials}) == 30
+
+    def test_lost_trials_leave_no_trace(self):
+        whole = self.params(7, [], total=16)
+        study = self.study(trials=14)
+        lost = study.ask()
+        self.objective(lost)
+        lost.set_user_attr(LOST, "killed")
+        study.tell(lost, state=TrialState.FAIL)
+        for fixed in ({}, lost.params):
+            study.add_trial(
+                optuna.create_trial(
+                    state=TrialState.WAITING,
+                    user_attrs={RETRY_OF: lost.number},
+                    system_attrs={"fixed_params": fixed},
+                )
+            )
+            retry = study.ask()
+            self.objective(retry)
+            assert retry.params == lost.params == whole[14]
+            lost = retry
+            if not fixed:
+                lost.set_user_attr(LOST, "killed")
+                study.tell(lost, state=TrialState.FAIL)
+        study.tell(retry, self.objective(retry))
+        assert self.ask(study) == whole[15]
+
+    def test_constraints_are_learned(self):
+        def objective(trial):
+            values = self.objective(trial)
+            trial.set_constraint("size", values[1] - 3)
+            if values[1] > 8:
+                raise optuna.TrialPruned
+            return values
+
+        study = self.study(trials=80, objective=objective)
+        feasible = [t.constraints["size"] <= 0 for t in study.trials]
+        sampler = optuna.samplers.RandomSampler(seed=7)
+        plain = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        plain.optimize(objective, n_trials=80)
+        by_chance = [t.constraints["size"] <= 0 for t in plain.trials]
+        assert sum(feasible[20:]) > sum(by_chance[20:])
+
+    @pytest.mark.parametrize("directions", [("maximize",) * 2, ("minimize", "maximize")])
+    def test_directions_are_signs(self, directions):
+        signs = [-1 if d == "maximize" else 1 for d in directions]
+
+        def objective(trial):
+            values = self.objective(trial)
+            return [s * v for s, v in zip(signs, values, strict=True)]
+
+        study = self.study(directions=directions, trials=24, objective=objective)
+        assert [t.params for t in study.trials] == self.params(7, [])
+
+    def test_one_objective_gets_better(self):
+        def objective(trial):
+            return self.objective(trial)[0]
+
+        values = [t.value for t in self.study(3, ["minimize"], 60, objective).trials]
+        assert sum(values[-20:]) < sum(values[:20])
+
+    def test_fixed_parameters_are_taken_and_consume_no_draws(self):
+        params = self.params(7, [], total=15)
+        study = self.study(trials=14)
+        study.enqueue_trial({"rate": params[14]["rate"]})
+        assert self.ask(study) == params[14]
+        study.enqueue_trial({"depth": 2, "layer1.width": 4})
+        taken = self.ask(study)
+        assert (taken["depth"], taken["layer1.width"]) == (2, 4)
+
+    def test_trials_of_other_samplers_count(self):
+        study = self.study(trials=0)
+        study.add_trial(
+            optuna.create_trial(
+                values=[1.0, 2.0],
+                params={"kind": "none", "pool": 1},
+                distributions={
+                    "kind": optuna.distributions.CategoricalDistribution(["conv", "none"]),
+                    "pool": optuna.distributions.IntDistribution(1, 2),
+                },
+            )
+        )
+        study.optimize(self.small, n_trials=11)
+        assert len({str(t.params) for t in study.trials}) == 12
+
+    def test_pickles(self):
+        study = self.study(trials=14)
+        study.sampler = pickle.loads(pickle.dumps(study.sampler))
+        assert self.ask(study) == self.params(7, [], total=15)[14]
+
+    def test_fixed_distributions(self):
+        study = self.study(trials=14)
+        space = {
+            "depth": optuna.distributions.IntDistribution(1, 3),
+            "new": optuna.distributions.FloatDistribution(0, 1),
+        }
+        assert study.ask(space).params.keys() == space.keys()
+
+    def test_serves_one_study_after_the_other(self):
+        sampler = self.make(7)
+        first = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        first.optimize(self.objective, n_trials=14)
+        other = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        other.optimize(self.objective, n_trials=3)
+        assert self.ask(first) == self.params(7, [], total=15)[14]
+
+    def test_runs_in_threads(self):
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
+        study.optimize(self.objective, n_trials=40, n_jobs=4)
+        assert all(t.state == TrialState.COMPLETE for t in study.trials)

@@ -1,9 +1,65 @@
 import optuna
 import pytest
-from contracts import SamplerContract
+from contracts import HistorySamplerContract, SamplerContract
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+)
 
 from optnas.errors import InputError
-from optnas.samplers import SAMPLERS, PlacedSampler, make_sampler
+from optnas.samplers import (
+    SAMPLERS,
+    LocalSearchSampler,
+    PlacedSampler,
+    RegularizedEvolutionSampler,
+    ReinforceSampler,
+    make_sampler,
+)
+
+
+class OptunaSuite(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+    """What Optuna asks of every sampler."""
+
+    @pytest.fixture
+    def sampler(self):
+        return lambda: self.make(0)
+
+
+class TestEvolution(HistorySamplerContract, OptunaSuite):
+    inherits = True
+
+    def make(self, seed):
+        return RegularizedEvolutionSampler(seed=seed)
+
+
+class TestGeneticAlgorithm(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return RegularizedEvolutionSampler(
+            seed=seed,
+            aging=False,
+            population_size=6,
+            tournament_size=3,
+            n_startup_trials=4,
+            crossover=0.5,
+        )
+
+
+class TestLocalSearch(HistorySamplerContract, OptunaSuite):
+    inherits = True
+
+    def make(self, seed):
+        return LocalSearchSampler(seed=seed)
+
+
+class TestReinforce(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return ReinforceSampler(seed=seed)
+
+
+class TestPPO(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return ReinforceSampler(seed=seed, algorithm="ppo", batch_size=5)
 
 
 class TestRandom(SamplerContract):
@@ -49,6 +105,7 @@ class TestGP(SamplerContract):
 
 
 def test_a_name_that_is_unknown():
-    assert set(SAMPLERS) == {"random", "tpe", "nsgaii", "nsgaiii", "gp"}
-    with pytest.raises(InputError, match="unknown sampler 'tpee'; there are: random, tpe"):
+    ours = {"evolution", "local_search", "reinforce"}
+    assert set(SAMPLERS) == ours | {"random", "tpe", "nsgaii", "nsgaiii", "gp"}
+    with pytest.raises(InputError, match="unknown sampler 'tpee'; there are: evolution, "):
         make_sampler("tpee")
