@@ -100,8 +100,9 @@ class RegularizedEvolutionSampler(HistorySampler):
         for attempt in range(10 * ATTEMPTS):
             genes = self._breed(ranked, rng, self._mutations + attempt // ATTEMPTS)
             child = {name: value for name, (_, value) in genes.items()}
-            if not tried(history.tried.root, {n: stored(d, v) for n, (d, v) in genes.items()}):
-                break
+            keys = {name: stored(d, value) for name, (d, value) in genes.items()}
+            if history.tried.root.closed or not tried(history.tried.root, keys):
+                break  # a new one, or there is none left
         return ask.inherit(child)
 
     def _found(self, history: History) -> _Population:

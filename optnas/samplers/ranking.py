@@ -72,12 +72,14 @@ def contributions(points: Array) -> Array:
     """
     if len(points) == 1:
         return np.ones(1)
-    finite = np.where(np.isfinite(points), points, np.nan)
-    best = np.nanmin(finite, axis=0, initial=np.inf)
-    quarter, upper = np.nanquantile(finite, [0.25, 0.75], axis=0)
-    worst = np.minimum(np.nanmax(finite, axis=0, initial=-np.inf), upper + 3 * (upper - quarter))
-    extent = np.where(worst > best, worst - best, 1.0)
-    scaled = np.clip((points - best) / extent, 0.0, REFERENCE)
+    if not np.isfinite(points).all():
+        known = np.where(np.isfinite(points), points, 0.0)
+        points = np.clip(points, known.min(axis=0), known.max(axis=0))
+    ordered = np.sort(points, axis=0)
+    quarter, upper = ordered[len(points) // 4], ordered[3 * len(points) // 4]
+    worst = np.minimum(ordered[-1], upper + 3 * (upper - quarter))
+    extent = np.where(worst > ordered[0], worst - ordered[0], 1.0)
+    scaled = np.clip((points - ordered[0]) / extent, 0.0, REFERENCE)
     if scaled.shape[1] > MOST_OBJECTIVES or len(scaled) > MOST_POINTS:
         return crowding(scaled)
     gain: Array = moocore.hv_contributions(scaled, ref=[REFERENCE] * scaled.shape[1])
