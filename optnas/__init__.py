@@ -10,13 +10,28 @@ from optnas.evaluators import (
     Recipe,
     RecipeSpace,
     Report,
+    TabularEvaluator,
     TrainingEvaluator,
+    nasbench201,
 )
 from optnas.idx import idx_images
 from optnas.metrics import Flops, Latency, Macs, Metric, Params
 from optnas.objective import Objective
+from optnas.samplers import (
+    HistorySampler,
+    LocalSearchSampler,
+    RegularizedEvolutionSampler,
+    ReinforceSampler,
+)
 from optnas.search import Search, best_model
-from optnas.search_spaces import FunctionSpace, MacroCNNSpace, MLPSpace, ModelSpace, SearchSpace
+from optnas.search_spaces import (
+    FunctionSpace,
+    MacroCNNSpace,
+    MLPSpace,
+    ModelSpace,
+    NASBench201Space,
+    SearchSpace,
+)
 from optnas.study_file import load_search
 
 __all__ = [
@@ -26,21 +41,27 @@ __all__ = [
     "Flops",
     "FunctionEvaluator",
     "FunctionSpace",
+    "HistorySampler",
     "InputError",
     "Latency",
     "Loaders",
+    "LocalSearchSampler",
     "MLPSpace",
     "MacroCNNSpace",
     "Macs",
     "Metric",
     "ModelSpace",
+    "NASBench201Space",
     "Objective",
     "Params",
     "Recipe",
     "RecipeSpace",
+    "RegularizedEvolutionSampler",
+    "ReinforceSampler",
     "Report",
     "Search",
     "SearchSpace",
+    "TabularEvaluator",
     "TrainingEvaluator",
     "arrays",
     "best_model",
@@ -48,4 +69,5 @@ __all__ = [
     "digits",
     "idx_images",
     "load_search",
+    "nasbench201",
 ]

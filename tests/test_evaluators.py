@@ -18,9 +18,12 @@ from optnas.evaluators import (
     Recipe,
     RecipeSpace,
     Report,
+    TabularEvaluator,
     TrainingEvaluator,
+    nasbench201,
 )
-from optnas.search_spaces import MacroCNNSpace, MLPSpace
+from optnas.search_spaces import MacroCNNSpace, MLPSpace, NASBench201Space
+from optnas.search_spaces.nasbench201 import EDGES, NASBench201Architecture
 
 
 def blobs(n=90, seed=0):
@@ -256,3 +259,77 @@ def test_trains_on_cuda():
     scores, _ = train(TrainingEvaluator(images(), 2, device="cuda"), nn.Sequential(
         nn.Conv2d(1, 16, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)))  # fmt: skip
     assert math.isfinite(scores["val_loss"])
+
+
+class TestTabularEvaluator(EvaluatorContract):
+    space = NASBench201Space(channels=2, cells=1)
+    evaluator = nasbench201(repetition="random")
+
+
+def look_up(evaluator, architecture, seed=0):
+    candidate = Candidate(architecture, torch.zeros(1), nn.Identity, seed)
+    return evaluator.evaluate(candidate, "", Report())
+
+
+def test_a_table_gives_the_mean_or_one_of_its_repetitions():
+    table = {"a": {"loss": [1.0, 3.0], "size": 7}, "b": {"loss": [2.0], "size": 9}}
+    provides = {"loss": "minimize", "size": "minimize"}
+    assert look_up(TabularEvaluator(table, provides), "a") == {"loss": 2.0, "size": 7.0}
+    one = TabularEvaluator(table, provides, repetition="random")
+    assert {look_up(one, "a", seed)["loss"] for seed in range(20)} == {1.0, 3.0}
+    with pytest.raises(CandidateError, match="2 architectures doesn't hold c"):
+        look_up(one, "c")
+
+
+def test_tables_that_differ_have_different_fingerprints():
+    provides = {"loss": "minimize"}
+    first = TabularEvaluator({"a": {"loss": 1.0}}, provides)
+    other = TabularEvaluator({"a": {"loss": 1.5}}, provides)
+    assert first.fingerprint != other.fingerprint
+    assert first.fingerprint == TabularEvaluator({"a": {"loss": 1.0}}, provides).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("table", "provides", "repetition", "message"),
+    [
+        ({}, {"loss": "minimize"}, "mean", "empty"),
+        ({"a": {"loss": 1}}, {"acc": "maximize"}, "mean", "no 'acc'; it has: loss"),
+        ({"a": {"loss": 1}}, {"loss": "minimize"}, "first", "mean or random, got 'first'"),
+    ],
+)
+def test_a_table_that_cannot_be_used(table, provides, repetition, message):
+    with pytest.raises(ValueError, match=message):
+        TabularEvaluator(table, provides, repetition=repetition)
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "imagenet16-120"])
+def test_nasbench201_agrees_with_the_network_it_describes(dataset):
+    """A cell without a way from input to output can't do better than chance."""
+    chance = {"cifar10": 90.0, "cifar100": 99.0, "imagenet16-120": 100 - 100 / 120}[dataset]
+    evaluator = nasbench201(dataset)
+    rng = np.random.default_rng(0)
+    names = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+    cut_off = 0
+    for _ in range(500):
+        operations = tuple(rng.choice(names, 6).tolist())
+        reached = {0}
+        for target in (1, 2, 3):
+            for (i, j), operation in zip(EDGES, operations, strict=True):
+                if j == target and i in reached and operation != "none":
+                    reached.add(j)
+        error = look_up(evaluator, NASBench201Architecture(operations))["val_error"]
+        if 3 not in reached:
+            cut_off += 1
+            assert error == pytest.approx(chance, abs=0.4)
+        else:
+            assert error < chance - 1
+    assert cut_off > 3
+    best = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    best += "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+    if dataset == "cifar10":
+        assert look_up(evaluator, best)["val_error"] == pytest.approx(100 - 91.607, abs=1e-3)
+
+
+def test_nasbench201_has_three_datasets():
+    with pytest.raises(InputError, match="unknown dataset 'mnist'; there are: cifar10, cifar100"):
+        nasbench201("mnist")

@@ -16,10 +16,12 @@ from optnas.search_spaces import (
     MacroCNNSpace,
     MLPSpace,
     ModelSpace,
+    NASBench201Space,
     space_size,
 )
 from optnas.search_spaces.macro_cnn import ConvLayer, MacroCNNArchitecture
 from optnas.search_spaces.mlp import MLPArchitecture
+from optnas.search_spaces.nasbench201 import OPERATIONS, NASBench201Architecture
 
 
 def build(trial):
@@ -68,6 +70,50 @@ class TestModelSpace(SpaceContract):
         },
         torch.zeros(1, 5),
     )
+
+
+class TestNASBench201Space(SpaceContract):
+    space = NASBench201Space(outputs=4, input_shape=(1, 8, 8), channels=4, cells=1)
+    samples = 10
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        ("none",) * 6,
+        ("nor_conv_3x3",) * 6,
+        ("nor_conv_1x1", "skip_connect", "avg_pool_3x3", "none", "nor_conv_3x3", "nor_conv_1x1"),
+    ],
+)
+def test_nasbench201_has_the_size_of_the_benchmark(operations):
+    """The closed forms for CIFAR-10."""
+    space = NASBench201Space()
+    network = space.build(NASBench201Architecture(operations)).eval()
+    n1, n3 = operations.count("nor_conv_1x1"), operations.count("nor_conv_3x3")
+    assert sum(p.numel() for p in network.parameters()) == 73_306 + 28_000 * n1 + 243_040 * n3
+    macs = 7_783_040 + 3_932_160 * n1 + 35_389_440 * n3
+    assert count_macs(network, space.example_inputs) == macs
+
+
+def test_nasbench201_writes_the_benchmarks_strings():
+    architecture = NASBench201Architecture((*OPERATIONS, "none"))
+    assert str(architecture) == (
+        "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|"
+    )
+    assert space_size(NASBench201Space().suggest, walks=200_000).count == 15_625
+
+
+def test_a_nasbench201_cell_adds_what_its_edges_give():
+    """Against the sums written out, for a cell of skips and poolings."""
+    network = NASBench201Space(channels=4, cells=1).build(
+        NASBench201Architecture(
+            ("skip_connect", "none", "avg_pool_3x3", "skip_connect", "skip_connect", "skip_connect")
+        )
+    )
+    x = torch.randn(2, 4, 8, 8)
+    node1 = x
+    node2 = nn.functional.avg_pool2d(node1, 3, 1, 1, count_include_pad=False)
+    torch.testing.assert_close(network[2](x), x + node1 + node2)
 
 
 def test_mlp_has_the_parameters_of_its_widths():

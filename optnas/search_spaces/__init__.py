@@ -5,6 +5,7 @@ from optnas.search_spaces.function_space import FunctionSpace
 from optnas.search_spaces.macro_cnn import MacroCNNSpace
 from optnas.search_spaces.mlp import MLPSpace
 from optnas.search_spaces.model_space import ModelSpace
+from optnas.search_spaces.nasbench201 import NASBench201Space
 from optnas.search_spaces.size import SpaceSize, space_size
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "MLPSpace",
     "MacroCNNSpace",
     "ModelSpace",
+    "NASBench201Space",
     "SearchSpace",
     "SpaceSize",
     "space_size",

@@ -1,0 +1,163 @@
+"""The search space of NAS-Bench-201.
+
+Source: Dong and Yang, NAS-Bench-201: extending the scope of reproducible neural architecture
+search, ICLR 2020 (arXiv 2001.00326).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.trial import BaseTrial
+from torch import Tensor, nn
+
+from optnas.search_spaces.base import SearchSpace, random_example
+from optnas.search_spaces.mlp import check_sizes
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""From and to which node of the cell, in the order of the benchmark's strings."""
+
+
+@dataclass(frozen=True)
+class NASBench201Architecture:
+    """The operation of each edge of the cell, in the order of `EDGES`."""
+
+    operations: tuple[str, ...]
+
+    def __str__(self) -> str:
+        nodes: list[list[str]] = [[], [], []]
+        for (source, target), operation in zip(EDGES, self.operations, strict=True):
+            nodes[target - 1].append(f"{operation}~{source}")
+        return "+".join(f"|{'|'.join(inputs)}|" for inputs in nodes)
+
+
+@dataclass(frozen=True)
+class NASBench201Space(SearchSpace[NASBench201Architecture]):
+    """15,625 cells of four nodes and six edges, each edge with one of five operations.
+
+    A node is the sum of its edges' outputs. Three stages of cells follow a 3×3 convolution, with a
+    residual block of stride 2 before the second and third; then normalisation, global average
+    pooling and a linear layer. With the default settings and 10 classes it has
+    73,306 + 28,000·n1 + 243,040·n3 parameters for n1 convolutions of 1×1 and n3 of 3×3 in the cell.
+
+    Parameters: `edge0-1`, `edge0-2`, `edge1-2`, `edge0-3`, `edge1-3` and `edge2-3`.
+
+    Attributes:
+        outputs: Number of classes.
+        input_shape: `(channels, height, width)` of one image.
+        channels: Of the first stage; each later one has twice as many.
+        cells: In each of the three stages.
+
+    Raises:
+        ValueError: A size is below 1.
+    """
+
+    outputs: int = 10
+    input_shape: tuple[int, int, int] = (3, 32, 32)
+    channels: int = 16
+    cells: int = 5
+
+    def __post_init__(self) -> None:
+        check_sizes("input_shape", self.input_shape)
+        check_sizes("outputs, channels and cells", (self.outputs, self.channels, self.cells))
+        if len(self.input_shape) != 3:
+            raise ValueError(
+                f"input_shape must be (channels, height, width), got {self.input_shape}"
+            )
+
+    @property
+    def example_inputs(self) -> Tensor:
+        """A tensor of shape `(1, *input_shape)`."""
+        return random_example(*self.input_shape)
+
+    def suggest(self, trial: BaseTrial) -> NASBench201Architecture:
+        """Draws the operation of each edge."""
+        return NASBench201Architecture(
+            tuple(trial.suggest_categorical(f"edge{i}-{j}", OPERATIONS) for i, j in EDGES)
+        )
+
+    def build(self, architecture: NASBench201Architecture) -> nn.Module:
+        """The whole network, as it was trained for the benchmark."""
+        width = self.channels
+        layers: list[nn.Module] = [
+            nn.Conv2d(self.input_shape[0], width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        ]
+        for stage in range(3):
+            if stage > 0:
+                layers.append(_Reduction(width))
+                width *= 2
+            layers += [_Cell(architecture.operations, width) for _ in range(self.cells)]
+        return nn.Sequential(
+            *layers,
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(width, self.outputs),
+        )
+
+
+class _Cell(nn.Module):
+    def __init__(self, operations: tuple[str, ...], channels: int) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList(_operation(name, channels) for name in operations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes: list[Tensor] = [x]
+        for target in (1, 2, 3):
+            inputs = [
+                edge(nodes[i])
+                for (i, j), edge in zip(EDGES, self.edges, strict=True)
+                if j == target
+            ]
+            nodes.append(sum(inputs[1:], inputs[0]))
+        return nodes[-1]
+
+
+class _Reduction(nn.Module):
+    """A residual block that halves the image and doubles the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        wide = 2 * channels
+        self.body = nn.Sequential(_conv(channels, wide, 3, stride=2), _conv(wide, wide, 3))
+        self.shortcut = nn.Sequential(
+            # Odd sizes are rounded up, as the convolution of stride 2 does.
+            nn.AvgPool2d(2, stride=2, ceil_mode=True),
+            nn.Conv2d(channels, wide, 1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.shortcut(x) + self.body(x)
+        return y
+
+
+class _Zero(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 0.0
+
+
+def _conv(channels: int, out: int, kernel_size: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, out, kernel_size, stride, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(out),
+    )
+
+
+def _operation(name: str, channels: int) -> nn.Module:
+    match name:
+        case "none":
+            return _Zero()
+        case "skip_connect":
+            return nn.Identity()
+        case "avg_pool_3x3":
+            return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        case "nor_conv_1x1":
+            return _conv(channels, channels, 1)
+        case "nor_conv_3x3":
+            return _conv(channels, channels, 3)
+        case _:
+            raise ValueError(f"operations must be among {', '.join(OPERATIONS)}, got {name!r}")
