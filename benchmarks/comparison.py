@@ -1,0 +1,190 @@
+"""What the comparisons of samplers share: the samplers, running them, tables, tests, a figure."""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import platform
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import optuna
+import plotly.graph_objects as go
+from scipy.stats import wilcoxon
+
+from optnas.samplers import LocalSearchSampler, RegularizedEvolutionSampler, ReinforceSampler
+
+RESULTS = Path(__file__).parent / "results"
+BUDGETS = (50, 100, 200, 300, 500)
+CURVE = (10, 20, 30, 40, 50, 60, 70, 80, 90, *range(100, 500, 25), 500)
+
+OURS = {
+    "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
+    "local search": lambda seed: LocalSearchSampler(seed=seed),
+    "reinforce": lambda seed: ReinforceSampler(seed=seed),
+}
+PEERS = {
+    "optuna random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "optuna NSGA-II 20": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=20),
+    "optuna NSGA-II 50": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
+    "optuna NSGA-III": lambda seed: optuna.samplers.NSGAIIISampler(seed=seed),
+    "optuna TPE": lambda seed: optuna.samplers.TPESampler(seed=seed),
+    "optuna TPE multivariate": lambda seed: optuna.samplers.TPESampler(
+        seed=seed, multivariate=True
+    ),
+    "optuna GP": lambda seed: optuna.samplers.GPSampler(seed=seed),
+}
+SAMPLERS = OURS | PEERS
+COLORS = {
+    "evolution": "#0b6e4f",
+    "local search": "#d1495b",
+    "reinforce": "#3d5a98",
+    "optuna random": "#9a9a9a",
+    "optuna NSGA-II 20": "#e3a93b",
+    "optuna NSGA-II 50": "#b07d12",
+    "optuna NSGA-III": "#c9b27c",
+    "optuna TPE": "#8f6bb3",
+    "optuna TPE multivariate": "#5f3f86",
+    "optuna GP": "#4fb3bf",
+    "pymoo NSGA-II": "#c58b6d",
+}
+
+
+def run_sampler(name, objective, objectives, seed, budget):
+    """Values of the trials in order, shape (budget, objectives), and how many were repeats."""
+    warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(directions=["minimize"] * objectives, sampler=SAMPLERS[name](seed))
+    study.optimize(objective, n_trials=budget, catch=(ArithmeticError,))
+    trials = study.get_trials(deepcopy=False)
+    values = [t.values or [math.inf] * objectives for t in trials]
+    return np.array(values), 1 - len({str(t.params) for t in trials}) / len(trials)
+
+
+def at_budgets(measure, values, budgets=CURVE):
+    """`measure` of the first trials, for each budget there are trials enough for."""
+    return {n: float(measure(values[:n])) for n in budgets if n <= len(values)}
+
+
+def run_all(work, tasks, jobs):
+    """`work(*task)` of each task, in processes; gives (task, result) as they come."""
+    started = time.monotonic()
+    # Two processes with two threads each, on two cores, take twenty times as long (the GP sampler).
+    os.environ["OMP_NUM_THREADS"] = "1"
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(jobs) as pool:
+        waiting = [(task, pool.apply_async(work, task)) for task in tasks]
+        for n, (task, result) in enumerate(waiting, 1):
+            yield task, result.get()
+            if n % 20 == 0 or n == len(tasks):
+                print(f"{n} of {len(tasks)} runs, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def table(curves, repeats, budgets=BUDGETS, digits=3):
+    """Mean and standard deviation over seeds, a row a sampler; curves: name -> [{n: value}]."""
+    lines = [f"{'':24} {'seeds':>5} " + " ".join(f"{n:>13}" for n in budgets) + "   repeats"]
+    for name, runs in curves.items():
+        cells = []
+        for n in budgets:
+            values = [run[n] for run in runs if n in run]
+            cell = f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}" if values else ""
+            cells.append(f"{cell:>13}")
+        lines.append(
+            f"{name:24} {len(runs):5} " + " ".join(cells) + f"   {np.mean(repeats[name]):.0%}"
+        )
+    return "\n".join(lines)
+
+
+def paired(curves, ours, peer, budget, larger_is_better):
+    """Mean difference and the one-sided p of Wilcoxon's signed-rank test, seed by seed."""
+    pairs = [
+        (a[budget], b[budget])
+        for a, b in zip(curves[ours], curves[peer], strict=False)
+        if budget in a and budget in b
+    ]
+    if not pairs:
+        return None
+    first, second = np.array(pairs).T
+    if np.array_equal(first, second):
+        return 0.0, 1.0
+    side = "greater" if larger_is_better else "less"
+    return float((first - second).mean()), float(wilcoxon(first, second, alternative=side).pvalue)
+
+
+def verdicts(curves, peers, larger_is_better, budgets=BUDGETS):
+    """The paired tests of every sampler of ours against the peers."""
+    lines = []
+    for ours in (name for name in OURS if name in curves):
+        for peer in (name for name in peers if name in curves):
+            cells = []
+            for n in budgets:
+                found = paired(curves, ours, peer, n, larger_is_better)
+                cells.append(f"{n}: {found[0]:+.3f} (p {found[1]:.1e})" if found else "")
+            lines.append(f"{ours} - {peer}:  " + "  ".join(filter(None, cells)))
+    return "\n".join(lines)
+
+
+def save(name, content):
+    RESULTS.mkdir(exist_ok=True)
+    machine = {"python": platform.python_version(), "optuna": optuna.__version__}
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine, **content}, indent=1) + "\n")
+    print(f"wrote results/{path.name}")
+
+
+def figure(curves, title, y_title, y_range=None):
+    """One line a sampler, with a band of the middle half of the seeds."""
+    fig = go.Figure()
+    for name, runs in curves.items():
+        budgets = sorted(set.intersection(*(set(run) for run in runs)))
+        values = np.array([[run[n] for n in budgets] for run in runs])
+        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+        color = COLORS[name]
+        rgb = ",".join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))
+        fig.add_trace(
+            go.Scatter(
+                x=[*budgets, *reversed(budgets)],
+                y=[*high, *reversed(low)],
+                fill="toself",
+                fillcolor=f"rgba({rgb},0.15)",
+                line={"width": 0},
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        )
+        fig.add_trace(
+            go.Scatter(
+                x=budgets,
+                y=middle.tolist(),
+                name=name,
+                line={
+                    "color": color,
+                    "width": 3 if name in OURS else 1.8,
+                    "dash": "solid" if name in OURS else "dot",
+                },
+            )
+        )
+    fig.update_layout(
+        title=title,
+        template="plotly_white",
+        xaxis={"title": "evaluations"},
+        yaxis={"title": y_title, "range": y_range},
+        legend={"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"},
+        width=900,
+        height=560,
+    )
+    return fig
+
+
+def arguments(doc, **defaults):
+    """The options that all comparisons have."""
+    parser = argparse.ArgumentParser(description=doc.split("\n", 1)[0])
+    parser.add_argument("--seeds", type=int, default=defaults.get("seeds", 20))
+    parser.add_argument("--budget", type=int, default=defaults.get("budget", 500))
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--samplers", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--html", type=Path, help="also write the figure here")
+    return parser

@@ -1,0 +1,192 @@
+"""Samplers on NAS-Bench-201: 15,625 trained cells, one and four objectives.
+
+    pip install -c constraints.txt -e '.[benchmark]'
+    python benchmarks/samplers_nb201.py [--datasets cifar10] [--seeds 20] [--html figure.html]
+
+A cell's value is the mean over its training seeds. One objective: the regret, validation
+accuracy below the best of the table, in points. Four objectives (100 - validation accuracy, MACs,
+params, latency; natural logarithms): the hypervolume as a share of the true front's. The true front
+is what isn't dominated among the cells with a validation error of at most 20 % (CIFAR-100: 50 %,
+ImageNet16-120: 75 %); objectives are scaled so that its ideal point is 0 and its nadir 1, and the
+reference point is 1.1. All samplers see the plain values, none the logarithms.
+
+Settings were chosen on CIFAR-10; the other two datasets are for checking. Optuna's GP sampler
+takes seconds per trial, so it has fewer seeds and evaluations. Prints tables and paired tests and
+writes benchmarks/results/samplers_nb201.json. About an hour on two cores.
+"""
+
+from functools import cache
+
+import moocore
+import numpy as np
+from comparison import (
+    COLORS,
+    PEERS,
+    SAMPLERS,
+    arguments,
+    at_budgets,
+    figure,
+    run_all,
+    run_sampler,
+    save,
+    table,
+    verdicts,
+)
+from optuna.trial import FixedTrial
+
+from optnas.evaluators.tabular import nasbench201_table
+from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Space
+
+WORST_ERROR = {"cifar10": 20.0, "cifar100": 50.0, "imagenet16-120": 75.0}
+SPACE = NASBench201Space()
+PYMOO = "pymoo NSGA-II"
+GP_SEEDS, GP_BUDGET = 3, 100
+
+
+class Benchmark:
+    """A dataset's table, and the two measures."""
+
+    def __init__(self, dataset):
+        rows = nasbench201_table(dataset)
+        pixels, classes = {"cifar10": (1024, 10), "cifar100": (1024, 100)}.get(dataset, (256, 120))
+        base = (7_783_040 - 640) * pixels // 1024 + 64 * classes
+        values = []
+        for cell, row in rows.items():
+            convolutions = [cell.count(f"nor_conv_{k}x{k}") for k in (1, 3)]
+            macs = base + pixels * (3840 * convolutions[0] + 34_560 * convolutions[1])
+            values.append(
+                (np.mean(row["val_error"]), macs, row["params"], np.mean(row["latency_ms"]))
+            )
+        self.values = dict(zip(rows, values, strict=True))
+        matrix = np.array(values)
+        self.best = matrix[:, 0].min()
+        logs = np.log(matrix[matrix[:, 0] <= WORST_ERROR[dataset]])
+        front = logs[moocore.is_nondominated(logs, keep_weakly=False)]
+        self._ideal, self._extent = front.min(axis=0), np.ptp(front, axis=0)
+        self._whole = 1.0
+        self._whole = self.share(np.exp(front))
+
+    def objective(self, objectives):
+        """A function of a trial, for a number of objectives."""
+
+        def objective(trial):
+            values = self.values[str(SPACE.suggest(trial))]
+            return values[0] if objectives == 1 else values
+
+        return objective
+
+    def regret(self, values):
+        """Points of accuracy below the best cell."""
+        return values[:, 0].min() - self.best
+
+    def share(self, values):
+        """The hypervolume as a share of the true front's."""
+        scaled = np.unique((np.log(values) - self._ideal) / self._extent, axis=0)
+        scaled = scaled[(scaled < 1.1).all(axis=1)]
+        if not len(scaled):
+            return 0.0
+        return moocore.hypervolume(scaled, ref=[1.1] * 4) / self._whole
+
+
+@cache
+def benchmark(dataset):
+    return Benchmark(dataset)
+
+
+def work(dataset, objectives, name, seed, budget):
+    bench = benchmark(dataset)
+    if name == PYMOO:
+        values, repeats = run_pymoo(bench, objectives, seed, budget)
+    else:
+        values, repeats = run_sampler(name, bench.objective(objectives), objectives, seed, budget)
+    return at_budgets(bench.regret if objectives == 1 else bench.share, values), repeats
+
+
+def run_pymoo(bench, objectives, seed, budget):
+    """NSGA-II of pymoo on the six edges as integers, without duplicates, as its manual has it."""
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from pymoo.core.problem import ElementwiseProblem
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.operators.repair.rounding import RoundingRepair
+    from pymoo.operators.sampling.rnd import IntegerRandomSampling
+    from pymoo.optimize import minimize
+
+    names = [f"edge{i}-{j}" for i, j in EDGES]
+    seen = []
+
+    class Cells(ElementwiseProblem):
+        def __init__(self):
+            super().__init__(n_var=6, n_obj=objectives, xl=0, xu=4, vtype=int)
+
+        def _evaluate(self, x, out, *args, **kwargs):
+            params = {n: OPERATIONS[int(i)] for n, i in zip(names, x, strict=True)}
+            values = bench.values[str(SPACE.suggest(FixedTrial(params)))]
+            seen.append((values, str(params)))
+            out["F"] = values[:objectives]
+
+    repair = RoundingRepair()
+    algorithm = NSGA2(
+        pop_size=20,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=repair),
+        mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=repair),
+        eliminate_duplicates=True,
+    )
+    minimize(Cells(), algorithm, ("n_eval", budget), seed=seed)
+    seen = seen[:budget]
+    return np.array([values for values, _ in seen]), 1 - len({p for _, p in seen}) / len(seen)
+
+
+def main():
+    parser = arguments(__doc__)
+    parser.add_argument("--datasets", nargs="+", choices=WORST_ERROR, default=list(WORST_ERROR))
+    options = parser.parse_args()
+    names = options.samplers or [*SAMPLERS, PYMOO]
+    tasks = []
+    for dataset in options.datasets:
+        for objectives in (1, 4):
+            for name in names:
+                gp = name == "optuna GP"
+                seeds = min(options.seeds, GP_SEEDS) if gp else options.seeds
+                budget = min(options.budget, GP_BUDGET) if gp else options.budget
+                if gp and dataset != "cifar10":
+                    continue
+                tasks += [(dataset, objectives, name, seed, budget) for seed in range(seeds)]
+    # The slow ones first, so that no core waits at the end.
+    tasks.sort(key=lambda task: ("GP" not in task[2], "TPE" not in task[2]))
+    results = dict(run_all(work, tasks, options.jobs))
+
+    content = {}
+    for dataset in options.datasets:
+        for objectives in (1, 4):
+            curves, repeats = {}, {}
+            for name in sorted(names, key=list(COLORS).index):
+                runs = [r for t, r in results.items() if t[:3] == (dataset, objectives, name)]
+                if runs:
+                    curves[name] = [curve for curve, _ in runs]
+                    repeats[name] = [share for _, share in runs]
+            print(f"\n{dataset}, {objectives} objective(s): ", end="")
+            print("regret in points" if objectives == 1 else "share of the true hypervolume")
+            print(table(curves, repeats))
+            print(verdicts(curves, [*PEERS, PYMOO], larger_is_better=objectives > 1))
+            content[f"{dataset}, {objectives}"] = {
+                name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
+                for name in curves
+            }
+            if options.html and dataset == "cifar10" and objectives == 4:
+                shown = {n: c for n, c in curves.items() if n != "optuna NSGA-III"}
+                fig = figure(
+                    shown,
+                    "NAS-Bench-201, CIFAR-10, four objectives: median and middle half of "
+                    f"{options.seeds} seeds",
+                    "hypervolume, as a share of the true front's",
+                    [0.4, 1.0],
+                )
+                fig.write_html(options.html)
+    if not options.samplers:
+        save("samplers_nb201", content)
+
+
+if __name__ == "__main__":
+    main()
