@@ -127,6 +127,24 @@ def verdicts(curves, peers, larger_is_better, budgets=BUDGETS):
     return "\n".join(lines)
 
 
+def saved(name):
+    """What an earlier run wrote, with the budgets as numbers again."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return {}
+
+    def numbers(content):
+        if isinstance(content, list):
+            return [numbers(x) for x in content]
+        if isinstance(content, dict):
+            return {int(k) if k.isdigit() else k: numbers(v) for k, v in content.items()}
+        return content
+
+    content = numbers(json.loads(path.read_text()))
+    del content["machine"]
+    return content
+
+
 def save(name, content):
     RESULTS.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "optuna": optuna.__version__}

@@ -12,7 +12,8 @@ reference point is 1.1. All samplers see the plain values, none the logarithms.
 
 Settings were chosen on CIFAR-10; the other two datasets are for checking. Optuna's GP sampler
 takes seconds per trial, so it has fewer seeds and evaluations. Prints tables and paired tests and
-writes benchmarks/results/samplers_nb201.json. About an hour on two cores.
+writes benchmarks/results/samplers_nb201.json, where `--samplers` replaces those it names. About
+half an hour on two cores.
 """
 
 from functools import cache
@@ -29,6 +30,7 @@ from comparison import (
     run_all,
     run_sampler,
     save,
+    saved,
     table,
     verdicts,
 )
@@ -157,35 +159,34 @@ def main():
     tasks.sort(key=lambda task: ("GP" not in task[2], "TPE" not in task[2]))
     results = dict(run_all(work, tasks, options.jobs))
 
-    content = {}
+    content = saved("samplers_nb201")
     for dataset in options.datasets:
         for objectives in (1, 4):
-            curves, repeats = {}, {}
-            for name in sorted(names, key=list(COLORS).index):
+            found = content.setdefault(f"{dataset}, {objectives}", {})
+            for name in names:
                 runs = [r for t, r in results.items() if t[:3] == (dataset, objectives, name)]
                 if runs:
-                    curves[name] = [curve for curve, _ in runs]
-                    repeats[name] = [share for _, share in runs]
+                    found[name] = {
+                        "repeats": [share for _, share in runs],
+                        "curves": [curve for curve, _ in runs],
+                    }
+            shown = sorted(found, key=list(COLORS).index)
+            curves = {name: found[name]["curves"] for name in shown}
+            repeats = {name: found[name]["repeats"] for name in shown}
             print(f"\n{dataset}, {objectives} objective(s): ", end="")
             print("regret in points" if objectives == 1 else "share of the true hypervolume")
             print(table(curves, repeats))
             print(verdicts(curves, [*PEERS, PYMOO], larger_is_better=objectives > 1))
-            content[f"{dataset}, {objectives}"] = {
-                name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
-                for name in curves
-            }
             if options.html and dataset == "cifar10" and objectives == 4:
-                shown = {n: c for n, c in curves.items() if n != "optuna NSGA-III"}
                 fig = figure(
-                    shown,
+                    {n: c for n, c in curves.items() if n != "optuna NSGA-III"},
                     "NAS-Bench-201, CIFAR-10, four objectives: median and middle half of "
                     f"{options.seeds} seeds",
                     "hypervolume, as a share of the true front's",
                     [0.4, 1.0],
                 )
                 fig.write_html(options.html)
-    if not options.samplers:
-        save("samplers_nb201", content)
+    save("samplers_nb201", content)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,11 @@ Hours = Annotated[
     float | None, typer.Option(help="Stop after this time; what is running is finished.")
 ]
 Sampler = Annotated[
-    str | None, typer.Option(help="How architectures are chosen: random, tpe, nsgaii, nsgaiii, gp.")
+    str | None,
+    typer.Option(
+        help="How architectures are chosen: evolution, local_search, reinforce, random, tpe, "
+        "nsgaii, nsgaiii, gp."
+    ),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="Seeds sampler, weights and shuffling of a new study.")

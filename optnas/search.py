@@ -27,7 +27,7 @@ from optnas.pareto import front, name_objectives, objective_names
 from optnas.progress import Progress
 from optnas.rebuild import rebuild
 from optnas.record import RECORD, Overrides, beside, check_same_study, load_study, weights_folder
-from optnas.samplers import PlacedSampler, make_sampler
+from optnas.samplers import HistorySampler, PlacedSampler, make_sampler
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage import open_storage, sqlite_path, sqlite_url
 from optnas.trials import study_seed
@@ -47,7 +47,8 @@ class Search:
         metrics: Metrics beside, or in place of, the standard ones (params, macs, flops,
             latency_ms).
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
-        sampler: `random`, `tpe`, `nsgaii`, `nsgaiii`, `gp`, or any Optuna sampler.
+        sampler: `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`, `nsgaii`,
+            `nsgaiii`, `gp`; or any Optuna sampler.
         trials: COMPLETE trials to reach, in all.
         hours: Time for one run; None sets no limit.
         seed: Seeds the sampler, the weights and the shuffling; left out, one is drawn and kept.
@@ -73,7 +74,7 @@ class Search:
     constraints: Mapping[str, float] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
     baselines: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
-    sampler: str | BaseSampler = "tpe"
+    sampler: str | BaseSampler = "evolution"
     trials: int = 40
     hours: float | None = None
     seed: int | None = None
@@ -235,7 +236,9 @@ class Search:
             if changes:
                 accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
         name_objectives(study, objective.objectives)
-        seed = study_seed(study, self.seed)
+        sampler = self.sampler
+        own = sampler.seed if isinstance(sampler, HistorySampler) else None
+        seed = study_seed(study, own if self.seed is None else self.seed)
         record = study.user_attrs.get(RECORD, {})
         known = record.get("fingerprint", {}).get("code of the space") == self._code()
         new = {
@@ -249,12 +252,13 @@ class Search:
         }
         if new != record:
             study.set_user_attr(RECORD, new)
-        sampler = self.sampler
-        study.sampler = (
-            make_sampler(sampler, seed)
-            if isinstance(sampler, str)
-            else PlacedSampler(lambda _: sampler)
-        )
+        if isinstance(sampler, str):
+            sampler = make_sampler(sampler, seed)
+        elif isinstance(sampler, HistorySampler):
+            study_seed(study, own)
+        else:
+            sampler = _placed(sampler)
+        study.sampler = sampler
         return study
 
 
@@ -291,6 +295,10 @@ def best_model(
         chosen = min(members, key=lambda t: sign * t.values[i])
     objective = search if isinstance(search, Objective) else search.objective()
     return rebuild(study, objective, chosen)
+
+
+def _placed(sampler: BaseSampler) -> BaseSampler:
+    return PlacedSampler(lambda _: sampler)
 
 
 def _size(space: SearchSpace[Any]) -> str:

@@ -1,13 +1,17 @@
 """README's code runs, and its command line is the one there is."""
 
+import contextlib
+import inspect
 import re
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from contracts import HistorySamplerContract, SpaceContract
 
 from optnas.cli import app
+from optnas.samplers import SAMPLERS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
@@ -16,17 +20,33 @@ COMMANDS = typer.main.get_command(app)
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_python_blocks_run(block, capsys, monkeypatch):
-    # dataclasses look their module up by name.
-    monkeypatch.setitem(sys.modules, "readme", type(sys)("readme"))
-    namespace = {"__name__": "readme"}
+    # dataclasses and pickle look their module up by name.
+    module = type(sys)("readme")
+    monkeypatch.setitem(sys.modules, "readme", module)
+    namespace = module.__dict__
     exec(compile(block, "README.md", "exec"), namespace)
     if "RNNSpace" in namespace:
-        from contracts import SpaceContract
+        check(SpaceContract, {"space": namespace["space"]})
+    if "KeepMostSampler" in namespace:
+        make = namespace["KeepMostSampler"]
+        check(HistorySamplerContract, {"make": lambda self, seed: make(seed)})
 
-        contract = type("TestRNNSpace", (SpaceContract,), {"space": namespace["space"]})()
-        for name in dir(contract):
-            if name.startswith("test_"):
-                getattr(contract, name)()
+
+def check(contract, attributes):
+    """Runs the tests of a contract that take no arguments."""
+    case = type("Case", (contract,), attributes)()
+    for name in dir(contract):
+        test = getattr(case, name)
+        if name.startswith("test_") and not inspect.signature(test).parameters:
+            with contextlib.suppress(pytest.skip.Exception):
+                test()
+
+
+def test_help_names_all_samplers():
+    (sampler,) = [p for p in COMMANDS.commands["run"].params if p.name == "sampler"]
+    assert sampler.help.split(": ")[1].rstrip(".").split(", ") == list(SAMPLERS)
+    for name in SAMPLERS:
+        assert f"`{name}`" in README
 
 
 def test_there_are_two_commands_of_set_up():

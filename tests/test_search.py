@@ -12,6 +12,7 @@ from optnas.evaluators import FunctionEvaluator
 from optnas.record import RECORD, Overrides, find_study
 from optnas.search_spaces import FunctionSpace
 from optnas.storage import open_storage
+from optnas.trials import SEED
 
 
 def other_build(trial):
@@ -233,3 +234,12 @@ def test_best_model_takes_an_objective_too(search, tmp_path):
     study.optimize(objective, n_trials=3)
     assert study.metric_names == ["loss", "params"]
     assert isinstance(optnas.best_model(study, objective, by="params"), nn.Module)
+
+
+def test_a_sampler_of_ours_goes_in_with_its_seed(search, tmp_path):
+    sampler = optnas.LocalSearchSampler(seed=4)
+    study = replace(search, sampler=sampler, seed=None).run(progress=False)
+    assert study.sampler is sampler
+    assert study.user_attrs[SEED] == 4
+    with pytest.raises(InputError, match="has seed 9, and 4 was given"):
+        replace(search, sampler=sampler, seed=9, name="other").open()

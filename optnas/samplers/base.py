@@ -104,12 +104,20 @@ class HistorySampler(BaseSampler, ABC):
     first is drawn. Parameters that are fixed (`study.enqueue_trial`) or inherited consume no
     random numbers: each generator is seeded by the study's seed, the trial's place and a name.
 
+    A sampler needs one method, `start`.
+
+    Attributes:
+        seed: What was given.
+
     Args:
         seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+
+    Raises:
+        InputError: At the first trial: the study keeps another seed than the given one.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._seed = seed
+        self.seed = seed
         self._forget()
 
     def _forget(self) -> None:
@@ -161,7 +169,7 @@ class HistorySampler(BaseSampler, ABC):
         if self._history is None or not self._history.is_of(study):
             self._asks.clear()
             self._history = History(study)
-            self._study_seed = study_seed(study, self._seed)
+            self._study_seed = study_seed(study, self.seed)
         if trial._trial_id not in self._asks:
             self._history.update(trial)
             ask = Ask(self._history, self._study_seed, trial)

@@ -23,8 +23,8 @@ AUGMENTATION = 0.3
 class Rewards:
     """The rewards of a study's trials, seen from the trial that was added last.
 
-    An objective's values are replaced by their ranks among all trials so far, from 0 (the best) to
-    1, so neither units nor a diverged training matter.
+    An objective's values are replaced by the share of all trials so far that were better, so
+    neither units nor a diverged training matter.
 
     Args:
         directions: The study's.
@@ -90,7 +90,7 @@ class Rewards:
     def _feasible(self, points: Array, preference: Array) -> Array:
         ranks = np.column_stack(
             [
-                np.searchsorted(values, column, side="right") / len(values)
+                np.searchsorted(values, column) / len(values)
                 for values, column in zip(self._sorted, points.T, strict=True)
             ]
         )

@@ -1,0 +1,134 @@
+"""Samplers where depth decides which parameters exist: what inheriting conditional ones is worth.
+
+    python benchmarks/samplers_conditional.py [--seeds 20] [--html figure.html]
+
+Networks of 1 to 10 layers; a layer is a convolution (kernel, width), a separable one (kernel,
+width), a pooling (kind) or nothing, so a network has 2 to 31 parameters. Nothing is trained: the
+cost is the number of MACs of such a network, and the error falls with the sum of its layers'
+merits, drawn at random for each seed: how good an operation is in general and at this depth, how
+well it follows the one before, and what width is worth there. Two objectives; the hypervolume
+(natural logarithms) as a share of that of the best front known, which all runs of all samplers on
+the same landscape make together; scaled so that its ideal point is 0 and its nadir 1, reference
+point 1.1.
+
+Optuna's NSGA-II, NSGA-III, multivariate TPE and GP model the parameters that all trials share: here
+that is the depth alone. Prints a table and paired tests and writes
+benchmarks/results/samplers_conditional.json.
+"""
+
+import math
+from functools import cache
+
+import moocore
+import numpy as np
+from comparison import (
+    COLORS,
+    PEERS,
+    SAMPLERS,
+    arguments,
+    at_budgets,
+    figure,
+    run_all,
+    run_sampler,
+    save,
+    table,
+    verdicts,
+)
+
+DEPTH = 10
+KINDS = ("conv", "sep", "pool", "skip")
+KERNELS = (1, 3, 5, 7)
+WIDTHS = (8, 16, 32, 64, 128)
+POOLS = ("max", "avg")
+PIXELS = 1024
+
+
+class Landscape:
+    """The merits of all operations."""
+
+    def __init__(self, seed):
+        rng = np.random.default_rng(seed)
+        names = [f"{kind}{k}" for kind in ("conv", "sep") for k in KERNELS]
+        names += [f"pool-{pool}" for pool in POOLS] + ["skip", "start"]
+        self.general = {name: rng.normal() for name in names}
+        self.there = {(name, i): 0.7 * rng.normal() for name in names for i in range(DEPTH)}
+        self.follows = {(a, b): 0.7 * rng.normal() for a in names for b in names}
+        self.width = rng.uniform(0.1, 0.6, DEPTH)
+
+    def objective(self, trial):
+        """Error in percent, and MACs."""
+        last, width, merit, macs = "start", 3, 0.0, 1000.0
+        for i in range(trial.suggest_int("depth", 1, DEPTH)):
+            name = trial.suggest_categorical(f"layer{i}.kind", KINDS)
+            if name in ("conv", "sep"):
+                kernel = trial.suggest_categorical(f"layer{i}.kernel", KERNELS)
+                out = trial.suggest_categorical(f"layer{i}.width", WIDTHS)
+                if name == "conv":
+                    macs += PIXELS * kernel**2 * width * out
+                else:
+                    macs += PIXELS * (kernel**2 * width + width * out)
+                merit += self.width[i] * math.log2(out / 8)
+                name, width = f"{name}{kernel}", out
+            elif name == "pool":
+                name = f"pool-{trial.suggest_categorical(f'layer{i}.pool', POOLS)}"
+            merit += self.general[name] + self.there[name, i] + self.follows[last, name]
+            last = name
+        return 5 + 85 / (1 + math.exp((merit - 4) / 4)), macs
+
+
+@cache
+def landscape(seed):
+    return Landscape(seed)
+
+
+def work(name, seed, budget):
+    return run_sampler(name, landscape(seed).objective, 2, seed, budget)
+
+
+def main():
+    options = arguments(__doc__).parse_args()
+    # GP and TPE by single parameters take minutes for a run with 31 parameters.
+    names = options.samplers or [n for n in SAMPLERS if n != "optuna GP"]
+    tasks = [(name, seed, options.budget) for seed in range(options.seeds) for name in names]
+    results = dict(run_all(work, tasks, options.jobs))
+    measures = [best_known(results, seed) for seed in range(options.seeds)]
+    curves, repeats = {}, {}
+    for name in sorted(names, key=list(COLORS).index):
+        runs = [results[name, seed, options.budget] for seed in range(options.seeds)]
+        curves[name] = [
+            at_budgets(measure, values) for measure, (values, _) in zip(measures, runs, strict=True)
+        ]
+        repeats[name] = [share for _, share in runs]
+    print("conditional depth: share of the best known hypervolume")
+    print(table(curves, repeats))
+    print(verdicts(curves, PEERS, larger_is_better=True))
+    if not options.samplers:
+        save(
+            "samplers_conditional",
+            {
+                name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
+                for name in curves
+            },
+        )
+    if options.html:
+        title = "Conditional depth, two objectives"
+        figure(curves, title, "hypervolume, as a share of the best known").write_html(options.html)
+
+
+def best_known(results, seed):
+    """The measure of a landscape: the share of the hypervolume that all runs together reached."""
+    logs = np.log(np.vstack([values for task, (values, _) in results.items() if task[1] == seed]))
+    front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
+    ideal, extent = front.min(axis=0), np.ptp(front, axis=0)
+    whole = moocore.hypervolume((front - ideal) / extent, ref=[1.1, 1.1])
+
+    def share(values):
+        scaled = (np.log(values) - ideal) / extent
+        scaled = scaled[(scaled < 1.1).all(axis=1)]
+        return moocore.hypervolume(scaled, ref=[1.1, 1.1]) / whole if len(scaled) else 0.0
+
+    return share
+
+
+if __name__ == "__main__":
+    main()
