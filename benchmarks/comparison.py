@@ -200,7 +200,7 @@ def figure(curves, title, y_title, y_range=None):
 def arguments(doc, **defaults):
     """The options that all comparisons have."""
     parser = argparse.ArgumentParser(description=doc.split("\n", 1)[0])
-    parser.add_argument("--seeds", type=int, default=defaults.get("seeds", 20))
+    parser.add_argument("--seeds", type=int, default=defaults.get("seeds", 30))
     parser.add_argument("--budget", type=int, default=defaults.get("budget", 500))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--samplers", nargs="+", metavar="NAME", help="only these")

@@ -1,6 +1,6 @@
 """Samplers where depth decides which parameters exist: what inheriting conditional ones is worth.
 
-    python benchmarks/samplers_conditional.py [--seeds 20] [--html figure.html]
+    python benchmarks/samplers_conditional.py [--seeds 30] [--html figure.html]
 
 Networks of 1 to 10 layers; a layer is a convolution (kernel, width), a separable one (kernel,
 width), a pooling (kind) or nothing, so a network has 2 to 31 parameters. Nothing is trained: the

@@ -1,7 +1,7 @@
 """Samplers on NAS-Bench-201: 15,625 trained cells, one and four objectives.
 
     pip install -c constraints.txt -e '.[benchmark]'
-    python benchmarks/samplers_nb201.py [--datasets cifar10] [--seeds 20] [--html figure.html]
+    python benchmarks/samplers_nb201.py [--datasets cifar10] [--seeds 30] [--html figure.html]
 
 A cell's value is the mean over its training seeds. One objective: the regret, validation
 accuracy below the best of the table, in points. Four objectives (100 - validation accuracy, MACs,

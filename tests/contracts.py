@@ -412,6 +412,17 @@ class HistorySamplerContract(SamplerContract):
         study.sampler = pickle.loads(pickle.dumps(study.sampler))
         assert self.ask(study) == self.params(7, [], total=15)[14]
 
+    def test_baselines_may_draw_a_recipe(self):
+        study = self.study(trials=12)
+        study.add_trial(
+            optuna.create_trial(state=TrialState.WAITING, user_attrs={BASELINE: "hand-made"})
+        )
+        baseline = study.ask()
+        baseline.suggest_float("rate", 1e-3, 1e-1, log=True)
+        study.tell(baseline, [0.0, 0.0])
+        study.optimize(self.objective, n_trials=3)
+        assert all("depth" in t.params for t in study.trials[13:])
+
     def test_fixed_distributions(self):
         study = self.study(trials=14)
         space = {

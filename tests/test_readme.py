@@ -46,7 +46,7 @@ def test_help_names_all_samplers():
     (sampler,) = [p for p in COMMANDS.commands["run"].params if p.name == "sampler"]
     assert sampler.help.split(": ")[1].rstrip(".").split(", ") == list(SAMPLERS)
     for name in SAMPLERS:
-        assert f"`{name}`" in README
+        assert f"`{name}`" in README, name
 
 
 def test_there_are_two_commands_of_set_up():

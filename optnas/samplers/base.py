@@ -173,7 +173,8 @@ class HistorySampler(BaseSampler, ABC):
         if trial._trial_id not in self._asks:
             self._history.update(trial)
             ask = Ask(self._history, self._study_seed, trial)
-            self._asks[trial._trial_id] = ask, self.start(ask)
+            baseline = BASELINE in trial.user_attrs  # has no architecture to draw, only a recipe
+            self._asks[trial._trial_id] = ask, ask.inherit({}) if baseline else self.start(ask)
             if len(self._asks) > REMEMBERED:
                 self._asks.popitem(last=False)
         ask, choose = self._asks[trial._trial_id]
@@ -188,12 +189,11 @@ class HistorySampler(BaseSampler, ABC):
         values: Sequence[float] | None,
     ) -> None:
         """Lets the sampler write down what it must remember of the trial, and forgets the rest."""
-        if BASELINE in trial.user_attrs or not trial.params:
-            return
         with self._lock:
-            # A retry has all its parameters fixed; it is decided on all the same, for the notes.
-            self.finish(*self._ask(study, trial))
-            del self._asks[trial._trial_id]
+            if trial.params and BASELINE not in trial.user_attrs:
+                # A retry has all its parameters fixed; it is decided on all the same, for notes.
+                self.finish(*self._ask(study, trial))
+            self._asks.pop(trial._trial_id, None)
 
     def finish(self, ask: Ask, draw: Draw) -> None:
         """Called when a trial has ended, with all its decisions and what `start` returned."""

@@ -20,7 +20,7 @@ from optuna.distributions import (
 from optnas.choices import option, option_number, options
 from optnas.samplers.trie import stored
 
-LISTED = 4096
+LISTED = 512
 """A range of more values than this isn't listed value by value."""
 SMALLEST_STEP = 1e-3
 """Of a change in a continuous range, as a share of the range."""
