@@ -52,7 +52,7 @@ DISTRIBUTIONS = st.one_of(
     st.builds(
         lambda low, width, log: FloatDistribution(low, low + width, log=log),
         st.floats(1e-5, 10),
-        st.floats(0, 100),
+        st.just(0.0) | st.floats(0.01, 100),
         st.booleans(),
     ),
 )
@@ -285,7 +285,7 @@ def test_targets_that_cannot_be(targets, message):
     sampler = optnas.ReinforceSampler(targets=targets)
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
     with pytest.raises(InputError, match=message):
-        study.ask().suggest_int("x", 0, 9)
+        study.ask()
 
 
 def two_costs(trial):

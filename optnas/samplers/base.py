@@ -165,14 +165,23 @@ class HistorySampler(BaseSampler, ABC):
             _, choose = self._ask(study, trial)
             return choose(param_name, param_distribution)
 
-    def _ask(self, study: Study, trial: FrozenTrial) -> tuple[Ask, Draw]:
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Looks whether the study can be gone on with, before anything is computed."""
+        with self._lock:
+            self._open(study)
+
+    def _open(self, study: Study) -> History:
         if self._history is None or not self._history.is_of(study):
+            self._study_seed = study_seed(study, self.seed)
             self._asks.clear()
             self._history = History(study)
-            self._study_seed = study_seed(study, self.seed)
+        return self._history
+
+    def _ask(self, study: Study, trial: FrozenTrial) -> tuple[Ask, Draw]:
+        history = self._open(study)
         if trial._trial_id not in self._asks:
-            self._history.update(trial)
-            ask = Ask(self._history, self._study_seed, trial)
+            history.update(trial)
+            ask = Ask(history, self._study_seed, trial)
             baseline = BASELINE in trial.user_attrs  # has no architecture to draw, only a recipe
             self._asks[trial._trial_id] = ask, ask.inherit({}) if baseline else self.start(ask)
             if len(self._asks) > REMEMBERED:

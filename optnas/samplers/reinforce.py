@@ -107,6 +107,11 @@ class ReinforceSampler(HistorySampler):
         self._algorithm = algorithm
         self._batch_size, self._epochs, self._clip = batch_size, epochs, clip
 
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Looks whether the targets are among the objectives."""
+        super().before_trial(study, trial)
+        _positions(study, self._targets)
+
     def start(self, ask: Ask) -> Draw:
         """Lets the policy, as it is now, draw the trial's parameters."""
         learner = ask.history.fold(self._new_learner, self._learn)

@@ -121,6 +121,8 @@ def to_unit(distribution: BaseDistribution, value: float) -> float:
     low, high = _bounds(distribution)
     if _is_log(distribution):
         low, high, value = math.log(low), math.log(high), math.log(value)
+    if high <= low:  # a range narrower than its logarithm can tell
+        return 0.0
     return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
