@@ -238,6 +238,32 @@ class SamplerContract:
         assert ("rate" in spaces[0]) == self.relative
 
 
+def odd_choices(trial):
+    trial.suggest_categorical("a", [None, True, "x", 3, 2.5])
+    trial.suggest_float("wide", -1e300, 1e300)
+    trial.suggest_int("one", 5, 5)
+    large = trial.suggest_int("large", 1, 10**12, log=True)
+    return large / 1e12, abs(trial.suggest_int("huge", -(10**9), 10**9))
+
+
+def changing_ranges(trial):
+    n = trial.suggest_int("n", 1, 5)
+    return trial.suggest_int("x", 0, n + trial.number % 3), n
+
+
+def infinite_values(trial):
+    x = trial.suggest_float("x", 0, 1)
+    return math.inf if x < 0.5 else x, -math.inf if x > 0.9 else x
+
+
+def nothing_to_choose(trial):
+    return trial.suggest_int("n", 1, 1), 2.0
+
+
+def no_parameters(trial):
+    return 0.0, 1.0
+
+
 class HistorySamplerContract(SamplerContract):
     """For samplers that derive from `HistorySampler`.
 
@@ -406,6 +432,21 @@ class HistorySamplerContract(SamplerContract):
         )
         study.optimize(self.small, n_trials=11)
         assert len({str(t.params) for t in study.trials}) == 12
+
+    @pytest.mark.parametrize(
+        "objective",
+        [odd_choices, changing_ranges, infinite_values, nothing_to_choose, no_parameters],
+    )
+    def test_odd_spaces_and_values(self, objective):
+        trials = self.study(trials=50, objective=objective).trials
+        assert all(t.state == TrialState.COMPLETE for t in trials)
+
+    def test_many_objectives(self):
+        def objective(trial):
+            xs = [trial.suggest_float(f"x{i}", 0, 1) for i in range(4)]
+            return [sum((x - i / 6) ** 2 for x in xs) for i in range(6)]
+
+        self.study(directions=["minimize"] * 6, trials=40, objective=objective)
 
     def test_pickles(self):
         study = self.study(trials=14)

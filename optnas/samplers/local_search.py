@@ -126,29 +126,22 @@ def _untried_neighbour(trial: FrozenTrial, root: Node, rng: Random) -> dict[str,
     """
     distributions = trial.distributions
     keys = {name: stored(distributions[name], value) for name, value in trial.params.items()}
-    moves: list[tuple[str, int | None]] = []
-    weights: list[float] = []
+    nodes: dict[str, Node | None] = {}
     node: Node | None = root
-    for name, value in trial.params.items():
-        distribution = distributions[name]
-        n = options(distribution)
+    for name, key in keys.items():
+        nodes[name] = node
+        node = node and node.child(name, key)
+    for name in rng.sample(list(keys), len(keys)):
+        distribution, value = distributions[name], trial.params[name]
+        n, before = options(distribution), nodes[name]
         if n == 0 or n > LISTED:
-            moves.append((name, None))
-            weights.append(1.0)
-        elif n > 1:
-            likely = move_weights(distribution, value)
-            for i, weight in enumerate(likely):
-                if weight == 0:
-                    continue
-                child = node and node.child(name, stored(distribution, option(distribution, i)))
-                if child is None or not tried(child, keys):
-                    moves.append((name, i))
-                    weights.append(weight / sum(likely))
-        node = node and node.child(name, keys[name])
-    if not moves:
-        return None
-    name, number = rng.choices(moves, weights)[0]
-    distribution, value = distributions[name], trial.params[name]
-    if number is None:
-        return {name: move(rng, distribution, value)}
-    return {name: option(distribution, number)}
+            return {name: move(rng, distribution, value)}
+        weights = move_weights(distribution, value) if n > 1 else [0.0]
+        for i, weight in enumerate(weights):
+            if weight > 0 and before is not None:
+                child = before.child(name, stored(distribution, option(distribution, i)))
+                if child is not None and tried(child, keys):
+                    weights[i] = 0.0
+        if any(weights):
+            return {name: option(distribution, rng.choices(range(n), weights)[0])}
+    return None

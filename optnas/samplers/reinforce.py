@@ -28,7 +28,7 @@ from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
 from optnas.samplers.trie import stored
-from optnas.samplers.values import from_unit, to_unit
+from optnas.samplers.values import from_unit, to_unit, without
 from optnas.trials import derived_seed
 
 LOG_PROBABILITY = "optnas:log_probability"
@@ -218,11 +218,7 @@ class _Episode:
         closed = self._ask.closed(name)
         rng = self._ask.rng(f"draw:{name}")
         if count == options(distribution):
-            open_weights = list(weights)
-            for key in closed:
-                open_weights[option_number(distribution, distribution.to_external_repr(key))] = 0.0
-            if any(open_weights):
-                weights = open_weights
+            weights = without(weights, distribution, closed)
             return option(distribution, rng.choices(range(count), weights)[0])
         for _ in range(100):
             taken = rng.choices(range(count), weights)[0]

@@ -105,15 +105,19 @@ def log_weights(distribution: IntDistribution) -> list[float]:
 def _pick(
     rng: Random, distribution: BaseDistribution, weights: Sequence[float], closed: Collection[float]
 ) -> Any:
-    taken = {option_number(distribution, _value(distribution, key)) for key in closed}
-    open_weights = [0.0 if i in taken else w for i, w in enumerate(weights)]
-    if not any(open_weights):
-        open_weights = list(weights)
+    open_weights = without(weights, distribution, closed)
     return option(distribution, rng.choices(range(len(weights)), open_weights)[0])
 
 
-def _value(distribution: BaseDistribution, key: float) -> Any:
-    return distribution.to_external_repr(key)
+def without(
+    weights: Sequence[float], distribution: BaseDistribution, closed: Collection[float]
+) -> list[float]:
+    """The weights of a distribution's values, those of closed ones 0 (unless all are closed)."""
+    left = list(weights)
+    for key in closed:
+        if distribution._contains(key):  # a range may have been another when it was closed
+            left[option_number(distribution, distribution.to_external_repr(key))] = 0.0
+    return left if any(left) else list(weights)
 
 
 def to_unit(distribution: BaseDistribution, value: float) -> float:

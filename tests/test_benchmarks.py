@@ -1,0 +1,90 @@
+"""The measures of the benchmarks, where they can be checked without running them."""
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from optnas.metrics.macs import count_macs
+from optnas.search_spaces import NASBench201Space
+from optnas.search_spaces.nasbench201 import NASBench201Architecture
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "classes", "size"),
+    [("cifar10", 10, 32), ("cifar100", 100, 32), ("imagenet16-120", 120, 16)],
+)
+def test_nasbench201_costs_are_those_of_its_networks(dataset, classes, size):
+    import samplers_nb201
+
+    benchmark = samplers_nb201.Benchmark(dataset)
+    cell = NASBench201Architecture(
+        ("nor_conv_3x3", "nor_conv_1x1", "none", "skip_connect", "nor_conv_1x1", "avg_pool_3x3")
+    )
+    space = NASBench201Space(classes, (3, size, size))
+    network = space.build(cell).eval()
+    _, macs, params, _ = benchmark.values[str(cell)]
+    assert macs == count_macs(network, space.example_inputs)
+    assert params == sum(p.numel() for p in network.parameters())
+
+    values = np.array(list(benchmark.values.values()))
+    assert benchmark.share(values) == pytest.approx(1.0)
+    assert benchmark.regret(values) == 0.0
+    halves = [benchmark.share(half) for half in np.array_split(values, 2)]
+    assert 0 < min(halves) <= max(halves) <= 1.0
+    hopeless = values[values[:, 0] > 85]
+    assert benchmark.share(hopeless) == 0.0
+
+
+def test_the_share_of_the_best_known_front():
+    import comparison
+    import samplers_conditional
+
+    results = {
+        (name, 0, 30): comparison.run_sampler(
+            name, samplers_conditional.landscape(0).objective, 2, seed=0, budget=30
+        )
+        for name in ("evolution", "optuna random")
+    }
+    share = samplers_conditional.best_known(results, 0)
+    values = [values for values, _ in results.values()]
+    assert share(np.vstack(values)) == pytest.approx(1.0)
+    assert all(0 <= share(v[:10]) <= share(v) <= 1 + 1e-9 for v in values)
+
+
+def test_the_table_of_the_regression_study():
+    import regression_mlp
+
+    assert len(regression_mlp.losses()) == 3600
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(regression_mlp.objective, n_trials=100)
+    values = np.array([t.values or [np.inf] for t in study.trials])
+    assert 0 < regression_mlp.regret(values) < regression_mlp.regret(values[:5])
+
+
+def test_the_overhead_of_a_sampler():
+    import sampler_overhead
+
+    storage = optuna.storages.InMemoryStorage()
+    sampler_overhead.filled(storage, 20)
+    found = sampler_overhead.measure(storage, sampler_overhead.SAMPLERS["optuna RandomSampler"]())
+    assert 0 < found["median_ms"] <= found["p90_ms"]
+
+
+def test_paired_tests_are_one_sided():
+    import comparison
+
+    better = [{50: 0.9 + 0.001 * i} for i in range(12)]
+    worse = [{50: 0.8 + 0.002 * i} for i in range(12)]
+    curves = {"evolution": better, "optuna random": worse}
+    gain, p = comparison.paired(curves, "evolution", "optuna random", 50, larger_is_better=True)
+    assert gain > 0.05
+    assert p < 0.001
+    _, p = comparison.paired(curves, "evolution", "optuna random", 50, larger_is_better=False)
+    assert p > 0.99
