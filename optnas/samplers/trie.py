@@ -24,12 +24,24 @@ Decision = tuple[str, float, float]
 class Fork:
     """A parameter at a node: its values that were taken, and those of them that are closed."""
 
-    __slots__ = ("children", "closed", "size")
+    __slots__ = ("_closed", "children", "size")
 
     def __init__(self) -> None:
         self.children: dict[float, Node] = {}
-        self.closed: set[float] = set()
+        self._closed: set[float] | None = None  # most forks have none, and there are many forks
         self.size = math.inf
+
+    @property
+    def closed(self) -> Collection[float]:
+        """The values that lead to nothing new."""
+        return self._closed or ()
+
+    def settle(self, key: float, closed: bool) -> None:
+        """Notes whether a value is closed."""
+        if closed and self._closed is None:
+            self._closed = {key}
+        elif self._closed is not None:
+            (self._closed.add if closed else self._closed.discard)(key)
 
     @property
     def full(self) -> bool:
@@ -61,11 +73,6 @@ class Node:
         """Where a value leads, if it was taken before."""
         fork = self.forks.get(name)
         return fork.children.get(key) if fork is not None else None
-
-    def closed_values(self, name: str) -> Collection[float]:
-        """The values of a parameter that lead to nothing new."""
-        fork = self.forks.get(name)
-        return fork.closed if fork is not None else ()
 
 
 class Trie:
@@ -104,10 +111,7 @@ class Trie:
             reversed(path), nodes[-2::-1], nodes[:0:-1], strict=True
         ):
             fork = node.forks[name]
-            if child.closed:
-                fork.closed.add(key)
-            else:
-                fork.closed.discard(key)
+            fork.settle(key, child.closed)
             if not child.ends and not child.forks:
                 del fork.children[key]
                 if not fork.children:
