@@ -66,7 +66,7 @@ def run_sampler(name, objective, objectives, seed, budget):
 
 def at_budgets(measure, values, budgets=CURVE):
     """`measure` of the first trials, for each budget there are trials enough for."""
-    return {n: float(measure(values[:n])) for n in budgets if n <= len(values)}
+    return {n: round(float(measure(values[:n])), 5) for n in budgets if n <= len(values)}
 
 
 def run_all(work, tasks, jobs):
@@ -149,8 +149,17 @@ def save(name, content):
     RESULTS.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "optuna": optuna.__version__}
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine, **content}, indent=1) + "\n")
+    lines = [f"{json.dumps(k)}: {_lines(v)}" for k, v in {"machine": machine, **content}.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     print(f"wrote results/{path.name}")
+
+
+def _lines(content):
+    """JSON with one line for a sampler."""
+    if isinstance(content, dict) and any(isinstance(v, dict) for v in content.values()):
+        items = [f"{json.dumps(k)}: {_lines(v)}" for k, v in content.items()]
+        return "{\n" + ",\n".join(items) + "\n}"
+    return json.dumps(content, separators=(",", ":"))
 
 
 def figure(curves, title, y_title, y_range=None):
@@ -167,7 +176,7 @@ def figure(curves, title, y_title, y_range=None):
                 x=[*budgets, *reversed(budgets)],
                 y=[*high, *reversed(low)],
                 fill="toself",
-                fillcolor=f"rgba({rgb},0.15)",
+                fillcolor=f"rgba({rgb},{0.2 if name in OURS else 0.07})",
                 line={"width": 0},
                 showlegend=False,
                 hoverinfo="skip",
@@ -178,6 +187,7 @@ def figure(curves, title, y_title, y_range=None):
                 x=budgets,
                 y=middle.tolist(),
                 name=name,
+                mode="lines",
                 line={
                     "color": color,
                     "width": 3 if name in OURS else 1.8,
@@ -188,9 +198,15 @@ def figure(curves, title, y_title, y_range=None):
     fig.update_layout(
         title=title,
         template="plotly_white",
-        xaxis={"title": "evaluations"},
+        xaxis={
+            "title": "evaluations",
+            "type": "log",
+            "range": [math.log10(10), math.log10(500)],
+            "tickvals": [10, 20, 50, 100, 200, 500],
+        },
         yaxis={"title": y_title, "range": y_range},
         legend={"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"},
+        margin={"l": 70, "r": 20, "t": 60, "b": 60},
         width=900,
         height=560,
     )
@@ -203,6 +219,6 @@ def arguments(doc, **defaults):
     parser.add_argument("--seeds", type=int, default=defaults.get("seeds", 30))
     parser.add_argument("--budget", type=int, default=defaults.get("budget", 500))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--samplers", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--samplers", nargs="*", metavar="NAME", help="run only these")
     parser.add_argument("--html", type=Path, help="also write the figure here")
     return parser
