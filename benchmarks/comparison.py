@@ -162,7 +162,11 @@ def _lines(content):
     return json.dumps(content, separators=(",", ":"))
 
 
-def figure(curves, title, y_title, y_range=None):
+BOTTOM_RIGHT = {"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"}
+TOP_LEFT = {"x": 0.01, "y": 0.98, "xanchor": "left", "yanchor": "top"}
+
+
+def figure(curves, title, y_title, y_range=None, legend=BOTTOM_RIGHT):
     """One line a sampler, with a band of the middle half of the seeds."""
     fig = go.Figure()
     for name, runs in curves.items():
@@ -205,7 +209,7 @@ def figure(curves, title, y_title, y_range=None):
             "tickvals": [10, 20, 50, 100, 200, 500],
         },
         yaxis={"title": y_title, "range": y_range},
-        legend={"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"},
+        legend=legend,
         margin={"l": 70, "r": 20, "t": 60, "b": 60},
         width=900,
         height=560,

@@ -25,6 +25,7 @@ from comparison import (
     COLORS,
     PEERS,
     SAMPLERS,
+    TOP_LEFT,
     arguments,
     at_budgets,
     figure,
@@ -111,8 +112,11 @@ def main():
             },
         )
     if options.html:
-        title = "Conditional depth, two objectives"
-        figure(curves, title, "hypervolume, as a share of the best known").write_html(options.html)
+        title = (
+            f"Conditional depth, two objectives: median and middle half of {options.seeds} seeds"
+        )
+        y_title = "hypervolume, as a share of the best known"
+        figure(curves, title, y_title, [0, 1], TOP_LEFT).write_html(options.html)
 
 
 def best_known(results, seed):
