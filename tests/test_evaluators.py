@@ -277,6 +277,12 @@ def test_a_table_gives_the_mean_or_one_of_its_repetitions():
     assert look_up(TabularEvaluator(table, provides), "a") == {"loss": 2.0, "size": 7.0}
     one = TabularEvaluator(table, provides, repetition="random")
     assert {look_up(one, "a", seed)["loss"] for seed in range(20)} == {1.0, 3.0}
+    paired = TabularEvaluator(
+        {"a": {"x": [1, 2, 3], "y": [1, 2, 3]}},
+        dict.fromkeys("xy", "minimize"),
+        repetition="random",
+    )
+    assert all(len(set(look_up(paired, "a", seed).values())) == 1 for seed in range(9))
     with pytest.raises(CandidateError, match="2 architectures doesn't hold c"):
         look_up(one, "c")
 
