@@ -47,7 +47,9 @@ class ReinforceSampler(HistorySampler):
     (cost / target) ^ exponent for each target.
 
     Ordered ranges of more than 32 values, and continuous ones, are cut into 16 bins; within one,
-    the value is uniform. Infeasible and failed trials have a reward below that of any other.
+    the value is uniform. Infeasible and failed trials have a reward below that of any other. Where
+    actions are passed over because they lead to nothing untried, the policy still learns as if it
+    had been free to take them.
 
     Learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
     (benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
