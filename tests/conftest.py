@@ -1,10 +1,15 @@
 import optuna
 import pytest
 import torch
+from hypothesis import settings
 
 import optnas
 from optnas.evaluators import FunctionEvaluator
 from optnas.search_spaces import FunctionSpace
+
+# The same examples at every run, and no clock that decides.
+settings.register_profile("optnas", derandomize=True, deadline=None, database=None)
+settings.load_profile("optnas")
 
 
 @pytest.fixture(autouse=True)
