@@ -253,12 +253,12 @@ class Search:
         if new != record:
             study.set_user_attr(RECORD, new)
         if isinstance(sampler, str):
-            sampler = make_sampler(sampler, seed)
+            study.sampler = make_sampler(sampler, seed)
         elif isinstance(sampler, HistorySampler):
-            study_seed(study, own)
+            study_seed(study, own)  # refused if it is another one
+            study.sampler = sampler
         else:
-            sampler = _placed(sampler)
-        study.sampler = sampler
+            study.sampler = PlacedSampler(lambda _: sampler)
         return study
 
 
@@ -295,10 +295,6 @@ def best_model(
         chosen = min(members, key=lambda t: sign * t.values[i])
     objective = search if isinstance(search, Objective) else search.objective()
     return rebuild(study, objective, chosen)
-
-
-def _placed(sampler: BaseSampler) -> BaseSampler:
-    return PlacedSampler(lambda _: sampler)
 
 
 def _size(space: SearchSpace[Any]) -> str:

@@ -6,6 +6,7 @@ with plain Optuna.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -69,22 +70,40 @@ def is_lost(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and LOST in trial.user_attrs
 
 
-def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """The place of a trial in the sequence of its study.
+class Places:
+    """The places of a study's trials in its sequence, read as the trials are made.
 
     A retry has the place of the trial it repeats; any other trial has its number minus the
     retries numbered before it. So a trial that was lost and repeated leaves no trace in the
     sequence: everything that is seeded by the place goes on as if it had never been lost.
-
-    Args:
-        trial: The trial.
-        trials: All trials of its study, in the order of their numbers.
     """
-    number, attrs = trial.number, trial.user_attrs
-    while RETRY_OF in attrs:
-        number = attrs[RETRY_OF]
-        attrs = trials[number].user_attrs
-    return number - sum(RETRY_OF in t.user_attrs for t in trials[:number])
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._retries: list[int] = []
+        self._repeated: dict[int, int] = {}
+
+    def read(self, trials: Sequence[FrozenTrial]) -> None:
+        """Takes in what is new among all trials of the study, in the order of their numbers."""
+        for trial in trials[self._read :]:
+            if RETRY_OF in trial.user_attrs:
+                self._retries.append(trial.number)
+                self._repeated[trial.number] = trial.user_attrs[RETRY_OF]
+        self._read = len(trials)
+
+    def of(self, trial: FrozenTrial) -> int:
+        """The place of a trial."""
+        number = trial.number
+        while number in self._repeated:
+            number = self._repeated[number]
+        return number - bisect.bisect_left(self._retries, number)
+
+
+def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """The place of a trial among all trials of its study, in the order of their numbers."""
+    places = Places()
+    places.read(trials)
+    return places.of(trial)
 
 
 def derived_seed(seed: int, place: int, purpose: str) -> int:

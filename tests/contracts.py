@@ -265,13 +265,9 @@ def no_parameters(trial):
 
 
 class HistorySamplerContract(SamplerContract):
-    """For samplers that derive from `HistorySampler`.
-
-    Attribute: `inherits`, whether a suggestion is a past trial with one decision changed.
-    """
+    """For samplers that derive from `HistorySampler`."""
 
     relative = False
-    inherits = False
 
     def study(self, seed=7, directions=("minimize", "minimize"), trials=0, objective=None):
         study = optuna.create_study(directions=list(directions), sampler=self.make(seed))
@@ -308,27 +304,6 @@ class HistorySamplerContract(SamplerContract):
             study.tell(trial, value)
         study.optimize(self.small, n_trials=1)
         assert all(t.state == TrialState.COMPLETE for t in study.trials)
-
-    def test_a_child_differs_in_the_changed_decision_only(self):
-        if not self.inherits:
-            pytest.skip("this sampler doesn't change past trials")
-
-        def objective(trial):
-            depth = trial.suggest_int("depth", 1, 6)
-            total = 0
-            for i in range(depth):
-                total += trial.suggest_int(f"layer{i}.width", 1, 64)
-                if trial.suggest_categorical(f"layer{i}.kind", ["conv", "pool"]) == "conv":
-                    total += trial.suggest_categorical(f"layer{i}.kernel", [3, 5, 7])
-            return abs(total - 100), depth
-
-        trials = self.study(trials=60, objective=objective).trials
-        for trial in trials[10:]:
-            changed = [
-                sum(trial.params[k] != p.params[k] for k in trial.params.keys() & p.params.keys())
-                for p in trials[: trial.number]
-            ]
-            assert 1 in changed
 
     def test_failed_trials_were_tried_and_have_no_children(self):
         study = self.study(trials=0)
@@ -448,6 +423,20 @@ class HistorySamplerContract(SamplerContract):
 
         self.study(directions=["minimize"] * 6, trials=40, objective=objective)
 
+    def test_a_late_arrival_is_taken_in_where_it_belongs(self):
+        """Another worker's trial has an earlier time than trials that were seen before it."""
+        asked = []
+        for fresh in (False, True):
+            study = self.study(trials=20)
+            late = copy.deepcopy(study.trials[12])
+            late.datetime_complete = study.trials[2].datetime_complete
+            late.values = [0.0, 0.5]
+            study.add_trial(late)
+            if fresh:
+                study.sampler = self.make(7)
+            asked.append(self.ask(study))
+        assert asked[0] == asked[1]
+
     def test_pickles(self):
         study = self.study(trials=14)
         study.sampler = pickle.loads(pickle.dumps(study.sampler))
@@ -484,3 +473,25 @@ class HistorySamplerContract(SamplerContract):
         study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
         study.optimize(self.objective, n_trials=40, n_jobs=4)
         assert all(t.state == TrialState.COMPLETE for t in study.trials)
+
+
+class ChildContract:
+    """For history samplers whose suggestions are past trials with one decision changed."""
+
+    def test_a_child_differs_in_the_changed_decision_only(self):
+        def objective(trial):
+            depth = trial.suggest_int("depth", 1, 6)
+            total = 0
+            for i in range(depth):
+                total += trial.suggest_int(f"layer{i}.width", 1, 64)
+                if trial.suggest_categorical(f"layer{i}.kind", ["conv", "pool"]) == "conv":
+                    total += trial.suggest_categorical(f"layer{i}.kernel", [3, 5, 7])
+            return abs(total - 100), depth
+
+        trials = self.study(trials=60, objective=objective).trials
+        for trial in trials[10:]:
+            changed = [
+                sum(trial.params[k] != p.params[k] for k in trial.params.keys() & p.params.keys())
+                for p in trials[: trial.number]
+            ]
+            assert 1 in changed

@@ -34,11 +34,7 @@ LAYERS = [
     {"__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-SAME_LAYER = {
-    ("candidate", "errors"),
-    ("idx", "datasets"),
-    ("recovery", "trials"),
-}
+SAME_LAYER = {("idx", "datasets")}
 
 
 def rooms():

@@ -1,6 +1,6 @@
 import optuna
 import pytest
-from contracts import HistorySamplerContract, SamplerContract
+from contracts import ChildContract, HistorySamplerContract, SamplerContract
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -26,9 +26,7 @@ class OptunaSuite(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveS
         return lambda: self.make(0)
 
 
-class TestEvolution(HistorySamplerContract, OptunaSuite):
-    inherits = True
-
+class TestEvolution(HistorySamplerContract, ChildContract, OptunaSuite):
     def make(self, seed):
         return RegularizedEvolutionSampler(seed=seed)
 
@@ -45,9 +43,7 @@ class TestGeneticAlgorithm(HistorySamplerContract, OptunaSuite):
         )
 
 
-class TestLocalSearch(HistorySamplerContract, OptunaSuite):
-    inherits = True
-
+class TestLocalSearch(HistorySamplerContract, ChildContract, OptunaSuite):
     def make(self, seed):
         return LocalSearchSampler(seed=seed)
 

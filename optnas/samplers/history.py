@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.recovery import is_dead
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.trials import BASELINE, LEASE, RETRY_OF, is_lost
+from optnas.trials import BASELINE, LEASE, Places, is_lost
 
 State = TypeVar("State")
 Key = tuple[datetime.datetime, int]
@@ -41,8 +41,7 @@ class History:
         self._seen = 0
         self._unfinished: list[int] = []
         self._running: list[list[Decision]] = []
-        self._retries: list[int] = []
-        self._retry_of: dict[int, int] = {}
+        self._places = Places()
         self._folds: dict[Callable[[History], Any], tuple[Any, int]] = {}
 
     def is_of(self, study: Study) -> bool:
@@ -60,10 +59,7 @@ class History:
             self.tried.remove(path)
         self._running = []
         numbers = [*self._unfinished, *range(self._seen, len(every))]
-        for number in range(self._seen, len(every)):
-            if RETRY_OF in every[number].user_attrs:
-                self._retries.append(number)
-                self._retry_of[number] = every[number].user_attrs[RETRY_OF]
+        self._places.read(every)
         self._seen, self._unfinished = len(every), []
         for number in numbers:
             trial = every[number]
@@ -82,11 +78,8 @@ class History:
         return bool(self._running)
 
     def place(self, trial: FrozenTrial) -> int:
-        """The place of a trial in the sequence of its study (see `optnas.trials.place`)."""
-        number = trial.number
-        while number in self._retry_of:
-            number = self._retry_of[number]
-        return number - bisect.bisect_left(self._retries, number)
+        """The place of a trial in the sequence of its study."""
+        return self._places.of(trial)
 
     def fold(
         self, start: Callable[[History], State], step: Callable[[State, FrozenTrial], None]

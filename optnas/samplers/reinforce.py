@@ -13,28 +13,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
-from optnas.choices import option, option_number, options
 from optnas.errors import InputError
 from optnas.pareto import objective_names
 from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.episode import Episode, action
 from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
-from optnas.samplers.trie import stored
-from optnas.samplers.values import from_unit, to_unit, without
 from optnas.trials import derived_seed
 
 LOG_PROBABILITY = "optnas:log_probability"
 """On a trial: the logarithm of the probability that the policy gave it."""
-MOST_ACTIONS, BINS = 32, 16
-"""An ordered range of more values than the first is cut into the second number of bins."""
 
 
 class ReinforceSampler(HistorySampler):
@@ -47,9 +42,9 @@ class ReinforceSampler(HistorySampler):
     (cost / target) ^ exponent for each target.
 
     Ordered ranges of more than 32 values, and continuous ones, are cut into 16 bins; within one,
-    the value is uniform. Infeasible and failed trials have a reward below that of any other. Where
-    actions are passed over because they lead to nothing untried, the policy still learns as if it
-    had been free to take them.
+    the value is uniform. Infeasible, pruned and failed trials have a reward below that of any
+    other. Where actions are passed over because they lead to nothing untried, the policy still
+    learns as if it had been free to take them.
 
     Learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
     (benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
@@ -117,11 +112,11 @@ class ReinforceSampler(HistorySampler):
     def start(self, ask: Ask) -> Draw:
         """Lets the policy, as it is now, draw the trial's parameters."""
         learner = ask.history.fold(self._new_learner, self._learn)
-        return _Episode(learner.policy.frozen(), learner.preference(ask.place), ask)
+        return Episode(learner.policy.frozen(), learner.preference(ask.place), ask)
 
     def finish(self, ask: Ask, draw: Draw) -> None:
         """For PPO, writes down how probable the trial was."""
-        if self._algorithm == "ppo" and isinstance(draw, _Episode):
+        if self._algorithm == "ppo" and isinstance(draw, Episode):
             ask.mark(LOG_PROBABILITY, draw.log_probability())
 
     def _new_learner(self, history: History) -> _Learner:
@@ -189,7 +184,7 @@ class _Learner:
     def lesson(self, trial: FrozenTrial) -> _Lesson:
         """Takes in the next finished trial."""
         actions = [
-            _action(name, distribution, trial.params[name])
+            action(name, distribution, trial.params[name])
             for name, distribution in trial.distributions.items()
         ]
         preference = self.preference(self._history.place(trial))
@@ -198,59 +193,6 @@ class _Learner:
         if known is None:  # drawn by hand, or by another sampler
             known = self.policy.log_probability(actions, preference)
         return _Lesson(actions, preference, self._rewards.advantage(preference), known)
-
-
-class _Episode:
-    """The policy while it draws one trial."""
-
-    def __init__(self, policy: Policy, preference: Array, ask: Ask) -> None:
-        self._policy, self._preference, self._ask = policy, preference, ask
-        self._state = np.zeros(policy.hidden)
-        self._done: list[Action] = []
-
-    def __call__(self, name: str, distribution: BaseDistribution) -> Any:
-        """Draws a parameter, given the decisions before it."""
-        for decision in self._ask.decisions[len(self._done) :]:
-            action = _action(*decision)
-            self._state, _ = self._step(action.name, action.actions)
-            self._done.append(action)
-        count = _action_count(distribution)
-        log_p = self._step(name, count)[1]
-        weights = np.exp(log_p).tolist()
-        closed = self._ask.closed(name)
-        rng = self._ask.rng(f"draw:{name}")
-        if count == options(distribution):
-            weights = without(weights, distribution, closed)
-            return option(distribution, rng.choices(range(count), weights)[0])
-        for _ in range(100):
-            taken = rng.choices(range(count), weights)[0]
-            value = from_unit(distribution, (taken + rng.random()) / count)
-            if stored(distribution, value) not in closed:
-                break
-        return value
-
-    def log_probability(self) -> float:
-        """Of all the trial's decisions."""
-        actions = [_action(*decision) for decision in self._ask.decisions]
-        return self._policy.log_probability(actions, self._preference)
-
-    def _step(self, name: str, count: int) -> tuple[Array, Array]:
-        last = self._done[-1] if self._done else None
-        return self._policy.step(self._state, last, name, count, self._preference)
-
-
-def _action_count(distribution: BaseDistribution) -> int:
-    n = options(distribution)
-    if isinstance(distribution, CategoricalDistribution) or 1 <= n <= MOST_ACTIONS:
-        return n
-    return BINS
-
-
-def _action(name: str, distribution: BaseDistribution, value: Any) -> Action:
-    count = _action_count(distribution)
-    if count == options(distribution):
-        return Action(name, count, option_number(distribution, value))
-    return Action(name, count, min(int(count * to_unit(distribution, value)), count - 1))
 
 
 def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:

@@ -37,17 +37,17 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     n = options(distribution)
     if n == 0:
         return from_unit(distribution, rng.random())
-    log = isinstance(distribution, IntDistribution) and distribution.log
     if n > LISTED:
         for _ in range(100):
             value = from_unit(distribution, rng.random())
             if stored(distribution, value) not in closed:
                 break
         return value
-    if not closed and not log:
-        return option(distribution, rng.randrange(n))
-    weights = log_weights(distribution) if isinstance(distribution, IntDistribution) and log else []
-    return _pick(rng, distribution, weights or [1.0] * n, closed)
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        return _pick(rng, distribution, log_weights(distribution), closed)
+    if closed:
+        return _pick(rng, distribution, [1.0] * n, closed)
+    return option(distribution, rng.randrange(n))
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
@@ -122,8 +122,9 @@ def without(
 
 def to_unit(distribution: BaseDistribution, value: float) -> float:
     """Where a value lies in its range, from 0 to 1; logarithmically if the range is."""
-    low, high = _bounds(distribution)
-    if _is_log(distribution):
+    ordered = _ordered(distribution)
+    low, high = _bounds(ordered)
+    if ordered.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
     if high <= low:  # a range narrower than its logarithm can tell
         return 0.0
@@ -132,30 +133,26 @@ def to_unit(distribution: BaseDistribution, value: float) -> float:
 
 def from_unit(distribution: BaseDistribution, unit: float) -> Any:
     """The value at a place of its range (see `to_unit`), rounded to a step if there are any."""
-    low, high = _bounds(distribution)
-    if _is_log(distribution):
+    ordered = _ordered(distribution)
+    low, high = _bounds(ordered)
+    if ordered.log:
         value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
     else:
         value = low + unit * (high - low)
-    value = min(max(value, distribution.low), distribution.high)  # type: ignore[attr-defined]
-    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+    value = min(max(value, ordered.low), ordered.high)
+    if ordered.step is None:
         return value
-    last = options(distribution) - 1
-    number = math.floor((value - distribution.low) / distribution.step + 0.5)  # type: ignore[attr-defined]
-    return option(distribution, min(number, last))
+    number = math.floor((value - ordered.low) / ordered.step + 0.5)
+    return option(ordered, min(number, options(ordered) - 1))
 
 
-def _is_log(distribution: BaseDistribution) -> bool:
-    return isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log
+def _ordered(distribution: BaseDistribution) -> FloatDistribution | IntDistribution:
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        return distribution
+    raise TypeError(f"{distribution!r} has no order")
 
 
-def _bounds(distribution: BaseDistribution) -> tuple[float, float]:
+def _bounds(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
     """The range; that of whole numbers and steps is widened by half a step at both ends."""
-    match distribution:
-        case FloatDistribution(low=low, high=high, step=step):
-            half = (step or 0.0) / 2
-            return low - half, high + half
-        case IntDistribution(low=low, high=high, step=step):
-            return low - step / 2, high + step / 2
-        case _:
-            raise TypeError(f"{distribution!r} has no range")
+    half = (distribution.step or 0.0) / 2
+    return distribution.low - half, distribution.high + half
