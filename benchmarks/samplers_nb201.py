@@ -11,9 +11,10 @@ ImageNet16-120: 75 %); objectives are scaled so that its ideal point is 0 and it
 reference point is 1.1. All samplers see the plain values, none the logarithms.
 
 Settings were chosen on CIFAR-10; the other two datasets are for checking. Optuna's GP sampler is
-slow with four objectives, so it has fewer evaluations, CIFAR-10 alone, and there fewer seeds. Prints tables and paired tests and
-writes benchmarks/results/samplers_nb201.json, where `--samplers` replaces those it names (none: it
-prints what is there). About half an hour on two cores.
+slow with four objectives: it is run on CIFAR-10 alone, for fewer evaluations, and there with fewer
+seeds. Prints tables and paired tests and writes benchmarks/results/samplers_nb201.json, where
+`--samplers` replaces those it names (none: it prints what is there). About half an hour on two
+cores.
 """
 
 from functools import cache

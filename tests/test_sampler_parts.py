@@ -20,6 +20,8 @@ from optuna.trial import TrialState, create_trial
 import optnas
 from optnas.choices import option, option_number, options
 from optnas.errors import InputError
+from optnas.samplers.evolution import _Population
+from optnas.samplers.history import History
 from optnas.samplers.local_search import RESTART
 from optnas.samplers.policy import Action, Policy
 from optnas.samplers.ranking import best_first, contributions, crowding
@@ -405,6 +407,32 @@ def test_a_study_keeps_its_seed():
     study.sampler = optnas.LocalSearchSampler(seed=2)
     with pytest.raises(InputError, match="has seed 1, and 2 was given"):
         study.optimize(layers, n_trials=1)
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"), [(Trie, "add"), (_Population, "add"), (History, "_finish")]
+)
+def test_an_interrupt_leaves_nothing_half_read(owner, method, monkeypatch):
+    asked = []
+    for fresh in (False, True):
+        study = optuna.create_study(sampler=optnas.RegularizedEvolutionSampler(seed=1))
+        study.optimize(layers, n_trials=30)
+        original = getattr(owner, method)
+
+        def interrupted(self, *args, original=original):
+            original(self, *args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(owner, method, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            study.ask().suggest_int("layer0", 0, 30)
+        monkeypatch.setattr(owner, method, original)
+        if fresh:
+            study.sampler = optnas.RegularizedEvolutionSampler(seed=1)
+        trial = study.ask()
+        layers(trial)
+        asked.append(trial.params)
+    assert asked[0] == asked[1]
 
 
 @settings(max_examples=25, deadline=None)

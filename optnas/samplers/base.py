@@ -180,7 +180,9 @@ class HistorySampler(BaseSampler, ABC):
     def _ask(self, study: Study, trial: FrozenTrial) -> tuple[Ask, Draw]:
         history = self._open(study)
         if trial._trial_id not in self._asks:
+            self._history = None  # an interrupt in the middle must not leave it half read
             history.update(trial)
+            self._history = history
             ask = Ask(history, self._study_seed, trial)
             baseline = BASELINE in trial.user_attrs  # has no architecture to draw, only a recipe
             self._asks[trial._trial_id] = ask, ask.inherit({}) if baseline else self.start(ask)

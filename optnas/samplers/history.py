@@ -89,7 +89,8 @@ class History:
         It is kept, and only the trials finished since are taken in; when one arrives late (another
         worker's, with an earlier time), everything is taken in again.
         """
-        state, count = self._folds.get(start) or (start(self), 0)
+        # Taken out meanwhile: an interrupt in the middle must not leave a state half updated.
+        state, count = self._folds.pop(start, None) or (start(self), 0)
         for trial in self.trials[count:]:
             step(state, trial)
         self._folds[start] = state, len(self.trials)
