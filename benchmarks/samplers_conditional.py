@@ -88,7 +88,7 @@ def work(name, seed, budget):
 
 def main():
     options = arguments(__doc__).parse_args()
-    # GP and TPE by single parameters take minutes for a run with 31 parameters.
+    # GP would model the depth alone, and draw the rest at random.
     names = options.samplers or [n for n in SAMPLERS if n != "optuna GP"]
     tasks = [(name, seed, options.budget) for seed in range(options.seeds) for name in names]
     results = dict(run_all(work, tasks, options.jobs))
