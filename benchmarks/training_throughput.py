@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optnas
 from optnas.candidate import Candidate, seeded
-from optnas.metrics.macs import count_macs
+from optnas.metrics.counting import count_macs
 
 BATCH_SIZE, LEARNING_RATE = 64, 0.003
 WIDTHS = {"tiny": (4, 8), "small": (8, 12), "medium": (24, 48), "large": (64, 160)}

@@ -15,7 +15,7 @@ from optnas.evaluators import (
     nasbench201,
 )
 from optnas.idx import idx_images
-from optnas.metrics import Flops, Latency, Macs, Metric, Params
+from optnas.metrics import Flops, FunctionMetric, Latency, Macs, Metric, Params
 from optnas.objective import Objective
 from optnas.samplers import (
     HistorySampler,
@@ -40,6 +40,7 @@ __all__ = [
     "Evaluator",
     "Flops",
     "FunctionEvaluator",
+    "FunctionMetric",
     "FunctionSpace",
     "HistorySampler",
     "InputError",

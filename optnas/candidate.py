@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from optnas.errors import InputError
 
@@ -18,7 +20,14 @@ Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 """What a model is called with: a tensor, or tensors by position, or tensors by name."""
 
 
-def call(model: nn.Module, inputs: Inputs) -> Any:
+def in_order(inputs: Inputs) -> tuple[Tensor, ...]:
+    """The tensors of `inputs`, by position."""
+    if isinstance(inputs, Tensor):
+        return (inputs,)
+    return tuple(inputs.values() if isinstance(inputs, Mapping) else inputs)
+
+
+def call(model: Callable[..., Any], inputs: Inputs) -> Any:
     """Calls the model with `inputs`, whichever of the three forms they have."""
     if isinstance(inputs, Tensor):
         return model(inputs)
@@ -54,6 +63,15 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_state)
 
 
+def _run_once(model: nn.Module, inputs: Inputs) -> None:
+    """Gives lazy modules their shapes, and leaves the others in their modes."""
+    modes = {module: module.training for module in model.modules()}
+    with torch.no_grad():
+        call(model.eval(), inputs)
+    for module, mode in modes.items():
+        module.training = mode
+
+
 class Candidate:
     """One architecture under evaluation: the architecture, example inputs and its model.
 
@@ -62,6 +80,8 @@ class Candidate:
         example_inputs: One batch element, with the batch dimension (of size 1) first.
         build: Makes the model; called once, at the first use of `model`.
         seed: Seeds the model's initial weights, and whatever training draws.
+        disposable: Whether the model is only made to be counted: it isn't seeded, and no metric
+            copies it.
     """
 
     def __init__(
@@ -70,24 +90,35 @@ class Candidate:
         example_inputs: Inputs,
         build: Callable[[], nn.Module],
         seed: int = 0,
+        *,
+        disposable: bool = False,
     ) -> None:
         self.architecture = architecture
         self.example_inputs = example_inputs
         self.seed = seed
         self.details: dict[str, Any] = {}
         """Further facts, by the name they belong to; they end as user attributes of the trial."""
+        self.timed: dict[str, float] = {}
+        """Latencies measured so far, by the settings they were measured with."""
         self._build = build
+        self._disposable = disposable
 
     @cached_property
     def model(self) -> nn.Module:
         """The network, on the CPU with its initial weights until an evaluator trains it."""
-        with seeded(self.seed):
+        with nullcontext() if self._disposable else seeded(self.seed):
             model = self._build()
-        if not isinstance(model, nn.Module):
-            raise InputError(
-                f"the network of {self} must be a torch.nn.Module, got {type(model).__name__}"
-            )
+            if not isinstance(model, nn.Module):
+                raise InputError(
+                    f"the network of {self} must be a torch.nn.Module, got {type(model).__name__}"
+                )
+            if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+                _run_once(model, self.example_inputs)
         return model
+
+    def to_measure(self) -> nn.Module:
+        """A copy of the model in evaluation mode, which a metric may run, move and convert."""
+        return (self.model if self._disposable else copy.deepcopy(self.model)).eval()
 
     def __str__(self) -> str:
         return str(self.architecture)

@@ -88,10 +88,11 @@ def run(
 
     Options override the study file, and the study remembers them.
     """
+    from optnas.opening import search_of
     from optnas.record import Overrides
 
     overrides = Overrides(trials, hours, sampler, seed, device, epochs)
-    _run(_search(study, storage, name), overrides, accept_changes)
+    _run(search_of(study, storage, name), overrides, accept_changes)
 
 
 @app.command()
@@ -112,28 +113,23 @@ def resume(
 
     The study remembers its file, which is imported.
     """
-    from optnas.record import RECORD, Overrides, find_study
+    from optnas.opening import file_of, search_of
+    from optnas.record import Overrides, find_study
 
     found = find_study(storage, name)
-    path = file or found.user_attrs.get(RECORD, {}).get("file")
-    if not path:
-        raise InputError(
-            f"study {found.study_name!r} remembers no study file (it was made in Python): give "
-            "--file, or go on with it in Python"
-        )
-    if file is None and not Path(path).is_file():
-        raise InputError(f"the study file was {path}, where there is none now: give --file")
+    path = file or file_of(found)
     typer.echo(f"study file: {path}", err=True)
     overrides = Overrides(trials, hours, sampler, None, device, epochs)
-    _run(_search(path, storage, found.study_name), overrides, accept_changes)
+    _run(search_of(path, storage, found.study_name), overrides, accept_changes)
 
 
 @app.command()
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     """Show how far a study is: trials, front, hypervolume, the best of each objective."""
+    from optnas.opening import study_of
     from optnas.tables import status_table
 
-    found, _ = _study(study, storage, name)
+    found, _ = study_of(study, storage, name)
     Console(width=_width()).print(status_table(found))
 
 
@@ -150,10 +146,11 @@ def pareto(
     name: Name = None,
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
+    from optnas.opening import study_of
     from optnas.plots import pareto_data
     from optnas.tables import front_table
 
-    found, _ = _study(study, storage, name)
+    found, _ = study_of(study, storage, name)
     data = pareto_data(found, x, y, color)
     if html is not None and html.suffix not in (".html", ".htm"):
         raise InputError(f"--html {html} must end in .html: the file is overwritten")
@@ -163,6 +160,28 @@ def pareto(
     if html is not None:
         _write_figure(data, html)
         typer.echo(f"figure: {html}")
+
+
+@app.command()
+def measure(
+    study: AnyStudy,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of the trial; by default the front's best in its first objective."
+        ),
+    ] = None,
+    storage: Storage = None,
+    name: Name = None,
+) -> None:
+    """Measure a trial's network again, and show it layer by layer."""
+    from optnas.measured import choose_trial, measure_again, metrics_table
+    from optnas.opening import search_and_study
+
+    search, found = search_and_study(study, storage, name)
+    measured = measure_again(search.objective(), choose_trial(found, trial))
+    typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
+    Console(width=_width()).print(metrics_table(measured.metrics))
 
 
 @app.command()
@@ -177,11 +196,12 @@ def dashboard(
 ) -> None:
     """Open the Optuna dashboard on a study."""
     from optnas.dashboard import make_dashboard
+    from optnas.opening import study_of
     from optnas.record import weights_folder
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
-    found, url = _study(study, storage, name)
+    found, url = study_of(study, storage, name)
     server = make_dashboard(found._storage, weights_folder(url, found.study_name), host, port)
     if host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo("the dashboard has no log-in: whoever reaches it can delete studies", err=True)
@@ -306,29 +326,6 @@ def _name(search: Search) -> str:
     from optnas.record import study_names
 
     return f" --name {shlex.quote(search.study_name)}" if len(study_names(search.url)) > 1 else ""
-
-
-def _search(study: str, storage: str | None, name: str | None) -> Search:
-    from dataclasses import replace
-
-    from optnas.study_file import load_search
-
-    search = load_search(study)
-    if storage is None and not search.url:
-        raise InputError(f"the storage of {study} is an object: give its URL, or --storage")
-    return replace(search, storage=storage or search.storage, name=name or search.name)
-
-
-def _study(study: str, storage: str | None, name: str | None) -> tuple[Study, str]:
-    """The study behind a study file, a bundled name, or a URL; and its storage's URL."""
-    from optnas.record import find_study
-
-    if "://" in study:
-        if storage is not None:
-            raise InputError(f"{study} is a storage already: leave out --storage")
-        return find_study(study, name), study
-    search = _search(study, storage, name)
-    return find_study(search.url, search.study_name), search.url
 
 
 def _write_figure(data: ParetoData, path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import torch
 
@@ -47,6 +49,41 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return _cpu_name() if device.type == "cpu" else f"{device.type} ({_cpu_name()})"
+
+
+def device_key(device: torch.device) -> str:
+    """Names the device itself: each worker calls its own GPU `cuda:0`, but no two share a UUID."""
+    if device.type != "cuda":
+        return device.type
+    properties = torch.cuda.get_device_properties(device)
+    return f"cuda-{getattr(properties, 'uuid', None) or device.index or 0}"
+
+
+def device_facts(device: torch.device) -> dict[str, Any]:
+    """What nvidia-smi says of a GPU now: `uuid`, `driver`, `clock_mhz` and `max_clock_mhz`.
+
+    Empty for other devices; without nvidia-smi, or where it can't tell, facts are missing.
+    """
+    if device.type != "cuda":
+        return {}
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    if uuid is None:
+        return {}
+    fields = ("driver_version", "clocks.current.sm", "clocks.max.sm")
+    command = ["nvidia-smi", f"--id=GPU-{uuid}", f"--query-gpu={','.join(fields)}"]
+    found: dict[str, Any] = {"uuid": str(uuid)}
+    with suppress(OSError, subprocess.SubprocessError, ValueError):
+        done = subprocess.run(
+            [*command, "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        driver, clock, highest = (word.strip() for word in done.stdout.strip().split(","))
+        found["driver"] = driver
+        found |= {"clock_mhz": int(clock), "max_clock_mhz": int(highest)}
+    return found
 
 
 def _cpu_name() -> str:

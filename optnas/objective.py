@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from torch import nn
 
 from optnas import trials as attr
 from optnas.candidate import Candidate, seeded
+from optnas.choosing import choose_metrics
+from optnas.devices import resolve_device
 from optnas.duplicates import Evaluated
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.faults import fault_of_candidate, is_changed_space, with_place
-from optnas.metrics import Direction, Metric, standard_metrics
+from optnas.metrics import Direction, Metric
 from optnas.pareto import front, losses, name_objectives, nondominated
+from optnas.quiet import Sharing
 from optnas.recovery import INTERRUPTED, lease
 from optnas.search_spaces import SearchSpace
 from optnas.weights import WeightStore
@@ -36,8 +40,8 @@ class Objective:
     """Suggests, measures, trains and scores one architecture; goes into `study.optimize`.
 
     The order: architecture and recipe are drawn; if a COMPLETE trial has both the same, its
-    values are reused (`duplicate_of`); metrics are measured, counts first; a broken bound ends the
-    trial there as PRUNED; the evaluator trains and scores. All that was measured is in the
+    values are reused (`duplicate_of`); metrics are measured, the cheapest first; a broken bound
+    ends the trial there as PRUNED; the evaluator trains and scores. All that was measured is in the
     trial's user attributes, whatever happens later. An architecture at fault (it diverged, or
     memory ran out) fails its trial with the reason in the attribute `failure`, by returning NaN.
 
@@ -47,8 +51,9 @@ class Objective:
         objectives: Names among the evaluator's scores and the metrics; each has its own direction.
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
-        metrics: Metrics beside, or instead of, the standard ones (params, macs, flops,
-            latency_ms) of the same name.
+        metrics: Metrics beside, or instead of, the standard ones of the same name: params,
+            model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms and
+            throughput.
         baselines: Hand-made networks by name: functions that make them, for trials whose user
             attribute `baseline` names one.
         weights: Folder for the trained weights of the front's members; None keeps none.
@@ -85,29 +90,9 @@ class Objective:
         self.baselines = dict(baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
         self.listeners = tuple(listeners)
-        available = {metric.name: metric for metric in standard_metrics()}
-        given = {metric.name: metric for metric in metrics}
-        available |= given
-        known: dict[str, Direction] = {n: m.direction for n, m in available.items()}
-        known |= evaluator.provides
-        for name in (*self.objectives, *self.constraints):
-            if name not in known:
-                raise ValueError(
-                    f"unknown objective or constraint {name!r}; this evaluator and these metrics "
-                    f"give: {', '.join(sorted(known))}"
-                )
-        if len(set(self.objectives)) != len(self.objectives):
-            raise ValueError(f"an objective stands twice in {self.objectives}")
-        for name in known:
-            if not isinstance(name, str) or not name or attr.is_reserved(name):
-                raise ValueError(f"{name!r} can't be the name of a score or metric: optnas uses it")
-        for name, bound in self.constraints.items():
-            if not isinstance(bound, (int, float)) or not math.isfinite(bound):
-                raise ValueError(f"the bound on {name} must be a finite number, got {bound!r}")
-        self.known = known
-        wanted = {"params", *self.objectives, *self.constraints, *given} - set(evaluator.provides)
-        self.metrics = sorted(
-            (available[name].on(device) for name in wanted), key=lambda m: (not m.exact, m.name)
+        self.device = device
+        self.metrics, self.known = choose_metrics(
+            self.objectives, self.constraints, metrics, evaluator, device
         )
         self.seed = seed
         self._costs: dict[str, dict[int, float]] = {}
@@ -174,8 +159,9 @@ class Objective:
 
         # One architecture has one latency: timing it again would let noise decide between recipes.
         measured = self._evaluated.measured(str(candidate), [m.name for m in self.metrics])
+        fresh = [metric for metric in self.metrics if metric.name not in measured]
         for metric in self.metrics:
-            if metric.name not in measured:
+            if metric in fresh:
                 measured[metric.name] = _finite(metric.name, metric.measure(candidate))
             value = measured[metric.name]
             trial.set_user_attr(metric.name, value)
@@ -183,16 +169,9 @@ class Objective:
                 raise TrialPruned(
                     f"{metric.name} is {value:g}, its bound {self.constraints[metric.name]:g}"
                 )
-        started = time.perf_counter()
-        report = Report(
-            lambda curve: trial.set_user_attr(attr.CURVE, curve),
-            [partial(listener, trial) for listener in self.listeners],
-        )
-        try:
-            scores = self.evaluator.evaluate(candidate, recipe, report)
-        finally:
-            report.close()
-            trial.set_user_attr(attr.TRAIN_SECONDS, time.perf_counter() - started)
+        for metric in fresh:
+            metric.check(candidate)
+        scores = self._train(trial, candidate, recipe)
         for name in self.evaluator.provides:
             if name not in scores:
                 raise InputError(
@@ -208,6 +187,26 @@ class Objective:
             details["weights"] = f"not kept: {type(error).__name__}: {error}"
             log.warning("trial %d: weights %s", trial.number, details["weights"])
         return values
+
+    def _train(self, trial: Trial, candidate: Candidate, recipe: Any) -> dict[str, float]:
+        """Evaluates beside others on the device; latency measurements get it to themselves."""
+        where = str(self.evaluator.device)
+        device = resolve_device(self.device if where == "auto" else where)
+        sharing = Sharing(device) if self.evaluator.trains else nullcontext()
+        started = time.perf_counter()
+        with sharing as shared:
+            report = Report(
+                lambda curve: trial.set_user_attr(attr.CURVE, curve),
+                [partial(listener, trial) for listener in self.listeners],
+                shared.give_way if shared else None,
+            )
+            try:
+                return self.evaluator.evaluate(candidate, recipe, report)
+            finally:
+                report.close()
+                waited = shared.waited if shared else 0.0
+                seconds = time.perf_counter() - started - waited
+                trial.set_user_attr(attr.TRAIN_SECONDS, seconds)
 
     def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:
         """The candidate that a trial stands for: drawn by a running one, decoded of another."""
@@ -269,15 +268,22 @@ class Objective:
             The values of the objectives that are counts, such as flops and params; memoised by
             the architecture.
         """
-        candidate = self.candidate(FixedTrial(dict(params)))
-        key = str(candidate)
-        if key not in self._costs:
-            exact = {metric.name: metric for metric in self.metrics if metric.exact}
-            self._costs[key] = {
-                position: exact[name].measure(candidate)
-                for position, name in enumerate(self.objectives)
-                if name in exact
-            }
+        with seeded(0):
+            architecture = self.space.suggest(FixedTrial(dict(params)))
+            key = str(architecture)
+            if key not in self._costs:
+                candidate = Candidate(
+                    architecture,
+                    self.space.example_inputs,
+                    lambda: self.space.build(architecture),
+                    disposable=True,
+                )
+                exact = {metric.name: metric for metric in self.metrics if metric.exact}
+                self._costs[key] = {
+                    position: exact[name].measure(candidate)
+                    for position, name in enumerate(self.objectives)
+                    if name in exact
+                }
         return self._costs[key]
 
 

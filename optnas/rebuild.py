@@ -8,26 +8,27 @@ from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial
 from torch import nn
 
+from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.objective import Objective
 from optnas.trials import ARCHITECTURE
 
 
-def rebuild(
-    study: Study, objective: Objective, trial: FrozenTrial, *, trained: bool = True
-) -> nn.Module:
-    """The network of a trial, on the CPU and in evaluation mode.
+def decode(objective: Objective, trial: FrozenTrial) -> Candidate:
+    """The candidate that a trial evaluated, untrained.
 
     Args:
-        study: The trial's study.
         objective: Made as when the trial ran.
         trial: Any trial that has suggested its architecture.
-        trained: Whether to load the trained weights, which are kept for the front's members.
 
     Raises:
-        InputError: The weights aren't there, or today's code makes another network of the
-            trial's parameters (its string, or a count such as params or macs, is another).
+        InputError: The trial has no architecture yet, or today's code makes another network of
+            its parameters (its string, or a count such as params or macs, is another).
     """
+    if ARCHITECTURE not in trial.user_attrs:
+        raise InputError(
+            f"trial {trial.number} ({trial.state.name}) has no architecture: none was drawn for it"
+        )
     candidate = objective.candidate(cast(BaseTrial, trial))
     found: dict[str, Any] = {ARCHITECTURE: str(candidate)}
     found |= {m.name: m.measure(candidate) for m in objective.metrics if m.exact}
@@ -38,8 +39,22 @@ def rebuild(
                 f"trial {trial.number} has {name} {stored}, but today's code makes {value} of its "
                 "parameters: put the search space back as it was"
             )
-    if trained:
-        if objective.weights is None:
-            raise InputError("no weights are kept: the objective was made without `weights`")
-        objective.weights.load(study, trial._trial_id, candidate.model)
+    return candidate
+
+
+def rebuild(study: Study, objective: Objective, trial: FrozenTrial) -> nn.Module:
+    """The network of a trial with its trained weights, on the CPU and in evaluation mode.
+
+    Args:
+        study: The trial's study.
+        objective: Made as when the trial ran.
+        trial: A member of the front, for which weights are kept.
+
+    Raises:
+        InputError: The weights aren't there, or `decode` refuses the trial.
+    """
+    candidate = decode(objective, trial)
+    if objective.weights is None:
+        raise InputError("no weights are kept: the objective was made without `weights`")
+    objective.weights.load(study, trial._trial_id, candidate.model)
     return candidate.model.eval()

@@ -44,8 +44,8 @@ class Search:
         objectives: Names among the evaluator's scores and the metrics.
         constraints: Bounds by name; a candidate that breaks one known before training isn't
             trained.
-        metrics: Metrics beside, or in place of, the standard ones (params, macs, flops,
-            latency_ms).
+        metrics: Metrics beside, or in place of, the standard ones: params, model_size_mb, macs,
+            flops, peak_memory_mb, peak_activation_mb, latency_ms and throughput.
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
         sampler: `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`, `nsgaii`,
             `nsgaiii`, `gp`; or any Optuna sampler.

@@ -42,7 +42,8 @@ search = optnas.Search(
     #    loop of your own comes in with optnas.FunctionEvaluator.
     evaluator=optnas.TrainingEvaluator(data, epochs=10, recipe=optnas.Recipe(learning_rate=0.01)),
     # 4. What to trade off: scores (val_loss, val_accuracy) and metrics (flops, macs, params,
-    #    latency_ms). Each knows whether more or less of it is better.
+    #    model_size_mb, peak_memory_mb, peak_activation_mb, latency_ms, throughput). Each knows
+    #    whether more or less of it is better.
     objectives=("val_accuracy", "params", "latency_ms"),
     # 5. Bounds: what breaks one is not even trained.
     constraints={"params": 20_000},

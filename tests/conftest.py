@@ -1,3 +1,5 @@
+import tempfile
+
 import optuna
 import pytest
 import torch
@@ -13,9 +15,11 @@ settings.load_profile("optnas")
 
 
 @pytest.fixture(autouse=True)
-def _quiet_and_alone(tmp_path, monkeypatch):
-    """Every test runs in a folder of its own, on one thread."""
+def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
+    """Every test runs in a folder of its own, on one thread; locks of devices lie there too."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
 

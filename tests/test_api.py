@@ -8,6 +8,7 @@ PUBLIC = [
     "Evaluator",
     "Flops",
     "FunctionEvaluator",
+    "FunctionMetric",
     "FunctionSpace",
     "HistorySampler",
     "InputError",

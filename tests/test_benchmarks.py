@@ -1,19 +1,12 @@
 """The measures of the benchmarks, where they can be checked without running them."""
 
-from pathlib import Path
-
 import numpy as np
 import optuna
 import pytest
 
-from optnas.metrics.macs import count_macs
+from optnas.metrics.counting import count_macs
 from optnas.search_spaces import NASBench201Space
 from optnas.search_spaces.nasbench201 import NASBench201Architecture
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
 
 
 @pytest.mark.parametrize(

@@ -100,12 +100,55 @@ def test_seed_storage_and_name(optnas):
     assert "seed" in out
 
 
+def test_measure_shows_a_trial_layer_by_layer(optnas):
+    optnas("run", "tiny.py")
+    for study in ("tiny.py", "sqlite:///tiny.db"):
+        code, out, _ = optnas("measure", study, "--trial", 1)
+        assert code == 0
+        trial = load().trials[1]
+        assert f"trial 1: {trial.user_attrs['architecture']}" in out
+        assert "Linear" in out
+        assert "no bias, normalisation, activation" in out
+        assert f"{trial.user_attrs['params']:.0f}" in out
+    code, out, _ = optnas("measure", "tiny.py")  # the best of the front
+    best = min(load().trials, key=lambda t: t.values[0])
+    assert f"trial {best.number}:" in out
+
+    code, _, err = optnas("measure", "tiny.py", "--trial", 99)
+    assert code == 2
+    assert "there is no trial 99 in 'tiny'; there are: 0 to 3" in err
+    load().add_trial(optuna.create_trial(state=optuna.trial.TrialState.WAITING))
+    code, _, err = optnas("measure", "tiny.py", "--trial", 4)
+    assert code == 2
+    assert "trial 4 (WAITING) has no architecture" in err
+
+
+def test_measure_before_anything_ran(optnas):
+    code, _, err = optnas("measure", "tiny.py")
+    assert code == 2
+    assert "optnas run" in err or "there is no" in err
+
+
+def test_measure_refuses_a_network_that_the_code_no_longer_makes(optnas, tmp_path):
+    optnas("run", "tiny.py")
+    text = (tmp_path / "tiny.py").read_text()
+    edited = text.replace("FunctionSpace(build_linear", "FunctionSpace(wider").replace(
+        "search =",
+        "def wider(trial):\n    return torch.nn.Sequential(build_linear(trial), "
+        "torch.nn.Linear(1, 1))\n\n\nsearch =",
+    )
+    (tmp_path / "tiny.py").write_text(edited)
+    code, _, err = optnas("measure", "tiny.py", "--trial", 0)
+    assert code == 2
+    assert "today's code makes" in err
+
+
 def test_a_study_file_that_moved(optnas, tmp_path):
     optnas("run", "tiny.py")
     (tmp_path / "tiny.py").rename(tmp_path / "moved.py")
     code, _, err = optnas("resume", "sqlite:///tiny.db")
     assert code == 2
-    assert "where there is none now: give --file" in err
+    assert "where there is none now: give the file" in err
     code, _, _ = optnas("resume", "sqlite:///tiny.db", "--file", "moved.py", "--trials", 5)
     assert code == 0
     assert len(load().trials) == 5

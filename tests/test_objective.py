@@ -1,4 +1,6 @@
 import math
+import threading
+import time
 
 import optuna
 import pytest
@@ -11,7 +13,10 @@ import optnas
 from optnas import pareto
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators import FunctionEvaluator
-from optnas.rebuild import rebuild
+from optnas.metrics import FunctionMetric
+from optnas.quiet import alone
+from optnas.rebuild import decode, rebuild
+from optnas.samplers import make_sampler
 from optnas.search_spaces import FunctionSpace
 from optnas.trials import BASELINE, CURVE, DUPLICATE_OF, FAILURE, LOST, PRUNED
 from optnas.weights import WeightStore
@@ -92,6 +97,136 @@ def test_a_broken_bound_ends_the_trial_before_training(space):
     assert trial.constraints == {"macs": 18 - 100, "params": 25 - 10}
     assert trial.user_attrs["params"] == 25
     assert trial.user_attrs[PRUNED] == "params is 25, its bound 10"
+
+
+def test_a_cheap_bound_saves_the_dear_metrics(space):
+    """Cheapest first: what comes after the broken bound isn't measured."""
+    measured = []
+
+    def slow(candidate):
+        measured.append(str(candidate))
+        return 1.0
+
+    objective = optnas.Objective(
+        space,
+        evaluator_of(lambda *_: {"loss": 1.0}),
+        ("loss", "latency_ms", "slow"),
+        metrics=[FunctionMetric("slow", slow)],
+        constraints={"peak_activation_mb": 1e-6 * 4 * 5},
+    )
+    assert [m.name for m in objective.metrics] == [
+        "params",
+        "peak_activation_mb",
+        "latency_ms",
+        "slow",
+    ]
+    study = make_study(objective, LARGE, SMALL)
+    study.optimize(objective, n_trials=2)
+    large, small = study.trials
+    assert large.state == TrialState.PRUNED
+    assert large.user_attrs["params"] == 25
+    assert "latency_ms" not in large.user_attrs
+    assert large.constraints["peak_activation_mb"] > 0
+    assert small.state == TrialState.COMPLETE
+    assert measured == [small.user_attrs["architecture"]]
+
+
+@pytest.mark.parametrize("sampler", ["evolution", "local_search", "reinforce", "tpe"])
+def test_samplers_learn_from_what_a_bound_ended(sampler):
+    """Of the later trials, far fewer break the bound than by chance (3 of 4)."""
+
+    def build(trial):
+        width = sum(trial.suggest_int(f"w{i}", 1, 8) for i in range(4))
+        return nn.Linear(1, width)
+
+    objective = optnas.Objective(
+        FunctionSpace(build, torch.zeros(1, 1)),
+        evaluator_of(lambda model, *_: {"loss": 1 / model.out_features}),
+        ("loss", "params"),
+        constraints={"params": 2 * 14},
+        device="cpu",
+    )
+    study = make_study(objective, sampler=make_sampler(sampler, 0))
+    study.optimize(objective, n_trials=60)
+    pruned = [t.state == TrialState.PRUNED for t in study.trials]
+    assert sum(pruned[30:]) < 15
+
+
+def test_lazy_modules_are_given_their_shapes(evaluator):
+    def build(trial):
+        width = trial.suggest_int("width", 2, 4)
+        return nn.Sequential(nn.LazyLinear(width), nn.LazyBatchNorm1d(), nn.LazyLinear(1))
+
+    space = FunctionSpace(build, torch.zeros(1, 3))
+    objective = optnas.Objective(space, evaluator, ("loss", "params", "flops"), seed=1)
+    study = make_study(objective, {"width": 2})
+    study.optimize(objective, n_trials=1)
+    assert study.trials[0].values[1:] == [8 + 4 + 3, 2 * (6 + 2)]
+    assert objective.costs({"width": 2}) == {1: 15.0, 2: 16.0}
+    candidates = [decode(objective, study.trials[0]).model for _ in range(2)]
+    assert all(module.training for module in candidates[0].modules())
+    first, second = (next(c.parameters()) for c in candidates)
+    assert torch.equal(first, second)
+
+
+def test_several_latencies_stand_side_by_side(space, evaluator):
+    batch = optnas.Latency(batch_size=4, max_seconds=0.05, label="batch4")
+    single = optnas.Latency(max_seconds=0.05)
+    objective = optnas.Objective(
+        space,
+        evaluator,
+        ("loss", "latency_ms", "latency_ms.batch4"),
+        metrics=[batch, single, optnas.metrics.Throughput(batch)],
+        device="cpu",
+    )
+    study = make_study(objective, LARGE)
+    study.optimize(objective, n_trials=1)
+    attrs = study.trials[0].user_attrs
+    assert attrs["throughput.batch4"] == 4000 / attrs["latency_ms.batch4"]  # measured once
+    assert attrs["detail:latency_ms"]["alone"] is True
+    assert attrs["detail:latency_ms.batch4"]["passes"] > 0
+    fingerprints = {m.name: m.fingerprint for m in objective.metrics}
+    assert fingerprints["latency_ms"]["batch_size"] == 1
+    assert fingerprints["latency_ms.batch4"]["batch_size"] == 4
+
+
+def test_thops_number_is_kept_once_the_bounds_hold(space, evaluator):
+    objective = optnas.Objective(
+        space, evaluator, ("loss", "flops", "macs"), constraints={"params": 10}
+    )
+    study = make_study(objective, LARGE, SMALL)
+    study.optimize(objective, n_trials=2)
+    broken, whole = study.trials
+    assert "detail:macs" in whole.user_attrs
+    assert whole.user_attrs["detail:macs"]["macs_thop"] == whole.user_attrs["macs"] == 3
+    assert "macs_thop" not in broken.user_attrs["detail:macs"]
+
+
+def test_waiting_for_a_measurement_is_no_training_time(space, monkeypatch):
+    """A measurement that comes in the middle of a training has the device alone."""
+    seen, clock = [], [0.0]
+    measured = threading.Event()
+
+    def measure():
+        with alone(torch.device("cpu"), patience=60) as quiet:
+            seen.append(quiet)
+            clock[0] += 1000.0  # the measurement takes its time
+            measured.set()
+
+    def train(model, recipe, report):
+        monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+        measurer = threading.Thread(target=measure)
+        measurer.start()
+        while not measured.is_set():
+            report.give_way()
+        measurer.join()
+        return {"loss": 1.0}
+
+    objective = optnas.Objective(space, evaluator_of(train), ("loss", "params"), device="cpu")
+    study = make_study(objective, SMALL)
+    study.optimize(objective, n_trials=1)
+    assert seen == [True]
+    assert study.trials[0].user_attrs["train_seconds"] < 500
 
 
 def test_a_bound_on_a_score_is_held_after_training(space):
@@ -288,10 +423,8 @@ def test_weights_are_kept_for_the_front_and_dropped_with_it(space, tmp_path):
     assert not model.training
     with pytest.raises(InputError, match="no weights are kept"):
         rebuild(study, objective, study.trials[0])
-    assert rebuild(study, objective, study.trials[0], trained=False)(torch.zeros(1, 2)).shape == (
-        1,
-        1,
-    )
+    untrained = decode(objective, study.trials[0]).model
+    assert untrained(torch.zeros(1, 2)).shape == (1, 1)
 
 
 def test_tied_weights_are_kept_once_and_tied_again(tmp_path):

@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 from torch import nn
 
-from optnas.metrics.macs import count_macs
+from optnas.metrics.counting import count_macs
 from optnas.search_spaces import (
     FunctionSpace,
     MacroCNNSpace,

@@ -89,7 +89,7 @@ class TrainingEvaluator(Evaluator):
         self._recipe = recipe
         self._precision = precision
         self._epoch = epoch
-        self._device = device
+        self.device = device
         self._set_epochs(epochs)
         self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
         self._loss = loss or _standard_loss(data)
@@ -136,7 +136,7 @@ class TrainingEvaluator(Evaluator):
         """This evaluator with another device or number of epochs."""
         evaluator = copy(self)
         if device is not None:
-            evaluator._device = device
+            evaluator.device = device
         if epochs is not None:
             evaluator._set_epochs(epochs)
         return evaluator
@@ -170,11 +170,13 @@ class TrainingEvaluator(Evaluator):
         Raises:
             CandidateError: A loss became NaN or infinite.
         """
-        feed = self._feed(resolve_device(self._device))
+        feed = self._feed(resolve_device(self.device))
         best: tuple[dict[str, float], dict[str, Tensor]] | None = None
         scores: dict[str, float] = {}
         with seeded(candidate.seed + recipe.seed):
-            loop = TrainingLoop(candidate.model, feed, recipe, self._loss, self._scores)
+            loop = TrainingLoop(
+                candidate.model, feed, recipe, self._loss, self._scores, report.give_way
+            )
             for epoch in range(recipe.epochs):
                 loop.train_epoch()
                 scores = loop.validate()

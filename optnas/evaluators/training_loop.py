@@ -26,10 +26,17 @@ class TrainingLoop:
         recipe: Optimizer, learning rate, batch size, epochs and precision.
         loss: `loss(outputs, targets)`, a tensor of one element.
         scores: Further functions of outputs and targets, by name.
+        give_way: Called before each step: a latency measurement may be waiting for the device.
     """
 
     def __init__(
-        self, model: nn.Module, feed: Feed, recipe: Recipe, loss: Loss, scores: Mapping[str, Score]
+        self,
+        model: nn.Module,
+        feed: Feed,
+        recipe: Recipe,
+        loss: Loss,
+        scores: Mapping[str, Score],
+        give_way: Callable[[], None],
     ) -> None:
         self._layout = memory_format(model, feed.device, recipe.precision)
         self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
@@ -37,6 +44,7 @@ class TrainingLoop:
         self._recipe = recipe
         self._loss = loss
         self._scores = scores
+        self._give_way = give_way
         self._optimizer = recipe.make_optimizer(self.model)
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
@@ -46,6 +54,7 @@ class TrainingLoop:
         model, optimizer = self.model.train(), self._optimizer
         total: Tensor | float = 0.0
         for x, y in self._feed.train(self._recipe.batch_size, self._layout):
+            self._give_way()
             share = self._step / self._steps
             rate = self._recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
             for group in optimizer.param_groups:
@@ -71,6 +80,7 @@ class TrainingLoop:
         batches = []
         with torch.no_grad():
             for x, y in self._feed.val(self._layout):
+                self._give_way()
                 with self._autocast():
                     outputs = self.model(x)
                 batches.append((outputs.float(), y))

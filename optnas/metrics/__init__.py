@@ -1,13 +1,43 @@
 """Metrics: what can be measured of a network without training it."""
 
 from optnas.metrics.base import Direction, Metric
-from optnas.metrics.latency import Latency
+from optnas.metrics.command import CommandLatency
+from optnas.metrics.function import FunctionMetric
+from optnas.metrics.latency import Latency, Throughput
+from optnas.metrics.layers import Profile, profile
 from optnas.metrics.macs import Flops, Macs
-from optnas.metrics.params import Params
+from optnas.metrics.memory import CudaPeakMemory, PeakActivation, PeakMemory
+from optnas.metrics.params import ModelSize, Params
 
-__all__ = ["Direction", "Flops", "Latency", "Macs", "Metric", "Params", "standard_metrics"]
+__all__ = [
+    "CommandLatency",
+    "CudaPeakMemory",
+    "Direction",
+    "Flops",
+    "FunctionMetric",
+    "Latency",
+    "Macs",
+    "Metric",
+    "ModelSize",
+    "Params",
+    "PeakActivation",
+    "PeakMemory",
+    "Profile",
+    "Throughput",
+    "profile",
+    "standard_metrics",
+]
 
 
 def standard_metrics() -> tuple[Metric, ...]:
     """The metrics that an objective can name without more ado, at their default settings."""
-    return (Params(), Macs(), Flops(), Latency())
+    return (
+        Params(),
+        ModelSize(),
+        Macs(),
+        Flops(),
+        PeakMemory(),
+        PeakActivation(),
+        Latency(),
+        Throughput(),
+    )

@@ -16,11 +16,15 @@ class Metric(ABC):
     Attributes:
         direction: Whether less or more of it is better.
         exact: Whether it is a count that depends on the architecture alone, so that measuring
-            it twice gives the same number. Exact metrics are measured first.
+            it twice gives the same number.
+        effort: How much work it is: 0 looks at the model, 1 runs it once, 2 times it, 3 leaves
+            this process. Metrics are measured in this order, so that a broken bound on a cheap
+            one saves the others.
     """
 
-    direction: ClassVar[Direction] = "minimize"
-    exact: ClassVar[bool] = True
+    direction: Direction = "minimize"
+    exact: bool = True
+    effort: ClassVar[int] = 1
 
     @property
     @abstractmethod
@@ -32,6 +36,12 @@ class Metric(ABC):
         """Measures the candidate and leaves its model as it was.
 
         Further facts may go to `candidate.details[self.name]`.
+        """
+
+    def check(self, candidate: Candidate) -> None:  # noqa: B027
+        """Holds the number against an independent one; the outcome goes to the details.
+
+        Called once for a candidate that is evaluated, not for those that are only proposed.
         """
 
     @property

