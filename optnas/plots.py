@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from optnas.errors import InputError
 from optnas.pareto import front, is_feasible, losses, nondominated, objective_names
-from optnas.text import number
+from optnas.text import definitions, number
 from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF
 
 LOG_RATIO = 20.0
@@ -37,7 +37,8 @@ class ParetoData(NamedTuple):
     """What the Pareto figure shows.
 
     `x`, `y` and `color` are positions of objectives; `color` is None with two of them.
-    `on_front` of a point refers to all objectives, `in_plane` to `x` and `y` alone.
+    `on_front` of a point refers to all objectives, `in_plane` to `x` and `y` alone. `definitions`
+    says what the counts among the objectives count.
     """
 
     study_name: str
@@ -47,6 +48,7 @@ class ParetoData(NamedTuple):
     y: int
     color: int | None
     points: list[ParetoPoint]
+    definitions: str
 
 
 def pareto_data(
@@ -108,6 +110,7 @@ def pareto_data(
             )
             for trial in trials
         ],
+        definitions=definitions({n for t in trials for n in names if n in t.user_attrs}),
     )
 
 
@@ -183,8 +186,22 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         yaxis=_axis(data, data.y),
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hoverlabel={"align": "left", "bgcolor": "white"},
-        margin={"t": 120},
+        margin={"t": 120, "b": 100},
     )
+    if data.definitions:
+        figure.add_annotation(
+            text="<br>".join(map(html.escape, textwrap.wrap(data.definitions, 100))),
+            align="left",
+            font={"size": 11, "color": "#666666"},
+            showarrow=False,
+            x=0,
+            y=0,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="top",
+            yshift=-60,
+        )
     return figure
 
 

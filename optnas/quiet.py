@@ -19,7 +19,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -52,7 +52,7 @@ def alone(device: torch.device, patience: float | None = None) -> Iterator[bool]
     if room is None:
         yield False
         return
-    with room:
+    with closing(room):
         fcntl.flock(room.gate, fcntl.LOCK_EX)
         room.flag[0] = 1
         try:
@@ -164,17 +164,6 @@ class _Room:
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         os.close(self.lock)
         os.close(self.gate)
-
-    def __enter__(self) -> _Room:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _folders() -> list[Path]:

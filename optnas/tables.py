@@ -12,7 +12,7 @@ from rich.table import Table
 
 from optnas.pareto import feasible_trials, front, hypervolume, objective_names
 from optnas.record import RECORD
-from optnas.text import duration, number
+from optnas.text import definitions, duration, number
 from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF, FAILURE, RECIPE, SEED, is_lost
 
 
@@ -20,7 +20,14 @@ def front_table(study: Study) -> Table:
     """The front, sorted by its first objective, the best first; other scores stand dimmed."""
     names = objective_names(study)
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    table = Table(title=escape(f"Pareto front of {study.study_name}"), title_justify="left")
+    members = sorted(front(study), key=lambda t: sign * t.values[0])
+    measured = {name for trial in members for name in names if name in trial.user_attrs}
+    table = Table(
+        title=escape(f"Pareto front of {study.study_name}"),
+        title_justify="left",
+        caption=definitions(measured) or None,
+        caption_justify="left",
+    )
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(escape(name), justify="right")
@@ -30,7 +37,6 @@ def front_table(study: Study) -> Table:
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
-    members = sorted(front(study), key=lambda t: sign * t.values[0])
     recipes = [_recipe(trial) for trial in members]
     if any(recipes):
         table.add_column("recipe", overflow="fold")

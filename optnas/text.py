@@ -1,6 +1,19 @@
 """Numbers as people read them."""
 
 import math
+from collections.abc import Collection
+
+MACS = (
+    "multiply-accumulates of convolutions, matrix products, recurrent layers and attention for one "
+    "example; no bias, normalisation, activation, pooling or softmax"
+)
+
+
+def definitions(names: Collection[str]) -> str:
+    """What macs and flops count, where one of them is among the names; else empty."""
+    if "flops" in names:
+        return f"flops = 2 · macs; macs = {MACS}"
+    return f"macs = {MACS}" if "macs" in names else ""
 
 
 def duration(seconds: float) -> str:

@@ -81,3 +81,29 @@ def test_paired_tests_are_one_sided():
     assert p < 0.001
     _, p = comparison.paired(curves, "evolution", "optuna random", 50, larger_is_better=False)
     assert p > 0.99
+
+
+def test_the_summary_of_latencies():
+    """Three processes, two networks: the second one's intervals miss the median once."""
+    import latency
+
+    def a_round(first, second, width):
+        values = [first, second]
+        return {
+            "optnas": values,
+            "autorange": values,
+            "mean": [2 * v for v in values],
+            "interval": [[v - width, v + width] for v in values],
+            "alone": [True, True],
+            "seconds": [0.5, 0.5],
+        }
+
+    idle = [a_round(1.0, 4.0, 0.1), a_round(1.05, 4.05, 0.1), a_round(0.95, 5.0, 0.1)]
+    busy = [a_round(1.1, 4.4, 0.1)] * 3
+    found = latency.summary(idle, busy)
+    assert found["coverage"] == pytest.approx(5 / 6)
+    assert found["optnas"]["variation_idle"] == found["autorange"]["variation_idle"] > 0.05
+    assert found["optnas"]["variation_busy"] == 0
+    assert found["optnas"]["rank_correlation"] == pytest.approx((1.0, 1.0))
+    assert found["optnas"]["busy_over_idle"] == pytest.approx((1.1 + 4.4 / 4.05) / 2)
+    assert latency.rounded([[0.12345678], None, True]) == [[0.123457], None, True]

@@ -99,3 +99,12 @@ def test_one_trial_and_none_feasible():
     for excess in (0.0, 1.0):
         data = pareto_data(make_study([([1.0, 2.0, 3.0], {}, excess)]))
         assert len(pareto_figure(data).data) >= 3
+
+
+def test_counts_are_defined_where_they_are_shown():
+    """Only where optnas counted them: another study's flops may be anything."""
+    plain = make_study([([1.0, 2.0], {}, 0.0)], names=("loss", "flops"))
+    assert not pareto_figure(pareto_data(plain)).layout.annotations
+    ours = make_study([([1.0, 2.0], {"flops": 2.0}, 0.0)], names=("loss", "flops"))
+    (note,) = pareto_figure(pareto_data(ours)).layout.annotations
+    assert note.text.startswith("flops = 2 · macs; macs = multiply-accumulates")

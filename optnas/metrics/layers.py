@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,12 +11,7 @@ from optnas.candidate import Inputs
 from optnas.metrics.counting import Shape, count_modules
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import ThopCheck, check_with_thop
-
-DEFINITION = (
-    "macs: multiply-accumulates of convolutions, matrix products, recurrent layers and attention\n"
-    "for one example; no bias, normalisation, activation, pooling or softmax. flops = 2 · macs.\n"
-    "params: elements of unique parameters."
-)
+from optnas.text import definitions
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,8 @@ class Profile:
             for row in rows
         ]
         rule = "─" * len(lines[0])
-        table = [lines[0], rule, *lines[1:-1], rule, lines[-1], "", DEFINITION, *self._notes()]
+        meaning = textwrap.wrap(f"{definitions(['flops'])}.", 98)
+        table = [lines[0], rule, *lines[1:-1], rule, lines[-1], "", *meaning, *self._notes()]
         return "\n".join(table)
 
     __repr__ = __str__
