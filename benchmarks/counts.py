@@ -70,6 +70,13 @@ ATTENTION = 4 * 50 * 64 * 64 + 2 * 50 * 50 * 64
 CASES: dict[str, Case] = {
     "bare linear": Case(nn.Linear(10, 11), torch.zeros(1, 10), 110, 121, False),
     "bare convolution": Case(nn.Conv2d(3, 8, 3, padding=1), IMAGE, 256 * 27 * 8, 224, False),
+    "grouped": Case(
+        nn.Conv2d(4, 8, 3, padding=1, groups=2, bias=False),
+        torch.zeros(1, 4, 16, 16),
+        256 * 9 * 2 * 8,
+        9 * 2 * 8,
+        False,
+    ),
     "depthwise": Case(
         nn.Conv2d(3, 6, 3, padding=1, groups=3),
         IMAGE,
@@ -170,18 +177,14 @@ CASES: dict[str, Case] = {
         False,
     ),
     "rnn cell": Case(nn.RNNCell(64, 8), torch.zeros(1, 64), 8 * 72, 8 * 72 + 16, False),
-    "normalisation and pooling": Case(
-        nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.AvgPool2d(2)),
+    "batch normalisation": Case(nn.BatchNorm2d(3), IMAGE, 0, 6, False),
+    "group normalisation": Case(nn.GroupNorm(1, 3), IMAGE, 0, 6, False),
+    "layer normalisation": Case(nn.LayerNorm(16), IMAGE, 0, 32, False),
+    "pooling, activation, softmax": Case(
+        nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2), nn.PReLU(), nn.Softmax(1)),
         IMAGE,
         0,
-        6,
-        False,
-    ),
-    "softmax and group normalisation": Case(
-        nn.Sequential(nn.GroupNorm(1, 3), nn.LayerNorm(16), nn.Softmax(1)),
-        IMAGE,
-        0,
-        38,
+        1,
         False,
     ),
     "convolution, normalisation, activation": Case(

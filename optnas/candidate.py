@@ -63,6 +63,18 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_state)
 
 
+def copy_of(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode; raises InputError for a model that can't be copied."""
+    try:
+        return copy.deepcopy(model).eval()
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"this {type(model).__name__} can't be copied, so measuring would change it "
+            f"({error}); if that is torch.nn.utils.weight_norm or spectral_norm, take the one in "
+            "torch.nn.utils.parametrizations"
+        ) from error
+
+
 def _run_once(model: nn.Module, inputs: Inputs) -> None:
     """Gives lazy modules their shapes, and leaves the others in their modes."""
     modes = {module: module.training for module in model.modules()}
@@ -118,7 +130,7 @@ class Candidate:
 
     def to_measure(self) -> nn.Module:
         """A copy of the model in evaluation mode, which a metric may run, move and convert."""
-        return (self.model if self._disposable else copy.deepcopy(self.model)).eval()
+        return self.model.eval() if self._disposable else copy_of(self.model)
 
     def __str__(self) -> str:
         return str(self.architecture)

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import optnas
 from optnas.candidate import Candidate
+from optnas.errors import InputError
 from optnas.metrics import Flops, Macs, profile
 from optnas.metrics.counting import count_macs, count_modules
 from optnas.metrics.params import count_params
@@ -153,6 +154,35 @@ def test_a_profile_lists_what_is_functional_and_what_is_tied():
     assert (root.name, root.macs, root.params) == ("", 50 * 64 * 4, 256)
     if ORIGINAL_THOP:
         assert "thop counts 0 in the model itself" in str(profile(net, SEQUENCE))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_scripted_modules_are_counted():
+    model = nn.Sequential(torch.jit.script(nn.Sequential(nn.Linear(8, 4))), nn.Linear(4, 2))
+    assert count_macs(model, torch.zeros(1, 8)) == 40
+    assert check_with_thop(model, torch.zeros(1, 8)).macs == 40
+
+
+def test_what_no_formula_is_known_for_is_named():
+    """A count that silently leaves out a custom operation can't be trusted."""
+    model = Net(lambda s, x: torch.ops.optnas_test.double(s.parts[0](x)), nn.Linear(8, 4))
+    candidate = Candidate("", torch.zeros(1, 8), lambda: model)
+    with torch.library._scoped_library("optnas_test", "DEF") as library:
+        library.define("double(Tensor x) -> Tensor")
+        library.impl("double", lambda x: 2 * x, "CPU")
+        assert Macs().measure(candidate) == 32
+        assert "for want of a formula: optnas_test::double" in str(
+            profile(model, torch.zeros(1, 8))
+        )
+    assert candidate.details["macs"]["not_counted"] == ["optnas_test::double"]
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_model_that_cannot_be_copied_says_what_to_do():
+    with pytest.raises(InputError, match=r"take the one in torch\.nn\.utils\.parametrizations"):
+        count_macs(nn.utils.weight_norm(nn.Linear(8, 4)), torch.zeros(1, 8))
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(8, 4))
+    assert count_macs(model, torch.zeros(1, 8)) == 32
 
 
 @pytest.mark.slow

@@ -10,13 +10,12 @@ whose recurrent layers it can't see. Rules of our own count the products that it
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +23,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, shape_wrapper
 
-from optnas.candidate import Inputs, call
+from optnas.candidate import Inputs, call, copy_of
 
 Shape = tuple[int, ...]
+
+
+class PassCount(NamedTuple):
+    """What one inference pass does.
+
+    Attributes:
+        macs: Multiply-accumulates.
+        unknown: Operations from outside of PyTorch's own (`aten`), such as quantised or custom
+            ones, that there is no formula for; whatever they do isn't in `macs`.
+    """
+
+    macs: int
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass
@@ -54,22 +66,23 @@ def count_macs(model: nn.Module, inputs: Inputs) -> int:
     Returns:
         The count, under the definition in the module's docstring.
     """
-    return count_pass(copy.deepcopy(model).eval(), inputs)
+    return count_pass(copy_of(model), inputs).macs
 
 
-def count_pass(model: nn.Module, inputs: Inputs) -> int:
+def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
     """Counts one pass of the model itself, in the mode that it is in."""
     with _counter() as counter:
         call(model, inputs)
-    return counter.macs
+    return PassCount(counter.macs, tuple(sorted(counter.unknown)))
 
 
 def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
     """Counts like `count_macs`, for each module by its name in `model.named_modules()`.
 
-    A module that stands at several places is counted under its first name.
+    A module that stands at several places is counted under its first name; what a scripted module
+    does counts for the module that calls it.
     """
-    copied = copy.deepcopy(model).eval()
+    copied = copy_of(model)
     # The one named "" stands for what happens in the model outside of its modules.
     counts = {name: ModuleCount() for name, _ in copied.named_modules()}
     running, counted = [counts[""]], 0
@@ -94,8 +107,9 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
             running.pop().output = _shape(output)
 
         for name, module in copied.named_modules():  # hooks on a copy need no removal
-            module.register_forward_pre_hook(enter(counts[name]))
-            module.register_forward_hook(leave)
+            if not isinstance(module, torch.jit.ScriptModule):  # which takes none
+                module.register_forward_pre_hook(enter(counts[name]))
+                module.register_forward_hook(leave)
         call(copied, inputs)
         settle()
     return counts
@@ -117,6 +131,7 @@ class _Counter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.macs = 0
+        self.unknown: set[str] = set()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -133,6 +148,8 @@ class _Counter(TorchDispatchMode):
         out = func(*args, **kwargs)
         if formula is not None:
             self.macs += _flops(formula, args, kwargs, out) // 2
+        elif func.namespace not in ("aten", "prim", "prims"):
+            self.unknown.add(func.name())
         return out
 
 

@@ -13,7 +13,7 @@ from optnas.candidate import Candidate, map_inputs
 from optnas.devices import check_device_name, cpu_threads, device_facts, device_name, resolve_device
 from optnas.metrics.base import Direction, Metric
 from optnas.metrics.command import CommandLatency
-from optnas.metrics.runtimes import Pass, onnxruntime_pass, torch_pass
+from optnas.metrics.runtimes import Pass, onnxruntime_pass, runtime_version, torch_pass
 from optnas.metrics.timing import time_passes
 from optnas.quiet import alone
 
@@ -115,6 +115,8 @@ class Latency(Metric):
             "runtime": self.runtime,
             "torch": torch.__version__,
         }
+        if self.runtime == "onnxruntime":
+            found["onnxruntime"] = runtime_version()
         if device.type == "cpu":
             return found | {"threads": self.threads}
         return found | {k: v for k, v in device_facts(device).items() if k == "driver"}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from optnas.candidate import Inputs
-from optnas.metrics.counting import Shape, count_modules
+from optnas.candidate import Inputs, copy_of
+from optnas.metrics.counting import Shape, count_modules, count_pass
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import ThopCheck, check_with_thop
 from optnas.text import definitions
@@ -37,11 +37,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Profile:
-    """The layers of a network, in order, and thop's count beside; `print` shows a table."""
+    """The layers of a network, in order, and thop's count beside; `print` shows a table.
+
+    `not_counted` names operations, such as quantised or custom ones, that there is no formula for.
+    """
 
     layers: tuple[Layer, ...]
     params: int
     thop: ThopCheck
+    not_counted: tuple[str, ...]
 
     @property
     def macs(self) -> int:
@@ -91,6 +95,8 @@ class Profile:
             f"which does {d.macs:,}."
             for d in self.thop.differences
         ]
+        if self.not_counted:
+            notes.append(f"Not in macs, for want of a formula: {', '.join(self.not_counted)}.")
         if self.thop.no_rule:
             notes.append(f"thop has no rule for: {', '.join(self.thop.no_rule)}.")
         return [*notes, f"thop failed: {self.thop.error}."] if self.thop.error else notes
@@ -126,7 +132,8 @@ def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
                     thop.by_module.get(name),
                 )
             )
-    return Profile(tuple(layers), count_params(model), thop)
+    unknown = count_pass(copy_of(model), example_inputs).unknown
+    return Profile(tuple(layers), count_params(model), thop, unknown)
 
 
 def _or_dash(number: int | None) -> str:

@@ -5,7 +5,8 @@
 **flops** = 2 · macs.
 
 thop's number, which many papers quote, is stored beside ours as `macs_thop` in the details, with
-what explains the difference where thop is at fault.
+what explains the difference where thop is at fault. Operations that nobody has a formula for, such
+as quantised or custom ones, are named there as `not_counted`.
 """
 
 from __future__ import annotations
@@ -59,12 +60,14 @@ class Flops(Metric):
 def _macs(candidate: Candidate) -> int:
     """The count of a candidate, made once."""
     if "macs" not in candidate.details:
-        macs = count_pass(candidate.to_measure(), candidate.example_inputs)
-        candidate.details["macs"] = {"macs": macs}
+        found = count_pass(candidate.to_measure(), candidate.example_inputs)
+        unknown = {"not_counted": list(found.unknown)} if found.unknown else {}
+        candidate.details["macs"] = {"macs": found.macs, **unknown}
     return int(candidate.details["macs"]["macs"])
 
 
 def _check(candidate: Candidate) -> None:
     if "macs_thop" not in candidate.details.get("macs", {}):
+        _macs(candidate)
         check = check_with_thop(candidate.model, candidate.example_inputs)
-        candidate.details["macs"] = {"macs": _macs(candidate), **check.summary()}
+        candidate.details["macs"] |= check.summary()

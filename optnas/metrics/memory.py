@@ -2,7 +2,8 @@
 
 A pass of one example is followed operation by operation: which tensor storages there are, when
 they come, when they go. Counted exactly, in 10⁶ bytes, and the same on every machine; what a
-kernel allocates for itself (a convolution's workspace) is no tensor and isn't in it. Attention
+kernel allocates for itself (a convolution's workspace) is no tensor and isn't in it, nor are sparse
+tensors. Attention
 counts as PyTorch's fused kernel runs it, which never holds QKᵀ as a whole.
 """
 
@@ -175,7 +176,7 @@ class _Trace(TorchDispatchMode):
     def read(self, tensors: Any) -> None:
         """Takes note of tensors that are read now, or were made just now."""
         for tensor in tree_leaves(tensors):
-            if not isinstance(tensor, Tensor):
+            if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
                 continue
             storage = tensor.untyped_storage()
             key = storage._cdata

@@ -54,16 +54,26 @@ def _cuda_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) 
     return timed
 
 
+def runtime_version() -> str:
+    """The version of ONNX Runtime; raises InputError if it isn't installed."""
+    return str(_onnxruntime().__version__)
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise InputError(f"runtime='onnxruntime' {NEEDED}") from error
+    return onnxruntime
+
+
 def onnxruntime_pass(model: nn.Module, inputs: Inputs, device: torch.device, threads: int) -> Pass:
     """Passes in ONNX Runtime, by the clock; inputs and outputs are arrays of the host.
 
     Raises:
         InputError: The packages aren't installed, or ONNX Runtime can't use the device.
     """
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise InputError(f"runtime='onnxruntime' {NEEDED}") from error
+    onnxruntime = _onnxruntime()
     provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.type)
     there = onnxruntime.get_available_providers()
     if provider not in there:

@@ -9,7 +9,6 @@ ultralytics-thop: both provide the module `thop`.
 
 from __future__ import annotations
 
-import copy
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from optnas.candidate import Inputs, call, in_order
+from optnas.candidate import Inputs, call, copy_of, in_order
 from optnas.metrics.counting import ModuleCount, count_modules
 
 _LEFT_OUT = {
@@ -111,7 +110,7 @@ def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
             import thop
 
             # In a container of our own: thop counts nothing for a layer that is the whole model.
-            wrapped = _Root(copy.deepcopy(model).eval(), inputs)
+            wrapped = _Root(copy_of(model), inputs)
             total, _, layers = thop.profile(
                 wrapped, inputs=wrapped.positional, verbose=False, ret_layer_info=True
             )
