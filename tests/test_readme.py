@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from contracts import HistorySamplerContract, SpaceContract
+from contracts import HistorySamplerContract, MetricContract, SpaceContract
 
 from optnas.cli import app
 from optnas.samplers import SAMPLERS
@@ -26,6 +26,8 @@ def test_python_blocks_run(block, capsys, monkeypatch):
     exec(compile(block, "README.md", "exec"), namespace)
     if "RNNSpace" in namespace:
         check(SpaceContract, {"space": namespace["space"]})
+    if "QuantizedSize" in namespace:
+        check(MetricContract, {"metric": namespace["QuantizedSize"]()})
     if "KeepMostSampler" in namespace:
         make = namespace["KeepMostSampler"]
         check(HistorySamplerContract, {"make": lambda self, seed: make(seed)})
