@@ -65,6 +65,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 def copy_of(model: nn.Module) -> nn.Module:
     """A copy in evaluation mode; raises InputError for a model that can't be copied."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model must be a torch.nn.Module, got {model!r}")
     try:
         return copy.deepcopy(model).eval()
     except (RuntimeError, TypeError) as error:

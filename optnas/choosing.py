@@ -31,13 +31,21 @@ def choose_metrics(
 
     Raises:
         ValueError: A name is unknown, taken, or stands twice; a bound isn't finite.
+        TypeError: Something among `metrics` is no metric.
     """
     given: dict[str, Metric] = {}
     for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise TypeError(
+                f"metrics must be metrics, got {metric!r}: optnas.FunctionMetric(name, function) "
+                "makes one of a function"
+            )
         if metric.name in given:
             raise ValueError(
                 f"two metrics are called {metric.name!r}: give one of them a label (label=…)"
             )
+        if metric.name in evaluator.provides:
+            raise ValueError(f"a metric and a score of the evaluator are called {metric.name!r}")
         given[metric.name] = metric
     available = {metric.name: metric for metric in standard_metrics()} | given
     known: dict[str, Direction] = {n: m.direction for n, m in available.items()}

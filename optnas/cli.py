@@ -177,11 +177,17 @@ def measure(
     """Measure a trial's network again, and show it layer by layer."""
     from optnas.measured import choose_trial, measure_again, metrics_table
     from optnas.opening import search_and_study
+    from optnas.record import RECORD, differences, listing
 
     search, found = search_and_study(study, storage, name)
-    measured = measure_again(search.objective(), choose_trial(found, trial))
+    objective = search.objective()
+    old = found.user_attrs.get(RECORD, {}).get("fingerprint", {})
+    changes = differences(old, search.fingerprint(objective))
+    measured = measure_again(objective, choose_trial(found, trial))
     typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
     Console(width=_width()).print(metrics_table(measured.metrics))
+    if changes:
+        typer.echo(f"not the study's settings any more ({listing(changes)})", err=True)
 
 
 @app.command()

@@ -42,13 +42,16 @@ class Evaluated:
         return None if number is None else trials[number]
 
     def measured(self, architecture: str, names: Iterable[str]) -> dict[str, float]:
-        """What is known of an architecture from the first trial (as of `find`) that had it."""
+        """What is known of an architecture, each name from the first trial (as of `find`)."""
         attrs = self._attrs.get(architecture, {})
         return {name: attrs[name] for name in names if name in attrs}
 
     def _add(self, trial: FrozenTrial) -> None:
         attrs = trial.user_attrs
         if ARCHITECTURE in attrs:
-            self._attrs.setdefault(attrs[ARCHITECTURE], attrs)
+            known = self._attrs.setdefault(attrs[ARCHITECTURE], {})
+            for name, value in attrs.items():
+                if isinstance(value, (int, float)):
+                    known.setdefault(name, value)
             if RECIPE in attrs and trial.state == TrialState.COMPLETE:
                 self._complete.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)

@@ -15,6 +15,7 @@ from optnas.errors import InputError
 from optnas.objective import Objective
 from optnas.pareto import keep_reference
 from optnas.recovery import INTERRUPTED, recover, runs_here
+from optnas.text import number
 from optnas.trials import BASELINE, FAILURE, LOST, is_lost
 
 SAME_FAILURES = 3
@@ -130,19 +131,24 @@ def _why_infeasible(in_vain: list[FrozenTrial], complete: int, wanted: int) -> s
         f"{len(in_vain)} trials of this run were pruned or failed and {complete} of {wanted} are "
         "COMPLETE, so it stops here; what was measured is kept."
     ]
-    excesses: dict[str, list[float]] = {}
+    broken: dict[str, list[tuple[float, float]]] = {}
     for trial in in_vain:
         for name, excess in trial.constraints.items():
             if excess > 0:
-                excesses.setdefault(name, []).append(excess)
-    for name, broken in excesses.items():
+                value = trial.user_attrs.get(name, math.nan)
+                broken.setdefault(name, []).append((excess, value))
+    for name, found in broken.items():
         lines.append(
-            f"The bound on {name} was broken {len(broken)} times, at best by {min(broken):.4g}."
+            f"The bound on {name} was broken {len(found)} times; the nearest was "
+            f"{number(min(found)[1])}, which is off by {min(found)[0]:.4g}."
         )
-    failures = Counter(
+    reasons = Counter(
         t.user_attrs.get(FAILURE, "no reason given") for t in in_vain if t.state == TrialState.FAIL
-    ).most_common(1)
-    for reason, times in failures:
+    )
+    for reason, times in reasons.most_common(1):
         lines.append(f"The most frequent failure ({times} times): {reason.rstrip('.')}.")
-    lines.append("Loosen the bounds." if excesses else "Mend the cause, then run it again.")
+    if 2 * reasons.total() >= len(in_vain):
+        lines.append("Mend the cause, then run it again.")
+    else:
+        lines.append("Loosen the bounds.")
     return " ".join(lines)

@@ -86,6 +86,8 @@ class Objective:
         self.space = space
         self.evaluator = evaluator
         self.objectives = tuple(objectives)
+        if not isinstance(constraints or {}, Mapping):
+            raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
         self.constraints = dict(constraints or {})
         self.baselines = dict(baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights

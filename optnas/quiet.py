@@ -8,17 +8,22 @@ at the gate, and come in again afterwards. The flag is a byte of shared memory, 
 fraction of a microsecond. The kernel frees the locks of a process that dies; a flag that it left
 behind is cleared by the first that passes the open gate.
 
-Processes in containers that don't share a temporary folder don't see each other.
+Nobody waits for ever: a measurement goes on beside trainings that don't make room for `PATIENCE`
+seconds (and says so), and whoever waits for a measurement goes on after `LIMIT`.
+
+Processes in containers that don't share a temporary folder don't see each other; and what a
+training starts itself, such as a DataLoader's workers, goes on until its queues are full.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import mmap
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +39,13 @@ except ImportError:  # Windows: no turns are taken, and measurements say so
 
 PATIENCE = 10.0
 """Seconds that a measurement waits for trainings to make room."""
+LIMIT = 300.0
+"""Seconds that anybody waits for a measurement to end: its process may have been stopped."""
 POLL = 0.0005
+POLL_GATE = 0.005
+"""Seconds between two tries: short before a measurement, long while one goes on."""
+
+log = logging.getLogger("optnas")
 
 
 @contextmanager
@@ -53,14 +64,15 @@ def alone(device: torch.device, patience: float | None = None) -> Iterator[bool]
         yield False
         return
     with closing(room):
-        fcntl.flock(room.gate, fcntl.LOCK_EX)
+        if not _until(lambda: _lock(room.gate, exclusive=True), LIMIT, POLL_GATE):
+            yield False
+            return
         room.flag[0] = 1
         try:
-            yield room.take(PATIENCE if patience is None else patience)
+            seconds = PATIENCE if patience is None else patience
+            yield _until(lambda: _lock(room.lock, exclusive=True), seconds, POLL)
         finally:
             room.flag[0] = 0
-            fcntl.flock(room.lock, fcntl.LOCK_UN)
-            fcntl.flock(room.gate, fcntl.LOCK_UN)
 
 
 class Sharing:
@@ -91,9 +103,7 @@ class Sharing:
         trace: TracebackType | None,
     ) -> None:
         synchronize(self._device)
-        for room in self._rooms:
-            room.close()
-        self._rooms = ()
+        self._leave_for_good()
 
     def give_way(self) -> None:
         """Lets a waiting measurement have the device; to be called before each step."""
@@ -102,14 +112,36 @@ class Sharing:
                 started = time.perf_counter()
                 synchronize(self._device)
                 for held in self._rooms:
-                    fcntl.flock(held.lock, fcntl.LOCK_UN)
+                    _unlock(held.lock)
                 self._come_in(started)
                 return
 
     def _come_in(self, started: float) -> None:
-        for room in self._rooms:
-            room.join()
+        """Waits until every gate is open, in no room meanwhile, and then is in all rooms."""
+        try:
+            came = _until(self._join_all, LIMIT, POLL_GATE)
+        except BaseException:  # Ctrl-C while waiting
+            self._leave_for_good()
+            raise
         self.waited += time.perf_counter() - started
+        if not came:
+            log.warning("a measurement on %s doesn't end; training goes on beside it", self._device)
+            self._leave_for_good()
+
+    def _join_all(self) -> bool:
+        passed = [room for room in self._rooms if _lock(room.gate, exclusive=False)]
+        if len(passed) == len(self._rooms):
+            for room in self._rooms:
+                room.flag[0] = 0  # whoever set it is gone: it would be holding the gate
+                _lock(room.lock, exclusive=False)
+        for room in passed:
+            _unlock(room.gate)
+        return len(passed) == len(self._rooms)
+
+    def _leave_for_good(self) -> None:
+        for room in self._rooms:
+            room.close()
+        self._rooms = ()
 
 
 class _Room:
@@ -119,7 +151,7 @@ class _Room:
         self.gate = gate
         self.lock = lock
         if os.fstat(gate).st_size < 1:
-            os.ftruncate(gate, 1)
+            os.pwrite(gate, b"\0", 0)  # fails where the disk is full, as touching the map would
         self.flag = mmap.mmap(gate, 1)
 
     @classmethod
@@ -130,40 +162,50 @@ class _Room:
         key = device_key(device)
         for folder in _folders():
             with suppress(OSError):
-                folder.mkdir(exist_ok=True)
+                folder.mkdir()
                 folder.chmod(0o1777)  # for all users of the machine, like the folder above it
-            with suppress(OSError):
-                return cls(_open(folder / f"{key}.gate"), _open(folder / f"{key}.room"))
+            opened: list[int] = []
+            try:
+                opened.append(_open(folder / f"{key}.gate"))
+                opened.append(_open(folder / f"{key}.room"))
+                return cls(*opened)
+            except OSError:
+                for file in opened:
+                    os.close(file)
         return None
 
-    def take(self, patience: float) -> bool:
-        """Waits until nobody else is in the room; False if some stay too long."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise
-                if time.monotonic() >= deadline:
-                    return False
-            time.sleep(POLL)
-
-    def join(self) -> None:
-        """Comes in beside others, once the gate is open."""
-        fcntl.flock(self.gate, fcntl.LOCK_SH)
-        self.flag[0] = 0  # whoever set it is gone: it would be holding the gate
-        fcntl.flock(self.lock, fcntl.LOCK_SH)
-        fcntl.flock(self.gate, fcntl.LOCK_UN)
-
     def close(self) -> None:
-        """Leaves; closing a file frees its lock."""
+        """Leaves: frees both locks."""
         self.flag.close()
-        # Unlocked before: a forked process, such as a DataLoader's, may hold the files open.
-        fcntl.flock(self.lock, fcntl.LOCK_UN)
-        os.close(self.lock)
-        os.close(self.gate)
+        for file in (self.lock, self.gate):
+            # Not by closing alone: a forked process, such as a DataLoader's, may hold it open.
+            _unlock(file)
+            os.close(file)
+
+
+def _lock(file: int, *, exclusive: bool) -> bool:
+    """Takes a lock if it is free now."""
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+def _unlock(file: int) -> None:
+    fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _until(done: Callable[[], bool], seconds: float, poll: float) -> bool:
+    """Tries until it is done, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(poll)
+    return True
 
 
 def _folders() -> list[Path]:

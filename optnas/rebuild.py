@@ -37,7 +37,7 @@ def decode(objective: Objective, trial: FrozenTrial) -> Candidate:
         if stored != value:
             raise InputError(
                 f"trial {trial.number} has {name} {stored}, but today's code makes {value} of its "
-                "parameters: put the search space back as it was"
+                "parameters: put the search space (or that metric) back as it was"
             )
     return candidate
 

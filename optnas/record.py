@@ -92,15 +92,10 @@ def check_same_study(
         if same and not study.get_trials(deepcopy=False):
             return ""  # made, but interrupted before anything was written
         raise InputError(f"{where}, which wasn't made by optnas: {other}")
-    old = record["fingerprint"]
-    changes = {
-        key: (old.get(key, "nothing"), fingerprint.get(key, "nothing"))
-        for key in (*old, *(key for key in fingerprint if key not in old))
-        if old.get(key) != fingerprint.get(key)
-    }
+    changes = differences(record["fingerprint"], fingerprint)
     if not changes:
         return ""
-    listed = "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())
+    listed = listing(changes)
     final = [key for key in changes if key in ("objectives", "space")]
     if final:
         raise InputError(f"{where}, but it is another one ({listed}): {other}")
@@ -110,6 +105,20 @@ def check_same_study(
             f"settings, {other}, or go on all the same with --accept-changes"
         )
     return listed
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What two fingerprints have under the names where they differ."""
+    return {
+        key: (old.get(key, "nothing"), new.get(key, "nothing"))
+        for key in (*old, *(key for key in new if key not in old))
+        if old.get(key) != new.get(key)
+    }
+
+
+def listing(changes: Mapping[str, tuple[str, str]]) -> str:
+    """Differences between a study and its file, as people read them."""
+    return "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())
 
 
 def weights_folder(url: str, study_name: str) -> Path:

@@ -219,12 +219,13 @@ class Search:
         Raises:
             InputError: The storage can't be opened, or holds another study of this name.
         """
-        storage = self.storage
-        if not isinstance(storage, BaseStorage):
-            storage = open_storage(self.url, create=True)
         resolve_device(self.device)
         objective = self.objective()
         fingerprint = self.fingerprint(objective)
+        # Last, so that a refused search leaves no empty database behind.
+        storage = self.storage
+        if not isinstance(storage, BaseStorage):
+            storage = open_storage(self.url, create=True)
         study = load_study(storage, self.study_name)
         accepted: list[str] = []
         if study is None:
@@ -246,7 +247,7 @@ class Search:
             "file": str(self.file.absolute()) if self.file else record.get("file", ""),
             "fingerprint": fingerprint,
             "overrides": record.get("overrides", {}) | (overrides or Overrides()).given(),
-            "scores": list(objective.evaluator.provides),
+            "scores": [*objective.evaluator.provides, *(m.name for m in self.metrics)],
             "accepted": [*record.get("accepted", []), *accepted],
             "size": record.get("size") if known else _size(self.space),
         }

@@ -123,6 +123,28 @@ def test_measure_shows_a_trial_layer_by_layer(optnas):
     assert "trial 4 (WAITING) has no architecture" in err
 
 
+def test_measure_says_if_the_settings_are_others_by_now(optnas, tmp_path):
+    optnas("run", "tiny.py")
+    _, _, err = optnas("measure", "tiny.py")
+    assert err == ""
+    text = (tmp_path / "tiny.py").read_text()
+    (tmp_path / "tiny.py").write_text(
+        text.replace("objectives=(", "metrics=[optnas.Latency(threads=1)],\n    objectives=(")
+    )
+    code, out, err = optnas("measure", "tiny.py")
+    assert code == 0
+    assert "latency_ms" in out
+    assert "not the study's settings any more" in err
+    assert "latency_ms threads: nothing there, 1 here" in err
+
+
+def test_a_refused_run_leaves_no_database(optnas, tmp_path):
+    code, _, err = optnas("run", "tiny.py", "--device", "cuda:99")
+    assert code == 2
+    assert "isn't on this machine" in err
+    assert not (tmp_path / "tiny.db").exists()
+
+
 def test_measure_before_anything_ran(optnas):
     code, _, err = optnas("measure", "tiny.py")
     assert code == 2

@@ -175,8 +175,9 @@ def test_a_training_that_does_not_yield_is_noted(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 0}, "at least 1"),
-        ({"threads": 0}, "at least 1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": "32"}, "got '32'"),
+        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
         ({"device": "gpu"}, "unknown device"),
         ({"dtype": "int8"}, "dtype must be one of float32, bfloat16, float16, got 'int8'"),
         ({"runtime": "tensorrt"}, "runtime must be one of torch, onnxruntime"),
@@ -188,6 +189,12 @@ def test_a_training_that_does_not_yield_is_noted(monkeypatch):
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Latency(**settings)
+
+
+def test_more_threads_than_cpus_are_refused():
+    metric = Latency("cpu", threads=100_000)
+    with pytest.raises(InputError, match="threads=100000, but this machine has"):
+        metric.measure(Candidate("", torch.zeros(1), nn.Identity))
 
 
 def test_latency_refuses_devices_that_are_not_there():
@@ -236,6 +243,7 @@ def test_a_program_measures_an_onnx_file(tmp_path):
         ("print(-1)", InputError, "got '-1'"),
         ("print('nan')", InputError, "got 'nan'"),
         ("pass", InputError, "got ''"),
+        ("import os; os.write(1, bytes([255]))", InputError, "must be a number"),
         ("raise SystemExit('no board')", RuntimeError, "ended with 1: no board"),
         ("while True: pass", RuntimeError, "took over 0.5 s"),
     ],
@@ -270,6 +278,23 @@ def test_a_module_named_thop_or_a_compiler_is_not_imported_to_count():
         "assert 'torch._dynamo' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_compiler_starts_afresh_for_each_network(monkeypatch):
+    """It gives up on code that it compiled for eight others, and would time eager code then."""
+    calls = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
+    monkeypatch.setattr(torch, "compile", lambda model: calls.append("compile") or model)
+    for _ in range(2):
+        candidate = Candidate("", torch.zeros(1, 8), lambda: nn.Linear(8, 8))
+        Latency("cpu", compile=True, max_seconds=0.01).measure(candidate)
+    assert calls == ["reset", "compile"] * 2
+
+
+def test_channels_last_is_for_images_and_leaves_others_alone():
+    model = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Flatten())
+    metric = Latency("cpu", channels_last=True, max_seconds=0.01)
+    assert metric.measure(Candidate("", torch.zeros(1, 1, 4, 4, 4), lambda: model)) > 0
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import packages_distributions
 
 import optuna
@@ -9,13 +10,14 @@ import pytest
 import torch
 from counts import ATTENTION, CASES, IMAGE, SEQUENCE, Net, tied
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import optnas
 from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.metrics import Flops, Macs, profile
-from optnas.metrics.counting import count_macs, count_modules
+from optnas.metrics.counting import count_macs, count_modules, count_pass
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import check_with_thop
 
@@ -63,6 +65,49 @@ def test_a_module_at_two_places_counts_for_each_call():
     assert bool(check.differences) == (check.macs_thop != 512)
     if ORIGINAL_THOP:  # two calls at each of two places, it says
         assert check.macs_thop == 2048
+
+
+def fused_attention(net, x):
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
+        return nn.functional.scaled_dot_product_attention(x[None], x[None], x[None])
+
+
+@pytest.mark.parametrize(
+    ("forward", "macs"),
+    [
+        (fused_attention, 2 * 50 * 50 * 64),
+        (lambda net, x: torch.zeros(50, 50).addmm_(x[0], x[0].T), 50 * 50 * 64),
+        (lambda net, x: torch.zeros(1, 50, 50).baddbmm_(x, x.mT), 50 * 50 * 64),
+        (lambda net, x: torch.zeros(50, 50).addbmm_(x, x.mT), 50 * 50 * 64),
+        (lambda net, x: torch.zeros(50).addmv_(x[0], torch.zeros(64)), 50 * 64),
+        (lambda net, x: torch.zeros(50, 64).addr_(torch.zeros(50), torch.zeros(64)), 50 * 64),
+        (lambda net, x: torch._int_mm(x[0].char(), x[0].char().T), 50 * 50 * 64),
+        (
+            lambda net, x: torch.conv_tbc(x.mT, torch.zeros(3, 50, 7), torch.zeros(7), 1),
+            64 * 3 * 50 * 7,
+        ),
+    ],
+    ids=["sdpa", "addmm_", "baddbmm_", "addbmm_", "addmv_", "addr_", "_int_mm", "conv_tbc"],
+)
+def test_rare_forms_of_products_are_counted(forward, macs):
+    assert count_macs(Net(forward), SEQUENCE) == macs
+
+
+def test_products_without_a_formula_are_named():
+    net = Net(lambda net, x: torch.sparse.mm(x[0].to_sparse(), x[0].T))
+    assert count_pass(net, torch.ones(1, 4, 8)).unknown == ("aten::_sparse_addmm",)
+    harmless = nn.Sequential(nn.LayerNorm(64), nn.GELU(), nn.Softmax(1), nn.Linear(64, 8))
+    assert count_pass(harmless.eval(), SEQUENCE).unknown == ()
+
+
+def test_threads_that_count_at_once_do_not_disturb_each_other():
+    """What hides operations is a setting of the process: an LSTM counted 0 beside another count."""
+    before = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+    lstm = nn.LSTM(16, 8, batch_first=True)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: count_macs(lstm, torch.zeros(1, 10, 16)), range(64)))
+    assert set(found) == {10 * 4 * 8 * (16 + 8)}
+    assert before == (torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled())
 
 
 def test_counts_hold_in_inference_mode():
@@ -144,6 +189,16 @@ def test_a_profile_is_a_table():
     assert "73.0%" in table
     assert "no bias, normalisation" in table
     assert repr(found) == table
+
+
+def test_a_profile_says_what_it_was_given():
+    assert "first dimension is 8: if that is a batch" in str(
+        profile(nn.Linear(3, 4), torch.zeros(8, 3))
+    )
+    assert "first dimension" not in str(profile(nn.Linear(3, 4), torch.zeros(1, 3)))
+    for thing in (nn.Linear, lambda x: x):
+        with pytest.raises(TypeError, match=r"must be a torch\.nn\.Module, got"):
+            profile(thing, torch.zeros(1, 3))
 
 
 def test_a_profile_lists_what_is_functional_and_what_is_tied():

@@ -108,3 +108,33 @@ def test_spaces_need_no_more_than_is_kept():
         weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
         kept, needed = trace_memory(model, space.example_inputs)
         assert 4 * 64 <= needed <= kept - weights
+
+
+def test_a_slice_of_a_data_set_is_one_example():
+    data = torch.zeros(5000, 4)
+    assert trace_memory(nn.Identity(), data[:1]) == (16, 16)
+
+
+def test_constants_are_there_from_the_beginning():
+    """A tensor that is no buffer takes as much memory as one, and is no activation."""
+
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.zeros(1000)
+
+        def forward(self, x):
+            return x.relu().sum() + self.table[0]
+
+    peak, needed = trace_memory(Constant(), torch.zeros(1, 10))
+    assert peak >= 4 * (1000 + 20)
+    assert needed == 4 * 20
+
+
+def test_a_storage_that_grows_counts_as_it_is():
+    class Grows(nn.Module):
+        def forward(self, x):
+            return torch.empty(0).resize_(1000)
+
+    # The input, which nothing reads, is kept all the same, but not needed.
+    assert trace_memory(Grows(), torch.zeros(1, 10)) == (4 * 1010, 4 * 1000)

@@ -18,6 +18,7 @@ from optnas.metrics import (
     Throughput,
     standard_metrics,
 )
+from optnas.tables import front_table
 
 SHORT = Latency(device="cpu", max_seconds=0.05)
 
@@ -145,12 +146,35 @@ def test_two_metrics_of_one_name_are_refused(space, evaluator):
         optnas.Objective(space, evaluator, ("loss",), metrics=[Latency(), Latency(batch_size=8)])
 
 
-def test_a_metric_that_does_not_return_a_number_stops_the_run(space, evaluator):
-    metric = FunctionMetric("odd", lambda c: "many")
-    objective = optnas.Objective(space, evaluator, ("loss", "odd"), metrics=[metric])
-    study = optnas.Search(
+@pytest.mark.parametrize("value", ["many", None])
+def test_a_metric_that_does_not_return_a_number_stops_the_run(space, evaluator, value):
+    metric = FunctionMetric("odd", lambda c: value)
+    search = optnas.Search(
         space=space, evaluator=evaluator, objectives=("loss", "odd"), metrics=[metric], trials=1
     )
-    assert objective.metrics[-1] is metric
-    with pytest.raises((InputError, ValueError), match="many"):
-        study.run(progress=False)
+    with pytest.raises(InputError, match="the metric odd must return a number, got"):
+        search.run(progress=False)
+
+
+def test_what_is_no_metric_or_has_the_name_of_a_score_is_refused(space, evaluator):
+    with pytest.raises(TypeError, match=r"FunctionMetric\(name, function\) makes one"):
+        optnas.Objective(space, evaluator, ("loss",), metrics=[len])
+    taken = FunctionMetric("loss", len)
+    with pytest.raises(ValueError, match="a score of the evaluator are called 'loss'"):
+        optnas.Objective(space, evaluator, ("loss",), metrics=[taken])
+    with pytest.raises(TypeError, match="constraints must be bounds by name"):
+        optnas.Objective(space, evaluator, ("loss",), constraints=["params"])
+
+
+def test_a_metric_beside_the_objectives_is_measured_and_shown(space, evaluator):
+    search = optnas.Search(
+        space=space,
+        evaluator=evaluator,
+        objectives=("loss", "params"),
+        metrics=[FunctionMetric("depth", lambda c: len(list(c.model)))],
+        trials=2,
+        sampler="random",
+    )
+    study = search.run(progress=False)
+    assert all(t.user_attrs["depth"] >= 2 for t in study.trials)
+    assert "depth" in [column.header for column in front_table(study).columns]

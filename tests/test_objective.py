@@ -190,6 +190,29 @@ def test_several_latencies_stand_side_by_side(space, evaluator):
     assert fingerprints["latency_ms.batch4"]["batch_size"] == 4
 
 
+def test_an_architecture_is_timed_once_even_if_its_first_trial_failed_before_it(space):
+    """Noise in a latency must not decide between recipes."""
+    timings = []
+
+    def timed(candidate):
+        timings.append(float(len(timings)))
+        if len(timings) == 1:
+            raise CandidateError("not this time")
+        return timings[-1]
+
+    evaluator = FunctionEvaluator(
+        lambda *_: {"loss": 1.0},
+        {"loss": "minimize"},
+        lambda trial: trial.suggest_int("rate", 1, 9),
+    )
+    objective = optnas.Objective(
+        space, evaluator, ("loss", "timed"), metrics=[FunctionMetric("timed", timed)]
+    )
+    study = make_study(objective, *(SMALL | {"rate": rate} for rate in range(1, 5)))
+    study.optimize(objective, n_trials=4)
+    assert [t.user_attrs.get("timed") for t in study.trials] == [None, 1.0, 1.0, 1.0]
+
+
 def test_thops_number_is_kept_once_the_bounds_hold(space, evaluator):
     objective = optnas.Objective(
         space, evaluator, ("loss", "flops", "macs"), constraints={"params": 10}

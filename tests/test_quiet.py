@@ -1,11 +1,13 @@
 """Who trains makes room for who measures."""
 
+import errno
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -176,3 +178,97 @@ def test_an_error_in_a_training_leaves_the_room_free():
         raise ZeroDivisionError
     with alone(CPU, patience=0) as quiet_now:
         assert quiet_now
+
+
+def open_files():
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_a_measurement_that_never_ends_holds_nobody_up(monkeypatch, caplog):
+    """Its process was stopped, say: trainings and other measurements go on beside it."""
+    monkeypatch.setattr(quiet, "LIMIT", 0.02)
+    with alone(CPU) as first:
+        assert first
+        with alone(CPU) as second:
+            assert not second
+        with Sharing(CPU) as sharing:
+            assert "doesn't end; training goes on beside it" in caplog.text
+            sharing.give_way()
+    with Sharing(CPU), alone(CPU, patience=0) as quiet_now:
+        assert not quiet_now
+
+
+def test_an_interrupt_while_waiting_leaves_nothing_locked(monkeypatch):
+    before = open_files()
+
+    def interrupt(done, seconds, poll):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(quiet, "_until", interrupt)
+        with pytest.raises(KeyboardInterrupt), Sharing(CPU):
+            pass
+        with pytest.raises(KeyboardInterrupt), alone(CPU):
+            pass
+    assert open_files() == before
+    with alone(CPU, patience=0) as quiet_now:
+        assert quiet_now
+
+
+def test_who_waits_for_a_gpu_is_not_in_the_cpus_room(monkeypatch):
+    monkeypatch.setattr(quiet, "device_key", lambda device: device.type)
+    monkeypatch.setattr(quiet, "synchronize", lambda device: None)
+    tried = threading.Event()
+    join_all = Sharing._join_all
+
+    def join(sharing):
+        joined = join_all(sharing)
+        tried.set()
+        return joined
+
+    def wait_for_it():
+        with Sharing(gpu):
+            pass
+
+    monkeypatch.setattr(Sharing, "_join_all", join)
+    gpu = torch.device("cuda", 0)
+    waiting = threading.Thread(target=wait_for_it)
+    with alone(gpu) as quiet_now:
+        assert quiet_now
+        waiting.start()
+        assert tried.wait(timeout=60)
+        with alone(CPU, patience=60) as quiet_too:
+            assert quiet_too
+    waiting.join()
+
+
+def test_a_full_disk_leaves_no_file_open(monkeypatch, tmp_path):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(quiet, "_folders", lambda: [tmp_path / "optnas"])
+    monkeypatch.setattr(os, "pwrite", full)
+    before = open_files()
+    with alone(CPU) as quiet_now:
+        assert not quiet_now
+    assert open_files() == before
+
+
+def test_a_folder_that_was_there_keeps_its_mode(monkeypatch, tmp_path):
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (tmp_path / "optnas").symlink_to(private)
+    monkeypatch.setattr(quiet, "_folders", lambda: [tmp_path / "optnas"])
+    with alone(CPU) as quiet_now:
+        assert quiet_now
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_thousand_turns_leave_no_file_open():
+    before = open_files()
+    for _ in range(1000):
+        with alone(CPU):
+            pass
+        with Sharing(CPU):
+            pass
+    assert open_files() == before

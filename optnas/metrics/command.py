@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from optnas.candidate import Candidate, map_inputs
 from optnas.errors import InputError
-from optnas.metrics.base import Metric
+from optnas.metrics.base import Metric, check_counts
 from optnas.onnx_file import write_onnx
 
 
@@ -43,8 +43,9 @@ class CommandLatency(Metric):
     def __post_init__(self) -> None:
         if "{onnx}" not in self.command:
             raise ValueError(f"the command must hold {{onnx}}, the file's place: {self.command!r}")
-        if self.batch_size < 1 or not self.timeout > 0:
-            raise ValueError("batch_size must be at least 1, and timeout above 0")
+        check_counts(batch_size=self.batch_size)
+        if not self.timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, got {self.timeout}")
 
     @property
     def name(self) -> str:
@@ -75,6 +76,7 @@ class CommandLatency(Metric):
                     words,
                     capture_output=True,
                     text=True,
+                    errors="replace",
                     timeout=self.timeout,
                     stdin=subprocess.DEVNULL,
                 )

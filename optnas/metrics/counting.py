@@ -10,6 +10,7 @@ whose recurrent layers it can't see. Rules of our own count the products that it
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ class PassCount(NamedTuple):
 
     Attributes:
         macs: Multiply-accumulates.
-        unknown: Operations from outside of PyTorch's own (`aten`), such as quantised or custom
-            ones, that there is no formula for; whatever they do isn't in `macs`.
+        unknown: Operations that there is no formula for: products on sparse tensors, quantised or
+            custom operations, say. Whatever they do isn't in `macs`.
     """
 
     macs: int
@@ -128,6 +129,8 @@ class _Counter(TorchDispatchMode):
     on every module of the process, which takes most of its time.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()
         self.macs = 0
@@ -141,16 +144,32 @@ class _Counter(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        formula = _FORMULAS.get(func._overloadpacket)
+        formula = _FORMULAS.get(getattr(func, "_overloadpacket", func))
         if formula is None and _is_composite(func):
             with self:
                 return func.decompose(*args, **kwargs)
         out = func(*args, **kwargs)
         if formula is not None:
             self.macs += _flops(formula, args, kwargs, out) // 2
-        elif func.namespace not in ("aten", "prim", "prims"):
+        elif _may_multiply(func):
             self.unknown.add(func.name())
         return out
+
+
+@cache
+def _is_composite(func: Any) -> bool:
+    """Whether an operation is made of others, which are the ones to count."""
+    if not isinstance(func, torch._ops.OpOverload):
+        return False
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
+
+
+@cache
+def _may_multiply(func: Any) -> bool:
+    """Whether an operation without a formula may be a product: a foreign one, or by its name."""
+    words = set(func.name().partition("::")[2].partition(".")[0].split("_"))
+    return func.namespace not in ("aten", "prim", "prims") or bool(words & _PRODUCTS)
 
 
 def _flops(formula: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
@@ -163,26 +182,36 @@ def _flops(formula: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     return int(of_shapes(*shapes, **named, out_shape=getattr(out, "shape", None)))
 
 
-@cache
-def _is_composite(func: Any) -> bool:
-    """Whether an operation is made of others, which are the ones to count."""
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
-
-
 @contextmanager
 def _counter() -> Iterator[_Counter]:
     """A counter that sees every operation that there is a formula for."""
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    onednn = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _Counter() as counter:
-            yield counter
-    finally:
-        torch._C._set_mkldnn_enabled(onednn)
-        torch.backends.mha.set_fastpath_enabled(fast_path)
+    with (
+        nothing_hidden(onednn=False),
+        torch.no_grad(),
+        sdpa_kernel(SDPBackend.MATH),
+        _Counter() as counter,
+    ):
+        yield counter
+
+
+_backends = threading.RLock()
+
+
+@contextmanager
+def nothing_hidden(*, onednn: bool) -> Iterator[None]:
+    """Has no operation stand for a whole layer: no fused attention layers, nor oneDNN's, if so.
+
+    These are settings of the process, so one thread at a time may have them its way.
+    """
+    with _backends:
+        before = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch._C._set_mkldnn_enabled(onednn and before[1])
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(before[0])
+            torch._C._set_mkldnn_enabled(before[1])
 
 
 def _matrix_vector(matrix: Shape, vector: Shape, **_: Any) -> int:
@@ -213,14 +242,38 @@ def _bilinear(
     return 2 * batch * outputs * (in_a * in_b + in_b)
 
 
+def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """QKᵀ and AV of a fused kernel: (…, L, E), (…, S, E) and (…, S, V)."""
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _convolution_tbc(x: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+    return 2 * prod(out_shape) * weight[0] * weight[1]
+
+
 _aten = torch.ops.aten
 _OWN: dict[Any, Callable[..., int]] = {
     _aten.mv: _matrix_vector,
     _aten.addmv: _plus_matrix_vector,
+    _aten.addmv_: _plus_matrix_vector,
     _aten.dot: _dot,
     _aten.vdot: _dot,
     _aten.addr: _plus_outer,
+    _aten.addr_: _plus_outer,
     _aten.addbmm: _plus_batch,
+    _aten.addbmm_: _plus_batch,
     _aten._trilinear: _bilinear,
+    _aten.conv_tbc: _convolution_tbc,
+    # A model may choose the kernel itself.
+    _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
 }
-_FORMULAS = {**flop_registry, **{packet: shape_wrapper(rule) for packet, rule in _OWN.items()}}
+_FORMULAS = {
+    **flop_registry,
+    **{packet: shape_wrapper(rule) for packet, rule in _OWN.items()},
+    _aten.addmm_: flop_registry[_aten.addmm],
+    _aten.baddbmm_: flop_registry[_aten.baddbmm],
+    _aten._int_mm: flop_registry[_aten.mm],
+    _aten._addmm_activation: flop_registry[_aten.addmm],
+}
+_PRODUCTS = {"mm", "bmm", "addmm", "matmul", "convolution", "attention", "linear", "rnn"}
+"""What is said of a product in the names of PyTorch's operations."""

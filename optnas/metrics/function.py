@@ -7,6 +7,7 @@ from typing import Any, ClassVar, get_args
 
 from optnas.candidate import Candidate
 from optnas.code import code_hash
+from optnas.errors import InputError
 from optnas.metrics.base import Direction, Metric
 
 
@@ -58,5 +59,11 @@ class FunctionMetric(Metric):
         return {"code": code_hash(self._function)}
 
     def measure(self, candidate: Candidate) -> float:
-        """Calls the function."""
-        return float(self._function(candidate))
+        """Calls the function; raises InputError unless it returns a number."""
+        value = self._function(candidate)
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"the metric {self._name} must return a number, got {value!r}"
+            ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from optnas.candidate import Candidate, map_inputs
 from optnas.devices import check_device_name, cpu_threads, device_facts, device_name, resolve_device
-from optnas.metrics.base import Direction, Metric
+from optnas.errors import InputError
+from optnas.metrics.base import Direction, Metric, check_counts
 from optnas.metrics.command import CommandLatency
 from optnas.metrics.runtimes import Pass, onnxruntime_pass, runtime_version, torch_pass
 from optnas.metrics.timing import time_passes
@@ -39,7 +41,8 @@ class Latency(Metric):
         threads: CPU threads during the measurement, and only then.
         dtype: Of weights and floating-point inputs: `float32`, `bfloat16` or `float16`.
         channels_last: Whether images and convolutions lie in memory with channels last.
-        compile: Whether to run the model through `torch.compile`; compiling isn't timed.
+        compile: Whether to run the model through `torch.compile`; compiling isn't timed. Each
+            measurement forgets what was compiled before it (`torch.compiler.reset`).
         runtime: `torch`, or `onnxruntime` (the extra `onnx`).
         target_error: Half the width of the interval that is enough, as a share of the median.
         max_seconds: Time for the timed passes, and again for the warm-up at most.
@@ -64,8 +67,7 @@ class Latency(Metric):
 
     def __post_init__(self) -> None:
         check_device_name(self.device)
-        if min(self.batch_size, self.threads) < 1:
-            raise ValueError("batch_size and threads must be at least 1")
+        check_counts(batch_size=self.batch_size, threads=self.threads)
         if self.dtype not in get_args(Precision):
             raise ValueError(
                 f"dtype must be one of {', '.join(get_args(Precision))}, got {self.dtype!r}"
@@ -75,7 +77,10 @@ class Latency(Metric):
                 f"runtime must be one of {', '.join(get_args(Runtime))}, got {self.runtime!r}"
             )
         if not (0 < self.target_error < 1 and 0 < self.max_seconds < math.inf):
-            raise ValueError("target_error must lie between 0 and 1, max_seconds above 0")
+            raise ValueError(
+                "target_error must lie between 0 and 1, max_seconds above 0, got "
+                f"{self.target_error} and {self.max_seconds}"
+            )
         if self.runtime == "onnxruntime" and (
             self.compile or self.channels_last or self.dtype != "float32"
         ):
@@ -88,8 +93,8 @@ class Latency(Metric):
         """Latency on a phone or a board, by a program of one's own (see `CommandLatency`).
 
         Args:
-            command: Such as `./on_device {onnx}`: it is given an ONNX file, and prints
-                milliseconds in its last line.
+            command: Such as `./on_device {onnx}`, from the working directory and without a shell:
+                it is given an ONNX file, and prints milliseconds in its last line.
             label: Tells several latencies of one study apart.
             batch_size: Examples in a pass.
             timeout: Seconds that the program may take.
@@ -128,6 +133,9 @@ class Latency(Metric):
     def measure(self, candidate: Candidate) -> float:
         """Times passes of a copy of the model in evaluation mode."""
         device = resolve_device(self.device)
+        there = os.cpu_count() or 1
+        if self.threads > there:
+            raise InputError(f"threads={self.threads}, but this machine has {there} CPUs")
         one_pass = self._pass(candidate, device)
         with cpu_threads(self.threads), torch.inference_mode():
             one_pass()  # compiles, and allocates
@@ -153,17 +161,22 @@ class Latency(Metric):
             return onnxruntime_pass(model, inputs, device, self.threads)
         dtype = getattr(torch, self.dtype)
         model = model.to(device, dtype)
-        if self.channels_last:
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-        def placed(tensor: Tensor) -> Tensor:
-            tensor = tensor.to(device, dtype if tensor.is_floating_point() else None)
+        def laid_out(tensor: Tensor) -> Tensor:
             if self.channels_last and tensor.ndim == 4:
                 return tensor.contiguous(memory_format=torch.channels_last)
             return tensor
 
-        inputs = map_inputs(placed, inputs)
-        return torch_pass(torch.compile(model) if self.compile else model, inputs, device)
+        for parameter in model.parameters():
+            parameter.data = laid_out(parameter.data)
+        inputs = map_inputs(
+            lambda t: laid_out(t.to(device, dtype if t.is_floating_point() else None)), inputs
+        )
+        if not self.compile:
+            return torch_pass(model, inputs, device)
+        # The compiler gives up on code that it compiled for eight other networks.
+        torch.compiler.reset()
+        return torch_pass(torch.compile(model), inputs, device)
 
 
 class Throughput(Metric):

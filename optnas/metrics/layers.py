@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from optnas.candidate import Inputs, copy_of
+from optnas.candidate import Inputs, copy_of, in_order
 from optnas.metrics.counting import Shape, count_modules, count_pass
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import ThopCheck, check_with_thop
@@ -39,12 +39,14 @@ class Layer:
 class Profile:
     """The layers of a network, in order, and thop's count beside; `print` shows a table.
 
-    `not_counted` names operations, such as quantised or custom ones, that there is no formula for.
+    `inputs` are the shapes it was called with; `not_counted` names operations, such as quantised
+    or custom ones, that there is no formula for.
     """
 
     layers: tuple[Layer, ...]
     params: int
     thop: ThopCheck
+    inputs: tuple[Shape, ...]
     not_counted: tuple[str, ...]
 
     @property
@@ -91,6 +93,10 @@ class Profile:
 
     def _notes(self) -> list[str]:
         notes = [
+            f"The inputs' first dimension is {size}: if that is a batch, all of it is counted."
+            for size in {shape[0] for shape in self.inputs if shape} - {1}
+        ]
+        notes += [
             f"thop counts {_or_dash(d.macs_thop)} in {d.module or 'the model itself'} ({d.kind}), "
             f"which does {d.macs:,}."
             for d in self.thop.differences
@@ -133,7 +139,8 @@ def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
                 )
             )
     unknown = count_pass(copy_of(model), example_inputs).unknown
-    return Profile(tuple(layers), count_params(model), thop, unknown)
+    inputs = tuple(tuple(tensor.shape) for tensor in in_order(example_inputs))
+    return Profile(tuple(layers), count_params(model), thop, inputs, unknown)
 
 
 def _or_dash(number: int | None) -> str:

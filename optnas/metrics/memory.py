@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import Candidate, Inputs, call, map_inputs
 from optnas.devices import device_name, resolve_device, synchronize
-from optnas.metrics.base import Metric
+from optnas.metrics.base import Metric, check_counts
+from optnas.metrics.counting import nothing_hidden
 
 MB = 1e6
 
@@ -78,8 +79,7 @@ class CudaPeakMemory(Metric):
     def __init__(self, device: str = "cuda", batch_size: int = 1, label: str = "") -> None:
         if not device.startswith("cuda"):
             raise ValueError(f"device must be cuda or cuda:N, got {device!r}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        check_counts(batch_size=batch_size)
         self._device, self._batch_size, self._label = device, batch_size, label
 
     @property
@@ -126,29 +126,28 @@ def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
         The peak of all tensors, weights included, as Python keeps them; and the peak of the
         activations, each kept from its making to its last use.
     """
+    inputs = map_inputs(torch.clone, inputs)  # a slice would bring all of its data along
     resident = _storages(model)
     trace = _Trace(resident)
     trace.read(inputs)
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # a whole layer in one operation shows nothing
-    try:
-        with torch.no_grad(), trace:
-            result = call(model, inputs)
-        trace.read(result)  # it is held to the end
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
+    with nothing_hidden(onednn=True), torch.no_grad(), trace:
+        result = call(model, inputs)
+    trace.read(result)  # it is held to the end
     return trace.peak + sum(resident.values()), trace.peak_in_use()
 
 
 def _storages(model: nn.Module, inputs: Any = ()) -> dict[int, int]:
-    """The bytes of each storage behind a model's parameters and buffers, and some tensors."""
-    tensors = [*model.parameters(), *model.buffers(), *tree_leaves(inputs)]
+    """The bytes of each storage behind all tensors that a model holds, and some others."""
+    held = [value for module in model.modules() for value in vars(module).values()]
+    tensors = [*model.parameters(), *model.buffers(), *held, *tree_leaves(inputs)]
     storages = [t.untyped_storage() for t in tensors if isinstance(t, Tensor)]
     return {storage._cdata: storage.nbytes() for storage in storages}
 
 
 class _Trace(TorchDispatchMode):
     """Follows the storages of all tensors that operations make and read."""
+
+    supports_higher_order_operators = True
 
     def __init__(self, resident: dict[int, int]) -> None:
         super().__init__()
@@ -183,10 +182,10 @@ class _Trace(TorchDispatchMode):
             if key in self._resident:
                 continue
             if key not in self._alive:
-                self._alive[key] = StorageWeakRef(storage), storage.nbytes()
-                self._life[key] = [self._step, self._step, storage.nbytes()]
+                self._life[key] = [self._step, self._step, 0]
                 self._lives.append(self._life[key])
-            self._life[key][1] = self._step
+            self._alive[key] = StorageWeakRef(storage), storage.nbytes()
+            self._life[key][1:] = self._step, max(self._life[key][2], storage.nbytes())
         self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
         self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
 

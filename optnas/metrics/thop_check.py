@@ -114,17 +114,18 @@ def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
             total, _, layers = thop.profile(
                 wrapped, inputs=wrapped.positional, verbose=False, ret_layer_info=True
             )
+            by_module = dict(_flat(layers))
+            functional = int(total) - by_module[""]
+            modules = dict(model.named_modules())
+            return ThopCheck(
+                macs,
+                int(total),
+                by_module,
+                tuple(_differences(modules, counts, by_module, functional)),
+                tuple(sorted({type(m).__name__ for m in modules.values() if not _has_rule(m)})),
+            )
         except Exception as error:  # a fault of thop's must not end a trial
             return ThopCheck(macs, None, {}, error=f"{type(error).__name__}: {error}")
-    by_module = dict(_flat(layers))
-    functional = int(total) - by_module[""]
-    return ThopCheck(
-        macs,
-        int(total),
-        by_module,
-        tuple(_differences(dict(model.named_modules()), counts, by_module, functional)),
-        tuple(sorted({type(m).__name__ for m in model.modules() if not _has_rule(m)})),
-    )
 
 
 def _flat(layers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
