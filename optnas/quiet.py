@@ -102,8 +102,10 @@ class Sharing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        synchronize(self._device)
-        self._leave_for_good()
+        try:
+            synchronize(self._device)
+        finally:
+            self._leave_for_good()
 
     def give_way(self) -> None:
         """Lets a waiting measurement have the device; to be called before each step."""

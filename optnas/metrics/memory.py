@@ -1,10 +1,9 @@
 """The memory that one inference needs.
 
 A pass of one example is followed operation by operation: which tensor storages there are, when
-they come, when they go. Counted exactly, in 10⁶ bytes, and the same on every machine; what a
-kernel allocates for itself (a convolution's workspace) is no tensor and isn't in it, nor are sparse
-tensors. Attention
-counts as PyTorch's fused kernel runs it, which never holds QKᵀ as a whole.
+they come, when they go. Counted exactly, in 10⁶ bytes; what a kernel allocates for itself (a
+convolution's workspace) is no tensor and isn't in it, nor are sparse tensors. Attention counts as
+PyTorch's fused kernel for the CPU runs it, which never holds QKᵀ as a whole.
 """
 
 from __future__ import annotations
@@ -140,8 +139,12 @@ def _storages(model: nn.Module, inputs: Any = ()) -> dict[int, int]:
     """The bytes of each storage behind all tensors that a model holds, and some others."""
     held = [value for module in model.modules() for value in vars(module).values()]
     tensors = [*model.parameters(), *model.buffers(), *held, *tree_leaves(inputs)]
-    storages = [t.untyped_storage() for t in tensors if isinstance(t, Tensor)]
+    storages = [t.untyped_storage() for t in tensors if _has_storage(t)]
     return {storage._cdata: storage.nbytes() for storage in storages}
+
+
+def _has_storage(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided
 
 
 class _Trace(TorchDispatchMode):
@@ -175,7 +178,7 @@ class _Trace(TorchDispatchMode):
     def read(self, tensors: Any) -> None:
         """Takes note of tensors that are read now, or were made just now."""
         for tensor in tree_leaves(tensors):
-            if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+            if not _has_storage(tensor):
                 continue
             storage = tensor.untyped_storage()
             key = storage._cdata

@@ -24,7 +24,7 @@ BLOCK_SECONDS = 0.01
 SPREAD_SECONDS = 0.3
 """Blocks are spread over at least this time."""
 MIN_BLOCKS = 5
-DRIFT = 2.0
+DRIFT = 1.75
 """Spread over minutes and processes, in that of a measurement (`benchmarks/latency.py`)."""
 WARM_UP_SECONDS, STEADY = 0.05, 0.02
 
