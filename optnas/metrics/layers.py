@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from optnas.candidate import Inputs, copy_of, in_order
-from optnas.metrics.counting import Shape, count_modules, count_pass
+from optnas.metrics.counting import count_pass
+from optnas.metrics.formulas import Shape
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import ThopCheck, check_with_thop
 from optnas.text import definitions
@@ -118,14 +119,13 @@ def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
     Returns:
         The layers; `print` it for a table.
     """
-    counts = count_modules(model, example_inputs)
     thop = check_with_thop(model, example_inputs)
     seen: set[int] = set()
     layers = []
     for name, module in model.named_modules():
         own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
         seen.update(map(id, own))
-        params, count = sum(p.numel() for p in own), counts[name]
+        params, count = sum(p.numel() for p in own), thop.counts[name]
         leaf = next(module.children(), None) is None
         if leaf or params or count.macs:
             layers.append(

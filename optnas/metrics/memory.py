@@ -13,13 +13,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import Candidate, Inputs, call, map_inputs
 from optnas.devices import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts
-from optnas.metrics.counting import nothing_hidden
+from optnas.metrics.counting import EagerMode, nothing_hidden
 
 MB = 1e6
 
@@ -147,10 +146,8 @@ def _has_storage(value: Any) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided
 
 
-class _Trace(TorchDispatchMode):
+class _Trace(EagerMode):
     """Follows the storages of all tensors that operations make and read."""
-
-    supports_higher_order_operators = True
 
     def __init__(self, resident: dict[int, int]) -> None:
         super().__init__()
@@ -161,10 +158,6 @@ class _Trace(TorchDispatchMode):
         # Made at, last read at, bytes; one entry for each storage, in the order of their making.
         self._lives: list[list[int]] = []
         self._life: dict[int, list[int]] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here: don't import a compiler (a second) to say so
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -58,19 +58,24 @@ class ThopCheck:
     """The outcome of both counts.
 
     Attributes:
-        macs: Ours.
+        counts: Ours, of each module.
         macs_thop: thop's; None if it failed, with the reason in `error`.
         by_module: thop's count of each module that it looked at, its children included.
         differences: Where it isn't explained by what the definition leaves out.
         no_rule: Types of modules that thop has no rule for, and counts as 0.
     """
 
-    macs: int
+    counts: Mapping[str, ModuleCount]
     macs_thop: int | None
     by_module: Mapping[str, int]
     differences: tuple[Difference, ...] = ()
     no_rule: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def macs(self) -> int:
+        """Ours, of all modules."""
+        return sum(count.macs for count in self.counts.values())
 
     def summary(self) -> dict[str, Any]:
         """What a trial keeps: `macs_thop`, `differences` by type of module, `no_rule`, `error`."""
@@ -102,7 +107,6 @@ def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
         inputs: One batch element.
     """
     counts = count_modules(model, inputs)
-    macs = sum(count.macs for count in counts.values())
     with warnings.catch_warnings():
         # thop imports distutils, and warns of what it doesn't know.
         warnings.simplefilter("ignore")
@@ -118,14 +122,14 @@ def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
             functional = int(total) - by_module[""]
             modules = dict(model.named_modules())
             return ThopCheck(
-                macs,
+                counts,
                 int(total),
                 by_module,
                 tuple(_differences(modules, counts, by_module, functional)),
                 tuple(sorted({type(m).__name__ for m in modules.values() if not _has_rule(m)})),
             )
         except Exception as error:  # a fault of thop's must not end a trial
-            return ThopCheck(macs, None, {}, error=f"{type(error).__name__}: {error}")
+            return ThopCheck(counts, None, {}, error=f"{type(error).__name__}: {error}")
 
 
 def _flat(layers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
