@@ -23,7 +23,8 @@ import optnas
 from optnas.candidate import Candidate
 from optnas.metrics import standard_metrics
 from optnas.quiet import Sharing
-from optnas.storage import open_storage, sqlite_url
+from optnas.sqlite import sqlite_url
+from optnas.storage import open_storage
 
 RESULTS = Path(__file__).parent / "results" / "measuring.json"
 DATA = optnas.digits()

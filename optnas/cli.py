@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import signal
-import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from optnas.console import fail, show, write_figure
 from optnas.errors import InputError
-
-if TYPE_CHECKING:
-    from optuna.study import Study
-
-    from optnas.plots import ParetoData
-    from optnas.record import Overrides
-    from optnas.search import Search
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +21,10 @@ app = typer.Typer(
     help="Search for neural architectures with many objectives: a study file in, a Pareto front "
     "out, everything kept in an Optuna study.",
 )
+
+storage_app = typer.Typer(no_args_is_help=True, help="Move studies between storages.")
+app.add_typer(storage_app, name="storage")
+LOCAL = ("127.0.0.1", "localhost", "::1")
 
 StudyFile = Annotated[
     str, typer.Argument(help="A study file, or the name of a study that comes with optnas.")
@@ -65,6 +60,20 @@ Device = Annotated[
     str | None, typer.Option(help="Where to train and to measure: auto, cpu, cuda, cuda:N, mps.")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs to train each network.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Processes that run trials, each on one thread and on the next GPU; one that dies is "
+        "replaced. Another `optnas run` of the same study, here or elsewhere, adds its own."
+    ),
+]
+TrialTimeout = Annotated[
+    float | None, typer.Option(help="Seconds after which a trial fails, and the next one begins.")
+]
+MaxFailures = Annotated[
+    int | None,
+    typer.Option(help="Stop when so many trials in a row fail for one reason; 3 by default."),
+]
 AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Go on although settings differ from the study's."),
@@ -75,6 +84,7 @@ AcceptChanges = Annotated[
 def run(
     study: StudyFile,
     trials: Trials = None,
+    workers: Workers = 1,
     hours: Hours = None,
     storage: Storage = None,
     name: Name = None,
@@ -82,6 +92,8 @@ def run(
     seed: Seed = None,
     device: Device = None,
     epochs: Epochs = None,
+    trial_timeout: TrialTimeout = None,
+    max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Run a study, or go on with it.
@@ -90,15 +102,17 @@ def run(
     """
     from optnas.opening import search_of
     from optnas.record import Overrides
+    from optnas.running import run_search
 
-    overrides = Overrides(trials, hours, sampler, seed, device, epochs)
-    _run(search_of(study, storage, name), overrides, accept_changes)
+    overrides = Overrides(trials, hours, sampler, seed, device, epochs, trial_timeout, max_failures)
+    run_search(search_of(study, storage, name), overrides, workers, accept_changes)
 
 
 @app.command()
 def resume(
     storage: Annotated[str, typer.Argument(help="Storage URL, such as sqlite:///study.db.")],
     trials: Trials = None,
+    workers: Workers = 1,
     hours: Hours = None,
     name: Name = None,
     file: Annotated[
@@ -107,6 +121,8 @@ def resume(
     sampler: Sampler = None,
     device: Device = None,
     epochs: Epochs = None,
+    trial_timeout: TrialTimeout = None,
+    max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Go on with a study, from its storage alone.
@@ -115,12 +131,13 @@ def resume(
     """
     from optnas.opening import file_of, search_of
     from optnas.record import Overrides, find_study
+    from optnas.running import run_search
 
     found = find_study(storage, name)
     path = file or file_of(found)
     typer.echo(f"study file: {path}", err=True)
-    overrides = Overrides(trials, hours, sampler, None, device, epochs)
-    _run(search_of(path, storage, found.study_name), overrides, accept_changes)
+    overrides = Overrides(trials, hours, sampler, None, device, epochs, trial_timeout, max_failures)
+    run_search(search_of(path, storage, found.study_name), overrides, workers, accept_changes)
 
 
 @app.command()
@@ -130,7 +147,7 @@ def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     from optnas.tables import status_table
 
     found, _ = study_of(study, storage, name)
-    Console(width=_width()).print(status_table(found))
+    show(status_table(found))
 
 
 @app.command()
@@ -156,9 +173,9 @@ def pareto(
         raise InputError(f"--html {html} must end in .html: the file is overwritten")
     if html is not None and not html.absolute().parent.is_dir():
         raise InputError(f"there is no folder {html.parent}: make it first")
-    Console(width=_width()).print(front_table(found))
+    show(front_table(found))
     if html is not None:
-        _write_figure(data, html)
+        write_figure(data, html)
         typer.echo(f"figure: {html}")
 
 
@@ -185,7 +202,7 @@ def measure(
     changes = differences(old, search.fingerprint(objective))
     measured = measure_again(objective, choose_trial(found, trial))
     typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
-    Console(width=_width()).print(metrics_table(measured.metrics))
+    show(metrics_table(measured.metrics))
     if changes:
         typer.echo(f"not the study's settings any more ({listing(changes)})", err=True)
 
@@ -209,14 +226,64 @@ def dashboard(
     warnings.simplefilter("ignore")
     found, url = study_of(study, storage, name)
     server = make_dashboard(found._storage, weights_folder(url, found.study_name), host, port)
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    if host not in LOCAL:
         typer.echo("the dashboard has no log-in: whoever reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
     typer.echo(f"{page}  (Ctrl-C ends)")
     try:
         server.serve_forever()
-    except KeyboardInterrupt:
+    finally:
         server.server_close()
+
+
+@app.command()
+def serve(
+    storage: Annotated[
+        str, typer.Argument(help="URL of a PostgreSQL storage: postgresql://user@host/database.")
+    ],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 13000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The proxy has no log-in.")
+    ] = "127.0.0.1",
+) -> None:
+    """Let workers share a storage through Optuna's proxy: they open grpc://HOST:PORT."""
+    from optnas.proxy import make_proxy
+
+    server, port = make_proxy(storage, host, port)
+    if host not in LOCAL:
+        typer.echo("the proxy has no log-in: whoever reaches it can delete studies", err=True)
+    server.start()
+    typer.echo(f"grpc://{host}:{port}  (Ctrl-C ends)")
+    server.wait_for_termination()
+
+
+@app.command()
+def backup(
+    study: AnyStudy,
+    file: Annotated[Path, typer.Argument(help="The file to write, such as copy.db.")],
+    storage: Storage = None,
+    name: Name = None,
+) -> None:
+    """Copy a study's SQLite database, and the weights beside it, while workers write."""
+    from optnas.copying import backup_study
+    from optnas.opening import study_of
+
+    found, url = study_of(study, storage, name)
+    for line in backup_study(url, found.study_name, file):
+        typer.echo(line)
+
+
+@storage_app.command("copy")
+def storage_copy(
+    source: Annotated[str, typer.Argument(help="URL of the storage to copy from.")],
+    target: Annotated[str, typer.Argument(help="URL of the storage to copy to.")],
+    name: Name = None,
+) -> None:
+    """Copy a study whole to another storage: trials, states, attributes, curves, times."""
+    from optnas.copying import copy_study
+
+    for line in copy_study(source, target, name):
+        typer.echo(line)
 
 
 @app.command()
@@ -252,102 +319,22 @@ def _common(
 
 def main() -> None:
     """Runs the command line; bad input is one sentence and exit code 2."""
-    # A job that a scheduler ends is interrupted, not killed: its trial is taken up again.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _leave)
     try:
         app()
     except InputError as error:
-        _fail(str(error), 2)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        fail(str(error), 2)
     except Exception as error:
-        from optnas.storage import storage_fault
+        from optnas.storage import storage_message
 
-        reason = storage_fault(error)
-        if reason is None:
+        message = storage_message(error)
+        if message is None:
             raise
-        _fail(f"the storage failed ({reason}); what it held before is kept", 2)
+        fail(message, 2)
 
 
-def _run(search: Search, overrides: Overrides, accept_changes: bool) -> None:
-    import optuna
-
-    from optnas.progress import Progress, count_complete
-    from optnas.tables import failure_line
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    remembered = search.remembered()
-    kept = {k: v for k, v in remembered.given().items() if k not in overrides.given()}
-    if kept:
-        listed = " ".join(f"--{name} {value}" for name, value in kept.items())
-        typer.echo(f"remembered from earlier runs: {listed}", err=True)
-    search = search.override(remembered.updated(overrides))
-    study = search.open(overrides=overrides, accept_changes=accept_changes)
-    there = count_complete(study)
-    if there:
-        typer.echo(f"{there} of {search.trials} trials are COMPLETE already", err=True)
-    try:
-        with Progress(study, search.trials) as display:
-            search.go_on(study, display, [display.epoch])
-    except KeyboardInterrupt:
-        _fail(
-            f"interrupted with {count_complete(study)} of {search.trials} trials COMPLETE; they "
-            f"are kept. Go on with: {_resume(search)}",
-            130,
-        )
-    _summary(study, search)
-    failures = failure_line(study)
-    if failures:
-        typer.echo(f"failures:      {failures}")
-    if count_complete(study) < search.trials:
-        typer.echo(f"the rest:      {_resume(search)}")
-    else:
-        typer.echo(f"more trials:   {_resume(search)} --trials {2 * search.trials}")
-    typer.echo(f"dashboard:     optnas dashboard {shlex.quote(search.url)}{_name(search)}")
-
-
-def _summary(study: Study, search: Search) -> None:
-    """Prints the front, and draws it."""
-    from optnas.pareto import front
-    from optnas.plots import pareto_data
-    from optnas.tables import front_table
-
-    if not front(study):
-        typer.echo("the front is empty: no feasible trial is COMPLETE")
-        return
-    Console(width=_width()).print(front_table(study))
-    if len(study.directions) > 1:
-        path = search.path("_front.html")
-        _write_figure(pareto_data(study), path)
-        typer.echo(f"figure:        {path}")
-
-
-def _resume(search: Search) -> str:
-    return f"optnas resume {shlex.quote(search.url)}{_name(search)}"
-
-
-def _name(search: Search) -> str:
-    """The option that tells the study from others of its storage, where it takes one."""
-    from optnas.record import study_names
-
-    return f" --name {shlex.quote(search.study_name)}" if len(study_names(search.url)) > 1 else ""
-
-
-def _write_figure(data: ParetoData, path: Path) -> None:
-    from optnas.plots import pareto_figure
-
-    try:
-        pareto_figure(data).write_html(path, include_plotlyjs=True, default_height="95vh")
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
-
-
-def _width() -> int | None:
-    """The terminal's width; wide where there is none, so that a file gets whole lines."""
-    return None if sys.stdout.isatty() else 160
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"optnas: {message}", err=True)
-    sys.exit(code)
+def _leave(number: int, _frame: object) -> NoReturn:
+    """Where nothing runs that would have to be put in order first."""
+    fail("interrupted", 128 + number)

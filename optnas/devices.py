@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import platform
 import re
 import subprocess
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -42,6 +45,16 @@ def resolve_device(name: str) -> torch.device:
     if (device.index or 0) >= count:
         raise InputError(f"device {name!r} isn't on this machine (device auto takes what there is)")
     return device
+
+
+def visible_gpus() -> list[str]:
+    """The CUDA devices that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not torch.cuda.is_available():
+        return []
+    if named:
+        return [name.strip() for name in named.split(",")][: torch.cuda.device_count()]
+    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def device_name(device: torch.device) -> str:
@@ -100,6 +113,14 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def release_memory(error: BaseException) -> None:
+    """Frees what a failed network holds: its frames keep tensors alive, and PyTorch the memory."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

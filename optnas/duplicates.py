@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.trials import ARCHITECTURE, RECIPE
+from optnas.leases import is_alive, is_own
+from optnas.trials import ARCHITECTURE, LEASE, RECIPE
+
+POLL = 0.5
+"""Seconds between two looks at a trial that another worker is running."""
 
 
 class Evaluated:
@@ -55,3 +60,47 @@ class Evaluated:
                     known.setdefault(name, value)
             if RECIPE in attrs and trial.state == TrialState.COMPLETE:
                 self._complete.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
+
+
+def await_same(
+    study: Study, trials: list[FrozenTrial], own: FrozenTrial, architecture: str, recipe: str
+) -> FrozenTrial | None:
+    """Waits for an earlier trial that is running with the same architecture and recipe.
+
+    Training the same once more would take longer than the rest of that training. Only earlier
+    trials are waited for, so that no two wait for each other, and none of this process, which may
+    be evaluating a batch one after the other.
+
+    Args:
+        study: The study.
+        trials: All its trials, by number, as they were when `own` began.
+        own: The trial that might wait.
+        architecture: Its architecture's canonical string.
+        recipe: The recipe's.
+
+    Returns:
+        The other trial, once it is COMPLETE; None if there is none, or it came to nothing.
+    """
+    others = [
+        t.number
+        for t in trials[: own.number]
+        if t.state == TrialState.RUNNING and not is_own(t.user_attrs.get(LEASE, {}))
+    ]
+    while others:
+        trials = study.get_trials(deepcopy=False)
+        others = [
+            number
+            for number in others
+            if _key(trials[number]) == (architecture, recipe)
+            and (is_alive(trials[number]) or trials[number].state == TrialState.COMPLETE)
+        ]
+        for number in others:
+            if trials[number].state == TrialState.COMPLETE:
+                return trials[number]
+        if others:
+            time.sleep(POLL)
+    return None
+
+
+def _key(trial: FrozenTrial) -> tuple[Any, Any]:
+    return trial.user_attrs.get(ARCHITECTURE), trial.user_attrs.get(RECIPE)

@@ -1,4 +1,4 @@
-"""The two kinds of error that are nobody's bug."""
+"""The kinds of error that are nobody's bug."""
 
 
 class InputError(ValueError):
@@ -7,6 +7,10 @@ class InputError(ValueError):
     Its message is one sentence or two: what was given, what is allowed, what to do next. The
     command line prints it without a traceback and exits with code 2.
     """
+
+
+class NoStudyError(InputError):
+    """Nothing is stored yet where a study was looked for."""
 
 
 class CandidateError(RuntimeError):

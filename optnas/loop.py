@@ -1,29 +1,38 @@
-"""The loop that runs trials until there are enough COMPLETE ones."""
+"""The loop of a worker: it runs trials until the study has enough COMPLETE ones."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+import uuid
 from collections import Counter
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
 
 from optuna import TrialPruned
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.errors import InputError
-from optnas.objective import Objective
+from optnas.leases import Renewal, is_alive, lease
+from optnas.ledger import Ledger
 from optnas.pareto import keep_reference
-from optnas.recovery import INTERRUPTED, recover, runs_here
+from optnas.recovery import end_surplus, recover, take_trial
+from optnas.stopping import Stop
+from optnas.storage import storage_fault
 from optnas.text import number
-from optnas.trials import BASELINE, FAILURE, LOST, is_lost
+from optnas.timeout import TrialTimeout, time_limit
+from optnas.trials import BASELINE, FAILURE, INTERRUPTED, LOST, RETRY_OF, is_void
 
-SAME_FAILURES = 3
-"""After this many trials that failed alike, the next error in the code ends the run."""
+POLL = 0.5
+"""Seconds between two looks at trials that others are running."""
 
+Values = Sequence[float]
 
-IN_VAIN = (TrialState.PRUNED, TrialState.FAIL)
-"""How a trial ends without values."""
+log = logging.getLogger("optnas")
 
 
 class Observer(Protocol):
@@ -32,98 +41,208 @@ class Observer(Protocol):
     def recovered(self, numbers: list[int]) -> None:
         """These lost trials were queued again."""
 
+    def waiting(self, numbers: list[int]) -> None:
+        """Nothing is left to do but to wait for these trials, which others are running."""
+
+    def began(self, number: int) -> None:
+        """A trial has begun."""
+
+    def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
+        """A trial has reported the scores of an epoch."""
+
     def finished(self, study: Study, trial: FrozenTrial) -> None:
         """A trial has ended, in whichever state."""
 
 
 def run_trials(
     study: Study,
-    objective: Objective,
+    objective: Callable[[Trial], Values],
     *,
     trials: int,
     hours: float | None = None,
+    baselines: Iterable[str] = (),
+    trial_timeout: float | None = None,
+    max_failures: int = 3,
     observer: Observer | None = None,
+    stop: Stop | None = None,
 ) -> None:
-    """Runs trials until `trials` of the study are COMPLETE, or the time is up.
+    """Runs trials until exactly `trials` of the study are COMPLETE, or the time is up.
 
-    Trials that were lost (their process was killed or interrupted) are taken up again first;
-    baselines that the study doesn't have yet come next. PRUNED, failed and lost trials don't
+    Any number of workers may do so at once, on one storage. Trials that were lost (their process
+    was killed or interrupted) are taken up again first; baselines that the study doesn't have yet
+    come next. A worker asks only while COMPLETE, running and waiting trials are fewer than
+    `trials`; if others were quicker, its trial ends itself before anything is suggested. At the
+    end it waits for what others run: they may fail, or die. PRUNED, failed and lost trials don't
     count, and this call may see `10 · trials + 100` pruned and failed ones.
 
     Args:
         study: The study, with its sampler.
-        objective: The objective.
+        objective: The objective, as `study.optimize` takes it.
         trials: The total of COMPLETE trials to reach.
         hours: Time for this call; the trial that is running then is finished.
-        observer: Told of every trial that ends.
+        baselines: Names of baselines that the objective knows.
+        trial_timeout: Seconds after which a trial fails.
+        max_failures: The run ends when so many trials in a row fail for one reason.
+        observer: Told of every trial that begins and ends.
+        stop: When it is requested, the running trial is finished and the call returns.
 
     Raises:
-        InputError: Too many trials were pruned or failed; says which bounds they broke.
-        KeyboardInterrupt: The running trial is marked lost first.
+        InputError: Too many trials were pruned or failed; says which bounds they broke, or why.
+        KeyboardInterrupt: The running trial is marked lost and queued again first.
         Exception: What the objective raised, if no sampled network has succeeded yet: the code
-            is wrong, not an architecture. Later the trial fails and the run goes on, unless the
-            last 3 trials had failed alike.
+            is wrong, not an architecture.
     """
     deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
-    queued = recover(study)
-    if observer is not None and queued:
-        observer.recovered(queued)
-    _queue_baselines(study, objective)
-    cap, first = 10 * trials + 100, len(study.get_trials(deepcopy=False))
-    while time.monotonic() < deadline:
-        ended = [t for t in study.get_trials(deepcopy=False) if not is_lost(t)]
-        count = Counter(t.state for t in ended)
-        if count[TrialState.COMPLETE] >= trials:
-            break
-        in_vain = [t for t in ended if t.number >= first and t.state in IN_VAIN]
-        if len(in_vain) >= cap:
-            raise InputError(_why_infeasible(in_vain, count[TrialState.COMPLETE], trials))
-        promised = count[TrialState.COMPLETE] + sum(map(runs_here, ended))
-        if promised >= trials and not count[TrialState.WAITING]:
-            break  # other processes of this machine are running the rest
-        proven = any(t.state == TrialState.COMPLETE and BASELINE not in t.user_attrs for t in ended)
-        trial = _run_one(study, objective, fatal=not proven or _same_failure_again(ended))
-        keep_reference(study)
-        if observer is not None:
-            observer.finished(study, trial)
+    cap = 10 * trials + 100
+    own = lease() | {"worker": uuid.uuid4().hex}
+    ledger = Ledger()
+    ledger.read(study.get_trials(deepcopy=False))
+    _recover(study, ledger, own, trials, observer)
+    queue_baselines(study, baselines)
+    waited = False
+    with Renewal(study._storage, own) as renewal:
+        while time.monotonic() < deadline and not (stop is not None and stop.requested):
+            ledger.read(study.get_trials(deepcopy=False))
+            _recover(study, ledger, own, trials, observer)
+            if ledger.complete >= trials:
+                break
+            if len(ledger.in_vain) >= cap:
+                raise InputError(_why_infeasible(ledger.in_vain, ledger.complete, trials))
+            _stop_if_failing(ledger, max_failures)
+            alive = ledger.alive()
+            if ledger.complete + len(alive) >= trials:
+                if observer is not None and not waited:
+                    observer.waiting(alive)
+                waited = True
+                time.sleep(POLL)
+                continue
+            waited = False
+            trial = take_trial(study, own)
+            renewal.trial_id = trial._trial_id
+            try:
+                reason = _surplus(study, trial, ledger, trials)
+                if reason is not None:
+                    end_surplus(study, trial, reason)
+                    continue
+                if observer is not None:
+                    observer.began(trial.number)
+                ended = _run_one(study, objective, trial, trial_timeout, fatal=not ledger.proven)
+            except KeyboardInterrupt:
+                _lose(study, trial)
+                raise
+            except UpdateFinishedTrialError:
+                log.warning(
+                    "trial %d was taken for dead, and is repeated: its result came too late",
+                    trial.number,
+                )
+                continue
+            finally:
+                renewal.trial_id = None
+            keep_reference(study)
+            if observer is not None:
+                observer.finished(study, ended)
 
 
-def _queue_baselines(study: Study, objective: Objective) -> None:
+def queue_baselines(study: Study, names: Iterable[str]) -> None:
+    """Queues a trial for each baseline that the study doesn't have yet."""
     there = {t.user_attrs.get(BASELINE) for t in study.get_trials(deepcopy=False)}
-    for name in objective.baselines:
+    for name in names:
         if name not in there:
             study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name}))
 
 
-def _same_failure_again(trials: list[FrozenTrial]) -> bool:
-    """Whether the last trials all failed for one reason, so that one more is no accident."""
-    last = [t.user_attrs.get(FAILURE) for t in trials if t.state.is_finished()][-SAME_FAILURES:]
-    return len(last) == SAME_FAILURES and last[0] is not None and len(set(last)) == 1
+def _recover(
+    study: Study, ledger: Ledger, own: Mapping[str, Any], wanted: int, observer: Observer | None
+) -> None:
+    queued = recover(study, ledger, own, wanted)
+    if queued and observer is not None:
+        observer.recovered(queued)
 
 
-def _run_one(study: Study, objective: Objective, *, fatal: bool) -> FrozenTrial:
+def _surplus(study: Study, trial: Trial, ledger: Ledger, wanted: int) -> str | None:
+    """Why a trial that was just taken isn't needed, if it isn't.
+
+    Several workers may have asked at once for the last one, or queued a retry of the same trial.
+    Trials are numbered in the order they are made, so of all that look, enough stay.
+    """
+    every = study.get_trials(deepcopy=False)
+    ledger.read(every)
+    this = every[trial.number]
+    if not ledger.is_first_retry(this):
+        return f"trial {this.user_attrs[RETRY_OF]} is repeated by an earlier one already"
+    if ledger.complete + len(ledger.running) + ledger.waiting <= wanted:
+        return None
+    before = sum(
+        t.state in (TrialState.COMPLETE, TrialState.WAITING) or is_alive(t)
+        for t in every[: trial.number]
+    )
+    return f"{wanted} trials before it are enough" if before >= wanted else None
+
+
+def _run_one(
+    study: Study,
+    objective: Callable[[Trial], Values],
+    trial: Trial,
+    trial_timeout: float | None,
+    *,
+    fatal: bool,
+) -> FrozenTrial:
     """Runs one trial to its end; `fatal` says whether an error in the code ends the run."""
-    trial = study.ask()
     try:
-        values = objective(trial)
+        with time_limit(trial_timeout):
+            values = objective(trial)
     except TrialPruned:
-        return study.tell(trial, state=TrialState.PRUNED)
-    except KeyboardInterrupt:
-        _lose(study, trial)
+        return _tell(study, trial, state=TrialState.PRUNED)
+    except TrialTimeout as timeout:
+        return _fail(study, trial, str(timeout))
+    except UpdateFinishedTrialError:
         raise
     except Exception as error:
-        frozen = study.tell(trial, state=TrialState.FAIL)
+        if storage_fault(error):
+            with suppress(Exception):
+                _lose(study, trial)
+            raise
+        ended = _fail(study, trial, f"{type(error).__name__}: {error}")
         if fatal or isinstance(error, InputError):
             raise
-        return frozen
+        return ended
     if any(math.isnan(value) for value in values):
-        return study.tell(trial, state=TrialState.FAIL)
-    return study.tell(trial, list(values))
+        return _fail(study, trial, "an objective is NaN")
+    return _tell(study, trial, list(values))
+
+
+def _fail(study: Study, trial: Trial, reason: str) -> FrozenTrial:
+    if FAILURE not in trial.user_attrs:  # the objective may know better
+        trial.set_user_attr(FAILURE, reason)
+    return _tell(study, trial, state=TrialState.FAIL)
+
+
+def _tell(
+    study: Study, trial: Trial, values: list[float] | None = None, state: TrialState | None = None
+) -> FrozenTrial:
+    """Raises UpdateFinishedTrialError where another worker has ended the trial meanwhile."""
+    ended = study.tell(trial, values, state, skip_if_finished=True)
+    if is_void(ended):
+        raise UpdateFinishedTrialError
+    return ended
 
 
 def _lose(study: Study, trial: Trial) -> None:
-    trial.set_user_attr(LOST, INTERRUPTED)
-    study.tell(trial, state=TrialState.FAIL)
+    """Marks a trial lost and queues it again, unless it had ended."""
+    with suppress(UpdateFinishedTrialError, ValueError):
+        trial.set_user_attr(LOST, INTERRUPTED)
+        study.tell(trial, state=TrialState.FAIL)
+    recover(study)
+
+
+def _stop_if_failing(ledger: Ledger, most: int) -> None:
+    """Raises InputError if the last trials all failed for one reason: one more is no accident."""
+    if ledger.same_failures() >= most:
+        raise InputError(
+            f"the last {most} trials failed alike, so it stops here; what was measured is kept. "
+            f"The last one: {ledger.last_failure.rstrip('.')}. Mend the cause and run it again, or "
+            "give a larger max_failures (--max-failures) if many of these networks must fail"
+        )
 
 
 def _why_infeasible(in_vain: list[FrozenTrial], complete: int, wanted: int) -> str:

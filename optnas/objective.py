@@ -12,23 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from optuna import TrialPruned
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from torch import nn
 
 from optnas import trials as attr
 from optnas.candidate import Candidate, seeded
+from optnas.checkpoints import checkpoint_folder
 from optnas.choosing import choose_metrics
-from optnas.devices import resolve_device
-from optnas.duplicates import Evaluated
+from optnas.devices import release_memory, resolve_device
+from optnas.duplicates import Evaluated, await_same
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.faults import fault_of_candidate, is_changed_space, with_place
+from optnas.leases import lease
 from optnas.metrics import Direction, Metric
 from optnas.pareto import front, losses, name_objectives, nondominated
 from optnas.quiet import Sharing
-from optnas.recovery import INTERRUPTED, lease
 from optnas.search_spaces import SearchSpace
+from optnas.storage import storage_fault
 from optnas.weights import WeightStore
 
 log = logging.getLogger("optnas")
@@ -40,7 +43,8 @@ class Objective:
     """Suggests, measures, trains and scores one architecture; goes into `study.optimize`.
 
     The order: architecture and recipe are drawn; if a COMPLETE trial has both the same, its
-    values are reused (`duplicate_of`); metrics are measured, the cheapest first; a broken bound
+    values are reused (`duplicate_of`), and if another worker is training the same just now, its
+    values are waited for; metrics are measured, the cheapest first; a broken bound
     ends the trial there as PRUNED; the evaluator trains and scores. All that was measured is in the
     trial's user attributes, whatever happens later. An architecture at fault (it diverged, or
     memory ran out) fails its trial with the reason in the attribute `failure`, by returning NaN.
@@ -57,6 +61,8 @@ class Objective:
         baselines: Hand-made networks by name: functions that make them, for trials whose user
             attribute `baseline` names one.
         weights: Folder for the trained weights of the front's members; None keeps none.
+        checkpoints: Folder for the checkpoints of running trials, from which the retries of lost
+            ones go on; None keeps none.
         seed: Seeds weights, shuffling and dropout together with the trial's place. Left out, it
             is drawn once and kept in the study.
         device: Where metrics that depend on a device measure.
@@ -77,6 +83,7 @@ class Objective:
         metrics: Iterable[Metric] = (),
         baselines: Mapping[str, Callable[[], nn.Module]] | None = None,
         weights: WeightStore | str | Path | None = None,
+        checkpoints: str | Path | None = None,
         seed: int | None = None,
         device: str = "auto",
         listeners: Sequence[Listener] = (),
@@ -91,6 +98,7 @@ class Objective:
         self.constraints = dict(constraints or {})
         self.baselines = dict(baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
+        self.checkpoints = None if checkpoints is None else Path(checkpoints)
         self.listeners = tuple(listeners)
         self.device = device
         self.metrics, self.known = choose_metrics(
@@ -117,10 +125,13 @@ class Objective:
         """
         details: dict[str, Any] = {}
         try:
-            trial.set_user_attr(attr.LEASE, lease())
-            return self._evaluate(trial, details)
+            every = trial.study.get_trials(deepcopy=False)
+            if attr.LEASE not in every[trial.number].user_attrs:  # plain Optuna runs the trial
+                trial.set_user_attr(attr.LEASE, lease())
+            with checkpoint_folder(self.checkpoints, every[trial.number], every) as folder:
+                return self._evaluate(trial, every, details, folder)
         except KeyboardInterrupt:
-            trial.set_user_attr(attr.LOST, INTERRUPTED)
+            trial.set_user_attr(attr.LOST, attr.INTERRUPTED)
             raise
         except TrialPruned as pruned:
             trial.set_user_attr(attr.PRUNED, str(pruned))
@@ -128,7 +139,13 @@ class Objective:
         except SystemExit as error:
             trial.set_user_attr(attr.FAILURE, "the evaluator called sys.exit()")
             raise InputError(f"the evaluator called sys.exit({error.code})") from error
+        except UpdateFinishedTrialError:  # another worker took this one for dead
+            details.clear()
+            raise
         except Exception as error:
+            if storage_fault(error):
+                details.clear()
+                raise
             reason = fault_of_candidate(error)
             trial.set_user_attr(attr.FAILURE, reason or with_place(error))
             if is_changed_space(error):
@@ -138,15 +155,17 @@ class Objective:
                 ) from error
             if reason is None:
                 raise
+            release_memory(error)
             return (math.nan,) * len(self.objectives)
         finally:
             for name, detail in details.items():
                 trial.set_user_attr(f"{attr.DETAIL}{name}", detail)
 
-    def _evaluate(self, trial: Trial, details: dict[str, Any]) -> tuple[float, ...]:
+    def _evaluate(
+        self, trial: Trial, every: list[FrozenTrial], details: dict[str, Any], folder: Path | None
+    ) -> tuple[float, ...]:
         study = trial.study
         name_objectives(study, self.objectives)
-        every = study.get_trials(deepcopy=False)
         place = attr.place(every[trial.number], every)
         seed = attr.derived_seed(attr.study_seed(study, self.seed), place, "candidate")
         candidate = self.candidate(trial, seed)
@@ -156,6 +175,8 @@ class Objective:
         trial.set_user_attr(attr.ARCHITECTURE, str(candidate))
         trial.set_user_attr(attr.RECIPE, str(recipe))
         original = self._evaluated.find(study, every, str(candidate), str(recipe))
+        if original is None:
+            original = await_same(study, every, every[trial.number], str(candidate), str(recipe))
         if original is not None:
             return self._reuse(trial, original)
 
@@ -173,7 +194,7 @@ class Objective:
                 )
         for metric in fresh:
             metric.check(candidate)
-        scores = self._train(trial, candidate, recipe)
+        scores = self._train(trial, candidate, recipe, folder)
         for name in self.evaluator.provides:
             if name not in scores:
                 raise InputError(
@@ -190,7 +211,9 @@ class Objective:
             log.warning("trial %d: weights %s", trial.number, details["weights"])
         return values
 
-    def _train(self, trial: Trial, candidate: Candidate, recipe: Any) -> dict[str, float]:
+    def _train(
+        self, trial: Trial, candidate: Candidate, recipe: Any, folder: Path | None
+    ) -> dict[str, float]:
         """Evaluates beside others on the device; latency measurements get it to themselves."""
         where = str(self.evaluator.device)
         device = resolve_device(self.device if where == "auto" else where)
@@ -201,6 +224,7 @@ class Objective:
                 lambda curve: trial.set_user_attr(attr.CURVE, curve),
                 [partial(listener, trial) for listener in self.listeners],
                 shared.give_way if shared else None,
+                folder,
             )
             try:
                 return self.evaluator.evaluate(candidate, recipe, report)

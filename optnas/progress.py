@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto import front, hypervolume, objective_names
 from optnas.text import duration, number
 from optnas.trials import BASELINE, DUPLICATE_OF, FAILURE, PRUNED
+
+SHARE, AT_LEAST = 0.25, 20
+"""It is said when this share of a run's trials, of so many at least, repeat earlier ones."""
 
 
 class Progress:
@@ -35,6 +37,8 @@ class Progress:
         self._names = objective_names(study)
         self._before = count_complete(study)
         self._started = time.monotonic()
+        self._ended = self._repeats = 0
+        self._said = False
         self._bar: Bar | None = None
         self._task = TaskID(0)
         if self._console.is_terminal:
@@ -64,20 +68,39 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    @property
+    def interactive(self) -> bool:
+        """Whether epochs are shown."""
+        return self._bar is not None
+
+    def say(self, text: str) -> None:
+        """Something a person should know, on a line of its own."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def recovered(self, numbers: list[int]) -> None:
         """Says which lost trials are taken up again."""
-        listed = ", ".join(map(str, numbers))
-        self._console.print(f"lost trials taken up again: {listed}", highlight=False)
+        self.say(f"lost trials taken up again: {', '.join(map(str, numbers))}")
 
-    def epoch(self, trial: Trial, step: int, scores: Mapping[str, float]) -> None:
-        """Shows how far the running trial is."""
+    def waiting(self, numbers: list[int]) -> None:
+        """Says what is waited for."""
+        listed = ", ".join(map(str, numbers))
+        self.say(f"waiting for what other processes are running: trials {listed}")
+
+    def began(self, number: int) -> None:
+        """Nothing to show: its first epoch is."""
+
+    def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
+        """Shows how far a running trial is."""
         if self._bar is not None:
             name, score = next(iter(scores.items()), ("", math.nan))
-            text = f"{self._summary_text}  · trial {trial.number}, epoch {step + 1}, {name} "
+            text = f"{self._summary_text}  · trial {number}, epoch {step + 1}, {name} "
             self._bar.update(self._task, description=f"{text}{score:.4g}", refresh=True)
 
     def finished(self, study: Study, trial: FrozenTrial) -> None:
         """Shows a trial that has ended, and what the study has come to."""
+        self._ended += 1
+        self._repeats += DUPLICATE_OF in trial.user_attrs
+        self._say_if_repeating()
         complete = count_complete(study)
         summary = self._summary(complete)
         if self._bar is not None:
@@ -87,6 +110,17 @@ class Progress:
             return
         line = f"[{complete}/{self._trials}] {self._outcome(trial)}  |  {summary}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _say_if_repeating(self) -> None:
+        """Says once that many trials cost nothing and find nothing."""
+        if self._said or self._ended < AT_LEAST or self._repeats < SHARE * self._ended:
+            return
+        self._said = True
+        self.say(
+            f"{self._repeats} of the last {self._ended} trials repeat earlier ones: their values "
+            "are reused, and they count. The space may be nearly exhausted (`optnas status` says "
+            "how large it is), or the sampler has settled"
+        )
 
     def _outcome(self, trial: FrozenTrial) -> str:
         name = trial.user_attrs.get(BASELINE)

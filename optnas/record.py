@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.metrics import Direction
-from optnas.storage import open_storage, sqlite_path
+from optnas.storage import open_storage, storage_path
+
+if TYPE_CHECKING:
+    from optnas.metrics import Direction
 
 RECORD = "optnas"
 """The study attribute: version, study file, fingerprint, overrides, names of the scores, size of
@@ -30,6 +33,8 @@ class Overrides:
     seed: int | None = None
     device: str | None = None
     epochs: int | None = None
+    trial_timeout: float | None = None
+    max_failures: int | None = None
 
     def updated(self, later: Overrides) -> Overrides:
         """These, with those that are given later in their place."""
@@ -71,6 +76,23 @@ def load_study(storage: BaseStorage, name: str) -> Study | None:
         return optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         return None
+
+
+def load_or_create(
+    storage: BaseStorage, name: str, directions: Sequence[Direction]
+) -> tuple[Study, bool]:
+    """The study of this name, and whether it was made now."""
+    study = load_study(storage, name)
+    if study is not None:
+        return study, False
+    with suppress(optuna.exceptions.DuplicatedStudyError):  # another process made it just now
+        return optuna.create_study(study_name=name, storage=storage, directions=directions), True
+    return optuna.load_study(study_name=name, storage=storage), False
+
+
+def overrides_of(study: Study) -> Overrides:
+    """What was overridden in earlier runs of a study."""
+    return Overrides(**study.user_attrs.get(RECORD, {}).get("overrides", {}))
 
 
 def check_same_study(
@@ -127,6 +149,6 @@ def weights_folder(url: str, study_name: str) -> Path:
 
 
 def beside(url: str, name: str) -> Path:
-    """A path beside an SQLite database; in the working directory for other storages."""
-    database = sqlite_path(url) if url else None
-    return (database.parent if database else Path()) / name
+    """A path beside the storage's file; in the working directory for a server."""
+    file = storage_path(url) if url else None
+    return (file.parent if file else Path()) / name

@@ -1,86 +1,70 @@
 """Trials whose process is gone: found, marked lost, and taken up again.
 
-A running trial holds a lease: host, process id and start time of the process. When a run begins,
-the trials whose process on this host is dead are marked lost, and each lost trial is repeated
-once more: the retry is queued with the parameters drawn so far, and has the place of the trial
-it repeats, so the rest of it is drawn, and seeded, as it would have been.
+A lost trial is repeated: the retry is queued with the parameters drawn so far, and has the place of
+the trial it repeats, so the rest of it is drawn, and seeded, as it would have been. Several workers
+may recover one study at once: if two queue a retry of the same trial, the first one counts, and
+the other ends itself.
 """
 
 from __future__ import annotations
 
+import copy
 import datetime
-import os
-import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-import psutil
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from optnas.trials import BASELINE, LEASE, LOST, RETRY_OF, is_lost
+from optnas.leases import age, is_abandoned, is_dead
+from optnas.ledger import Ledger
+from optnas.trials import BASELINE, FAILURE, KILLED, LEASE, LOST, RETRY_OF, SURPLUS
 
-KILLED, INTERRUPTED = "killed", "interrupted"
 MAX_KILLS = 3
-"""A trial whose process died this many times in a row is not tried again: it may be why."""
-GRACE = datetime.timedelta(minutes=1)
-"""A running trial of this age has a lease, or died before it could take one."""
+"""A trial whose process died this many times in a row fails: it may be why."""
+ORPHANED = 10.0
+"""Seconds that a worker may need to write its lease on a trial that it has taken."""
 
 
-def lease() -> dict[str, Any]:
-    """This process, so that others can tell whether it still lives."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
-    }
+def recover(
+    study: Study,
+    ledger: Ledger | None = None,
+    own: Mapping[str, Any] | None = None,
+    wanted: int | None = None,
+) -> list[int]:
+    """Ends the trials of dead processes, and queues a retry for each lost one that has none.
 
+    Safe to call at any time, by any number of workers, and again after a crash in the middle.
 
-def is_dead(lease: Mapping[str, Any]) -> bool:
-    """Whether the process of a lease is known to be gone; always False for other hosts."""
-    if lease["host"] != socket.gethostname():
-        return False
-    try:
-        started: float = psutil.Process(lease["pid"]).create_time()
-    except psutil.NoSuchProcess:
-        return True
-    # Another process may have been given the same id since.
-    return bool(abs(started - lease["started"]) > 1.0)
-
-
-def runs_here(trial: FrozenTrial) -> bool:
-    """Whether the trial is being run by a living process of this host.
-
-    Nothing is known of the processes of other hosts.
-    """
-    held = trial.user_attrs.get(LEASE)
-    return (
-        trial.state == TrialState.RUNNING
-        and held is not None
-        and held["host"] == socket.gethostname()
-        and not is_dead(held)
-    )
-
-
-def recover(study: Study) -> list[int]:
-    """Marks dead trials lost and queues a retry for each lost one that has none.
-
-    Safe to call at any time, and again after a crash in the middle of it.
+    Args:
+        study: The study.
+        ledger: Where the study stands, as it was read just now.
+        own: The lease of a worker that runs nothing now: a trial that still holds it after a
+            while is dead. Who took it was killed before it could write its own (see `take_trial`).
+        wanted: Trials that the study is to have: of those lost, no more are queued than it needs.
 
     Returns:
         The numbers of the lost trials that were queued again.
     """
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _abandoned(trial):
-            storage = study._storage
-            storage.set_trial_user_attr(trial._trial_id, LOST, KILLED)
-            study.tell(trial.number, state=TrialState.FAIL)
-    trials = study.get_trials(deepcopy=False)
-    repeated = {t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs}
-    queued = []
-    for trial in trials:
-        if not is_lost(trial) or trial.number in repeated or _kills(trial, trials) >= MAX_KILLS:
-            continue
+    if ledger is None:
+        ledger = Ledger()
+        ledger.read(study.get_trials(deepcopy=False))
+    ended = False
+    for trial in ledger.running:
+        mine = own is not None and _same(trial.user_attrs.get(LEASE), own)
+        if (mine and age(trial) > ORPHANED) or is_abandoned(trial):
+            give_up(study, trial, KILLED)
+            ended = True
+    if ended:
+        ledger.read(study.get_trials(deepcopy=False))
+    queued = ledger.lost()
+    if wanted is not None:
+        there = ledger.complete + len(ledger.alive()) + ledger.waiting
+        queued = queued[: max(wanted - there, 0)]
+    for trial in queued:
         study.add_trial(
             create_trial(
                 state=TrialState.WAITING,
@@ -89,23 +73,78 @@ def recover(study: Study) -> list[int]:
                 system_attrs={"fixed_params": trial.params},
             )
         )
-        queued.append(trial.number)
-    return queued
+    if queued:
+        ledger.read(study.get_trials(deepcopy=False))
+    return [trial.number for trial in queued]
 
 
-def _abandoned(trial: FrozenTrial) -> bool:
-    if LEASE in trial.user_attrs:
-        return is_dead(trial.user_attrs[LEASE])
-    assert trial.datetime_start is not None
-    return datetime.datetime.now() - trial.datetime_start > GRACE
+def give_up(study: Study, trial: FrozenTrial, reason: str) -> None:
+    """Ends a trial that its process won't end, as lost; as failed if it may be to blame."""
+    storage = study._storage
+    with suppress(UpdateFinishedTrialError):  # somebody else did
+        if reason == KILLED and _kills(study, trial) >= MAX_KILLS - 1:
+            storage.set_trial_user_attr(
+                trial._trial_id,
+                FAILURE,
+                f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may "
+                "need more memory than there is",
+            )
+        else:
+            storage.set_trial_user_attr(trial._trial_id, LOST, reason)
+        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 
-def _kills(trial: FrozenTrial, trials: list[FrozenTrial]) -> int:
-    """How often in a row the trial, and those it repeats, were killed."""
-    kills = 0
-    while trial.user_attrs.get(LOST) == KILLED:
-        kills += 1
-        if RETRY_OF not in trial.user_attrs:
-            break
+def end_surplus(study: Study, trial: Trial, reason: str) -> None:
+    """Ends a trial before anything was suggested."""
+    trial.set_user_attr(SURPLUS, reason)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def _kills(study: Study, trial: FrozenTrial) -> int:
+    """How many trials in a row that this one repeats were killed."""
+    kills, trials = 0, study.get_trials(deepcopy=False)
+    while RETRY_OF in trial.user_attrs:
         trial = trials[trial.user_attrs[RETRY_OF]]
+        if trial.user_attrs.get(LOST) != KILLED:
+            break
+        kills += 1
     return kills
+
+
+def take_trial(study: Study, lease: Mapping[str, Any]) -> Trial:
+    """`study.ask()`, but the trial holds the lease from the start.
+
+    There is no moment at which a kill would leave a trial that runs for ever: a new trial is made
+    with its lease; a waiting one is given it before it is set running, and should two workers have
+    done so, whoever took it writes it again. What another worker is about to take comes last.
+    """
+    storage = study._storage
+    study._thread_local.cached_all_trials = None  # as ask() does: what is cached is one trial's
+    waiting = storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
+    for trial in sorted(waiting, key=lambda t: _claimed(t, lease)):
+        with suppress(UpdateFinishedTrialError):
+            storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))
+            if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                taken = optuna.Trial(study, trial._trial_id)
+                if not _same(taken.user_attrs.get(LEASE), lease):
+                    taken.set_user_attr(LEASE, dict(lease))
+                return taken
+    template = copy.copy(_EMPTY)
+    template.user_attrs = {LEASE: dict(lease)}
+    template.datetime_start = datetime.datetime.now()
+    return optuna.Trial(study, storage.create_new_trial(study._study_id, template))
+
+
+_EMPTY = create_trial(state=TrialState.RUNNING)
+
+
+def _claimed(trial: FrozenTrial, lease: Mapping[str, Any]) -> bool:
+    """Whether a living worker has written its lease on a waiting trial."""
+    held = trial.user_attrs.get(LEASE)
+    return held is not None and not _same(held, lease) and not is_dead(held)
+
+
+def _same(found: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> bool:
+    return found is not None and all(
+        found.get(key) == value for key, value in lease.items() if key != "renewed"
+    )

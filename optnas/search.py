@@ -5,33 +5,47 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
+from rich.console import Console
 from torch import nn
 
 from optnas.candidate import seeded
+from optnas.checkpoints import sweep
 from optnas.devices import check_device_name, cpu_threads, resolve_device
-from optnas.errors import InputError
+from optnas.errors import InputError, NoStudyError
 from optnas.evaluators import Evaluator
-from optnas.loop import Observer, run_trials
+from optnas.loop import Observer, queue_baselines, run_trials
 from optnas.metrics import Metric
 from optnas.objective import Listener, Objective
 from optnas.pareto import front, name_objectives, objective_names
 from optnas.progress import Progress
 from optnas.rebuild import rebuild
-from optnas.record import RECORD, Overrides, beside, check_same_study, load_study, weights_folder
+from optnas.record import (
+    RECORD,
+    Overrides,
+    beside,
+    check_same_study,
+    load_or_create,
+    load_study,
+    overrides_of,
+    weights_folder,
+)
 from optnas.samplers import HistorySampler, PlacedSampler, make_sampler
 from optnas.search_spaces import SearchSpace, space_size
-from optnas.storage import open_storage, sqlite_path, sqlite_url
+from optnas.sqlite import sqlite_url
+from optnas.stopping import Stop, stopping
+from optnas.storage import open_storage
+from optnas.timeout import check_timeout
 from optnas.trials import study_seed
 from optnas.weights import WeightStore
+from optnas.workers import Display, Job, check_workers, run_workers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +71,8 @@ class Search:
             little from a second one, and beside another busy process it loses far more, because
             waiting threads spin; more pay for large networks on an otherwise idle CPU.
         epochs: Training epochs, in place of the evaluator's.
+        trial_timeout: Seconds after which a trial fails; None sets no limit.
+        max_failures: The run ends when so many trials in a row fail for one reason.
         name: Name of the study; the study file's by default.
         storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an
             SQLite file `NAME.db`, beside the study file if there is one.
@@ -81,6 +97,8 @@ class Search:
     device: str = "auto"
     threads: int = 1
     epochs: int | None = None
+    trial_timeout: float | None = None
+    max_failures: int = 3
     name: str = ""
     storage: str | BaseStorage = ""
     weights: bool = True
@@ -88,7 +106,13 @@ class Search:
     folder: Path = Path()
 
     def __post_init__(self) -> None:
-        for name, lowest in (("trials", 1), ("threads", 1), ("epochs", 1), ("seed", 0)):
+        for name, lowest in (
+            ("trials", 1),
+            ("threads", 1),
+            ("epochs", 1),
+            ("max_failures", 1),
+            ("seed", 0),
+        ):
             value = getattr(self, name)
             if value is None and name in ("epochs", "seed"):
                 continue
@@ -101,6 +125,7 @@ class Search:
             object.__setattr__(self, name, number)
         if self.hours is not None and not self.hours > 0:
             raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
+        check_timeout(self.trial_timeout)
         if "/" in self.name or os.sep in self.name:
             raise InputError(f"name {self.name!r} must have no slash: files are named after it")
         if isinstance(self.sampler, str):
@@ -132,12 +157,11 @@ class Search:
         """What was overridden in earlier runs of this study."""
         if not self.url:
             return Overrides()
-        database = sqlite_path(self.url)
-        if database is not None and not (database.exists() and database.stat().st_size):
+        try:
+            study = load_study(open_storage(self.url), self.study_name)
+        except NoStudyError:
             return Overrides()
-        study = load_study(open_storage(self.url), self.study_name)
-        record = study.user_attrs.get(RECORD, {}) if study else {}
-        return Overrides(**record.get("overrides", {}))
+        return overrides_of(study) if study else Overrides()
 
     def override(self, overrides: Overrides) -> Search:
         """This search with some settings replaced."""
@@ -157,6 +181,7 @@ class Search:
             metrics=self.metrics,
             baselines=self.baselines,
             weights=store,
+            checkpoints=self.path("_checkpoints"),
             seed=self.seed,
             device=self.device,
             listeners=listeners,
@@ -182,13 +207,19 @@ class Search:
     def _code(self) -> str:
         return self.space.code or "optnas's own"
 
-    def run(self, *, progress: bool = True, accept_changes: bool = False) -> Study:
+    def run(
+        self, *, workers: int = 1, progress: bool = True, accept_changes: bool = False
+    ) -> Study:
         """Opens the study, or makes it, and runs trials until `trials` are COMPLETE.
 
         The settings are those of this search: what earlier runs on the command line overrode,
         and the study remembers, is in `remembered()`.
 
+        The first Ctrl-C finishes what is running, the second gives it up; both raise.
+
         Args:
+            workers: Processes that run trials. More than one need a study file, which they import
+                (`load_search("study.py").run(workers=4)`); one is this process.
             progress: Whether to show a progress bar (plain lines where there is no terminal).
             accept_changes: Whether to go on with a study made with other settings.
 
@@ -197,21 +228,86 @@ class Search:
 
         Raises:
             InputError: The study can't be opened or gone on with, or no architecture is feasible.
+            KeyboardInterrupt: It was interrupted.
         """
+        check_workers(workers, self.file, self.url)
         study = self.open(accept_changes=accept_changes)
-        if not progress:
-            return self.go_on(study)
-        with Progress(study, self.trials) as display:
-            return self.go_on(study, display, [display.epoch])
+        stop = Stop()
+        with (
+            Progress(study, self.trials, Console(stderr=True, quiet=not progress)) as display,
+            stopping(stop, display.say),
+        ):
+            self.go_on(study, display, workers=workers, stop=stop, accept_changes=accept_changes)
+        if stop.requested:
+            raise KeyboardInterrupt
+        return study
 
     def go_on(
-        self, study: Study, observer: Observer | None = None, listeners: Sequence[Listener] = ()
-    ) -> Study:
-        """Runs an open study (see `run`)."""
-        objective = self.objective(listeners)
+        self,
+        study: Study,
+        display: Display,
+        *,
+        workers: int = 1,
+        stop: Stop | None = None,
+        accept_changes: bool = False,
+    ) -> None:
+        """Runs an open study, here or in processes of its own (see `run`)."""
+        if workers == 1:
+            self.work(study, display, stop, hours=self.hours)
+            return
+        assert self.file is not None
+        queue_baselines(study, self.baselines)
+        job = Job(
+            file=str(self.file.absolute()),
+            url=self.url,
+            name=self.study_name,
+            overrides=self._given(),
+            accept_changes=accept_changes,
+            epochs=display.interactive,
+        )
+        run_workers(
+            study,
+            job,
+            workers,
+            hours=self.hours,
+            threads=self.threads,
+            device=self.device,
+            trial_timeout=self.trial_timeout,
+            logs=self.path("_logs"),
+            display=display,
+            stop=stop,
+        )
+
+    def work(
+        self,
+        study: Study,
+        observer: Observer | None = None,
+        stop: Stop | None = None,
+        *,
+        hours: float | None = None,
+        epochs: bool = True,
+    ) -> None:
+        """Runs trials of an open study in this process, beside whatever others run."""
+        listeners: list[Listener] = []
+        if observer is not None and epochs:
+            listeners = [lambda t, step, scores: observer.epoch(t.number, step, scores)]
         with cpu_threads(self.threads):
-            run_trials(study, objective, trials=self.trials, hours=self.hours, observer=observer)
-        return study
+            run_trials(
+                study,
+                self.objective(listeners),
+                trials=self.trials,
+                hours=hours,
+                baselines=self.baselines,
+                trial_timeout=self.trial_timeout,
+                max_failures=self.max_failures,
+                observer=observer,
+                stop=stop,
+            )
+
+    def _given(self) -> dict[str, Any]:
+        """The settings that a worker must have from here, and not from the study file."""
+        settings = {f.name: getattr(self, f.name) for f in fields(Overrides)}
+        return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}
 
     def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
         """Opens the study, or makes it, with its sampler; writes down what it must remember.
@@ -226,20 +322,13 @@ class Search:
         storage = self.storage
         if not isinstance(storage, BaseStorage):
             storage = open_storage(self.url, create=True)
-        study = load_study(storage, self.study_name)
+        study, made = load_or_create(storage, self.study_name, objective.directions)
         accepted: list[str] = []
-        if study is None:
-            study = optuna.create_study(
-                study_name=self.study_name, storage=storage, directions=objective.directions
-            )
-        else:
+        if not made:
             changes = check_same_study(study, objective.directions, fingerprint, accept_changes)
             if changes:
                 accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
         name_objectives(study, objective.objectives)
-        sampler = self.sampler
-        own = sampler.seed if isinstance(sampler, HistorySampler) else None
-        seed = study_seed(study, own if self.seed is None else self.seed)
         record = study.user_attrs.get(RECORD, {})
         known = record.get("fingerprint", {}).get("code of the space") == self._code()
         new = {
@@ -251,8 +340,30 @@ class Search:
             "accepted": [*record.get("accepted", []), *accepted],
             "size": record.get("size") if known else _size(self.space),
         }
+        self._give_sampler(study)
+        sweep(objective.checkpoints, study)
         if new != record:
             study.set_user_attr(RECORD, new)
+        return study
+
+    def join(self, *, accept_changes: bool = False) -> Study:
+        """Opens the study of another process that has made it, with its sampler.
+
+        Raises:
+            InputError: Here its numbers would be other ones (another GPU, an edited file).
+        """
+        study = load_study(open_storage(self.url, create=True), self.study_name)
+        if study is None:
+            raise InputError(f"study {self.study_name!r} is gone from {self.url}")
+        objective = self.objective()
+        check_same_study(study, objective.directions, self.fingerprint(objective), accept_changes)
+        self._give_sampler(study)
+        return study
+
+    def _give_sampler(self, study: Study) -> None:
+        sampler = self.sampler
+        own = sampler.seed if isinstance(sampler, HistorySampler) else None
+        seed = study_seed(study, own if self.seed is None else self.seed)
         if isinstance(sampler, str):
             study.sampler = make_sampler(sampler, seed)
         elif isinstance(sampler, HistorySampler):
@@ -260,7 +371,6 @@ class Search:
             study.sampler = sampler
         else:
             study.sampler = PlacedSampler(lambda _: sampler)
-        return study
 
 
 def best_model(
@@ -292,7 +402,7 @@ def best_model(
         if by not in names:
             raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
         i = names.index(by)
-        sign = -1 if study.directions[i] == optuna.study.StudyDirection.MAXIMIZE else 1
+        sign = -1 if study.directions[i] == StudyDirection.MAXIMIZE else 1
         chosen = min(members, key=lambda t: sign * t.values[i])
     objective = search if isinstance(search, Objective) else search.objective()
     return rebuild(study, objective, chosen)

@@ -13,7 +13,17 @@ from rich.table import Table
 from optnas.pareto import feasible_trials, front, hypervolume, objective_names
 from optnas.record import RECORD
 from optnas.text import definitions, duration, number
-from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF, FAILURE, RECIPE, SEED, is_lost
+from optnas.trials import (
+    ARCHITECTURE,
+    BASELINE,
+    DUPLICATE_OF,
+    FAILURE,
+    RECIPE,
+    SEED,
+    SURPLUS,
+    is_lost,
+    is_void,
+)
 
 
 def front_table(study: Study) -> Table:
@@ -54,7 +64,7 @@ def status_table(study: Study) -> Table:
     table = Table(show_header=False, box=None, title=escape(study.study_name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    states = Counter("lost" if is_lost(t) else t.state.name for t in trials)
+    states = Counter(map(_state, trials))
     same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
     listed = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none"
     table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
@@ -90,7 +100,7 @@ def status_table(study: Study) -> Table:
     if SEED in study.user_attrs:
         table.add_row("seed", str(study.user_attrs[SEED]))
     for name, value in record.get("overrides", {}).items():
-        table.add_row(f"--{name}", str(value))
+        table.add_row(f"--{name.replace('_', '-')}", str(value))
     if record.get("file"):
         table.add_row("study file", escape(record["file"]))
     return table
@@ -101,12 +111,18 @@ def failure_line(study: Study) -> str:
     reasons = Counter(
         t.user_attrs.get(FAILURE, "no reason given")
         for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        if not is_lost(t)
+        if not is_void(t)
     )
     if not reasons:
         return ""
     reason, times = reasons.most_common(1)[0]
     return f"{reasons.total()} trials; most often ({times}): {reason}"
+
+
+def _state(trial: FrozenTrial) -> str:
+    if SURPLUS in trial.user_attrs:
+        return "surplus"
+    return "lost" if is_lost(trial) else trial.state.name
 
 
 def _recipe(trial: FrozenTrial) -> str:

@@ -31,9 +31,12 @@ FAILURE = "failure"
 PRUNED = "pruned"
 """Why the trial was ended early (which bound is broken)."""
 LOST = "lost"
-"""Why the trial ended through no fault of its own (`interrupted`, `killed`)."""
+"""Why the trial ended through no fault of its own: `interrupted` or `killed`."""
+KILLED, INTERRUPTED = "killed", "interrupted"
 RETRY_OF = "retry_of"
 """The number of the lost trial that this trial repeats."""
+SURPLUS = "surplus"
+"""Why the trial ended before anything was suggested: another one is enough."""
 LEASE = "lease"
 """Which process is running the trial."""
 TRAIN_SECONDS = "train_seconds"
@@ -55,6 +58,7 @@ _RESERVED = {
     PRUNED,
     LOST,
     RETRY_OF,
+    SURPLUS,
     LEASE,
     TRAIN_SECONDS,
 }
@@ -68,6 +72,11 @@ def is_reserved(name: str) -> bool:
 def is_lost(trial: FrozenTrial) -> bool:
     """Whether the trial ended through no fault of its architecture (killed, interrupted)."""
     return trial.state == TrialState.FAIL and LOST in trial.user_attrs
+
+
+def is_void(trial: FrozenTrial) -> bool:
+    """Whether the trial failed without having said anything of an architecture."""
+    return is_lost(trial) or SURPLUS in trial.user_attrs
 
 
 class Places:
@@ -104,6 +113,13 @@ def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     places = Places()
     places.read(trials)
     return places.of(trial)
+
+
+def origin(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """The number of the trial that a retry, or a retry of a retry, repeats; else its own."""
+    while RETRY_OF in trial.user_attrs:
+        trial = trials[trial.user_attrs[RETRY_OF]]
+    return trial.number
 
 
 def derived_seed(seed: int, place: int, purpose: str) -> int:

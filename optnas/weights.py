@@ -21,7 +21,8 @@ from torch import nn
 
 from optnas.errors import InputError
 
-_PREFIX = "dashboard:artifacts:"
+PREFIX = "dashboard:artifacts:"
+"""Of the study attributes under which Optuna's dashboard files artifacts, by the trial's id."""
 _FILENAME = "weights.safetensors"
 
 
@@ -48,7 +49,7 @@ class WeightStore:
             "mimetype": "application/octet-stream",
             "encoding": None,
         }
-        self._write(study, f"{_PREFIX}{trial_id}:{artifact_id}", meta)
+        self._write(study, f"{PREFIX}{trial_id}:{artifact_id}", meta)
 
     def keep_only(self, study: Study, trial_ids: set[int]) -> None:
         """Drops the weights of all other trials."""
@@ -56,7 +57,7 @@ class WeightStore:
             if trial_id in trial_ids:
                 continue
             for artifact_id in artifact_ids:
-                self._write(study, f"{_PREFIX}{trial_id}:{artifact_id}", None)
+                self._write(study, f"{PREFIX}{trial_id}:{artifact_id}", None)
                 with suppress(ArtifactNotFound):  # dropped by another worker
                     self._files.remove(artifact_id)
 
@@ -79,10 +80,10 @@ class WeightStore:
     def _index(self, study: Study) -> dict[int, list[str]]:
         index: dict[int, list[str]] = {}
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
-            if key.startswith(_PREFIX):
+            if key.startswith(PREFIX):
                 meta = json.loads(value)
                 if meta is not None and meta["filename"] == _FILENAME:
-                    trial_id = int(key.removeprefix(_PREFIX).split(":")[0])
+                    trial_id = int(key.removeprefix(PREFIX).split(":")[0])
                     index.setdefault(trial_id, []).append(meta["artifact_id"])
         return index
 

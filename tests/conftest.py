@@ -1,6 +1,7 @@
 import tempfile
 
 import optuna
+import postgres
 import pytest
 import torch
 from hypothesis import settings
@@ -68,3 +69,12 @@ def search(space, evaluator):
         seed=1,
         name="tiny",
     )
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """The URL of a PostgreSQL server of this session; skips where none is installed."""
+    with postgres.server() as url:
+        if url is None:
+            pytest.skip("no PostgreSQL is installed here")
+        yield url

@@ -1,4 +1,6 @@
 import inspect
+import subprocess
+import sys
 
 import optnas
 
@@ -42,7 +44,18 @@ PUBLIC = [
 ]
 
 
+ROOMS = ["datasets", "evaluators", "metrics", "samplers", "search_spaces"]
+
+
 def test_the_public_names_are_these():
-    assert sorted(optnas.__all__) == sorted(PUBLIC)
-    for name in PUBLIC:
+    assert sorted(optnas.__all__) == sorted(PUBLIC + ROOMS)
+    assert set(optnas.__all__) <= set(dir(optnas))
+    for name in PUBLIC + ROOMS:
         assert inspect.getdoc(getattr(optnas, name)), name
+
+
+def test_torch_is_imported_when_it_is_needed():
+    """It takes seconds; a worker that looks values up in a table, and `--help`, do without."""
+    code = "import optnas.cli, optnas.loop, optnas.record, sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -266,7 +266,7 @@ def test_dashboard_serves_the_study_and_its_weights(optnas):
 
 
 SLOW = """
-import os, signal, torch, optnas
+import os, time, torch, optnas
 from conftest import build_linear
 
 def wait(model, recipe, report):
@@ -274,7 +274,8 @@ def wait(model, recipe, report):
     loss = 1.0 / sum(p.numel() for p in model.parameters())
     if os.path.exists("hold"):
         print("holding", flush=True)
-        signal.pause()
+        while os.path.exists("hold"):
+            time.sleep(0.02)
     return {"loss": loss}
 
 search = optnas.Search(
@@ -285,45 +286,77 @@ search = optnas.Search(
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "reason"),
-    [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 130, "interrupted"),
-        (signal.SIGKILL, -9, "killed"),
-    ],
-)
-def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
-    optnas, tmp_path, monkeypatch, number, code, reason
-):
+def wait_for_line(stream, text):
+    for line in stream:
+        if text in line:
+            return
+    pytest.fail(f"it never said {text!r}")
+
+
+def held(tmp_path, monkeypatch, optnas, *args):
+    """A run that is in the middle of its third trial."""
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
     monkeypatch.setenv("PYTHONPATH", str(STUDY.parent))
     process = subprocess.Popen(
-        [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5"],
+        [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    return process
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "reason"),
+    [
+        ((signal.SIGINT, signal.SIGINT), 130, "interrupted"),
+        ((signal.SIGTERM,), 143, "interrupted"),
+        ((signal.SIGHUP,), 143, "interrupted"),
+        ((signal.SIGKILL,), -9, "killed"),
+    ],
+)
+def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
+    optnas, tmp_path, monkeypatch, numbers, code, reason
+):
+    process = held(tmp_path, monkeypatch, optnas)
     assert process.stdout.readline() == "holding\n"
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
+        if len(numbers) == 2 and number is numbers[0]:
+            wait_for_line(process.stderr, "finishing what is running; Ctrl-C again gives it up")
+            numbers = numbers[1:]
     _, err = process.communicate()
     assert process.returncode == code
     assert "Traceback" not in err
-    if code == 130:
-        assert "interrupted with 2 of 5 trials COMPLETE; they are kept" in err
+    if code > 0:
+        assert "interrupted; what was running is repeated next time" in err
+        assert "2 of 5 trials are COMPLETE and kept" in err
     (tmp_path / "hold").unlink()
 
     code, _, err = optnas("run", "slow.py")
     assert code == 0
-    assert "lost trials taken up again: 2" in err
+    assert ("lost trials taken up again: 2" in err) == (reason == "killed")
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
     assert study.trials[2].user_attrs["lost"] == reason
     assert study.trials[3].params == study.trials[2].params
     integrity = sqlite3.connect("slow.db").execute("PRAGMA integrity_check").fetchall()
     assert integrity == [("ok",)]
+
+
+def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path, monkeypatch):
+    process = held(tmp_path, monkeypatch, optnas)
+    assert process.stdout.readline() == "holding\n"
+    process.send_signal(signal.SIGINT)
+    wait_for_line(process.stderr, "finishing what is running")
+    (tmp_path / "hold").unlink()
+    _, err = process.communicate()
+    assert process.returncode == 3
+    assert "stopped; what was running is finished. 3 of 5 trials are COMPLETE and kept" in err
+    study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
 
 
 def test_reading_changes_nothing(optnas, tmp_path):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.profiler import ProfilerActivity
-from torch.profiler import profile as torch_profile
+from torch.profiler import ProfilerActivity, profile as torch_profile
 
 import optnas
 from optnas.candidate import Candidate

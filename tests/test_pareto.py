@@ -3,8 +3,7 @@ import warnings
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from optuna._hypervolume import compute_hypervolume
 from optuna.study import StudyDirection
 from optuna.trial import create_trial

@@ -7,8 +7,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from optuna._hypervolume import compute_hypervolume
 from optuna.distributions import (
     CategoricalDistribution,

@@ -4,8 +4,7 @@ import math
 import pytest
 import torch
 from contracts import SpaceContract, architectures
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 from torch import nn

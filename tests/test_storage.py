@@ -4,8 +4,9 @@ import optuna
 import pytest
 import sqlalchemy
 
+import optnas.storage
 from optnas.errors import InputError
-from optnas.storage import open_storage, sqlite_path, storage_fault
+from optnas.storage import open_storage, storage_fault, storage_path
 
 
 def test_a_new_database_is_set_up_to_survive(tmp_path):
@@ -17,7 +18,7 @@ def test_a_new_database_is_set_up_to_survive(tmp_path):
             connection.execute(sqlalchemy.text(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "busy_timeout")
         ]
-    assert pragmas == ["wal", 1, 60_000]
+    assert pragmas == ["wal", 1, 300_000]
 
 
 def test_plain_optuna_opens_it(tmp_path):
@@ -71,19 +72,27 @@ def test_what_is_no_study_is_left_alone(tmp_path, prepare, message, create):
         ("sqlite://", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///no/such/folder/study.db", "there is no folder"),
-        ("oracel://x/y", "can't be opened|driver"),
-        ("postgresql+psycopg2://localhost:1/x", "can't be opened|driver"),
+        ("mysql://x/y", "isn't tested with; these are: sqlite, journal, postgresql, grpc"),
+        ("postgresql://localhost:1/x", "can't be opened: .*(refused|Cannot assign)"),
+        ("postgresql+pg8000://localhost:1/x", "needs a package that isn't here"),
+        ("postgresql+nothing://localhost:1/x", "can't be opened"),
+        ("journal:///", "names no file"),
+        ("journal:///no/such/folder/study.journal", "there is no folder"),
+        ("grpc://", "a storage proxy is grpc://host:port"),
+        ("grpc://localhost", "a storage proxy is grpc://host:port"),
+        ("grpc://127.0.0.1:1", "no storage proxy answers at 127.0.0.1:1"),
     ],
 )
-def test_urls_that_are_wrong(url, message):
+def test_urls_that_are_wrong(url, message, monkeypatch):
+    monkeypatch.setattr(optnas.storage, "ANSWER_SECONDS", 0.1)
     with pytest.raises(InputError, match=message):
         open_storage(url, create=True)
 
 
 def test_path_of_a_url():
-    assert str(sqlite_path("sqlite:///a/b.db")) == "a/b.db"
-    assert str(sqlite_path("sqlite:////a/b.db")) == "/a/b.db"
-    assert sqlite_path("postgresql://host/x") is None
+    assert str(storage_path("sqlite:///a/b.db")) == "a/b.db"
+    assert str(storage_path("sqlite:////a/b.db")) == "/a/b.db"
+    assert storage_path("postgresql://host/x") is None
 
 
 def test_a_database_that_fails_in_the_middle_is_told_from_a_mistake_in_the_code(tmp_path):

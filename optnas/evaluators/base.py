@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from optuna.trial import BaseTrial
@@ -14,7 +15,7 @@ from optnas.errors import InputError
 from optnas.metrics.base import Direction
 
 STORE_SECONDS = 5.0
-"""How often the growing curve of a running trial is stored."""
+"""How often the growing curve of a running trial is stored, and its checkpoint."""
 
 
 class Report:
@@ -25,6 +26,7 @@ class Report:
         listeners: Called with the step and the scores. One that raises
             `optuna.TrialPruned` ends the trial as pruned.
         give_way: Called by `give_way`.
+        folder: Where a checkpoint may lie; None keeps none.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Report:
         store: Callable[[list[dict[str, float]]], None] | None = None,
         listeners: Sequence[Callable[[int, Mapping[str, float]], None]] = (),
         give_way: Callable[[], None] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.curve: list[dict[str, float]] = []
         """The scores so far, with the key `step`."""
@@ -40,6 +43,10 @@ class Report:
         self.give_way = give_way or _nothing
         """Lets a waiting latency measurement have the device. To be called before each training
         step: it takes well under a microsecond where nobody waits, and `report()` calls it too."""
+        self.folder = folder
+        """Where a checkpoint of the running trial may lie, from which its retry goes on; None where
+        none is kept. Whoever writes one makes the folder. It is removed when the trial ends, and
+        stays when the trial is lost with its process."""
         self._stored = time.monotonic()
 
     def __call__(self, step: int, scores: Mapping[str, float]) -> None:

@@ -20,7 +20,8 @@ class FunctionEvaluator(Evaluator):
     The function runs under the trial's seed (torch, NumPy and random), on the device it chooses
     itself. `report(epoch, {"val_loss": 0.3})` after each epoch keeps the curve; it may raise
     `optuna.TrialPruned`, which must be let through. `report.give_way()` before each step lets
-    another worker's latency measurement have the device.
+    another worker's latency measurement have the device. A checkpoint that the function writes into
+    `report.folder` (unless that is None) is there for the retry, if the trial's process dies.
 
     Args:
         fn: The training code; its return value must hold every name in `provides`.

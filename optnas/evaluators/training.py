@@ -19,6 +19,7 @@ from optnas.datasets import Dataset, Loaders
 from optnas.devices import resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.checkpoint import Checkpoint
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
 from optnas.evaluators.recipe import Recipe, RecipeSpace
@@ -42,6 +43,13 @@ class TrainingEvaluator(Evaluator):
     Arrays lie on the device from the start; there is no DataLoader in the inner loop, and no step
     waits for the device. A last batch of a single example is left out, because batch
     normalisation can't train on it.
+
+    In the report's folder it keeps a checkpoint, at most every 5 seconds and for at most 5 % of the
+    time. The trial that repeats a lost one goes on from there and ends with the scores and weights
+    it would have had, bit by bit on a CPU; what a model changes besides its `state_dict` is lost.
+    With `Loaders` that is so only where order and augmentation are drawn from the global generators
+    (torch's, NumPy's or random's): a DataLoader's own `generator`, and what its dataset or
+    persistent workers remember, begin anew.
 
     Args:
         data: A `Dataset`, or a person's own DataLoaders as `Loaders`.
@@ -171,25 +179,27 @@ class TrainingEvaluator(Evaluator):
             CandidateError: A loss became NaN or infinite.
         """
         feed = self._feed(resolve_device(self.device))
-        best: tuple[dict[str, float], dict[str, Tensor]] | None = None
+        names = {
+            "architecture": str(candidate),
+            "recipe": str(recipe),
+            "seed": str(candidate.seed),
+            "evaluator": str(self.fingerprint),
+        }
         scores: dict[str, float] = {}
         with seeded(candidate.seed + recipe.seed):
             loop = TrainingLoop(
                 candidate.model, feed, recipe, self._loss, self._scores, report.give_way
             )
-            for epoch in range(recipe.epochs):
+            checkpoint = Checkpoint(report, loop, names)
+            checkpoint.load()
+            for epoch in range(loop.epoch, recipe.epochs):
+                checkpoint.save()  # before the epoch, because after the last one none is needed
                 loop.train_epoch()
                 scores = loop.validate()
+                if self._epoch == "best":
+                    loop.keep_best(scores)
                 report(epoch, scores)
-                if self._epoch == "best" and (
-                    best is None or scores["val_loss"] < best[0]["val_loss"]
-                ):
-                    weights = {n: t.clone() for n, t in loop.model.state_dict().items()}
-                    best = scores, weights
-            if best is not None:
-                scores = best[0]
-                loop.model.load_state_dict(best[1])
-        return scores
+            return loop.take_best() if self._epoch == "best" else scores
 
     def _feed(self, device: torch.device) -> Feed:
         if device not in self._feeds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,9 @@ class TrainingLoop:
         self._scores = scores
         self._give_way = give_way
         self._optimizer = recipe.make_optimizer(self.model)
+        self.epoch = 0
+        """Epochs done."""
+        self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
 
@@ -69,6 +73,7 @@ class TrainingLoop:
             total = total + loss.detach()
             self._step += 1
         _finite("the training loss", float(total))
+        self.epoch += 1
 
     def validate(self) -> dict[str, float]:
         """The scores on the validation part, all outputs taken together.
@@ -87,6 +92,41 @@ class TrainingLoop:
             outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
             scores = {"val_loss": _finite("val_loss", float(self._loss(outputs, targets)))}
             return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
+
+    def keep_best(self, scores: dict[str, float]) -> None:
+        """Keeps these scores and the weights they belong to, if no `val_loss` was less so far."""
+        if self._best is None or scores["val_loss"] < self._best[0]["val_loss"]:
+            self._best = scores, {n: t.clone() for n, t in self.model.state_dict().items()}
+
+    def take_best(self) -> dict[str, float]:
+        """Puts the weights that were kept back into the model, and returns their scores."""
+        assert self._best is not None
+        scores, weights = self._best
+        self.model.load_state_dict(weights)
+        return scores
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here: tensors in use, and plain types."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "best": self._best,
+            "epoch": self.epoch,
+            "step": self._step,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state of a training of the same network, on whichever device."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._best = state["best"]
+        self.epoch = state["epoch"]
+        self._step = state["step"]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is trained."""
+        return self._feed.device
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self._recipe.precision == "float32":

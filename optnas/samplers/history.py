@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.recovery import is_dead
+from optnas.leases import is_dead
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.trials import BASELINE, LEASE, Places, is_lost
+from optnas.trials import BASELINE, LEASE, Places, is_void
 
 State = TypeVar("State")
 Key = tuple[datetime.datetime, int]
@@ -24,8 +24,8 @@ Key = tuple[datetime.datetime, int]
 class History:
     """What a sampler may know of a study.
 
-    Lost trials aren't in it, nor are baselines (they have no parameters). Trials that failed or
-    were pruned are: they were tried.
+    Lost and surplus trials aren't in it, nor are baselines (they have no parameters). Trials that
+    failed or were pruned are: they were tried.
 
     Attributes:
         study: The study.
@@ -97,7 +97,7 @@ class History:
         return state
 
     def _finish(self, trial: FrozenTrial) -> None:
-        if is_lost(trial) or not _counts(trial):
+        if is_void(trial) or not _counts(trial):
             return
         self.tried.add(path_of(trial))
         key = (trial.datetime_complete or datetime.datetime.min, trial.number)

@@ -1,0 +1,36 @@
+"""What the command line prints, and where."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from rich.console import Console, RenderableType
+
+from optnas.errors import InputError
+
+if TYPE_CHECKING:
+    from optnas.plots import ParetoData
+
+
+def show(table: RenderableType) -> None:
+    """Prints a table as wide as the terminal; wide where there is none, for whole lines."""
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def write_figure(data: ParetoData, path: Path) -> None:
+    """Writes a figure that opens offline."""
+    from optnas.plots import pareto_figure
+
+    try:
+        pareto_figure(data).write_html(path, include_plotlyjs=True, default_height="95vh")
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}") from error
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Says what is wrong and exits."""
+    typer.echo(f"optnas: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,108 @@
+"""Where a study stands, kept up to date by reading what is new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.leases import is_alive
+from optnas.trials import BASELINE, FAILURE, RETRY_OF, is_lost, is_void
+
+IN_VAIN = (TrialState.PRUNED, TrialState.FAIL)
+"""How a trial ends without values."""
+
+
+class Ledger:
+    """What a worker knows of all trials of its study.
+
+    Attributes:
+        complete: How many are COMPLETE.
+        proven: Whether a sampled network has succeeded, so that the code can't be all wrong.
+        running: Those that are RUNNING, dead ones too.
+        waiting: How many are WAITING.
+        in_vain: Those that ended without values since the first look.
+    """
+
+    def __init__(self) -> None:
+        self.complete = 0
+        self.proven = False
+        self.running: list[FrozenTrial] = []
+        self.waiting = 0
+        self.in_vain: list[FrozenTrial] = []
+        self._first = True
+        self._seen = 0
+        self._unfinished: list[int] = []
+        self._retries: dict[int, int] = {}
+        self._lost: list[FrozenTrial] = []
+        self._ended: list[FrozenTrial] = []
+
+    def read(self, trials: Sequence[FrozenTrial]) -> None:
+        """Takes in what is new among all trials of the study, in the order of their numbers."""
+        numbers = [*self._unfinished, *range(self._seen, len(trials))]
+        self._seen, self._unfinished, self.running, self.waiting = len(trials), [], [], 0
+        ended = []
+        for number in numbers:
+            trial = trials[number]
+            if RETRY_OF in trial.user_attrs:
+                self._retries.setdefault(trial.user_attrs[RETRY_OF], number)
+            if trial.state.is_finished():
+                ended.append(trial)
+            else:
+                self._unfinished.append(number)
+                self.waiting += trial.state == TrialState.WAITING
+                if trial.state == TrialState.RUNNING:
+                    self.running.append(trial)
+        for trial in ended:
+            self._finish(trial)
+        if not self._first:
+            ended = [t for t in ended if not is_void(t)]
+            self.in_vain += [t for t in ended if t.state in IN_VAIN]
+            self._ended += sorted(ended, key=lambda t: t.datetime_complete or datetime.min)
+        self._first = False
+
+    def _finish(self, trial: FrozenTrial) -> None:
+        if trial.state == TrialState.COMPLETE:
+            self.complete += 1
+            self.proven = self.proven or BASELINE not in trial.user_attrs
+        elif is_lost(trial):
+            self._lost.append(trial)
+
+    def alive(self) -> list[int]:
+        """The numbers of the trials that somebody is running."""
+        return [trial.number for trial in self.running if is_alive(trial)]
+
+    def lost(self) -> list[FrozenTrial]:
+        """The lost trials that no other one repeats yet."""
+        self._lost = [t for t in self._lost if t.number not in self._retries]
+        return self._lost
+
+    def is_first_retry(self, trial: FrozenTrial) -> bool:
+        """Whether no trial before this one repeats the same lost trial."""
+        of = trial.user_attrs.get(RETRY_OF)
+        return of is None or self._retries.get(of, trial.number) >= trial.number
+
+    @property
+    def last_failure(self) -> str:
+        """The reason why the last trial failed."""
+        return str(self._ended[-1].user_attrs[FAILURE])
+
+    def same_failures(self) -> int:
+        """How many of the last trials, one after the other, failed for one reason."""
+        count = 0
+        for trial in reversed(self._ended):
+            reason = kind_of_failure(trial)
+            if reason is None or reason != kind_of_failure(self._ended[-1]):
+                break
+            count += 1
+        return count
+
+
+def kind_of_failure(trial: FrozenTrial) -> str | None:
+    """The reason why a trial failed, without the numbers in it; None if it didn't."""
+    reason = trial.user_attrs.get(FAILURE)
+    if trial.state != TrialState.FAIL or reason is None:
+        return None
+    return re.sub(r"[\d.]+", "#", str(reason))

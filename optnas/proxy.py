@@ -1,0 +1,43 @@
+"""Optuna's storage proxy: many workers reach one database through it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optuna.storages._grpc.server import make_server
+
+from optnas.errors import InputError
+from optnas.storage import kind_of, open_storage
+
+
+def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
+    """A gRPC server for a storage, and its port; `start()` starts it.
+
+    It has no log-in: whoever reaches it can change and delete studies.
+
+    Args:
+        url: The storage; a PostgreSQL database.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+
+    Raises:
+        InputError: The storage doesn't work behind a proxy, or the address can't be listened on.
+    """
+    kind = kind_of(url)
+    if kind != "postgresql":
+        raise InputError(
+            f"a {kind} storage doesn't work behind Optuna's proxy: give a postgresql:// URL"
+            + ("; workers on one machine open the file themselves" if kind == "sqlite" else "")
+            + ("; workers open the journal themselves" if kind == "journal" else "")
+        )
+    if not 0 <= port < 65536:
+        raise InputError(f"port must be 0 to 65535, got {port}")
+    storage = open_storage(url, create=True)
+    try:
+        server = make_server(storage, host, 0)
+        bound = server.add_insecure_port(f"{host}:{port}")
+    except ImportError as error:
+        raise InputError(f"serve needs a package: pip install 'optnas[grpc]' ({error})") from error
+    except RuntimeError as error:
+        raise InputError(f"can't listen on {host}:{port}; try another --port or --host") from error
+    return server, bound

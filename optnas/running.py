@@ -1,0 +1,95 @@
+"""A run on the command line: what it says before, while and after it goes on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import warnings
+
+import optuna
+import typer
+from optuna.study import Study
+
+from optnas.console import fail, show, write_figure
+from optnas.pareto import front
+from optnas.plots import pareto_data
+from optnas.progress import Progress, count_complete
+from optnas.record import Overrides, study_names
+from optnas.search import Search
+from optnas.stopping import Stop, Terminated, stopping
+from optnas.tables import failure_line, front_table
+from optnas.workers import WorkerError, check_workers
+
+STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
+"""Exit codes: one Ctrl-C (all that ran was finished), a second one, SIGTERM."""
+
+
+def run_search(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
+    """Runs a search with what is overridden now, and was before; then shows the front."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    check_workers(workers, search.file, search.url)
+    remembered = search.remembered()
+    kept = {k: v for k, v in remembered.given().items() if k not in overrides.given()}
+    if kept:
+        listed = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in kept.items())
+        typer.echo(f"remembered from earlier runs: {listed}", err=True)
+    search = search.override(remembered.updated(overrides))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if cores and workers * search.threads > max(cores, search.threads):
+        typer.echo(f"{workers} workers share {cores} CPU cores", err=True)
+    study = search.open(overrides=overrides, accept_changes=accept_changes)
+    there = count_complete(study)
+    if there:
+        typer.echo(f"{there} of {search.trials} trials are COMPLETE already", err=True)
+    stop = Stop()
+    try:
+        with (
+            Progress(study, search.trials) as display,
+            stopping(stop, display.say, terminate=True),
+        ):
+            search.go_on(study, display, workers=workers, stop=stop, accept_changes=accept_changes)
+    except KeyboardInterrupt as interrupt:
+        code = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+        fail(f"interrupted; what was running is repeated next time. {_kept(study, search)}", code)
+    except WorkerError as error:
+        fail(f"the code failed in a worker:\n{error}", 1)
+    if stop.requested and count_complete(study) < search.trials:
+        fail(f"stopped; what was running is finished. {_kept(study, search)}", STOPPED)
+    _summary(study, search)
+    failures = failure_line(study)
+    if failures:
+        typer.echo(f"failures:      {failures}")
+    if count_complete(study) < search.trials:
+        typer.echo(f"the rest:      {_resume(search)}")
+    else:
+        typer.echo(f"more trials:   {_resume(search)} --trials {2 * search.trials}")
+    typer.echo(f"dashboard:     optnas dashboard {shlex.quote(search.url)}{_name(search)}")
+
+
+def _kept(study: Study, search: Search) -> str:
+    return (
+        f"{count_complete(study)} of {search.trials} trials are COMPLETE and kept. "
+        f"Go on with: {_resume(search)}"
+    )
+
+
+def _summary(study: Study, search: Search) -> None:
+    """Prints the front, and draws it."""
+    if not front(study):
+        typer.echo("the front is empty: no feasible trial is COMPLETE")
+        return
+    show(front_table(study))
+    if len(study.directions) > 1:
+        path = search.path("_front.html")
+        write_figure(pareto_data(study), path)
+        typer.echo(f"figure:        {path}")
+
+
+def _resume(search: Search) -> str:
+    return f"optnas resume {shlex.quote(search.url)}{_name(search)}"
+
+
+def _name(search: Search) -> str:
+    """The option that tells the study from others of its storage, where it takes one."""
+    return f" --name {shlex.quote(search.study_name)}" if len(study_names(search.url)) > 1 else ""

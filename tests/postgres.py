@@ -1,0 +1,57 @@
+"""A PostgreSQL server on loopback, for as long as a test session lasts."""
+
+import getpass
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) + [
+    Path(found).parent for found in [shutil.which("initdb")] if found
+]
+
+
+@contextmanager
+def server():
+    """Gives the URL of a server whose databases are made by `database()`; None without one."""
+    if not PROGRAMS:
+        yield None
+        return
+    programs, folder = PROGRAMS[-1], Path(tempfile.mkdtemp(prefix="optnas-postgres-", dir="/tmp"))
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+
+    def call(program, *args):
+        command = [str(programs / program), *args]
+        if getpass.getuser() == "root":  # PostgreSQL refuses to be run by root
+            command = ["su", "postgres", "-s", "/bin/sh", "-c", shlex.join(command)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    if getpass.getuser() == "root":
+        shutil.chown(folder, "postgres")
+    data = str(folder / "data")
+    options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
+    try:
+        call("initdb", "-D", data, "-U", "optnas", "-A", "trust", "-E", "UTF8", "--no-sync")
+        call("pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
+        try:
+            yield f"postgresql+psycopg://optnas@127.0.0.1:{port}/postgres"
+        finally:
+            call("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def database(url, name):
+    """Makes a database, and gives its URL."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    engine.dispose()
+    return url.replace("+psycopg", "").replace("/postgres", f"/{name}")
