@@ -1,10 +1,14 @@
 """Runs trials of our samplers in a process of its own (see test_samplers_processes.py).
 
-    python sampler_process.py FOLDER TOTAL [NAME ...]
+    python sampler_process.py FOLDER TOTAL
+    python sampler_process.py FOLDER TOTAL NAME
 
-Every storage and every sampler: goes on until the study has TOTAL trials.
+The first: every storage and every sampler, until each study has TOTAL trials. The second: one
+sampler on SQLite, as a worker that recovers what a killed one left, until TOTAL are COMPLETE; it
+prints a line whenever it has drawn a parameter.
 """
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -12,10 +16,12 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from optnas.loop import run_trials
 from optnas.samplers import (
     LocalSearchSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
+    make_sampler,
 )
 from optnas.storage import open_storage
 
@@ -30,8 +36,16 @@ SAMPLERS = {
 }
 
 
+KILLED_SAMPLERS = SAMPLERS | {
+    name: lambda name=name: make_sampler(name, 3) for name in ("random", "tpe", "nsgaii")
+}
+
+
 def objective(trial):
-    """Two objectives over conditional, ordered, logarithmic and continuous parameters."""
+    """Two objectives over conditional, ordered, logarithmic and continuous parameters.
+
+    Some architectures are pruned, and some diverge: which ones is a function of the parameters.
+    """
     depth = trial.suggest_int("depth", 1, 4)
     cost, score = 0.0, 0.0
     for i in range(depth):
@@ -43,9 +57,10 @@ def objective(trial):
     if trial.suggest_categorical("dropout", [False, True]):
         score += abs(trial.suggest_float("rate", 0.0, 0.6, step=0.1) - 0.3)
     score += abs(trial.suggest_float("lr", 1e-4, 1e-1, log=True) - 0.01)
-    if trial.number % 11 == 5:
+    digit = hashlib.sha256(str(sorted(trial.params.items())).encode()).digest()[0]
+    if digit < 20:
         raise optuna.TrialPruned
-    return (float("nan") if trial.number % 13 == 7 else score), cost
+    return (float("nan") if digit < 40 else score), cost
 
 
 def storages(folder):
@@ -68,13 +83,46 @@ def open_study(storage, name):
     )
 
 
-def run(folder, total, names=()):
+def run(folder, total):
     for _, storage in storages(folder):
-        for name in names or SAMPLERS:
+        for name in SAMPLERS:
             study = open_study(storage, name)
             study.optimize(objective, n_trials=total - len(study.trials))
 
 
+class Talking:
+    """A trial that prints a line at every parameter."""
+
+    def __init__(self, trial):
+        self._trial = trial
+
+    def __getattr__(self, name):
+        if name.startswith("suggest"):
+            print(flush=True)
+        return getattr(self._trial, name)
+
+
+def work(storage, total, name, talk=True):
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=["minimize", "minimize"],
+        sampler=KILLED_SAMPLERS[name](),
+        load_if_exists=True,
+    )
+    run_trials(
+        study,
+        (lambda trial: objective(Talking(trial))) if talk else objective,
+        trials=total,
+        max_failures=100,
+    )
+    return study
+
+
 if __name__ == "__main__":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    run(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    if len(sys.argv) > 3:
+        url = f"sqlite:///{sys.argv[1]}/killed.db"
+        work(open_storage(url, create=True), int(sys.argv[2]), sys.argv[3])
+    else:
+        run(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,5 +1,7 @@
 """Samplers across processes: they resume exactly, and share a study."""
 
+import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,9 @@ import optuna
 import pytest
 import sampler_process
 from optuna.trial import TrialState
+
+from optnas.storage import open_storage
+from optnas.trials import is_lost, place
 
 SCRIPT = Path(sampler_process.__file__)
 
@@ -35,6 +40,28 @@ def test_a_study_cut_into_processes_is_the_same_study(pieces, name):
     for kind, storage in sampler_process.storages(pieces):
         cut = sampler_process.open_study(storage, name).trials
         assert [(t.params, t.state) for t in cut] == wanted, kind
+
+
+@pytest.mark.parametrize("name", sampler_process.KILLED_SAMPLERS)
+def test_a_worker_that_is_killed_five_times_leaves_no_trace_in_the_sequence(tmp_path, name):
+    rng = random.Random(name)
+    for _ in range(5):
+        worker = subprocess.Popen(command(tmp_path, 30, name), stdout=subprocess.PIPE)
+        for _ in range(rng.randrange(12, 40)):  # somewhere among the parameters of a trial
+            worker.stdout.readline()
+        worker.kill()
+        worker.communicate()
+        assert worker.returncode == -signal.SIGKILL
+    storage = open_storage(f"sqlite:///{tmp_path}/killed.db", create=True)
+    cut = sampler_process.work(storage, 30, name, talk=False)
+    whole = sampler_process.work(optuna.storages.InMemoryStorage(), 30, name, talk=False)
+    assert sum(is_lost(trial) for trial in cut.trials) >= 3
+    ended = [t for t in cut.trials if not is_lost(t)]
+    places = [place(t, cut.trials) for t in ended]
+    assert places == sorted(places)
+    wanted = [(t.params, t.values, t.state) for t in whole.trials]
+    assert [(t.params, t.values, t.state) for t in ended] == wanted
+    assert TrialState.FAIL in {t.state for t in ended}, "some of them diverge"
 
 
 def test_two_processes_share_a_study(tmp_path):

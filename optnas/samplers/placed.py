@@ -21,6 +21,8 @@ from optnas.trials import BASELINE, derived_seed, place, study_seed
 class PlacedSampler(BaseSampler):
     """Another sampler, made anew for each trial from the study's seed and the trial's place.
 
+    Parameters that it draws independently have a seed each, by their name.
+
     So a suggestion is a function of seed, place and history, and a study that was interrupted goes
     on as if it hadn't been. The other sampler doesn't see the trials of baselines.
 
@@ -36,9 +38,7 @@ class PlacedSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Makes the sampler for this trial."""
-        trials = study.get_trials(deepcopy=False)
-        seed = derived_seed(study_seed(study, self._seed), place(trial, trials), "sampler")
-        self._samplers[trial._trial_id] = sampler = self._make(seed)
+        self._samplers[trial._trial_id] = sampler = self._make(self._seed_of(study, trial))
         sampler.before_trial(_without_baselines(study), trial)
 
     def infer_relative_search_space(
@@ -64,11 +64,20 @@ class PlacedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """What the other sampler draws."""
-        sampler = self._samplers[trial._trial_id]
+        """What the other sampler draws.
+
+        It is made anew, so that parameters that are fixed, such as those of a retry, take no random
+        numbers from the others.
+        """
+        sampler = self._make(self._seed_of(study, trial, param_name))
         return sampler.sample_independent(
             _without_baselines(study), trial, param_name, param_distribution
         )
+
+    def _seed_of(self, study: Study, trial: FrozenTrial, purpose: str = "") -> int:
+        seed = study_seed(study, self._seed)
+        at = place(trial, study.get_trials(deepcopy=False))
+        return derived_seed(seed, at, f"sampler:{purpose}")
 
     def after_trial(
         self,
