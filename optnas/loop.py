@@ -20,7 +20,7 @@ from optnas.errors import InputError
 from optnas.leases import Renewal, is_alive, lease
 from optnas.ledger import Ledger
 from optnas.pareto import keep_reference
-from optnas.recovery import end_surplus, recover, take_trial
+from optnas.recovery import end_surplus, queue_again, recover, take_trial
 from optnas.stopping import Stop
 from optnas.storage import storage_fault
 from optnas.text import number
@@ -231,8 +231,7 @@ def _lose(study: Study, trial: Trial) -> None:
     """Marks a trial lost and queues it again, unless it had ended."""
     with suppress(UpdateFinishedTrialError, ValueError):
         trial.set_user_attr(LOST, INTERRUPTED)
-        study.tell(trial, state=TrialState.FAIL)
-    recover(study)
+        queue_again(study, study.tell(trial, state=TrialState.FAIL))
 
 
 def _stop_if_failing(ledger: Ledger, most: int) -> None:

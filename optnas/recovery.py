@@ -65,17 +65,22 @@ def recover(
         there = ledger.complete + len(ledger.alive()) + ledger.waiting
         queued = queued[: max(wanted - there, 0)]
     for trial in queued:
-        study.add_trial(
-            create_trial(
-                state=TrialState.WAITING,
-                user_attrs={RETRY_OF: trial.number}
-                | {k: v for k, v in trial.user_attrs.items() if k == BASELINE},
-                system_attrs={"fixed_params": trial.params},
-            )
-        )
+        queue_again(study, trial)
     if queued:
         ledger.read(study.get_trials(deepcopy=False))
     return [trial.number for trial in queued]
+
+
+def queue_again(study: Study, trial: FrozenTrial) -> None:
+    """Queues a retry of a lost trial."""
+    study.add_trial(
+        create_trial(
+            state=TrialState.WAITING,
+            user_attrs={RETRY_OF: trial.number}
+            | {k: v for k, v in trial.user_attrs.items() if k == BASELINE},
+            system_attrs={"fixed_params": trial.params},
+        )
+    )
 
 
 def give_up(study: Study, trial: FrozenTrial, reason: str) -> None:

@@ -18,13 +18,20 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = False
+        self.pass_on: Callable[[], None] = lambda: None
+        """Called when it is requested, in the signal's handler."""
+
+    def request(self) -> None:
+        """Asks for the end."""
+        self.requested = True
+        self.pass_on()
 
 
 @contextmanager
 def stopping(
     stop: Stop, say: Callable[[str], None] | None = None, *, terminate: bool = False
 ) -> Iterator[None]:
-    """Sets `stop.requested` at the first Ctrl-C in the block; the second raises KeyboardInterrupt.
+    """Requests a stop at the first Ctrl-C in the block; the second raises KeyboardInterrupt.
 
     Signals come to the main thread alone; in another one nothing is changed.
 
@@ -40,7 +47,7 @@ def stopping(
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         if stop.requested:
             raise KeyboardInterrupt
-        stop.requested = True
+        stop.request()
         if say is not None:
             say("finishing what is running; Ctrl-C again gives it up (it is repeated later)")
 

@@ -137,6 +137,8 @@ def run_workers(
             left = None if deadline is None else max(deadline - time.monotonic(), 0) / 3600
             crew.start(index, replace(job, hours=left), environment)
 
+        if stop is not None:
+            stop.pass_on = crew.finish
         for index in range(number):
             start(index)
         deaths = 0
@@ -152,8 +154,6 @@ def run_workers(
                             f"({event['left']}); what they printed is in {logs}"
                         )
                     start(worker.index)
-            if stop is not None and stop.requested:
-                crew.finish()
             if trial_timeout is not None:
                 crew.end_hanging(trial_timeout)
 
@@ -166,7 +166,15 @@ class _Worker:
         self.process = process
         self.trial: int | None = None
         self.began = 0.0
-        self.finishing = False
+        self.listener: threading.Thread | None = None
+
+    def close(self) -> None:
+        """Lets go of the pipes of a process that has ended."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.listener is not None:
+            self.listener.join()
 
 
 Event = dict[str, Any]
@@ -200,6 +208,7 @@ class _Crew:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+            worker.close()
         if self.workers:
             recover(self._study)
         with contextlib.suppress(OSError):  # logs in which nothing stands
@@ -230,13 +239,15 @@ class _Crew:
         with contextlib.suppress(BrokenPipeError):  # it has died already
             process.stdin.write(json.dumps(asdict(job)) + "\n")
             process.stdin.flush()
-        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        worker.listener = threading.Thread(target=self._listen, args=(worker,), daemon=True)
+        worker.listener.start()
 
     def _listen(self, worker: _Worker) -> None:
         assert worker.process.stdout is not None
-        for line in worker.process.stdout:
-            with contextlib.suppress(ValueError):  # half a line: it was killed
-                self._queue.put((worker, json.loads(line)))
+        with worker.process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # half a line: it was killed
+                    self._queue.put((worker, json.loads(line)))
         self._queue.put((worker, {"left": _how(worker.process.wait())}))
 
     def events(self) -> list[tuple[_Worker, Event]]:
@@ -271,6 +282,7 @@ class _Crew:
     def leave(self, worker: _Worker, stop: Stop | None) -> bool:
         """Takes a worker's end; False if it has died and is to be replaced."""
         self.workers.remove(worker)
+        worker.close()
         code = worker.process.returncode
         if code == 0 or (stop is not None and stop.requested):
             return True
@@ -280,9 +292,7 @@ class _Crew:
     def finish(self) -> None:
         """Lets every worker finish its trial and leave."""
         for worker in self.workers:
-            if not worker.finishing:
-                worker.finishing = True
-                worker.process.send_signal(signal.SIGINT)
+            worker.process.send_signal(signal.SIGINT)
 
     def end_hanging(self, trial_timeout: float) -> None:
         """Kills workers that hang in compiled code, where a time-out doesn't reach them."""
