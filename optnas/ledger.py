@@ -19,10 +19,12 @@ class Ledger:
     """What a worker knows of all trials of its study.
 
     Attributes:
+        seen: How many there were at the last look.
         complete: How many are COMPLETE.
         proven: Whether a sampled network has succeeded, so that the code can't be all wrong.
         running: Those that are RUNNING, dead ones too.
-        waiting: How many are WAITING.
+        waiting: Those that are WAITING.
+        without_values: How many were pruned, failed or lost.
         in_vain: Those that ended without values since the first look.
     """
 
@@ -30,10 +32,11 @@ class Ledger:
         self.complete = 0
         self.proven = False
         self.running: list[FrozenTrial] = []
-        self.waiting = 0
+        self.waiting: list[FrozenTrial] = []
+        self.without_values = 0
         self.in_vain: list[FrozenTrial] = []
         self._first = True
-        self._seen = 0
+        self.seen = 0
         self._unfinished: list[int] = []
         self._retries: dict[int, int] = {}
         self._lost: list[FrozenTrial] = []
@@ -41,8 +44,8 @@ class Ledger:
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
         """Takes in what is new among all trials of the study, in the order of their numbers."""
-        numbers = [*self._unfinished, *range(self._seen, len(trials))]
-        self._seen, self._unfinished, self.running, self.waiting = len(trials), [], [], 0
+        numbers = [*self._unfinished, *range(self.seen, len(trials))]
+        self.seen, self._unfinished, self.running, self.waiting = len(trials), [], [], []
         ended = []
         for number in numbers:
             trial = trials[number]
@@ -52,9 +55,7 @@ class Ledger:
                 ended.append(trial)
             else:
                 self._unfinished.append(number)
-                self.waiting += trial.state == TrialState.WAITING
-                if trial.state == TrialState.RUNNING:
-                    self.running.append(trial)
+                (self.running if trial.state == TrialState.RUNNING else self.waiting).append(trial)
         for trial in ended:
             self._finish(trial)
         if not self._first:
@@ -67,8 +68,10 @@ class Ledger:
         if trial.state == TrialState.COMPLETE:
             self.complete += 1
             self.proven = self.proven or BASELINE not in trial.user_attrs
-        elif is_lost(trial):
-            self._lost.append(trial)
+        else:
+            self.without_values += 1
+            if is_lost(trial):
+                self._lost.append(trial)
 
     def alive(self) -> list[int]:
         """The numbers of the trials that somebody is running."""

@@ -99,7 +99,7 @@ def run_trials(
     ledger.read(study.get_trials(deepcopy=False))
     _recover(study, ledger, own, trials, observer)
     queue_baselines(study, baselines)
-    waited = False
+    waited = kept = False
     with Renewal(study._storage, own) as renewal:
         while time.monotonic() < deadline and not (stop is not None and stop.requested):
             ledger.read(study.get_trials(deepcopy=False))
@@ -117,7 +117,7 @@ def run_trials(
                 time.sleep(POLL)
                 continue
             waited = False
-            trial = take_trial(study, own)
+            trial = take_trial(study, own, ledger.waiting)
             renewal.trial_id = trial._trial_id
             try:
                 reason = _surplus(study, trial, ledger, trials)
@@ -138,7 +138,7 @@ def run_trials(
                 continue
             finally:
                 renewal.trial_id = None
-            keep_reference(study)
+            kept = kept or keep_reference(study)
             if observer is not None:
                 observer.finished(study, ended)
 
@@ -163,15 +163,16 @@ def _surplus(study: Study, trial: Trial, ledger: Ledger, wanted: int) -> str | N
     """Why a trial that was just taken isn't needed, if it isn't.
 
     Several workers may have asked at once for the last one, or queued a retry of the same trial.
-    Trials are numbered in the order they are made, so of all that look, enough stay.
+    Trials are numbered in the order they are made, so of all that look, enough stay. A new one
+    needn't look if its number, less the trials that came to nothing, is below `wanted`.
     """
+    if trial.number >= ledger.seen and trial.number - ledger.without_values < wanted:
+        return None
     every = study.get_trials(deepcopy=False)
     ledger.read(every)
     this = every[trial.number]
     if not ledger.is_first_retry(this):
         return f"trial {this.user_attrs[RETRY_OF]} is repeated by an earlier one already"
-    if ledger.complete + len(ledger.running) + ledger.waiting <= wanted:
-        return None
     before = sum(
         t.state in (TrialState.COMPLETE, TrialState.WAITING) or is_alive(t)
         for t in every[: trial.number]

@@ -118,12 +118,17 @@ def _reference_box(study: Study, trials: list[FrozenTrial]) -> tuple[Array, Arra
     return ideal, worst + 0.1 * spread
 
 
-def keep_reference(study: Study) -> None:
-    """Writes the box of `hypervolume` into the study, once there are trials enough."""
+def keep_reference(study: Study) -> bool:
+    """Writes the box of `hypervolume` into the study, once there are trials enough.
+
+    Returns:
+        Whether it stands there.
+    """
     attrs = study._storage.get_study_system_attrs(study._study_id)
     if REFERENCE in attrs:
-        return
+        return True
     box = _reference_box(study, feasible_trials(study))
     if box is not None:
         value = {"ideal": box[0].tolist(), "reference": box[1].tolist()}
         study._storage.set_study_system_attr(study._study_id, REFERENCE, value)
+    return box is not None

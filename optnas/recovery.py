@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -62,7 +62,7 @@ def recover(
         ledger.read(study.get_trials(deepcopy=False))
     queued = ledger.lost()
     if wanted is not None:
-        there = ledger.complete + len(ledger.alive()) + ledger.waiting
+        there = ledger.complete + len(ledger.alive()) + len(ledger.waiting)
         queued = queued[: max(wanted - there, 0)]
     for trial in queued:
         queue_again(study, trial)
@@ -116,16 +116,20 @@ def _kills(study: Study, trial: FrozenTrial) -> int:
     return kills
 
 
-def take_trial(study: Study, lease: Mapping[str, Any]) -> Trial:
+def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenTrial]) -> Trial:
     """`study.ask()`, but the trial holds the lease from the start.
 
     There is no moment at which a kill would leave a trial that runs for ever: a new trial is made
     with its lease; a waiting one is given it before it is set running, and should two workers have
     done so, whoever took it writes it again. What another worker is about to take comes last.
+
+    Args:
+        study: The study.
+        lease: The worker's lease.
+        waiting: The WAITING trials, as they were read just now.
     """
     storage = study._storage
     study._thread_local.cached_all_trials = None  # as ask() does: what is cached is one trial's
-    waiting = storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
     for trial in sorted(waiting, key=lambda t: _claimed(t, lease)):
         with suppress(UpdateFinishedTrialError):
             storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))

@@ -1,9 +1,6 @@
 """Many workers on one study, on every kind of storage, some of them killed."""
 
-import random
-import sqlite3
-import time
-
+import chaos
 import crew
 import pytest
 from crew import Job
@@ -30,30 +27,11 @@ def url(request, tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_that_are_killed_leave_exactly_the_trials_asked_for(url, study, tmp_path):
+def test_workers_that_are_killed_leave_exactly_the_trials_asked_for(url):
     """Of four workers one is killed each second, in the middle of whatever it does."""
-    rng = random.Random(0)
-    job = Job(url, trials=150, seconds=0.5)
-    workers = [crew.start(job) for _ in range(4)]
-    kills, deadline = 0, time.monotonic() + 160
-    try:
-        while any(worker.poll() is None for worker in workers):
-            assert time.monotonic() < deadline, "it hangs"
-            time.sleep(rng.uniform(0.7, 1.3))
-            victim = rng.randrange(4)
-            if workers[victim].poll() is None:
-                workers[victim].kill()
-                workers[victim].wait()
-                kills += 1
-                workers[victim] = crew.start(job)
-    finally:
-        codes = crew.wait_for(workers)
-    assert codes == [0] * 4
-    assert kills > 10
-    crew.checked(study, 150)
-    if url.startswith("sqlite"):
-        with sqlite3.connect(tmp_path / "study.db") as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    found = chaos.storm(url, trials=150, seconds=0.5, seed=0, limit=160)
+    assert found["kills"] > 10
+    assert found["lost"] > 5
 
 
 def test_no_queued_trial_is_taken_twice(url, study, tmp_path):

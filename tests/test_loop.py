@@ -214,7 +214,7 @@ def test_seeds_differ_by_place_and_purpose():
 
 def running(study, **lease_changes):
     """A trial that another living worker runs."""
-    return take_trial(study, lease() | {"worker": "another"} | lease_changes)
+    return take_trial(study, lease() | {"worker": "another"} | lease_changes, [])
 
 
 def test_what_others_run_counts_and_is_waited_for(space, monkeypatch):
@@ -251,10 +251,10 @@ def test_a_trial_that_is_one_too_many_ends_itself(space, monkeypatch):
     run_trials(study, objective, trials=2)
     rivals = []
 
-    def take(study, own):
+    def take(study, own, waiting):
         if not rivals:
             rivals.append(running(study))
-        return take_trial(study, own)
+        return take_trial(study, own, waiting)
 
     monkeypatch.setattr("optnas.loop.take_trial", take)
     monkeypatch.setattr("optnas.loop.time.sleep", lambda _: study.tell(rivals[0], [1.0, 1.0]))

@@ -102,7 +102,7 @@ def test_a_lease_is_renewed_while_its_trial_runs(monkeypatch):
         write(trial_id, key, value)
         renewed.set()
 
-    trial = take_trial(study, own)
+    trial = take_trial(study, own, [])
     monkeypatch.setattr(study._storage, "set_trial_user_attr", set_trial_user_attr)
     with Renewal(study._storage, own) as renewal:
         renewal.trial_id = trial._trial_id
@@ -156,11 +156,15 @@ def test_two_workers_that_recover_at_once_repeat_a_trial_once():
     assert study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier one already"
 
 
+def take(study, lease):
+    return take_trial(study, lease, study.get_trials(states=(TrialState.WAITING,)))
+
+
 class TestTakeTrial:
     def test_a_new_trial_is_made_with_its_lease(self):
         study = optuna.create_study()
         own = lease() | {"worker": "a"}
-        trial = take_trial(study, own)
+        trial = take_trial(study, own, [])
         assert study.trials[0].user_attrs == {LEASE: own}
         assert study.trials[0].state == TrialState.RUNNING
         assert study.trials[0].datetime_start is not None
@@ -171,7 +175,7 @@ class TestTakeTrial:
         study = optuna.create_study()
         for x in (2, 1):
             study.enqueue_trial({"x": x})
-        drawn = [take_trial(study, lease()).suggest_int("x", 0, 3) for _ in range(2)]
+        drawn = [take(study, lease()).suggest_int("x", 0, 3) for _ in range(2)]
         assert drawn == [2, 1]
 
     def test_whoever_takes_a_trial_has_its_lease(self, monkeypatch):
@@ -179,14 +183,14 @@ class TestTakeTrial:
         study = optuna.create_study()
         study.enqueue_trial({"x": 2})
         first, second = (lease() | {"worker": name} for name in "ab")
-        take = study._storage.set_trial_state_values
+        write = study._storage.set_trial_state_values
 
         def late(trial_id, state, values=None):
             study._storage.set_trial_user_attr(trial_id, LEASE, second)
-            return take(trial_id, state, values)
+            return write(trial_id, state, values)
 
         monkeypatch.setattr(study._storage, "set_trial_state_values", late)
-        trial = take_trial(study, first)
+        trial = take(study, first)
         assert trial.number == 0
         assert study.trials[0].user_attrs[LEASE] == first
 
@@ -197,8 +201,8 @@ class TestTakeTrial:
         study._storage.set_trial_user_attr(
             study.trials[0]._trial_id, LEASE, lease() | {"worker": "another"}
         )
-        assert take_trial(study, lease() | {"worker": "own"}).number == 1
-        assert take_trial(study, lease() | {"worker": "own"}).number == 0
+        assert take(study, lease() | {"worker": "own"}).number == 1
+        assert take(study, lease() | {"worker": "own"}).number == 0
 
     def test_an_orphan_with_a_workers_own_lease_is_recovered(self):
         """Whoever took the trial was killed before it could write its own lease on it."""
@@ -211,11 +215,10 @@ class TestTakeTrial:
         assert recover(study, own=own) == [1]
 
     @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.RUNNING])
-    def test_a_trial_that_somebody_else_took_is_passed_over(self, monkeypatch, state):
+    def test_a_trial_that_somebody_else_took_is_passed_over(self, state):
         study = optuna.create_study()
         study.enqueue_trial({"x": 2})
         stale = study._storage.get_all_trials(study._study_id, states=(TrialState.WAITING,))
         study.tell(study.ask(), 1.0) if state == TrialState.COMPLETE else study.ask()
-        monkeypatch.setattr(study._storage, "get_all_trials", lambda *_, **__: stale)
-        trial = optnas.recovery.take_trial(study, lease())
+        trial = take_trial(study, lease(), stale)
         assert trial.number == 1

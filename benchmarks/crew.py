@@ -1,6 +1,6 @@
 """Worker processes without torch, for tests of what many of them do to one study.
 
-    python crew.py '{"url": …, "trials": …}'
+    python benchmarks/crew.py '{"url": …, "trials": …}'
 
 It runs trials until the study is complete, and appends the number of every trial that its objective
 is called with to a file.
@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import optuna
 
@@ -25,6 +24,8 @@ from optnas.storage import open_storage
 
 @dataclass
 class Job:
+    """What a worker does: how many COMPLETE trials, and how long each takes."""
+
     url: str
     trials: int
     seconds: float = 0.0
@@ -128,6 +129,3 @@ def wait_for(workers, seconds=100):
         for worker in workers:
             worker.kill()
             worker.wait()
-
-
-SCRIPT = Path(__file__)

@@ -1,0 +1,192 @@
+"""Many workers on one SQLite study, against plain Optuna in as many processes, in one run.
+
+    python benchmarks/workers.py [--workers 8] [--trials 2000] [--repeats 3] [--digits]
+
+Trials per second of trials that cost nothing (six parameters, six attributes, random sampling),
+from the first that begins to the last that ends; how many trials there are in the end; errors; and
+how many of 300 queued trials were taken twice. Optuna runs `study.optimize` with its
+`MaxTrialsCallback` on its default SQLite, without and with its heartbeat (optnas renews its leases
+in both). `--digits` also times the digits study with one worker and with two, and compares the
+latencies that were measured alone with those measured beside a training.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+from optuna.study import MaxTrialsCallback
+from optuna.trial import TrialState
+
+from optnas.loop import run_trials
+from optnas.storage import open_storage
+
+RESULTS = Path(__file__).parent / "results" / "workers.json"
+KINDS = ("optnas", "optuna", "optuna, heartbeat")
+
+
+def open_study(kind: str, url: str) -> optuna.Study:
+    if kind == "optnas":
+        storage = open_storage(url, create=True)
+    else:
+        heartbeat = 60 if "heartbeat" in kind else None
+        storage = optuna.storages.RDBStorage(url, heartbeat_interval=heartbeat)
+    return optuna.create_study(
+        study_name="s",
+        storage=storage,
+        sampler=optuna.samplers.RandomSampler(),
+        directions=["minimize", "minimize"],
+        load_if_exists=True,
+    )
+
+
+def work(kind: str, url: str, trials: int) -> None:
+    """One worker."""
+    study = open_study(kind, url)
+    with open(f"{url.removeprefix('sqlite:///')}.taken", "a", buffering=1) as taken:
+
+        def objective(trial: optuna.Trial) -> tuple[float, float]:
+            taken.write(f"{trial.number}\n")
+            drawn = [trial.suggest_categorical(f"x{i}", [*"abcde"]) for i in range(6)]
+            for i in range(6):
+                trial.set_user_attr(f"measured{i}", i)
+            return drawn.count("a"), drawn.count("b")
+
+        if kind == "optnas":
+            run_trials(study, objective, trials=trials)
+        else:
+            states = (TrialState.COMPLETE,)
+            study.optimize(objective, callbacks=[MaxTrialsCallback(trials, states)])
+
+
+def race(kind: str, workers: int, trials: int, queued: int = 0) -> dict[str, float]:
+    """A study with so many workers: trials per second, errors, what was done twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/study.db"
+        study = open_study(kind, url)
+        for i in range(queued):
+            study.enqueue_trial({"x0": "abcde"[i % 5]})
+        command = [sys.executable, __file__, "--work", kind, url, str(trials)]
+        crew = [
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(workers)
+        ]
+        errors = [worker.communicate()[1] for worker in crew]
+        every = study.get_trials(deepcopy=False)
+        taken = Counter(Path(f"{folder}/study.db.taken").read_text().split())
+        ended = [t for t in every if t.state == TrialState.COMPLETE]
+        seconds = max(t.datetime_complete for t in ended) - min(t.datetime_start for t in ended)
+        study._storage.remove_session()
+        return {
+            "trials_per_second": len(ended) / seconds.total_seconds(),
+            "complete": len(ended),
+            "running": sum(t.state == TrialState.RUNNING for t in every),
+            "failed_workers": sum(worker.returncode != 0 for worker in crew),
+            "locked": sum("database is locked" in error for error in errors),
+            "taken_twice": sum(times > 1 for times in taken.values()),
+        }
+
+
+def digits(workers: int, threads: int | None, folder: Path) -> tuple[float, dict[str, float]]:
+    """Seconds of the digits study from the command to its end; latencies by architecture."""
+    folder.mkdir()
+    study = (Path(__file__).parent.parent / "studies" / "digits_cnn.py").read_text()
+    if threads is not None:
+        study = study.replace(
+            "search = optnas.Search(", f"search = optnas.Search(threads={threads},"
+        )
+    (folder / "digits_cnn.py").write_text(study)
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "optnas", "run", "digits_cnn.py", "--workers", str(workers)]
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
+    seconds = time.perf_counter() - start
+    found = optuna.load_study(study_name="digits_cnn", storage=f"sqlite:///{folder}/digits_cnn.db")
+    trials = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return seconds, {t.user_attrs["architecture"]: t.user_attrs["latency_ms"] for t in trials}
+
+
+def compare_digits(repeats: int) -> dict[str, object]:
+    """One worker with torch's own threads, one with one thread, and two with one each, in turn."""
+    import torch
+
+    settings = {
+        "1 worker, torch's threads": (1, torch.get_num_threads()),
+        "1 worker, 1 thread": (1, None),
+        "2 workers, 1 thread each": (2, None),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in settings}
+    ratios = []
+    for _ in range(repeats):
+        latencies = {}
+        for name, (workers, threads) in settings.items():
+            with tempfile.TemporaryDirectory() as folder:
+                took, latencies[name] = digits(workers, threads, Path(folder) / "run")
+            seconds[name].append(took)
+            print(f"{name}: {took:.1f} s", flush=True)
+        alone, beside = latencies["1 worker, 1 thread"], latencies["2 workers, 1 thread each"]
+        ratios += [beside[name] / alone[name] for name in alone.keys() & beside.keys()]
+    return {
+        "seconds": seconds,
+        "ratio": statistics.median(seconds["2 workers, 1 thread each"])
+        / statistics.median(seconds["1 worker, torch's threads"]),
+        "latencies": len(ratios),
+        "latency_beside_over_alone": statistics.median(ratios),
+        "within_5_percent": sum(abs(r - 1) <= 0.05 for r in ratios) / len(ratios),
+        "least": min(ratios),
+        "most": max(ratios),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=re.split(r"\n\n", __doc__)[0])
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--digits", action="store_true")
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if args.work:
+        work(args.work[0], args.work[1], int(args.work[2]))
+        return
+    results: dict[str, object] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if args.digits:
+        results["digits"] = compare_digits(args.repeats)
+        print(json.dumps(results["digits"], indent=1))
+    else:
+        races: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+        queues: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS[:2]}
+        for _ in range(args.repeats):
+            for kind in KINDS:  # in turn, so that the machine's mood is everybody's
+                races[kind].append(race(kind, args.workers, args.trials))
+                print(f"{kind}: {races[kind][-1]}", flush=True)
+            for kind in queues:
+                queues[kind].append(race(kind, args.workers, 300, queued=300))
+                print(f"{kind}, 300 queued: {queues[kind][-1]}", flush=True)
+        rates = {k: [r["trials_per_second"] for r in found] for k, found in races.items()}
+        ratios = {
+            kind: [a / b for a, b in zip(rates["optnas"], rates[kind], strict=True)]
+            for kind in KINDS[1:]
+        }
+        for kind, found in ratios.items():
+            print(f"optnas / {kind}: {statistics.median(found):.2f} ({min(found):.2f} at least)")
+        results |= {
+            "workers": args.workers,
+            "trials": args.trials,
+            "races": races,
+            "queues": queues,
+            "ratios": ratios,
+        }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
