@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optnas.console import fail, show, write_figure
+from optnas.console import fail, show, until_interrupted, write_figure
 from optnas.errors import InputError
 
 app = typer.Typer(
@@ -230,10 +230,9 @@ def dashboard(
         typer.echo("the dashboard has no log-in: whoever reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
     typer.echo(f"{page}  (Ctrl-C ends)")
-    try:
+    with until_interrupted():
         server.serve_forever()
-    finally:
-        server.server_close()
+    server.server_close()
 
 
 @app.command()
@@ -254,7 +253,8 @@ def serve(
         typer.echo("the proxy has no log-in: whoever reaches it can delete studies", err=True)
     server.start()
     typer.echo(f"grpc://{host}:{port}  (Ctrl-C ends)")
-    server.wait_for_termination()
+    with until_interrupted():
+        server.wait_for_termination()
 
 
 @app.command()
@@ -315,6 +315,10 @@ def _common(
 
         typer.echo(optnas.__version__)
         raise typer.Exit
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
 
 
 def main() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,6 +31,15 @@ def write_figure(data: ParetoData, path: Path) -> None:
         pareto_figure(data).write_html(path, include_plotlyjs=True, default_height="95vh")
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Lets Ctrl-C or SIGTERM end what a server does in the block, which is no failure."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        yield
 
 
 def fail(message: str, code: int) -> NoReturn:

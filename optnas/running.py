@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import warnings
 
-import optuna
 import typer
 from optuna.study import Study
 
@@ -26,8 +24,6 @@ STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
 
 def run_search(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
     """Runs a search with what is overridden now, and was before; then shows the front."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     check_workers(workers, search.file, search.url)
     remembered = search.remembered()
     kept = {k: v for k, v in remembered.given().items() if k not in overrides.given()}

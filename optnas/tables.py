@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.markup import escape
 from rich.table import Table
 
+from optnas.leases import age, is_abandoned
 from optnas.pareto import feasible_trials, front, hypervolume, objective_names
 from optnas.record import RECORD
 from optnas.text import definitions, duration, number
@@ -68,6 +69,9 @@ def status_table(study: Study) -> Table:
     same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
     listed = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none"
     table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
+    running = [t for t in trials if t.state == TrialState.RUNNING]
+    if running:
+        table.add_row("running", escape(", ".join(map(_running, running))))
     table.add_row("front", f"{len(front(study))} trials")
     volume = hypervolume(study)
     if len(study.directions) > 1:
@@ -123,6 +127,11 @@ def _state(trial: FrozenTrial) -> str:
     if SURPLUS in trial.user_attrs:
         return "surplus"
     return "lost" if is_lost(trial) else trial.state.name
+
+
+def _running(trial: FrozenTrial) -> str:
+    gone = " (its process is gone)" if is_abandoned(trial) else ""
+    return f"trial {trial.number} for {duration(age(trial))}{gone}"
 
 
 def _recipe(trial: FrozenTrial) -> str:

@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from optnas import cli
+from optnas.leases import lease
 
 STUDY = Path(__file__).with_name("study_tiny.py")
 
@@ -357,6 +358,16 @@ def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path, monkeypatch):
     assert "stopped; what was running is finished. 3 of 5 trials are COMPLETE and kept" in err
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
+
+
+def test_status_says_what_is_running(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    study = load()
+    study.ask().set_user_attr("lease", lease())
+    study.ask().set_user_attr("lease", {"host": "elsewhere", "renewed": 0.0})
+    out = optnas("status", "tiny.py")[1]
+    assert "trial 4 for 0:00, trial 5 for 0:00 (its process is gone)" in out
+    study._storage.remove_session()
 
 
 def test_reading_changes_nothing(optnas, tmp_path):

@@ -56,19 +56,26 @@ def test_there_are_two_commands_of_set_up():
     assert test.endswith("python -m pytest")
 
 
+def commands():
+    """The commands by name, those of groups as `group command`."""
+    found = {}
+    for name, command in COMMANDS.commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {f"{name} {n}": c for n, c in inner.items()} if inner else {name: command}
+    return found
+
+
 def test_commands_are_those_of_the_help():
-    table = dict(re.findall(r"^\| `optnas (\w+) \w+` \| (.*?) \|$", README, re.M))
-    helps = {
-        name: c.help.split("\n\n")[0].replace("\n", " ") for name, c in COMMANDS.commands.items()
-    }
+    table = dict(re.findall(r"^\| `optnas ([a-z ]+?)(?: [A-Z]+)+` \| (.*?) \|$", README, re.M))
+    helps = {name: c.help.split("\n\n")[0].replace("\n", " ") for name, c in commands().items()}
     assert table == helps
 
 
 def test_options_are_those_of_the_help():
     section = README.split("## The command line")[1].split("\n## ")[0]
     named = set(re.findall(r"`(--[\w-]+)`", section)) - {"--help"}
-    commands = [COMMANDS, *COMMANDS.commands.values()]
-    there = {option for c in commands for p in c.params for option in p.opts if option[:2] == "--"}
+    every = [COMMANDS, *commands().values()]
+    there = {option for c in every for p in c.params for option in p.opts if option[:2] == "--"}
     assert named == there - {"--help"}
 
 
