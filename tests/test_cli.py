@@ -282,7 +282,7 @@ def wait(model, recipe, report):
 search = optnas.Search(
     space=optnas.FunctionSpace(build_linear, torch.zeros(1, 2)),
     evaluator=optnas.FunctionEvaluator(wait, {"loss": "minimize"}),
-    objectives=("loss", "params"), sampler="random", trials=5, seed=3,
+    objectives=("loss", "params"), sampler="evolution", trials=5, seed=3,
 )
 """
 
