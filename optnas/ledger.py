@@ -80,7 +80,7 @@ class Ledger:
     def lost(self) -> list[FrozenTrial]:
         """The lost trials that no other one repeats yet."""
         self._lost = [t for t in self._lost if t.number not in self._retries]
-        return self._lost
+        return list(self._lost)
 
     def is_first_retry(self, trial: FrozenTrial) -> bool:
         """Whether no trial before this one repeats the same lost trial."""

@@ -126,7 +126,7 @@ def run_trials(
                     continue
                 if observer is not None:
                     observer.began(trial.number)
-                ended = _run_one(study, objective, trial, trial_timeout, fatal=not ledger.proven)
+                ended = _run_one(study, objective, trial, ledger, trial_timeout)
             except KeyboardInterrupt:
                 _lose(study, trial)
                 raise
@@ -184,11 +184,10 @@ def _run_one(
     study: Study,
     objective: Callable[[Trial], Values],
     trial: Trial,
+    ledger: Ledger,
     trial_timeout: float | None,
-    *,
-    fatal: bool,
 ) -> FrozenTrial:
-    """Runs one trial to its end; `fatal` says whether an error in the code ends the run."""
+    """Runs one trial to its end; raises what the code raised until a network has succeeded."""
     try:
         with time_limit(trial_timeout):
             values = objective(trial)
@@ -204,7 +203,8 @@ def _run_one(
                 _lose(study, trial)
             raise
         ended = _fail(study, trial, f"{type(error).__name__}: {error}")
-        if fatal or isinstance(error, InputError):
+        ledger.read(study.get_trials(deepcopy=False))  # another worker's may have succeeded
+        if not ledger.proven or isinstance(error, InputError):
             raise
         return ended
     if any(math.isnan(value) for value in values):

@@ -55,6 +55,7 @@ def main() -> NoReturn:
     """Runs one worker; the exit code is 0 when nothing is left to do."""
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     reporter, stop = _Reporter(events), Stop()
     code = 0
     try:
@@ -71,7 +72,7 @@ def main() -> NoReturn:
     except Exception as error:
         _report(reporter, error)
         code = 1
-    sys.stderr.flush()
+    sys.stdout.flush()
     os._exit(code)  # threads of libraries mustn't keep it
 
 
