@@ -194,11 +194,11 @@ def measure(
     """Measure a trial's network again, and show it layer by layer."""
     from optnas.measured import choose_trial, measure_again, metrics_table
     from optnas.opening import search_and_study
-    from optnas.record import RECORD, differences, listing
+    from optnas.record import differences, listing, record_of
 
     search, found = search_and_study(study, storage, name)
     objective = search.objective()
-    old = found.user_attrs.get(RECORD, {}).get("fingerprint", {})
+    old = record_of(found).get("fingerprint", {})
     changes = differences(old, search.fingerprint(objective))
     measured = measure_again(objective, choose_trial(found, trial))
     typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")

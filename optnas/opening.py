@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.record import RECORD, find_study
+from optnas.record import find_study, record_of
 from optnas.search import Search
 from optnas.study_file import load_search
 
@@ -43,7 +43,7 @@ def search_and_study(study: str, storage: str | None, name: str | None) -> tuple
 
 def file_of(study: Study) -> str:
     """The study file that a study remembers; raises InputError if there is none now."""
-    path: str = study.user_attrs.get(RECORD, {}).get("file", "")
+    path: str = record_of(study).get("file", "")
     if not path:
         raise InputError(
             f"study {study.study_name!r} remembers no study file (it was made in Python): give "

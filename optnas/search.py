@@ -35,6 +35,7 @@ from optnas.record import (
     load_or_create,
     load_study,
     overrides_of,
+    record_of,
     weights_folder,
 )
 from optnas.samplers import HistorySampler, PlacedSampler, make_sampler
@@ -329,7 +330,7 @@ class Search:
             if changes:
                 accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
         name_objectives(study, objective.objectives)
-        record = study.user_attrs.get(RECORD, {})
+        record = record_of(study)
         known = record.get("fingerprint", {}).get("code of the space") == self._code()
         new = {
             "version": version("optnas"),

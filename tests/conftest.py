@@ -1,3 +1,5 @@
+import signal
+import sys
 import tempfile
 
 import optuna
@@ -7,6 +9,7 @@ import torch
 from hypothesis import settings
 
 import optnas
+from optnas import cli
 from optnas.evaluators import FunctionEvaluator
 from optnas.search_spaces import FunctionSpace
 
@@ -69,6 +72,28 @@ def search(space, evaluator):
         seed=1,
         name="tiny",
     )
+
+
+@pytest.fixture(name="optnas")
+def command_line(monkeypatch, capsys):
+    """Runs a command in this process: exit code, standard output, standard error."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["optnas", *map(str, args)])
+        handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, handlers[0])
+            signal.signal(signal.SIGINT, handlers[1])
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def test_a_new_database_is_set_up_to_survive(tmp_path):
             connection.execute(sqlalchemy.text(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "busy_timeout")
         ]
-    assert pragmas == ["wal", 1, 300_000]
+    assert pragmas == ["wal", 1, 5_000]
 
 
 def test_plain_optuna_opens_it(tmp_path):
