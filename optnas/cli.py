@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from optnas.console import fail, show, write_figure
-from optnas.errors import InputError
+from optnas.errors import InputError, Interrupted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -337,4 +337,5 @@ def main() -> None:
 
 def _leave(number: int, _frame: object) -> NoReturn:
     """Where nothing runs that would have to be put in order first."""
-    fail("interrupted", 128 + number)
+    typer.echo("optnas: interrupted", err=True)
+    raise Interrupted(128 + number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import optuna
@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import InputError
 from optnas.record import beside, find_study, load_study, weights_folder
 from optnas.sqlite import backup, sqlite_url
-from optnas.storage import kind_of, open_storage, shown_url, storage_path
+from optnas.storage import close_storage, kind_of, open_storage, shown_url, storage_path
 from optnas.weights import PREFIX
 
 
@@ -53,20 +53,12 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
     Raises:
         InputError: There is no such study, or the target holds one of this name.
     """
-    study = find_study(source, name)
-    storage = open_storage(target, create=True)
-    if load_study(storage, study.study_name) is not None:
-        raise InputError(
-            f"{shown_url(target)} holds a study {study.study_name!r} already: copy to another "
-            "storage"
-        )
-    trials = study.get_trials(deepcopy=False)
-    try:
-        _copy(study, storage, trials)
-    except BaseException:  # Ctrl-C, too
-        with suppress(Exception):  # what went wrong first is what is told
-            optuna.delete_study(study_name=study.study_name, storage=storage)
-        raise
+    with ExitStack() as stack:
+        study = find_study(source, name)
+        stack.callback(close_storage, study._storage)
+        storage = open_storage(target, create=True)
+        stack.callback(close_storage, storage)
+        trials = _copy(study, storage, shown_url(target))
     unfinished = sum(not t.state.is_finished() for t in trials)
     yield f"copied:   {len(trials)} trials of {study.study_name!r} to {shown_url(target)}"
     if unfinished:
@@ -74,22 +66,37 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
     yield from _copy_weights(source, target, study.study_name)
 
 
-def _copy(study: Study, storage: BaseStorage, trials: list[FrozenTrial]) -> None:
-    copied = optuna.create_study(
-        study_name=study.study_name, storage=storage, directions=study.directions
-    )
-    for key, value in study.user_attrs.items():
-        copied.set_user_attr(key, value)
-    copied.add_trials(trials)
-    # Optuna's dashboard files artifacts under the ids of trials, which differ by storage.
-    found = copied.get_trials(deepcopy=False)
-    ids = {str(t._trial_id): found[t.number]._trial_id for t in trials}
-    attrs = study._storage.get_study_system_attrs(study._study_id)
-    for key, value in attrs.items():
+def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
+    """Copies all but the files; nothing stays of a copy that isn't whole."""
+    name = study.study_name
+    if load_study(storage, name) is not None:
+        raise InputError(f"{shown} holds a study {name!r} already: copy to another storage")
+    trials = study.get_trials(deepcopy=False)
+    try:
+        copied = optuna.create_study(study_name=name, storage=storage, directions=study.directions)
+        for key, value in study.user_attrs.items():
+            copied.set_user_attr(key, value)
+        copied.add_trials(trials)
+        _copy_system_attrs(study, copied)
+    except BaseException:  # Ctrl-C, too
+        with suppress(Exception):  # what went wrong first is what is told
+            optuna.delete_study(study_name=name, storage=storage)
+        raise
+    return trials
+
+
+def _copy_system_attrs(old: Study, new: Study) -> None:
+    """Optuna's dashboard files artifacts under the ids of trials, which differ by storage."""
+    found = new.get_trials(deepcopy=False)
+    ids = {
+        str(t._trial_id): copy._trial_id
+        for t, copy in zip(old.get_trials(deepcopy=False), found, strict=False)
+    }
+    for key, value in old._storage.get_study_system_attrs(old._study_id).items():
         trial_id, _, artifact_id = key.removeprefix(PREFIX).partition(":")
         if key.startswith(PREFIX) and trial_id in ids:
             key = f"{PREFIX}{ids[trial_id]}:{artifact_id}"
-        storage.set_study_system_attr(copied._study_id, key, value)
+        new._storage.set_study_system_attr(new._study_id, key, value)
 
 
 def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:

@@ -13,6 +13,10 @@ class NoStudyError(InputError):
     """Nothing is stored yet where a study was looked for."""
 
 
+class Interrupted(SystemExit):
+    """A signal ends the program; its code says which."""
+
+
 class StorageGoneError(RuntimeError):
     """The storage's file was deleted or replaced while it was in use."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import Path
 
 from optuna.study import Study
 
@@ -49,7 +49,7 @@ def file_of(study: Study) -> str:
             f"study {study.study_name!r} remembers no study file (it was made in Python): give "
             "the file (`resume` takes --file), or go on with it in Python"
         )
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(
             f"the study file was {path}, where there is none now: give the file (`resume` takes "
             "--file)"

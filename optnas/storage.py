@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
 from sqlalchemy.engine import URL, make_url
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
@@ -87,6 +88,13 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
             raise
         reason = _first_line(error).replace("$STORAGE_URL", shown_url(url))
         raise InputError(f"storage {shown} can't be opened: {reason}") from error
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Closes the connections of a storage, where it has some to a database."""
+    if isinstance(storage, _CachedStorage):
+        storage.remove_session()
+        storage._backend.engine.dispose()
 
 
 def kind_of(url: str) -> Kind:
@@ -248,6 +256,8 @@ def storage_message(error: BaseException) -> str | None:
 
 
 def _first_line(error: BaseException) -> str:
+    while error.__cause__ is not None:  # the database's own words
+        error = error.__cause__
     details = getattr(error, "details", None)  # gRPC's errors, whose first line says nothing
-    found = details() if callable(details) else str(error.__cause__ or error)
+    found = details() if callable(details) else str(error)
     return explain((found or type(error).__name__).strip().splitlines()[0])

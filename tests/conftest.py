@@ -99,7 +99,7 @@ def command_line(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def postgres_server():
     """The URL of a PostgreSQL server of this session; skips where none is installed."""
-    with postgres.server() as url:
-        if url is None:
+    with postgres.server() as server:
+        if server is None:
             pytest.skip("no PostgreSQL is installed here")
-        yield url
+        yield server.url

@@ -22,7 +22,7 @@ import optnas.sqlite
 from optnas.errors import InputError, StorageGoneError
 from optnas.loop import run_trials
 from optnas.record import RECORD
-from optnas.storage import open_storage, shown_url, storage_message
+from optnas.storage import close_storage, open_storage, shown_url, storage_message
 from optnas.tables import front_table, status_table
 from optnas.trials import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SEED
 
@@ -35,18 +35,11 @@ def make(url=URL, trials=3):
     storage = open_storage(url, create=True)
     study = optuna.create_study(study_name="s", storage=storage)
     run_trials(study, objective, trials=trials)
-    close(study)
+    close_storage(study._storage)
 
 
 def objective(trial):
     return (trial.suggest_float("x", 0, 1),)
-
-
-def close(study):
-    backend = getattr(study._storage, "_backend", None)
-    if hasattr(backend, "engine"):
-        study._storage.remove_session()
-        backend.engine.dispose()
 
 
 def load(url=URL):
@@ -88,7 +81,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run():
         "the storage failed (the disk is full: database or disk is full); what it holds is kept: "
         "run it again to go on"
     )
-    close(study)
+    close_storage(study._storage)
 
     study = load()
     before = [t.params for t in study.trials if t.state == TrialState.COMPLETE]
@@ -98,7 +91,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run():
     assert TrialState.RUNNING not in states
     assert [t.number for t in study.trials] == list(range(len(states)))
     assert execute("PRAGMA integrity_check") == [("ok",)]
-    close(study)
+    close_storage(study._storage)
 
 
 def test_a_database_whose_making_was_interrupted_is_finished():
@@ -110,7 +103,7 @@ def test_a_database_whose_making_was_interrupted_is_finished():
     assert Path("study.db").read_bytes() == Path("before.db").read_bytes()
     make("sqlite:///new.db")
     execute("DELETE FROM alembic_version", path="new.db")
-    close(load("sqlite:///new.db"))
+    close_storage(load("sqlite:///new.db")._storage)
     assert execute("SELECT count(*) FROM alembic_version", path="new.db") == [(1,)]
 
 
@@ -167,14 +160,14 @@ def test_a_run_waits_for_a_lock_and_says_so(monkeypatch, level):
     run_trials(study, objective, trials=5)
     assert len(study.trials) == 5
     assert said[0].endswith("study.db locked; waiting for it")
-    close(study)
+    close_storage(study._storage)
 
 
 def test_opening_waits_for_a_lock_and_says_so(monkeypatch):
     optuna.create_study(study_name="s", storage=URL)._storage.remove_session()
     _, said, lock = hold_lock(monkeypatch, 0.05)
     lock()
-    close(load())
+    close_storage(load()._storage)
     assert said == ["another program has study.db locked; waiting for it"]
 
 
@@ -189,7 +182,7 @@ def test_a_lock_that_never_ends(monkeypatch):
         study.set_user_attr("a", 1)
     assert "another program has it locked" in storage_message(raised.value)
     connection.close()
-    close(study)
+    close_storage(study._storage)
 
 
 @pytest.mark.parametrize("url", [URL, JOURNAL])
@@ -208,7 +201,7 @@ def test_a_file_that_is_deleted_in_the_middle_of_a_run(url, replaced):
     with pytest.raises(StorageGoneError) as raised:
         run_trials(study, objective, trials=10)
     assert "was deleted or replaced while the run went on" in storage_message(raised.value)
-    close(study)
+    close_storage(study._storage)
     assert files() == before
 
 
