@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from optnas.errors import InputError
-from optnas.storage import kind_of, open_storage
+from optnas.storage import close_storage, kind_of, open_storage
 
 THREADS = 10
 """Requests that are answered at once, as many as Optuna's own server answers."""
@@ -52,4 +52,5 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         )
     except (RuntimeError, ValueError, TypeError) as error:
+        close_storage(storage)
         raise InputError(f"can't listen on {host}:{port}; try another --port or --host") from error

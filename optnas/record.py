@@ -59,10 +59,9 @@ def find_study(url: str, name: str | None = None) -> Study:
         raise InputError(f"there is no study in {shown_url(url)} yet: `optnas run` makes one")
     if name is None and len(names) != 1:
         raise InputError(f"{shown_url(url)} holds {len(names)} studies ({listed}): give --name")
-    study = load_study(storage, names[0] if name is None else name)
-    if study is None:
+    if name is not None and name not in names:
         raise InputError(f"{shown_url(url)} holds no study {name!r}; there are: {listed}")
-    return study
+    return optuna.load_study(study_name=names[0] if name is None else name, storage=storage)
 
 
 def study_names(url: str) -> list[str]:

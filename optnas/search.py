@@ -129,6 +129,8 @@ class Search:
         check_timeout(self.trial_timeout)
         if "/" in self.name or os.sep in self.name:
             raise InputError(f"name {self.name!r} must have no slash: files are named after it")
+        if not self.name.isprintable():
+            raise InputError(f"name {self.name!r} must have printable characters alone")
         if isinstance(self.sampler, str):
             make_sampler(self.sampler)
         elif not isinstance(self.sampler, BaseSampler):

@@ -5,6 +5,7 @@ import functools
 import io
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -156,6 +157,9 @@ def command_lines(draw):
 @given(command_lines())
 @example(["run", "tiny.py", "--hours", "nan"])
 @example(["run", "a\0b"])
+@example(["resume", "sqlite:///tiny.db", "--name", "\ud800"])
+@example(["run", "tiny.py", "--name", "\ud800"])
+@example(["run", "tiny.py", "--name", "\0"])
 @example(["run", "tiny.py", "--name", "a\0b", "--epochs", "0"])
 @example(["pareto", "sqlite:///tiny.db", "--html", "\0.html"])
 @example(["new", "\0.py"])
@@ -168,6 +172,18 @@ def command_lines(draw):
 def test_command_lines(args):
     with folder():
         run(args)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_path_that_cant_be_shown(encoding, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "optnas", "new", b"\xff.py"],
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.startswith(b"wrote ")
 
 
 FILES = st.one_of(

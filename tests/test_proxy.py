@@ -128,11 +128,10 @@ def test_an_address_that_cant_be_listened_on(postgres_url, host):
             make_proxy(postgres_url, host, taken.getsockname()[1])
 
 
-def test_a_port_is_served_once(postgres_url):
-    first, port = make_proxy(postgres_url, "127.0.0.1", 0)
+def test_a_port_is_served_once(proxy, postgres_url):
+    port = int(proxy[1].rpartition(":")[2])
     with pytest.raises(InputError, match="try another --port"):
         make_proxy(postgres_url, "127.0.0.1", port)
-    first.stop(None).wait()
 
 
 def test_what_a_server_refuses(postgres_server):
