@@ -272,6 +272,7 @@ _MEANING = {
     "database is locked": "another program has it locked",
     "disk image is malformed": "the file is damaged",
     "disk I/O error": "the disk fails, or is full",
+    "unable to open": "it, or its folder, may not be read and written as SQLite needs",
 }
 
 

@@ -52,7 +52,7 @@ def truncated(path):
         (lambda p: p.write_text("hello, this is text"), "not a database"),
         (other_program, r"database of another program \(tables: recipes\)"),
         (truncated, "can't be"),
-        (lambda p: p.mkdir(), "can't be read"),
+        (lambda p: p.mkdir(), "is a folder"),
     ],
 )
 @pytest.mark.parametrize("create", [False, True])
