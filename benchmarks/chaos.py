@@ -79,7 +79,7 @@ def main() -> None:
                     url = f"{kind}:///{folder}/study.db"
                     if kind == "postgresql":
                         assert found is not None, "no PostgreSQL is installed here"
-                        url = database(found, f"run{seed}")
+                        url = database(found.url, f"run{seed}")
                     limit = 60 + 4 * args.trials * args.seconds / WORKERS
                     results[kind].append(storm(url, args.trials, args.seconds, seed, limit))
                 print(f"{kind}, run {seed}: {results[kind][-1]}", flush=True)

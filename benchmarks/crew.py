@@ -19,7 +19,7 @@ import optuna
 from optnas.loop import run_trials
 from optnas.record import load_or_create
 from optnas.samplers import RegularizedEvolutionSampler
-from optnas.storage import open_storage
+from optnas.storage import close_storage, open_storage
 
 
 @dataclass
@@ -50,10 +50,7 @@ def load_study(url):
 
 def close(study):
     """Lets go of the storage; psycopg warns of connections that are only forgotten."""
-    backend = getattr(study._storage, "_backend", None)
-    if hasattr(backend, "engine"):
-        study._storage.remove_session()
-        backend.engine.dispose()
+    close_storage(study._storage)
 
 
 def outcome(trial):

@@ -6,17 +6,27 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) + [
     Path(found).parent for found in [shutil.which("initdb")] if found
 ]
 
 
+class Server(NamedTuple):
+    """A server, which runs."""
+
+    url: str
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
 @contextmanager
 def server():
-    """Gives the URL of a server whose databases are made by `database()`; None without one."""
+    """Gives a server whose databases are made by `database()`; None where none is installed."""
     if not PROGRAMS:
         yield None
         return
@@ -37,11 +47,17 @@ def server():
     options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
     try:
         call("initdb", "-D", data, "-U", "optnas", "-A", "trust", "-E", "UTF8", "--no-sync")
-        call("pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
+        log = str(folder / "log")
+        running = Server(
+            f"postgresql+psycopg://optnas@127.0.0.1:{port}/postgres",
+            start=lambda: call("pg_ctl", "-D", data, "-w", "-o", options, "-l", log, "start"),
+            stop=lambda: call("pg_ctl", "-D", data, "-m", "immediate", "stop"),
+        )
+        running.start()
         try:
-            yield f"postgresql+psycopg://optnas@127.0.0.1:{port}/postgres"
+            yield running
         finally:
-            call("pg_ctl", "-D", data, "-m", "immediate", "stop")
+            running.stop()
     finally:
         shutil.rmtree(folder)
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.storage import storage_fault
 from optnas.timeout import TrialTimeout
-from optnas.trials import RETRY_OF, is_lost, origin
+from optnas.trials import is_lost, origin, retry_of
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def sweep(checkpoints: Path | None, study: Study) -> None:
     if not there:
         return
     trials = study.get_trials(deepcopy=False)
-    repeated = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    repeated = {retry_of(trial) for trial in trials}
     needed = {
         _folder(checkpoints, trial, trials)
         for trial in trials

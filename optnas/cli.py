@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
+import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from optnas.console import fail, show, until_interrupted, write_figure
-from optnas.errors import InputError
+from optnas.errors import InputError, Interrupted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -194,11 +196,11 @@ def measure(
     """Measure a trial's network again, and show it layer by layer."""
     from optnas.measured import choose_trial, measure_again, metrics_table
     from optnas.opening import search_and_study
-    from optnas.record import RECORD, differences, listing
+    from optnas.record import differences, listing, record_of
 
     search, found = search_and_study(study, storage, name)
     objective = search.objective()
-    old = found.user_attrs.get(RECORD, {}).get("fingerprint", {})
+    old = record_of(found).get("fingerprint", {})
     changes = differences(old, search.fingerprint(objective))
     measured = measure_again(objective, choose_trial(found, trial))
     typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
@@ -326,6 +328,9 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _leave)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal can't show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:
@@ -341,4 +346,5 @@ def main() -> None:
 
 def _leave(number: int, _frame: object) -> NoReturn:
     """Where nothing runs that would have to be put in order first."""
-    fail("interrupted", 128 + number)
+    typer.echo("optnas: interrupted", err=True)
+    raise Interrupted(128 + number)

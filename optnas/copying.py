@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.record import beside, find_study, weights_folder
+from optnas.record import beside, find_study, load_study, weights_folder
 from optnas.sqlite import backup, sqlite_url
-from optnas.storage import kind_of, open_storage, storage_path
+from optnas.storage import close_storage, kind_of, open_storage, shown_url, storage_path
 from optnas.weights import PREFIX
 
 
@@ -53,41 +53,50 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
     Raises:
         InputError: There is no such study, or the target holds one of this name.
     """
-    study = find_study(source, name)
-    storage = open_storage(target, create=True)
-    trials = study.get_trials(deepcopy=False)
-    try:
-        optuna.copy_study(
-            from_study_name=study.study_name, from_storage=study._storage, to_storage=storage
-        )
-    except DuplicatedStudyError as error:
-        raise InputError(
-            f"{target} holds a study {study.study_name!r} already: copy to another storage"
-        ) from error
-    copied = optuna.load_study(study_name=study.study_name, storage=storage)
-    _renumber_artifacts(study, copied, trials)
+    with ExitStack() as stack:
+        study = find_study(source, name)
+        stack.callback(close_storage, study._storage)
+        storage = open_storage(target, create=True)
+        stack.callback(close_storage, storage)
+        trials = _copy(study, storage, shown_url(target))
     unfinished = sum(not t.state.is_finished() for t in trials)
-    yield f"copied:   {len(trials)} trials of {study.study_name!r} to {target}"
+    yield f"copied:   {len(trials)} trials of {study.study_name!r} to {shown_url(target)}"
     if unfinished:
         yield f"          {unfinished} of them weren't finished when they were copied"
     yield from _copy_weights(source, target, study.study_name)
 
 
-def _renumber_artifacts(old: Study, new: Study, trials: list[FrozenTrial]) -> None:
+def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
+    """Copies all but the files; nothing stays of a copy that isn't whole."""
+    name = study.study_name
+    if load_study(storage, name) is not None:
+        raise InputError(f"{shown} holds a study {name!r} already: copy to another storage")
+    trials = study.get_trials(deepcopy=False)
+    try:
+        copied = optuna.create_study(study_name=name, storage=storage, directions=study.directions)
+        for key, value in study.user_attrs.items():
+            copied.set_user_attr(key, value)
+        copied.add_trials(trials)
+        _copy_system_attrs(study, copied)
+    except BaseException:  # Ctrl-C, too
+        with suppress(Exception):  # what went wrong first is what is told
+            optuna.delete_study(study_name=name, storage=storage)
+        raise
+    return trials
+
+
+def _copy_system_attrs(old: Study, new: Study) -> None:
     """Optuna's dashboard files artifacts under the ids of trials, which differ by storage."""
-    storage, study_id = new._storage, new._study_id
-    ids = {str(t._trial_id): t.number for t in trials}
-    found = storage.get_all_trials(study_id, deepcopy=False)
-    attrs = old._storage.get_study_system_attrs(old._study_id)
-    moved = {}
-    for key, value in attrs.items():
+    found = new.get_trials(deepcopy=False)
+    ids = {
+        str(t._trial_id): copy._trial_id
+        for t, copy in zip(old.get_trials(deepcopy=False), found, strict=False)
+    }
+    for key, value in old._storage.get_study_system_attrs(old._study_id).items():
         trial_id, _, artifact_id = key.removeprefix(PREFIX).partition(":")
         if key.startswith(PREFIX) and trial_id in ids:
-            moved[f"{PREFIX}{found[ids[trial_id]]._trial_id}:{artifact_id}"] = value
-            if key not in moved:
-                storage.set_study_system_attr(study_id, key, json.dumps(None))
-    for key, value in moved.items():
-        storage.set_study_system_attr(study_id, key, value)
+            key = f"{PREFIX}{ids[trial_id]}:{artifact_id}"
+        new._storage.set_study_system_attr(new._study_id, key, value)
 
 
 def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:

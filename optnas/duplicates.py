@@ -9,8 +9,8 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.leases import is_alive, is_own
-from optnas.trials import ARCHITECTURE, LEASE, RECIPE
+from optnas.leases import is_alive, is_own, lease_of
+from optnas.trials import ARCHITECTURE, RECIPE
 
 POLL = 0.5
 """Seconds between two looks at a trial that another worker is running."""
@@ -53,12 +53,12 @@ class Evaluated:
 
     def _add(self, trial: FrozenTrial) -> None:
         attrs = trial.user_attrs
-        if ARCHITECTURE in attrs:
+        if isinstance(attrs.get(ARCHITECTURE), str):
             known = self._attrs.setdefault(attrs[ARCHITECTURE], {})
             for name, value in attrs.items():
                 if isinstance(value, (int, float)):
                     known.setdefault(name, value)
-            if RECIPE in attrs and trial.state == TrialState.COMPLETE:
+            if isinstance(attrs.get(RECIPE), str) and trial.state == TrialState.COMPLETE:
                 self._complete.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
 
 
@@ -84,7 +84,7 @@ def await_same(
     others = [
         t.number
         for t in trials[: own.number]
-        if t.state == TrialState.RUNNING and not is_own(t.user_attrs.get(LEASE, {}))
+        if t.state == TrialState.RUNNING and not is_own(lease_of(t) or {})
     ]
     while others:
         trials = study.get_trials(deepcopy=False)

@@ -13,6 +13,20 @@ class NoStudyError(InputError):
     """Nothing is stored yet where a study was looked for."""
 
 
+class Interrupted(SystemExit):
+    """A signal ends the program; its code says which."""
+
+
+class StorageGoneError(RuntimeError):
+    """The storage's file was deleted or replaced while it was in use."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path} was deleted or replaced while the run went on: put it back, or run it again "
+            "to start anew"
+        )
+
+
 class CandidateError(RuntimeError):
     """One architecture is at fault, not the code: it diverged, or did not fit into memory.
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
-from optnas.errors import InputError, NoStudyError
+from optnas.errors import InputError, NoStudyError, StorageGoneError
 
 
 class _Lock(BaseJournalFileLock):
@@ -53,6 +56,30 @@ class _Lock(BaseJournalFileLock):
                 file.truncate(end)
 
 
+class _Backend(JournalFileBackend):
+    """Optuna's, which says of an error that it is the storage's."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        with _faults(self._file_path):
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with _faults(self._file_path):
+            super().append_logs(logs)
+
+
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise StorageGoneError(path) from None
+    except OSError as error:
+        raise StorageInternalError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise StorageInternalError(f"{path} is damaged: a line of it is no JSON") from None
+
+
 def open_journal(path: Path, *, create: bool) -> JournalStorage:
     """Opens a journal file.
 
@@ -63,25 +90,34 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
     Raises:
         InputError: It can't be read or written, or isn't a journal of Optuna's.
     """
+    folder = path.absolute().parent
     try:
-        exists = path.exists() and path.stat().st_size > 0
+        exists = path.exists() and (path.is_dir() or path.stat().st_size > 0)
         if not exists and not create:
             raise NoStudyError(f"there is no study at {path}: `optnas run` makes one")
-        if not path.absolute().parent.is_dir():
+        if not folder.is_dir():
             raise InputError(
                 f"there is no folder {path.parent} to keep {path.name} in: make it first"
             )
-        if create and not os.access(path if exists else path.absolute().parent, os.W_OK):
-            raise InputError(f"{path} is read-only: allow writing to it, or give another --storage")
         if exists:
             _check(path)
-        return JournalStorage(JournalFileBackend(str(path), _Lock(path)))
+        for what in (path, folder) if exists else (folder,):  # the lock is a file beside it
+            if create and not os.access(what, os.W_OK):
+                raise InputError(
+                    f"{what} is read-only: allow writing to it, or give another --storage"
+                )
+        return JournalStorage(_Backend(str(path), _Lock(path)))
     except OSError as error:
         raise InputError(f"{path} can't be opened as a journal: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is damaged, or no journal of Optuna's: {error}") from error
+    except InputError:
+        raise
+    except StorageInternalError as error:
+        raise InputError(f"{error}; mend it, or give another --storage") from error
+    except Exception as error:  # whatever Optuna meets where a line isn't one of its own
+        raise InputError(
+            f"{path} is damaged, or no journal of Optuna's ({type(error).__name__}: {error}); "
+            "mend it, or give another --storage"
+        ) from error
 
 
 def _check(path: Path) -> None:

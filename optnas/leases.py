@@ -49,13 +49,21 @@ def lease() -> dict[str, Any]:
     }
 
 
+def lease_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
+    """The lease that a trial holds, if it holds one."""
+    held = trial.user_attrs.get(LEASE)
+    return held if isinstance(held, dict) else None
+
+
 def is_dead(lease: Mapping[str, Any]) -> bool:
     """Whether the process of a lease is gone, or silent for too long where it can't be seen."""
     if lease.get("host") != _host():
-        return bool(time.time() - lease.get("renewed", 0.0) > SILENCE)
+        renewed = lease.get("renewed")
+        return not (isinstance(renewed, (int, float)) and time.time() - renewed <= SILENCE)
     if lease.get("boot") != _boot():
         return True
-    return _started(lease.get("pid", 0)) != lease.get("started")
+    pid = lease.get("pid")
+    return type(pid) is not int or _started(pid) != lease.get("started")
 
 
 def is_own(held: Mapping[str, Any]) -> bool:
@@ -68,15 +76,17 @@ def is_alive(trial: FrozenTrial) -> bool:
     """Whether somebody is running the trial."""
     if trial.state != TrialState.RUNNING:
         return False
-    if LEASE in trial.user_attrs:
-        return not is_dead(trial.user_attrs[LEASE])
+    held = lease_of(trial)
+    if held is not None:
+        return not is_dead(held)
     return age(trial) < YOUNG
 
 
 def is_abandoned(trial: FrozenTrial) -> bool:
     """Whether a running trial will never be ended by whoever began it."""
-    if LEASE in trial.user_attrs:
-        return is_dead(trial.user_attrs[LEASE])
+    held = lease_of(trial)
+    if held is not None:
+        return is_dead(held)
     return age(trial) > FORGOTTEN
 
 

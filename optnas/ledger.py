@@ -9,7 +9,7 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.leases import is_alive
-from optnas.trials import BASELINE, FAILURE, RETRY_OF, is_lost, is_void
+from optnas.trials import BASELINE, FAILURE, is_lost, is_void, retry_of
 
 IN_VAIN = (TrialState.PRUNED, TrialState.FAIL)
 """How a trial ends without values."""
@@ -49,8 +49,9 @@ class Ledger:
         ended = []
         for number in numbers:
             trial = trials[number]
-            if RETRY_OF in trial.user_attrs:
-                self._retries.setdefault(trial.user_attrs[RETRY_OF], number)
+            of = retry_of(trial)
+            if of is not None:
+                self._retries.setdefault(of, number)
             if trial.state.is_finished():
                 ended.append(trial)
             else:
@@ -84,7 +85,7 @@ class Ledger:
 
     def is_first_retry(self, trial: FrozenTrial) -> bool:
         """Whether no trial before this one repeats the same lost trial."""
-        of = trial.user_attrs.get(RETRY_OF)
+        of = retry_of(trial)
         return of is None or self._retries.get(of, trial.number) >= trial.number
 
     @property

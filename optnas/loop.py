@@ -145,7 +145,7 @@ def run_trials(
 
 def queue_baselines(study: Study, names: Iterable[str]) -> None:
     """Queues a trial for each baseline that the study doesn't have yet."""
-    there = {t.user_attrs.get(BASELINE) for t in study.get_trials(deepcopy=False)}
+    there = [t.user_attrs.get(BASELINE) for t in study.get_trials(deepcopy=False)]
     for name in names:
         if name not in there:
             study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name}))
@@ -262,7 +262,9 @@ def _why_infeasible(in_vain: list[FrozenTrial], complete: int, wanted: int) -> s
             f"{number(min(found)[1])}, which is off by {min(found)[0]:.4g}."
         )
     reasons = Counter(
-        t.user_attrs.get(FAILURE, "no reason given") for t in in_vain if t.state == TrialState.FAIL
+        str(t.user_attrs.get(FAILURE, "no reason given"))
+        for t in in_vain
+        if t.state == TrialState.FAIL
     )
     for reason, times in reasons.most_common(1):
         lines.append(f"The most frequent failure ({times} times): {reason.rstrip('.')}.")

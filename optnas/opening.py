@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import Path
 
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.record import RECORD, find_study
+from optnas.record import find_study, record_of
 from optnas.search import Search
 from optnas.study_file import load_search
 
@@ -43,13 +43,13 @@ def search_and_study(study: str, storage: str | None, name: str | None) -> tuple
 
 def file_of(study: Study) -> str:
     """The study file that a study remembers; raises InputError if there is none now."""
-    path: str = study.user_attrs.get(RECORD, {}).get("file", "")
+    path: str = record_of(study).get("file", "")
     if not path:
         raise InputError(
             f"study {study.study_name!r} remembers no study file (it was made in Python): give "
             "the file (`resume` takes --file), or go on with it in Python"
         )
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(
             f"the study file was {path}, where there is none now: give the file (`resume` takes "
             "--file)"

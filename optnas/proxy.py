@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from optuna.storages._grpc.server import make_server
-
 from optnas.errors import InputError
-from optnas.storage import kind_of, open_storage
+from optnas.storage import close_storage, kind_of, open_storage
+
+THREADS = 10
+"""Requests that are answered at once, as many as Optuna's own server answers."""
 
 
 def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
@@ -32,12 +34,23 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
         )
     if not 0 <= port < 65536:
         raise InputError(f"port must be 0 to 65535, got {port}")
-    storage = open_storage(url, create=True)
     try:
-        server = make_server(storage, host, 0)
-        bound = server.add_insecure_port(f"{host}:{port}")
+        import grpc
+        from optuna.storages._grpc.auto_generated.api_pb2_grpc import (
+            add_StorageServiceServicer_to_server as add_service,
+        )
+        from optuna.storages._grpc.servicer import OptunaStorageProxyService
     except ImportError as error:
         raise InputError(f"serve needs a package: pip install 'optnas[grpc]' ({error})") from error
-    except RuntimeError as error:
+    storage = open_storage(url, create=True)
+    # Otherwise a second server could listen on the same port, and take half of the requests.
+    options = [("grpc.so_reuseport", 0)]
+    server = grpc.server(ThreadPoolExecutor(THREADS), options=options)
+    add_service(OptunaStorageProxyService(storage), server)
+    try:
+        return server, server.add_insecure_port(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        )
+    except (RuntimeError, ValueError, TypeError) as error:
+        close_storage(storage)
         raise InputError(f"can't listen on {host}:{port}; try another --port or --host") from error
-    return server, bound

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.storage import open_storage, storage_path
+from optnas.storage import open_storage, shown_url, storage_path
 
 if TYPE_CHECKING:
     from optnas.metrics import Direction
@@ -56,13 +56,12 @@ def find_study(url: str, name: str | None = None) -> Study:
     names = optuna.get_all_study_names(storage)
     listed = ", ".join(names) or "none"
     if not names:
-        raise InputError(f"there is no study in {url} yet: `optnas run` makes one")
+        raise InputError(f"there is no study in {shown_url(url)} yet: `optnas run` makes one")
     if name is None and len(names) != 1:
-        raise InputError(f"{url} holds {len(names)} studies ({listed}): give --name")
-    study = load_study(storage, names[0] if name is None else name)
-    if study is None:
-        raise InputError(f"{url} holds no study {name!r}; there are: {listed}")
-    return study
+        raise InputError(f"{shown_url(url)} holds {len(names)} studies ({listed}): give --name")
+    if name is not None and name not in names:
+        raise InputError(f"{shown_url(url)} holds no study {name!r}; there are: {listed}")
+    return optuna.load_study(study_name=names[0] if name is None else name, storage=storage)
 
 
 def study_names(url: str) -> list[str]:
@@ -90,9 +89,45 @@ def load_or_create(
     return optuna.load_study(study_name=name, storage=storage), False
 
 
+def record_of(study: Study) -> dict[str, Any]:
+    """What a study remembers; what somebody else wrote there in another form is left out."""
+    found = study.user_attrs.get(RECORD)
+    if not isinstance(found, dict):
+        return {}
+    return {key: found[key] for key, fits in _FORMS.items() if key in found and fits(found[key])}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "version": _is_text,
+    "file": _is_text,
+    "fingerprint": lambda v: isinstance(v, dict) and all(map(_is_text, v.values())),
+    "overrides": lambda v: isinstance(v, dict),
+    "scores": _are_texts,
+    "accepted": _are_texts,
+    "size": _is_text,
+}
+
+
 def overrides_of(study: Study) -> Overrides:
     """What was overridden in earlier runs of a study."""
-    return Overrides(**study.user_attrs.get(RECORD, {}).get("overrides", {}))
+    found = record_of(study).get("overrides", {})
+    return Overrides(**{name: found[name] for name in _KINDS if _fits(name, found.get(name))})
+
+
+_KINDS = {field.name: str(field.type).removesuffix(" | None") for field in fields(Overrides)}
+
+
+def _fits(name: str, value: Any) -> bool:
+    kind = type(value).__name__
+    return kind == _KINDS[name] or (kind == "int" and _KINDS[name] == "float")
 
 
 def check_same_study(
@@ -106,10 +141,10 @@ def check_same_study(
     Returns:
         The differences that were accepted; empty if there are none.
     """
-    record = study.user_attrs.get(RECORD)
+    record = record_of(study)
     where = f"there is a study {study.study_name!r} in this storage already"
     other = "give another --name or --storage to start a new one"
-    if record is None:
+    if "fingerprint" not in record:
         same = [d.name.lower() for d in study.directions] == list(directions)
         if same and not study.get_trials(deepcopy=False):
             return ""  # made, but interrupted before anything was written

@@ -19,9 +19,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from optnas.leases import age, is_abandoned, is_dead
+from optnas.leases import age, is_abandoned, is_dead, lease_of
 from optnas.ledger import Ledger
-from optnas.trials import BASELINE, FAILURE, KILLED, LEASE, LOST, RETRY_OF, SURPLUS
+from optnas.trials import BASELINE, FAILURE, KILLED, LEASE, LOST, RETRY_OF, SURPLUS, retry_of
 
 MAX_KILLS = 3
 """A trial whose process died this many times in a row fails: it may be why."""
@@ -54,7 +54,7 @@ def recover(
         ledger.read(study.get_trials(deepcopy=False))
     ended = False
     for trial in ledger.running:
-        mine = own is not None and _same(trial.user_attrs.get(LEASE), own)
+        mine = own is not None and _same(lease_of(trial), own)
         if (mine and age(trial) > ORPHANED) or is_abandoned(trial):
             give_up(study, trial, KILLED)
             ended = True
@@ -108,8 +108,8 @@ def end_surplus(study: Study, trial: Trial, reason: str) -> None:
 def _kills(study: Study, trial: FrozenTrial) -> int:
     """How many trials in a row that this one repeats were killed."""
     kills, trials = 0, study.get_trials(deepcopy=False)
-    while RETRY_OF in trial.user_attrs:
-        trial = trials[trial.user_attrs[RETRY_OF]]
+    while (of := retry_of(trial)) is not None:
+        trial = trials[of]
         if trial.user_attrs.get(LOST) != KILLED:
             break
         kills += 1
@@ -149,7 +149,7 @@ _EMPTY = create_trial(state=TrialState.RUNNING)
 
 def _claimed(trial: FrozenTrial, lease: Mapping[str, Any]) -> bool:
     """Whether a living worker has written its lease on a waiting trial."""
-    held = trial.user_attrs.get(LEASE)
+    held = lease_of(trial)
     return held is not None and not _same(held, lease) and not is_dead(held)
 
 

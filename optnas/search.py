@@ -35,6 +35,7 @@ from optnas.record import (
     load_or_create,
     load_study,
     overrides_of,
+    record_of,
     weights_folder,
 )
 from optnas.samplers import HistorySampler, PlacedSampler, make_sampler
@@ -128,6 +129,8 @@ class Search:
         check_timeout(self.trial_timeout)
         if "/" in self.name or os.sep in self.name:
             raise InputError(f"name {self.name!r} must have no slash: files are named after it")
+        if not self.name.isprintable():
+            raise InputError(f"name {self.name!r} must have printable characters alone")
         if isinstance(self.sampler, str):
             make_sampler(self.sampler)
         elif not isinstance(self.sampler, BaseSampler):
@@ -329,7 +332,7 @@ class Search:
             if changes:
                 accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
         name_objectives(study, objective.objectives)
-        record = study.user_attrs.get(RECORD, {})
+        record = record_of(study)
         known = record.get("fingerprint", {}).get("code of the space") == self._code()
         new = {
             "version": version("optnas"),

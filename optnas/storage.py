@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import uniform
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
 from sqlalchemy.engine import URL, make_url
 
-from optnas.errors import InputError, NoStudyError
+from optnas.errors import InputError, NoStudyError, StorageGoneError
 from optnas.journal import open_journal
-from optnas.sqlite import READ_TIMEOUT, SQLiteStorage, check_sqlite, explain
+from optnas.sqlite import (
+    READ_TIMEOUT,
+    SQLiteStorage,
+    check_sqlite,
+    explain,
+    reading_url,
+)
 
 Kind = Literal["sqlite", "journal", "postgresql", "grpc"]
 KINDS: tuple[Kind, ...] = ("sqlite", "journal", "postgresql", "grpc")
@@ -24,7 +33,12 @@ ATTEMPTS = 20
 """How often the tables are tried to be made, while others may be making them."""
 ANSWER_SECONDS = 10.0
 """How long a storage proxy may take to answer at first."""
+RESTART_SECONDS = 60.0
+"""How long a run waits for a database server that has gone away."""
+POLL = 0.5
+"""Seconds between two tries."""
 
+log = logging.getLogger("optnas")
 Storage = TypeVar("Storage", bound=BaseStorage)
 
 
@@ -48,20 +62,21 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
     path = storage_path(url)
     if path is not None and kind == "journal":
         return open_journal(path, create=create)
-    if path is not None:
-        check_sqlite(path, create=create)
-        shown = str(path)
-    else:
-        shown = parsed.render_as_string(hide_password=True)
+    made = path is not None and check_sqlite(path, create=create)
+    shown = shown_url(url) if path is None else str(path)
     try:
         if kind == "grpc":
             return _connect_proxy(parsed)
-        if kind == "postgresql":
+        if path is None:
             return _connect_server(parsed, shown, create)
         if create:
-            return optuna.storages.get_storage(_made(lambda: SQLiteStorage(url)))
+            return optuna.storages.get_storage(_made(lambda: SQLiteStorage(path, made=made)))
         return optuna.storages.get_storage(
-            RDBStorage(url, {"connect_args": {"timeout": READ_TIMEOUT}})
+            RDBStorage(
+                reading_url(path),
+                {"connect_args": {"timeout": READ_TIMEOUT}},
+                skip_table_creation=True,
+            )
         )
     except ImportError as error:
         raise InputError(
@@ -71,7 +86,15 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
     except _ERRORS as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"storage {shown} can't be opened: {_first_line(error)}") from error
+        reason = _first_line(error).replace("$STORAGE_URL", shown_url(url))
+        raise InputError(f"storage {shown} can't be opened: {reason}") from error
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Closes the connections of a storage, where it has some to a database."""
+    if isinstance(storage, _CachedStorage):
+        storage.remove_session()
+        storage._backend.engine.dispose()
 
 
 def kind_of(url: str) -> Kind:
@@ -97,23 +120,38 @@ def storage_path(url: str) -> Path | None:
             f"storage {url!r} names no file: give {kind}:///study.db, with three slashes before a "
             "relative path"
         )
+    if parsed.host or parsed.query:
+        raise InputError(
+            f"storage {shown_url(url)!r} has more in it than a file: give "
+            f"{kind}:///{parsed.database}, without a host or settings"
+        )
     return Path(parsed.database)
 
 
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: without a password."""
+    try:
+        return make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return re.sub("//.*@", "//***@", url, flags=re.DOTALL)
+
+
 def _parse(url: str) -> tuple[Kind, URL]:
+    shown = shown_url(url)
     try:
         parsed = make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+        file = url if url.endswith(".db") else "study.db"
         raise InputError(
-            f"storage {url!r} is no URL: give sqlite:///{url if url[-3:] == '.db' else 'study.db'}"
+            f"storage {shown!r} is no URL: give sqlite:///{file}"
             " (three slashes before a relative path, four before an absolute one)"
         ) from error
     for kind in KINDS:
         if parsed.get_backend_name() == kind:
             return kind, parsed
     raise InputError(
-        f"storage {parsed.render_as_string(hide_password=True)!r} is of a kind that optnas isn't "
-        f"tested with; these are: {', '.join(KINDS)}"
+        f"storage {shown!r} is of a kind that optnas isn't tested with; these are: "
+        f"{', '.join(KINDS)}"
     )
 
 
@@ -151,13 +189,31 @@ def _connect_server(url: URL, shown: str, create: bool) -> BaseStorage:
         finally:
             engine.dispose()
     # A connection that a restarted server has closed is made anew.
-    return optuna.storages.get_storage(_made(lambda: RDBStorage(full, {"pool_pre_ping": True})))
+    storage = _made(lambda: RDBStorage(full, {"pool_pre_ping": True}))
+    sqlalchemy.event.listen(storage.engine, "do_connect", _connect_patiently)
+    return optuna.storages.get_storage(storage)
+
+
+def _connect_patiently(dialect: Any, _record: object, args: Any, settings: Any) -> Any:
+    """Waits for a server that has answered before: it may be restarting."""
+    deadline, said = time.monotonic() + RESTART_SECONDS, False
+    while True:
+        try:
+            return dialect.connect(*args, **settings)
+        except dialect.loaded_dbapi.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not said:
+                log.warning("the database is away; waiting for it (%s)", _first_line(error))
+                said = True
+            time.sleep(POLL)
 
 
 def _connect_proxy(url: URL) -> BaseStorage:
-    if not url.host or not url.port:
+    if not url.host or not url.port or url.database or url.username or url.query:
         raise InputError("a storage proxy is grpc://host:port")
-    storage = GrpcStorageProxy(host=url.host, port=url.port)
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    storage = GrpcStorageProxy(host=host, port=url.port)
     try:
         storage.wait_server_ready(timeout=ANSWER_SECONDS)
     except Exception as error:
@@ -180,7 +236,12 @@ _ERRORS = (
 
 def storage_fault(error: BaseException) -> str | None:
     """What the storage said, if the error came from there (a full disk, a damaged file, …)."""
-    kinds = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error)
+    kinds = (
+        optuna.exceptions.StorageInternalError,
+        sqlalchemy.exc.SQLAlchemyError,
+        sqlite3.Error,
+        StorageGoneError,
+    )
     if isinstance(error, kinds) or type(error).__module__.startswith("grpc"):
         return _first_line(error)
     return None
@@ -189,8 +250,14 @@ def storage_fault(error: BaseException) -> str | None:
 def storage_message(error: BaseException) -> str | None:
     """What to say of an error, if it came from the storage."""
     reason = storage_fault(error)
-    return reason and f"the storage failed ({reason}); what it held before is kept"
+    if reason is None or isinstance(error, StorageGoneError):
+        return reason
+    return f"the storage failed ({reason}); what it holds is kept: run it again to go on"
 
 
 def _first_line(error: BaseException) -> str:
-    return explain(str(error.__cause__ or error).strip().splitlines()[0])
+    while error.__cause__ is not None:  # the database's own words
+        error = error.__cause__
+    details = getattr(error, "details", None)  # gRPC's errors, whose first line says nothing
+    found = details() if callable(details) else str(error)
+    return explain((found or type(error).__name__).strip().splitlines()[0])

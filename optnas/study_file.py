@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from optnas.errors import InputError
+from optnas.errors import InputError, Interrupted
 from optnas.search import Search
 
 
@@ -24,7 +26,7 @@ def load_search(study: str | Path) -> Search:
     """
     path = Path(study)
     folder = path.parent
-    if not path.is_file():
+    if not os.path.isfile(path):  # no error for a name that can't be one
         bundled = {file.stem: file for file in sorted(bundled_folder().glob("*.py"))}
         if str(study) not in bundled:
             raise InputError(
@@ -34,7 +36,9 @@ def load_search(study: str | Path) -> Search:
         path, folder = bundled[str(study)], Path()
     search = getattr(_import(path), "search", None)
     if not isinstance(search, Search):
-        found = "it defines no `search`" if search is None else f"its `search` is {search!r}"
+        found = (
+            "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
+        )
         raise InputError(f"{path} is no study file: {found}; it must say search = optnas.Search(…)")
     return replace(search, file=path, folder=folder)
 
@@ -43,6 +47,14 @@ def bundled_folder() -> Path:
     """The studies that come with optnas: in the wheel, or beside the package in a checkout."""
     package = Path(__file__).parent
     return next(p for p in (package / "studies", package.parent / "studies") if p.is_dir())
+
+
+def _text(value: object, how: Callable[[object], str]) -> str:
+    """What an object of a person's own says of itself, if it can."""
+    try:
+        return how(value)
+    except Exception:
+        return f"a {type(value).__name__}"
 
 
 def _import(path: Path) -> object:
@@ -59,10 +71,12 @@ def _import(path: Path) -> object:
     except SyntaxError as error:
         where = f"{error.filename or path}, line {error.lineno or 1}"
         raise InputError(f"{where}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Interrupted):
+        raise
+    except BaseException as error:  # SystemExit, too: it is the file's
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = f", line {frames[-1].lineno}" if frames else ""
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        reason = (_text(error, str).strip().splitlines() or ["no reason given"])[0]
         raise InputError(f"{path}{line}: {name}{reason}") from error
     return module

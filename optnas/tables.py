@@ -12,7 +12,7 @@ from rich.table import Table
 
 from optnas.leases import age, is_abandoned
 from optnas.pareto import feasible_trials, front, hypervolume, objective_names
-from optnas.record import RECORD
+from optnas.record import record_of
 from optnas.text import definitions, duration, number
 from optnas.trials import (
     ARCHITECTURE,
@@ -42,9 +42,7 @@ def front_table(study: Study) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(escape(name), justify="right")
-    scores = [
-        name for name in study.user_attrs.get(RECORD, {}).get("scores", ()) if name not in names
-    ]
+    scores = [name for name in record_of(study).get("scores", ()) if name not in names]
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
@@ -61,7 +59,7 @@ def front_table(study: Study) -> Table:
 def status_table(study: Study) -> Table:
     """Trials by state, the front, the best of each objective, time per trial, size of the space."""
     trials = study.get_trials(deepcopy=False)
-    record = study.user_attrs.get(RECORD, {})
+    record = record_of(study)
     table = Table(show_header=False, box=None, title=escape(study.study_name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -113,7 +111,7 @@ def status_table(study: Study) -> Table:
 def failure_line(study: Study) -> str:
     """How many trials failed, and the most frequent reason; empty if none did."""
     reasons = Counter(
-        t.user_attrs.get(FAILURE, "no reason given")
+        str(t.user_attrs.get(FAILURE, "no reason given"))
         for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         if not is_void(t)
     )

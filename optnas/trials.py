@@ -79,6 +79,15 @@ def is_void(trial: FrozenTrial) -> bool:
     return is_lost(trial) or SURPLUS in trial.user_attrs
 
 
+def retry_of(trial: FrozenTrial) -> int | None:
+    """The number of the lost trial that this one repeats; None if it is no retry.
+
+    A number that can't be one, which somebody else wrote, is no retry either.
+    """
+    of = trial.user_attrs.get(RETRY_OF)
+    return of if type(of) is int and 0 <= of < trial.number else None
+
+
 class Places:
     """The places of a study's trials in its sequence, read as the trials are made.
 
@@ -95,9 +104,10 @@ class Places:
     def read(self, trials: Sequence[FrozenTrial]) -> None:
         """Takes in what is new among all trials of the study, in the order of their numbers."""
         for trial in trials[self._read :]:
-            if RETRY_OF in trial.user_attrs:
+            of = retry_of(trial)
+            if of is not None:
                 self._retries.append(trial.number)
-                self._repeated[trial.number] = trial.user_attrs[RETRY_OF]
+                self._repeated[trial.number] = of
         self._read = len(trials)
 
     def of(self, trial: FrozenTrial) -> int:
@@ -117,8 +127,8 @@ def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
 
 def origin(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     """The number of the trial that a retry, or a retry of a retry, repeats; else its own."""
-    while RETRY_OF in trial.user_attrs:
-        trial = trials[trial.user_attrs[RETRY_OF]]
+    while (of := retry_of(trial)) is not None:
+        trial = trials[of]
     return trial.number
 
 
@@ -135,7 +145,7 @@ def study_seed(study: Study, given: int | None = None) -> int:
         InputError: The study keeps another seed than the given one.
     """
     stored = study.user_attrs.get(SEED)
-    if stored is None:
+    if type(stored) is not int:
         stored = secrets.randbelow(2**31) if given is None else given
         study.set_user_attr(SEED, stored)
     elif given is not None and stored != given:
@@ -143,4 +153,4 @@ def study_seed(study: Study, given: int | None = None) -> int:
             f"study {study.study_name!r} has seed {stored}, and {given} was given: a study keeps "
             "its seed; leave it out, or start another study"
         )
-    return int(stored)
+    return stored

@@ -1,3 +1,5 @@
+import signal
+import sys
 import tempfile
 
 import optuna
@@ -6,6 +8,7 @@ import torch
 from hypothesis import settings
 
 import optnas
+from optnas import cli
 from optnas.evaluators import FunctionEvaluator
 from optnas.search_spaces import FunctionSpace
 
@@ -70,12 +73,34 @@ def search(space, evaluator):
     )
 
 
+@pytest.fixture(name="optnas")
+def command_line(monkeypatch, capsys):
+    """Runs a command in this process: exit code, standard output, standard error."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["optnas", *map(str, args)])
+        handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, handlers[0])
+            signal.signal(signal.SIGINT, handlers[1])
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def postgres_server():
     """The URL of a PostgreSQL server of this session; skips where none is installed."""
-    from postgres import server  # not above: study files import this module
+    import postgres  # not above: study files import this module
 
-    with server() as url:
-        if url is None:
+    with postgres.server() as server:
+        if server is None:
             pytest.skip("no PostgreSQL is installed here")
-        yield url
+        yield server.url

@@ -10,7 +10,6 @@ from pathlib import Path
 import optuna
 import pytest
 
-from optnas import cli
 from optnas.leases import lease
 
 STUDY = Path(__file__).with_name("study_tiny.py")
@@ -19,28 +18,6 @@ STUDY = Path(__file__).with_name("study_tiny.py")
 @pytest.fixture(autouse=True)
 def study(tmp_path):
     shutil.copyfile(STUDY, tmp_path / "tiny.py")
-
-
-@pytest.fixture
-def optnas(monkeypatch, capsys):
-    """Runs a command in this process: exit code, standard output, standard error."""
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["optnas", *map(str, args)])
-        handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        finally:
-            signal.signal(signal.SIGTERM, handlers[0])
-            signal.signal(signal.SIGINT, handlers[1])
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def load():
@@ -299,7 +276,7 @@ def held(tmp_path, monkeypatch, optnas, *args):
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
-    monkeypatch.setenv("PYTHONPATH", str(STUDY.parent))
+    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[1]}:{STUDY.parent}")
     process = subprocess.Popen(
         [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5", *args],
         stdout=subprocess.PIPE,

@@ -42,6 +42,7 @@ def test_a_study_cut_into_processes_is_the_same_study(pieces, name):
         assert [(t.params, t.state) for t in cut] == wanted, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sampler_process.KILLED_SAMPLERS)
 def test_a_worker_that_is_killed_five_times_leaves_no_trace_in_the_sequence(tmp_path, name):
     rng = random.Random(name)

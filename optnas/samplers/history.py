@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.leases import is_dead
+from optnas.leases import is_dead, lease_of
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.trials import BASELINE, LEASE, Places, is_void
+from optnas.trials import BASELINE, Places, is_void
 
 State = TypeVar("State")
 Key = tuple[datetime.datetime, int]
@@ -112,6 +112,5 @@ def _counts(trial: FrozenTrial) -> bool:
     """Whether the trial is one of a sampler, and not of a dead process."""
     if BASELINE in trial.user_attrs or not trial.params:
         return False
-    if trial.state != TrialState.RUNNING or LEASE not in trial.user_attrs:
-        return True
-    return not is_dead(trial.user_attrs[LEASE])
+    held = lease_of(trial)
+    return trial.state != TrialState.RUNNING or held is None or not is_dead(held)
