@@ -1,13 +1,13 @@
 """Many workers on one SQLite study, against plain Optuna in as many processes, in one run.
 
-    python benchmarks/workers.py [--workers 8] [--trials 2000] [--repeats 3] [--digits]
+    python benchmarks/workers.py [--workers 8] [--trials 2000] [--repeats 3] [--digits | --latency]
 
 Trials per second of trials that cost nothing (six parameters, six attributes, random sampling),
 from the first that begins to the last that ends; how many trials there are in the end; errors; and
 how many of 300 queued trials were taken twice. Optuna runs `study.optimize` with its
 `MaxTrialsCallback` on its default SQLite, without and with its heartbeat (optnas renews its leases
-in both). `--digits` also times the digits study with one worker and with two, and compares the
-latencies that were measured alone with those measured beside a training.
+in both). Instead, `--digits` times the digits study with one worker and with two, and `--latency`
+measures four networks beside two workers of that study, in turns with those stopped.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 import optuna
+import psutil
 from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
 
@@ -94,23 +95,82 @@ def race(kind: str, workers: int, trials: int, queued: int = 0) -> dict[str, flo
         }
 
 
-def digits(workers: int, threads: int | None, folder: Path) -> tuple[float, dict[str, float]]:
-    """Seconds of the digits study from the command to its end; latencies by architecture."""
-    folder.mkdir()
+def digits(workers: int, threads: int | None) -> float:
+    """Seconds of the digits study, from the command to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = start_digits(Path(folder), workers, threads)
+        start = time.perf_counter()
+        assert run.wait() == 0
+        return time.perf_counter() - start
+
+
+def start_digits(
+    folder: Path, workers: int, threads: int | None = None, trials: int = 40
+) -> subprocess.Popen[bytes]:
+    """Starts the digits study."""
     study = (Path(__file__).parent.parent / "studies" / "digits_cnn.py").read_text()
     if threads is not None:
-        study = study.replace(
-            "search = optnas.Search(", f"search = optnas.Search(threads={threads},"
-        )
+        study = study.replace("optnas.Search(", f"optnas.Search(threads={threads},")
     (folder / "digits_cnn.py").write_text(study)
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "optnas", "run", "digits_cnn.py", "--workers", str(workers)]
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
-    seconds = time.perf_counter() - start
-    found = optuna.load_study(study_name="digits_cnn", storage=f"sqlite:///{folder}/digits_cnn.db")
-    trials = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return seconds, {t.user_attrs["architecture"]: t.user_attrs["latency_ms"] for t in trials}
+    command = [sys.executable, "-m", "optnas", "run", "digits_cnn.py"]
+    return subprocess.Popen(
+        [*command, "--workers", str(workers), "--trials", str(trials)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
+    )
+
+
+def beside_workers(rounds: int) -> dict[str, float]:
+    """Latencies of four networks beside two workers of a study, over those with them stopped.
+
+    In turns of half a second, because the machine's mood lasts longer than that.
+    """
+    import optnas
+    from optnas import quiet
+    from optnas.candidate import Candidate
+
+    data = optnas.digits()
+    space = optnas.MacroCNNSpace(data.input_shape, data.outputs)
+    sample = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    networks = [space.suggest(sample.ask()) for _ in range(4)]
+    patience, limit = quiet.PATIENCE, quiet.LIMIT
+
+    def measure(network: object) -> float:
+        candidate = Candidate(network, space.example_inputs, lambda: space.build(network))
+        return optnas.Latency(device="cpu").measure(candidate)
+
+    ratios: list[list[float]] = [[] for _ in networks]
+    with tempfile.TemporaryDirectory() as folder:
+        run = start_digits(Path(folder), 2, trials=10_000)
+        try:
+            time.sleep(15)  # until both train
+            for _ in range(rounds):
+                for found, network in zip(ratios, networks, strict=True):
+                    quiet.PATIENCE, quiet.LIMIT = patience, limit
+                    beside = measure(network)
+                    workers = psutil.Process(run.pid).children()
+                    assert len(workers) == 2
+                    for worker in workers:
+                        worker.suspend()
+                    quiet.PATIENCE = quiet.LIMIT = 0.0  # they can't make room now, and needn't
+                    alone = measure(network)
+                    for worker in workers:
+                        worker.resume()
+                    found.append(beside / alone)
+        finally:
+            run.terminate()
+            run.wait()
+    medians = [statistics.median(found) for found in ratios]
+    every = [ratio for found in ratios for ratio in found]
+    return {
+        "measurements": len(every),
+        "median": statistics.median(every),
+        "least_network": min(medians),
+        "most_network": max(medians),
+        "within_5_percent": sum(abs(ratio - 1) <= 0.05 for ratio in every) / len(every),
+    }
 
 
 def compare_digits(repeats: int) -> dict[str, object]:
@@ -123,25 +183,14 @@ def compare_digits(repeats: int) -> dict[str, object]:
         "2 workers, 1 thread each": (2, None),
     }
     seconds: dict[str, list[float]] = {name: [] for name in settings}
-    ratios = []
     for _ in range(repeats):
-        latencies = {}
         for name, (workers, threads) in settings.items():
-            with tempfile.TemporaryDirectory() as folder:
-                took, latencies[name] = digits(workers, threads, Path(folder) / "run")
-            seconds[name].append(took)
-            print(f"{name}: {took:.1f} s", flush=True)
-        alone, beside = latencies["1 worker, 1 thread"], latencies["2 workers, 1 thread each"]
-        ratios += [beside[name] / alone[name] for name in alone.keys() & beside.keys()]
+            seconds[name].append(digits(workers, threads))
+            print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
+    two, one = "2 workers, 1 thread each", "1 worker, torch's threads"
     return {
         "seconds": seconds,
-        "ratio": statistics.median(seconds["2 workers, 1 thread each"])
-        / statistics.median(seconds["1 worker, torch's threads"]),
-        "latencies": len(ratios),
-        "latency_beside_over_alone": statistics.median(ratios),
-        "within_5_percent": sum(abs(r - 1) <= 0.05 for r in ratios) / len(ratios),
-        "least": min(ratios),
-        "most": max(ratios),
+        "ratio": statistics.median(seconds[two]) / statistics.median(seconds[one]),
     }
 
 
@@ -151,6 +200,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--digits", action="store_true")
+    parser.add_argument("--latency", action="store_true")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -161,6 +211,9 @@ def main() -> None:
     if args.digits:
         results["digits"] = compare_digits(args.repeats)
         print(json.dumps(results["digits"], indent=1))
+    elif args.latency:
+        results["latency"] = beside_workers(10 * args.repeats)
+        print(json.dumps(results["latency"], indent=1))
     else:
         races: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
         queues: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS[:2]}

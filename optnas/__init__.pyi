@@ -7,6 +7,7 @@ from . import (
     samplers as samplers,
     search_spaces as search_spaces,
 )
+from .best import best_model as best_model
 from .datasets import (
     Dataset as Dataset,
     Loaders as Loaders,
@@ -44,10 +45,7 @@ from .samplers import (
     RegularizedEvolutionSampler as RegularizedEvolutionSampler,
     ReinforceSampler as ReinforceSampler,
 )
-from .search import (
-    Search as Search,
-    best_model as best_model,
-)
+from .search import Search as Search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,
     MacroCNNSpace as MacroCNNSpace,

@@ -15,6 +15,7 @@ from optnas.progress import Progress, count_complete
 from optnas.record import Overrides, study_names
 from optnas.search import Search
 from optnas.stopping import Stop, Terminated, stopping
+from optnas.storage import shown_url
 from optnas.tables import failure_line, front_table
 from optnas.workers import WorkerError, check_workers
 
@@ -60,7 +61,7 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
         typer.echo(f"the rest:      {_resume(search)}")
     else:
         typer.echo(f"more trials:   {_resume(search)} --trials {2 * search.trials}")
-    typer.echo(f"dashboard:     optnas dashboard {shlex.quote(search.url)}{_name(search)}")
+    typer.echo(f"dashboard:     optnas dashboard {_url(search)}{_name(search)}")
 
 
 def _kept(study: Study, search: Search) -> str:
@@ -83,7 +84,12 @@ def _summary(study: Study, search: Search) -> None:
 
 
 def _resume(search: Search) -> str:
-    return f"optnas resume {shlex.quote(search.url)}{_name(search)}"
+    return f"optnas resume {_url(search)}{_name(search)}"
+
+
+def _url(search: Search) -> str:
+    """The storage's URL for a command line; a password isn't shown."""
+    return shlex.quote(shown_url(search.url))
 
 
 def _name(search: Search) -> str:

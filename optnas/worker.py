@@ -7,6 +7,7 @@ with standard error. When standard input ends, the parent is gone, and so goes t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -28,10 +29,12 @@ class _Reporter:
     def __init__(self, events: TextIO) -> None:
         self._events = events
         self._epoch = 0.0
+        self._lock = threading.Lock()
 
     def tell(self, **event: Any) -> None:
-        self._events.write(json.dumps(event) + "\n")
-        self._events.flush()
+        with self._lock:  # the thread that renews leases may have a remark, too
+            self._events.write(json.dumps(event) + "\n")
+            self._events.flush()
 
     def recovered(self, numbers: list[int]) -> None:
         self.tell(recovered=numbers)
@@ -51,12 +54,24 @@ class _Reporter:
         self.tell(finished=trial.number)
 
 
+class _Remarks(logging.Handler):
+    """Lets the parent show what a person should know now, such as a locked database."""
+
+    def __init__(self, reporter: _Reporter) -> None:
+        super().__init__(logging.WARNING)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.tell(remark=record.getMessage())
+
+
 def main() -> NoReturn:
     """Runs one worker; the exit code is 0 when nothing is left to do."""
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     reporter, stop = _Reporter(events), Stop()
+    logging.getLogger("optnas").addHandler(_Remarks(reporter))
     code = 0
     try:
         with stopping(stop, terminate=True):

@@ -188,6 +188,7 @@ class _Crew:
         self._study = study
         self._display = display
         self._logs = logs
+        self._remark = ""
         self._queue: queue.SimpleQueue[tuple[_Worker, Event]] = queue.SimpleQueue()
 
     def __enter__(self) -> _Crew:
@@ -276,6 +277,10 @@ class _Crew:
             self._display.finished(self._study, trials[event["finished"]])
         elif "recovered" in event:
             self._display.recovered(event["recovered"])
+        elif "remark" in event:
+            if event["remark"] != self._remark:  # all workers find the same database locked
+                self._display.say(event["remark"])
+            self._remark = event["remark"]
         elif "waiting" in event and len(self.workers) == 1:
             self._display.waiting(event["waiting"])
 

@@ -34,7 +34,7 @@ LAYERS = [
     {"rebuild", "loop", "progress", "record"},
     {"workers", "copying"},
     {"search", "measured"},
-    {"plots", "dashboard", "tables", "study_file"},
+    {"plots", "dashboard", "tables", "study_file", "best"},
     {"opening", "console"},
     {"running", "worker"},
     {"cli"},

@@ -65,12 +65,19 @@ def states():
 
 def test_two_workers_run_exactly_the_trials_asked_for(write, capsys, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    file = write("time.sleep(0.02)")
+    file = write(
+        """
+import logging
+logging.getLogger("optnas").warning("something that a person should know")
+time.sleep(0.02)
+"""
+    )
     study = optnas.load_search(file).run(workers=2)
     assert states() == ["COMPLETE"] * 6
     assert {t.user_attrs["lease"]["pid"] for t in study.trials}.isdisjoint({os.getpid()})
     err = capsys.readouterr().err
     assert "[6/6] trial" in err
+    assert "\nsomething that a person should know\n" in "\n" + err
     logs = list(Path("crowd_logs").glob("*.log"))
     assert sum(log.read_text().count("printed by the study") for log in logs) == 6
     # What there is goes on with any number of workers.
