@@ -56,7 +56,7 @@ def recover(
     for trial in ledger.running:
         mine = own is not None and _same(lease_of(trial), own)
         if (mine and age(trial) > ORPHANED) or is_abandoned(trial):
-            give_up(study, trial, KILLED)
+            give_up(study, trial)
             ended = True
     if ended:
         ledger.read(study.get_trials(deepcopy=False))
@@ -83,11 +83,11 @@ def queue_again(study: Study, trial: FrozenTrial) -> None:
     )
 
 
-def give_up(study: Study, trial: FrozenTrial, reason: str) -> None:
-    """Ends a trial that its process won't end, as lost; as failed if it may be to blame."""
+def give_up(study: Study, trial: FrozenTrial) -> None:
+    """Ends a trial whose process is gone, as lost; as failed if it may be to blame."""
     storage = study._storage
     with suppress(UpdateFinishedTrialError):  # somebody else did
-        if reason == KILLED and _kills(study, trial) >= MAX_KILLS - 1:
+        if _kills(study, trial) >= MAX_KILLS - 1:
             storage.set_trial_user_attr(
                 trial._trial_id,
                 FAILURE,
@@ -95,7 +95,7 @@ def give_up(study: Study, trial: FrozenTrial, reason: str) -> None:
                 "need more memory than there is",
             )
         else:
-            storage.set_trial_user_attr(trial._trial_id, LOST, reason)
+            storage.set_trial_user_attr(trial._trial_id, LOST, KILLED)
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 

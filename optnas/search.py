@@ -41,7 +41,7 @@ from optnas.samplers import HistorySampler, PlacedSampler, make_sampler
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.sqlite import sqlite_url
 from optnas.stopping import Stop, stopping
-from optnas.storage import open_storage
+from optnas.storage import open_storage, shown_url
 from optnas.timeout import check_timeout
 from optnas.trials import study_seed
 from optnas.weights import WeightStore
@@ -356,7 +356,7 @@ class Search:
         """
         study = load_study(open_storage(self.url, create=True), self.study_name)
         if study is None:
-            raise InputError(f"study {self.study_name!r} is gone from {self.url}")
+            raise InputError(f"study {self.study_name!r} is gone from {shown_url(self.url)}")
         objective = self.objective()
         check_same_study(study, objective.directions, self.fingerprint(objective), accept_changes)
         self._give_sampler(study)

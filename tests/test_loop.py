@@ -273,7 +273,7 @@ def test_a_late_result_is_survived(space, caplog):
 
     def sleepy(model, recipe, report):
         if len(study.trials) == 2:
-            give_up(study, study.trials[1], "killed")
+            give_up(study, study.trials[1])
         return score(model, recipe, report)
 
     study, objective = make(space, sleepy)
