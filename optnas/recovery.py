@@ -25,6 +25,10 @@ from optnas.trials import BASELINE, FAILURE, KILLED, LEASE, LOST, RETRY_OF, SURP
 
 MAX_KILLS = 3
 """A trial whose process died this many times in a row fails: it may be why."""
+_KILLER = (
+    f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may need more "
+    "memory than there is"
+)
 ORPHANED = 10.0
 """Seconds that a worker may need to write its lease on a trial that it has taken."""
 
@@ -84,18 +88,18 @@ def queue_again(study: Study, trial: FrozenTrial) -> None:
 
 
 def give_up(study: Study, trial: FrozenTrial) -> None:
-    """Ends a trial whose process is gone, as lost; as failed if it may be to blame."""
+    """Ends a trial whose process is gone, as lost; as failed if it may be to blame.
+
+    One that had given its reason already was killed in the act of ending, and keeps that reason.
+    """
+    ending = trial.user_attrs.keys() & {FAILURE, LOST, SURPLUS}
     storage = study._storage
     with suppress(UpdateFinishedTrialError):  # somebody else did
-        if _kills(study, trial) >= MAX_KILLS - 1:
-            storage.set_trial_user_attr(
-                trial._trial_id,
-                FAILURE,
-                f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may "
-                "need more memory than there is",
-            )
-        else:
-            storage.set_trial_user_attr(trial._trial_id, LOST, KILLED)
+        if not ending:
+            key, reason = LOST, KILLED
+            if _kills(study, trial) >= MAX_KILLS - 1:
+                key, reason = FAILURE, _KILLER
+            storage.set_trial_user_attr(trial._trial_id, key, reason)
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 import optnas.leases
 from optnas.leases import Renewal, is_alive, is_dead, lease
 from optnas.recovery import MAX_KILLS, recover, take_trial
-from optnas.trials import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, is_lost
+from optnas.trials import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SURPLUS, is_lost
 
 
 def states(study):
@@ -135,6 +135,16 @@ def test_a_trial_that_keeps_killing_its_process_fails():
     assert states(study) == ["FAIL"] * MAX_KILLS
     assert [is_lost(t) for t in study.trials] == [True] * (MAX_KILLS - 1) + [False]
     assert "was killed 3 times in a row" in study.trials[-1].user_attrs[FAILURE]
+
+
+@pytest.mark.parametrize("reason", [FAILURE, SURPLUS, LOST])
+def test_a_trial_killed_in_the_act_of_ending_keeps_its_reason(reason):
+    study = optuna.create_study()
+    study.add_trial(running(**{LEASE: dead_lease(), reason: "said by itself"}))
+    assert recover(study) == ([0] if reason == LOST else [])
+    ended = study.trials[0]
+    assert ended.state == TrialState.FAIL
+    assert {k: v for k, v in ended.user_attrs.items() if k != LEASE} == {reason: "said by itself"}
 
 
 def test_two_workers_that_recover_at_once_repeat_a_trial_once():
