@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import optuna
 
@@ -62,6 +63,21 @@ def outcome(trial):
     return (float("nan") if digit < 20 else float(sum(x))), float(len(x))
 
 
+def objective(job, trial):
+    """Says what it does at each step, so that `checked` can see whether a trial is whole."""
+    if job.log:
+        with open(job.log, "a") as file:
+            file.write(f"{trial.number}\n")
+    values = outcome(trial)
+    trial.set_user_attr("pid", os.getpid())
+    deadline = time.monotonic() + job.seconds
+    for step in range(5):
+        time.sleep(max(deadline - time.monotonic(), 0) / (5 - step))
+        trial.set_user_attr("curve", [{"step": s} for s in range(step + 1)])
+    trial.set_user_attr("whole", list(values))
+    return values
+
+
 def start(job):
     return subprocess.Popen([sys.executable, __file__, json.dumps(asdict(job))])
 
@@ -72,21 +88,7 @@ def main():
     if job.make:
         load_or_create(open_storage(job.url, create=True), "crew", ["minimize", "minimize"])
     study = load_study(job.url)
-
-    def objective(trial):
-        if job.log:
-            with open(job.log, "a") as file:
-                file.write(f"{trial.number}\n")
-        values = outcome(trial)
-        trial.set_user_attr("pid", os.getpid())
-        deadline = time.monotonic() + job.seconds
-        for step in range(5):
-            time.sleep(max(deadline - time.monotonic(), 0) / (5 - step))
-            trial.set_user_attr("curve", [{"step": s} for s in range(step + 1)])
-        trial.set_user_attr("whole", list(values))
-        return values
-
-    run_trials(study, objective, trials=job.trials, max_failures=100)
+    run_trials(study, partial(objective, job), trials=job.trials, max_failures=100)
     assert "torch" not in sys.modules
 
 
