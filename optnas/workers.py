@@ -305,13 +305,16 @@ class _Crew:
             if worker.trial is None:
                 continue
             if time.monotonic() - worker.began > trial_timeout + HANGING:
-                worker.process.kill()
                 trial = self._study.get_trials(deepcopy=False)[worker.trial]
                 worker.trial = None
                 storage = self._study._storage
+                reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
                 with contextlib.suppress(UpdateFinishedTrialError):
-                    reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
+                    # The reason first: once it is dead, others may find its trial and repeat it.
                     storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
+                worker.process.kill()
+                worker.process.wait()
+                with contextlib.suppress(UpdateFinishedTrialError):
                     storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 
