@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
+from optnas.files import check_writable, exists_in_place
 
 
 class _Lock(BaseJournalFileLock):
@@ -90,22 +91,11 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
     Raises:
         InputError: It can't be read or written, or isn't a journal of Optuna's.
     """
-    folder = path.absolute().parent
     try:
-        exists = path.exists() and (path.is_dir() or path.stat().st_size > 0)
-        if not exists and not create:
-            raise NoStudyError(f"there is no study at {path}: `optnas run` makes one")
-        if not folder.is_dir():
-            raise InputError(
-                f"there is no folder {path.parent} to keep {path.name} in: make it first"
-            )
-        if exists:
-            _check(path)
-        for what in (path, folder) if exists else (folder,):  # the lock is a file beside it
-            if create and not os.access(what, os.W_OK):
-                raise InputError(
-                    f"{what} is read-only: allow writing to it, or give another --storage"
-                )
+        if exists_in_place(path, create=create):
+            _check(path, create)
+        if create:
+            check_writable(path)
         return JournalStorage(_Backend(str(path), _Lock(path)))
     except OSError as error:
         raise InputError(f"{path} can't be opened as a journal: {error.strerror}") from error
@@ -120,10 +110,14 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
         ) from error
 
 
-def _check(path: Path) -> None:
-    """Raises InputError unless the first line is one of a journal."""
+def _check(path: Path, create: bool) -> None:
+    """Raises InputError unless the first line is one of a journal, or there is none to create."""
     with open(path, "rb") as file:
         line = file.readline(10_000)
+    if not line and create:
+        return
+    if not line:
+        raise NoStudyError(f"there is no study in {path} yet: `optnas run` makes one")
     try:
         first: Any = json.loads(line)
     except ValueError:

@@ -17,11 +17,9 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psutil
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -116,12 +114,7 @@ class Renewal:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
 
@@ -130,8 +123,8 @@ class Renewal:
             trial_id = self.trial_id
             if trial_id is None:
                 continue
-            # A storage that is away for a while is no reason to stop: the worker finds out itself.
-            with suppress(UpdateFinishedTrialError, Exception):
+            # A storage that is away, or a trial that has just ended: the worker finds out itself.
+            with suppress(Exception):
                 renewed = {**self._lease, "renewed": time.time()}
                 self._storage.set_trial_user_attr(trial_id, LEASE, renewed)
 

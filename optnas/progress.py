@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from types import TracebackType
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -59,12 +58,7 @@ class Progress:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

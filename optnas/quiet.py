@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
@@ -96,12 +95,7 @@ class Sharing:
         self._come_in(time.perf_counter())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             synchronize(self._device)
         finally:

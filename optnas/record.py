@@ -64,11 +64,6 @@ def find_study(url: str, name: str | None = None) -> Study:
     return optuna.load_study(study_name=names[0] if name is None else name, storage=storage)
 
 
-def study_names(url: str) -> list[str]:
-    """The names of the studies in a storage."""
-    return optuna.get_all_study_names(open_storage(url))
-
-
 def load_study(storage: BaseStorage, name: str) -> Study | None:
     """The study of this name; None if there is none."""
     try:

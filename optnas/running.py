@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 
+import optuna
 import typer
 from optuna.study import Study
 
 from optnas.console import fail, show, write_figure
 from optnas.pareto import front
 from optnas.plots import pareto_data
+from optnas.processes import WorkerError
 from optnas.progress import Progress, count_complete
-from optnas.record import Overrides, study_names
+from optnas.record import Overrides
 from optnas.search import Search
 from optnas.stopping import Stop, Terminated, stopping
 from optnas.storage import shown_url
 from optnas.tables import failure_line, front_table
-from optnas.workers import WorkerError, check_workers
+from optnas.workers import check_workers
 
 STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
 """Exit codes: one Ctrl-C (all that ran was finished), a second one, SIGTERM."""
@@ -58,16 +60,16 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
     if failures:
         typer.echo(f"failures:      {failures}")
     if count_complete(study) < search.trials:
-        typer.echo(f"the rest:      {_resume(search)}")
+        typer.echo(f"the rest:      {_resume(study, search)}")
     else:
-        typer.echo(f"more trials:   {_resume(search)} --trials {2 * search.trials}")
-    typer.echo(f"dashboard:     optnas dashboard {_url(search)}{_name(search)}")
+        typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
+    typer.echo(f"dashboard:     optnas dashboard {_url(search)}{_name(study)}")
 
 
 def _kept(study: Study, search: Search) -> str:
     return (
         f"{count_complete(study)} of {search.trials} trials are COMPLETE and kept. "
-        f"Go on with: {_resume(search)}"
+        f"Go on with: {_resume(study, search)}"
     )
 
 
@@ -83,8 +85,8 @@ def _summary(study: Study, search: Search) -> None:
         typer.echo(f"figure:        {path}")
 
 
-def _resume(search: Search) -> str:
-    return f"optnas resume {_url(search)}{_name(search)}"
+def _resume(study: Study, search: Search) -> str:
+    return f"optnas resume {_url(search)}{_name(study)}"
 
 
 def _url(search: Search) -> str:
@@ -92,6 +94,7 @@ def _url(search: Search) -> str:
     return shlex.quote(shown_url(search.url))
 
 
-def _name(search: Search) -> str:
+def _name(study: Study) -> str:
     """The option that tells the study from others of its storage, where it takes one."""
-    return f" --name {shlex.quote(search.study_name)}" if len(study_names(search.url)) > 1 else ""
+    several = len(optuna.get_all_study_names(study._storage)) > 1
+    return f" --name {shlex.quote(study.study_name)}" if several else ""

@@ -25,6 +25,7 @@ from optnas.loop import Observer, queue_baselines, run_trials
 from optnas.metrics import Metric
 from optnas.objective import Listener, Objective
 from optnas.pareto import name_objectives
+from optnas.processes import Display, Job
 from optnas.progress import Progress
 from optnas.record import (
     RECORD,
@@ -45,7 +46,7 @@ from optnas.storage import open_storage, shown_url
 from optnas.timeout import check_timeout
 from optnas.trials import study_seed
 from optnas.weights import WeightStore
-from optnas.workers import Display, Job, check_workers, run_workers
+from optnas.workers import check_workers, run_workers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

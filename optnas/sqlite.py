@@ -19,6 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
+from optnas.files import check_writable, exists_in_place
 
 TIMEOUT = 300.0
 """Seconds that a run waits for a lock that another program holds."""
@@ -162,21 +163,9 @@ def check_sqlite(path: Path, *, create: bool) -> bool:
     Returns:
         Whether all tables are there, of whichever version.
     """
-    folder = path.absolute().parent
-    try:
-        exists = path.exists()
-    except OSError as error:
-        raise InputError(f"{path} can't be a file: {error.strerror}") from error
-    if not exists and not create:
-        raise NoStudyError(f"there is no study at {path}: `optnas run` makes one")
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {path.parent} to keep {path.name} in: make it first")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give a file as --storage")
-    made = exists and _has_tables(path, create)
-    for what in (path, folder) if exists else (folder,):  # SQLite keeps its log beside the file
-        if create and not os.access(what, os.W_OK):
-            raise InputError(f"{what} is read-only: allow writing to it, or give another --storage")
+    made = exists_in_place(path, create=create) and _has_tables(path, create)
+    if create:
+        check_writable(path)
     return made
 
 

@@ -1,6 +1,7 @@
 import signal
 import sys
 import tempfile
+from unittest import mock
 
 import optuna
 import pytest
@@ -74,25 +75,30 @@ def search(space, evaluator):
 
 
 @pytest.fixture(name="optnas")
-def command_line(monkeypatch, capsys):
+def command_line(capsys):
     """Runs a command in this process: exit code, standard output, standard error."""
 
     def call(*args):
-        monkeypatch.setattr(sys, "argv", ["optnas", *map(str, args)])
-        handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        finally:
-            signal.signal(signal.SIGTERM, handlers[0])
-            signal.signal(signal.SIGINT, handlers[1])
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
+        code = exit_code(args)
         out, err = capsys.readouterr()
         return code, out, err
 
     return call
+
+
+def exit_code(args):
+    """Runs a command in this process, which keeps its signal handlers."""
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        with mock.patch.object(sys, "argv", ["optnas", *map(str, args)]):
+            cli.main()
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return 0
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import io
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from unittest import mock
 import optuna
 import pytest
 import typer
+from conftest import exit_code
 from hypothesis import example, given, settings, strategies as st
 
 import optnas.storage
@@ -66,21 +66,9 @@ def contents():
 
 def run(args):
     """Calls the command line; its exit code, and what it wrote."""
-    handlers = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     out = io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", ["optnas", *args]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(out),
-    ):
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = exit_code(args)
     assert code in (0, 1, 2), out.getvalue()
     assert "Traceback" not in out.getvalue()
     return code

@@ -299,7 +299,7 @@ def test_channels_last_is_for_images_and_leaves_others_alone():
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore")  # the compiler's own deprecations
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own deprecations
 def test_a_compiled_network_is_timed():
     candidate = Candidate("", torch.zeros(1, 8), lambda: nn.Sequential(nn.Linear(8, 8), nn.ReLU()))
     assert Latency("cpu", compile=True, max_seconds=0.05).measure(candidate) > 0

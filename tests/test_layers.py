@@ -10,6 +10,7 @@ import optnas
 PACKAGE = Path(optnas.__file__).parent
 LAYERS = [
     {"errors"},
+    {"files"},
     {
         "candidate",
         "devices",
@@ -32,7 +33,8 @@ LAYERS = [
     {"choosing", "checkpoints"},
     {"objective"},
     {"rebuild", "loop", "progress", "record"},
-    {"workers", "copying"},
+    {"processes", "copying"},
+    {"workers"},
     {"search", "measured"},
     {"plots", "dashboard", "tables", "study_file", "best"},
     {"opening", "console"},

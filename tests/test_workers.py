@@ -12,9 +12,9 @@ import pytest
 from optuna.trial import TrialState
 
 import optnas
-import optnas.workers
+import optnas.processes
 from optnas.errors import InputError
-from optnas.workers import WorkerError
+from optnas.processes import WorkerError
 
 STUDY = """
 import os, signal, sys, time, torch, optnas
@@ -132,7 +132,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_hangs_where_no_signal_reaches_it_is_killed(write, monkeypatch, capsys):
-    monkeypatch.setattr(optnas.workers, "HANGING", 0.5)
+    monkeypatch.setattr(optnas.processes, "HANGING", 0.5)
     file = write(
         """
 if not os.path.exists("hung"):

@@ -8,6 +8,7 @@ one hand-made network without parameters would switch them off.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -35,10 +36,13 @@ class PlacedSampler(BaseSampler):
         self._make = make
         self._seed = seed
         self._samplers: dict[int, BaseSampler] = {}
+        self._seeds: dict[int, Callable[[str], int]] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Makes the sampler for this trial."""
-        self._samplers[trial._trial_id] = sampler = self._make(self._seed_of(study, trial))
+        seed, at = study_seed(study, self._seed), place(trial, study.get_trials(deepcopy=False))
+        self._seeds[trial._trial_id] = seed_for = partial(derived_seed, seed, at)
+        self._samplers[trial._trial_id] = sampler = self._make(seed_for("sampler:"))
         sampler.before_trial(_without_baselines(study), trial)
 
     def infer_relative_search_space(
@@ -69,15 +73,10 @@ class PlacedSampler(BaseSampler):
         It is made anew, so that parameters that are fixed, such as those of a retry, take no random
         numbers from the others.
         """
-        sampler = self._make(self._seed_of(study, trial, param_name))
+        sampler = self._make(self._seeds[trial._trial_id](f"sampler:{param_name}"))
         return sampler.sample_independent(
             _without_baselines(study), trial, param_name, param_distribution
         )
-
-    def _seed_of(self, study: Study, trial: FrozenTrial, purpose: str = "") -> int:
-        seed = study_seed(study, self._seed)
-        at = place(trial, study.get_trials(deepcopy=False))
-        return derived_seed(seed, at, f"sampler:{purpose}")
 
     def after_trial(
         self,
@@ -87,6 +86,7 @@ class PlacedSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Lets the other sampler finish, and forgets it."""
+        self._seeds.pop(trial._trial_id, None)
         sampler = self._samplers.pop(trial._trial_id, None)
         if sampler is not None and BASELINE not in trial.user_attrs:
             sampler.after_trial(_without_baselines(study), trial, state, values)
