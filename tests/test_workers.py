@@ -21,6 +21,13 @@ import os, signal, sys, time, torch, optnas
 from pathlib import Path
 from conftest import build_linear
 
+def first(name):
+    try:
+        Path(name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
 def fit(model, recipe, report):
     loss = 1.0 / sum(p.numel() for p in model.parameters())
     report(0, {"loss": loss})
@@ -91,8 +98,7 @@ time.sleep(0.02)
 def test_a_worker_that_dies_is_replaced_and_its_trial_repeated(write, capsys):
     file = write(
         """
-if not os.path.exists("died"):
-    Path("died").touch()
+if first("died"):
     os.kill(os.getpid(), signal.SIGKILL)
 """
     )
@@ -137,8 +143,7 @@ def test_a_worker_that_hangs_where_no_signal_reaches_it_is_killed(write, monkeyp
     monkeypatch.setattr(optnas.processes, "HANGING", 0.5)
     file = write(
         """
-if not os.path.exists("hung"):
-    Path("hung").touch()
+if first("hung"):
     os.kill(os.getpid(), signal.SIGSTOP)
 """
     )
@@ -181,7 +186,7 @@ def start(write):
         text=True,
         env=environment,
     )
-    while not Path("began").exists() or states().count("RUNNING") < 2:
+    while not Path("began").exists() or sum("recipe" in t.user_attrs for t in trials()) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     return process
