@@ -1,0 +1,81 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+import warnings
+from typing import Annotated, NoReturn
+
+import typer
+
+from optnas.cli import front, keeping, network, running
+from optnas.console import fail
+from optnas.errors import InputError, Interrupted
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Search for neural architectures with many objectives: a study file in, a Pareto front "
+    "out, everything kept in an Optuna study.",
+)
+
+storage_app = typer.Typer(no_args_is_help=True, help="Move studies between storages.")
+app.add_typer(storage_app, name="storage")
+for command in (
+    running.run,
+    running.resume,
+    front.status,
+    front.pareto,
+    network.measure,
+    front.dashboard,
+    keeping.serve,
+    keeping.backup,
+    keeping.new,
+):
+    app.command()(command)
+storage_app.command("copy")(keeping.storage_copy)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        import optnas
+
+        typer.echo(optnas.__version__)
+        raise typer.Exit
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+
+
+def main() -> None:
+    """Runs the command line; bad input is one sentence and exit code 2."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _leave)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal can't show
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except InputError as error:
+        fail(str(error), 2)
+    except Exception as error:
+        from optnas.storage import storage_message
+
+        message = storage_message(error)
+        if message is None:
+            raise
+        fail(message, 2)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    """Where nothing runs that would have to be put in order first."""
+    typer.echo("optnas: interrupted", err=True)
+    raise Interrupted(128 + number)

@@ -1,0 +1,60 @@
+"""Arguments and options that several commands take."""
+
+from typing import Annotated
+
+import typer
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+StudyFile = Annotated[
+    str, typer.Argument(help="A study file, or the name of a study that comes with optnas.")
+]
+AnyStudy = Annotated[
+    str,
+    typer.Argument(help="A study file, the name of a bundled study, or a storage URL."),
+]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the study, where the storage holds several.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="Storage URL, such as sqlite:///study.db, in place of the file's."),
+]
+Trials = Annotated[
+    int | None, typer.Option(help="COMPLETE trials to reach in all, not beside those there are.")
+]
+Hours = Annotated[
+    float | None, typer.Option(help="Stop after this time; what is running is finished.")
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        help="How architectures are chosen: evolution, local_search, reinforce, random, tpe, "
+        "nsgaii, nsgaiii, gp."
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="Seeds sampler, weights and shuffling of a new study.")
+]
+Device = Annotated[
+    str | None, typer.Option(help="Where to train and to measure: auto, cpu, cuda, cuda:N, mps.")
+]
+Epochs = Annotated[int | None, typer.Option(help="Epochs to train each network.")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Processes that run trials, each on one thread and on the next GPU; one that dies is "
+        "replaced. Another `optnas run` of the same study, here or elsewhere, adds its own."
+    ),
+]
+TrialTimeout = Annotated[
+    float | None, typer.Option(help="Seconds after which a trial fails, and the next one begins.")
+]
+MaxFailures = Annotated[
+    int | None,
+    typer.Option(help="Stop when so many trials in a row fail for one reason; 3 by default."),
+]
+AcceptChanges = Annotated[
+    bool,
+    typer.Option("--accept-changes", help="Go on although settings differ from the study's."),
+]

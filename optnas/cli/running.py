@@ -1,0 +1,81 @@
+"""Commands that run a study."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from optnas.cli.options import (
+    AcceptChanges,
+    Device,
+    Epochs,
+    Hours,
+    MaxFailures,
+    Name,
+    Sampler,
+    Seed,
+    Storage,
+    StudyFile,
+    Trials,
+    TrialTimeout,
+    Workers,
+)
+
+
+def run(
+    study: StudyFile,
+    trials: Trials = None,
+    workers: Workers = 1,
+    hours: Hours = None,
+    storage: Storage = None,
+    name: Name = None,
+    sampler: Sampler = None,
+    seed: Seed = None,
+    device: Device = None,
+    epochs: Epochs = None,
+    trial_timeout: TrialTimeout = None,
+    max_failures: MaxFailures = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Run a study, or go on with it.
+
+    Options override the study file, and the study remembers them.
+    """
+    from optnas.opening import search_of
+    from optnas.record import Overrides
+    from optnas.running import run_search
+
+    overrides = Overrides(trials, hours, sampler, seed, device, epochs, trial_timeout, max_failures)
+    run_search(search_of(study, storage, name), overrides, workers, accept_changes)
+
+
+def resume(
+    storage: Annotated[str, typer.Argument(help="Storage URL, such as sqlite:///study.db.")],
+    trials: Trials = None,
+    workers: Workers = 1,
+    hours: Hours = None,
+    name: Name = None,
+    file: Annotated[
+        str | None, typer.Option(help="The study file, if it isn't where it was.")
+    ] = None,
+    sampler: Sampler = None,
+    device: Device = None,
+    epochs: Epochs = None,
+    trial_timeout: TrialTimeout = None,
+    max_failures: MaxFailures = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Go on with a study, from its storage alone.
+
+    The study remembers its file, which is imported.
+    """
+    from optnas.opening import file_of, search_of
+    from optnas.record import Overrides, find_study
+    from optnas.running import run_search
+
+    found = find_study(storage, name)
+    path = file or file_of(found)
+    typer.echo(f"study file: {path}", err=True)
+    overrides = Overrides(trials, hours, sampler, None, device, epochs, trial_timeout, max_failures)
+    run_search(search_of(path, storage, found.study_name), overrides, workers, accept_changes)
