@@ -22,13 +22,14 @@ from optnas.candidate import Candidate, seeded
 from optnas.checkpoints import checkpoint_folder
 from optnas.choosing import choose_metrics
 from optnas.devices import release_memory, resolve_device
+from optnas.dominance import losses, nondominated
 from optnas.duplicates import Evaluated, await_same
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.faults import fault_of_candidate, is_changed_space, with_place
 from optnas.leases import lease
 from optnas.metrics import Direction, Metric
-from optnas.pareto import front, losses, name_objectives, nondominated
+from optnas.pareto import front, name_objectives
 from optnas.quiet import Sharing
 from optnas.search_spaces import SearchSpace
 from optnas.storage import storage_fault

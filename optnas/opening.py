@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.record import find_study, record_of
-from optnas.search import Search
-from optnas.study_file import load_search
+
+if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
+    from optnas.search import Search
 
 
 def search_of(study: str, storage: str | None, name: str | None) -> Search:
     """The search of a study file or bundled name, with another storage or name if given."""
+    from optnas.study_file import load_search
+
     search = load_search(study)
     if storage is None and not search.url:
         raise InputError(f"the storage of {study} is an object: give its URL, or --storage")

@@ -9,16 +9,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
-from optuna.study import Study, StudyDirection
-from optuna.trial import TrialState
+from optuna.study import Study
 
+from optnas.dominance import losses, nondominated, wants_log
 from optnas.errors import InputError
-from optnas.pareto import front, is_feasible, losses, nondominated, objective_names
+from optnas.pareto import entries, maximized, objective_names
 from optnas.text import definitions, number
-from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF
-
-LOG_RATIO = 20.0
-"""An axis whose largest value is this many times its smallest is drawn on a log scale."""
 
 
 class ParetoPoint(NamedTuple):
@@ -79,38 +75,33 @@ def pareto_data(
         raise InputError(f"x and y are both {x!r}; give two of: {', '.join(names)}")
     color = color or next((name for name in names if name not in (x, y)), None)
 
-    trials = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if DUPLICATE_OF not in trial.user_attrs
-    ]
-    if not trials:
+    found = entries(study)
+    if not found:
         raise InputError(f"study {study.study_name!r} has no COMPLETE trial yet: run it first")
     plane = [names.index(x), names.index(y)]
-    feasible = [trial for trial in trials if is_feasible(trial)]
+    feasible = [entry.trial for entry in found if entry.feasible]
     points = losses([t.values for t in feasible], study.directions)[:, plane]
     in_plane = {t.number for t, n in zip(feasible, nondominated(points), strict=True) if n}
-    members = {trial.number for trial in front(study)}
     return ParetoData(
         study_name=study.study_name,
         names=names,
-        maximized=[d == StudyDirection.MAXIMIZE for d in study.directions],
+        maximized=maximized(study),
         x=plane[0],
         y=plane[1],
         color=None if color is None else names.index(color),
         points=[
             ParetoPoint(
-                number=trial.number,
-                architecture=trial.user_attrs.get(ARCHITECTURE) or _params(trial.params),
-                values=tuple(trial.values),
-                feasible=is_feasible(trial),
-                on_front=trial.number in members,
-                in_plane=trial.number in in_plane,
-                baseline=trial.user_attrs.get(BASELINE),
+                number=entry.trial.number,
+                architecture=entry.architecture,
+                values=tuple(entry.trial.values),
+                feasible=entry.feasible,
+                on_front=entry.on_front,
+                in_plane=entry.trial.number in in_plane,
+                baseline=entry.baseline,
             )
-            for trial in trials
+            for entry in found
         ],
-        definitions=definitions({n for t in trials for n in names if n in t.user_attrs}),
+        definitions=definitions({n for e in found for n in names if n in e.trial.user_attrs}),
     )
 
 
@@ -229,7 +220,7 @@ def _axis(data: ParetoData, i: int) -> dict[str, Any]:
     better = "more" if data.maximized[i] else "less"
     values = [p.values[i] for p in data.points]
     axis: dict[str, Any] = {"title": {"text": f"{html.escape(data.names[i])} ({better} is better)"}}
-    if not _wants_log(values):
+    if not wants_log(values):
         return axis | {"exponentformat": "SI"}
     ticks = _log_ticks(values)
     return axis | {"type": "log", "tickvals": ticks, "ticktext": [_si(tick) for tick in ticks]}
@@ -243,7 +234,7 @@ def _color(data: ParetoData, members: Sequence[ParetoPoint]) -> dict[str, Any]:
         "title": {"text": html.escape(data.names[data.color])},
         "exponentformat": "SI",
     }
-    if _wants_log(values):
+    if wants_log(values):
         ticks = _log_ticks(values)
         bar |= {"tickvals": [math.log10(t) for t in ticks], "ticktext": [_si(t) for t in ticks]}
         values = [math.log10(v) for v in values]
@@ -259,18 +250,8 @@ def _log_ticks(values: Sequence[float]) -> list[float]:
     return [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
 
 
-def _wants_log(values: Sequence[float]) -> bool:
-    if not values or not all(map(math.isfinite, values)):
-        return False
-    return min(values) > 0 and max(values) > LOG_RATIO * min(values)
-
-
 def _si(value: float) -> str:
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{suffix}"
     return f"{value:g}"
-
-
-def _params(params: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in params.items()) or "(no parameters)"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from optnas.bulk import BulkStorage
 from optnas.errors import InputError, NoStudyError, StorageGoneError
 from optnas.files import check_writable, exists_in_place
 
@@ -37,7 +37,7 @@ def sqlite_url(path: Path) -> str:
     return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
 
 
-class SQLiteStorage(RDBStorage):
+class SQLiteStorage(BulkStorage):
     """Optuna's storage on a file in WAL mode; what is read and then written is read locked.
 
     Optuna reads a trial's state, and then writes it, without a lock in SQLite, so two workers may

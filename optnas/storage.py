@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar
 
 import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages import BaseStorage, GrpcStorageProxy
 from optuna.storages._cached_storage import _CachedStorage
 from sqlalchemy.engine import URL, make_url
 
+from optnas.bulk import BulkStorage
 from optnas.errors import InputError, NoStudyError, StorageGoneError
 from optnas.journal import open_journal
 from optnas.sqlite import (
@@ -72,7 +73,7 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
         if create:
             return optuna.storages.get_storage(_made(lambda: SQLiteStorage(path, made=made)))
         return optuna.storages.get_storage(
-            RDBStorage(
+            BulkStorage(
                 reading_url(path),
                 {"connect_args": {"timeout": READ_TIMEOUT}},
                 skip_table_creation=True,
@@ -189,7 +190,7 @@ def _connect_server(url: URL, shown: str, create: bool) -> BaseStorage:
         finally:
             engine.dispose()
     # A connection that a restarted server has closed is made anew.
-    storage = _made(lambda: RDBStorage(full, {"pool_pre_ping": True}))
+    storage = _made(lambda: BulkStorage(full, {"pool_pre_ping": True}))
     sqlalchemy.event.listen(storage.engine, "do_connect", _connect_patiently)
     return optuna.storages.get_storage(storage)
 

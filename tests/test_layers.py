@@ -10,7 +10,7 @@ import optnas
 PACKAGE = Path(optnas.__file__).parent
 LAYERS = [
     {"errors"},
-    {"files"},
+    {"files", "bulk"},
     {
         "candidate",
         "devices",
@@ -24,9 +24,10 @@ LAYERS = [
         "code",
         "faults",
         "stopping",
+        "dominance",
     },
     {"storage", "leases", "timeout", "weights", "quiet", "onnx_file", "search_spaces", "pareto"},
-    {"ledger", "duplicates", "proxy"},
+    {"ledger", "duplicates", "proxy", "picking"},
     {"recovery", "samplers"},
     {"metrics"},
     {"evaluators"},

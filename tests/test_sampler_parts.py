@@ -18,12 +18,13 @@ from optuna.trial import TrialState, create_trial
 
 import optnas
 from optnas.choices import option, option_number, options
+from optnas.dominance import crowding
 from optnas.errors import InputError
 from optnas.samplers.evolution import _Population
 from optnas.samplers.history import History
 from optnas.samplers.local_search import RESTART
 from optnas.samplers.policy import Action, Policy
-from optnas.samplers.ranking import best_first, contributions, crowding
+from optnas.samplers.ranking import best_first, contributions
 from optnas.samplers.reinforce import LOG_PROBABILITY
 from optnas.samplers.reward import Rewards
 from optnas.samplers.trie import Trie, stored, tried

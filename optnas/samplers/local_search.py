@@ -15,10 +15,10 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from optnas.choices import option, options
-from optnas.pareto import losses
+from optnas.dominance import Array, losses
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.history import History
-from optnas.samplers.ranking import Array, contributions, may_be_parent, violation
+from optnas.samplers.ranking import contributions, may_be_parent, violation
 from optnas.samplers.trie import Node, stored, tried
 from optnas.samplers.values import LISTED, move, move_weights
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto import losses
-
-Array = NDArray[np.float64]
+from optnas.dominance import Array, crowding, losses
 
 REFERENCE = 1.1
 """The reference point of contributions, as a multiple of the front's extent."""
@@ -84,17 +82,3 @@ def contributions(points: Array) -> Array:
         return crowding(scaled)
     gain: Array = moocore.hv_contributions(scaled, ref=[REFERENCE] * scaled.shape[1])
     return gain
-
-
-def crowding(points: Array) -> Array:
-    """The crowding distance of each point: the gap between its neighbours, over all objectives.
-
-    Unlike Deb et al. (2002), the outermost points have the gap to their one neighbour, twice, and
-    not an infinite distance: with many objectives most points are outermost in one.
-    """
-    distance = np.zeros(len(points))
-    for values in points.T:
-        order = np.argsort(values, kind="stable")
-        gaps = np.diff(values[order])
-        distance[order] += np.append(gaps[:1], gaps) + np.append(gaps, gaps[-1:])
-    return distance
