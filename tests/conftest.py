@@ -110,3 +110,23 @@ def postgres_server():
         if server is None:
             pytest.skip("no PostgreSQL is installed here")
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium of this session; skips where none is installed."""
+    import browser  # not above: study files import this module
+
+    with browser.launched() as found:
+        if found is None:
+            pytest.skip("no Chromium is installed here")
+        yield found
+
+
+@pytest.fixture
+def page(chromium):
+    """A page that fails the test if it has an error, or asks for anything but what is local."""
+    import browser
+
+    with browser.watched_page(chromium) as found:
+        yield found
