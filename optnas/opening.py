@@ -25,14 +25,19 @@ def search_of(study: str, storage: str | None, name: str | None) -> Search:
     return replace(search, storage=storage or search.storage, name=name or search.name)
 
 
-def study_of(study: str, storage: str | None, name: str | None) -> tuple[Study, str]:
-    """The study behind a study file, a bundled name, or a URL; and its storage's URL."""
+def study_of(
+    study: str, storage: str | None, name: str | None, *, brief: bool = False
+) -> tuple[Study, str]:
+    """The study behind a study file, a bundled name, or a URL; and its storage's URL.
+
+    With `brief`, curves and details may be left out (see `open_storage`).
+    """
     if "://" in study:
         if storage is not None:
             raise InputError(f"{study} is a storage already: leave out --storage")
-        return find_study(study, name), study
+        return find_study(study, name, brief=brief), study
     search = search_of(study, storage, name)
-    return find_study(search.url, search.study_name), search.url
+    return find_study(search.url, search.study_name, brief=brief), search.url
 
 
 def search_and_study(study: str, storage: str | None, name: str | None) -> tuple[Search, Study]:

@@ -105,6 +105,7 @@ def front_of(
 def entries(study: Study) -> list[Entry]:
     """The architectures of a study's COMPLETE trials, by the number of their first trial."""
     groups: dict[str, list[FrozenTrial]] = {}
+    directions = study.directions
     for trial in complete_trials(study):
         unknown = not trial.params and ARCHITECTURE not in trial.user_attrs
         key = f"trial {trial.number}" if unknown else architecture_name(trial)
@@ -112,7 +113,7 @@ def entries(study: Study) -> list[Entry]:
     members = {trial.number for trial in front(study)}
     found = []
     for group in groups.values():
-        trial = _representative(group, members, study.directions)
+        trial = _representative(group, members, directions)
         found.append(
             Entry(
                 trial,
@@ -135,6 +136,26 @@ def _representative(
     candidates = [t for t in own if t.number in members]
     candidates = candidates or front_of([t for t in own if is_feasible(t)], directions)
     return (candidates or own)[0]
+
+
+def baselines(study: Study, every: Sequence[Entry] | None = None) -> list[tuple[Entry, list[int]]]:
+    """The hand-made networks, each with the numbers of the front's trials that dominate it.
+
+    Args:
+        study: The study.
+        every: Its `entries`, if they are known.
+    """
+    every = entries(study) if every is None else every
+    members = front(study)
+    points = losses([t.values for t in members], study.directions)
+    found = []
+    for entry in every:
+        if entry.baseline is not None:
+            point = losses([entry.trial.values], study.directions)
+            better = np.flatnonzero((points <= point).all(axis=1) & (points < point).any(axis=1))
+            numbers = [members[i].number for i in better]
+            found.append((entry, numbers))
+    return found
 
 
 def hypervolume(study: Study) -> float | None:

@@ -45,14 +45,14 @@ class Overrides:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def find_study(url: str, name: str | None = None) -> Study:
-    """Opens a study that exists.
+def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Study:
+    """Opens a study that exists (`brief`: see `open_storage`).
 
     Raises:
         InputError: The storage can't be opened, it holds no such study, or several and no name
             is given.
     """
-    storage = open_storage(url)
+    storage = open_storage(url, brief=brief)
     names = optuna.get_all_study_names(storage)
     listed = ", ".join(names) or "none"
     if not names:

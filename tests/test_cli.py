@@ -373,3 +373,28 @@ def test_a_figure_never_overwrites_a_study(optnas, tmp_path):
     assert "must end in .html" in err
     assert len(load().trials) == 4
     assert optnas("pareto", "tiny.py", "--html", "no/f.html")[0] == 2
+
+
+def test_pick(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    best = min(load().trials, key=lambda t: (t.values[0], t.number))
+    code, out, _ = optnas("pick", "tiny.py", "--max", "flops=1e9", "--min", "params=1")
+    assert code == 0
+    assert out.startswith(f"trial {best.number}: ")
+    assert "with flops ≤ 1,000,000,000, params ≥ 1" in out
+    assert "best on the front" in out
+    code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
+    assert code == 0
+    assert "largest weighted sum (loss -1, flops -0.1" in out
+    assert "closest to the best" in optnas("pick", "tiny.py", "--knee")[1]
+    for args, message in [
+        (["--max", "flops"], "--max 'flops' must be NAME=VALUE, such as latency_ms=2"),
+        (["--max", "flops=nan"], "must be NAME=VALUE"),
+        (["--max", "flops=1", "--max", "flops=2"], "--max is given twice for flops"),
+        (["--weights", "flops=1"], "flops is minimised, so its weight must be below 0"),
+        (["--knee", "--weights", "flops=-1"], "give one of them"),
+        (["--max", "flops=0"], "the nearest is trial"),
+    ]:
+        code, out, err = optnas("pick", "tiny.py", *args)
+        assert (code, out) == (2, "")
+        assert message in err

@@ -29,6 +29,7 @@ for command in (
     running.resume,
     front.status,
     front.pareto,
+    front.pick,
     network.measure,
     front.dashboard,
     keeping.serve,

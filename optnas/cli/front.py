@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.options import LOCAL, AnyStudy, Name, Storage
+from optnas.cli.options import LOCAL, AnyStudy, Name, Storage, pairs
 from optnas.console import show, until_interrupted, write_figure
 from optnas.errors import InputError
 
@@ -18,7 +18,7 @@ def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     from optnas.opening import study_of
     from optnas.tables import status_table
 
-    found, _ = study_of(study, storage, name)
+    found, _ = study_of(study, storage, name, brief=True)
     show(status_table(found))
 
 
@@ -35,19 +35,26 @@ def pareto(
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
     from optnas.opening import study_of
-    from optnas.plots import pareto_data
     from optnas.tables import front_table
 
-    found, _ = study_of(study, storage, name)
-    data = pareto_data(found, x, y, color)
-    if html is not None and html.suffix not in (".html", ".htm"):
+    found, _ = study_of(study, storage, name, brief=True)
+    if html is None:
+        given = {"--x": x, "--y": y, "--color": color}
+        unused = next((option for option, value in given.items() if value is not None), None)
+        if unused:
+            raise InputError(f"{unused} is for the figure: give --html too")
+        show(front_table(found))
+        return
+    if html.suffix not in (".html", ".htm"):
         raise InputError(f"--html {html} must end in .html: the file is overwritten")
-    if html is not None and not html.absolute().parent.is_dir():
+    if not html.absolute().parent.is_dir():
         raise InputError(f"there is no folder {html.parent}: make it first")
+    from optnas.plots import pareto_data
+
+    data = pareto_data(found, x, y, color)
     show(front_table(found))
-    if html is not None:
-        write_figure(data, html)
-        typer.echo(f"figure: {html}")
+    write_figure(data, html)
+    typer.echo(f"figure: {html}")
 
 
 def dashboard(
@@ -75,3 +82,46 @@ def dashboard(
     with until_interrupted():
         server.serve_forever()
     server.server_close()
+
+
+def pick(
+    study: AnyStudy,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option("--max", help="Upper limit, NAME=VALUE: latency_ms=2. May be given often."),
+    ] = None,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option("--min", help="Lower limit, NAME=VALUE: val_accuracy=0.9. Likewise."),
+    ] = None,
+    knee: Annotated[
+        bool, typer.Option("--knee", help="The network closest to the best of everything.")
+    ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="The largest weighted sum, each objective scaled to its range on the front: "
+            "val_accuracy=1,flops=-0.1 (below 0 where less is better)."
+        ),
+    ] = None,
+    storage: Storage = None,
+    name: Name = None,
+) -> None:
+    """Pick a network of the front: within limits, by weights, or the knee.
+
+    With limits alone it is the best in the study's first objective; with nothing, the knee.
+    """
+    from optnas.opening import study_of
+    from optnas.picking import pick as choose
+    from optnas.tables import pick_table
+
+    found, _ = study_of(study, storage, name, brief=True)
+    picked = choose(
+        found,
+        at_most=pairs("--max", at_most),
+        at_least=pairs("--min", at_least),
+        weights=pairs("--weights", weights.split(",") if weights else None),
+        by_knee=knee,
+    )
+    typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
+    show(pick_table(found, picked))

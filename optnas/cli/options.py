@@ -1,8 +1,12 @@
 """Arguments and options that several commands take."""
 
+import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+
+from optnas.errors import InputError
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -58,3 +62,24 @@ AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Go on although settings differ from the study's."),
 ]
+
+
+def pairs(option: str, texts: Sequence[str] | None) -> dict[str, float]:
+    """What was given as NAME=VALUE.
+
+    Raises:
+        InputError: A text isn't of that form, or a name comes twice.
+    """
+    found: dict[str, float] = {}
+    for text in texts or ():
+        name, _, value = (part.strip() for part in text.rpartition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not name or math.isnan(number):
+            raise InputError(f"{option} {text!r} must be NAME=VALUE, such as latency_ms=2")
+        if name in found:
+            raise InputError(f"{option} is given twice for {name}")
+        found[name] = number
+    return found
