@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from optnas.cli.options import LOCAL, AnyStudy, Name, Storage, pairs
+from optnas.cli.options import (
+    LOCAL,
+    AnyStudy,
+    Html,
+    Name,
+    OnX,
+    OnY,
+    Storage,
+    check_figure,
+    pairs,
+)
 from optnas.console import show, until_interrupted, write_figure
-from optnas.errors import InputError
 
 
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
@@ -24,12 +32,11 @@ def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
 
 def pareto(
     study: AnyStudy,
-    x: Annotated[str | None, typer.Option(help="Objective on the horizontal axis.")] = None,
-    y: Annotated[str | None, typer.Option(help="Objective on the vertical axis.")] = None,
+    x: OnX = None,
+    y: OnY = None,
     color: Annotated[str | None, typer.Option(help="Objective shown as colour.")] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write the figure to this file, which opens offline.")
-    ] = None,
+    size: Annotated[str | None, typer.Option(help="Objective shown as the points' size.")] = None,
+    html: Html = None,
     storage: Storage = None,
     name: Name = None,
 ) -> None:
@@ -37,23 +44,16 @@ def pareto(
     from optnas.opening import study_of
     from optnas.tables import front_table
 
+    check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
     found, _ = study_of(study, storage, name, brief=True)
     if html is None:
-        given = {"--x": x, "--y": y, "--color": color}
-        unused = next((option for option, value in given.items() if value is not None), None)
-        if unused:
-            raise InputError(f"{unused} is for the figure: give --html too")
         show(front_table(found))
         return
-    if html.suffix not in (".html", ".htm"):
-        raise InputError(f"--html {html} must end in .html: the file is overwritten")
-    if not html.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {html.parent}: make it first")
-    from optnas.plots import pareto_data
+    from optnas.plots import pareto_data, pareto_figure
 
-    data = pareto_data(found, x, y, color)
+    data = pareto_data(found, x, y, color, size)
     show(front_table(found))
-    write_figure(data, html)
+    write_figure(pareto_figure(data), html)
     typer.echo(f"figure: {html}")
 
 
