@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.markup import escape
 from rich.table import Table
 
+from optnas.comparison import Comparison
 from optnas.errors import InputError
 from optnas.leases import age, is_abandoned
 from optnas.pareto import (
@@ -114,6 +115,34 @@ def pick_table(study: Study, picked: Pick) -> Table:
         if value is not None and name not in names:
             table.add_row(escape(name), number(value), style="dim")
     return table
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """Each study's front under the common objectives, and who dominates whom."""
+    front = Table(title=f"compared by {escape(', '.join(found.names))}", title_justify="left")
+    front.add_column("study", overflow="fold")
+    about = "" if found.exact else " (approximate)"
+    for name in ("trials", "front", "of it stands", f"hypervolume{about}"):
+        front.add_column(name, justify="right")
+    for name in found.names:
+        front.add_column(f"best {escape(name)}", justify="right")
+    for own in found.studies:
+        standing = sum(member.stands for member in own.front)
+        columns = zip(*(member.values for member in own.front), strict=True)
+        best = [
+            number(max(values) if more else min(values))
+            for values, more in zip(columns, found.maximized, strict=True)
+        ]
+        counts = (str(own.trials), str(len(own.front)), str(standing))
+        front.add_row(escape(own.label), *counts, f"{own.hypervolume:.4f}", *best)
+    whom = Table(title="share of a front that is dominated", title_justify="left")
+    whom.add_column("by \\ front of", overflow="fold")
+    for own in found.studies:
+        whom.add_column(escape(own.label), justify="right")
+    for own in found.studies:
+        shares = [own.dominates.get(other.label) for other in found.studies]
+        whom.add_row(escape(own.label), *("" if s is None else f"{s:.0%}" for s in shares))
+    return [front, whom]
 
 
 def _few(numbers: Sequence[int]) -> str:

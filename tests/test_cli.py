@@ -398,3 +398,42 @@ def test_pick(optnas):
         code, out, err = optnas("pick", "tiny.py", *args)
         assert (code, out) == (2, "")
         assert message in err
+
+
+def test_compare(optnas, tmp_path):
+    for name in ("a", "b"):
+        assert optnas("run", "tiny.py", "--storage", f"sqlite:///{name}.db", "--seed", len(name))
+    assert optnas("run", "tiny.py", "--storage", "sqlite:///b.db", "--name", "two")[0] == 0
+    code, out, _ = optnas("compare", "a.db", "sqlite:///b.db", "--html", "c.html", "--x", "loss")
+    assert code == 0
+    for text in (
+        "compared by loss, params, flops",
+        "a.db",
+        "tiny",
+        "two",
+        "hypervolume",
+        "0%",
+        "c.html",
+    ):
+        assert text in out
+    assert "Fronts compared" in (tmp_path / "c.html").read_text()
+    for args, message in [
+        (["a.db"], "needs two studies or more, got a.db"),
+        (["a.db", "none.db"], "there is no study at none.db"),
+        (["a.db", "b.db", "--x", "loss"], "--x is for the figure: give --html too"),
+        (["a.db", "b.db", "--html", "c.db"], "must end in .html"),
+    ]:
+        code, out, err = optnas("compare", *args)
+        assert (code, out) == (2, "")
+        assert message in err
+
+
+def test_a_database_file_is_as_good_as_its_url(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    assert optnas("run", "tiny.py", "--storage", "journal:///tiny.journal")[0] == 0
+    for study in ("tiny.db", "tiny.journal"):
+        assert "4 COMPLETE" in optnas("status", study)[1]
+        assert "layer" in optnas("measure", study, "--trial", 0)[1]
+    code, _, err = optnas("status", "none.journal")
+    assert (code, "there is no study at none.journal" in err) == (2, True)
+    assert "leave out --storage" in optnas("status", "tiny.db", "--storage", "sqlite:///b.db")[2]

@@ -30,6 +30,7 @@ for command in (
     front.status,
     front.pareto,
     front.pick,
+    front.compare,
     network.measure,
     front.dashboard,
     keeping.serve,

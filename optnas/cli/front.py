@@ -125,3 +125,37 @@ def pick(
     )
     typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
+
+
+def compare(
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more: database files, storage URLs (all studies in them), study files."
+        ),
+    ],
+    x: OnX = None,
+    y: OnY = None,
+    html: Html = None,
+) -> None:
+    """Compare the fronts of several studies: hypervolume, and who dominates whom."""
+    from optnas.comparison import compare as compared
+    from optnas.opening import studies_of
+    from optnas.tables import comparison_tables
+
+    check_figure(html, {"--x": x, "--y": y})
+    found = compared(studies_of(studies))
+    figure = None
+    if html is not None:
+        from optnas.plots import comparison_figure
+
+        figure = comparison_figure(found, x, y)
+    for table in comparison_tables(found):
+        show(table)
+    if found.left_out:
+        typer.echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
+    for note in found.notes:
+        typer.echo(f"not the same settings: {note}")
+    if html is not None and figure is not None:
+        write_figure(figure, html)
+        typer.echo(f"figure: {html}")

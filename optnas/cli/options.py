@@ -1,7 +1,8 @@
 """Arguments and options that several commands take."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,9 @@ StudyFile = Annotated[
 ]
 AnyStudy = Annotated[
     str,
-    typer.Argument(help="A study file, the name of a bundled study, or a storage URL."),
+    typer.Argument(
+        help="A study file, the name of a bundled study, a database file or a storage URL."
+    ),
 ]
 Name = Annotated[
     str | None, typer.Option(help="Name of the study, where the storage holds several.")
@@ -62,6 +65,24 @@ AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Go on although settings differ from the study's."),
 ]
+OnX = Annotated[str | None, typer.Option("--x", help="Objective on the horizontal axis.")]
+OnY = Annotated[str | None, typer.Option("--y", help="Objective on the vertical axis.")]
+Html = Annotated[
+    Path | None, typer.Option(help="Write the figure to this file, which opens offline.")
+]
+
+
+def check_figure(html: Path | None, options: Mapping[str, object]) -> None:
+    """Raises InputError if no figure can be written there, or options are for one not asked for."""
+    if html is None:
+        unused = next((option for option, value in options.items() if value is not None), None)
+        if unused:
+            raise InputError(f"{unused} is for the figure: give --html too")
+        return
+    if html.suffix not in (".html", ".htm"):
+        raise InputError(f"--html {html} must end in .html: the file is overwritten")
+    if not html.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {html.parent}: make it first")
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from optuna.study import Study
 
+from optnas.plots.comparison import comparison_figure
 from optnas.plots.pareto import ParetoData, ParetoPoint, pareto_data, pareto_figure
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ParetoData",
     "ParetoPoint",
     "Plot",
+    "comparison_figure",
     "pareto_data",
     "pareto_figure",
 ]
