@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,14 +21,25 @@ from optnas.cli.options import (
 )
 from optnas.console import show, until_interrupted, write_figure
 
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+
+def _read(study: str, storage: str | None, name: str | None) -> Study:
+    """A study that is looked at once: its trials are kept from being searched for garbage."""
+    from optnas.opening import study_of
+
+    found, _ = study_of(study, storage, name, brief=True)
+    found.get_trials(deepcopy=False)
+    gc.freeze()
+    return found
+
 
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     """Show how far a study is: trials, front, hypervolume, the best of each objective."""
-    from optnas.opening import study_of
     from optnas.tables import status_table
 
-    found, _ = study_of(study, storage, name, brief=True)
-    show(status_table(found))
+    show(status_table(_read(study, storage, name)))
 
 
 def pareto(
@@ -41,11 +53,10 @@ def pareto(
     name: Name = None,
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
-    from optnas.opening import study_of
     from optnas.tables import front_table
 
     check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
-    found, _ = study_of(study, storage, name, brief=True)
+    found = _read(study, storage, name)
     if html is None:
         show(front_table(found))
         return
@@ -111,11 +122,10 @@ def pick(
 
     With limits alone it is the best in the study's first objective; with nothing, the knee.
     """
-    from optnas.opening import study_of
     from optnas.picking import pick as choose
     from optnas.tables import pick_table
 
-    found, _ = study_of(study, storage, name, brief=True)
+    found = _read(study, storage, name)
     picked = choose(
         found,
         at_most=pairs("--max", at_most),
