@@ -30,8 +30,12 @@ def _read(study: str, storage: str | None, name: str | None) -> Study:
     from optnas.opening import study_of
 
     found, _ = study_of(study, storage, name, brief=True)
-    found.get_trials(deepcopy=False)
-    gc.freeze()
+    gc.disable()
+    try:
+        found.get_trials(deepcopy=False)
+        gc.freeze()
+    finally:
+        gc.enable()
     return found
 
 
