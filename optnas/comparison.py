@@ -11,7 +11,7 @@ from optuna.study import Study
 from optnas import dominance
 from optnas.dominance import Array, nondominated
 from optnas.errors import InputError
-from optnas.pareto import complete_trials, entries, maximized, objective_names
+from optnas.pareto import complete_trials, entries, maximized, objective_names, why_no_front
 from optnas.record import differences, record_of
 
 
@@ -159,7 +159,7 @@ def _front(
     columns = [own.index(name) for name in names]
     feasible = [entry for entry in entries(study) if entry.feasible]
     if not feasible:
-        raise InputError(f"{label} has no feasible COMPLETE trial yet: there is no front")
+        raise InputError(f"{label}: {why_no_front(study)}")
     values = np.array([entry.trial.values for entry in feasible])[:, columns]
     keep = np.flatnonzero(nondominated(values * signs))
     members = tuple(

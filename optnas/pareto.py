@@ -102,6 +102,17 @@ def front_of(
     return [trial for trial, kept in zip(trials, mask, strict=True) if kept]
 
 
+def why_no_front(study: Study) -> str:
+    """What to say of a study whose front is empty."""
+    n = len(complete_trials(study))
+    if not n:
+        return f"study {study.study_name!r} has no COMPLETE trial yet: run it first"
+    return (
+        f"study {study.study_name!r} has no front: each of its COMPLETE trials ({n}) breaks a "
+        "bound; relax it, or search further"
+    )
+
+
 def entries(study: Study) -> list[Entry]:
     """The architectures of a study's COMPLETE trials, by the number of their first trial."""
     groups: dict[str, list[FrozenTrial]] = {}

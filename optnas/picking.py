@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.dominance import knee, losses, way_from_best
 from optnas.errors import InputError
-from optnas.pareto import Entry, entries, front_of, maximized, objective_names
+from optnas.pareto import Entry, entries, front_of, maximized, objective_names, why_no_front
 from optnas.text import number
 
 
@@ -74,11 +74,9 @@ def pick(
 
 
 def _feasible(study: Study) -> list[Entry]:
-    every = entries(study)
-    feasible = [entry for entry in every if entry.feasible]
+    feasible = [entry for entry in entries(study) if entry.feasible]
     if not feasible:
-        what = "network within its bounds" if every else "COMPLETE trial"
-        raise InputError(f"study {study.study_name!r} has no {what} yet: there is nothing to pick")
+        raise InputError(why_no_front(study))
     return feasible
 
 

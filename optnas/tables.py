@@ -22,6 +22,7 @@ from optnas.pareto import (
     hypervolume,
     maximized,
     objective_names,
+    why_no_front,
 )
 from optnas.picking import Pick, measured
 from optnas.record import record_of
@@ -53,8 +54,7 @@ def front_table(study: Study) -> Table:
         key=lambda e: (not e.on_front, sign * e.trial.values[0]),
     )
     if not rows:
-        what = "feasible COMPLETE trial" if every else "COMPLETE trial"
-        raise InputError(f"study {study.study_name!r} has no {what} yet: run it first")
+        raise InputError(why_no_front(study))
     names = objective_names(study)
     shown = {name for e in rows for name in names if name in e.trial.user_attrs}
     table = Table(

@@ -86,8 +86,8 @@ def test_settings_that_differ_are_named():
     ("others", "message"),
     [
         ({}, "needs two studies or more, got a$"),
-        ({"b": make_study([])}, "b has no feasible COMPLETE trial yet"),
-        ({"b": make_study([(1.0, 1.0)], excess=1.0)}, "b has no feasible COMPLETE trial yet"),
+        ({"b": make_study([])}, "b: study .* has no COMPLETE trial yet"),
+        ({"b": make_study([(1.0, 1.0)], excess=1.0)}, "b: study .* breaks a bound"),
         ({"b": make_study([(1.0, 1.0)], ("x", "y"))}, r"share no objective \(a: loss, flops; b: x"),
         (
             {"b": make_study([(1.0, 1.0)], directions=("maximize", "minimize"))},

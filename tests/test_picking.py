@@ -95,7 +95,9 @@ def test_what_cannot_be_picked(study, limits, message):
 def test_nothing_to_pick_from():
     with pytest.raises(InputError, match="'s' has no COMPLETE trial yet"):
         pick(make_study([]))
-    with pytest.raises(InputError, match="has no network within its bounds yet"):
+    with pytest.raises(
+        InputError, match=r"has no front: each of its COMPLETE trials \(1\) breaks a bound"
+    ):
         pick(make_study([([1.0, 1.0, 1.0], {}, 1.0)]))
 
 
