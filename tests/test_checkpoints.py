@@ -309,8 +309,10 @@ def test_goes_on_on_cuda(tmp_path):
     again = train(tmp_path, on("cuda"))
     assert again[0] == pytest.approx(whole[0], rel=1e-4)
     assert again[2] == [2, 3, 4]
-    interrupted(tmp_path, evaluator=on("cpu"))
-    assert train(tmp_path, on("cuda"))[2] == [2, 3, 4]
+    for first, second in (("cpu", "cuda"), ("cuda", "cpu")):
+        folder = tmp_path / first
+        interrupted(folder, evaluator=on(first))
+        assert train(folder, on(second))[2] == [2, 3, 4]
 
 
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, caplog):

@@ -303,6 +303,7 @@ def test_channels_last_is_for_images_and_leaves_others_alone():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own deprecations
+@pytest.mark.filterwarnings("ignore:TensorFloat32")  # its advice to be less exact
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
 def test_a_compiled_network_is_timed(device):
     candidate = Candidate("", torch.zeros(1, 8), lambda: nn.Sequential(nn.Linear(8, 8), nn.ReLU()))

@@ -87,7 +87,9 @@ def test_the_peak_is_what_the_profiler_sees(model):
     model.eval()
     with (
         torch.no_grad(),
-        torch_profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler,
+        torch_profile(
+            activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True
+        ) as profiler,
     ):
         model(IMAGE)
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
