@@ -107,7 +107,9 @@ def test_measure_says_if_the_settings_are_others_by_now(optnas, tmp_path):
     assert err == ""
     text = (tmp_path / "tiny.py").read_text()
     (tmp_path / "tiny.py").write_text(
-        text.replace("objectives=(", "metrics=[optnas.Latency(threads=1)],\n    objectives=(")
+        text.replace(
+            "objectives=(", "metrics=[optnas.Latency('cpu', threads=1)],\n    objectives=("
+        )
     )
     code, out, err = optnas("measure", "tiny.py")
     assert code == 0
