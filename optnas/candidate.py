@@ -63,7 +63,7 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
-        if not awake:
+        if not awake and torch.cuda.is_available():
             torch.cuda.manual_seed_all(torch.initial_seed())
 
 
