@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.plots.history import HistoryData, history_data, history_figure
+from optnas.plots.importance import ImportanceData, importance_data, importance_figure
 from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
 from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
 from optnas.plots.points import Point
@@ -19,12 +20,15 @@ from optnas.plots.points import Point
 __all__ = [
     "PLOTS",
     "HistoryData",
+    "ImportanceData",
     "MatrixData",
     "ParetoData",
     "Plot",
     "Point",
     "history_data",
     "history_figure",
+    "importance_data",
+    "importance_figure",
     "matrix_data",
     "matrix_figure",
     "pareto_data",
@@ -72,5 +76,13 @@ PLOTS: tuple[Plot, ...] = (
         "panel below has the best value of one objective that was sampled so far; marks show where "
         "it was found, dashed lines are baselines.",
         lambda study: history_figure(history_data(study)),
+    ),
+    Plot(
+        "importance",
+        "Which decisions matter",
+        "How much each decision, of the architecture and of its training (recipe.…), sets the best "
+        "trials of an objective apart from all trials. It says how much, not which choice is "
+        "better.",
+        lambda study: importance_figure(importance_data(study)),
     ),
 )

@@ -162,6 +162,7 @@ def figure(
     *,
     lines: Sequence[str] = (),
     notes: Sequence[str] = (),
+    above: int = 0,
     **layout: Any,
 ) -> go.Figure:
     """A figure in the common style.
@@ -171,6 +172,7 @@ def figure(
         title: What is seen, in a few words.
         lines: Sentences under the title; plain text, wrapped and escaped here.
         notes: Small print above the legend, likewise.
+        above: Pixels to leave free between the lines and the panels.
         layout: The rest of the layout.
     """
     below = [line for text in lines for line in wrapped(text).split("<br>")]
@@ -201,7 +203,7 @@ def figure(
             "title": {"text": small, "side": "top", "font": {"size": 11, "color": FAINT}},
         },
         "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"size": 12}},
-        "margin": {"l": 60, "r": 20, "t": 28 + 20 * len(head), "b": 60},
+        "margin": {"l": 60, "r": 20, "t": 28 + 20 * len(head) + above, "b": 60},
     }
     return go.Figure({"data": list(traces), "layout": base | layout})
 
