@@ -18,6 +18,7 @@ from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
 from optnas.plots.parallel import ParallelData, parallel_data, parallel_figure
 from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
 from optnas.plots.points import Point
+from optnas.plots.timeline import TimelineData, timeline_data, timeline_figure
 
 __all__ = [
     "PLOTS",
@@ -29,6 +30,7 @@ __all__ = [
     "ParetoData",
     "Plot",
     "Point",
+    "TimelineData",
     "curves_data",
     "curves_figure",
     "history_data",
@@ -41,6 +43,8 @@ __all__ = [
     "parallel_figure",
     "pareto_data",
     "pareto_figure",
+    "timeline_data",
+    "timeline_figure",
 ]
 
 
@@ -108,5 +112,12 @@ PLOTS: tuple[Plot, ...] = (
         "members of the front; one that still falls at its end would have gained from longer "
         "training.",
         lambda study: curves_figure(curves_data(study)),
+    ),
+    Plot(
+        "timeline",
+        "Timeline",
+        "When each trial ran, and beside which others. Gaps are times in which a worker had "
+        "nothing to do or was away.",
+        lambda study: timeline_figure(timeline_data(study)),
     ),
 )
