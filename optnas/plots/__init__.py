@@ -12,16 +12,41 @@ import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.plots.comparison import comparison_figure
-from optnas.plots.pareto import ParetoData, ParetoPoint, pareto_data, pareto_figure
+from optnas.plots.curves import CurvesData, curves_data, curves_figure
+from optnas.plots.history import HistoryData, history_data, history_figure
+from optnas.plots.importance import ImportanceData, importance_data, importance_figure
+from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
+from optnas.plots.parallel import ParallelData, parallel_data, parallel_figure
+from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
+from optnas.plots.points import Point
+from optnas.plots.timeline import TimelineData, timeline_data, timeline_figure
 
 __all__ = [
     "PLOTS",
+    "CurvesData",
+    "HistoryData",
+    "ImportanceData",
+    "MatrixData",
+    "ParallelData",
     "ParetoData",
-    "ParetoPoint",
     "Plot",
+    "Point",
+    "TimelineData",
     "comparison_figure",
+    "curves_data",
+    "curves_figure",
+    "history_data",
+    "history_figure",
+    "importance_data",
+    "importance_figure",
+    "matrix_data",
+    "matrix_figure",
+    "parallel_data",
+    "parallel_figure",
     "pareto_data",
     "pareto_figure",
+    "timeline_data",
+    "timeline_figure",
 ]
 
 
@@ -49,5 +74,52 @@ PLOTS: tuple[Plot, ...] = (
         "everything, are coloured; dominated ones are grey. The line joins what is best in the two "
         "objectives on the axes alone.",
         lambda study: pareto_figure(pareto_data(study)),
+    ),
+    Plot(
+        "matrix",
+        "Objectives, pair by pair",
+        "Each panel has one objective below and one at the left. Points in colour are members of "
+        "the front of all objectives: in one panel they may lie behind others, which lose "
+        "elsewhere.",
+        lambda study: matrix_figure(matrix_data(study)),
+    ),
+    Plot(
+        "parallel",
+        "From decisions to objectives",
+        "Each line is an architecture: it crosses the axis of each decision at what was chosen, "
+        "and ends at its values, the better ones above. Lines in colour are members of the front. "
+        "Where an architecture has no such decision, its line passes below.",
+        lambda study: parallel_figure(parallel_data(study)),
+    ),
+    Plot(
+        "history",
+        "History",
+        "How the search went on. A rising hypervolume means that the front still improves. Each "
+        "panel below has the best value of one objective that was sampled so far; marks show where "
+        "it was found, dashed lines are baselines.",
+        lambda study: history_figure(history_data(study)),
+    ),
+    Plot(
+        "importance",
+        "Which decisions matter",
+        "How much each decision, of the architecture and of its training (recipe.…), sets the best "
+        "trials of an objective apart from all trials. It says how much, not which choice is "
+        "better.",
+        lambda study: importance_figure(importance_data(study)),
+    ),
+    Plot(
+        "curves",
+        "Learning curves",
+        "The score that each network had after each step of its training. Lines in colour are "
+        "members of the front; one that still falls at its end would have gained from longer "
+        "training.",
+        lambda study: curves_figure(curves_data(study)),
+    ),
+    Plot(
+        "timeline",
+        "Timeline",
+        "When each trial ran, and beside which others. Gaps are times in which a worker had "
+        "nothing to do or was away.",
+        lambda study: timeline_figure(timeline_data(study)),
     ),
 )
