@@ -61,12 +61,14 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Name, sizes of the parts, and a hash of their content."""
-        digest = hashlib.sha256()
-        for tensor in (*self.train, *self.val):
-            digest.update(tensor.numpy().tobytes())
+        """Name, sizes of the parts, and a hash of what a search sees of them."""
         sizes = "/".join(str(len(part[0])) for part in (self.train, self.val, self.test))
-        return f"{self.name} {sizes} {digest.hexdigest()[:12]}"
+        return f"{self.name} {sizes} {_digest(*self.train, *self.val)}"
+
+    @cached_property
+    def retraining_fingerprint(self) -> str:
+        """The same, and a hash of the test part."""
+        return f"{self.fingerprint} test {_digest(*self.test)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +81,17 @@ class Loaders:
         task: `classification` or `regression`.
         name: What the data is called. It must change whenever the data or the augmentation
             change: a study can't see into a loader.
+        train_val: For the retraining of a chosen network: training and validation examples
+            together, shuffled and augmented as `train` is.
+        test: Examples that the search never sees, in a fixed order, for the chosen network.
     """
 
     train: DataLoader[Any]
     val: DataLoader[Any]
     task: Task
     name: str
+    train_val: DataLoader[Any] | None = None
+    test: DataLoader[Any] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -96,6 +103,19 @@ class Loaders:
     def fingerprint(self) -> str:
         """The name, and the numbers of batches."""
         return f"{self.name} {len(self.train)}/{len(self.val)} batches"
+
+    @property
+    def retraining_fingerprint(self) -> str:
+        """The name, and the numbers of batches of the other two."""
+        both, test = (0 if part is None else len(part) for part in (self.train_val, self.test))
+        return f"{self.name} {both}/{test} batches"
+
+
+def _digest(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def arrays(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +19,16 @@ from optnas import trials as attr
 from optnas.candidate import Candidate, seeded
 from optnas.checkpoints import checkpoint_folder
 from optnas.choosing import choose_metrics
-from optnas.devices import release_memory, resolve_device
+from optnas.devices import release_memory
 from optnas.dominance import losses, nondominated
 from optnas.duplicates import Evaluated, await_same
-from optnas.errors import CandidateError, InputError
-from optnas.evaluators.base import Evaluator, Report
+from optnas.errors import InputError
+from optnas.evaluators.base import Evaluator
+from optnas.evaluators.beside import finite, promised, reporting
 from optnas.faults import fault_of_candidate, is_changed_space, with_place
 from optnas.leases import lease
 from optnas.metrics import Direction, Metric
 from optnas.pareto import front, name_objectives
-from optnas.quiet import Sharing
 from optnas.search_spaces import SearchSpace
 from optnas.storage import storage_fault
 from optnas.weights import WeightStore
@@ -186,7 +184,7 @@ class Objective:
         fresh = [metric for metric in self.metrics if metric.name not in measured]
         for metric in self.metrics:
             if metric in fresh:
-                measured[metric.name] = _finite(metric.name, metric.measure(candidate))
+                measured[metric.name] = finite(metric.name, metric.measure(candidate))
             value = measured[metric.name]
             trial.set_user_attr(metric.name, value)
             if self._constrain(trial, metric.name, value) > 0:
@@ -196,12 +194,8 @@ class Objective:
         for metric in fresh:
             metric.check(candidate)
         scores = self._train(trial, candidate, recipe, folder)
-        for name in self.evaluator.provides:
-            if name not in scores:
-                raise InputError(
-                    f"the evaluator promises {name!r} but returned {', '.join(scores) or 'nothing'}"
-                )
-            measured[name] = value = _finite(name, scores[name])
+        for name, value in promised(self.evaluator, scores):
+            measured[name] = value
             trial.set_user_attr(name, value)
             self._constrain(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
@@ -216,24 +210,15 @@ class Objective:
         self, trial: Trial, candidate: Candidate, recipe: Any, folder: Path | None
     ) -> dict[str, float]:
         """Evaluates beside others on the device; latency measurements get it to themselves."""
-        where = str(self.evaluator.device)
-        device = resolve_device(self.device if where == "auto" else where)
-        sharing = Sharing(device) if self.evaluator.trains else nullcontext()
-        started = time.perf_counter()
-        with sharing as shared:
-            report = Report(
-                lambda curve: trial.set_user_attr(attr.CURVE, curve),
-                [partial(listener, trial) for listener in self.listeners],
-                shared.give_way if shared else None,
-                folder,
-            )
-            try:
-                return self.evaluator.evaluate(candidate, recipe, report)
-            finally:
-                report.close()
-                waited = shared.waited if shared else 0.0
-                seconds = time.perf_counter() - started - waited
-                trial.set_user_attr(attr.TRAIN_SECONDS, seconds)
+        with reporting(
+            self.evaluator,
+            self.device,
+            store=lambda curve: trial.set_user_attr(attr.CURVE, curve),
+            listeners=[partial(listener, trial) for listener in self.listeners],
+            folder=folder,
+            took=lambda seconds: trial.set_user_attr(attr.TRAIN_SECONDS, seconds),
+        ) as report:
+            return self.evaluator.evaluate(candidate, recipe, report)
 
     def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:
         """The candidate that a trial stands for: drawn by a running one, decoded of another."""
@@ -321,13 +306,3 @@ def _check_types(space: SearchSpace[Any], evaluator: Evaluator, objectives: Sequ
         raise TypeError(f"evaluator must be an Evaluator, got {type(evaluator).__name__}")
     if not isinstance(objectives, (list, tuple)) or not objectives:
         raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
-
-
-def _finite(name: str, given: float) -> float:
-    try:
-        value = float(given)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be a number, got {given!r}") from error
-    if not math.isfinite(value):
-        raise CandidateError(f"{name} is {value}")
-    return value

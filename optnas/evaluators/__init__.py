@@ -3,6 +3,7 @@
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.function import FunctionEvaluator
 from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.tabular import TabularEvaluator, nasbench201
 from optnas.evaluators.training import TrainingEvaluator
 
@@ -12,6 +13,7 @@ __all__ = [
     "Recipe",
     "RecipeSpace",
     "Report",
+    "RetrainingEvaluator",
     "TabularEvaluator",
     "TrainingEvaluator",
     "nasbench201",

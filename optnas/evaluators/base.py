@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate, Inputs
+from optnas.datasets import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.metrics.base import Direction
 
@@ -91,6 +92,11 @@ class Evaluator(ABC):
         """Data and settings; scores with different fingerprints can't be compared."""
         return {}
 
+    @property
+    def data(self) -> Dataset | Loaders | None:
+        """What it trains and scores on; None where only a person's own code knows."""
+        return None
+
     def check_inputs(self, example_inputs: Inputs) -> None:  # noqa: B027
         """Raises ValueError if networks with such inputs can't be evaluated on this data."""
 
@@ -110,6 +116,28 @@ class Evaluator(ABC):
         Raises:
             CandidateError: The architecture is at fault (it diverged, say).
         """
+
+    def retraining(self, epochs: int | None = None) -> Evaluator:
+        """What trains a chosen network anew, for good, and scores it on a part that no trial saw.
+
+        Its scores are named `test_…`; its device is this evaluator's.
+
+        Args:
+            epochs: In place of the search's.
+
+        Raises:
+            InputError: It can't.
+        """
+        raise InputError(
+            f"a {type(self).__name__} has no retraining"
+            + (
+                ": it alone knows its data; train the network with your own code "
+                "(`objective.candidate(trial).model` is the trial's network, untrained), or give "
+                "the evaluator a method `retraining`"
+                if self.trains
+                else ": nothing is trained in this study, its scores are looked up"
+            )
+        )
 
     def configured(self, *, device: str | None = None, epochs: int | None = None) -> Evaluator:
         """This evaluator with another device or number of epochs.

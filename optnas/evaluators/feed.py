@@ -1,17 +1,19 @@
-"""Batches for training and validation, on the device."""
+"""Batches to train on and batches held out, on the device."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from optnas.datasets import Dataset, Loaders, Part
+from optnas.datasets import Part
 
 DEFAULT_BATCH_SIZE = 64
-VAL_BATCH_SIZE = 512
+HELD_OUT_BATCH_SIZE = 512
 """Large enough to hide a layer's overhead, small enough that its activations stay in the cache."""
 
 
@@ -34,7 +36,7 @@ def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 class Feed(ABC):
-    """Gives out batches of the training and validation parts."""
+    """Gives out batches of what is trained on, and of the part that is held out for scores."""
 
     device: torch.device
 
@@ -47,17 +49,17 @@ class Feed(ABC):
         """The batches of one epoch, shuffled by torch's generator."""
 
     @abstractmethod
-    def val(self, layout: torch.memory_format) -> Iterator[Part]:
-        """The batches of the validation part."""
+    def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
+        """The batches of the part that scores are taken on."""
 
 
 class ArrayFeed(Feed):
     """Tensors that lie on the device; an epoch is one permutation, cut into views."""
 
-    def __init__(self, data: Dataset, device: torch.device) -> None:
+    def __init__(self, train: Part, held_out: Part, device: torch.device) -> None:
         self.device = device
-        self._train_x, self._train_y = (t.to(device) for t in data.train)
-        self._val_x, self._val_y = (t.to(device) for t in data.val)
+        self._train_x, self._train_y = (t.to(device) for t in train)
+        self._held_out_x, self._held_out_y = (t.to(device) for t in held_out)
 
     def steps(self, batch_size: int | None) -> int:
         """Batches in an epoch, without a last one of a single example."""
@@ -72,11 +74,11 @@ class ArrayFeed(Feed):
         y = self._train_y[order].split(size)
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
-    def val(self, layout: torch.memory_format) -> Iterator[Part]:
-        """Slices of the validation part."""
+    def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
+        """Slices of the part that is held out."""
         return zip(
-            _laid_out(self._val_x, layout).split(VAL_BATCH_SIZE),
-            self._val_y.split(VAL_BATCH_SIZE),
+            _laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
+            self._held_out_y.split(HELD_OUT_BATCH_SIZE),
             strict=True,
         )
 
@@ -84,21 +86,24 @@ class ArrayFeed(Feed):
 class LoaderFeed(Feed):
     """A person's own DataLoaders; their batches are moved to the device."""
 
-    def __init__(self, data: Loaders, device: torch.device) -> None:
+    def __init__(
+        self, train: DataLoader[Any], held_out: DataLoader[Any], device: torch.device
+    ) -> None:
         self.device = device
-        self._data = data
+        self._train = train
+        self._held_out = held_out
 
     def steps(self, batch_size: int | None) -> int:
         """The length of the training loader."""
-        return len(self._data.train)
+        return len(self._train)
 
     def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
         """The batches of the training loader."""
-        return (self._moved(batch, layout) for batch in self._data.train)
+        return (self._moved(batch, layout) for batch in self._train)
 
-    def val(self, layout: torch.memory_format) -> Iterator[Part]:
-        """The batches of the validation loader."""
-        return (self._moved(batch, layout) for batch in self._data.val)
+    def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
+        """The batches of the other loader."""
+        return (self._moved(batch, layout) for batch in self._held_out)
 
     def _moved(self, batch: Part, layout: torch.memory_format) -> Part:
         x, y = batch

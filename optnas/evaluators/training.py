@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
 from optuna.trial import BaseTrial
 from torch import Tensor
-from torch.nn import functional
 
 from optnas.candidate import Candidate, Inputs, seeded
 from optnas.code import code_hash
@@ -22,7 +20,9 @@ from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
+from optnas.evaluators.losses import accuracy, standard_loss
 from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
 from optnas.metrics.base import Direction
 
@@ -102,7 +102,7 @@ class TrainingEvaluator(Evaluator):
         self.device = device
         self._set_epochs(epochs)
         self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
-        self._loss = loss or _standard_loss(data)
+        self._loss = loss or standard_loss(data)
         self._scores: dict[str, Score] = {}
         self._provides: dict[str, Direction] = {"val_loss": "minimize"}
         if data.task == "classification":
@@ -122,6 +122,11 @@ class TrainingEvaluator(Evaluator):
     def provides(self) -> Mapping[str, Direction]:
         """`val_loss`, `val_accuracy` for classification, and the scores that were given."""
         return self._provides
+
+    @property
+    def data(self) -> Dataset | Loaders:
+        """What was given."""
+        return self._data
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -197,49 +202,28 @@ class TrainingEvaluator(Evaluator):
             for epoch in range(loop.epoch, recipe.epochs):
                 checkpoint.save()  # before the epoch, because after the last one none is needed
                 loop.train_epoch()
-                scores = loop.validate()
+                scores = loop.score()
                 if self._epoch == "best":
                     loop.keep_best(scores)
                 report(epoch, scores)
             return loop.take_best() if self._epoch == "best" else scores
 
+    def retraining(self, epochs: int | None = None) -> RetrainingEvaluator:
+        """Trains a chosen network on all but the test part, and scores it there once.
+
+        Raises:
+            InputError: The data has no test part.
+        """
+        return RetrainingEvaluator(
+            self.configured(epochs=epochs), self._data, self._loss, self._scores
+        )
+
     def _feed(self, device: torch.device) -> Feed:
         if device not in self._feeds:
+            data = self._data
             self._feeds[device] = (
-                ArrayFeed(self._data, device)
-                if isinstance(self._data, Dataset)
-                else LoaderFeed(self._data, device)
+                ArrayFeed(data.train, data.val, device)
+                if isinstance(data, Dataset)
+                else LoaderFeed(data.train, data.val, device)
             )
         return self._feeds[device]
-
-
-def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of examples whose greatest output is their class."""
-    return (outputs.argmax(1) == targets).float().mean()
-
-
-def _standard_loss(data: Dataset | Loaders) -> Loss:
-    if data.task == "regression":
-        return squared_error
-    classes = data.outputs if isinstance(data, Dataset) else 2
-    return partial(cross_entropy, classes=classes)
-
-
-def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """Mean cross-entropy, for models that return one output a class; raises InputError else."""
-    if outputs.ndim < 2 or outputs.shape[1] < classes:
-        raise InputError(
-            f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
-            "layer one output a class"
-        )
-    return functional.cross_entropy(outputs, targets)
-
-
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error; unlike `mse_loss` it never broadcasts."""
-    if outputs.shape != targets.shape:
-        raise InputError(
-            f"the model returns shape {tuple(outputs.shape)}, the targets have "
-            f"{tuple(targets.shape)}: give the model's last layer as many outputs as targets"
-        )
-    return functional.mse_loss(outputs, targets)

@@ -53,10 +53,15 @@ class TrainingLoop:
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
 
-    def train_epoch(self) -> None:
-        """One pass over the training part; raises CandidateError if the loss diverged."""
+    def train_epoch(self) -> float:
+        """One pass over the training part; returns the mean loss of its steps.
+
+        Raises:
+            CandidateError: The loss diverged.
+        """
         model, optimizer = self.model.train(), self._optimizer
         total: Tensor | float = 0.0
+        before = self._step
         for x, y in self._feed.train(self._recipe.batch_size, self._layout):
             self._give_way()
             share = self._step / self._steps
@@ -72,25 +77,29 @@ class TrainingLoop:
             # Summed on the device: reading it would make every step wait.
             total = total + loss.detach()
             self._step += 1
-        _finite("the training loss", float(total))
         self.epoch += 1
+        return _finite("the training loss", float(total)) / max(self._step - before, 1)
 
-    def validate(self) -> dict[str, float]:
-        """The scores on the validation part, all outputs taken together.
+    def score(self, loss_name: str = "val_loss", *, autocast: bool = True) -> dict[str, float]:
+        """The scores on the part that is held out, all outputs taken together.
+
+        Args:
+            loss_name: What the loss is called there.
+            autocast: Whether the model runs in the recipe's precision, or in that of its weights.
 
         Raises:
-            CandidateError: `val_loss` is NaN or infinite.
+            CandidateError: The loss is NaN or infinite.
         """
         self.model.eval()
         batches = []
         with torch.no_grad():
-            for x, y in self._feed.val(self._layout):
+            for x, y in self._feed.held_out(self._layout):
                 self._give_way()
-                with self._autocast():
+                with self._autocast() if autocast else nullcontext():
                     outputs = self.model(x)
                 batches.append((outputs.float(), y))
             outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
-            scores = {"val_loss": _finite("val_loss", float(self._loss(outputs, targets)))}
+            scores = {loss_name: _finite(loss_name, float(self._loss(outputs, targets)))}
             return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
 
     def keep_best(self, scores: dict[str, float]) -> None:
