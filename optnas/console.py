@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
-from optnas.errors import InputError
+from optnas.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -38,6 +38,16 @@ def until_interrupted() -> Iterator[None]:
         signal.signal(number, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         yield
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Says, where the block is interrupted, that nothing of it is lost."""
+    try:
+        yield
+    except Interrupted:
+        typer.echo("what is finished is kept: the same command goes on from there", err=True)
+        raise
 
 
 def fail(message: str, code: int) -> NoReturn:

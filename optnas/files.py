@@ -1,8 +1,11 @@
-"""Whether a storage's file may be opened, or made, where it is asked for."""
+"""Files that may be opened or made where they are asked for, and are whole when they are there."""
 
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from optnas.errors import InputError, NoStudyError
@@ -41,3 +44,18 @@ def check_writable(path: Path) -> None:
     for what in (path, folder) if path.exists() else (folder,):
         if not os.access(what, os.W_OK):
             raise InputError(f"{what} is read-only: allow writing to it, or give another --storage")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to, beside `path`, which becomes that file if the block succeeds.
+
+    So a reader never sees half a file, and nothing is left of one that can't be written. It has the
+    suffix of `path`.
+    """
+    part = path.with_name(f".{uuid.uuid4()}{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.record import find_studies, find_study, record_of
+from optnas.record import find_studies, find_study, load_study, record_of
 from optnas.sqlite import sqlite_url
+from optnas.storage import open_storage
 
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
     from optnas.search import Search
@@ -77,6 +78,15 @@ def search_and_study(study: str, storage: str | None, name: str | None) -> tuple
     else:
         search = search_of(study, storage, name)
     return search.override(search.remembered()), found
+
+
+def search_and_study_to_write(
+    study: str, storage: str | None, name: str | None
+) -> tuple[Search, Study]:
+    """The same, with a study that more may be written into."""
+    search, found = search_and_study(study, storage, name)
+    writable = load_study(open_storage(search.url, create=True), found.study_name)
+    return search, writable or found
 
 
 def file_of(study: Study) -> str:

@@ -8,8 +8,10 @@ from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial
 from torch import nn
 
-from optnas.candidate import Candidate
+from optnas.candidate import Candidate, seeded
 from optnas.errors import InputError
+from optnas.evaluators import Evaluator
+from optnas.faults import with_place
 from optnas.objective import Objective
 from optnas.trials import ARCHITECTURE
 
@@ -29,7 +31,15 @@ def decode(objective: Objective, trial: FrozenTrial) -> Candidate:
         raise InputError(
             f"trial {trial.number} ({trial.state.name}) has no architecture: none was drawn for it"
         )
-    candidate = objective.candidate(cast(BaseTrial, trial))
+    try:
+        candidate = objective.candidate(cast(BaseTrial, trial))
+    except InputError:
+        raise
+    except Exception as error:  # it asks for a parameter that the trial doesn't have, say
+        raise InputError(
+            f"today's code makes no network of the parameters of trial {trial.number} "
+            f"({with_place(error)}): put the search space back as it was"
+        ) from error
     found: dict[str, Any] = {ARCHITECTURE: str(candidate)}
     found |= {m.name: m.measure(candidate) for m in objective.metrics if m.exact}
     for name, value in found.items():
@@ -40,6 +50,24 @@ def decode(objective: Objective, trial: FrozenTrial) -> Candidate:
                 "parameters: put the search space (or that metric) back as it was"
             )
     return candidate
+
+
+def recipe_of(evaluator: Evaluator, trial: FrozenTrial, seed: int = 0) -> Any:
+    """The recipe that a trial drew, as an evaluator reads it.
+
+    Raises:
+        InputError: Today's evaluator draws what the trial hasn't.
+    """
+    try:
+        with seeded(seed):
+            return evaluator.suggest(cast(BaseTrial, trial))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"today's code makes no recipe of the parameters of trial {trial.number} "
+            f"({with_place(error)}): put the evaluator back as it was"
+        ) from error
 
 
 def rebuild(study: Study, objective: Objective, trial: FrozenTrial) -> nn.Module:

@@ -32,6 +32,8 @@ for command in (
     front.pick,
     front.compare,
     network.measure,
+    network.retrain,
+    network.confirm,
     front.dashboard,
     keeping.serve,
     keeping.backup,

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.options import AnyStudy, Name, Storage
-from optnas.console import show
+from optnas.cli.options import AcceptChanges, AnyStudy, Device, Name, Storage, Trial
+from optnas.console import going_on, show
+from optnas.errors import InputError
 
 
 def measure(
@@ -35,3 +36,69 @@ def measure(
     show(metrics_table(measured.metrics))
     if changes:
         typer.echo(f"not the study's settings any more ({listing(changes)})", err=True)
+
+
+def retrain(
+    study: AnyStudy,
+    trial: Trial,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs to train; the study's own by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many times, each from other weights.")] = 3,
+    device: Device = None,
+    storage: Storage = None,
+    name: Name = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Train a trial's network for good, on all but the test part, and judge it there.
+
+    Seeds that are done already, with the same settings, aren't trained again.
+    """
+    from optnas.opening import search_and_study_to_write
+    from optnas.record import Overrides
+    from optnas.retrained import retrained_table
+    from optnas.retraining import SUFFIX, retrain
+
+    search, found = search_and_study_to_write(study, storage, name)
+    search = search.override(Overrides(device=device))
+    with going_on():
+        result = retrain(
+            found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
+        )
+    show(retrained_table(result))
+    typer.echo(f"weights and results in {search.path(SUFFIX)}")
+
+
+def confirm(
+    study: AnyStudy,
+    seeds: Annotated[
+        int, typer.Option(help="Fresh evaluations of each, those there are included.")
+    ] = 3,
+    trials: Annotated[
+        str | None,
+        typer.Option(help="Numbers of the trials, such as 3,7; by default the whole front."),
+    ] = None,
+    storage: Storage = None,
+    name: Name = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Evaluate the front again with other seeds: which of its members stand, which were lucky.
+
+    What is done already isn't repeated.
+    """
+    from optnas.confirming import confirm, confirmed_table, standing_line
+    from optnas.opening import search_and_study_to_write
+
+    numbers = None if trials is None else _numbers(trials)
+    search, found = search_and_study_to_write(study, storage, name)
+    with going_on():
+        confirm(found, search, trials=numbers, seeds=seeds, accept_changes=accept_changes)
+    show(confirmed_table(found))
+    typer.echo(standing_line(found))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--trials {text!r} must be numbers with commas, such as 3,7") from error

@@ -27,6 +27,7 @@ Storage = Annotated[
     str | None,
     typer.Option(help="Storage URL, such as sqlite:///study.db, in place of the file's."),
 ]
+Trial = Annotated[int, typer.Option(help="Number of the trial.")]
 Trials = Annotated[
     int | None, typer.Option(help="COMPLETE trials to reach in all, not beside those there are.")
 ]

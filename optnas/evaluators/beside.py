@@ -8,10 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import torch
+
 from optnas.devices import resolve_device
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.quiet import Sharing
+
+
+def training_device(evaluator: Evaluator, device: str) -> torch.device:
+    """Where an evaluator trains: on the study's device, unless it names one itself."""
+    return resolve_device(device if evaluator.device == "auto" else str(evaluator.device))
 
 
 @contextmanager
@@ -28,16 +35,15 @@ def reporting(
 
     Args:
         evaluator: What will be given the report.
-        device: Of the study: where an evaluator trains that names no device itself.
+        device: Of the study (see `training_device`).
         store: See `Report`.
         listeners: See `Report`.
         folder: See `Report`.
         took: Told at the end, come what may, how many seconds it took, those spent waiting for
             measurements left out.
     """
-    where = str(evaluator.device)
-    resolved = resolve_device(device if where == "auto" else where)
-    sharing = Sharing(resolved) if evaluator.trains else nullcontext()
+    where = training_device(evaluator, device)
+    sharing = Sharing(where) if evaluator.trains else nullcontext()
     started = time.perf_counter()
     with sharing as shared:
         report = Report(store, listeners, shared.give_way if shared else None, folder)
