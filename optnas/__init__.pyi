@@ -8,6 +8,7 @@ from . import (
     search_spaces as search_spaces,
 )
 from .best import best_model as best_model
+from .confirming import confirm as confirm
 from .datasets import (
     Dataset as Dataset,
     Loaders as Loaders,
@@ -29,6 +30,7 @@ from .evaluators import (
     TrainingEvaluator as TrainingEvaluator,
     nasbench201 as nasbench201,
 )
+from .export import export_model as export_model
 from .idx import idx_images as idx_images
 from .metrics import (
     Flops as Flops,
@@ -39,6 +41,7 @@ from .metrics import (
     Params as Params,
 )
 from .objective import Objective as Objective
+from .retraining import retrain as retrain
 from .samplers import (
     HistorySampler as HistorySampler,
     LocalSearchSampler as LocalSearchSampler,

@@ -33,4 +33,5 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def _json(tensor: Tensor) -> str:
-    return json.dumps(tensor.tolist())  # a float32 comes back from it as it was
+    """A float32 comes back from it as it was; of one element, a number."""
+    return json.dumps(tensor.item() if tensor.numel() == 1 else tensor.tolist())

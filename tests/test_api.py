@@ -36,11 +36,14 @@ PUBLIC = [
     "TrainingEvaluator",
     "arrays",
     "best_model",
+    "confirm",
     "diabetes",
     "digits",
+    "export_model",
     "idx_images",
     "load_search",
     "nasbench201",
+    "retrain",
 ]
 
 

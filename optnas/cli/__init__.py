@@ -33,6 +33,7 @@ for command in (
     front.compare,
     network.measure,
     network.retrain,
+    network.export,
     network.confirm,
     front.dashboard,
     keeping.serve,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +68,56 @@ def retrain(
         )
     show(retrained_table(result))
     typer.echo(f"weights and results in {search.path(SUFFIX)}")
+
+
+def export(
+    study: AnyStudy,
+    trial: Trial,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="onnx, pt2 (torch.export) or safetensors (weights alone); by default what "
+            "--output ends in, else onnx."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file; by default NAME_trialN beside the study's database."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="retrained or search; by default retrained, if there are any."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="The only one that the file will take; by default any.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    storage: Storage = None,
+    name: Name = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Write a trial's network with trained weights to a file, and a model card beside it."""
+    from optnas.export import export_model
+    from optnas.opening import search_and_study
+
+    search, found = search_and_study(study, storage, name)
+    done = export_model(
+        found,
+        search,
+        trial,
+        output,
+        format=format,
+        weights=weights,
+        batch_size=batch_size,
+        force=force,
+        accept_changes=accept_changes,
+    )
+    typer.echo(f"weights:    {done.weights}")
+    typer.echo(f"checked:    {done.agreement}")
+    typer.echo(f"model:      {done.path}")
+    typer.echo(f"model card: {done.card}")
 
 
 def confirm(

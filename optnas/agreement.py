@@ -1,0 +1,123 @@
+"""Whether two ways to run a network agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from optnas.candidate import Inputs, map_inputs
+from optnas.datasets import Dataset, Loaders
+from optnas.errors import InputError
+from optnas.formats import Run
+
+TOLERANCE = 1e-5
+"""For outputs, as a share of the size of the batch's largest one where that is above 1."""
+BATCH_SIZES = (1, 2, 7, 64)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What was compared, and how far it differs.
+
+    Attributes:
+        batch_sizes: Of the batches.
+        difference: The greatest one between two outputs (see `TOLERANCE`).
+        real: Whether the batches are examples of the validation part, or random numbers.
+    """
+
+    batch_sizes: tuple[int, ...]
+    difference: float
+    real: bool
+
+    def __str__(self) -> str:
+        sizes = ", ".join(map(str, self.batch_sizes))
+        what = "validation examples" if self.real else "random inputs"
+        return (
+            f"outputs differ by {self.difference:.1e} at most ({TOLERANCE:g} times the largest "
+            f"output, or 1, is allowed), at batch sizes {sizes} of {what}"
+        )
+
+
+def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[int]) -> Agreement:
+    """Compares the outputs for batches of these sizes.
+
+    Args:
+        one: The network as it should be.
+        other: The network as it is in a file.
+        examples: At least as many as the largest batch has.
+        real: Whether they are examples of the data.
+        sizes: Of the batches.
+
+    Raises:
+        InputError: The outputs differ by more than `TOLERANCE`, or in number, type or shape.
+    """
+    worst = 0.0
+    for size in sizes:
+        batch = map_inputs(lambda t, size=size: t[:size].contiguous(), examples)  # type: ignore[misc]
+        wanted, got = one(batch), other(batch)
+        if _kinds(wanted) != _kinds(got):
+            raise InputError(f"at batch size {size} its outputs are others: {_kinds(got)}")
+        worst = max([worst, *(_difference(wanted[name], got[name]) for name in wanted)])
+        if not worst <= TOLERANCE:  # NaN isn't
+            raise InputError(f"at batch size {size} its outputs differ by {worst:.2g}")
+    return Agreement(tuple(sizes), worst, real)
+
+
+def examples(data: Dataset | Loaders | None, inputs: Inputs, number: int) -> tuple[Inputs, bool]:
+    """So many inputs for a network, and whether they are examples of the validation part.
+
+    Args:
+        data: Where they come from, if it has tensors of the right shape.
+        inputs: One batch element; its values are drawn from where the type is integer.
+        number: How many.
+    """
+    if isinstance(inputs, Tensor):
+        found = _of(data, number)
+        if found is not None and found.shape[1:] == inputs.shape[1:]:
+            found = found.to("cpu", inputs.dtype)
+            return found[torch.arange(number) % len(found)], True
+    generator = torch.Generator().manual_seed(0)
+
+    def random(tensor: Tensor) -> Tensor:
+        if tensor.is_floating_point():
+            shape = (number, *tensor.shape[1:])
+            return torch.randn(shape, generator=generator).to(tensor.dtype)
+        picked = torch.randint(tensor.numel(), (number, tensor[0].numel()), generator=generator)
+        return tensor.flatten()[picked].reshape(number, *tensor.shape[1:])
+
+    return map_inputs(random, inputs), False
+
+
+def _of(data: Dataset | Loaders | None, number: int) -> Tensor | None:
+    if isinstance(data, Dataset):
+        return data.val[0][:number]
+    if isinstance(data, Loaders):
+        return _first(data.val, number)
+    return None
+
+
+def _first(loader: DataLoader[tuple[Tensor, Tensor]], number: int) -> Tensor:
+    batches: list[Tensor] = []
+    for x, _ in islice(loader, number):
+        batches.append(x)
+        if sum(map(len, batches)) >= number:
+            break
+    return torch.cat(batches)[:number]
+
+
+def _kinds(outputs: Mapping[str, Tensor]) -> dict[str, str]:
+    return {n: f"{t.dtype} of shape {tuple(t.shape)}" for n, t in outputs.items()}
+
+
+def _difference(wanted: Tensor, got: Tensor) -> float:
+    if not wanted.numel():
+        return 0.0
+    if not wanted.is_floating_point():
+        return 0.0 if torch.equal(wanted, got) else float("inf")
+    scale = max(1.0, float(wanted.abs().max()))
+    return float((wanted.double() - got.double()).abs().max()) / scale

@@ -1,0 +1,235 @@
+"""The model card: what a network is, what it can do, how that is known, and how to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from torch import Tensor
+
+from optnas.agreement import Agreement
+from optnas.confirmed import confirmed
+from optnas.formats import Format
+from optnas.markdown import block, code, plain, table
+from optnas.objective import Objective
+from optnas.pareto import objective_names
+from optnas.provenance import versions
+from optnas.record import record_of
+from optnas.retrained import judged_others
+from optnas.search import Search
+from optnas.spread import Spread
+from optnas.study_file import bundled_folder
+from optnas.text import definitions, duration, number
+from optnas.trained import Weights
+from optnas.trials import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
+from optnas.usage import Usage
+
+PRINTED = 200
+"""Letters of constants that are printed at most; what is longer is in the file alone."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model card is made of.
+
+    Attributes:
+        study: The study.
+        search: What it was run with.
+        objective: The search's.
+        trial: The trial.
+        weights: Those in the file.
+        file: The file's name.
+        format: Its format.
+        batch_size: The only one that the network takes; None if it takes any.
+        inputs: One batch element, by name.
+        outputs: Of the network for it, by name.
+        agreement: How the file was checked.
+    """
+
+    study: Study
+    search: Search
+    objective: Objective
+    trial: FrozenTrial
+    weights: Weights
+    file: str
+    format: Format
+    batch_size: int | None
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    agreement: Agreement
+
+    @property
+    def task(self) -> str:
+        """`classification` or `regression`, where the data says so."""
+        data = self.objective.evaluator.data
+        return "" if data is None else data.task
+
+
+def model_card(card: Card) -> str:
+    """The card as Markdown."""
+    found = versions(*card.format.packages)
+    parts = [
+        f"# {code(card.file)}",
+        f"The network of trial {card.trial.number} of the study {code(card.study.study_name)}, "
+        f"found with optnas. Its weights are {card.weights}.",
+        "## Architecture",
+        *_architecture(card.trial),
+        "## Inputs and outputs",
+        *_inputs(card),
+        "## Numbers",
+        *_numbers(card),
+        "## Training",
+        *_training(card),
+        "## How to run it",
+        *_usage(card),
+        "## The file",
+        f"Run with {card.format.runs_with}, it does as the trained PyTorch network: "
+        f"{card.agreement}.",
+        f"Written on {datetime.now(UTC):%Y-%m-%d} with "
+        + ", ".join(f"{name} {plain(version)}" for name, version in found.items())
+        + ".",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _architecture(trial: FrozenTrial) -> list[str]:
+    baseline = trial.user_attrs.get(BASELINE)
+    parts = [] if baseline is None else [f"A baseline, made by hand: {code(str(baseline))}."]
+    parts.append(block(str(trial.user_attrs[ARCHITECTURE])))
+    if trial.params:
+        rows = [(code(name), code(str(value))) for name, value in trial.params.items()]
+        parts.append(table([("parameter", "drawn"), *rows]))
+    return parts
+
+
+def _inputs(card: Card) -> list[str]:
+    size = "batch" if card.batch_size is None else str(card.batch_size)
+    rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
+    for what, tensors in (("input", card.inputs), ("output", card.outputs)):
+        for name, tensor in tensors.items():
+            shape = " × ".join(map(str, (size, *tensor.shape[1:])))
+            rows.append((what, code(name), str(tensor.dtype).removeprefix("torch."), shape))
+    parts = [table(rows)]
+    if card.task == "classification":
+        parts.append("One output for each class; the largest one is the predicted class.")
+    for key, text in (
+        ("x", "Examples must be normalised: (x - mean) / std"),
+        ("y", "Outputs are normalised: output · std + mean is in the units of the targets"),
+    ):
+        if f"{key}_mean" in card.weights.moments:
+            mean, std = (card.weights.moments[f"{key}_{name}"] for name in ("mean", "std"))
+            values = f", mean {mean} and std {std}" if len(mean + std) <= PRINTED else ""
+            parts.append(
+                f"{text}{values}. The file has them as `{key}_mean` and `{key}_std`; they come "
+                "from the training part."
+            )
+    return parts
+
+
+def _numbers(card: Card) -> list[str]:
+    attrs = card.trial.user_attrs
+    names = objective_names(card.study)
+    member = confirmed(card.study).get(card.trial.number)
+    fresh = dict(zip(names, member.spreads, strict=False)) if member else {}
+    measured = {m.name: m for m in card.objective.metrics}
+    rows = [("", "in the search", "fresh seeds", "how")]
+    for name in dict.fromkeys((*names, *card.objective.evaluator.provides, *measured)):
+        if name in attrs:
+            how = _how(card, name) if name in measured else "scored by the evaluator"
+            rows.append((code(name), number(attrs[name]), _spread(fresh.get(name)), how))
+    parts = [table(rows)]
+    meaning = definitions({name for name in measured if name in attrs})
+    if meaning:
+        parts.append(plain(f"{meaning}."))
+    run, retraining = card.weights.run, card.weights.retraining
+    if run is None or retraining is None:
+        return [*parts, "The test part has not judged these weights."]
+    spreads = retraining.spreads()
+    judged = [
+        (code(n), number(run.scores[n]), _spread(spreads[n])) for n in run.scores if n in spreads
+    ]
+    parts.append("On the test part, which the search never saw, looked at once after the training:")
+    parts.append(table([("", "these weights", "all seeds"), *judged]))
+    others = judged_others(card.study, card.trial.number, retraining.settings)
+    return [*parts, plain(f"Beware: {others}.")] if others else parts
+
+
+def _how(card: Card, name: str) -> str:
+    """How a metric was measured, as the study remembers it."""
+    details = card.trial.user_attrs.get(f"{DETAIL}{name}")
+    facts = dict(details) if isinstance(details, dict) and "passes" in details else {}
+    prefix = f"{name} "
+    for key, value in record_of(card.study).get("fingerprint", {}).items():
+        if key.startswith(prefix):
+            facts.setdefault(key.removeprefix(prefix), value)
+    if "interval" in facts:
+        low, high = facts.pop("interval")
+        facts["95 % interval"] = f"{number(low)} to {number(high)}"
+    return plain(", ".join(f"{key} {_text(value)}" for key, value in facts.items())) or "counted"
+
+
+def _training(card: Card) -> list[str]:
+    weights, data = card.weights, card.objective.evaluator.data
+    run, retraining = weights.run, weights.retraining
+    rows = [("", ""), ("recipe", code(weights.recipe))]
+    if run is None or retraining is None:
+        if data is not None:
+            rows.append(("data", code(data.fingerprint)))
+        seconds = card.trial.user_attrs.get(TRAIN_SECONDS)
+        if isinstance(seconds, float):
+            rows.append(("time", duration(seconds)))
+        return [table(rows)]
+    rows += [
+        (key, code(value)) for key, value in run.evaluator.items() if key != "recipe" and value
+    ]
+    rows += [
+        ("seeds", f"{len(retraining.runs)}; these weights are from number {run.number}"),
+        ("device", plain(run.device)),
+        ("time", duration(run.train_seconds)),
+        ("finished", plain(run.finished)),
+        ("versions", plain(", ".join(f"{k} {v}" for k, v in run.versions.items()))),
+    ]
+    return [table(rows)]
+
+
+def _usage(card: Card) -> list[str]:
+    study_file = card.search.file
+    load = "search = ...  # the Search that the study was run with"
+    if study_file is not None:
+        bundled = study_file.parent == bundled_folder()
+        load = f"search = optnas.load_search({(study_file.stem if bundled else study_file.name)!r})"
+    baseline = card.trial.user_attrs.get(BASELINE)
+    make = (
+        f"trial = optuna.trial.FixedTrial({card.trial.params!r})\n"
+        "model = search.space.build(search.space.suggest(trial))"
+        if baseline is None
+        else f"model = search.baselines[{baseline!r}]()"
+    )
+    use = Usage(
+        card.file,
+        card.inputs,
+        isinstance(card.objective.space.example_inputs, Mapping),
+        len(card.outputs),
+        card.batch_size or 2,
+        card.task,
+        card.weights.moments,
+        f"{load}\n{make}",
+    )
+    parts = [block(card.format.usage(use), "python")]
+    if card.format.name == "safetensors":
+        parts.insert(
+            0,
+            "The file holds weights alone: the network's code comes from the study's search space.",
+        )
+    return parts
+
+
+def _spread(spread: Spread | None) -> str:
+    return "" if spread is None else f"{spread} (n = {spread.n})"
+
+
+def _text(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)

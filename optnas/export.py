@@ -1,0 +1,161 @@
+"""A trial's network with trained weights, as a file to take home."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from optuna.study import Study
+from safetensors import SafetensorError
+
+from optnas.agreement import BATCH_SIZES, Agreement, agree, examples
+from optnas.card import Card, model_card
+from optnas.errors import InputError
+from optnas.files import whole_file
+from optnas.formats import FORMATS, Format, runner
+from optnas.rebuild import decode
+from optnas.revisit import complete_trial
+from optnas.search import Search
+from optnas.signature import named_inputs
+from optnas.trained import Weights, load_weights
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: The network's file.
+        card: Its model card.
+        weights: Which weights are in it.
+        agreement: How it was checked.
+    """
+
+    path: Path
+    card: Path
+    weights: Weights
+    agreement: Agreement
+
+
+def export_model(
+    study: Study,
+    search: Search,
+    trial: int,
+    path: str | Path | None = None,
+    *,
+    format: str | None = None,
+    weights: str | None = None,
+    batch_size: int | None = None,
+    force: bool = False,
+    accept_changes: bool = False,
+) -> Exported:
+    """Writes a trial's network with trained weights, and a model card beside it (`PATH.md`).
+
+    The file is loaded again, and its outputs are compared with the network's, before it gets its
+    name.
+
+    Args:
+        study: The study.
+        search: What it was run with.
+        trial: The number of a COMPLETE trial.
+        path: The file; by default `NAME_trialN` beside the study's database.
+        format: `onnx`, `pt2` (`torch.export`) or `safetensors` (weights alone); by default what the
+            path's suffix says, else `onnx`.
+        weights: See `optnas.trained.load_weights`.
+        batch_size: The only one that the network will take; None lets it take any.
+        force: Whether files that are there are replaced.
+        accept_changes: See `optnas.trained.load_weights`.
+
+    Raises:
+        InputError: There is no such trial, no weights, the code has changed since, the network
+            can't be written in this format, or the file can't.
+    """
+    chosen = complete_trial(study, trial)
+    kind = _format(format, path)
+    target = search.path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
+    card = target.with_name(f"{target.name}.md")
+    _check_target((target, card), force)
+    _check_batch_size(batch_size, kind)
+    objective = search.objective()
+    model = decode(objective, chosen).model
+    trained = load_weights(
+        study, search, objective, chosen, model, source=weights, accept_changes=accept_changes
+    )
+    model.eval()
+    inputs = objective.space.example_inputs
+    sizes = BATCH_SIZES if batch_size is None else (batch_size,)
+    batch, real = examples(objective.evaluator.data, inputs, max(sizes))
+    facts = {
+        "made_by": f"optnas {version('optnas')}",
+        "study": study.study_name,
+        "trial": str(trial),
+        "parameters": json.dumps(chosen.params),
+        "weights": str(trained),
+        "recipe": trained.recipe,
+        **trained.moments,
+        **({"scores": json.dumps(trained.run.scores)} if trained.run else {}),
+    }
+    try:
+        with whole_file(target) as part, whole_file(card) as text:
+            kind.write(model, inputs, part, {k: _utf8(v) for k, v in facts.items()}, batch_size)
+            try:
+                run = kind.load(part, lambda: decode(objective, chosen).model)
+                agreement = agree(runner(model), run, batch, real, sizes)
+            except Exception as error:
+                raise InputError(
+                    f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
+                    f"network ({error}): another --format may do, or a --batch-size"
+                ) from error
+            found = Card(
+                study=study,
+                search=search,
+                objective=objective,
+                trial=chosen,
+                weights=trained,
+                file=target.name,
+                format=kind,
+                batch_size=batch_size,
+                inputs=named_inputs(inputs),
+                outputs=runner(model)(batch),
+                agreement=agreement,
+            )
+            text.write_text(_utf8(model_card(found)), "utf-8")
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"can't write {target}: {error}") from error
+    return Exported(target, card, trained, agreement)
+
+
+def _format(name: str | None, path: str | Path | None) -> Format:
+    suffix = "" if path is None else Path(path).suffix.removeprefix(".")
+    name = name or (suffix if suffix in FORMATS else "onnx")
+    if name not in FORMATS:
+        raise InputError(f"unknown format {name!r}; there are: {', '.join(FORMATS)}")
+    if path is not None and suffix != name:
+        raise InputError(f"{path} must end in .{name}: it is written as {name}")
+    return FORMATS[name]
+
+
+def _check_target(paths: tuple[Path, ...], force: bool) -> None:
+    folder = paths[0].absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: make it first")
+    for path in paths:
+        if os.path.lexists(path) and (not force or path.is_dir()):
+            raise InputError(f"{path} exists already: give another name, or --force to replace it")
+
+
+def _check_batch_size(batch_size: int | None, kind: Format) -> None:
+    if batch_size is None:
+        return
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    if kind is FORMATS["safetensors"]:
+        raise InputError("safetensors holds weights, which fit any batch: leave out --batch-size")
+
+
+def _utf8(text: str) -> str:
+    """Without what has no place in UTF-8: a name may hold bytes of another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,132 @@
+"""Trained weights that there are of a trial's network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from safetensors import safe_open
+from safetensors.torch import load_model
+from torch import nn
+
+from optnas.errors import InputError
+from optnas.objective import Objective
+from optnas.provenance import moments
+from optnas.retrained import Retrained, Run, retrained
+from optnas.retraining import SUFFIX
+from optnas.revisit import SPACE, accepted_changes
+from optnas.search import Search
+from optnas.trials import RECIPE
+
+SOURCES = ("retrained", "search")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights of a network come from.
+
+    Attributes:
+        recipe: How they were trained.
+        moments: What inputs (and targets) were normalised with, as `optnas.provenance` writes it.
+        retraining: The retraining that they come from; None for those of the search.
+        run: The one of its runs.
+    """
+
+    recipe: str
+    moments: Mapping[str, str]
+    retraining: Retrained | None = None
+    run: Run | None = None
+
+    def __str__(self) -> str:
+        if self.run is None or self.retraining is None:
+            return "of the search, trained on the training part"
+        return (
+            f"retrained on the training and validation parts, {self.retraining.epochs} epochs, "
+            f"seed {self.run.number} of {len(self.retraining.runs)}"
+        )
+
+
+def load_weights(
+    study: Study,
+    search: Search,
+    objective: Objective,
+    trial: FrozenTrial,
+    model: nn.Module,
+    *,
+    source: str | None = None,
+    accept_changes: bool = False,
+) -> Weights:
+    """Loads trained weights of a trial into its network.
+
+    Of several retrained networks the first seed's are taken: the one with the best test scores
+    would be chosen by the test part.
+
+    Args:
+        study: The study.
+        search: What it was run with.
+        objective: The search's.
+        trial: The trial.
+        model: Its network.
+        source: `retrained` or `search`; by default the last retraining's if there is one, else
+            those kept from the search, which members of the front have.
+        accept_changes: Whether to go on although the code of the search space, or the data that
+            the search's weights were trained on, differs from the study's.
+
+    Raises:
+        InputError: There are no such weights, they don't fit the network, or something differs.
+    """
+    if source not in (None, *SOURCES):
+        raise InputError(f"weights must be retrained or search, got {source!r}")
+    found = [r for r in retrained(study) if r.trial == trial.number and any(_kept(r))]
+    if source == "retrained" and not found:
+        raise InputError(
+            f"trial {trial.number} has no retrained weights: `optnas retrain` makes some"
+        )
+    use_search = source == "search" or not found
+    matter = (SPACE, "evaluator data") if use_search else (SPACE,)
+    accepted_changes(
+        study, search, objective, concerns=lambda key: key in matter, accept=accept_changes
+    )
+    try:
+        if use_search:
+            return _of_search(study, objective, trial, model)
+        run = _kept(found[-1])[0]
+        path = search.path(SUFFIX) / run.weights
+        if not path.is_file():
+            raise InputError(
+                f"{path} is gone: the same `optnas retrain` makes it again, --weights search takes "
+                "those of the search"
+            )
+        load_model(model, path)
+        with safe_open(path, "pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+        kept = {k: v for k, v in metadata.items() if k[2:] in ("mean", "std")}
+        return Weights(run.recipe, kept, found[-1], run)
+    except RuntimeError as error:  # PyTorch names the tensors that are too many or too few
+        raise InputError(
+            f"the weights of trial {trial.number} don't fit the network that today's code makes: "
+            "put the search space back as it was"
+        ) from error
+
+
+def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn.Module) -> Weights:
+    if not objective.evaluator.trains:
+        raise InputError(
+            "there are no weights in this study: its scores are looked up, and nothing is trained"
+        )
+    try:
+        if objective.weights is None:
+            raise InputError("the search keeps none")
+        objective.weights.load(study, trial._trial_id, model)
+    except InputError as error:
+        raise InputError(
+            f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
+            "makes some"
+        ) from error
+    return Weights(trial.user_attrs.get(RECIPE, ""), moments(objective.evaluator.data))
+
+
+def _kept(retraining: Retrained) -> list[Run]:
+    return [run for run in retraining.runs if run.weights]
