@@ -224,6 +224,10 @@ def _noise(a: Spread, b: Spread) -> float:
         return 0.0
     if a.n < 2 or b.n < 2:
         return math.inf
-    u, v = a.deviation**2 / a.n, b.deviation**2 / b.n
-    freedom = (u + v) ** 2 / (u**2 / (a.n - 1) + v**2 / (b.n - 1))
-    return float(stdtrit(freedom, SURE)) * math.sqrt(u + v)
+    of_a, of_b = a.deviation**2 / a.n, b.deviation**2 / b.n
+    variance = of_a + of_b
+    if variance == 0:  # too small for a float
+        return 0.0
+    share = of_a / variance
+    freedom = 1 / (share**2 / (a.n - 1) + (1 - share) ** 2 / (b.n - 1))
+    return float(stdtrit(freedom, SURE)) * math.sqrt(variance)

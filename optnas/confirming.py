@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from optuna import TrialPruned
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.markup import escape
@@ -137,7 +138,12 @@ def confirmed_table(study: Study) -> Table:
     table.add_column("verdict")
     table.add_column("architecture", overflow="fold")
     found = confirmed(study)
-    for judged in standing(study):
+    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
+    best_first = sorted(
+        standing(study),
+        key=lambda s: sign * found[s.trial].spreads[0].mean if found[s.trial].n else math.inf,
+    )
+    for judged in best_first:
         member = found[judged.trial]
         spreads = member.spreads or ("–",) * len(names)
         values = [
@@ -156,16 +162,15 @@ def confirmed_table(study: Study) -> Table:
 def standing_line(study: Study) -> str:
     """How many of the confirmed trials stand, in one sentence."""
     found = standing(study)
-    members = confirmed(study).values()
     count = Counter(judged.verdict for judged in found)
-    parts = [f"{count['stands']} of {len(found)} members stand"]
-    if count["stands within noise"]:
-        parts.append(f"{count['stands within noise']} within noise")
-    if count["falls"]:
-        parts.append(f"{count['falls']} fall")
-    if count["failed"]:
-        parts.append(f"{count['failed']} could not be evaluated again")
-    noisy = any(spread.deviation > 0 for member in members for spread in member.spreads)
-    repeated = any(member.n > 1 for member in members)
+    named = {
+        "within noise": count["stands within noise"],
+        "falls" if count["falls"] == 1 else "fall": count["falls"],
+        "failed": count["failed"],
+    }
+    parts = [f"{count['stands']} of {len(found)} confirmed networks stand"]
+    parts += [f"{number} {verdict}" for verdict, number in named.items() if number]
+    repeated = [member for member in confirmed(study).values() if member.n > 1]
+    noisy = any(spread.deviation > 0 for member in repeated for spread in member.spreads)
     still = "; every fresh seed gave the same values: nothing here is noisy"
     return ", ".join(parts) + (still if repeated and not noisy else "")
