@@ -62,9 +62,11 @@ def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[in
         wanted, got = one(batch), other(batch)
         if _kinds(wanted) != _kinds(got):
             raise InputError(f"at batch size {size} its outputs are others: {_kinds(got)}")
-        worst = max([worst, *(_difference(wanted[name], got[name]) for name in wanted)])
-        if not worst <= TOLERANCE:  # NaN isn't
-            raise InputError(f"at batch size {size} its outputs differ by {worst:.2g}")
+        for name in wanted:
+            difference = _difference(wanted[name], got[name])
+            if not difference <= TOLERANCE:  # NaN isn't
+                raise InputError(f"at batch size {size} its outputs differ by {difference:.2g}")
+            worst = max(worst, difference)
     return Agreement(tuple(sizes), worst, real)
 
 
