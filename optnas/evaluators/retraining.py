@@ -11,7 +11,7 @@ from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate, Inputs, seeded
 from optnas.datasets import Dataset, Loaders
-from optnas.devices import resolve_device
+from optnas.devices import repeatable, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
@@ -98,7 +98,7 @@ class RetrainingEvaluator(Evaluator):
             "evaluator": str(self.fingerprint),
         }
         feed = self._feed(resolve_device(self.device))
-        with seeded(candidate.seed + recipe.seed):
+        with seeded(candidate.seed + recipe.seed), repeatable():
             loop = TrainingLoop(
                 candidate.model, feed, recipe, self._loss, self._scores, report.give_way
             )
