@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import stdtrit
 
 from optnas.notes import Note, add_note, notes
-from optnas.pareto import objective_names
+from optnas.pareto import maximized, objective_names
 from optnas.spread import Spread
 
 CONFIRMED = "confirmed"
@@ -118,7 +118,7 @@ def standing(study: Study) -> list[Standing]:
         A standing for each confirmed trial, by number.
     """
     members = confirmed(study)
-    signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+    signs = [-1.0 if more_is_better else 1.0 for more_is_better in maximized(study)]
     result = []
     for number, member in members.items():
         if not member.n:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from optuna import TrialPruned
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.markup import escape
@@ -20,13 +20,12 @@ from optnas.errors import CandidateError, InputError
 from optnas.evaluators.beside import finite, promised, reporting
 from optnas.faults import fault_of_candidate
 from optnas.objective import Objective
-from optnas.pareto import front, objective_names
+from optnas.pareto import architecture_name, front, maximized, objective_names, why_no_front
 from optnas.rebuild import decode, recipe_of
 from optnas.revisit import accepted_changes, complete_trial, fresh_candidate
 from optnas.search import Search
 from optnas.steps import Steps
 from optnas.text import number
-from optnas.trials import ARCHITECTURE
 
 
 def confirm(
@@ -64,7 +63,7 @@ def confirm(
     numbers = [t.number for t in front(study)] if trials is None else trials
     chosen = [complete_trial(study, n) for n in dict.fromkeys(numbers)]
     if not chosen:
-        raise InputError(f"{study.study_name!r} has no front yet: run it first")
+        raise InputError(why_no_front(study))
     objective = search.objective()
     changes = accepted_changes(
         study, search, objective, concerns=lambda key: True, accept=accept_changes
@@ -138,7 +137,7 @@ def confirmed_table(study: Study) -> Table:
     table.add_column("verdict")
     table.add_column("architecture", overflow="fold")
     found = confirmed(study)
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
+    sign = -1 if maximized(study)[0] else 1
     best_first = sorted(
         standing(study),
         key=lambda s: sign * found[s.trial].spreads[0].mean if found[s.trial].n else math.inf,
@@ -150,7 +149,7 @@ def confirmed_table(study: Study) -> Table:
             number(was) if member.n and not again else f"{number(was)} → {now}"
             for was, now, again in zip(member.search, spreads, member.again, strict=True)
         ]
-        architecture = str(trials[judged.trial].user_attrs.get(ARCHITECTURE, ""))
+        architecture = architecture_name(trials[judged.trial])
         verdict = judged.verdict if judged.by is None else f"{judged.verdict} (to {judged.by})"
         failed = f" of {len(member.tried)}" if member.failures else ""
         table.add_row(

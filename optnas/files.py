@@ -54,8 +54,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     suffix of `path`.
     """
     part = path.with_name(f".{uuid.uuid4()}{path.suffix}")
+    part.touch()
+    mode = part.stat().st_mode
     try:
         yield part
+        part.chmod(mode)  # safetensors makes a file that its owner alone can read
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

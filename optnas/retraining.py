@@ -96,6 +96,7 @@ class _Retraining:
         self._trial = trial
         self._objective = search.objective()
         self._evaluator = self._objective.evaluator.retraining(epochs)
+        self._device = training_device(self._evaluator, self._objective.device)
         accepted_changes(
             study,
             search,
@@ -192,13 +193,12 @@ class _Retraining:
             raise InputError(
                 f"seed {run.number}: {reason}. Give another --device; finished seeds are kept"
             ) from error
-        device = training_device(self._evaluator, self._objective.device)
         return replace(
             run,
             scores=scores,
             failure=failure,
             train_seconds=seconds[0],
-            device=f"{device} ({device_name(device)})",
+            device=f"{self._device} ({device_name(self._device)})",
             versions=versions(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -176,7 +176,7 @@ def test_numbers_that_could_not_be_compared_are_refused():
 def test_nothing_to_confirm():
     search = search_of()
     study = search.open()
-    with pytest.raises(InputError, match=r"'noisy' has no front yet"):
+    with pytest.raises(InputError, match=r"'noisy' has no COMPLETE trial yet"):
         confirm(study, search)
     with pytest.raises(InputError, match=r"seeds must be at least 1"):
         confirm(study, search, seeds=0)

@@ -12,6 +12,9 @@ COMMANDS = [
     ["pick"],
     ["pick", "--knee"],
     ["measure"],
+    ["retrain", "--trial", "0"],
+    ["export", "--trial", "0"],
+    ["confirm"],
 ]
 NOTHING = {"empty", "failed"}
 NO_FRONT = NOTHING | {"infeasible"}
@@ -24,6 +27,9 @@ REASONS = {
     "pick": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
     "pick --knee": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
     "measure": (set(STUDIES), "remembers no study file"),
+    "retrain --trial 0": (set(STUDIES), "remembers no study file"),
+    "export --trial 0": (set(STUDIES), "remembers no study file"),
+    "confirm": (set(STUDIES), "remembers no study file"),
 }
 
 
