@@ -150,7 +150,8 @@ def confirmed_table(study: Study) -> Table:
             for was, now, again in zip(member.search, spreads, member.again, strict=True)
         ]
         architecture = architecture_name(trials[judged.trial])
-        verdict = judged.verdict if judged.by is None else f"{judged.verdict} (to {judged.by})"
+        link = "to" if judged.verdict == "falls" else "of"
+        verdict = judged.verdict if judged.by is None else f"{judged.verdict} {link} {judged.by}"
         failed = f" of {len(member.tried)}" if member.failures else ""
         table.add_row(
             str(judged.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)

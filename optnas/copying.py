@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.record import beside, find_study, load_study, weights_folder
+from optnas.record import find_study, load_study, retrained_folder, weights_folder
 from optnas.sqlite import backup, sqlite_url
 from optnas.storage import close_storage, kind_of, open_storage, shown_url, storage_path
 from optnas.weights import PREFIX
@@ -100,13 +100,14 @@ def _copy_system_attrs(old: Study, new: Study) -> None:
 
 
 def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:
-    old = weights_folder(source, study_name)
-    new = weights_folder(target, study_name)
-    if old.is_dir() and old.absolute() != new.absolute():
-        try:
-            shutil.copytree(old, new, dirs_exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"the study is copied, but not the weights in {old}: {error}"
-            ) from error
-        yield f"weights:  {beside(target, new.name)}"
+    for folder in (weights_folder, retrained_folder):
+        old, new = folder(source, study_name), folder(target, study_name)
+        if old.is_dir() and old.absolute() != new.absolute():
+            unfinished = shutil.ignore_patterns(".*", "*.part")  # which may be gone in a moment
+            try:
+                shutil.copytree(old, new, dirs_exist_ok=True, ignore=unfinished)
+            except OSError as error:
+                raise InputError(
+                    f"the study is copied, but not the weights in {old}: {error}"
+                ) from error
+            yield f"weights:  {new}"

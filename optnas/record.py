@@ -189,6 +189,11 @@ def weights_folder(url: str, study_name: str) -> Path:
     return beside(url, f"{study_name}_weights")
 
 
+def retrained_folder(url: str, study_name: str) -> Path:
+    """Where the networks lie that were trained for good: beside the study's database."""
+    return beside(url, f"{study_name}_retrained")
+
+
 def beside(url: str, name: str) -> Path:
     """A path beside the storage's file; in the working directory for a server."""
     file = storage_path(url) if url else None

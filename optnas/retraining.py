@@ -25,15 +25,13 @@ from optnas.files import whole_file
 from optnas.objective import Objective
 from optnas.provenance import moments, versions
 from optnas.rebuild import decode, recipe_of
+from optnas.record import retrained_folder
 from optnas.retrained import Retrained, Run, judged_others, keep_run, retrained
 from optnas.revisit import SPACE, accepted_changes, complete_trial, fresh_candidate
 from optnas.search import Search
 from optnas.steps import Steps
 from optnas.text import duration, number
 from optnas.trials import RECIPE, place, study_seed
-
-SUFFIX = "_retrained"
-"""Of the folder beside the study's database where weights and results lie."""
 
 
 def retrain(
@@ -115,7 +113,7 @@ class _Retraining:
         self.settings = hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
         """Of all that decides the outcome, but the number of the seed."""
         self._blank = Run(self.settings, architecture, str(self._recipe), fingerprint, 0, 0)
-        self._root = search.path(SUFFIX)
+        self._root = retrained_folder(search.url, study.study_name)
         epochs_of = f"_{fingerprint['epochs']}epochs" if "epochs" in fingerprint else ""
         self._folder = f"trial{trial.number}{epochs_of}_{self.settings}"
 

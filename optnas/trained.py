@@ -14,8 +14,8 @@ from torch import nn
 from optnas.errors import InputError
 from optnas.objective import Objective
 from optnas.provenance import moments
+from optnas.record import retrained_folder
 from optnas.retrained import Retrained, Run, retrained
-from optnas.retraining import SUFFIX
 from optnas.revisit import SPACE, accepted_changes
 from optnas.search import Search
 from optnas.trials import RECIPE
@@ -93,7 +93,7 @@ def load_weights(
         if use_search:
             return _of_search(study, objective, trial, model)
         run = _kept(found[-1])[0]
-        path = search.path(SUFFIX) / run.weights
+        path = retrained_folder(search.url, study.study_name) / run.weights
         if not path.is_file():
             raise InputError(
                 f"{path} is gone: the same `optnas retrain` makes it again, --weights search takes "

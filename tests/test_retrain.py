@@ -326,6 +326,24 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(tmp_
     assert epochs == []
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_it_repeats_itself_and_is_taken_home():
+    space = optnas.MacroCNNSpace((1, 8, 8), 10)
+    evaluator = TrainingEvaluator(optnas.digits(), 2, device="cuda")
+    search = search_of(evaluator, space=space, baselines={}, trials=1)
+    study = run_of(search)
+    first = retrain(study, search, 0, seeds=2)
+    before = [weights(search, run) for run in first.runs]
+    for run in first.runs:
+        (search.path("_retrained") / run.weights).unlink()
+    again = retrain(study, search, 0, seeds=2)
+    assert [run.scores for run in again.runs] == [run.scores for run in first.runs]
+    assert again.runs[0].device.startswith("cuda")
+    for run, found in zip(again.runs, before, strict=True):
+        assert all(torch.equal(weights(search, run)[name], found[name]) for name in found)
+    assert optnas.export_model(study, search, 0, "m.onnx").agreement.difference < 1e-5
+
+
 def test_a_baseline_is_retrained():
     search = search_of()
     study = run_of(search)
@@ -564,6 +582,11 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     assert (ended, err) == (0, "")
     _, _, err = optnas("retrain", "mine.py", "--trial", 2, "--seeds", 1, "--epochs", 1)
     assert "the test part has judged other networks of this study: trial 1 (2 epochs)" in err
+    (tmp_path / "deep").mkdir()
+    ended, out, _ = optnas("backup", "mine.py", "deep/copy.db")
+    assert (ended, "weights:  deep/mine_retrained" in out) == (0, True)
+    kept = {p.name for p in (tmp_path / "mine_retrained").rglob("*")}
+    assert {p.name for p in (tmp_path / "deep" / "mine_retrained").rglob("*")} == kept
     ended, _, err = optnas("retrain", "mine.py")
     assert (ended, "Missing option '--trial'" in err) == (2, True)
 

@@ -56,9 +56,9 @@ def retrain(
     Seeds that are done already, with the same settings, aren't trained again.
     """
     from optnas.opening import search_and_study_to_write
-    from optnas.record import Overrides
+    from optnas.record import Overrides, retrained_folder
     from optnas.retrained import retrained_table
-    from optnas.retraining import SUFFIX, retrain
+    from optnas.retraining import retrain
 
     search, found = search_and_study_to_write(study, storage, name)
     search = search.override(Overrides(device=device))
@@ -67,7 +67,7 @@ def retrain(
             found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
         )
     show(retrained_table(result))
-    typer.echo(f"weights and results in {search.path(SUFFIX)}")
+    typer.echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")
 
 
 def export(
