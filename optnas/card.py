@@ -136,9 +136,10 @@ def _numbers(card: Card) -> list[str]:
     fresh = dict(zip(names, member.spreads, strict=False)) if member else {}
     measured = {m.name: m for m in card.objective.metrics}
     rows = [("", "in the search", "fresh seeds", "how")]
+    scored = "on the validation part" if card.task else "by the evaluator"
     for name in dict.fromkeys((*names, *card.objective.evaluator.provides, *measured)):
-        if name in attrs:
-            how = _how(card, name) if name in measured else "scored by the evaluator"
+        if isinstance(attrs.get(name), (int, float)):
+            how = _how(card, name) if name in measured else scored
             rows.append((code(name), number(attrs[name]), _spread(fresh.get(name)), how))
     parts = [table(rows)]
     meaning = definitions({name for name in measured if name in attrs})
@@ -165,9 +166,9 @@ def _how(card: Card, name: str) -> str:
     for key, value in record_of(card.study).get("fingerprint", {}).items():
         if key.startswith(prefix):
             facts.setdefault(key.removeprefix(prefix), value)
-    if "interval" in facts:
-        low, high = facts.pop("interval")
-        facts["95 % interval"] = f"{number(low)} to {number(high)}"
+    interval = facts.pop("interval", None)
+    if isinstance(interval, list):
+        facts["95 % interval"] = " to ".join(map(_text, interval))
     return plain(", ".join(f"{key} {_text(value)}" for key, value in facts.items())) or "counted"
 
 

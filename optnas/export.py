@@ -21,6 +21,7 @@ from optnas.revisit import complete_trial
 from optnas.search import Search
 from optnas.signature import named_inputs
 from optnas.trained import Weights, load_weights
+from optnas.trials import ARCHITECTURE
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def export_model(
         "made_by": f"optnas {version('optnas')}",
         "study": study.study_name,
         "trial": str(trial),
+        "architecture": str(chosen.user_attrs[ARCHITECTURE]),
         "parameters": json.dumps(chosen.params),
         "weights": str(trained),
         "recipe": trained.recipe,

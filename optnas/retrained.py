@@ -70,8 +70,9 @@ class Retrained:
 
     @property
     def epochs(self) -> str:
-        """As the evaluator names them; `?` if it doesn't."""
-        return self.runs[0].evaluator.get("epochs", "?")
+        """How long they were trained, in words, as far as the evaluator tells."""
+        number = self.runs[0].evaluator.get("epochs", "an unknown number of")
+        return f"{number} epoch{'' if number == '1' else 's'}"
 
     @property
     def judged(self) -> bool:
@@ -133,7 +134,7 @@ def judged_others(study: Study, trial: int, settings: str) -> str:
         settings: And the settings of its retraining: another number of epochs is a choice, too.
     """
     others = [
-        f"trial {r.trial} ({r.epochs} epochs)"
+        f"trial {r.trial} ({r.epochs})"
         for r in retrained(study)
         if r.judged and (r.trial, r.settings) != (trial, settings)
     ]

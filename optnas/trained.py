@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
 from torch import nn
 
@@ -41,9 +41,9 @@ class Weights:
 
     def __str__(self) -> str:
         if self.run is None or self.retraining is None:
-            return "of the search, trained on the training part"
+            return "those of the search"
         return (
-            f"retrained on the training and validation parts, {self.retraining.epochs} epochs, "
+            f"retrained on the training and validation parts, {self.retraining.epochs}, "
             f"seed {self.run.number} of {len(self.retraining.runs)}"
         )
 
@@ -104,6 +104,11 @@ def load_weights(
             metadata: dict[str, str] = file.metadata() or {}
         kept = {k: v for k, v in metadata.items() if k[2:] in ("mean", "std")}
         return Weights(run.recipe, kept, found[-1], run)
+    except SafetensorError as error:
+        raise InputError(
+            f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
+            "others"
+        ) from error
     except RuntimeError as error:  # PyTorch names the tensors that are too many or too few
         raise InputError(
             f"the weights of trial {trial.number} don't fit the network that today's code makes: "

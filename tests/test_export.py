@@ -181,7 +181,7 @@ def test_every_form_of_inputs(case, kind):
     assert done.agreement.batch_sizes == (1, 2, 7, 64)
     assert not done.agreement.real
     assert done.agreement.difference < 1e-6
-    assert "Its weights are of the search" in done.card.read_text()
+    assert "Its weights are those of the search" in done.card.read_text()
     script = code_of(done.card)
     exec(script, {})
     if kind == "onnx":
@@ -312,7 +312,7 @@ def test_which_weights_are_taken():
             return load_file("m.safetensors"), file.metadata()
 
     done = export(on)
-    assert str(done.weights) == "of the search, trained on the training part"
+    assert str(done.weights) == "those of the search"
     assert "The test part has not judged these weights." in done.card.read_text()
     model = optnas.best_model(study, search, trial=on)
     weights, facts = kept()
@@ -336,12 +336,15 @@ def test_which_weights_are_taken():
     assert all(torch.equal(found[name], tensor) for name, tensor in load_file(path).items())
     assert json.loads(facts["scores"]) == last.runs[0].scores
     assert facts["weights"] == (
-        "retrained on the training and validation parts, 1 epochs, seed 0 of 2"
+        "retrained on the training and validation parts, 1 epoch, seed 0 of 2"
     )
     card = done.card.read_text()
     assert f"| `test_loss` | {last.runs[0].scores['test_loss']:.4g} | " in card
     assert f"Beware: the test part has judged other networks of this study: trial {on}" in card
     assert export(on, weights="search").weights.run is None
+    path.write_bytes(b"no safetensors at all, but something else")
+    with pytest.raises(InputError, match=r"weights of trial \d can't be read"):
+        export(on)
     path.unlink()
     with pytest.raises(InputError, match=r"is gone: the same `optnas retrain` makes it again"):
         export(on)

@@ -150,7 +150,7 @@ def test_what_is_kept_of_it():
     study = run_of(search)
     result = retrain(study, search, 2, epochs=3, seeds=2)
     assert retrained(study) == [result]
-    assert (result.trial, result.epochs) == (2, "3")
+    assert (result.trial, result.epochs) == (2, "3 epochs")
     for k, run in enumerate(result.runs):
         assert run.number == k
         assert run.seed == derived_seed(1, 2, f"retrain {k}")
@@ -488,7 +488,7 @@ def test_other_networks_that_the_test_part_has_judged():
     two = retrain(study, search, 2, seeds=1, epochs=1)
     longer = retrain(study, search, 2, seeds=1)
     said = judged_others(study, 2, longer.settings)
-    assert "trial 1 (2 epochs), trial 2 (1 epochs);" in said
+    assert "trial 1 (2 epochs), trial 2 (1 epoch);" in said
     assert two.settings != longer.settings
 
 
