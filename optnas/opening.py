@@ -45,6 +45,22 @@ def search_and_study(study: str, storage: str | None, name: str | None) -> tuple
     return search.override(search.remembered()), found
 
 
+def study_and_search(
+    study: str, storage: str | None, name: str | None
+) -> tuple[Study, str, Search | InputError]:
+    """A study, its storage's URL, and the search, or why there is none behind a URL any more."""
+    if "://" not in study:
+        search = search_of(study, storage, name)
+        found, url = find_study(search.url, search.study_name), search.url
+    else:
+        found, url = study_of(study, storage, name)
+        try:
+            search = search_of(file_of(found), url, found.study_name)
+        except InputError as error:
+            return found, url, error
+    return found, url, search.override(search.remembered())
+
+
 def file_of(study: Study) -> str:
     """The study file that a study remembers; raises InputError if there is none now."""
     path: str = record_of(study).get("file", "")

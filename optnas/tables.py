@@ -46,7 +46,7 @@ def front_table(study: Study) -> Table:
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
-    recipes = [_recipe(trial) for trial in members]
+    recipes = [recipe_text(trial) for trial in members]
     if any(recipes):
         table.add_column("recipe", overflow="fold")
     for trial, recipe in zip(members, recipes, strict=True):
@@ -63,7 +63,7 @@ def status_table(study: Study) -> Table:
     table = Table(show_header=False, box=None, title=escape(study.study_name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    states = Counter(map(_state, trials))
+    states = Counter(map(state_of, trials))
     same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
     listed = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none"
     table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
@@ -121,7 +121,8 @@ def failure_line(study: Study) -> str:
     return f"{reasons.total()} trials; most often ({times}): {reason}"
 
 
-def _state(trial: FrozenTrial) -> str:
+def state_of(trial: FrozenTrial) -> str:
+    """The state of a trial; `lost` and `surplus` are no failures of its architecture."""
     if SURPLUS in trial.user_attrs:
         return "surplus"
     return "lost" if is_lost(trial) else trial.state.name
@@ -132,7 +133,7 @@ def _running(trial: FrozenTrial) -> str:
     return f"trial {trial.number} for {duration(age(trial))}{gone}"
 
 
-def _recipe(trial: FrozenTrial) -> str:
+def recipe_text(trial: FrozenTrial) -> str:
     """What was searched of the training; or what a person's own evaluator drew."""
     searched = {k: v for k, v in trial.params.items() if k.startswith("recipe.")}
     if searched:

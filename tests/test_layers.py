@@ -38,7 +38,7 @@ LAYERS = [
     {"workers"},
     {"search", "measured"},
     {"plots", "dashboard", "tables", "study_file", "best"},
-    {"opening", "console"},
+    {"opening", "console", "report"},
     {"running", "worker"},
     {"cli"},
     {"__main__"},

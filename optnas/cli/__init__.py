@@ -29,6 +29,7 @@ for command in (
     running.resume,
     front.status,
     front.pareto,
+    front.report,
     network.measure,
     front.dashboard,
     keeping.serve,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from optnas.cli.options import LOCAL, AnyStudy, Name, Storage
 from optnas.console import show, until_interrupted, write_figure
@@ -40,14 +41,36 @@ def pareto(
 
     found, _ = study_of(study, storage, name)
     data = pareto_data(found, x, y, color)
-    if html is not None and html.suffix not in (".html", ".htm"):
-        raise InputError(f"--html {html} must end in .html: the file is overwritten")
-    if html is not None and not html.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {html.parent}: make it first")
+    check_page("--html", html)
     show(front_table(found))
     if html is not None:
         write_figure(data, html)
         typer.echo(f"figure: {html}")
+
+
+def report(
+    study: AnyStudy,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The file; by default NAME_report.html beside the database."
+        ),
+    ] = None,
+    storage: Storage = None,
+    name: Name = None,
+) -> None:
+    """Write a page about a study: one file that opens offline, to send to a colleague."""
+    from optnas.opening import study_and_search
+    from optnas.record import beside
+    from optnas.report import write_report
+
+    check_page("--output", output)
+    found, url, search = study_and_search(study, storage, name)
+    path = output or beside(url, f"{found.study_name}_report.html")
+    check_page("--output", path)
+    with Console(stderr=True).status("reading the study"):
+        write_report(found, path, url=url, search=search)
+    typer.echo(f"report: {path}")
 
 
 def dashboard(
@@ -75,3 +98,13 @@ def dashboard(
     with until_interrupted():
         server.serve_forever()
     server.server_close()
+
+
+def check_page(option: str, path: Path | None) -> None:
+    """Raises InputError unless a page can be written there."""
+    if path is None:
+        return
+    if path.suffix not in (".html", ".htm"):
+        raise InputError(f"{option} {path} must end in .html: the file is overwritten")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}: make it first")

@@ -1,0 +1,125 @@
+"""All that the page shows, before it is a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.errors import InputError
+from optnas.pareto import objective_names
+from optnas.report.details import Detail, details
+from optnas.report.failures import Ending, endings, failures
+from optnas.report.measuring import Measuring, measurings
+from optnas.report.networks import Networks, networks
+from optnas.report.question import Goal, facts, goals, notes, summary
+from optnas.report.reproducing import Reproducing, reproducing
+from optnas.report.words import Meanings
+
+if TYPE_CHECKING:  # it imports torch, which takes a second
+    from optnas.search import Search
+
+
+class Figure(NamedTuple):
+    """A figure: plotly's JSON, or why it can't be drawn of this study."""
+
+    key: str
+    title: str
+    caption: str
+    json: str
+    why: str
+
+
+class ReportData(NamedTuple):
+    """What the page shows, from top to bottom.
+
+    Attributes:
+        title: The study's name.
+        made: When the page was made.
+        summary: The question and the answer, in two sentences.
+        notes: What a reader must know before comparing numbers.
+        goals: The objectives.
+        facts: The circumstances, by label.
+        networks: The table.
+        figures: The figures; that of the front first.
+        measurings: How each number was measured.
+        endings: The trials that didn't become networks of their own, and why.
+        failed: How many trials failed.
+        reproducing: How to do it again.
+        undrawn: Why networks aren't drawn; empty where they are.
+        details: What is known of each trial, by number.
+    """
+
+    title: str
+    made: str
+    summary: str
+    notes: list[str]
+    goals: list[Goal]
+    facts: dict[str, str]
+    networks: Networks
+    figures: list[Figure]
+    measurings: list[Measuring]
+    endings: list[Ending]
+    failed: int
+    reproducing: Reproducing
+    undrawn: str
+    details: list[Detail]
+
+
+def report_data(
+    study: Study, *, url: str = "", search: Search | InputError | None = None
+) -> ReportData:
+    """Reads a study (see `optnas.report.write_report`)."""
+    trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
+    meanings = Meanings(study, trials)
+    table = networks(study, meanings)
+    trials = study.get_trials(deepcopy=False)  # again: a study that runs has new ones by now
+    found = endings(trials)
+    drawings, undrawn = _drawings(search)
+    known = None if isinstance(search, InputError) else search
+    return ReportData(
+        title=study.study_name,
+        made=f"{datetime.now():%Y-%m-%d %H:%M}",
+        summary=summary(study, table),
+        notes=notes(study, trials, table),
+        goals=goals(study, table),
+        facts=facts(study, trials, meanings, known),
+        networks=table,
+        figures=figures(study),
+        measurings=measurings(objective_names(study), trials, meanings),
+        endings=found,
+        failed=failures(found),
+        reproducing=reproducing(study, url),
+        undrawn=undrawn,
+        details=details(study, trials, drawings),
+    )
+
+
+def figures(study: Study) -> list[Figure]:
+    """All figures of a study."""
+    from optnas.plots import pareto_data, pareto_figure
+
+    found = []
+    for key, title, caption in [("pareto", "The front", "")]:
+        try:
+            drawn = pareto_figure(pareto_data(study))
+        except InputError as error:
+            found.append(Figure(key, title, caption, "", str(error)))
+        else:
+            found.append(Figure(key, title, caption, bare(drawn), ""))
+    return found
+
+
+def bare(figure: Any) -> str:
+    """A figure's JSON without its title: the page has headings of its own."""
+    figure.update_layout(title=None, margin={"t": 40, "b": 60})
+    return str(figure.to_json())
+
+
+def _drawings(search: Search | InputError | None) -> tuple[dict[int, str], str]:
+    if search is None or isinstance(search, InputError):
+        return {}, str(search or "the study was given without its search")
+    return {}, ""

@@ -1,0 +1,240 @@
+"""What was asked, of what, how, and when: the head of the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pareto import hypervolume, is_feasible, maximized, objective_names
+from optnas.record import record_of
+from optnas.report.networks import Networks
+from optnas.report.words import Meanings, plural
+from optnas.tables import state_of
+from optnas.text import duration, number
+from optnas.trials import DUPLICATE_OF, SEED
+
+if TYPE_CHECKING:
+    from optnas.search import Search
+
+_STATES = {
+    "COMPLETE": "finished",
+    "PRUNED": "ended early by a bound",
+    "FAIL": "failed",
+    "lost": "lost with their process",
+    "surplus": "not needed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+
+
+class Goal(NamedTuple):
+    """One objective: what it is, where less or more is better, and what was reached.
+
+    Attributes:
+        name: Of the objective.
+        meaning: A few words; empty where nothing is known.
+        better: `less` or `more`.
+        best: The best feasible value; None where there is none yet.
+        worst: The worst value on the front.
+        trial: The trial with the best value.
+    """
+
+    name: str
+    meaning: str
+    better: str
+    best: float | None
+    worst: float | None
+    trial: int | None
+
+
+def goals(study: Study, networks: Networks) -> list[Goal]:
+    """The objectives."""
+    found = []
+    for i, (name, more) in enumerate(zip(objective_names(study), maximized(study), strict=True)):
+        sign = -1.0 if more else 1.0
+        front = [
+            (sign * value, row.trial)
+            for row in networks.rows
+            if row.place == "front" and (value := row.values[i]) is not None
+        ]
+        best, trial = min(front, default=(None, None))
+        worst = max(front)[0] if front else None
+        found.append(
+            Goal(
+                name=name,
+                meaning=networks.columns[i].meaning,
+                better="more" if more else "less",
+                best=None if best is None else sign * best,
+                worst=None if worst is None else sign * worst,
+                trial=trial,
+            )
+        )
+    return found
+
+
+def summary(study: Study, networks: Networks) -> str:
+    """One or two sentences: what was looked for, how far one looked, and what was found."""
+    names = objective_names(study)
+    rows = networks.rows
+    what = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+    size = record_of(study).get("size", "")
+    of = f" of {size.split(' (')[0]} possible" if size[:1].isdigit() or size[:5] == "about" else ""
+    asked = (
+        f"Which networks offer the best trade-offs between {what}?"
+        if len(names) > 1
+        else f"Which network has the best {what}?"
+    )
+    if not rows:
+        return f"{asked} No trial is complete yet."
+    found = sum(row.place == "front" for row in rows)
+    tried = f"{plural(len(rows), 'network')}{of} {'was' if len(rows) == 1 else 'were'} tried"
+    if not found:
+        return f"{asked} {tried}; none of them is within all bounds."
+    if len(names) == 1:
+        best = next(row for row in rows if row.place == "front")
+        return f"{asked} {tried}; the best reached {number(best.values[0] or 0.0)}."
+    return (
+        f"{asked} {tried}; {number(found)} of them {'is' if found == 1 else 'are'} on the Pareto "
+        "front: no other one is at least as good in everything and better in something."
+    )
+
+
+def facts(
+    study: Study, trials: Sequence[FrozenTrial], meanings: Meanings, search: Search | None
+) -> dict[str, str]:
+    """The circumstances, by label; what isn't known is left out."""
+    record = record_of(study)
+    fingerprint: dict[str, str] = record.get("fingerprint", {})
+    evaluator = meanings.evaluator()
+    found = {
+        "Trials": _states(trials),
+        "When": _when(trials),
+        "Bounds": "; ".join(_bounds(study, trials, fingerprint)),
+        "Search space": fingerprint.get("space", ""),
+        "Its size": _size(record.get("size", "")),
+        "Evaluated by": fingerprint.get("evaluator", ""),
+        "Data": evaluator.get("data", ""),
+        "Epochs": evaluator.get("epochs", ""),
+        "Sampler": _sampler(search, record),
+        "Seed": str(study.user_attrs.get(SEED, "")),
+        "Device": "; ".join(_devices(fingerprint)),
+        "Hypervolume": _hypervolume(study),
+    }
+    return {label: text for label, text in found.items() if text}
+
+
+def _states(trials: Sequence[FrozenTrial]) -> str:
+    states = Counter(map(state_of, trials))
+    parts = [f"{number(states[key])} {text}" for key, text in _STATES.items() if states[key]]
+    same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
+    if same:
+        parts.append(f"{number(same)} of them with the values of an earlier, equal one")
+    return ", ".join(parts) or "none yet"
+
+
+def _when(trials: Sequence[FrozenTrial]) -> str:
+    begun = [t.datetime_start for t in trials if t.datetime_start]
+    ended = [t.datetime_complete for t in trials if t.datetime_complete]
+    if not begun:
+        return ""
+    busy = sum(t.duration.total_seconds() for t in trials if t.duration)
+    first, last = min(begun), max([*begun, *ended])
+    return f"{_span(first, last)}; {duration(busy)} of work in all"
+
+
+def _span(first: datetime, last: datetime) -> str:
+    end = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
+    return f"{first:%Y-%m-%d %H:%M} to {last:{end}}"
+
+
+def _bounds(study: Study, trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[str]:
+    """Bounds in words: at most or at least, as the trials' constraints show."""
+    bounds = {
+        key.removeprefix("bound on "): value
+        for key, value in fingerprint.items()
+        if key.startswith("bound on ")
+    }
+    names = dict.fromkeys([*bounds, *(name for trial in trials for name in trial.constraints)])
+    found = []
+    for name in names:
+        inside = sum(trial.constraints.get(name, 1.0) <= 0 for trial in trials)
+        known = sum(name in trial.constraints for trial in trials)
+        sign = _sign(name, bounds.get(name), trials)
+        limit = f"{name} {sign} {_number(bounds[name])}" if name in bounds else f"on {name}"
+        found.append(f"{limit} ({number(inside)} of {plural(known, 'trial')} within)")
+    return found
+
+
+def _sign(name: str, bound: str | None, trials: Sequence[FrozenTrial]) -> str:
+    try:
+        limit = float(bound or "nan")
+    except ValueError:
+        return "within"
+    for trial in trials:
+        value, excess = trial.user_attrs.get(name), trial.constraints.get(name)
+        if isinstance(value, (int, float)) and excess:
+            return "≤" if (value > limit) == (excess > 0) else "≥"
+    return "within"
+
+
+def _number(text: str) -> str:
+    try:
+        return number(float(text))
+    except ValueError:
+        return text
+
+
+def _size(size: str) -> str:
+    return f"{size} architectures" if size[:1].isdigit() or size[:5] == "about" else size
+
+
+def _sampler(search: Search | None, record: dict[str, Any]) -> str:
+    if search is not None:
+        sampler = search.sampler
+        return sampler if isinstance(sampler, str) else type(sampler).__name__
+    return str(record.get("overrides", {}).get("sampler", ""))
+
+
+def _devices(fingerprint: dict[str, str]) -> list[str]:
+    """The devices that metrics were measured on."""
+    return list(
+        dict.fromkeys(
+            value for key, value in fingerprint.items() if key.endswith(" device_name") and value
+        )
+    )
+
+
+def _hypervolume(study: Study) -> str:
+    if len(study.directions) < 2:
+        return ""
+    volume = hypervolume(study)
+    if volume is None:
+        return "known after 10 finished trials within all bounds"
+    return (
+        f"{volume:.4f}: the share of all combinations, within the range of the first 10 trials, "
+        "that some network on the front beats"
+    )
+
+
+def notes(study: Study, trials: Sequence[FrozenTrial], networks: Networks) -> list[str]:
+    """What a reader must know before comparing numbers."""
+    found = [
+        f"Settings were changed while the study went on, and numbers before and after can't be "
+        f"compared without care: {change}"
+        for change in record_of(study).get("accepted", ())
+    ]
+    live = sum(t.state == TrialState.RUNNING for t in trials)
+    if live:
+        found.append(
+            f"The study isn't over: {plural(live, 'trial was', 'trials were')} running when this "
+            "page was made."
+        )
+    rows = networks.rows
+    if rows and not any(is_feasible(t) for t in trials if t.state == TrialState.COMPLETE):
+        found.append("Every finished network breaks a bound: the front is empty.")
+    return found
