@@ -111,11 +111,11 @@ showFailed();
 showAgain();
 startPane();
 followers.push(followFigures);
-document.addEventListener("DOMContentLoaded", () => {
+whole.then(() =>
   requestAnimationFrame(() =>
     setTimeout(() => {
       startFront();
       startFigures();
     }),
-  );
-});
+  ),
+);
