@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from optnas.errors import InputError
 
 if TYPE_CHECKING:
-    from optnas.plots import ParetoData
+    import plotly.graph_objects as go
 
 
 def show(table: RenderableType) -> None:
@@ -23,12 +23,10 @@ def show(table: RenderableType) -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def write_figure(data: ParetoData, path: Path) -> None:
+def write_figure(figure: go.Figure, path: Path) -> None:
     """Writes a figure that opens offline."""
-    from optnas.plots import pareto_figure
-
     try:
-        pareto_figure(data).write_html(path, include_plotlyjs=True, default_height="95vh")
+        figure.write_html(path, include_plotlyjs=True, default_height="95vh")
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
 

@@ -11,7 +11,7 @@ from optuna.study import Study
 
 from optnas.console import fail, show, write_figure
 from optnas.pareto import front
-from optnas.plots import pareto_data
+from optnas.plots import pareto_data, pareto_figure
 from optnas.processes import WorkerError
 from optnas.progress import Progress, count_complete
 from optnas.record import Overrides
@@ -81,7 +81,7 @@ def _summary(study: Study, search: Search) -> None:
     show(front_table(study))
     if len(study.directions) > 1:
         path = search.path("_front.html")
-        write_figure(pareto_data(study), path)
+        write_figure(pareto_figure(pareto_data(study)), path)
         typer.echo(f"figure:        {path}")
 
 

@@ -28,6 +28,7 @@ def pareto(
     x: Annotated[str | None, typer.Option(help="Objective on the horizontal axis.")] = None,
     y: Annotated[str | None, typer.Option(help="Objective on the vertical axis.")] = None,
     color: Annotated[str | None, typer.Option(help="Objective shown as colour.")] = None,
+    size: Annotated[str | None, typer.Option(help="Objective shown as the points' size.")] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write the figure to this file, which opens offline.")
     ] = None,
@@ -36,15 +37,15 @@ def pareto(
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
     from optnas.opening import study_of
-    from optnas.plots import pareto_data
+    from optnas.plots import pareto_data, pareto_figure
     from optnas.tables import front_table
 
     found, _ = study_of(study, storage, name)
-    data = pareto_data(found, x, y, color)
+    data = pareto_data(found, x, y, color, size)
     check_page("--html", html)
     show(front_table(found))
     if html is not None:
-        write_figure(data, html)
+        write_figure(pareto_figure(data), html)
         typer.echo(f"figure: {html}")
 
 

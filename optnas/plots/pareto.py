@@ -1,0 +1,292 @@
+"""Two objectives against each other, a third as colour, a fourth as size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from optuna.study import Study
+
+from optnas.dominance import losses, nondominated
+from optnas.errors import InputError
+from optnas.pareto import Entry, entries, maximized, objective_names
+from optnas.plots.style import (
+    BLUE,
+    DETAILED,
+    DRAWN,
+    GREY,
+    INK,
+    VERMILLION,
+    colors,
+    figure,
+    hover,
+    label,
+    listed,
+    position,
+    short,
+    spread,
+    value_axis,
+)
+from optnas.text import definitions, number
+
+
+class ParetoPoint(NamedTuple):
+    """One architecture: its trials, its name, the values of all objectives, and where it stands.
+
+    Attributes:
+        number: The trial that stands for it.
+        trials: All its COMPLETE trials.
+        architecture: What it is called.
+        values: Of all objectives.
+        feasible: Whether it breaks no bound.
+        on_front: Whether it is on the front of all objectives.
+        in_plane: Whether it is on that of the two on the axes alone.
+        baseline: The name of the hand-made network, if it is one.
+    """
+
+    number: int
+    trials: tuple[int, ...]
+    architecture: str
+    values: tuple[float, ...]
+    feasible: bool
+    on_front: bool
+    in_plane: bool
+    baseline: str | None
+
+
+class ParetoData(NamedTuple):
+    """What the Pareto figure shows.
+
+    `x`, `y`, `color` and `size` are positions of objectives; `color` and `size` are None where
+    there are no more. `dominating` names for each baseline the trials of the front that are no
+    worse in any objective and better in one. `definitions` says what the counts among the
+    objectives count.
+    """
+
+    study_name: str
+    names: list[str]
+    maximized: list[bool]
+    x: int
+    y: int
+    color: int | None
+    size: int | None
+    points: list[ParetoPoint]
+    dominating: dict[str, tuple[int, ...]]
+    definitions: str
+
+
+def pareto_data(
+    study: Study,
+    x: str | None = None,
+    y: str | None = None,
+    color: str | None = None,
+    size: str | None = None,
+) -> ParetoData:
+    """The COMPLETE trials of a study, one for each architecture, and which are on the front.
+
+    Args:
+        study: Any multi-objective study.
+        x: Name of the objective on the horizontal axis; by default the first that is free.
+        y: Name of the objective on the vertical axis; by default the first that is free.
+        color: Name of the objective shown as colour; by default the next one.
+        size: Name of the objective shown as the markers' size; by default the next one.
+
+    Raises:
+        InputError: There is no such objective, one is asked for twice, there is only one, or no
+            COMPLETE trial.
+    """
+    names = objective_names(study)
+    if len(names) < 2:
+        raise InputError(
+            f"study {study.study_name!r} has a single objective ({names[0]}): a front needs two"
+        )
+    chosen = _chosen(names, {"y": y, "x": x, "color": color, "size": size})
+    found = entries(study)
+    if not found:
+        raise InputError(f"study {study.study_name!r} has no COMPLETE trial yet: run it first")
+    plane = [chosen["x"], chosen["y"]]
+    feasible = [entry.trial for entry in found if entry.feasible]
+    points = losses([t.values for t in feasible], study.directions)[:, plane]
+    in_plane = {t.number for t, n in zip(feasible, nondominated(points), strict=True) if n}
+    return ParetoData(
+        study_name=study.study_name,
+        names=names,
+        maximized=maximized(study),
+        x=plane[0],
+        y=plane[1],
+        color=chosen.get("color"),
+        size=chosen.get("size"),
+        points=[
+            ParetoPoint(
+                number=entry.trial.number,
+                trials=entry.trials,
+                architecture=entry.architecture,
+                values=tuple(entry.trial.values),
+                feasible=entry.feasible,
+                on_front=entry.on_front,
+                in_plane=entry.trial.number in in_plane,
+                baseline=entry.baseline,
+            )
+            for entry in found
+        ],
+        dominating=_dominating(study, found),
+        definitions=definitions({n for e in found for n in names if n in e.trial.user_attrs}),
+    )
+
+
+def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, int]:
+    """The position of the objective for each role: the one that is asked for, or the next."""
+    roles: dict[str, str] = {}
+    for role, name in asked.items():
+        if name is None:
+            continue
+        if name not in names:
+            raise InputError(f"unknown objective {name!r}; there are: {', '.join(names)}")
+        if name in roles:
+            raise InputError(
+                f"{role} and {roles[name]} are both {name!r}; give two of: {', '.join(names)}"
+            )
+        roles[name] = role
+    free = [name for name in names if name not in roles]
+    filled = {role: name or (free.pop(0) if free else None) for role, name in asked.items()}
+    return {role: names.index(name) for role, name in filled.items() if name is not None}
+
+
+def _dominating(study: Study, found: Sequence[Entry]) -> dict[str, tuple[int, ...]]:
+    """For each baseline the members of the front that dominate it."""
+    members = [entry.trial for entry in found if entry.on_front]
+    points = losses([t.values for t in members], study.directions)
+    dominating = {}
+    for entry in found:
+        if entry.baseline is not None:
+            own = losses([entry.trial.values], study.directions)
+            better = np.all(points <= own, axis=1) & np.any(points < own, axis=1)
+            dominating[entry.baseline] = tuple(members[i].number for i in np.flatnonzero(better))
+    return dominating
+
+
+def pareto_figure(data: ParetoData) -> go.Figure:
+    """Two objectives against each other, a third as colour, a fourth as size.
+
+    The line joins what is best in the plane; full markers are the members of the front of all
+    objectives, faint ones are dominated, crosses break a bound, diamonds are baselines.
+    """
+    found = [p for p in data.points if p.baseline is None]
+    kinds = {
+        "dominated": [p for p in found if p.feasible and not p.on_front],
+        "breaks a bound": [p for p in found if not p.feasible],
+        _front_name(data): [p for p in found if p.on_front],
+    }
+    drawn = {name: spread(points, DRAWN) for name, points in kinds.items()}
+    notes = [
+        f"{len(drawn[name])} of {len(points)} are drawn: {name}"
+        for name, points in kinds.items()
+        if len(points) > len(drawn[name])
+    ]
+    faint = {"size": 7, "color": GREY, "opacity": 0.45}
+    dominated, infeasible, members = drawn.values()
+    traces = [_points(data, dominated) | {"name": "dominated", "marker": faint}]
+    if infeasible:
+        crosses = faint | {"symbol": "x-thin-open", "opacity": 0.6}
+        traces.append(_points(data, infeasible) | {"name": "breaks a bound", "marker": crosses})
+    marker = {"size": 11, "line": {"width": 1, "color": "white"}, "color": BLUE}
+    if data.color is not None:
+        marker |= colors(data.names[data.color], [p.values[data.color] for p in members])
+    if data.size is not None and members:
+        sizes = [p.values[data.size] for p in members]
+        where = position(sizes)
+        marker["size"] = [round(math.sqrt(49 + 527 * where(v)), 1) for v in sizes]  # 7 to 24 px
+        notes.append(
+            f"size of a point: {short(data.names[data.size])}, from {number(min(sizes))} (small) "
+            f"to {number(max(sizes))} (large)"
+        )
+    traces += [
+        _line(data),
+        _points(data, members) | {"name": _front_name(data), "marker": marker},
+        *_baselines(data),
+    ]
+    on_front = sum(p.on_front for p in data.points)
+    return figure(
+        traces,
+        f"{short(data.study_name, 60)}: {on_front} of {len(data.points)} architectures on the "
+        "front",
+        lines=[_verdict(*item) for item in data.dominating.items()],
+        notes=[*notes, data.definitions],
+        xaxis=_axis(data, data.x),
+        yaxis=_axis(data, data.y),
+    )
+
+
+def _front_name(data: ParetoData) -> str:
+    n = len(data.names)
+    return "front" if n == 2 else f"front of all {n} objectives"
+
+
+def _points(data: ParetoData, points: Sequence[ParetoPoint]) -> dict[str, Any]:
+    """Markers; where there are many, hovering over one shows its number and what is drawn."""
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [p.values[data.x] for p in points],
+        "y": [p.values[data.y] for p in points],
+        "customdata": [p.number for p in points],
+    }
+    if len(points) > DETAILED:
+        return trace | {"hovertemplate": "trial %{customdata}<br>%{x}, %{y}<extra></extra>"}
+    return trace | {"hovertext": [_hover(data, p) for p in points], "hoverinfo": "text"}
+
+
+def _hover(data: ParetoData, point: ParetoPoint) -> str:
+    others = [n for n in point.trials if n != point.number]
+    head = f"trial {point.number}" + (f" (also {listed(others)})" if others else "")
+    return hover(head, point.architecture, zip(data.names, point.values, strict=True))
+
+
+def _line(data: ParetoData) -> dict[str, Any]:
+    best = sorted((p for p in data.points if p.in_plane), key=lambda p: p.values[data.x])
+    return {
+        "type": "scatter",
+        "x": [p.values[data.x] for p in best],
+        "y": [p.values[data.y] for p in best],
+        "mode": "lines",
+        "name": f"best of {label(data.names[data.x], 24)} and {label(data.names[data.y], 24)}",
+        "line": {"color": INK, "width": 1.5, "shape": "vh" if data.maximized[data.x] else "hv"},
+        "hoverinfo": "skip",
+    }
+
+
+def _baselines(data: ParetoData) -> list[dict[str, Any]]:
+    baselines = [p for p in data.points if p.baseline is not None]
+    if not baselines:
+        return []
+    own = {
+        "name": "baselines",
+        "mode": "markers+text",
+        "text": [label(p.baseline, 24) for p in baselines],
+        # On the side of the line where nothing is better, so that it doesn't cross the name.
+        "textposition": "top center" if data.maximized[data.y] else "bottom center",
+        "cliponaxis": False,
+        "marker": {
+            "size": 14,
+            "symbol": "diamond",
+            "color": VERMILLION,
+            "line": {"width": 1, "color": "white"},
+        },
+    }
+    return [_points(data, baselines) | own]
+
+
+def _verdict(baseline: str, dominating: Sequence[int]) -> str:
+    """What the search has found against a baseline, in a sentence."""
+    name = f"baseline {short(baseline)}"
+    if not dominating:
+        return f"{name}: no network dominates it"
+    who = "trial" if len(dominating) == 1 else f"{len(dominating)} members of the front: trials"
+    return f"{name}: dominated in all objectives by {who} {listed(dominating)}"
+
+
+def _axis(data: ParetoData, i: int) -> dict[str, Any]:
+    return value_axis(data.names[i], data.maximized[i], [p.values[i] for p in data.points])
