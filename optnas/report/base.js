@@ -47,6 +47,8 @@ function format(value) {
 /** When the whole page is there: what is packed stands at its end. */
 const whole = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
 
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
 /** What is packed under an id of this page. */
 async function unpack(id) {
   await whole;

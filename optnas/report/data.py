@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -13,6 +13,7 @@ from optnas.errors import InputError
 from optnas.pareto import objective_names
 from optnas.report.details import Detail, details
 from optnas.report.failures import Ending, endings, failures
+from optnas.report.figures import Figure, Scale, figures, scales
 from optnas.report.measuring import Measuring, measurings
 from optnas.report.networks import Networks, networks
 from optnas.report.question import Goal, facts, goals, notes, summary
@@ -21,16 +22,6 @@ from optnas.report.words import Meanings
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
     from optnas.search import Search
-
-
-class Figure(NamedTuple):
-    """A figure: plotly's JSON, or why it can't be drawn of this study."""
-
-    key: str
-    title: str
-    caption: str
-    json: str
-    why: str
 
 
 class ReportData(NamedTuple):
@@ -45,6 +36,7 @@ class ReportData(NamedTuple):
         facts: The circumstances, by label.
         networks: The table.
         figures: The figures; that of the front first.
+        scales: How each objective is drawn in the front's figure; empty where there is none.
         measurings: How each number was measured.
         endings: The trials that didn't become networks of their own, and why.
         failed: How many trials failed.
@@ -61,6 +53,7 @@ class ReportData(NamedTuple):
     facts: dict[str, str]
     networks: Networks
     figures: list[Figure]
+    scales: list[Scale]
     measurings: list[Measuring]
     endings: list[Ending]
     failed: int
@@ -89,6 +82,7 @@ def report_data(
         facts=facts(study, trials, meanings, known),
         networks=table,
         figures=figures(study),
+        scales=scales(table) if len(study.directions) > 1 else [],
         measurings=measurings(objective_names(study), trials, meanings),
         endings=found,
         failed=failures(found),
@@ -96,27 +90,6 @@ def report_data(
         undrawn=undrawn,
         details=details(study, trials, drawings),
     )
-
-
-def figures(study: Study) -> list[Figure]:
-    """All figures of a study."""
-    from optnas.plots import pareto_data, pareto_figure
-
-    found = []
-    for key, title, caption in [("pareto", "The front", "")]:
-        try:
-            drawn = pareto_figure(pareto_data(study))
-        except InputError as error:
-            found.append(Figure(key, title, caption, "", str(error)))
-        else:
-            found.append(Figure(key, title, caption, bare(drawn), ""))
-    return found
-
-
-def bare(figure: Any) -> str:
-    """A figure's JSON without its title: the page has headings of its own."""
-    figure.update_layout(title=None, margin={"t": 40, "b": 60})
-    return str(figure.to_json())
 
 
 def _drawings(search: Search | InputError | None) -> tuple[dict[int, str], str]:

@@ -21,14 +21,14 @@ class Ending(NamedTuple):
     Attributes:
         kind: What became of them, in a few words.
         reason: Why.
-        count: How many.
+        times: How many.
         trials: Their numbers as text.
         failed: Whether the architecture, or the code, is at fault.
     """
 
     kind: str
     reason: str
-    count: int
+    times: int
     trials: str
     failed: bool
 
@@ -104,4 +104,4 @@ def _names(trial: FrozenTrial) -> str:
 
 def failures(found: Iterable[Ending]) -> int:
     """How many trials failed."""
-    return sum(ending.count for ending in found if ending.failed)
+    return sum(ending.times for ending in found if ending.failed)

@@ -41,6 +41,13 @@ async function draw(holder, figure) {
 /** Where a trial's points are, in pixels of the figure. */
 function spots(graph, trial) {
   const found = [];
+  // Of very many networks the front's figure draws some; all have their place.
+  const network = graph.parentElement.id === "holder-pareto" && networkOf.get(trial);
+  if (network) {
+    const { xaxis: x, yaxis: y } = graph._fullLayout;
+    const [left, top] = [x.d2p(network.values[axes.x]), y.d2p(network.values[axes.y])];
+    return [[x._offset + left, y._offset + top]];
+  }
   for (const trace of graph._fullData) {
     const x = graph._fullLayout[`xaxis${(trace.xaxis ?? "").slice(1)}`];
     const y = graph._fullLayout[`yaxis${(trace.yaxis ?? "").slice(1)}`];
@@ -67,7 +74,7 @@ function ring(holder) {
   holder.querySelector(".rings").replaceChildren(...rings);
 }
 
-function holderOf(key, height) {
+function holderOf({ key, height }) {
   return element(
     "div",
     { class: "figure", id: `holder-${key}`, style: `height: ${height}px` },
@@ -76,20 +83,86 @@ function holderOf(key, height) {
   );
 }
 
-// The front: any two objectives, and a third as colour.
+// The front's figure comes as Python drew it; any objectives can be put on its axes and colours.
 
-const objectives = columns.flatMap((column, i) => (column.objective ? [i] : []));
+const axes = { x: 1, y: 0, color: columns[2]?.objective ? 2 : null };
+
+/** The networks that are best of two objectives alone, from left to right. */
+function plane() {
+  const value = (network, i) => (columns[i].better === "more" ? -1 : 1) * network.values[i];
+  const points = networks.filter((n) => n.place !== "infeasible");
+  points.sort((a, b) => value(a, axes.x) - value(b, axes.x) || value(a, axes.y) - value(b, axes.y));
+  const best = [];
+  for (const network of points) {
+    if (!best.length || value(network, axes.y) < value(best.at(-1), axes.y)) best.push(network);
+  }
+  return columns[axes.x].better === "more" ? best.reverse() : best;
+}
+
+/** Puts the chosen objectives into a figure of the front. */
+function arrangeFront({ data: traces, layout }) {
+  for (const trace of traces) {
+    const line = !trace.customdata;
+    const members = line ? plane() : trace.customdata.map((trial) => networkOf.get(trial));
+    trace.x = members.map((network) => network.values[axes.x]);
+    trace.y = members.map((network) => network.values[axes.y]);
+    if (line) {
+      trace.name = `best of ${columns[axes.x].name} and ${columns[axes.y].name}`;
+      trace.line.shape = columns[axes.x].better === "more" ? "vh" : "hv";
+    }
+    if (trace.text) {
+      trace.textposition = columns[axes.y].better === "more" ? "top center" : "bottom center";
+    }
+    if (trace.marker?.colorscale) {
+      const { bar, log } = data.scales[axes.color];
+      const values = members.map((network) => network.values[axes.color]);
+      trace.marker.color = log ? values.map(Math.log10) : values;
+      trace.marker.colorbar = bar;
+    }
+  }
+  // Copies: plotly writes into what it is given, such as the range that it has found.
+  layout.xaxis = structuredClone(data.scales[axes.x].axis);
+  layout.yaxis = structuredClone(data.scales[axes.y].axis);
+}
+
+const ROLES = { x: "across", y: "up", color: "colour" };
+
+function menus(redraw) {
+  const objectives = columns.flatMap((column, i) => (column.objective ? [[column.name, i]] : []));
+  const roles = Object.keys(ROLES).filter((role) => axes[role] !== null);
+  return roles.map((role) => {
+    const options = objectives.map(([name, i]) =>
+      element("option", { value: i, selected: i === axes[role] }, name),
+    );
+    const menu = element("select", { id: `axis-${role}` }, options);
+    menu.addEventListener("change", () => {
+      axes[role] = Number(menu.value);
+      redraw();
+    });
+    return element("label", null, `${ROLES[role]} `, menu);
+  });
+}
 
 function startFront() {
   const figure = data.figures.find((one) => one.key === "pareto");
   const place = document.getElementById("front-figure");
   if (figure.why) {
-    place.append(element("p", { class: "quiet" }, `${figure.why[0].toUpperCase()}${figure.why.slice(1)}.`));
+    place.append(element("p", { class: "quiet" }, sentence(figure.why)));
     return;
   }
-  const holder = holderOf("pareto", 480);
-  place.append(holder);
-  whenSeen(holder, async () => draw(holder, JSON.parse(await unpack("figure-pareto"))));
+  const holder = holderOf(figure);
+  const show = async () => {
+    const front = JSON.parse(await unpack("figure-pareto"));
+    arrangeFront(front);
+    await draw(holder, front);
+  };
+  const choices = columns.filter((column) => column.objective).length > 2 ? menus(show) : [];
+  place.append(
+    element("p", { class: "caption" }, figure.caption),
+    element("p", { class: "menus" }, choices),
+    holder,
+  );
+  whenSeen(holder, show);
 }
 
 // The others.
@@ -98,8 +171,9 @@ function startFigures() {
   const rest = data.figures.filter((figure) => figure.key !== "pareto");
   const place = document.getElementById("figures");
   place.hidden = rest.length === 0;
-  for (const { key, title, caption, why } of rest) {
-    const holder = why ? element("p", { class: "quiet" }, `${why}.`) : holderOf(key, 480);
+  for (const figure of rest) {
+    const { key, title, caption, why } = figure;
+    const holder = why ? element("p", { class: "quiet" }, sentence(why)) : holderOf(figure);
     place.append(element("h3", null, title), element("p", { class: "caption" }, caption), holder);
     if (!why) whenSeen(holder, async () => draw(holder, JSON.parse(await unpack(`figure-${key}`))));
   }

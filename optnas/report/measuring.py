@@ -37,16 +37,15 @@ def measurings(
     names: Sequence[str], trials: Sequence[FrozenTrial], meanings: Meanings
 ) -> list[Measuring]:
     """For the objectives and everything else that was measured."""
-    every = dict.fromkeys((*names, *meanings.scores, *meanings.measured))
     found = []
-    for name in every:
-        settings = meanings.settings(name)
-        if name in meanings.scores and not settings:
-            settings = meanings.evaluator()
-        definition = meanings.long(name)
+    for name in dict.fromkeys((*names, *meanings.scores, *meanings.measured)):
+        definition, settings = meanings.long(name), meanings.settings(name)
         remarks = _remarks(name, trials)
         if definition or settings or remarks or name in names:
             found.append(Measuring(name, definition, settings, remarks))
+    training = meanings.evaluator()
+    if training:
+        found.insert(0, Measuring("Training", "", training, []))
     return found
 
 

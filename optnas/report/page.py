@@ -20,7 +20,8 @@ from optuna.study import Study
 from plotly.offline import get_plotlyjs
 
 from optnas.errors import InputError
-from optnas.report.data import Figure, ReportData, report_data
+from optnas.report.data import ReportData, report_data
+from optnas.report.figures import Figure
 
 if TYPE_CHECKING:
     from optnas.search import Search
@@ -74,11 +75,10 @@ def render(data: ReportData) -> str:
     """
     scripts = [_file(name) for name in SCRIPTS]
     plotly = get_plotlyjs()
-    first = {
+    first = data._asdict()
+    del first["details"]
+    first |= {
         "chunk": CHUNK,
-        **{
-            key: value for key, value in data._asdict().items() if key not in ("details", "figures")
-        },
         "networks": {
             "columns": [column._asdict() for column in data.networks.columns],
             "rows": _by_column(data.networks.rows),
@@ -88,15 +88,14 @@ def render(data: ReportData) -> str:
     packed = {f"figure-{figure.key}": figure.json for figure in data.figures if figure.json}
     for start in range(0, len(data.details), CHUNK):
         packed[f"trials-{start // CHUNK}"] = as_json(data.details[start : start + CHUNK])
+    packed["plotly"] = plotly
     return Template(_file("page.html")).substitute(
         title=html.escape(data.title),
         policy=_policy([*scripts, plotly]),
         style=_file("page.css"),
         data=as_json(first),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
-        packed="\n".join(
-            _packed(name, text) for name, text in (packed | {"plotly": plotly}).items()
-        ),
+        packed="\n".join(map(_packed, packed, packed.values())),
     )
 
 
@@ -128,7 +127,8 @@ def _by_column(rows: Iterable[Any]) -> dict[str, list[Any]]:
 
 
 def _heading(figure: Figure) -> dict[str, Any]:
-    return {"key": figure.key, "title": figure.title, "caption": figure.caption, "why": figure.why}
+    """A figure without what is drawn."""
+    return {key: value for key, value in figure._asdict().items() if key != "json"}
 
 
 def _policy(scripts: Iterable[str]) -> str:

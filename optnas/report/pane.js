@@ -22,16 +22,16 @@ function drawing(detail) {
 }
 
 function numbers(detail) {
-  const rows = (detail.numbers ?? []).map(([name, value, how]) =>
+  const items = (detail.numbers ?? []).map(([name, value, how]) =>
     element(
-      "tr",
+      "div",
       null,
-      element("th", { scope: "row" }, name),
-      element("td", { class: "number" }, format(value)),
-      element("td", { class: "how" }, how),
+      element("dt", null, name),
+      element("dd", null, format(value)),
+      how ? element("dd", { class: "how" }, how) : null,
     ),
   );
-  return rows.length ? [element("table", { class: "numbers" }, element("tbody", null, rows))] : [];
+  return items.length ? [element("dl", { class: "numbers" }, items)] : [];
 }
 
 const [WIDTH, HEIGHT, EDGE] = [300, 90, 6];

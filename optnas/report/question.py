@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -82,8 +83,8 @@ def summary(study: Study, networks: Networks) -> str:
     names = objective_names(study)
     rows = networks.rows
     what = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-    size = record_of(study).get("size", "")
-    of = f" of {size.split(' (')[0]} possible" if size[:1].isdigit() or size[:5] == "about" else ""
+    size = readable_size(record_of(study).get("size", ""))
+    of = f" of {size} possible" if size else ""
     asked = (
         f"Which networks offer the best trade-offs between {what}?"
         if len(names) > 1
@@ -110,18 +111,14 @@ def facts(
     """The circumstances, by label; what isn't known is left out."""
     record = record_of(study)
     fingerprint: dict[str, str] = record.get("fingerprint", {})
-    evaluator = meanings.evaluator()
+    sampler, seed = _sampler(search, record), study.user_attrs.get(SEED)
     found = {
         "Trials": _states(trials),
         "When": _when(trials),
-        "Bounds": "; ".join(_bounds(study, trials, fingerprint)),
-        "Search space": fingerprint.get("space", ""),
-        "Its size": _size(record.get("size", "")),
-        "Evaluated by": fingerprint.get("evaluator", ""),
-        "Data": evaluator.get("data", ""),
-        "Epochs": evaluator.get("epochs", ""),
-        "Sampler": _sampler(search, record),
-        "Seed": str(study.user_attrs.get(SEED, "")),
+        "Bounds": "; ".join(_bounds(trials, fingerprint)),
+        "Search space": _space(fingerprint.get("space", ""), record.get("size", "")),
+        "Evaluated by": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
+        "Sampler": f"{sampler}, seed {seed}" if sampler and seed is not None else sampler,
         "Device": "; ".join(_devices(fingerprint)),
         "Hypervolume": _hypervolume(study),
     }
@@ -152,7 +149,7 @@ def _span(first: datetime, last: datetime) -> str:
     return f"{first:%Y-%m-%d %H:%M} to {last:{end}}"
 
 
-def _bounds(study: Study, trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[str]:
+def _bounds(trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[str]:
     """Bounds in words: at most or at least, as the trials' constraints show."""
     bounds = {
         key.removeprefix("bound on "): value
@@ -189,8 +186,39 @@ def _number(text: str) -> str:
         return text
 
 
-def _size(size: str) -> str:
-    return f"{size} architectures" if size[:1].isdigit() or size[:5] == "about" else size
+def readable_size(size: str) -> str:
+    """The size of a search space for readers: `about 2.7 · 10¹⁵`; empty where it isn't known."""
+    if not re.match(r"\d|about", size):
+        return ""
+    size = size.split(" (")[0]
+    return re.sub(r"e\+?(-?\d+)", lambda m: " · 10" + str(int(m[1])).translate(_RAISED), size)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _space(space: str, size: str) -> str:
+    known = readable_size(size)
+    parts = [space.split("(")[0], f"{known} architectures" if known else size]
+    return ": ".join(part for part in parts if part)
+
+
+def _evaluation(evaluator: str, settings: dict[str, str]) -> str:
+    parts = [evaluator]
+    if "epochs" in settings:
+        parts.append(f"{settings['epochs']} epochs")
+    if "data" in settings:
+        parts.append(f"on {_data(settings['data'])}")
+    return ", ".join(part for part in parts if part)
+
+
+def _data(fingerprint: str) -> str:
+    """Name and sizes of the parts, as `datasets` writes them; the hash is left to the settings."""
+    found = re.fullmatch(r"(.+) (\d+)/(\d+)/(\d+) [0-9a-f]+", fingerprint)
+    if found is None:
+        return fingerprint
+    train, val, test = (number(float(n)) for n in found.groups()[1:])
+    return f"{found[1]} ({train} examples to train, {val} to validate, {test} held back)"
 
 
 def _sampler(search: Search | None, record: dict[str, Any]) -> str:
@@ -215,10 +243,7 @@ def _hypervolume(study: Study) -> str:
     volume = hypervolume(study)
     if volume is None:
         return "known after 10 finished trials within all bounds"
-    return (
-        f"{volume:.4f}: the share of all combinations, within the range of the first 10 trials, "
-        "that some network on the front beats"
-    )
+    return f"{volume:.4f} (1: the front covers the whole range of the first 10 trials)"
 
 
 def notes(study: Study, trials: Sequence[FrozenTrial], networks: Networks) -> list[str]:

@@ -22,7 +22,7 @@ const fields = [
     key: (network) => network.baseline ?? network.architecture,
     cell: (network) =>
       network.baseline === null
-        ? element("code", null, network.architecture)
+        ? element("code", { title: network.architecture }, network.architecture)
         : [element("strong", null, network.baseline), beaten(network)],
   },
   ...(recipes ? [{ title: "training", key: (n) => n.recipe, cell: (n) => n.recipe }] : []),
@@ -210,9 +210,8 @@ function startTable() {
   shown.sort = 1;
   shown.descending = columns[0].better === "more";
   const legend = Object.values(PLACES).map(([glyph, meaning]) => `${glyph} ${meaning}`);
-  table.caption.textContent = networks.length
-    ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. ` +
-      "Bold: the best of its column."
+  document.getElementById("legend").textContent = networks.length
+    ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.`
     : "No network is finished yet.";
   makeHead();
   arrange();

@@ -83,10 +83,8 @@ class Meanings:
 
     def settings(self, name: str) -> dict[str, str]:
         """Device and settings that a metric was measured with."""
-        start = f"{name} "
-        return {
-            k.removeprefix(start): v for k, v in self._fingerprint.items() if k.startswith(start)
-        }
+        start, found = f"{name} ", self._fingerprint.items()
+        return {k.removeprefix(start): v for k, v in found if k.startswith(start) and v}
 
     def evaluator(self) -> dict[str, str]:
         """The evaluator's settings."""
