@@ -22,6 +22,15 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
+/** Labels with texts, for a `dl`; a long text has a line of its own. */
+function pairs(entries) {
+  return Object.entries(entries).map(([label, value]) => {
+    const text = format(value);
+    const long = text.length > 60 ? "long" : null;
+    return element("div", { class: long }, element("dt", null, label), element("dd", null, text));
+  });
+}
+
 function svg(tag, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -80,7 +89,7 @@ function choose(how, trial) {
 
 const PLACES = {
   front: ["●", "on the front"],
-  dominated: ["○", "beaten by another in everything"],
+  dominated: ["○", "another one beats it"],
   infeasible: ["×", "breaks a bound"],
 };
 

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto import architecture_name, objective_names
 from optnas.report.failures import ending, repeats
 from optnas.report.measuring import how
-from optnas.report.words import is_number
+from optnas.report.words import number_of
 from optnas.tables import recipe_text, state_of
 from optnas.text import duration
 from optnas.trials import (
@@ -89,7 +89,10 @@ def _numbers(trial: FrozenTrial, names: Sequence[str]) -> list[tuple[str, float,
     values: dict[str, float] = {}
     if trial.state == TrialState.COMPLETE and trial.values is not None:
         values = dict(zip(names, trial.values, strict=True))
-    values |= {n: v for n, v in trial.user_attrs.items() if n not in values and is_number(trial, n)}
+    for name in trial.user_attrs:
+        value = number_of(trial, name)
+        if value is not None:
+            values.setdefault(name, value)
     return [
         (name, value, how(trial.user_attrs.get(f"{DETAIL}{name}", {})))
         for name, value in values.items()

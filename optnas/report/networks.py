@@ -8,8 +8,7 @@ from optuna.study import Study
 
 from optnas.dominance import losses, wants_log
 from optnas.pareto import Entry, entries, maximized, objective_names
-from optnas.picking import measured
-from optnas.report.words import Meanings
+from optnas.report.words import Meanings, number_of
 from optnas.tables import recipe_text
 
 
@@ -71,7 +70,7 @@ def networks(study: Study, meanings: Meanings) -> Networks:
     found = entries(study)
     rows = []
     for entry in found:
-        values = [measured(study, entry.trial, name) for name in (*names, *scores)]
+        values = [*entry.trial.values, *(number_of(entry.trial, name) for name in scores)]
         rows.append(
             Network(
                 trial=entry.trial.number,

@@ -13,8 +13,12 @@ function showHead() {
       element(
         "li",
         null,
-        element("strong", null, goal.name),
-        element("span", { class: "better" }, goal.better === "less" ? "↓ less is better" : "↑ more is better"),
+        element(
+          "span",
+          null,
+          element("strong", null, goal.name),
+          element("span", { class: "better" }, goal.better === "less" ? "↓ less is better" : "↑ more is better"),
+        ),
         goal.meaning ? element("span", { class: "meaning" }, goal.meaning) : null,
         goal.best === null
           ? null
@@ -28,12 +32,6 @@ function showHead() {
     ),
   );
   byId("facts").append(...pairs(data.facts));
-}
-
-function pairs(entries) {
-  return Object.entries(entries).map(([label, text]) =>
-    element("div", null, element("dt", null, label), element("dd", null, text)),
-  );
 }
 
 function showBaselines() {

@@ -7,12 +7,9 @@ function section(title, ...content) {
   return content.length ? [element("h3", null, title), ...content] : [];
 }
 
-function list(entries, attributes) {
-  const pairs = Object.entries(entries);
-  const items = pairs.map(([label, text]) =>
-    element("div", null, element("dt", null, label), element("dd", null, String(text))),
-  );
-  return pairs.length ? [element("dl", attributes, items)] : [];
+function list(entries) {
+  const items = pairs(entries);
+  return items.length ? [element("dl", { class: "pairs" }, items)] : [];
 }
 
 function drawing(detail) {
@@ -104,8 +101,8 @@ async function followPane() {
     ...section("Numbers", ...numbers(detail)),
     ...section("Learning curve", ...curves(detail)),
     ...siblings(trial),
-    ...section("Training and time", ...list(detail.facts ?? {}, { class: "pairs" })),
-    ...section("Decisions", ...list(detail.decisions ?? {}, { class: "pairs" })),
+    ...section("Training and time", ...list(detail.facts ?? {})),
+    ...section("Decisions", ...list(detail.decisions ?? {})),
     ...(detail.drawing || !data.undrawn
       ? []
       : [element("p", { class: "quiet" }, `No drawing: ${data.undrawn}.`)]),

@@ -117,7 +117,7 @@ def facts(
         "When": _when(trials),
         "Bounds": "; ".join(_bounds(trials, fingerprint)),
         "Search space": _space(fingerprint.get("space", ""), record.get("size", "")),
-        "Evaluated by": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
+        "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
         "Sampler": f"{sampler}, seed {seed}" if sampler and seed is not None else sampler,
         "Device": "; ".join(_devices(fingerprint)),
         "Hypervolume": _hypervolume(study),
@@ -191,7 +191,9 @@ def readable_size(size: str) -> str:
     if not re.match(r"\d|about", size):
         return ""
     size = size.split(" (")[0]
-    return re.sub(r"e\+?(-?\d+)", lambda m: " · 10" + str(int(m[1])).translate(_RAISED), size)
+    return re.sub(
+        r"e\+?(-?\d+)", lambda m: "\u00a0·\u00a010" + str(int(m[1])).translate(_RAISED), size
+    )
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -204,12 +206,12 @@ def _space(space: str, size: str) -> str:
 
 
 def _evaluation(evaluator: str, settings: dict[str, str]) -> str:
-    parts = [evaluator]
+    parts = [] if evaluator == "TrainingEvaluator" else [evaluator]
     if "epochs" in settings:
         parts.append(f"{settings['epochs']} epochs")
     if "data" in settings:
         parts.append(f"on {_data(settings['data'])}")
-    return ", ".join(part for part in parts if part)
+    return " ".join(part for part in parts if part)
 
 
 def _data(fingerprint: str) -> str:

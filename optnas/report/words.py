@@ -69,7 +69,10 @@ class Meanings:
         self.scores: list[str] = record.get("scores", [])
         """What the evaluator found out, and metrics of a person's own."""
         self.measured = dict.fromkeys(
-            name for trial in trials for name in trial.user_attrs if is_number(trial, name)
+            name
+            for trial in trials
+            for name in trial.user_attrs
+            if number_of(trial, name) is not None
         )
         """Everything that some trial has a number for (an ordered set)."""
 
@@ -99,10 +102,12 @@ class Meanings:
         return _TRAINED.get(name, ("", ""))
 
 
-def is_number(trial: FrozenTrial, name: str) -> bool:
-    """Whether a user attribute of a trial is something that was measured."""
-    value: Any = trial.user_attrs[name]
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not is_reserved(name)
+def number_of(trial: FrozenTrial, name: str) -> float | None:
+    """What was measured of a trial under a name; None where that is nothing, or no number."""
+    value: Any = trial.user_attrs.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or is_reserved(name):
+        return None
+    return value
 
 
 def _base(name: str) -> str:
