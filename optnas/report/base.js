@@ -26,7 +26,7 @@ function element(tag, attributes, ...children) {
 function pairs(entries) {
   return Object.entries(entries).map(([label, value]) => {
     const text = format(value);
-    const long = text.length > 60 ? "long" : null;
+    const long = text.length > 100 ? "long" : null;
     return element("div", { class: long }, element("dt", null, label), element("dd", null, text));
   });
 }

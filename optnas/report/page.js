@@ -68,7 +68,7 @@ function showFailed() {
       null,
       element("td", null, ending.kind),
       element("td", { class: "reason" }, ending.reason),
-      element("td", { class: "number" }, format(ending.count)),
+      element("td", { class: "number" }, format(ending.times)),
       element("td", null, ending.trials),
     ),
   );
