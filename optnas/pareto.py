@@ -174,12 +174,14 @@ def hypervolume_history(study: Study, most: int = 200) -> list[tuple[int, float]
     scaled = _scaled(losses([t.values for t in trials], study.directions), box)
     found: list[tuple[int, float]] = []
     best = scaled[:0]
-    start = 0
+    start, volume = 0, 0.0
     for end in np.unique(np.linspace(1, len(scaled), most).round().astype(int)).tolist():
-        best = np.concatenate([best, scaled[start:end]])
-        best = best[nondominated(best)]
-        found.append((end, dominance.hypervolume(best, np.ones(scaled.shape[1]))))
-        start = end
+        joined = np.concatenate([best, scaled[start:end]])
+        kept = nondominated(joined)
+        if kept[len(best) :].any():
+            volume = dominance.hypervolume(joined[kept], np.ones(scaled.shape[1]))
+        found.append((end, volume))
+        best, start = joined[kept], end
     return found
 
 

@@ -41,7 +41,7 @@ def test_data_tells_the_front_of_all_objectives_from_that_of_the_plane(study):
     )  # fmt: skip
     assert [p.number for p in data.points] == [0, 1, 2, 3, 4, 6]
     assert [p.number for p in data.points if p.on_front] == [0, 1, 2, 6]
-    assert [p.number for p in data.points if p.in_plane] == [0, 1]
+    assert data.plane == (0, 1)
     assert [p.number for p in data.points if not p.feasible] == [4]
     assert data.points[3].architecture == "(no parameters)"
 

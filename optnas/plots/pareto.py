@@ -12,17 +12,16 @@ from optuna.study import Study
 
 from optnas.dominance import losses, nondominated
 from optnas.errors import InputError
-from optnas.pareto import Entry, entries, maximized, objective_names
+from optnas.pareto import complete_trials, maximized
+from optnas.plots.points import Point, hovering, points_of, several_objectives
 from optnas.plots.style import (
     BLUE,
-    DETAILED,
     DRAWN,
     GREY,
     INK,
     VERMILLION,
     colors,
     figure,
-    hover,
     label,
     listed,
     position,
@@ -33,37 +32,13 @@ from optnas.plots.style import (
 from optnas.text import definitions, number
 
 
-class ParetoPoint(NamedTuple):
-    """One architecture: its trials, its name, the values of all objectives, and where it stands.
-
-    Attributes:
-        number: The trial that stands for it.
-        trials: All its COMPLETE trials.
-        architecture: What it is called.
-        values: Of all objectives.
-        feasible: Whether it breaks no bound.
-        on_front: Whether it is on the front of all objectives.
-        in_plane: Whether it is on that of the two on the axes alone.
-        baseline: The name of the hand-made network, if it is one.
-    """
-
-    number: int
-    trials: tuple[int, ...]
-    architecture: str
-    values: tuple[float, ...]
-    feasible: bool
-    on_front: bool
-    in_plane: bool
-    baseline: str | None
-
-
 class ParetoData(NamedTuple):
     """What the Pareto figure shows.
 
     `x`, `y`, `color` and `size` are positions of objectives; `color` and `size` are None where
-    there are no more. `dominating` names for each baseline the trials of the front that are no
-    worse in any objective and better in one. `definitions` says what the counts among the
-    objectives count.
+    there are no more. `plane` are the trials that are best of `x` and `y` alone. `dominating` has
+    for each baseline the trials of the front that are no worse in any objective and better in one.
+    `definitions` says what the counts among the objectives count.
     """
 
     study_name: str
@@ -73,7 +48,8 @@ class ParetoData(NamedTuple):
     y: int
     color: int | None
     size: int | None
-    points: list[ParetoPoint]
+    points: list[Point]
+    plane: tuple[int, ...]
     dominating: dict[str, tuple[int, ...]]
     definitions: str
 
@@ -98,43 +74,30 @@ def pareto_data(
         InputError: There is no such objective, one is asked for twice, there is only one, or no
             COMPLETE trial.
     """
-    names = objective_names(study)
-    if len(names) < 2:
-        raise InputError(
-            f"study {study.study_name!r} has a single objective ({names[0]}): a front needs two"
-        )
+    names = several_objectives(study)
     chosen = _chosen(names, {"y": y, "x": x, "color": color, "size": size})
-    found = entries(study)
-    if not found:
-        raise InputError(f"study {study.study_name!r} has no COMPLETE trial yet: run it first")
-    plane = [chosen["x"], chosen["y"]]
-    feasible = [entry.trial for entry in found if entry.feasible]
-    points = losses([t.values for t in feasible], study.directions)[:, plane]
-    in_plane = {t.number for t, n in zip(feasible, nondominated(points), strict=True) if n}
+    points = points_of(study)
+    feasible = [p for p in points if p.feasible]
+    values = losses([p.values for p in feasible], study.directions)
+    plane = nondominated(values[:, [chosen["x"], chosen["y"]]])
     return ParetoData(
         study_name=study.study_name,
         names=names,
         maximized=maximized(study),
-        x=plane[0],
-        y=plane[1],
+        x=chosen["x"],
+        y=chosen["y"],
         color=chosen.get("color"),
         size=chosen.get("size"),
-        points=[
-            ParetoPoint(
-                number=entry.trial.number,
-                trials=entry.trials,
-                architecture=entry.architecture,
-                values=tuple(entry.trial.values),
-                feasible=entry.feasible,
-                on_front=entry.on_front,
-                in_plane=entry.trial.number in in_plane,
-                baseline=entry.baseline,
-            )
-            for entry in found
-        ],
-        dominating=_dominating(study, found),
-        definitions=definitions({n for e in found for n in names if n in e.trial.user_attrs}),
+        points=points,
+        plane=tuple(p.number for p, best in zip(feasible, plane, strict=True) if best),
+        dominating=_dominating(study, points),
+        definitions=definitions(_measured(study, names)),
     )
+
+
+def _measured(study: Study, names: Sequence[str]) -> set[str]:
+    """Which objectives optnas measured: those of another study may count anything."""
+    return {name for t in complete_trials(study) for name in names if name in t.user_attrs}
 
 
 def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, int]:
@@ -155,16 +118,18 @@ def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, 
     return {role: names.index(name) for role, name in filled.items() if name is not None}
 
 
-def _dominating(study: Study, found: Sequence[Entry]) -> dict[str, tuple[int, ...]]:
+def _dominating(study: Study, points: Sequence[Point]) -> dict[str, tuple[int, ...]]:
     """For each baseline the members of the front that dominate it."""
-    members = [entry.trial for entry in found if entry.on_front]
-    points = losses([t.values for t in members], study.directions)
+    members = [p for p in points if p.on_front]
+    values = losses([p.values for p in members], study.directions)
     dominating = {}
-    for entry in found:
-        if entry.baseline is not None:
-            own = losses([entry.trial.values], study.directions)
-            better = np.all(points <= own, axis=1) & np.any(points < own, axis=1)
-            dominating[entry.baseline] = tuple(members[i].number for i in np.flatnonzero(better))
+    for point in points:
+        if point.baseline is not None:
+            own = losses([point.values], study.directions)
+            better = np.all(values <= own, axis=1) & np.any(values < own, axis=1)
+            dominating[point.baseline] = tuple(
+                sorted(members[i].number for i in np.flatnonzero(better))
+            )
     return dominating
 
 
@@ -225,28 +190,20 @@ def _front_name(data: ParetoData) -> str:
     return "front" if n == 2 else f"front of all {n} objectives"
 
 
-def _points(data: ParetoData, points: Sequence[ParetoPoint]) -> dict[str, Any]:
-    """Markers; where there are many, hovering over one shows its number and what is drawn."""
-    trace = {
+def _points(data: ParetoData, points: Sequence[Point]) -> dict[str, Any]:
+    return {
         "type": "scatter",
         "mode": "markers",
         "x": [p.values[data.x] for p in points],
         "y": [p.values[data.y] for p in points],
         "customdata": [p.number for p in points],
+        **hovering(points, data.names),
     }
-    if len(points) > DETAILED:
-        return trace | {"hovertemplate": "trial %{customdata}<br>%{x}, %{y}<extra></extra>"}
-    return trace | {"hovertext": [_hover(data, p) for p in points], "hoverinfo": "text"}
-
-
-def _hover(data: ParetoData, point: ParetoPoint) -> str:
-    others = [n for n in point.trials if n != point.number]
-    head = f"trial {point.number}" + (f" (also {listed(others)})" if others else "")
-    return hover(head, point.architecture, zip(data.names, point.values, strict=True))
 
 
 def _line(data: ParetoData) -> dict[str, Any]:
-    best = sorted((p for p in data.points if p.in_plane), key=lambda p: p.values[data.x])
+    plane = set(data.plane)
+    best = sorted((p for p in data.points if p.number in plane), key=lambda p: p.values[data.x])
     return {
         "type": "scatter",
         "x": [p.values[data.x] for p in best],
@@ -285,7 +242,7 @@ def _verdict(baseline: str, dominating: Sequence[int]) -> str:
     if not dominating:
         return f"{name}: no network dominates it"
     who = "trial" if len(dominating) == 1 else f"{len(dominating)} members of the front: trials"
-    return f"{name}: dominated in all objectives by {who} {listed(dominating)}"
+    return f"{name}: dominated by {who} {listed(dominating)}"
 
 
 def _axis(data: ParetoData, i: int) -> dict[str, Any]:

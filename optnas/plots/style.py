@@ -21,7 +21,7 @@ SCALE = "Viridis"
 
 WIDTH = 74
 """Characters of a line of small text: it fits into a figure of 500 pixels."""
-DETAILED = 400
+DETAILED = 1000
 """Up to so many points of a trace say everything on hovering, more of them their number."""
 DRAWN = 2000
 """Most points of a trace: more lie on top of each other, and make the page slow."""
@@ -79,25 +79,47 @@ def direction(maximized: bool) -> str:
 def value_axis(name: str, maximized: bool, values: Sequence[float]) -> dict[str, Any]:
     """The axis of an objective, logarithmic where its values span much."""
     axis: dict[str, Any] = {
-        "title": {"text": f"{label(name)} ({direction(maximized)})"},
+        "title": {"text": f"{label(name)} ({direction(maximized)})", "font": {"size": 13}},
         "automargin": True,
     }
     return axis | scale_of(values)
 
 
+def small_axis(
+    name: str, maximized: bool, values: Sequence[float], *, brief: bool = False
+) -> dict[str, Any]:
+    """The axis of an objective in a small panel: small print, few ticks, a title on short lines.
+
+    With `brief` an arrow says which way is better.
+    """
+    arrow = "↑ better" if maximized else "↓ better"
+    # A line break for each dozen characters, where the name has a joint.
+    title = label(name, 30).replace("_", "_<br>", len(name) // 12)
+    return scale_of(values, few=True) | {
+        "title": {
+            "text": f"{title}<br>({arrow if brief else direction(maximized)})",
+            "font": {"size": 11},
+        },
+        "tickfont": {"size": 10},
+        "automargin": True,
+    }
+
+
 def scale_of(values: Sequence[float], *, few: bool = False) -> dict[str, Any]:
     """Type and ticks of an axis; few of them where there is little room."""
     if not wants_log(values):
-        return {"exponentformat": "SI"} | ({"nticks": 4} if few else {})
+        return {"exponentformat": "SI"} | ({"nticks": 5} if few else {})
     ticks = log_ticks(values, few=few)
     return {"type": "log", "tickvals": ticks, "ticktext": [si(tick) for tick in ticks]}
 
 
 def log_ticks(values: Sequence[float], *, few: bool = False) -> list[float]:
-    """1, 2, 5, 10, … over up to three decades, powers of ten over more (or where few will do)."""
+    """1, 2, 5, 10, … over up to three decades, powers of ten over more; fewer where they do."""
     low, high = math.log10(min(values)), math.log10(max(values))
-    steps = (1,) if few or high - low >= 3 else (1, 2, 5)
-    decades = range(math.floor(low), math.ceil(high) + 1, max(1, round((high - low) / 6)))
+    span = high - low
+    steps: tuple[int, ...] = (1,) if span >= (2 if few else 3) else (1, 3) if few else (1, 2, 5)
+    every = max(1, round(span / (3 if few else 6)))
+    decades = range(math.floor(low), math.ceil(high) + 1, every)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     return [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
 
@@ -113,7 +135,7 @@ def si(value: float) -> str:
 def colors(name: str, values: Sequence[float]) -> dict[str, Any]:
     """Markers coloured by a value, logarithmic where it spans much, with the colour bar."""
     bar: dict[str, Any] = {
-        "title": {"text": label(name, 24)},
+        "title": {"text": label(name, 24), "font": {"size": 13}},
         "exponentformat": "SI",
         "thickness": 14,
     }
@@ -140,6 +162,7 @@ def figure(
     *,
     lines: Sequence[str] = (),
     notes: Sequence[str] = (),
+    above: int = 0,
     **layout: Any,
 ) -> go.Figure:
     """A figure in the common style.
@@ -149,6 +172,7 @@ def figure(
         title: What is seen, in a few words.
         lines: Sentences under the title; plain text, wrapped and escaped here.
         notes: Small print above the legend, likewise.
+        above: Pixels to leave free between the lines and the panels.
         layout: The rest of the layout.
     """
     below = [line for text in lines for line in wrapped(text).split("<br>")]
@@ -169,6 +193,7 @@ def figure(
             "yanchor": "top",
             "pad": {"l": 12, "t": 12},
         },
+        "showlegend": True,
         "legend": {
             "orientation": "h",
             "x": 0,
@@ -178,6 +203,18 @@ def figure(
             "title": {"text": small, "side": "top", "font": {"size": 11, "color": FAINT}},
         },
         "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"size": 12}},
-        "margin": {"l": 60, "r": 20, "t": 28 + 20 * len(head), "b": 60},
+        "margin": {"l": 60, "r": 20, "t": 28 + 20 * len(head) + above, "b": 60},
     }
     return go.Figure({"data": list(traces), "layout": base | layout})
+
+
+def stacked(sizes: Sequence[float], gap: float) -> list[list[float]]:
+    """The domains of axes side by side, or one above the other from the bottom on.
+
+    Args:
+        sizes: How large they are, in any unit.
+        gap: Between two of them, as a share of all.
+    """
+    unit = (1 - gap * (len(sizes) - 1)) / sum(sizes)
+    starts = [sum(sizes[:i]) * unit + i * gap for i in range(len(sizes))]
+    return [[start, start + size * unit] for start, size in zip(starts, sizes, strict=True)]

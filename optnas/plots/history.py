@@ -1,0 +1,244 @@
+"""How the search went on: the hypervolume, and the best of each objective so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.dominance import is_exact, losses
+from optnas.errors import InputError
+from optnas.pareto import (
+    architecture_name,
+    feasible_trials,
+    hypervolume_history,
+    in_order_of_completion,
+    maximized,
+    objective_names,
+)
+from optnas.plots.style import (
+    BLUE,
+    GREEN,
+    VERMILLION,
+    figure,
+    hover,
+    label,
+    short,
+    small_axis,
+    stacked,
+)
+from optnas.text import number
+from optnas.trials import BASELINE
+
+LABELLED = 3
+"""Up to so many baselines have their names in each panel."""
+
+
+class Step(NamedTuple):
+    """A new best value: after how many trials, which trial, its value and architecture."""
+
+    trials: int
+    number: int
+    value: float
+    architecture: str
+
+
+class Reference(NamedTuple):
+    """A baseline: its name, its trial, its values."""
+
+    name: str
+    number: int
+    values: tuple[float, ...]
+
+
+class HistoryData(NamedTuple):
+    """What the history shows, by the number of feasible COMPLETE trials so far.
+
+    Attributes:
+        study_name: Of the study.
+        names: Of the objectives.
+        maximized: Which way each is better.
+        trials: How many feasible COMPLETE trials there are.
+        hypervolume: (trials, hypervolume); empty for one objective, or fewer than 10 trials.
+        exact: Whether it is exact; with many objectives it is approximated.
+        best: For each objective where the best value that was sampled so far was found.
+        baselines: The hand-made networks, for comparison.
+    """
+
+    study_name: str
+    names: list[str]
+    maximized: list[bool]
+    trials: int
+    hypervolume: list[tuple[int, float]]
+    exact: bool
+    best: list[list[Step]]
+    baselines: list[Reference]
+
+
+def history_data(study: Study) -> HistoryData:
+    """How far the search had come after each of its feasible COMPLETE trials.
+
+    Raises:
+        InputError: There is none.
+    """
+    trials = in_order_of_completion(feasible_trials(study))
+    exact = is_exact(len(study.directions))
+    if not trials:
+        raise InputError(
+            f"study {study.study_name!r} has no feasible COMPLETE trial yet: there is no history"
+        )
+    return HistoryData(
+        study_name=study.study_name,
+        names=objective_names(study),
+        maximized=maximized(study),
+        trials=len(trials),
+        hypervolume=hypervolume_history(study, 200 if exact else 20),  # the latter takes time
+        exact=exact,
+        best=_best(study, trials),
+        baselines=[
+            Reference(str(t.user_attrs[BASELINE]), t.number, tuple(t.values))
+            for t in trials
+            if BASELINE in t.user_attrs
+        ],
+    )
+
+
+def _best(study: Study, trials: Sequence[FrozenTrial]) -> list[list[Step]]:
+    """Where each objective's best value so far was found; baselines don't count."""
+    points = losses([t.values for t in trials], study.directions)
+    best: list[list[Step]] = []
+    for i, column in enumerate(points.T.tolist()):
+        steps: list[Step] = []
+        lowest = float("inf")
+        for count, (trial, value) in enumerate(zip(trials, column, strict=True), 1):
+            if value < lowest and BASELINE not in trial.user_attrs:
+                lowest = value
+                steps.append(Step(count, trial.number, trial.values[i], architecture_name(trial)))
+        best.append(steps)
+    return best
+
+
+def history_figure(data: HistoryData) -> go.Figure:
+    """The hypervolume above, then a panel for the best value so far of each objective."""
+    rows = ["hypervolume"] * bool(data.hypervolume) + data.names
+    heights = [200 if row == 0 else 120 for row in range(len(rows))]
+    spans = stacked(heights[::-1], 0.03)[::-1]
+    layout: dict[str, Any] = {
+        "xaxis": {
+            "title": {"text": "feasible COMPLETE trials", "font": {"size": 13}},
+            "anchor": f"y{len(rows)}",
+            "range": [0, data.trials * 1.02],
+            "automargin": True,
+        }
+    }
+    traces = []
+    if data.hypervolume:
+        traces.append(_volume(data))
+        layout["yaxis"] = small_axis("hypervolume", True, []) | {"domain": spans[0]}
+    for i, name in enumerate(data.names):
+        row = i + 1 + bool(data.hypervolume)
+        of_panel = [_steps(data, i, row), *_references(data, i, row)]
+        values = [value for trace in of_panel for value in trace["y"]]
+        traces += of_panel
+        layout[f"yaxis{row}"] = small_axis(name, data.maximized[i], values) | {
+            "domain": spans[row - 1]
+        }
+    seen = set()
+    for trace in traces:
+        trace["showlegend"] = trace["legendgroup"] not in seen
+        seen.add(trace["legendgroup"])
+    return figure(
+        traces,
+        _title(data),
+        lines=_lines(data),
+        height=170 + sum(heights),
+        **layout,
+    )
+
+
+def _title(data: HistoryData) -> str:
+    name = short(data.study_name, 50)
+    if data.hypervolume:
+        about = "" if data.exact else "about "
+        return (
+            f"{name}: hypervolume {about}{data.hypervolume[-1][1]:.3f} after {data.trials} trials"
+        )
+    return f"{name}: best values after {data.trials} trials"
+
+
+def _lines(data: HistoryData) -> list[str]:
+    lines = []
+    if data.hypervolume:
+        lines.append(
+            "hypervolume: share of the box that the first 10 feasible trials span"
+            + ("" if data.exact else ", approximated (exact up to 5 objectives)")
+        )
+    elif len(data.names) > 1:
+        lines.append("no hypervolume yet: it takes 10 feasible COMPLETE trials")
+    return lines
+
+
+def _volume(data: HistoryData) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [count for count, _ in data.hypervolume],
+        "y": [value for _, value in data.hypervolume],
+        "yaxis": "y",
+        "name": "hypervolume",
+        "legendgroup": "hypervolume",
+        "line": {"color": GREEN, "width": 2, "shape": "hv"},
+        "hovertemplate": "%{x} trials: %{y:.4f}<extra></extra>",
+    }
+
+
+def _steps(data: HistoryData, i: int, row: int) -> dict[str, Any]:
+    """A staircase with a mark where each new best was found, up to the last trial."""
+    steps = data.best[i]
+    end = steps[-1:] if steps and steps[-1].trials < data.trials else []
+    shown = [*steps, *end]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [step.trials for step in steps] + [data.trials for _ in end],
+        "y": [step.value for step in shown],
+        "xaxis": "x",
+        "yaxis": f"y{row}",
+        "name": "best so far",
+        "legendgroup": "best",
+        "line": {"color": BLUE, "width": 2, "shape": "hv"},
+        "marker": {"size": [6 for _ in steps] + [0 for _ in end]},
+        "customdata": [step.number for step in shown],
+        "hovertext": [
+            hover(f"trial {s.number}", s.architecture, [(data.names[i], s.value)]) for s in shown
+        ],
+        "hoverinfo": "text",
+    }
+
+
+def _references(data: HistoryData, i: int, row: int) -> list[dict[str, Any]]:
+    """A dashed line for each baseline."""
+    named = len(data.baselines) <= LABELLED
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines+text" if named else "lines",
+            "x": [0, data.trials],
+            "y": [reference.values[i]] * 2,
+            "yaxis": f"y{row}",
+            "name": "baselines",
+            "legendgroup": "baselines",
+            "line": {"color": VERMILLION, "width": 1.5, "dash": "dash"},
+            "text": ["", label(reference.name, 24)],
+            "textposition": "top left",
+            "cliponaxis": False,
+            "textfont": {"size": 10, "color": VERMILLION},
+            "customdata": [reference.number] * 2,
+            "hovertext": f"baseline {label(reference.name)}: {number(reference.values[i])}",
+            "hoverinfo": "text",
+        }
+        for reference in data.baselines
+    ]

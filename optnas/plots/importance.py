@@ -1,0 +1,197 @@
+"""Which decisions matter for which objective."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Container, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import InputError
+from optnas.pareto import complete_trials, maximized, objective_names
+from optnas.plots.style import BLUE, GREY, figure, label, short, spread, stacked
+from optnas.record import record_of
+from optnas.trials import BASELINE
+
+FEWEST, MOST = 20, 3000
+"""Trials that it takes, and that are looked at: more of them change little."""
+BEST, BEST_TRIALS = 0.1, 10
+"""Which share of the trials counts as the best; at least so many of them."""
+ROWS = 20
+"""Decisions that have a row; the others share one."""
+RECIPE_PREFIX = "recipe."
+"""How the names of searched settings of the training begin."""
+
+
+class Decision(NamedTuple):
+    """A parameter: whether only some trials have it, and its importance for each objective.
+
+    None where it can have no influence: of the training on what is measured without training.
+    """
+
+    name: str
+    conditional: bool
+    shares: tuple[float | None, ...]
+
+
+class ImportanceData(NamedTuple):
+    """What the importances are.
+
+    Attributes:
+        study_name: Of the study.
+        names: Of the objectives.
+        trials: How many trials were looked at.
+        of: How many there are.
+        best: Which share of them counts as the best.
+        decisions: The most important first, by the mean over the objectives. For each objective
+            the shares sum to 1, or are all 0 where nothing can be told.
+    """
+
+    study_name: str
+    names: list[str]
+    trials: int
+    of: int
+    best: float
+    decisions: list[Decision]
+
+
+def importance_data(study: Study) -> ImportanceData:
+    """The importance of each parameter for each objective, by (conditional) PED-ANOVA.
+
+    It tells what sets the best trials apart, of each objective, from all of them. Parameters that
+    only some trials have are looked at where they are, and so is whether they are there. Sources:
+    Watanabe, Bansal, Hutter, PED-ANOVA, IJCAI 2023 (arXiv 2304.10255), and Optuna's extension to
+    conditional parameters (arXiv 2601.20800).
+
+    Raises:
+        InputError: There are fewer than 20 COMPLETE trials with parameters.
+    """
+    trials = [t for t in complete_trials(study) if t.params and BASELINE not in t.user_attrs]
+    if len(trials) < FEWEST:
+        raise InputError(
+            f"study {study.study_name!r} has {len(trials)} COMPLETE trials with parameters: "
+            f"importances take at least {FEWEST}"
+        )
+    sample = spread(trials, MOST)
+    best = max(BEST, BEST_TRIALS / len(sample))
+    names = objective_names(study)
+    scores = record_of(study).get("scores", names)
+    seen = _Sample(study, sample)
+    counts = Counter(name for trial in sample for name in trial.params)
+    found = []
+    for i, (name, more) in enumerate(zip(names, maximized(study), strict=True)):
+        trained = name in scores
+        params = [p for p in counts if trained or not p.startswith(RECIPE_PREFIX)]
+        found.append(_shares(seen, params, i, -1.0 if more else 1.0, best))
+    decisions = [
+        Decision(name, count < len(sample), tuple(shares.get(name) for shares in found))
+        for name, count in counts.items()
+    ]
+    return ImportanceData(
+        study_name=study.study_name,
+        names=names,
+        trials=len(sample),
+        of=len(trials),
+        best=best,
+        decisions=sorted(decisions, key=lambda d: -sum(s or 0.0 for s in d.shares)),
+    )
+
+
+class _Sample(Study):
+    """A study of which some trials are seen: evaluators read all that a study has."""
+
+    def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__(study.study_name, study._storage)
+        self._sample = list(trials)
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return self._sample
+
+
+def _shares(study: Study, params: list[str], i: int, sign: float, best: float) -> dict[str, float]:
+    """The importance of parameters for one objective, as shares of all."""
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
+    with warnings.catch_warnings():
+        # It says that low values are the better ones, and which parameters few trials have.
+        warnings.simplefilter("ignore")
+        found = evaluator.evaluate(study, params, target=lambda t: sign * t.values[i])
+    total = sum(found.values())
+    return {name: float(value / total) if total > 0 else 0.0 for name, value in found.items()}
+
+
+def importance_figure(data: ImportanceData) -> go.Figure:
+    """A bar for each parameter, in a panel for each objective."""
+    shown, rest = data.decisions[:ROWS], data.decisions[ROWS:]
+    names = [f"<i>{label(d.name, 32)}</i>" if d.conditional else label(d.name, 32) for d in shown]
+    shares = [d.shares for d in shown]
+    if rest:
+        names.append(f"{len(rest)} others")
+        shares.append(tuple(sum(d.shares[i] or 0.0 for d in rest) for i in range(len(data.names))))
+    titles = [label(name, 30).replace("_", "_<br>") for name in data.names]
+    spans = stacked([1] * len(titles), 0.03)
+    longest = max(share or 0.0 for row in shares for share in row)
+    traces = []
+    layout: dict[str, Any] = {}
+    for i, title in enumerate(titles):
+        percent = [None if share is None else 100 * share for share in (row[i] for row in shares)]
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": percent,
+                "y": list(range(len(names))),
+                "xaxis": f"x{i + 1}",
+                "marker": {"color": [BLUE] * len(shown) + [GREY] * bool(rest)},
+                "text": ["" if value is None else f"{value:.0f}" for value in percent],
+                "textposition": "outside",
+                "textfont": {"size": 10},
+                "cliponaxis": False,
+                "hovertext": names,
+                "hovertemplate": "%{hovertext}: %{x:.1f} %<extra></extra>",
+            }
+        )
+        layout[f"xaxis{i + 1}"] = {
+            "domain": spans[i],
+            "title": {"text": title, "font": {"size": 12}},
+            "side": "top",
+            "range": [0, (120 + 10 * len(titles)) * longest],  # room for the numbers
+            "showticklabels": False,
+            "showgrid": False,
+        }
+    return figure(
+        traces,
+        f"{short(data.study_name, 50)}: which decisions matter",
+        lines=_lines(data),
+        above=15 * max(title.count("<br>") + 1 for title in titles),
+        height=190 + 24 * len(names),
+        showlegend=False,
+        yaxis={
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "autorange": "reversed",
+            "automargin": True,
+            "tickfont": {"size": 11},
+            "showgrid": False,
+        },
+        **layout,
+    )
+
+
+def _lines(data: ImportanceData) -> list[str]:
+    looked = f"{data.trials} of {data.of}" if data.trials < data.of else str(data.of)
+    lines = [
+        f"what sets the best {data.best:.0%} of {looked} trials apart, by PED-ANOVA; in %, which "
+        "sum to 100 for each objective"
+    ]
+    if any(d.conditional for d in data.decisions[:ROWS]):
+        lines.append("in italics: what only some architectures decide")
+    if any(None in d.shares for d in data.decisions):
+        lines.append(f"{RECIPE_PREFIX}* counts only for what is known from training")
+    return lines
