@@ -84,8 +84,9 @@ def _figure(plot: Plot, drawn: go.Figure | None = None, why: str = "") -> Figure
     if drawn is not None:
         height = drawn.layout.height or 480
         # The page has headings of its own; what stands below the figure's title stays.
-        lines = [p for p in (drawn.layout.title.text or "").split("<br>") if p[:3] != "<b>"]
+        title = drawn.layout.title.text.split("<br>")
+        lines = [line for line in title if not line.startswith("<b>")]
         drawn.layout.title.text = "<br>".join(lines)
-        drawn.layout.margin.t = 20 + 20 * len(lines)
+        drawn.layout.margin.t -= 20 * (len(title) - len(lines))
         text = str(drawn.to_json())
     return Figure(plot.key, plot.title, plot.caption, height, text, why)

@@ -9,7 +9,6 @@ import html
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -46,20 +45,14 @@ def write_report(
         InputError: The file can't be written.
     """
     text = report_html(study, url=url, search=search)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="replace", dir=path.parent, suffix=".html", delete=False
-        ) as part:
-            try:
-                part.write(text)
-                part.flush()
-                os.chmod(part.name, 0o666 & ~_umask())
-                os.replace(part.name, path)
-            except BaseException:
-                os.unlink(part.name)
-                raise
+        part.write_text(text, encoding="utf-8", errors="replace")
+        part.replace(path)
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def report_html(study: Study, *, url: str = "", search: Search | InputError | None = None) -> str:
@@ -150,9 +143,3 @@ def _packed(name: str, text: str) -> str:
 
 def _file(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -85,6 +85,8 @@ function siblings(trial) {
 async function followPane() {
   const trial = choice.hovered ?? choice.pinned;
   pane.classList.toggle("open", choice.pinned !== null);
+  const pinned = choice.pinned === null ? "" : `Trial ${choice.pinned} is shown beside the table.`;
+  document.getElementById("said").textContent = pinned;
   if (trial === null) {
     pane.replaceChildren(
       element("h2", { id: "pane-title" }, "One network"),

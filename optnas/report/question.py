@@ -162,7 +162,7 @@ def _bounds(trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[
         inside = sum(trial.constraints.get(name, 1.0) <= 0 for trial in trials)
         known = sum(name in trial.constraints for trial in trials)
         sign = _sign(name, bounds.get(name), trials)
-        limit = f"{name} {sign} {_number(bounds[name])}" if name in bounds else f"on {name}"
+        limit = f"{name} {sign} {_number(bounds[name])}" if name in bounds else name
         found.append(f"{limit} ({number(inside)} of {plural(known, 'trial')} within)")
     return found
 

@@ -173,6 +173,8 @@ function mark() {
     table.querySelector(`tr.${name}`)?.classList.remove(name);
     rowOf.get(networkOf.get(choice[how]))?.classList.add(name);
   }
+  table.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  table.querySelector("tr.pinned")?.setAttribute("aria-current", "true");
 }
 
 /** Brings the chosen row into the table's window, without moving the page. */
