@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -67,7 +68,6 @@ def render(data: ReportData) -> str:
     it is needed: details of trials, figures, and plotly.
     """
     scripts = [_file(name) for name in SCRIPTS]
-    plotly = get_plotlyjs()
     first = data._asdict()
     del first["details"]
     first |= {
@@ -81,14 +81,13 @@ def render(data: ReportData) -> str:
     packed = {f"figure-{figure.key}": figure.json for figure in data.figures if figure.json}
     for start in range(0, len(data.details), CHUNK):
         packed[f"trials-{start // CHUNK}"] = as_json(data.details[start : start + CHUNK])
-    packed["plotly"] = plotly
     return Template(_file("page.html")).substitute(
         title=html.escape(data.title),
-        policy=_policy([*scripts, plotly]),
+        policy=_policy([*scripts, get_plotlyjs()]),
         style=_file("page.css"),
         data=as_json(first),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
-        packed="\n".join(map(_packed, packed, packed.values())),
+        packed="\n".join([*map(_packed, packed, packed.values()), _plotly()]),
     )
 
 
@@ -139,6 +138,11 @@ def _policy(scripts: Iterable[str]) -> str:
 def _packed(name: str, text: str) -> str:
     packed = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
     return f'<script type="application/gzip" id="{name}">{packed}</script>'
+
+
+@cache
+def _plotly() -> str:
+    return _packed("plotly", get_plotlyjs())
 
 
 def _file(name: str) -> str:
