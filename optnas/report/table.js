@@ -208,7 +208,7 @@ function step(event) {
 }
 
 function startTable() {
-  shown.view = single ? "all" : "front";
+  shown.view = single || !networks.some((n) => n.place === "front") ? "all" : "front";
   shown.sort = 1;
   shown.descending = columns[0].better === "more";
   const legend = Object.values(PLACES).map(([glyph, meaning]) => `${glyph} ${meaning}`);
