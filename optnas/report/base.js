@@ -87,8 +87,9 @@ function choose(how, trial) {
   for (const follow of followers) follow(how);
 }
 
+const single = columns.filter((column) => column.objective).length === 1;
 const PLACES = {
-  front: ["●", "on the front"],
+  front: ["●", single ? "the best" : "on the front"],
   dominated: ["○", "another one beats it"],
   infeasible: ["×", "breaks a bound"],
 };

@@ -147,7 +147,7 @@ function startFront() {
   const figure = data.figures.find((one) => one.key === "pareto");
   const place = document.getElementById("front-figure");
   if (figure.why) {
-    place.append(element("p", { class: "quiet" }, sentence(figure.why)));
+    if (!single) place.append(element("p", { class: "quiet" }, sentence(figure.why)));
     return;
   }
   const holder = holderOf(figure);
@@ -173,9 +173,12 @@ function startFigures() {
   place.hidden = rest.length === 0;
   for (const figure of rest) {
     const { key, title, caption, why } = figure;
-    const holder = why ? element("p", { class: "quiet" }, sentence(why)) : holderOf(figure);
-    place.append(element("h3", null, title), element("p", { class: "caption" }, caption), holder);
-    if (!why) whenSeen(holder, async () => draw(holder, JSON.parse(await unpack(`figure-${key}`))));
+    const text = element("p", { class: "caption" }, why ? `Not drawn: ${why}.` : caption);
+    place.append(element("h3", null, title), text);
+    if (why) continue;
+    const holder = holderOf(figure);
+    place.append(holder);
+    whenSeen(holder, async () => draw(holder, JSON.parse(await unpack(`figure-${key}`))));
   }
 }
 

@@ -6,6 +6,7 @@ const words = (text) => element("p", null, text);
 
 function showHead() {
   byId("title").textContent = data.title;
+  if (single) byId("front-title").textContent = "The best";
   byId("summary").textContent = data.summary;
   byId("notes").append(...data.notes.map((note) => element("p", { class: "note" }, note)));
   byId("goals").append(
@@ -46,8 +47,10 @@ function showBaselines() {
 }
 
 function showMeasured() {
+  const known = data.measurings.filter((m) => m.definition || m.remarks.length || Object.keys(m.settings).length);
+  const rest = data.measurings.filter((one) => !known.includes(one)).map((one) => one.name);
   byId("measured").append(
-    ...data.measurings.map((one) =>
+    ...known.map((one) =>
       element(
         "div",
         { class: "metric" },
@@ -57,6 +60,7 @@ function showMeasured() {
         one.remarks.length ? element("ul", null, one.remarks.map((r) => element("li", null, r))) : null,
       ),
     ),
+    ...(rest.length ? [words(`Nothing is kept about how these were found out: ${rest.join(", ")}.`)] : []),
   );
 }
 
@@ -78,7 +82,7 @@ function showFailed() {
     element("thead", null, element("tr", null, head.map((h) => element("th", { scope: "col" }, h)))),
     element("tbody", null, rows),
   );
-  const failed = data.failed ? `${format(data.failed)} trials failed.` : "No trial failed.";
+  const failed = data.failed === 1 ? "1 trial failed." : `${data.failed ? format(data.failed) : "No"} trials failed.`;
   byId("failed").append(words(failed), ...(rows.length ? [element("div", { class: "wide" }, table)] : []));
 }
 

@@ -3,7 +3,6 @@
 
 const PAGE = 100;
 const shown = { view: "front", sort: 0, descending: false, page: 0, rows: [], size: PAGE };
-const single = columns.filter((column) => column.objective).length === 1;
 const recipes = networks.some((network) => network.recipe);
 
 // Each column: its title, what it sorts by, and its cell.
@@ -135,7 +134,7 @@ const VIEWS = { front: "The front", all: "All networks" };
 function showViews() {
   const counts = { front: networks.filter((n) => n.place === "front").length, all: networks.length };
   document.getElementById("views").replaceChildren(
-    ...Object.entries(single ? {} : VIEWS).map(([view, text]) =>
+    ...Object.entries(single || !networks.length ? {} : VIEWS).map(([view, text]) =>
       button(
         `${text} (${format(counts[view])})`,
         () => {
@@ -215,6 +214,7 @@ function startTable() {
   document.getElementById("legend").textContent = networks.length
     ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.`
     : "No network is finished yet.";
+  document.getElementById("scroll").hidden = networks.length === 0;
   makeHead();
   arrange();
   showTable();
