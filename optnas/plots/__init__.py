@@ -11,28 +11,40 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from optuna.study import Study
 
+from optnas.plots.curves import CurvesData, curves_data, curves_figure
 from optnas.plots.history import HistoryData, history_data, history_figure
 from optnas.plots.importance import ImportanceData, importance_data, importance_figure
 from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
+from optnas.plots.parallel import ParallelData, parallel_data, parallel_figure
 from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
 from optnas.plots.points import Point
+from optnas.plots.timeline import TimelineData, timeline_data, timeline_figure
 
 __all__ = [
     "PLOTS",
+    "CurvesData",
     "HistoryData",
     "ImportanceData",
     "MatrixData",
+    "ParallelData",
     "ParetoData",
     "Plot",
     "Point",
+    "TimelineData",
+    "curves_data",
+    "curves_figure",
     "history_data",
     "history_figure",
     "importance_data",
     "importance_figure",
     "matrix_data",
     "matrix_figure",
+    "parallel_data",
+    "parallel_figure",
     "pareto_data",
     "pareto_figure",
+    "timeline_data",
+    "timeline_figure",
 ]
 
 
@@ -70,6 +82,14 @@ PLOTS: tuple[Plot, ...] = (
         lambda study: matrix_figure(matrix_data(study)),
     ),
     Plot(
+        "parallel",
+        "From decisions to objectives",
+        "Each line is an architecture: it crosses the axis of each decision at what was chosen, "
+        "and ends at its values, the better ones above. Lines in colour are members of the front. "
+        "Where an architecture has no such decision, its line passes below.",
+        lambda study: parallel_figure(parallel_data(study)),
+    ),
+    Plot(
         "history",
         "History",
         "How the search went on. A rising hypervolume means that the front still improves. Each "
@@ -84,5 +104,20 @@ PLOTS: tuple[Plot, ...] = (
         "trials of an objective apart from all trials. It says how much, not which choice is "
         "better.",
         lambda study: importance_figure(importance_data(study)),
+    ),
+    Plot(
+        "curves",
+        "Learning curves",
+        "The score that each network had after each step of its training. Lines in colour are "
+        "members of the front; one that still falls at its end would have gained from longer "
+        "training.",
+        lambda study: curves_figure(curves_data(study)),
+    ),
+    Plot(
+        "timeline",
+        "Timeline",
+        "When each trial ran, and beside which others. Gaps are times in which a worker had "
+        "nothing to do or was away.",
+        lambda study: timeline_figure(timeline_data(study)),
     ),
 )

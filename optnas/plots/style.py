@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from optnas.dominance import wants_log
 from optnas.text import number
@@ -124,12 +125,12 @@ def log_ticks(values: Sequence[float], *, few: bool = False) -> list[float]:
     return [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
 
 
-def si(value: float) -> str:
-    """A round number, as short as it gets: 20k, 5M."""
+def si(value: float, digits: int = 6) -> str:
+    """A number, as short as it gets: 20k, 5.61M."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:g}{suffix}"
-    return f"{value:g}"
+        if abs(value) >= size:
+            return f"{value / size:.{digits}g}{suffix}"
+    return f"{value:.{digits}g}"
 
 
 def colors(name: str, values: Sequence[float]) -> dict[str, Any]:
@@ -154,6 +155,24 @@ def position(values: Sequence[float]) -> Callable[[float], float]:
     scale: Callable[[float], float] = math.log if wants_log(finite) else float
     span = scale(high) - scale(low)
     return lambda v: (scale(min(max(v, low), high)) - scale(low)) / span if span > 0 else 0.5
+
+
+def shade(share: float) -> str:
+    """The colour at a share of the colour scale."""
+    (color,) = sample_colorscale(SCALE, [min(max(share, 0.0), 1.0)])
+    return str(color)
+
+
+def color_bar(name: str, values: Sequence[float]) -> dict[str, Any]:
+    """A trace without points that has the colour bar of lines."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [None, None],
+        "y": [None, None],
+        "showlegend": False,
+        "marker": colors(name, [min(values), max(values)]),
+    }
 
 
 def figure(

@@ -1,0 +1,114 @@
+"""The columns of the parallel coordinates: where the values of a decision or objective lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from optnas.dominance import wants_log
+from optnas.plots.style import position, short, si, spread
+from optnas.text import number
+
+LEVELS = 8
+"""Whole numbers with up to so many steps have a tick for each."""
+
+
+class Axis(NamedTuple):
+    """A column: its name, its ticks by position (0 to 1), the gap between levels.
+
+    The gap is 0 where values are continuous. `more` says which way is better of an objective,
+    whose better end has position 1; it is None for a decision.
+    """
+
+    name: str
+    ticks: tuple[tuple[float, str], ...]
+    gap: float
+    conditional: bool
+    more: bool | None
+
+
+Scale = Callable[[FrozenTrial], float | None]
+"""Where a trial crosses an axis; None if it has no such decision."""
+
+
+def decision_axis(name: str, trials: Sequence[FrozenTrial]) -> tuple[Axis, Scale]:
+    """The column of a decision, over all that could have been decided."""
+    distributions = [t.distributions[name] for t in trials if name in t.distributions]
+    conditional = len(distributions) < len(trials)
+    different = list({repr(d): d for d in distributions}.values())
+    if all(isinstance(d, (IntDistribution, FloatDistribution)) for d in different):
+        ticks, gap, where = _numeric(different)
+    else:
+        ticks, gap, where = _levels(name, different, trials)
+
+    def scale(trial: FrozenTrial) -> float | None:
+        return where(trial.params[name]) if name in trial.params else None
+
+    return Axis(name, ticks, gap, conditional, None), scale
+
+
+Ticks = tuple[tuple[float, str], ...]
+
+
+def _numeric(distributions: Sequence[Any]) -> tuple[Ticks, float, Callable[[Any], float]]:
+    low, high = min(d.low for d in distributions), max(d.high for d in distributions)
+    log = all(d.log for d in distributions)
+    scale: Callable[[float], float] = math.log if log and low > 0 else float
+    span = scale(high) - scale(low)
+    if span <= 0:
+        return ((0.5, number(low)),), 0.0, lambda _: 0.5
+
+    def where(value: float) -> float:
+        return min(max((scale(value) - scale(low)) / span, 0.0), 1.0)
+
+    steps = {d.step for d in distributions}
+    step = steps.pop() if len(steps) == 1 and not log else None
+    count = round((high - low) / step) + 1 if step else 0
+    if step and 2 <= count <= LEVELS:
+        values = [low + i * step for i in range(count)]
+        return tuple((where(v), shown(v)) for v in values), 1 / (count - 1), where
+    middle = math.sqrt(low * high) if log and low > 0 else (low + high) / 2
+    if all(isinstance(d, IntDistribution) for d in distributions):
+        middle = round(middle)
+    return tuple((where(v), shown(v)) for v in (low, middle, high)), 0.0, where
+
+
+def _levels(
+    name: str, distributions: Sequence[BaseDistribution], trials: Sequence[FrozenTrial]
+) -> tuple[Ticks, float, Callable[[Any], float]]:
+    """An axis with a level for each choice, or for each value where distributions are mixed."""
+    choices = [c for d in distributions for c in getattr(d, "choices", ())]
+    choices += [t.params[name] for t in trials if name in t.params]
+    levels = list(dict.fromkeys(map(shown, choices)))
+    gap = 1 / max(len(levels) - 1, 1)
+    places = {level: i * gap if len(levels) > 1 else 0.5 for i, level in enumerate(levels)}
+    ticks = spread([(place, level) for level, place in places.items()], 2 * LEVELS)
+    return tuple(ticks), gap, lambda value: places[shown(value)]
+
+
+def objective_axis(
+    i: int, name: str, more: bool, trials: Sequence[FrozenTrial]
+) -> tuple[Axis, Scale]:
+    """The column of an objective, whose better end is above."""
+    values = [t.values[i] for t in trials]
+    where = position(values)
+    finite = [v for v in values if math.isfinite(v)] or [0.0]
+    low, high = min(finite), max(finite)
+    middle = math.sqrt(low * high) if wants_log(finite) else (low + high) / 2
+
+    def up(value: float) -> float:
+        return where(value) if more else 1 - where(value)
+
+    ticks = tuple((up(v), si(v, 3)) for v in sorted({low, middle, high}))
+    return Axis(name, ticks, 0.0, False, more), lambda trial: up(trial.values[i])
+
+
+def shown(value: object) -> str:
+    """A parameter's value, in short."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return short(value, 30)

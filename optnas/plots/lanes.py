@@ -1,0 +1,124 @@
+"""Which worker ran which trial when."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import NamedTuple
+
+from optuna.trial import FrozenTrial
+
+from optnas.leases import lease_of
+
+PAUSE, PAUSE_SHARE, CUT = 60.0, 0.05, 0.015
+"""A time in which nothing ran is cut out where it is longer than so many seconds and than this
+share of the rest; the cut is as wide as the last share."""
+
+
+class Span(NamedTuple):
+    """A trial with its times in seconds since the first began, and who ran it."""
+
+    trial: FrozenTrial
+    start: float
+    end: float
+    host: str
+    worker: str
+
+
+def spans_of(trials: Sequence[FrozenTrial]) -> list[Span]:
+    """The trials that have begun, by their start."""
+    begun = [(t, t.datetime_start) for t in trials if t.datetime_start is not None]
+    if not begun:
+        return []
+    first = min(start for _, start in begun)
+    last = max(t.datetime_complete or start for t, start in begun)
+    spans = []
+    for trial, start in begun:
+        # One that is running was there at least until its lease was renewed.
+        end = trial.datetime_complete or _renewed(trial) or last
+        seconds = [(time - first).total_seconds() for time in (start, max(start, end))]
+        spans.append(Span(trial, seconds[0], seconds[1], *_worker(trial)))
+    return sorted(spans, key=lambda span: (span.start, span.trial.number))
+
+
+def _renewed(trial: FrozenTrial) -> datetime | None:
+    renewed = (lease_of(trial) or {}).get("renewed")
+    try:
+        return datetime.fromtimestamp(renewed) if renewed is not None else None
+    except (TypeError, ValueError, OverflowError, OSError):  # no time at all
+        return None
+
+
+def _worker(trial: FrozenTrial) -> tuple[str, str]:
+    """The machine, empty if it isn't known, and who ran the trial."""
+    held = lease_of(trial)
+    if held is None:
+        return "", f"trial {trial.number}"
+    host = str(held.get("host", "?"))
+    start = held.get("worker", held.get("started", ""))
+    return host, f"{host.partition('/')[0]}, process {held.get('pid')}\n{start}"
+
+
+def lanes_of(spans: Sequence[Span]) -> tuple[list[str], list[int]]:
+    """The rows, and the row of each trial.
+
+    A worker takes the first row of its machine whose last worker had ended: a study that was
+    resumed has no more rows than it had workers at once.
+    """
+    threads = _threads(spans)
+    lives: dict[tuple[str, str, int], tuple[float, float]] = {}
+    for span, thread in zip(spans, threads, strict=True):
+        start, end = lives.get(thread, (span.start, span.end))
+        lives[thread] = (min(start, span.start), max(end, span.end))
+    hosts = list(dict.fromkeys(span.host for span in spans))
+    names: list[str] = []
+    row: dict[tuple[str, str, int], int] = {}
+    for host in hosts:
+        ends: list[float] = []
+        for thread, (start, end) in sorted(lives.items(), key=lambda life: life[1]):
+            if thread[0] == host:
+                row[thread] = len(names) + _first_free(ends, start, end)
+        name = "worker" if len(hosts) == 1 else host.partition("/")[0] or "unknown"
+        names += [f"{name} {i + 1}" for i in range(len(ends))]
+    return names, [row[thread] for thread in threads]
+
+
+def _threads(spans: Sequence[Span]) -> list[tuple[str, str, int]]:
+    """Machine, worker and thread of each trial: plain Optuna runs several in one process."""
+    ends: dict[tuple[str, str], list[float]] = {}
+    return [
+        (s.host, s.worker, _first_free(ends.setdefault((s.host, s.worker), []), s.start, s.end))
+        for s in spans
+    ]
+
+
+def _first_free(ends: list[float], start: float, end: float) -> int:
+    """Which of the rows, that are taken up to these times, is free; it is taken from now on."""
+    free = next((i for i, until in enumerate(ends) if until <= start), len(ends))
+    ends[free : free + 1] = [end]
+    return free
+
+
+def without_pauses(
+    spans: Sequence[Span],
+) -> tuple[Callable[[float], float], list[tuple[float, float]], float]:
+    """A clock that stands still while nothing runs for long; the pauses, and its last time."""
+    gaps: list[tuple[float, float]] = []
+    until, idle = 0.0, 0.0
+    for span in spans:
+        if span.start > until:
+            gaps.append((until, span.start))
+            idle += span.start - until
+        until = max(until, span.end)
+    busy = until - idle
+    long = [(a, b) for a, b in gaps if b - a > max(PAUSE, PAUSE_SHARE * busy)]
+    cut = CUT * busy
+    starts = [b for _, b in long]
+    saved = list(accumulate((b - a - cut for a, b in long), initial=0.0))
+
+    def clock(time: float) -> float:
+        return time - saved[bisect_right(starts, time)]
+
+    return clock, [(clock(a) + cut / 2, b - a) for a, b in long], clock(until)

@@ -1,0 +1,287 @@
+"""From decisions to objectives: parallel coordinates (Inselberg, 1985)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.errors import InputError
+from optnas.pareto import complete_trials, maximized, objective_names
+from optnas.plots.axes import Axis, decision_axis, objective_axis, shown
+from optnas.plots.importance import importance_data
+from optnas.plots.points import Point, points_of
+from optnas.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    color_bar,
+    figure,
+    label,
+    position,
+    shade,
+    short,
+    spread,
+)
+from optnas.text import number
+
+DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
+"""Most columns, of each kind and in all."""
+LINES, FAINT_LINES = 60, 150
+"""Most coloured lines, and most grey ones: more hide each other."""
+ABSENT = -0.16
+"""Where the line of an architecture goes that has no such decision."""
+BINS = 8
+"""Lines have one of so many colours: each is one trace."""
+FEW = 20
+"""Of a single objective the best so many lines have a colour, or a tenth."""
+
+
+class Line(NamedTuple):
+    """An architecture: its trial, where it crosses each axis, and the values there.
+
+    The position is None where it has no such decision. `best` says whether it is on the front (or
+    among the best of a single objective).
+    """
+
+    number: int
+    best: bool
+    first: float
+    positions: tuple[float | None, ...]
+    values: tuple[str, ...]
+
+
+class ParallelData(NamedTuple):
+    """What the parallel coordinates show; of how many decisions, and why these."""
+
+    study_name: str
+    axes: list[Axis]
+    lines: list[Line]
+    first: str
+    objectives: int
+    decisions: int
+    chosen_by: str
+
+
+def parallel_data(study: Study) -> ParallelData:
+    """The feasible architectures of a study, with the decisions that made them.
+
+    Raises:
+        InputError: There is no feasible COMPLETE trial with parameters.
+    """
+    points = [p for p in points_of(study) if p.feasible and p.baseline is None]
+    of = {t.number: t for t in complete_trials(study)}
+    points = [p for p in points if of[p.number].params]
+    if not points:
+        raise InputError(
+            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds"
+        )
+    trials = [of[p.number] for p in points]
+    objectives, more = objective_names(study), maximized(study)
+    room = min(DECISIONS, COLUMNS - min(len(objectives), OBJECTIVES))
+    names, every, chosen_by = _decisions(study, trials, room)
+    columns = [decision_axis(name, trials) for name in names]
+    columns += [objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives)]
+    columns = columns[: len(names) + OBJECTIVES]
+    best = _best(points, more[0], len(objectives))
+    return ParallelData(
+        study_name=study.study_name,
+        axes=[axis for axis, _ in columns],
+        lines=[
+            Line(
+                point.number,
+                point.number in best,
+                point.values[0],
+                tuple(scale(trial) for _, scale in columns),
+                (
+                    *(shown(trial.params.get(name, "absent")) for name in names),
+                    *map(number, point.values[:OBJECTIVES]),
+                ),
+            )
+            for point, trial in zip(points, trials, strict=True)
+        ],
+        first=objectives[0],
+        objectives=len(objectives),
+        decisions=every,
+        chosen_by=chosen_by,
+    )
+
+
+def _decisions(
+    study: Study, trials: Sequence[FrozenTrial], most: int
+) -> tuple[list[str], int, str]:
+    """The decisions to show, how many there are, and how these were chosen."""
+    seen: dict[str, set[str]] = {}
+    for trial in trials:
+        for name, value in trial.params.items():
+            seen.setdefault(name, set()).add(shown(value))
+    varied = [
+        name
+        for name, values in seen.items()
+        if len(values) > 1 or sum(name in t.params for t in trials) < len(trials)
+    ] or list(seen)
+    if len(varied) <= most:
+        return varied, len(seen), "" if len(varied) == len(seen) else "the others never vary"
+    try:
+        ranked = [d.name for d in importance_data(study).decisions if d.name in varied]
+        rule = "the most important over all objectives, by PED-ANOVA"
+    except InputError:  # too few trials to tell
+        ranked, rule = varied, "the first that vary"
+    kept = set(ranked[:most])
+    return [name for name in varied if name in kept], len(seen), rule
+
+
+def _best(points: Sequence[Point], more: bool, objectives: int) -> set[int]:
+    """The front; of a single objective, the best tenth."""
+    if objectives > 1:
+        return {p.number for p in points if p.on_front}
+    order = sorted(points, key=lambda p: p.values[0], reverse=more)
+    return {p.number for p in order[: max(min(FEW, len(order) // 2), len(order) // 10, 1)]}
+
+
+def parallel_figure(data: ParallelData) -> go.Figure:
+    """A line for each architecture, from its decisions at the left to its values at the right."""
+    best = sorted((line for line in data.lines if line.best), key=lambda line: line.first)
+    others = [line for line in data.lines if not line.best]
+    shown, faint = spread(best, LINES), spread(others, FAINT_LINES)
+    where = position([line.first for line in shown])
+    bins: dict[int, list[Line]] = {}
+    for line in shown:
+        bins.setdefault(min(int(where(line.first) * BINS), BINS - 1), []).append(line)
+    # Within a level lines lie side by side, in the order of the first objective.
+    aside = {line.number: (i + 0.5) / len(shown) - 0.5 for i, line in enumerate(shown)}
+    kind = "front" if data.objectives > 1 else "best"
+    traces = [
+        _paths(data, faint, {})
+        | {"name": "others", "line": {"color": GREY, "width": 0.7}, "opacity": 0.3},
+        *(
+            _paths(data, lines, aside)
+            | {
+                "name": kind,
+                "showlegend": i == min(bins),
+                "legendgroup": kind,
+                "line": {"color": shade((i + 0.5) / BINS), "width": 1.8},
+                "opacity": 0.85,
+            }
+            for i, lines in sorted(bins.items())
+        ),
+        _rules(data),
+        color_bar(data.first, [line.first for line in shown]),
+    ]
+    return figure(
+        traces,
+        f"{short(data.study_name, 50)}: which decisions lead where",
+        lines=_lines(data, kind, len(best)),
+        notes=[
+            f"{len(drawn)} of {len(lines)} lines are drawn: {name}"
+            for name, drawn, lines in ((kind, shown, best), ("others", faint, others))
+            if len(drawn) < len(lines)
+        ],
+        height=560,
+        annotations=_labels(data),
+        xaxis={
+            "tickvals": [_place(data, i) for i in range(len(data.axes))],
+            "ticktext": [
+                label(axis.name, 24) if axis.more is None else f"<b>{label(axis.name, 24)}</b>"
+                for axis in data.axes
+            ],
+            "tickangle": -40,
+            "tickfont": {"size": 11},
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+            "range": [-0.1, _place(data, len(data.axes) - 1) + 0.6],
+        },
+        yaxis={
+            "tickvals": [ABSENT] if any(axis.conditional for axis in data.axes) else [],
+            "ticktext": ["absent"],
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+            "range": [ABSENT - 0.06, 1.08],
+        },
+    )
+
+
+def _lines(data: ParallelData, kind: str, best: int) -> list[str]:
+    what = "on the front" if kind == "front" else "the best"
+    lines = [
+        f"coloured by {data.first}: {best} of {len(data.lines)} architectures, {what}; the better "
+        "end of each objective is above"
+    ]
+    decisions = sum(axis.more is None for axis in data.axes)
+    if data.chosen_by:
+        lines.append(f"{decisions} of {data.decisions} decisions: {data.chosen_by}")
+    objectives = len(data.axes) - decisions
+    if objectives < data.objectives:
+        lines.append(f"the first {objectives} of {data.objectives} objectives")
+    return lines
+
+
+def _place(data: ParallelData, column: int) -> float:
+    """Objectives stand a little apart."""
+    return column + (0.4 if data.axes[column].more is not None else 0.0)
+
+
+def _paths(data: ParallelData, lines: Sequence[Line], aside: dict[int, float]) -> dict[str, Any]:
+    """Lines as one trace, with gaps between them; `aside` moves them within a level."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    texts, numbers = [], []
+    for line in lines:
+        for i, (axis, at) in enumerate(zip(data.axes, line.positions, strict=True)):
+            room = min(0.5 * axis.gap, 0.12) if at is not None else 0.05
+            x.append(_place(data, i))
+            y.append((ABSENT if at is None else at) + room * aside.get(line.number, 0.0))
+            texts.append(f"{label(axis.name)}: {label(line.values[i])}")
+            numbers.append(line.number)
+        x.append(None)
+        y.append(None)
+        texts.append("")
+        numbers.append(line.number)
+    trace = {"type": "scatter", "mode": "lines", "x": x, "y": y, "customdata": numbers}
+    if not aside:
+        return trace | {"hoverinfo": "skip"}
+    return trace | {
+        "text": texts,
+        "hovertemplate": "trial %{customdata}<br>%{text}<extra></extra>",
+    }
+
+
+def _rules(data: ParallelData) -> dict[str, Any]:
+    """The axes."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for i in range(len(data.axes)):
+        x += [_place(data, i), _place(data, i), None]
+        y += [0.0, 1.0, None]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "line": {"color": INK, "width": 1},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _labels(data: ParallelData) -> list[dict[str, Any]]:
+    """The ticks of every axis, at its right."""
+    return [
+        {
+            "x": _place(data, i),
+            "y": at,
+            "text": label(text, 12),
+            "showarrow": False,
+            "xanchor": "left",
+            "font": {"size": 10, "color": FAINT},
+            "bgcolor": "rgba(255,255,255,0.75)",
+            "borderpad": 0,
+        }
+        for i, axis in enumerate(data.axes)
+        for at, text in axis.ticks
+    ]
