@@ -38,38 +38,50 @@ async function draw(holder, figure) {
   ring(holder);
 }
 
-/** Where a trial's points are, in pixels of the figure. */
-function spots(graph, trial) {
+/** Where a trial's points are in a trace, in pixels of the figure. */
+function spots(graph, trace, trial) {
+  const x = graph._fullLayout[`xaxis${(trace.xaxis ?? "").slice(1)}`];
+  const y = graph._fullLayout[`yaxis${(trace.yaxis ?? "").slice(1)}`];
+  if (!trace.customdata || trace.visible !== true || !trace.xaxis || !x || !y) return [];
   const found = [];
-  // Of very many networks the front's figure draws some; all have their place.
-  const network = graph.parentElement.id === "holder-pareto" && networkOf.get(trial);
-  if (network) {
-    const { xaxis: x, yaxis: y } = graph._fullLayout;
-    const [left, top] = [x.d2p(network.values[axes.x]), y.d2p(network.values[axes.y])];
-    return [[x._offset + left, y._offset + top]];
-  }
-  for (const trace of graph._fullData) {
-    const x = graph._fullLayout[`xaxis${(trace.xaxis ?? "").slice(1)}`];
-    const y = graph._fullLayout[`yaxis${(trace.yaxis ?? "").slice(1)}`];
-    if (!trace.customdata || trace.visible !== true || !trace.xaxis || !x || !y) continue;
-    for (let i = 0; i < trace.customdata.length; i++) {
-      if (trialOf(trace.customdata[i]) !== trial) continue;
-      const [left, top] = [x.d2p(trace.x[i]), y.d2p(trace.y[i])];
-      if (left >= 0 && left <= x._length && top >= 0 && top <= y._length) {
-        found.push([x._offset + left, y._offset + top]);
-      }
+  const add = (across, up) => {
+    const [left, top] = [x.d2p(across), y.d2p(up)];
+    if (left >= 0 && left <= x._length && top >= 0 && top <= y._length) {
+      found.push([x._offset + left, y._offset + top]);
     }
+  };
+  for (let i = 0; i < trace.customdata.length; i++) {
+    if (trialOf(trace.customdata[i]) !== trial || trace.x[i] === null) continue;
+    // The middle of a bar that lies on its side.
+    add(trace.type === "bar" ? trace.base[i] + trace.x[i] / 2 : trace.x[i], trace.y[i]);
   }
   return found;
 }
 
-/** Rings around the points of what is chosen; plotly itself needn't draw anything anew. */
+/** What marks a trial in a figure: a ring around a point, a line over a line. */
+function marks(graph, trial, how) {
+  return graph._fullData.flatMap((trace) => {
+    const found = spots(graph, trace, trial);
+    return trace.mode === "lines" && found.length > 1
+      ? [svg("polyline", { points: found.map((spot) => spot.join()).join(" "), class: how })]
+      : found.map(([cx, cy]) => svg("circle", { cx, cy, r: 10, class: how }));
+  });
+}
+
+/** Of very many networks the front's figure draws some; all have their place in it. */
+function frontMarks({ _fullLayout: { xaxis, yaxis } }, trial, how) {
+  const { values } = networkOf.get(trial) ?? { values: [] };
+  const cx = xaxis._offset + xaxis.d2p(values[axes.x]);
+  const cy = yaxis._offset + yaxis.d2p(values[axes.y]);
+  return Number.isFinite(cx + cy) ? [svg("circle", { cx, cy, r: 10, class: how })] : [];
+}
+
+/** Marks what is chosen, over a figure; plotly itself needn't draw anything anew. */
 function ring(holder) {
   const graph = drawn.get(holder);
+  const mark = holder.id === "holder-pareto" ? frontMarks : marks;
   const rings = ["pinned", "hovered"].flatMap((how) =>
-    choice[how] === null
-      ? []
-      : spots(graph, choice[how]).map(([cx, cy]) => svg("circle", { cx, cy, r: 10, class: how })),
+    choice[how] === null ? [] : mark(graph, choice[how], how),
   );
   holder.querySelector(".rings").replaceChildren(...rings);
 }
