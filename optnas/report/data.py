@@ -66,10 +66,11 @@ def report_data(
     study: Study, *, url: str = "", search: Search | InputError | None = None
 ) -> ReportData:
     """Reads a study (see `optnas.report.write_report`)."""
-    trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
-    meanings = Meanings(study, trials)
+    # In this order: of a study that is running, each knows all trials that those before it show.
+    drawn = figures(study)
+    meanings = Meanings(study, study.get_trials(deepcopy=False))
     table = networks(study, meanings)
-    trials = study.get_trials(deepcopy=False)  # again: a study that runs has new ones by now
+    trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
     found = endings(trials)
     drawings, undrawn = _drawings(search)
     known = None if isinstance(search, InputError) else search
@@ -81,7 +82,7 @@ def report_data(
         goals=goals(study, table),
         facts=facts(study, trials, meanings, known),
         networks=table,
-        figures=figures(study),
+        figures=drawn,
         scales=scales(table) if len(study.directions) > 1 else [],
         measurings=measurings(objective_names(study), trials, meanings),
         endings=found,
@@ -94,5 +95,6 @@ def report_data(
 
 def _drawings(search: Search | InputError | None) -> tuple[dict[int, str], str]:
     if search is None or isinstance(search, InputError):
-        return {}, str(search or "the study was given without its search")
+        # What to do about it is said for other commands.
+        return {}, str(search or "the study file isn't known").split(": give")[0]
     return {}, ""

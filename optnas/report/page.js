@@ -18,7 +18,11 @@ function showHead() {
           "span",
           null,
           element("strong", null, goal.name),
-          element("span", { class: "better" }, goal.better === "less" ? "↓ less is better" : "↑ more is better"),
+          element(
+            "span",
+            { class: "better" },
+            goal.better === "less" ? "↓ less is better" : "↑ more is better",
+          ),
         ),
         goal.meaning ? element("span", { class: "meaning" }, goal.meaning) : null,
         goal.best === null
@@ -47,7 +51,9 @@ function showBaselines() {
 }
 
 function showMeasured() {
-  const known = data.measurings.filter((m) => m.definition || m.remarks.length || Object.keys(m.settings).length);
+  const known = data.measurings.filter(
+    (m) => m.definition || m.remarks.length || Object.keys(m.settings).length,
+  );
   const rest = data.measurings.filter((one) => !known.includes(one)).map((one) => one.name);
   byId("measured").append(
     ...known.map((one) =>
@@ -57,10 +63,18 @@ function showMeasured() {
         element("h3", null, one.name),
         one.definition ? words(one.definition) : null,
         element("dl", { class: "pairs" }, pairs(one.settings)),
-        one.remarks.length ? element("ul", null, one.remarks.map((r) => element("li", null, r))) : null,
+        one.remarks.length
+          ? element(
+              "ul",
+              null,
+              one.remarks.map((r) => element("li", null, r)),
+            )
+          : null,
       ),
     ),
-    ...(rest.length ? [words(`Nothing is kept about how these were found out: ${rest.join(", ")}.`)] : []),
+    ...(rest.length
+      ? [words(`Nothing is kept about how these were found out: ${rest.join(", ")}.`)]
+      : []),
   );
 }
 
@@ -79,32 +93,64 @@ function showFailed() {
   const table = element(
     "table",
     null,
-    element("thead", null, element("tr", null, head.map((h) => element("th", { scope: "col" }, h)))),
+    element(
+      "thead",
+      null,
+      element(
+        "tr",
+        null,
+        head.map((h) => element("th", { scope: "col" }, h)),
+      ),
+    ),
     element("tbody", null, rows),
   );
-  const failed = data.failed === 1 ? "1 trial failed." : `${data.failed ? format(data.failed) : "No"} trials failed.`;
-  byId("failed").append(words(failed), ...(rows.length ? [element("div", { class: "wide" }, table)] : []));
+  const failed =
+    data.failed === 1
+      ? "1 trial failed."
+      : `${data.failed ? format(data.failed) : "No"} trials failed.`;
+  byId("failed").append(
+    words(failed),
+    ...(rows.length ? [element("div", { class: "wide" }, table)] : []),
+  );
 }
 
 function showAgain() {
   const { facts, commands, overrides, accepted, fingerprint, versions } = data.reproducing;
   const fold = (title, entries) =>
     Object.keys(entries).length
-      ? [element("details", null, element("summary", null, title), element("dl", { class: "pairs" }, pairs(entries)))]
+      ? [
+          element(
+            "details",
+            null,
+            element("summary", null, title),
+            element("dl", { class: "pairs" }, pairs(entries)),
+          ),
+        ]
       : [];
   byId("again").append(
     ...accepted.map((change) => element("p", { class: "note" }, `Mixed settings: ${change}`)),
     element("dl", { class: "pairs" }, pairs(facts)),
     ...commands.map(({ does, line }) =>
-      element("div", { class: "command" }, element("p", null, does), element("pre", null, element("code", null, line))),
+      element(
+        "div",
+        { class: "command" },
+        element("p", null, does),
+        element("pre", null, element("code", null, line)),
+      ),
     ),
     ...fold("Settings given beside the study file", overrides),
     ...fold("Everything that must be the same for numbers to be comparable", fingerprint),
     ...fold("Versions of what made this page", versions),
   );
-  byId("made").textContent = `Made ${data.made} with optnas ${versions.optnas}, from an Optuna study.`;
+  byId("made").textContent =
+    `Made ${data.made} with optnas ${versions.optnas}, from an Optuna study.`;
 }
 
+if (!window.DecompressionStream) {
+  byId("notes").append(
+    element("p", { class: "note" }, "Figures and details need a browser of 2023 or later."),
+  );
+}
 showHead();
 startTable();
 showBaselines();

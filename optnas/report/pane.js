@@ -54,7 +54,11 @@ function curve(name, steps, values) {
         svg("polyline", { points: line }),
         svg("circle", { cx: x(right), cy: y(last), r: 3.5 }),
       ),
-      element("figcaption", null, `${name}: ${format(ys[0])} → ${format(last)} in ${known.length} steps`),
+      element(
+        "figcaption",
+        null,
+        `${name}: ${format(ys[0])} → ${format(last)} in ${known.length} steps`,
+      ),
     ),
   ];
 }
@@ -66,7 +70,10 @@ function curves(detail) {
 
 function heading(trial, detail) {
   const network = networkOf.get(trial);
-  const close = button("×", () => choose("pinned", null), { class: "close", "aria-label": "close" });
+  const close = button("×", () => choose("pinned", null), {
+    class: "close",
+    "aria-label": "close",
+  });
   const title = network?.baseline ? `${network.baseline} (trial ${trial})` : `Trial ${trial}`;
   const place = network ? PLACES[network.place][1] : detail.state;
   return [

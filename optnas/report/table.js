@@ -9,7 +9,9 @@ const recipes = networks.some((network) => network.recipe);
 const fields = [
   ...columns.map((column, i) => ({
     title: column.name,
-    hint: [column.meaning, column.better && `${column.better} is better`].filter(Boolean).join("; "),
+    hint: [column.meaning, column.better && `${column.better} is better`]
+      .filter(Boolean)
+      .join("; "),
     numeric: true,
     descending: column.better === "more",
     key: (network) => network.values[i],
@@ -132,7 +134,10 @@ function makeRow(network) {
 const VIEWS = { front: "The front", all: "All networks" };
 
 function showViews() {
-  const counts = { front: networks.filter((n) => n.place === "front").length, all: networks.length };
+  const counts = {
+    front: networks.filter((n) => n.place === "front").length,
+    all: networks.length,
+  };
   document.getElementById("views").replaceChildren(
     ...Object.entries(single || !networks.length ? {} : VIEWS).map(([view, text]) =>
       button(
@@ -155,20 +160,25 @@ function showPages(start, count) {
     document.getElementById("scroll").scrollTop = 0;
   };
   const total = shown.rows.length;
-  document.getElementById("pages").replaceChildren(
-    ...(total <= shown.size
-      ? []
-      : [
-          button("‹", turn(-1), { "aria-label": "previous page", disabled: start === 0 }),
-          ` ${format(start + 1)}–${format(start + count)} of ${format(total)} `,
-          button("›", turn(1), { "aria-label": "next page", disabled: start + count >= total }),
-        ]),
-  );
+  document
+    .getElementById("pages")
+    .replaceChildren(
+      ...(total <= shown.size
+        ? []
+        : [
+            button("‹", turn(-1), { "aria-label": "previous page", disabled: start === 0 }),
+            ` ${format(start + 1)}–${format(start + count)} of ${format(total)} `,
+            button("›", turn(1), { "aria-label": "next page", disabled: start + count >= total }),
+          ]),
+    );
 }
 
 /** Marks the chosen rows. */
 function mark() {
-  for (const [how, name] of [["hovered", "hovered"], ["pinned", "pinned"]]) {
+  for (const [how, name] of [
+    ["hovered", "hovered"],
+    ["pinned", "pinned"],
+  ]) {
     table.querySelector(`tr.${name}`)?.classList.remove(name);
     rowOf.get(networkOf.get(choice[how]))?.classList.add(name);
   }
