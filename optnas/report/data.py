@@ -11,12 +11,13 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto import objective_names
+from optnas.report.circumstances import facts
 from optnas.report.details import Detail, details
 from optnas.report.failures import Ending, endings, failures
 from optnas.report.figures import Figure, Scale, figures, scales
 from optnas.report.measuring import Measuring, measurings
 from optnas.report.networks import Networks, networks
-from optnas.report.question import Goal, facts, goals, notes, summary
+from optnas.report.question import Goal, goals, notes, summary
 from optnas.report.reproducing import Reproducing, reproducing
 from optnas.report.words import Meanings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -132,3 +133,16 @@ def ranges(numbers: Iterable[int], most: int = 40) -> str:
     )
     rest = sum(b - a + 1 for a, b in pieces[most:])
     return f"{text} and {number(rest)} more" if rest else text
+
+
+def readable_size(size: str) -> str:
+    """The size of a search space for readers: `about 2.7 · 10¹⁵`; empty where it isn't known."""
+    if not re.match(r"\d|about", size):
+        return ""
+    size = size.split(" (")[0]
+    return re.sub(
+        r"e\+?(-?\d+)", lambda m: "\u00a0·\u00a010" + str(int(m[1])).translate(_RAISED), size
+    )
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
