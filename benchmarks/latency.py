@@ -1,16 +1,17 @@
 """How repeatable is a latency? 20 networks, each measured in fresh processes over several minutes.
 
     python benchmarks/latency.py            # about 20 minutes; leave the machine alone meanwhile
-    python benchmarks/latency.py --rounds 4
+    python benchmarks/latency.py --rounds 4 --device cuda
 
 Each round starts two processes one after the other. The first measures all networks, in an order of
 its own, on an idle machine: with optnas, with `torch.utils.benchmark.Timer.blocked_autorange` for
 the same time, and as the mean of 100 passes after 10. The second does so beside two processes that
-train through optnas. Some networks differ from their neighbour by less than 5 %.
+train through optnas. Some networks differ from their neighbour by less than 5 %. On a GPU every
+pass of the other two methods ends with a synchronisation, too.
 
 Printed: the coefficient of variation over processes (mean over networks), how often the stated 95 %
-interval holds the median over processes, the rank correlation between processes, and how far the
-busy machine's median lies from the idle one's.
+interval holds the median over processes, the rank correlation between processes, how far the busy
+machine's median lies from the idle one's, and ours from the others' on the idle one.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from torch.utils.benchmark import Timer
 
 import optnas
 from optnas.candidate import Candidate
-from optnas.devices import device_name
+from optnas.devices import device_name, resolve_device, synchronize
 
 RESULTS = Path(__file__).parent / "results"
 # Channels, layers and kernel size; many in pairs that are nearly the same.
@@ -59,10 +60,12 @@ def network(channels: int, layers: int, kernel_size: int) -> nn.Module:
     return nn.Sequential(*blocks, *pool, nn.Linear(channels, 10))
 
 
-def measure_all(seed: int, autorange: bool) -> dict[str, list]:
+def measure_all(seed: int, name: str, autorange: bool) -> dict[str, list]:
     """One process: milliseconds of each network by each method, and our intervals."""
     torch.set_num_threads(1)
-    optnas.Latency("cpu").measure(Candidate("", IMAGE, lambda: network(8, 2, 3)))  # first calls
+    latency, device = optnas.Latency(name), resolve_device(name)
+    latency.measure(Candidate("", IMAGE, lambda: network(8, 2, 3)))  # first calls
+    x = IMAGE.to(device)
     rng = random.Random(seed)
     order = list(range(len(NETWORKS)))
     rng.shuffle(order)
@@ -71,22 +74,27 @@ def measure_all(seed: int, autorange: bool) -> dict[str, list]:
     found["alone"] = [None] * len(order)
     for i in order:
         candidate = Candidate("", IMAGE, lambda i=i: network(*NETWORKS[i]))
-        model = candidate.to_measure()
+        model = candidate.to_measure().to(device)
+
+        def one_pass(model: nn.Module = model) -> None:
+            model(x)
+            synchronize(device)
+
         start = time.perf_counter()
-        found["optnas"][i] = optnas.Latency("cpu").measure(candidate)
+        found["optnas"][i] = latency.measure(candidate)
         found["seconds"][i] = time.perf_counter() - start
         found["interval"][i] = candidate.details["latency_ms"]["interval"]
         found["alone"][i] = candidate.details["latency_ms"]["alone"]
         with torch.inference_mode():
             if autorange:
-                timer = Timer("model(x)", globals={"model": model, "x": IMAGE})
+                timer = Timer("one_pass()", globals={"one_pass": one_pass})
                 timed = timer.blocked_autorange(min_run_time=found["seconds"][i])
                 found["autorange"][i] = 1e3 * timed.median
             for _ in range(10):
-                model(IMAGE)
+                one_pass()
             start = time.perf_counter()
             for _ in range(100):
-                model(IMAGE)
+                one_pass()
             found["mean"][i] = 10 * (time.perf_counter() - start)
     return found
 
@@ -98,16 +106,16 @@ def rounded(value: object) -> object:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def train_forever(seed: int) -> None:
+def train_forever(seed: int, device: str) -> None:
     """What a worker does: trials of the digits study, one after the other."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     data = optnas.digits()
     objective = optnas.Objective(
         optnas.MacroCNNSpace(data.input_shape, data.outputs, depth=(4, 6)),
-        optnas.TrainingEvaluator(data, epochs=15),
+        optnas.TrainingEvaluator(data, epochs=15, device=device),
         ("val_loss", "params"),
-        device="cpu",
+        device=device,
     )
     study = optuna.create_study(
         directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=seed)
@@ -162,14 +170,14 @@ def correlation(rounds: list[dict], method: str) -> tuple[float, float]:
     return float(np.mean(found)), float(np.min(found))
 
 
-def summary(idle: list[dict], busy: list[dict]) -> dict:
+def summary(device: str, idle: list[dict], busy: list[dict]) -> dict:
     shift = {
         method: np.median([r[method] for r in busy], axis=0)
         / np.median([r[method] for r in idle], axis=0)
         for method in ("optnas", "mean")
     }
     found = {
-        "cpu": device_name(torch.device("cpu")),
+        "device": device_name(resolve_device(device)),
         "torch": torch.__version__,
         "processes": len(idle),
         "networks": len(NETWORKS),
@@ -184,6 +192,10 @@ def summary(idle: list[dict], busy: list[dict]) -> dict:
             "variation_idle": variation(idle, method),
             "rank_correlation": correlation(idle, method),
         }
+        if method != "optnas":
+            times = [np.median([r[m] for r in idle], axis=0) for m in ("optnas", method)]
+            ratio = times[0] / times[1]
+            found[method]["optnas_over_it"] = [float(f(ratio)) for f in (np.median, np.min, np.max)]
         if method != "autorange":
             found[method] |= {
                 "variation_busy": variation(busy, method),
@@ -194,7 +206,7 @@ def summary(idle: list[dict], busy: list[dict]) -> dict:
 
 
 def show(found: dict) -> None:
-    print(f"\n{found['processes']} processes, {found['networks']} networks, {found['cpu']}")
+    print(f"\n{found['processes']} processes, {found['networks']} networks, {found['device']}")
     print("                          optnas  autorange  mean of 100")
     rows = {
         "variation, idle": "variation_idle",
@@ -208,6 +220,9 @@ def show(found: dict) -> None:
     print(f"{'rank correlation':24}", *(f"{c:9.4f}" for c in means))
     low, high = found["optnas"]["busy_over_idle_range"]
     print(f"busy / idle of single networks: {low:.3f} to {high:.3f}")
+    for method in ("autorange", "mean"):
+        print(f"optnas / {method} of single networks: ", end="")
+        print("{:.3f} ({:.3f} to {:.3f})".format(*found[method]["optnas_over_it"]))
     print(f"95 % intervals that hold the median: {found['coverage']:.1%} (idle), ", end="")
     print(f"{found['coverage_busy']:.1%} (busy); half width {found['half_width']:.1%}")
     print(f"{found['seconds_each']:.2f} s for a measurement", flush=True)
@@ -218,39 +233,42 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--no-autorange", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--train", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure is not None:
-        found = measure_all(arguments.measure, not arguments.no_autorange)
+        found = measure_all(arguments.measure, arguments.device, not arguments.no_autorange)
         print(json.dumps({name: rounded(values) for name, values in found.items()}))
         return
     if arguments.train is not None:
-        train_forever(arguments.train)
+        train_forever(arguments.train, arguments.device)
         return
     if arguments.rounds < 2:
         parser.error(f"--rounds must be at least 2, got {arguments.rounds}")
     idle: list[dict] = []
     busy: list[dict] = []
+    there = ("--device", arguments.device)
+    path = RESULTS / ("latency.json" if arguments.device == "cpu" else "latency_cuda.json")
     for i in range(arguments.rounds):
-        idle.append(measured("--measure", 2 * i))
-        trainers = [start("--train", 2 * i + k) for k in range(2)]
+        idle.append(measured("--measure", 2 * i, *there))
+        trainers = [start("--train", 2 * i + k, *there) for k in range(2)]
         try:
             for trainer in trainers:
                 trainer.stdout.readline()
-            busy.append(measured("--measure", 2 * i + 1, "--no-autorange"))
+            busy.append(measured("--measure", 2 * i + 1, "--no-autorange", *there))
         finally:
             for trainer in trainers:
                 trainer.kill()
                 trainer.communicate()
         print(f"round {i + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
         if i:
-            found = summary(idle, busy)
+            found = summary(arguments.device, idle, busy)
             lines = [json.dumps(found, indent=1)[:-2]]
             for name, rounds in (("idle", idle), ("busy", busy)):
                 lines += [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, rounds)) + "\n ]"]
-            (RESULTS / "latency.json").write_text(",\n".join(lines) + "\n}\n")
+            path.write_text(",\n".join(lines) + "\n}\n")
     show(found)
 
 

@@ -1,18 +1,17 @@
 """Trained architectures per minute: TrainingEvaluator against a plain DataLoader loop.
 
-    python benchmarks/training_throughput.py [--repeats 5] [--epochs 10]
+    python benchmarks/training_throughput.py [--repeats 5] [--epochs 10] [--device cuda]
 
 The plain loop is the one of Optuna's PyTorch example: a shuffling DataLoader over a
 TensorDataset, the optimizer as PyTorch makes it, and a validation loop that counts correct
 predictions with `.item()`; a cosine schedule and the validation loss are added, so that both train
 alike. Same networks, data (scikit-learn's digits), batch size, epochs, seeds and validation
-scores. The two take turns, one CPU thread. Prints a table and writes
-benchmarks/results/training_throughput.json.
+scores. The two take turns, one CPU thread; on a GPU the plain loop moves each batch there. Prints a
+table and writes benchmarks/results/training_throughput.json (or training_throughput_cuda.json).
 """
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optnas
 from optnas.candidate import Candidate, seeded
+from optnas.devices import device_name
 from optnas.metrics.counting import count_macs
 
 BATCH_SIZE, LEARNING_RATE = 64, 0.003
@@ -48,17 +48,19 @@ def network(widths):
     )
 
 
-def plain(data, model, epochs, seed):
+def plain(data, model, epochs, seed, device):
     """The loop that most people write."""
     with seeded(seed):
         train = DataLoader(TensorDataset(*data.train), batch_size=BATCH_SIZE, shuffle=True)
         val = DataLoader(TensorDataset(*data.val), batch_size=BATCH_SIZE)
+        model.to(device)
         optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(train))
         criterion = nn.CrossEntropyLoss()
         for _ in range(epochs):
             model.train()
             for x, y in train:
+                x, y = x.to(device), y.to(device)
                 optimizer.zero_grad()
                 loss = criterion(model(x), y)
                 loss.backward()
@@ -68,6 +70,7 @@ def plain(data, model, epochs, seed):
             correct, total = 0, 0.0
             with torch.no_grad():
                 for x, y in val:
+                    x, y = x.to(device), y.to(device)
                     outputs = model(x)
                     total += criterion(outputs, y).item() * len(y)
                     correct += (outputs.argmax(1) == y).sum().item()
@@ -79,7 +82,7 @@ def ours(evaluator, model, seed):
     return evaluator.evaluate(candidate, evaluator.suggest(None), optnas.Report())
 
 
-def measure(name, widths, data, evaluator, epochs, repeats):
+def measure(name, widths, data, evaluator, epochs, repeats, device):
     times = {"plain": [], "ours": []}
     losses = {"plain": [], "ours": []}
     for seed in range(repeats + 1):
@@ -88,7 +91,7 @@ def measure(name, widths, data, evaluator, epochs, repeats):
                 model = network(widths)
             start = time.perf_counter()
             if which == "plain":
-                scores = plain(data, model, epochs, seed)
+                scores = plain(data, model, epochs, seed, device)
             else:
                 scores = ours(evaluator, model, seed)
             if seed:  # the first turn warms up
@@ -114,17 +117,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9, help="seeds; each trains both ways")
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    data = optnas.digits()
+    data, device = optnas.digits(), torch.device(args.device)
     recipe = optnas.Recipe(learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE)
-    evaluator = optnas.TrainingEvaluator(data, args.epochs, recipe, device="cpu")
+    evaluator = optnas.TrainingEvaluator(data, args.epochs, recipe, device=args.device)
     rows = []
     print(
         "network  MFLOPs/image  per minute: plain   ours   ratio (min–max)   val_loss: plain  ours"
     )
     for name, widths in WIDTHS.items():
-        row = measure(name, widths, data, evaluator, args.epochs, args.repeats)
+        row = measure(name, widths, data, evaluator, args.epochs, args.repeats, device)
         rows.append(row)
         ratios = f"{row['ratio']:.2f} ({row['ratio_min']:.2f}–{row['ratio_max']:.2f})"
         losses = [
@@ -138,12 +142,13 @@ def main():
         )
     result = {
         "torch": torch.__version__,
-        "processor": platform.processor() or platform.machine(),
+        "device": device_name(device),
         "epochs": args.epochs,
         "repeats": args.repeats,
         "rows": rows,
     }
-    path = Path(__file__).parent / "results" / "training_throughput.json"
+    name = "training_throughput" + ("" if args.device == "cpu" else "_cuda")
+    path = Path(__file__).parent / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.objective import Objective
-from optnas.pareto import front, objective_names
+from optnas.pareto import front, objective_names, why_no_front
 from optnas.rebuild import rebuild
 from optnas.search import Search
 
@@ -30,7 +30,7 @@ def best_model(
     members = front(study)
     names = objective_names(study)
     if not members:
-        raise InputError(f"study {study.study_name!r} has no feasible COMPLETE trial yet")
+        raise InputError(why_no_front(study))
     if trial is not None:
         chosen = next((t for t in members if t.number == trial), None)
         if chosen is None:

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+import tokenize
 from types import CodeType
 
 
@@ -17,7 +18,8 @@ def code_hash(thing: object) -> str:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))  # type: ignore[arg-type]
         text = ast.dump(tree)
-    except (OSError, TypeError, SyntaxError):  # typed in, built in, or a lambda inside a call
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):
+        # Typed in, built in, a lambda inside a call, or a file that isn't the code's any more.
         code = getattr(thing, "__code__", None)
         if code is None:
             return ""

@@ -132,3 +132,17 @@ def cpu_threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Lets cuDNN take only kernels that give the same bits each time, inside the block.
+
+    Its usual ones for a convolution's gradient in float32 add in whatever order threads arrive.
+    """
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before

@@ -108,9 +108,10 @@ def way_from_best(points: Array) -> Array:
         sign = -1.0 if (values < 0).all() else 1.0  # a maximised objective, negated
         if wants_log(sign * values):
             values = sign * np.log(sign * values)
-        low, high = values.min(), values.max()
-        if high > low:
-            shares[:, i] = (values - low) / (high - low)
+        known = values[np.isfinite(values)]
+        if len(known) and known.max() > known.min():
+            values = np.clip(values, known.min(), known.max())
+            shares[:, i] = (values - known.min()) / (known.max() - known.min())
     return shares
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from optnas.errors import InputError
 from optnas.metrics import Profile, profile
 from optnas.objective import Objective
-from optnas.pareto import front
+from optnas.pareto import front, why_no_front
 from optnas.rebuild import decode
 from optnas.text import number
 
@@ -54,7 +54,7 @@ def choose_trial(study: Study, trial: int | None) -> FrozenTrial:
         return trials[trial]
     members = front(study)
     if not members:
-        raise InputError(f"{study.study_name!r} has no front yet: give --trial")
+        raise InputError(f"{why_no_front(study)} (or give --trial)")
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     return min(members, key=lambda t: sign * t.values[0])
 

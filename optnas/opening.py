@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.record import find_study, record_of
+from optnas.record import find_studies, find_study, record_of
+from optnas.sqlite import sqlite_url
 
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
     from optnas.search import Search
@@ -25,20 +28,51 @@ def search_of(study: str, storage: str | None, name: str | None) -> Search:
     return replace(search, storage=storage or search.storage, name=name or search.name)
 
 
-def study_of(study: str, storage: str | None, name: str | None) -> tuple[Study, str]:
-    """The study behind a study file, a bundled name, or a URL; and its storage's URL."""
+def study_of(
+    study: str, storage: str | None, name: str | None, *, brief: bool = False
+) -> tuple[Study, str]:
+    """The study behind a study file, a bundled name, a database file or a URL; and the URL.
+
+    With `brief`, curves and details may be left out (see `open_storage`).
+    """
+    url = _url(study)
+    if url is None:
+        search = search_of(study, storage, name)
+        return find_study(search.url, search.study_name, brief=brief), search.url
+    if storage is not None:
+        raise InputError(f"{study} is a storage already: leave out --storage")
+    return find_study(url, name, brief=brief), url
+
+
+def studies_of(arguments: Sequence[str]) -> dict[str, Study]:
+    """All studies behind study files, bundled names, database files and URLs, by a label."""
+    found: dict[str, Study] = {}
+    for argument in dict.fromkeys(arguments):
+        url = _url(argument)
+        if url is None:
+            own = [study_of(argument, None, None, brief=True)[0]]
+        else:
+            own = find_studies(url, brief=True)
+        for study in own:
+            label = Path(argument).name if len(own) == 1 else study.study_name
+            found[label if label not in found else f"{argument}: {study.study_name}"] = study
+    return found
+
+
+def _url(study: str) -> str | None:
+    """The URL that is given, or that of a database file that is; None for a study file or name."""
     if "://" in study:
-        if storage is not None:
-            raise InputError(f"{study} is a storage already: leave out --storage")
-        return find_study(study, name), study
-    search = search_of(study, storage, name)
-    return find_study(search.url, search.study_name), search.url
+        return study
+    path = Path(study)
+    if path.suffix in (".db", ".sqlite", ".sqlite3"):
+        return sqlite_url(path)
+    return f"journal:///{path}" if path.suffix == ".journal" else None
 
 
 def search_and_study(study: str, storage: str | None, name: str | None) -> tuple[Search, Study]:
     """A study with the search that it was run with, overrides of earlier runs included."""
     found, url = study_of(study, storage, name)
-    if "://" in study:
+    if _url(study) is not None:
         search = search_of(file_of(found), url, found.study_name)
     else:
         search = search_of(study, storage, name)
@@ -48,8 +82,8 @@ def search_and_study(study: str, storage: str | None, name: str | None) -> tuple
 def study_and_search(
     study: str, storage: str | None, name: str | None
 ) -> tuple[Study, str, Search | InputError]:
-    """A study, its storage's URL, and the search, or why there is none behind a URL any more."""
-    if "://" not in study:
+    """A study, its storage's URL, and the search; or why a storage leads to none any more."""
+    if _url(study) is None:
         search = search_of(study, storage, name)
         found, url = find_study(search.url, search.study_name), search.url
     else:

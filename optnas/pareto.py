@@ -102,23 +102,43 @@ def front_of(
     return [trial for trial, kept in zip(trials, mask, strict=True) if kept]
 
 
+def why_no_front(study: Study) -> str:
+    """What to say of a study whose front is empty."""
+    n = len(complete_trials(study))
+    if not n:
+        return f"study {study.study_name!r} has no COMPLETE trial yet: run it first"
+    return (
+        f"study {study.study_name!r} has no front: each of its COMPLETE trials ({n}) breaks a "
+        "bound; relax it, or search further"
+    )
+
+
 def entries(study: Study) -> list[Entry]:
     """The architectures of a study's COMPLETE trials, by the number of their first trial."""
     groups: dict[str, list[FrozenTrial]] = {}
-    for trial in complete_trials(study):
+    directions = study.directions
+    complete = complete_trials(study)
+    feasible = {trial.number for trial in complete if is_feasible(trial)}
+    members = {
+        trial.number
+        for trial in front_of(
+            [t for t in complete if t.number in feasible and DUPLICATE_OF not in t.user_attrs],
+            directions,
+        )
+    }
+    for trial in complete:
         unknown = not trial.params and ARCHITECTURE not in trial.user_attrs
         key = f"trial {trial.number}" if unknown else architecture_name(trial)
         groups.setdefault(key, []).append(trial)
-    members = {trial.number for trial in front(study)}
     found = []
     for group in groups.values():
-        trial = _representative(group, members, study.directions)
+        trial = _representative(group, feasible, members, directions)
         found.append(
             Entry(
                 trial,
                 architecture_name(trial),
                 tuple(t.number for t in group),
-                is_feasible(trial),
+                trial.number in feasible,
                 trial.number in members,
                 trial.user_attrs.get(BASELINE),
             )
@@ -127,14 +147,38 @@ def entries(study: Study) -> list[Entry]:
 
 
 def _representative(
-    group: list[FrozenTrial], members: set[int], directions: Sequence[StudyDirection]
+    group: list[FrozenTrial],
+    feasible: set[int],
+    members: set[int],
+    directions: Sequence[StudyDirection],
 ) -> FrozenTrial:
     if len(group) == 1:
         return group[0]
     own = [t for t in group if DUPLICATE_OF not in t.user_attrs] or group
     candidates = [t for t in own if t.number in members]
-    candidates = candidates or front_of([t for t in own if is_feasible(t)], directions)
+    candidates = candidates or front_of([t for t in own if t.number in feasible], directions)
     return (candidates or own)[0]
+
+
+def baselines(study: Study, every: Sequence[Entry] | None = None) -> list[tuple[Entry, list[int]]]:
+    """The hand-made networks, each with the numbers of the front's trials that dominate it.
+
+    Args:
+        study: The study.
+        every: Its `entries`, if they are known.
+    """
+    every = entries(study) if every is None else every
+    known = [entry for entry in every if entry.baseline is not None]
+    if not known:
+        return []
+    members = front(study)
+    points = losses([t.values for t in members], study.directions)
+    found = []
+    for entry in known:
+        point = losses([entry.trial.values], study.directions)
+        better = np.flatnonzero((points <= point).all(axis=1) & (points < point).any(axis=1))
+        found.append((entry, [members[i].number for i in better]))
+    return found
 
 
 def hypervolume(study: Study) -> float | None:

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.dominance import knee, losses, way_from_best
 from optnas.errors import InputError
-from optnas.pareto import Entry, entries, front_of, maximized, objective_names
+from optnas.pareto import Entry, entries, front_of, maximized, objective_names, why_no_front
 from optnas.text import number
 
 
@@ -51,12 +51,12 @@ def pick(
     if weights and by_knee:
         raise InputError("a network is chosen by the knee or by weights: give one of them")
     at_most, at_least = dict(at_most or {}), dict(at_least or {})
-    within, limits = _within(study, _feasible(study), at_most, at_least)
+    names = objective_names(study)
+    within, limits = _within(names, _feasible(study), at_most, at_least)
     trials = front_of([entry.trial for entry in within], study.directions)
     members = {trial.number for trial in trials}
     chosen = [entry for entry in within if entry.trial.number in members]
     points = losses([entry.trial.values for entry in chosen], study.directions)
-    names = objective_names(study)
     if weights:
         i, rule = _by_weights(study, chosen, weights)
     elif by_knee or not limits:
@@ -74,17 +74,20 @@ def pick(
 
 
 def _feasible(study: Study) -> list[Entry]:
-    every = entries(study)
-    feasible = [entry for entry in every if entry.feasible]
+    feasible = [entry for entry in entries(study) if entry.feasible]
     if not feasible:
-        what = "network within its bounds" if every else "COMPLETE trial"
-        raise InputError(f"study {study.study_name!r} has no {what} yet: there is nothing to pick")
+        raise InputError(why_no_front(study))
     return feasible
 
 
-def measured(study: Study, trial: FrozenTrial, name: str) -> float | None:
-    """What a trial has under the name of an objective, or of anything else that was measured."""
-    names = objective_names(study)
+def measured(names: Sequence[str], trial: FrozenTrial, name: str) -> float | None:
+    """What a trial has under the name of an objective, or of anything else that was measured.
+
+    Args:
+        names: Those of the study's objectives.
+        trial: A COMPLETE trial.
+        name: The name.
+    """
     if name in names:
         return float(trial.values[names.index(name)])
     value = trial.user_attrs.get(name)
@@ -92,7 +95,10 @@ def measured(study: Study, trial: FrozenTrial, name: str) -> float | None:
 
 
 def _within(
-    study: Study, feasible: list[Entry], at_most: Mapping[str, float], at_least: Mapping[str, float]
+    names: Sequence[str],
+    feasible: list[Entry],
+    at_most: Mapping[str, float],
+    at_least: Mapping[str, float],
 ) -> tuple[list[Entry], str]:
     """The entries within all limits, and the limits in words."""
     limits = [(name, bound, 1.0) for name, bound in at_most.items()]
@@ -104,10 +110,10 @@ def _within(
         known = [
             (sign * value, entry)
             for entry in within
-            if (value := measured(study, entry.trial, name)) is not None
+            if (value := measured(names, entry.trial, name)) is not None
         ]
         if not known:
-            raise InputError(f"no network has {name!r}; there are: {_names(study, feasible)}")
+            raise InputError(f"no network has {name!r}; there are: {_known(names, feasible)}")
         inside = [entry for value, entry in known if value <= sign * bound]
         if not inside:
             nearest, entry = min(known, key=lambda pair: pair[0])
@@ -121,15 +127,15 @@ def _within(
     return within, ", ".join(texts)
 
 
-def _names(study: Study, feasible: Sequence[Entry]) -> str:
-    names = dict.fromkeys(objective_names(study))
+def _known(names: Sequence[str], feasible: Sequence[Entry]) -> str:
+    known = dict.fromkeys(names)
     for entry in feasible:
-        names |= dict.fromkeys(
+        known |= dict.fromkeys(
             name
             for name in entry.trial.user_attrs
-            if measured(study, entry.trial, name) is not None
+            if measured(names, entry.trial, name) is not None
         )
-    return ", ".join(names)
+    return ", ".join(known)
 
 
 def _by_weights(

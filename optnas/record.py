@@ -45,23 +45,34 @@ class Overrides:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def find_study(url: str, name: str | None = None) -> Study:
-    """Opens a study that exists.
+def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Study:
+    """Opens a study that exists (`brief`: see `open_storage`).
 
     Raises:
         InputError: The storage can't be opened, it holds no such study, or several and no name
             is given.
     """
-    storage = open_storage(url)
-    names = optuna.get_all_study_names(storage)
-    listed = ", ".join(names) or "none"
-    if not names:
-        raise InputError(f"there is no study in {shown_url(url)} yet: `optnas run` makes one")
+    storage, names = _open(url, brief)
+    listed = ", ".join(names)
     if name is None and len(names) != 1:
         raise InputError(f"{shown_url(url)} holds {len(names)} studies ({listed}): give --name")
     if name is not None and name not in names:
         raise InputError(f"{shown_url(url)} holds no study {name!r}; there are: {listed}")
     return optuna.load_study(study_name=names[0] if name is None else name, storage=storage)
+
+
+def find_studies(url: str, *, brief: bool = False) -> list[Study]:
+    """Opens all studies of a storage, which has some; raises InputError as `find_study`."""
+    storage, names = _open(url, brief)
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
+def _open(url: str, brief: bool) -> tuple[BaseStorage, list[str]]:
+    storage = open_storage(url, brief=brief)
+    names = optuna.get_all_study_names(storage)
+    if not names:
+        raise InputError(f"there is no study in {shown_url(url)} yet: `optnas run` makes one")
+    return storage, names
 
 
 def load_study(storage: BaseStorage, name: str) -> Study | None:

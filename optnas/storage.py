@@ -27,6 +27,7 @@ from optnas.sqlite import (
     explain,
     reading_url,
 )
+from optnas.trials import CURVE, DETAIL
 
 Kind = Literal["sqlite", "journal", "postgresql", "grpc"]
 KINDS: tuple[Kind, ...] = ("sqlite", "journal", "postgresql", "grpc")
@@ -43,7 +44,7 @@ log = logging.getLogger("optnas")
 Storage = TypeVar("Storage", bound=BaseStorage)
 
 
-def open_storage(url: str, *, create: bool = False) -> BaseStorage:
+def open_storage(url: str, *, create: bool = False, brief: bool = False) -> BaseStorage:
     """Opens the storage behind a URL.
 
     `sqlite:///study.db` is a file in WAL mode; `journal:///study.journal` a file for network file
@@ -54,6 +55,8 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
     Args:
         url: The URL.
         create: Whether to make the file, or the tables, if they don't exist yet, and to write.
+        brief: Whether learning curves and details of measurements, which are most of what is
+            stored, may be left out of an SQLite file's trials. Such a storage is only to be read.
 
     Raises:
         NoStudyError: Nothing is there, and nothing was to be made.
@@ -77,6 +80,7 @@ def open_storage(url: str, *, create: bool = False) -> BaseStorage:
                 reading_url(path),
                 {"connect_args": {"timeout": READ_TIMEOUT}},
                 skip_table_creation=True,
+                without=(CURVE, f"{DETAIL}%") if brief else (),
             )
         )
     except ImportError as error:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
+from collections.abc import Sequence
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.markup import escape
 from rich.table import Table
 
+from optnas.comparison import Comparison
+from optnas.errors import InputError
 from optnas.leases import age, is_abandoned
-from optnas.pareto import feasible_trials, front, hypervolume, objective_names
+from optnas.pareto import (
+    Entry,
+    baselines,
+    entries,
+    feasible_trials,
+    front,
+    hypervolume,
+    maximized,
+    objective_names,
+    why_no_front,
+)
+from optnas.picking import Pick, measured
 from optnas.record import record_of
 from optnas.text import definitions, duration, number
 from optnas.trials import (
-    ARCHITECTURE,
-    BASELINE,
     DUPLICATE_OF,
     FAILURE,
     RECIPE,
@@ -28,15 +39,28 @@ from optnas.trials import (
 
 
 def front_table(study: Study) -> Table:
-    """The front, sorted by its first objective, the best first; other scores stand dimmed."""
+    """The front, sorted by its first objective, the best first, and the baselines.
+
+    One row for each architecture; scores that are no objectives stand dimmed.
+
+    Raises:
+        InputError: There is no feasible COMPLETE trial.
+    """
+    every = entries(study)
+    beaten = {e.trial.number: by for e, by in baselines(study, every)}
+    sign = -1 if maximized(study)[0] else 1
+    rows = sorted(
+        (e for e in every if e.on_front or e.baseline is not None),
+        key=lambda e: (not e.on_front, sign * e.trial.values[0]),
+    )
+    if not rows:
+        raise InputError(why_no_front(study))
     names = objective_names(study)
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    members = sorted(front(study), key=lambda t: sign * t.values[0])
-    measured = {name for trial in members for name in names if name in trial.user_attrs}
+    shown = {name for e in rows for name in names if name in e.trial.user_attrs}
     table = Table(
         title=escape(f"Pareto front of {study.study_name}"),
         title_justify="left",
-        caption=definitions(measured) or None,
+        caption="\n".join(filter(None, [baseline_line(study, every), definitions(shown)])) or None,
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -46,14 +70,84 @@ def front_table(study: Study) -> Table:
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
-    recipes = [recipe_text(trial) for trial in members]
-    if any(recipes):
-        table.add_column("recipe", overflow="fold")
-    for trial, recipe in zip(members, recipes, strict=True):
-        values = [*trial.values, *(trial.user_attrs.get(name, math.nan) for name in scores)]
-        row = [str(trial.number), *map(number, values), escape(_label(trial))]
-        table.add_row(*row, *([escape(recipe)] if any(recipes) else []))
+    further = {
+        "recipe": [recipe_text(e.trial) for e in rows],
+        "other trials": [", ".join(str(n) for n in e.trials if n != e.trial.number) for e in rows],
+        "dominated by": [_few(beaten.get(e.trial.number, [])) for e in rows],
+    }
+    further = {name: texts for name, texts in further.items() if any(texts)}
+    for name in further:
+        table.add_column(name, overflow="fold")
+    for i, entry in enumerate(rows):
+        known = [measured(names, entry.trial, name) for name in (*names, *scores)]
+        texts = ["–" if value is None else number(value) for value in known]
+        more = [escape(column[i]) for column in further.values()]
+        table.add_row(str(entry.trial.number), *texts, escape(entry.architecture), *more)
     return table
+
+
+def baseline_line(study: Study, every: Sequence[Entry] | None = None) -> str:
+    """Which baselines the front dominates, and which stand on it; empty without baselines."""
+    found = baselines(study, every)
+    on = [e.baseline for e, _ in found if e.on_front]
+    beaten = [e.baseline for e, by in found if by]
+    lines = []
+    if beaten:
+        lines.append(f"dominated by the front: {', '.join(map(str, beaten))}")
+    if on:
+        lines.append(f"on the front: {', '.join(map(str, on))}")
+    return f"baselines {'; '.join(lines)}" if lines else ""
+
+
+def pick_table(study: Study, picked: Pick) -> Table:
+    """The values of a picked network, beside the best and the worst of the front."""
+    trial = picked.entry.trial
+    table = Table(box=None)
+    for name in ("", "this", "best on the front", "worst"):
+        table.add_column(name, justify="right" if name else "left")
+    members = front(study)
+    names = objective_names(study)
+    for i, (name, more) in enumerate(zip(names, maximized(study), strict=True)):
+        values = sorted((t.values[i] for t in members), reverse=more)
+        table.add_row(escape(name), *map(number, (trial.values[i], values[0], values[-1])))
+    known = {name: measured(names, trial, name) for name in record_of(study).get("scores", ())}
+    for name, value in known.items():
+        if value is not None and name not in names:
+            table.add_row(escape(name), number(value), style="dim")
+    return table
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """Each study's front under the common objectives, and who dominates whom."""
+    front = Table(title=f"compared by {escape(', '.join(found.names))}", title_justify="left")
+    front.add_column("study", overflow="fold")
+    about = "" if found.exact else " (approximate)"
+    for name in ("trials", "front", "of it stands", f"hypervolume{about}"):
+        front.add_column(name, justify="right")
+    for name in found.names:
+        front.add_column(f"best {escape(name)}", justify="right")
+    for own in found.studies:
+        standing = sum(member.stands for member in own.front)
+        columns = zip(*(member.values for member in own.front), strict=True)
+        best = [
+            number(max(values) if more else min(values))
+            for values, more in zip(columns, found.maximized, strict=True)
+        ]
+        counts = (str(own.trials), str(len(own.front)), str(standing))
+        front.add_row(escape(own.label), *counts, f"{own.hypervolume:.4f}", *best)
+    whom = Table(title="share of a front that is dominated", title_justify="left")
+    whom.add_column("by \\ front of", overflow="fold")
+    for own in found.studies:
+        whom.add_column(escape(own.label), justify="right")
+    for own in found.studies:
+        shares = [own.dominates.get(other.label) for other in found.studies]
+        whom.add_row(escape(own.label), *("" if s is None else f"{s:.0%}" for s in shares))
+    return [front, whom]
+
+
+def _few(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown
 
 
 def status_table(study: Study) -> Table:
@@ -143,9 +237,3 @@ def recipe_text(trial: FrozenTrial) -> str:
         )
     recipe = str(trial.user_attrs.get(RECIPE, ""))
     return "" if recipe.startswith("Recipe(") else recipe
-
-
-def _label(trial: FrozenTrial) -> str:
-    if BASELINE in trial.user_attrs:
-        return f"baseline {trial.user_attrs[BASELINE]}"
-    return str(trial.user_attrs.get(ARCHITECTURE, trial.params))

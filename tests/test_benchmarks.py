@@ -100,10 +100,11 @@ def test_the_summary_of_latencies():
 
     idle = [a_round(1.0, 4.0, 0.1), a_round(1.05, 4.05, 0.1), a_round(0.95, 5.0, 0.1)]
     busy = [a_round(1.1, 4.4, 0.1)] * 3
-    found = latency.summary(idle, busy)
+    found = latency.summary("cpu", idle, busy)
     assert found["coverage"] == pytest.approx(5 / 6)
     assert found["optnas"]["variation_idle"] == found["autorange"]["variation_idle"] > 0.05
     assert found["optnas"]["variation_busy"] == 0
     assert found["optnas"]["rank_correlation"] == pytest.approx((1.0, 1.0))
     assert found["optnas"]["busy_over_idle"] == pytest.approx((1.1 + 4.4 / 4.05) / 2)
+    assert found["mean"]["optnas_over_it"] == pytest.approx([0.5, 0.5, 0.5])
     assert latency.rounded([[0.12345678], None, True]) == [[0.123457], None, True]

@@ -27,6 +27,7 @@ from optnas.search_spaces import FunctionSpace
 from optnas.trials import BASELINE, CURVE, FAILURE, INTERRUPTED, KILLED, LOST, RETRY_OF, origin
 from optnas.weights import WeightStore
 
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 EPOCHS = 5
 X = np.random.default_rng(0).normal(size=(60, 4))
 DATA = optnas.arrays(X + (np.arange(60) % 3)[:, None], np.arange(60) % 3, name="blobs")
@@ -191,10 +192,10 @@ def test_loaders_that_draw_from_the_global_generators_go_on_exactly(tmp_path):
     assert found[0] == found[1]
 
 
-def train(folder, evaluator=None, listener=None, seed=0, name="net", width=8):
+def train(folder, evaluator=None, listener=None, seed=0, name="net", build=network, width=8):
     """A training without a study: scores, curve, steps that were heard of, weights."""
     evaluator = evaluator or evaluator_of()
-    candidate = Candidate(name, torch.zeros(1, 4), lambda: network(width), seed)
+    candidate = Candidate(name, torch.zeros(1, 4), lambda: build(width), seed)
     heard = []
     report = Report(listeners=[lambda step, _: heard.append(step), listener or (lambda *_: None)],
                     folder=folder)  # fmt: skip
@@ -299,18 +300,40 @@ def test_a_training_draws_as_without_checkpoints(tmp_path):
     assert train(tmp_path) == train(None)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_goes_on_on_cuda(tmp_path):
+def cnn(width):
+    """Its gradients differ from run to run with cuDNN's usual kernels."""
+    return nn.Sequential(
+        nn.Conv2d(1, width, 7, padding=3), nn.BatchNorm2d(width), nn.GELU(),
+        nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), Noise(), nn.Linear(2 * width, 10),
+    )  # fmt: skip
+
+
+@NEEDS_CUDA
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_goes_on_on_cuda_bit_by_bit(tmp_path, precision):
+    recipe = Recipe(learning_rate=0.01, batch_size=32)
+    evaluator = TrainingEvaluator(
+        optnas.digits(), EPOCHS, recipe, device="cuda", precision=precision
+    )
+    settings = {"evaluator": evaluator, "build": cnn, "width": 32}
+    whole = train(None, **settings)
+    interrupted(tmp_path, **settings)
+    again = train(tmp_path, **settings)
+    assert again[2] == [2, 3, 4]
+    assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
+    assert not torch.backends.cudnn.deterministic
+
+
+@NEEDS_CUDA
+def test_goes_on_on_another_device(tmp_path):
     def on(device):
         return TrainingEvaluator(DATA, EPOCHS, device=device)
 
-    whole = train(None, on("cuda"))
-    interrupted(tmp_path, evaluator=on("cuda"))
-    again = train(tmp_path, on("cuda"))
-    assert again[0] == pytest.approx(whole[0], rel=1e-4)
-    assert again[2] == [2, 3, 4]
-    interrupted(tmp_path, evaluator=on("cpu"))
-    assert train(tmp_path, on("cuda"))[2] == [2, 3, 4]
+    for first, second in (("cpu", "cuda"), ("cuda", "cpu")):
+        folder = tmp_path / first
+        interrupted(folder, evaluator=on(first))
+        assert train(folder, on(second))[2] == [2, 3, 4]
 
 
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, caplog):

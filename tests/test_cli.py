@@ -107,7 +107,9 @@ def test_measure_says_if_the_settings_are_others_by_now(optnas, tmp_path):
     assert err == ""
     text = (tmp_path / "tiny.py").read_text()
     (tmp_path / "tiny.py").write_text(
-        text.replace("objectives=(", "metrics=[optnas.Latency(threads=1)],\n    objectives=(")
+        text.replace(
+            "objectives=(", "metrics=[optnas.Latency('cpu', threads=1)],\n    objectives=("
+        )
     )
     code, out, err = optnas("measure", "tiny.py")
     assert code == 0
@@ -373,3 +375,67 @@ def test_a_figure_never_overwrites_a_study(optnas, tmp_path):
     assert "must end in .html" in err
     assert len(load().trials) == 4
     assert optnas("pareto", "tiny.py", "--html", "no/f.html")[0] == 2
+
+
+def test_pick(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    best = min(load().trials, key=lambda t: (t.values[0], t.number))
+    code, out, _ = optnas("pick", "tiny.py", "--max", "flops=1e9", "--min", "params=1")
+    assert code == 0
+    assert out.startswith(f"trial {best.number}: ")
+    assert "with flops ≤ 1,000,000,000, params ≥ 1" in out
+    assert "best on the front" in out
+    code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
+    assert code == 0
+    assert "largest weighted sum (loss -1, flops -0.1" in out
+    assert "closest to the best" in optnas("pick", "tiny.py", "--knee")[1]
+    for args, message in [
+        (["--max", "flops"], "--max 'flops' must be NAME=VALUE, such as latency_ms=2"),
+        (["--max", "flops=nan"], "must be NAME=VALUE"),
+        (["--max", "flops=1", "--max", "flops=2"], "--max is given twice for flops"),
+        (["--weights", "flops=1"], "flops is minimised, so its weight must be below 0"),
+        (["--knee", "--weights", "flops=-1"], "give one of them"),
+        (["--max", "flops=0"], "the nearest is trial"),
+    ]:
+        code, out, err = optnas("pick", "tiny.py", *args)
+        assert (code, out) == (2, "")
+        assert message in err
+
+
+def test_compare(optnas, tmp_path):
+    for name in ("a", "b"):
+        assert optnas("run", "tiny.py", "--storage", f"sqlite:///{name}.db", "--seed", len(name))
+    assert optnas("run", "tiny.py", "--storage", "sqlite:///b.db", "--name", "two")[0] == 0
+    code, out, _ = optnas("compare", "a.db", "sqlite:///b.db", "--html", "c.html", "--x", "loss")
+    assert code == 0
+    for text in (
+        "compared by loss, params, flops",
+        "a.db",
+        "tiny",
+        "two",
+        "hypervolume",
+        "0%",
+        "c.html",
+    ):
+        assert text in out
+    assert "Fronts compared" in (tmp_path / "c.html").read_text()
+    for args, message in [
+        (["a.db"], "needs two studies or more, got a.db"),
+        (["a.db", "none.db"], "there is no study at none.db"),
+        (["a.db", "b.db", "--x", "loss"], "--x is for the figure: give --html too"),
+        (["a.db", "b.db", "--html", "c.db"], "must end in .html"),
+    ]:
+        code, out, err = optnas("compare", *args)
+        assert (code, out) == (2, "")
+        assert message in err
+
+
+def test_a_database_file_is_as_good_as_its_url(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    assert optnas("run", "tiny.py", "--storage", "journal:///tiny.journal")[0] == 0
+    for study in ("tiny.db", "tiny.journal"):
+        assert "4 COMPLETE" in optnas("status", study)[1]
+        assert "layer" in optnas("measure", study, "--trial", 0)[1]
+    code, _, err = optnas("status", "none.journal")
+    assert (code, "there is no study at none.journal" in err) == (2, True)
+    assert "leave out --storage" in optnas("status", "tiny.db", "--storage", "sqlite:///b.db")[2]

@@ -255,10 +255,17 @@ def test_settings_can_be_overridden():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_trains_on_cuda():
-    scores, _ = train(TrainingEvaluator(images(), 2, device="cuda"), nn.Sequential(
-        nn.Conv2d(1, 16, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)))  # fmt: skip
-    assert math.isfinite(scores["val_loss"])
+@pytest.mark.parametrize(("precision", "error"), [("float32", 1e-2), ("bfloat16", 0.1)])
+def test_trains_on_cuda_as_on_a_cpu(precision, error):
+    losses = []
+    for device in ("cpu", "cuda"):
+        with seeded(0):
+            model = nn.Sequential(nn.Conv2d(1, 16, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                                  nn.Linear(16, 2))  # fmt: skip
+        evaluator = TrainingEvaluator(images(), 5, precision=precision, device=device)
+        losses.append(train(evaluator, model)[0]["val_loss"])
+        assert {p.device.type for p in model.parameters()} == {device}
+    assert losses[1] == pytest.approx(losses[0], rel=error)
 
 
 class TestTabularEvaluator(EvaluatorContract):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.benchmark import Timer
 
 from optnas import quiet
 from optnas.candidate import Candidate
@@ -16,6 +17,8 @@ from optnas.errors import InputError
 from optnas.metrics import Latency, Throughput, timing
 from optnas.metrics.timing import time_passes
 from optnas.onnx_file import write_onnx
+
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 class Clock:
@@ -300,12 +303,30 @@ def test_channels_last_is_for_images_and_leaves_others_alone():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own deprecations
-def test_a_compiled_network_is_timed():
+@pytest.mark.filterwarnings("ignore:TensorFloat32")  # its advice to be less exact
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
+def test_a_compiled_network_is_timed(device):
     candidate = Candidate("", torch.zeros(1, 8), lambda: nn.Sequential(nn.Linear(8, 8), nn.ReLU()))
-    assert Latency("cpu", compile=True, max_seconds=0.05).measure(candidate) > 0
+    assert Latency(device, compile=True, max_seconds=0.05).measure(candidate) > 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@NEEDS_CUDA
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_pass_on_a_gpu_takes_as_long_as_the_clock_says(dtype):
+    """Of a network that takes milliseconds, so that the ends of a pass are nothing beside it."""
+    model = nn.Sequential(*(nn.Conv2d(256, 256, 3, padding=1) for _ in range(8)))
+    candidate = Candidate("", torch.randn(1, 256, 64, 64), lambda: model)
+    metric = Latency("cuda", batch_size=64, dtype=dtype, channels_last=True, max_seconds=0.2)
+    x = candidate.example_inputs.repeat_interleave(64, dim=0).to("cuda", getattr(torch, dtype))
+    model = candidate.to_measure().to("cuda", x.dtype, memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        timer = Timer("model(x); torch.cuda.synchronize()", globals={"model": model, "x": x})
+        expected = timer.blocked_autorange(min_run_time=0.2).median
+    assert metric.measure(candidate) == pytest.approx(1e3 * expected, rel=0.3)
+
+
+@NEEDS_CUDA
 def test_a_gpu_is_named_by_its_card_and_driver():
     candidate = Candidate("", torch.zeros(1, 8), lambda: nn.Linear(8, 8))
     assert Latency("cuda", max_seconds=0.05).measure(candidate) > 0

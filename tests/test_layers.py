@@ -37,6 +37,7 @@ LAYERS = [
     {"processes", "copying"},
     {"workers"},
     {"search", "measured"},
+    {"comparison"},
     {"plots", "dashboard", "tables", "study_file", "best"},
     {"opening", "console", "report"},
     {"running", "worker"},

@@ -7,7 +7,7 @@ from torch.profiler import ProfilerActivity, profile as torch_profile
 
 import optnas
 from optnas.candidate import Candidate
-from optnas.metrics import PeakActivation, PeakMemory
+from optnas.metrics import CudaPeakMemory, PeakActivation, PeakMemory
 from optnas.metrics.memory import trace_memory
 
 IMAGE = torch.zeros(1, 3, 16, 16)
@@ -87,7 +87,9 @@ def test_the_peak_is_what_the_profiler_sees(model):
     model.eval()
     with (
         torch.no_grad(),
-        torch_profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler,
+        torch_profile(
+            activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True
+        ) as profiler,
     ):
         model(IMAGE)
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
@@ -137,3 +139,12 @@ def test_a_storage_that_grows_counts_as_it_is():
 
     # The input, which nothing reads, is kept all the same, but not needed.
     assert trace_memory(Grows(), torch.zeros(1, 10)) == (4 * 1010, 4 * 1000)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_peak_on_a_gpu_has_weights_input_and_both_tensors_of_a_step():
+    model = nn.Sequential(nn.Tanh(), nn.Sigmoid(), nn.PReLU(256))  # no kernel with a workspace
+    candidate = Candidate("", torch.zeros(1, 256, 32, 32), lambda: model)
+    image = 4 * 8 * 256 * 1024
+    peak = CudaPeakMemory(batch_size=8).measure(candidate)
+    assert peak == pytest.approx((3 * image + 4 * 256) / 1e6, rel=1e-3)

@@ -287,6 +287,27 @@ def test_an_architecture_at_fault_fails_its_trial_and_the_study_goes_on(space, r
     assert study.trials[0].user_attrs["params"] == 5
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_without_memory_left_fails_the_trial_and_the_next_one_has_it_all(space):
+    """The network that failed isn't what the next one lacks."""
+
+    def fit(model, recipe, report):
+        before.append(torch.cuda.memory_reserved())
+        kept = [torch.empty(2**24, device="cuda")]
+        if len(before) == 1:
+            kept.append(torch.empty(2**45, device="cuda"))
+        return {"loss": 1.0}
+
+    before = []
+    torch.cuda.empty_cache()
+    objective = optnas.Objective(space, evaluator_of(fit), ("loss", "params"), device="cuda")
+    study = make_study(objective, SMALL, LARGE)
+    study.optimize(objective, n_trials=2)
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert study.trials[0].user_attrs[FAILURE].startswith("out of memory: CUDA out of memory")
+    assert before[1] <= before[0]
+
+
 def test_a_score_that_is_nan_fails_the_trial(space):
     objective = optnas.Objective(
         space, evaluator_of(lambda *_: {"loss": math.nan}), ("loss", "params")

@@ -1,3 +1,5 @@
+import datetime
+import itertools
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
 from optnas import pareto
-from optnas.trials import DUPLICATE_OF
+from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF
 
 DIRECTIONS = st.lists(st.sampled_from(["minimize", "maximize"]), min_size=1, max_size=4)
 
@@ -113,3 +115,92 @@ def test_names_of_objectives():
         warnings.simplefilter("ignore")
         study.set_metric_names(["loss", "size"])
     assert pareto.objective_names(study) == ["loss", "size"]
+
+
+@given(studies())
+@settings(max_examples=40, deadline=None)
+def test_history_ends_with_the_hypervolume_and_never_falls(study):
+    history = pareto.hypervolume_history(study)
+    volume = pareto.hypervolume(study)
+    if volume is None:
+        assert history == []
+        return
+    trials = pareto.in_order_of_completion(pareto.feasible_trials(study))
+    assert history[-1] == (len(trials), pytest.approx(volume))
+    assert [n for n, _ in history] == list(range(1, len(trials) + 1))
+    values = [v for _, v in history]
+    assert all(b >= a - 1e-12 for a, b in itertools.pairwise(values))
+
+
+def test_history_is_by_completion_and_thinned_out():
+    study = random_study(n=60)
+    every = pareto.hypervolume_history(study)
+    some = pareto.hypervolume_history(study, most=7)
+    assert len(some) == 7
+    assert [n for n, _ in some] == [1, 11, 21, 30, 40, 50, 60]
+    assert all(dict(every)[n] == pytest.approx(v) for n, v in some)
+    swapped = optuna.create_study(directions=["minimize"] * 2)
+    start = datetime.datetime(2026, 1, 1)
+    for i in range(12):
+        trial = create_trial(values=[float(i), float(i)])
+        trial.datetime_complete = start - datetime.timedelta(seconds=i)
+        swapped.add_trial(trial)
+    order = pareto.in_order_of_completion(swapped.trials)
+    assert [t.number for t in order] == list(range(11, -1, -1))
+
+
+def trial_of(values, name=None, excess=0.0, **attrs):
+    attrs |= {} if name is None else {ARCHITECTURE: name}
+    return create_trial(values=values, user_attrs=attrs, constraints={"c": excess})
+
+
+def test_one_entry_for_each_architecture():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for trial in [
+        trial_of([3.0, 3.0], "a"),
+        trial_of([2.0, 1.0], "b", excess=1.0),
+        trial_of([1.0, 4.0], "a"),
+        trial_of([1.0, 4.0], "a", **{DUPLICATE_OF: 2}),
+        trial_of([2.0, 1.0], "b"),
+        trial_of([5.0, 5.0], "baseline net", **{BASELINE: "net"}),
+        create_trial(values=[9.0, 0.0]),
+        create_trial(values=[9.0, 0.0]),
+        create_trial(state=optuna.trial.TrialState.FAIL, user_attrs={ARCHITECTURE: "c"}),
+    ]:
+        study.add_trial(trial)
+    found = pareto.entries(study)
+    assert [(e.architecture, e.trial.number, e.trials) for e in found] == [
+        ("a", 2, (0, 2, 3)),
+        ("b", 4, (1, 4)),
+        ("baseline net", 5, (5,)),
+        ("(no parameters)", 6, (6,)),
+        ("(no parameters)", 7, (7,)),
+    ]
+    assert [e.on_front for e in found] == [True, False, True, False, False]
+    assert [e.baseline for e in found] == [None, None, "net", None, None]
+
+
+@given(studies())
+@settings(max_examples=40, deadline=None)
+def test_entries_hold_every_complete_trial_once(study):
+    found = pareto.entries(study)
+    numbers = [n for e in found for n in e.trials]
+    assert sorted(numbers) == [t.number for t in pareto.complete_trials(study)]
+    assert all(e.feasible == pareto.is_feasible(e.trial) for e in found)
+    assert {e.trial.number for e in found if e.on_front} == {t.number for t in pareto.front(study)}
+
+
+def test_which_members_of_the_front_beat_a_baseline():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for values, name in [
+        ([1.0, 1.0], None),
+        ([2.0, 3.0], None),
+        ([3.0, 4.0], "slow"),
+        ([2.5, 3.0], "beaten"),
+        ([4.0, 0.5], "twice"),
+        ([2.0, 3.0], "level"),
+    ]:
+        attrs = {} if name is None else {BASELINE: name, ARCHITECTURE: f"baseline {name}"}
+        study.add_trial(create_trial(values=values, user_attrs=attrs))
+    found = {e.baseline: by for e, by in pareto.baselines(study)}
+    assert found == {"slow": [], "beaten": [1, 5], "twice": [0, 1, 2, 5], "level": []}

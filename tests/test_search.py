@@ -69,7 +69,7 @@ def test_best_model_has_the_trained_weights(search):
 
 
 def test_best_model_of_an_empty_study(search):
-    with pytest.raises(InputError, match="no feasible COMPLETE trial yet"):
+    with pytest.raises(InputError, match="no COMPLETE trial yet"):
         optnas.best_model(search.open(), search)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optnas.cli import front, keeping, network, running
+from optnas.cli import front, keeping, network, page, running
 from optnas.console import fail
 from optnas.errors import InputError, Interrupted
 
@@ -29,7 +29,9 @@ for command in (
     running.resume,
     front.status,
     front.pareto,
-    front.report,
+    front.pick,
+    page.report,
+    front.compare,
     network.measure,
     front.dashboard,
     keeping.serve,

@@ -2,76 +2,74 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from optnas.cli.options import LOCAL, AnyStudy, Name, Storage
+from optnas.cli.options import (
+    LOCAL,
+    AnyStudy,
+    Html,
+    Name,
+    OnX,
+    OnY,
+    Storage,
+    check_figure,
+    pairs,
+)
 from optnas.console import show, until_interrupted, write_figure
-from optnas.errors import InputError
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+
+def _read(study: str, storage: str | None, name: str | None) -> Study:
+    """A study that is looked at once: its trials are kept from being searched for garbage."""
+    from optnas.opening import study_of
+
+    found, _ = study_of(study, storage, name, brief=True)
+    gc.disable()
+    try:
+        found.get_trials(deepcopy=False)
+        gc.freeze()
+    finally:
+        gc.enable()
+    return found
 
 
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     """Show how far a study is: trials, front, hypervolume, the best of each objective."""
-    from optnas.opening import study_of
     from optnas.tables import status_table
 
-    found, _ = study_of(study, storage, name)
-    show(status_table(found))
+    show(status_table(_read(study, storage, name)))
 
 
 def pareto(
     study: AnyStudy,
-    x: Annotated[str | None, typer.Option(help="Objective on the horizontal axis.")] = None,
-    y: Annotated[str | None, typer.Option(help="Objective on the vertical axis.")] = None,
+    x: OnX = None,
+    y: OnY = None,
     color: Annotated[str | None, typer.Option(help="Objective shown as colour.")] = None,
     size: Annotated[str | None, typer.Option(help="Objective shown as the points' size.")] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write the figure to this file, which opens offline.")
-    ] = None,
+    html: Html = None,
     storage: Storage = None,
     name: Name = None,
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
-    from optnas.opening import study_of
-    from optnas.plots import pareto_data, pareto_figure
     from optnas.tables import front_table
 
-    found, _ = study_of(study, storage, name)
+    check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
+    found = _read(study, storage, name)
+    if html is None:
+        show(front_table(found))
+        return
+    from optnas.plots import pareto_data, pareto_figure
+
     data = pareto_data(found, x, y, color, size)
-    check_page("--html", html)
     show(front_table(found))
-    if html is not None:
-        write_figure(pareto_figure(data), html)
-        typer.echo(f"figure: {html}")
-
-
-def report(
-    study: AnyStudy,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="The file; by default NAME_report.html beside the database."
-        ),
-    ] = None,
-    storage: Storage = None,
-    name: Name = None,
-) -> None:
-    """Write a page about a study: one file that opens offline, to send to a colleague."""
-    from optnas.opening import study_and_search
-    from optnas.record import beside
-    from optnas.report import write_report
-
-    check_page("--output", output)
-    found, url, search = study_and_search(study, storage, name)
-    path = output or beside(url, f"{found.study_name}_report.html")
-    check_page("--output", path)
-    with Console(stderr=True).status("reading the study"):
-        write_report(found, path, url=url, search=search)
-    typer.echo(f"report: {path}")
+    write_figure(pareto_figure(data), html)
+    typer.echo(f"figure: {html}")
 
 
 def dashboard(
@@ -101,11 +99,77 @@ def dashboard(
     server.server_close()
 
 
-def check_page(option: str, path: Path | None) -> None:
-    """Raises InputError unless a page can be written there."""
-    if path is None:
-        return
-    if path.suffix not in (".html", ".htm"):
-        raise InputError(f"{option} {path} must end in .html: the file is overwritten")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}: make it first")
+def pick(
+    study: AnyStudy,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option("--max", help="Upper limit, NAME=VALUE: latency_ms=2. May be given often."),
+    ] = None,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option("--min", help="Lower limit, NAME=VALUE: val_accuracy=0.9. Likewise."),
+    ] = None,
+    knee: Annotated[
+        bool, typer.Option("--knee", help="The network closest to the best of everything.")
+    ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="The largest weighted sum, each objective scaled to its range on the front: "
+            "val_accuracy=1,flops=-0.1 (below 0 where less is better)."
+        ),
+    ] = None,
+    storage: Storage = None,
+    name: Name = None,
+) -> None:
+    """Pick a network of the front: within limits, by weights, or the knee.
+
+    With limits alone it is the best in the study's first objective; with nothing, the knee.
+    """
+    from optnas.picking import pick as choose
+    from optnas.tables import pick_table
+
+    found = _read(study, storage, name)
+    picked = choose(
+        found,
+        at_most=pairs("--max", at_most),
+        at_least=pairs("--min", at_least),
+        weights=pairs("--weights", weights.split(",") if weights else None),
+        by_knee=knee,
+    )
+    typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
+    show(pick_table(found, picked))
+
+
+def compare(
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more: database files, storage URLs (all studies in them), study files."
+        ),
+    ],
+    x: OnX = None,
+    y: OnY = None,
+    html: Html = None,
+) -> None:
+    """Compare the fronts of several studies: hypervolume, and who dominates whom."""
+    from optnas.comparison import compare as compared
+    from optnas.opening import studies_of
+    from optnas.tables import comparison_tables
+
+    check_figure(html, {"--x": x, "--y": y})
+    found = compared(studies_of(studies))
+    figure = None
+    if html is not None:
+        from optnas.plots import comparison_figure
+
+        figure = comparison_figure(found, x, y)
+    for table in comparison_tables(found):
+        show(table)
+    if found.left_out:
+        typer.echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
+    for note in found.notes:
+        typer.echo(f"not the same settings: {note}")
+    if html is not None and figure is not None:
+        write_figure(figure, html)
+        typer.echo(f"figure: {html}")

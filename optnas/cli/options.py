@@ -1,8 +1,13 @@
 """Arguments and options that several commands take."""
 
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from optnas.errors import InputError
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -11,7 +16,9 @@ StudyFile = Annotated[
 ]
 AnyStudy = Annotated[
     str,
-    typer.Argument(help="A study file, the name of a bundled study, or a storage URL."),
+    typer.Argument(
+        help="A study file, the name of a bundled study, a database file or a storage URL."
+    ),
 ]
 Name = Annotated[
     str | None, typer.Option(help="Name of the study, where the storage holds several.")
@@ -58,3 +65,47 @@ AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Go on although settings differ from the study's."),
 ]
+OnX = Annotated[str | None, typer.Option("--x", help="Objective on the horizontal axis.")]
+OnY = Annotated[str | None, typer.Option("--y", help="Objective on the vertical axis.")]
+Html = Annotated[
+    Path | None, typer.Option(help="Write the figure to this file, which opens offline.")
+]
+
+
+def check_figure(html: Path | None, options: Mapping[str, object]) -> None:
+    """Raises InputError if no figure can be written there, or options are for one not asked for."""
+    if html is None:
+        unused = next((option for option, value in options.items() if value is not None), None)
+        if unused:
+            raise InputError(f"{unused} is for the figure: give --html too")
+        return
+    check_page("--html", html)
+
+
+def check_page(option: str, path: Path) -> None:
+    """Raises InputError unless a page may be written to this path, which an option gives."""
+    if path.suffix not in (".html", ".htm"):
+        raise InputError(f"{option} {path} must end in .html: the file is overwritten")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}: make it first")
+
+
+def pairs(option: str, texts: Sequence[str] | None) -> dict[str, float]:
+    """What was given as NAME=VALUE.
+
+    Raises:
+        InputError: A text isn't of that form, or a name comes twice.
+    """
+    found: dict[str, float] = {}
+    for text in texts or ():
+        name, _, value = (part.strip() for part in text.rpartition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not name or math.isnan(number):
+            raise InputError(f"{option} {text!r} must be NAME=VALUE, such as latency_ms=2")
+        if name in found:
+            raise InputError(f"{option} is given twice for {name}")
+        found[name] = number
+    return found

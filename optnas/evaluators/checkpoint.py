@@ -1,8 +1,8 @@
 """The checkpoint of a training: written now and then, read by the trial that repeats a lost one.
 
 It holds all that the rest of the training depends on, the states of the random generators too, so
-that a training that goes on from it ends as one that was never interrupted: on a CPU with the same
-scores and weights, bit by bit.
+that a training that goes on from it ends as one that was never interrupted: with the same scores
+and weights, bit by bit on a CPU, and on a GPU where the model's operations repeat themselves.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from torch.nn import functional
 from optnas.candidate import Candidate, Inputs, seeded
 from optnas.code import code_hash
 from optnas.datasets import Dataset, Loaders
-from optnas.devices import resolve_device
+from optnas.devices import repeatable, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
@@ -46,7 +46,9 @@ class TrainingEvaluator(Evaluator):
 
     In the report's folder it keeps a checkpoint, at most every 5 seconds and for at most 5 % of the
     time. The trial that repeats a lost one goes on from there and ends with the scores and weights
-    it would have had, bit by bit on a CPU; what a model changes besides its `state_dict` is lost.
+    it would have had: bit by bit on a CPU, and on a GPU where the model's operations repeat
+    themselves (convolutions do here; PyTorch lists what doesn't under
+    `torch.use_deterministic_algorithms`). What a model changes besides its `state_dict` is lost.
     With `Loaders` that is so only where order and augmentation are drawn from the global generators
     (torch's, NumPy's or random's): a DataLoader's own `generator`, and what its dataset or
     persistent workers remember, begin anew.
@@ -186,7 +188,7 @@ class TrainingEvaluator(Evaluator):
             "evaluator": str(self.fingerprint),
         }
         scores: dict[str, float] = {}
-        with seeded(candidate.seed + recipe.seed):
+        with seeded(candidate.seed + recipe.seed), repeatable():
             loop = TrainingLoop(
                 candidate.model, feed, recipe, self._loss, self._scores, report.give_way
             )

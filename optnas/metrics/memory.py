@@ -62,8 +62,8 @@ class PeakActivation(Metric):
 class CudaPeakMemory(Metric):
     """What CUDA's allocator gives out during one inference, in 10⁶ bytes, weights included.
 
-    The allocator's own figure, with the workspaces of kernels and its rounding. Written against
-    PyTorch's documentation; not run on a GPU by this project yet.
+    The allocator's own figure, with the workspaces of kernels and its rounding. cuDNN chooses its
+    kernels by the shapes, so a larger batch may need less.
 
     Args:
         device: `cuda` or `cuda:N`.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from optuna.study import Study
 
+from optnas.plots.comparison import comparison_figure
 from optnas.plots.curves import CurvesData, curves_data, curves_figure
 from optnas.plots.history import HistoryData, history_data, history_figure
 from optnas.plots.importance import ImportanceData, importance_data, importance_figure
@@ -31,6 +32,7 @@ __all__ = [
     "Plot",
     "Point",
     "TimelineData",
+    "comparison_figure",
     "curves_data",
     "curves_figure",
     "history_data",

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from optuna.study import Study
 
-from optnas.dominance import losses, wants_log
-from optnas.pareto import Entry, entries, maximized, objective_names
+from optnas.dominance import wants_log
+from optnas.pareto import Entry, baselines, entries, maximized, objective_names
 from optnas.report.words import Meanings, number_of
 from optnas.tables import recipe_text
 
@@ -40,8 +40,7 @@ class Network(NamedTuple):
         recipe: How it was trained, as far as that was searched.
         place: `front`, `dominated`, or `infeasible` where it breaks a bound.
         baseline: The name of the hand-made network, if it is one.
-        dominated_by: For a baseline, the members of the front that are better in one objective
-            and worse in none.
+        dominated_by: For a baseline, the trials of the front that dominate it.
         values: Those of the columns.
     """
 
@@ -68,6 +67,7 @@ def networks(study: Study, meanings: Meanings) -> Networks:
     more = maximized(study)
     scores = [name for name in meanings.scores if name not in names]
     found = entries(study)
+    beaten = {entry.trial.number: by for entry, by in baselines(study, found)}
     rows = []
     for entry in found:
         values = [*entry.trial.values, *(number_of(entry.trial, name) for name in scores)]
@@ -79,7 +79,7 @@ def networks(study: Study, meanings: Meanings) -> Networks:
                 recipe=recipe_text(entry.trial),
                 place=_place(entry),
                 baseline=None if entry.baseline is None else str(entry.baseline),
-                dominated_by=_dominating(study, entry, found),
+                dominated_by=tuple(beaten.get(entry.trial.number, ())),
                 values=tuple(values),
             )
         )
@@ -102,13 +102,3 @@ def _place(entry: Entry) -> str:
     if entry.on_front:
         return "front"
     return "dominated" if entry.feasible else "infeasible"
-
-
-def _dominating(study: Study, entry: Entry, every: list[Entry]) -> tuple[int, ...]:
-    if entry.baseline is None or entry.on_front:
-        return ()
-    members = [other.trial for other in every if other.on_front]
-    points = losses([t.values for t in (*members, entry.trial)], study.directions)
-    no_worse = (points[:-1] <= points[-1]).all(axis=1)
-    better = (points[:-1] < points[-1]).any(axis=1)
-    return tuple(t.number for t, d in zip(members, no_worse & better, strict=True) if d)

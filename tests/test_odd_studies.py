@@ -1,0 +1,44 @@
+"""Every command copes with studies of every kind, or says why not."""
+
+import re
+
+import pytest
+from odd_studies import STUDIES
+
+COMMANDS = [
+    ["status"],
+    ["pareto"],
+    ["pareto", "--html", "f.html"],
+    ["pick"],
+    ["pick", "--knee"],
+    ["measure"],
+]
+NOTHING = {"empty", "failed"}
+NO_FRONT = NOTHING | {"infeasible"}
+REASONS = {
+    "pareto": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
+    "pareto --html f.html": (
+        NO_FRONT | {"one_objective"},
+        "COMPLETE trial yet|breaks a bound|single objective",
+    ),
+    "pick": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
+    "pick --knee": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
+    "measure": (set(STUDIES), "remembers no study file"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("kind", STUDIES)
+def test_commands(optnas, tmp_path, kind, command):
+    STUDIES[kind]("sqlite:///odd.db")
+    name, *options = command
+    code, out, err = optnas(name, "odd.db", *options)
+    refused, reason = REASONS.get(" ".join(command), (set(), ""))
+    if kind in refused:
+        assert (code, out) == (2, "")
+        assert re.search(reason, err), err
+    else:
+        assert code == 0, err
+        assert out
+    for path in tmp_path.glob("*.html"):
+        assert "<script>hacked" not in path.read_text()
