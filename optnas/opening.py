@@ -81,8 +81,8 @@ def search_and_study(study: str, storage: str | None, name: str | None) -> tuple
 
 def study_and_search(
     study: str, storage: str | None, name: str | None
-) -> tuple[Study, str, Search | InputError]:
-    """A study, its storage's URL, and the search; or why a storage leads to none any more."""
+) -> tuple[Study, str, Search | str]:
+    """A study, its storage's URL, and the search; or, in words, why a storage leads to none."""
     if _url(study) is None:
         search = search_of(study, storage, name)
         found, url = find_study(search.url, search.study_name), search.url
@@ -91,7 +91,7 @@ def study_and_search(
         try:
             search = search_of(file_of(found), url, found.study_name)
         except InputError as error:
-            return found, url, error
+            return found, url, str(error).partition(": give the file")[0]
     return found, url, search.override(search.remembered())
 
 

@@ -123,7 +123,7 @@ def test_numbers_say_how_they_were_measured():
     data = report_data(study)
     (latency,) = [one for one in data.measurings if one.name == "latency_ms"]
     assert latency.remarks == [
-        "95 % interval: ± 5.0% in the middle of 1 network, ± 5.0% at worst",
+        "95 % interval: ± 5.0% (median of 1 network), ± 5.0% at worst",
         "1 network timed beside a training: take with care",
     ]
     assert data.details[0]["numbers"][1] == (

@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from optnas.cli.options import AnyStudy, Name, Storage, check_page
-from optnas.errors import InputError
 
 
 def report(
@@ -33,8 +32,8 @@ def report(
     found, url, search = study_and_search(study, storage, name)
     path = output or beside(url, f"{found.study_name}_report.html")
     check_page("--output", path)
-    if isinstance(search, InputError):
-        typer.echo(f"without drawings: {search}", err=True)
+    if isinstance(search, str):
+        typer.echo(f"without drawings of the networks: {search}", err=True)
     with Console(stderr=True).status("making the page"):
         write_report(found, path, url=url, search=search)
     typer.echo(f"report: {path}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.errors import InputError
 from optnas.pareto import objective_names
 from optnas.report.circumstances import facts
 from optnas.report.details import Detail, details
@@ -23,6 +22,8 @@ from optnas.report.words import Meanings
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
     from optnas.search import Search
+
+NO_SEARCH = "the study was given without its search"
 
 
 class ReportData(NamedTuple):
@@ -63,9 +64,7 @@ class ReportData(NamedTuple):
     details: list[Detail]
 
 
-def report_data(
-    study: Study, *, url: str = "", search: Search | InputError | None = None
-) -> ReportData:
+def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> ReportData:
     """Reads a study (see `optnas.report.write_report`)."""
     # In this order: of a study that is running, each knows all trials that those before it show.
     drawn = figures(study)
@@ -74,7 +73,7 @@ def report_data(
     trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
     found = endings(trials)
     drawings, undrawn = _drawings(search)
-    known = None if isinstance(search, InputError) else search
+    known = None if isinstance(search, str) else search
     return ReportData(
         title=study.study_name,
         made=f"{datetime.now():%Y-%m-%d %H:%M}",
@@ -94,8 +93,7 @@ def report_data(
     )
 
 
-def _drawings(search: Search | InputError | None) -> tuple[dict[int, str], str]:
-    if search is None or isinstance(search, InputError):
-        # What to do about it is said for other commands.
-        return {}, str(search or "the study file isn't known").split(": give")[0]
+def _drawings(search: Search | str) -> tuple[dict[int, str], str]:
+    if isinstance(search, str):
+        return {}, search
     return {}, ""

@@ -86,10 +86,11 @@ function ring(holder) {
   holder.querySelector(".rings").replaceChildren(...rings);
 }
 
-function holderOf({ key, height }) {
+function holderOf({ key, title, height }) {
+  const style = `height: ${height}px`;
   return element(
     "div",
-    { class: "figure", id: `holder-${key}`, style: `height: ${height}px` },
+    { class: "figure", id: `holder-${key}`, role: "group", "aria-label": title, style },
     element("div", { class: "plot" }),
     svg("svg", { class: "rings", "aria-hidden": "true" }),
   );
@@ -119,14 +120,14 @@ function arrangeFront({ data: traces, layout }) {
     trace.x = members.map((network) => network.values[axes.x]);
     trace.y = members.map((network) => network.values[axes.y]);
     if (line) {
-      trace.name = `best of ${columns[axes.x].name} and ${columns[axes.y].name}`;
+      trace.name = `best of ${data.scales[axes.x].name} and ${data.scales[axes.y].name}`;
       trace.line.shape = columns[axes.x].better === "more" ? "vh" : "hv";
     }
     if (trace.text) {
       trace.textposition = columns[axes.y].better === "more" ? "top center" : "bottom center";
     }
     if (trace.marker?.colorscale) {
-      const { bar, log } = data.scales[axes.color];
+      const { bar, log } = structuredClone(data.scales[axes.color]);
       const values = members.map((network) => network.values[axes.color]);
       trace.marker.color = log ? values.map(Math.log10) : values;
       trace.marker.colorbar = bar;

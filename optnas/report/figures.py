@@ -10,7 +10,7 @@ from optuna.study import Study
 from optnas.dominance import wants_log
 from optnas.errors import InputError
 from optnas.plots import PLOTS, Plot, pareto_data, pareto_figure
-from optnas.plots.style import colors, value_axis
+from optnas.plots.style import colors, label, value_axis
 from optnas.report.networks import Networks
 
 FRONT = "pareto"
@@ -40,9 +40,10 @@ class Figure(NamedTuple):
 class Scale(NamedTuple):
     """How an objective is drawn: as an axis of plotly, and as a colour bar.
 
-    `log` says whether colours stand for logarithms.
+    `name` is escaped for plotly; `log` says whether colours stand for logarithms.
     """
 
+    name: str
     axis: dict[str, Any]
     bar: dict[str, Any]
     log: bool
@@ -70,7 +71,7 @@ def scales(networks: Networks) -> list[Scale]:
         if column.objective:
             axis = value_axis(column.name, column.better == "more", [v for _, v in values])
             bar = colors(column.name, members)["colorbar"]
-            found.append(Scale(axis, bar, wants_log(members)))
+            found.append(Scale(label(column.name, 24), axis, bar, wants_log(members)))
     return found
 
 

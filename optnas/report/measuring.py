@@ -66,7 +66,7 @@ def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
     ]
     if half:
         remarks.append(
-            f"95 % interval: ± {median(half):.1%} in the middle of {plural(len(half), 'network')}, "
+            f"95 % interval: ± {median(half):.1%} (median of {plural(len(half), 'network')}), "
             f"± {max(half):.1%} at worst"
         )
     disturbed = sum(d.get("alone") is False for _, d in details)

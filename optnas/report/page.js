@@ -41,11 +41,10 @@ function showHead() {
 
 function showBaselines() {
   const baselines = networks.filter((network) => network.baseline !== null);
-  const lines = baselines.map((network) => {
-    const by = network.dominated_by;
-    if (network.place === "front") return `${network.baseline} is itself on the front.`;
-    if (!by.length) return `${network.baseline} breaks a bound.`;
-    return `${network.baseline} is beaten in everything by ${listed(by)}.`;
+  const lines = baselines.map(({ baseline, place, dominated_by: by }) => {
+    if (place === "front") return `${baseline} is itself on the front.`;
+    if (place === "infeasible") return `${baseline} breaks a bound.`;
+    return `${baseline} is dominated by ${listed(by)}: as good or better in everything.`;
   });
   byId("baselines").textContent = lines.length ? `Baselines: ${lines.join(" ")}` : "";
 }

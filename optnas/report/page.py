@@ -20,7 +20,7 @@ from optuna.study import Study
 from plotly.offline import get_plotlyjs
 
 from optnas.errors import InputError
-from optnas.report.data import ReportData, report_data
+from optnas.report.data import NO_SEARCH, ReportData, report_data
 from optnas.report.figures import Figure
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ CHUNK = 500
 
 
 def write_report(
-    study: Study, path: Path, *, url: str = "", search: Search | InputError | None = None
+    study: Study, path: Path, *, url: str = "", search: Search | str = NO_SEARCH
 ) -> None:
     """Writes a page about a study, whole or not at all.
 
@@ -40,7 +40,7 @@ def write_report(
         study: Any Optuna study.
         path: The file; one that is there is replaced.
         url: The study's storage, for the commands that the page shows.
-        search: What the study was run with, for drawings of its networks; or why there is none.
+        search: What the study was run with, for drawings of its networks; or why it isn't known.
 
     Raises:
         InputError: The file can't be written.
@@ -56,7 +56,7 @@ def write_report(
         part.unlink(missing_ok=True)
 
 
-def report_html(study: Study, *, url: str = "", search: Search | InputError | None = None) -> str:
+def report_html(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> str:
     """The page about a study (see `write_report`)."""
     return render(report_data(study, url=url, search=search))
 

@@ -55,8 +55,7 @@ function others(network) {
 function beaten(network) {
   if (network.place === "front") return " (baseline, on the front)";
   const by = network.dominated_by;
-  if (!by.length) return " (baseline)";
-  return ` (baseline, beaten in everything by ${listed(by)})`;
+  return by.length ? ` (baseline, dominated by ${listed(by)})` : " (baseline)";
 }
 
 function listed(trials) {
