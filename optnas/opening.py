@@ -89,6 +89,22 @@ def search_and_study_to_write(
     return search, writable or found
 
 
+def study_and_search(
+    study: str, storage: str | None, name: str | None
+) -> tuple[Study, str, Search | str]:
+    """A study, its storage's URL, and the search; or, in words, why a storage leads to none."""
+    if _url(study) is None:
+        search = search_of(study, storage, name)
+        found, url = find_study(search.url, search.study_name), search.url
+    else:
+        found, url = study_of(study, storage, name)
+        try:
+            search = search_of(file_of(found), url, found.study_name)
+        except InputError as error:
+            return found, url, str(error).partition(": give the file")[0]
+    return found, url, search.override(search.remembered())
+
+
 def file_of(study: Study) -> str:
     """The study file that a study remembers; raises InputError if there is none now."""
     path: str = record_of(study).get("file", "")

@@ -71,7 +71,7 @@ def front_table(study: Study) -> Table:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
     further = {
-        "recipe": [_recipe(e.trial) for e in rows],
+        "recipe": [recipe_text(e.trial) for e in rows],
         "other trials": [", ".join(str(n) for n in e.trials if n != e.trial.number) for e in rows],
         "dominated by": [_few(beaten.get(e.trial.number, [])) for e in rows],
     }
@@ -157,7 +157,7 @@ def status_table(study: Study) -> Table:
     table = Table(show_header=False, box=None, title=escape(study.study_name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    states = Counter(map(_state, trials))
+    states = Counter(map(state_of, trials))
     same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
     listed = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none"
     table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
@@ -215,7 +215,8 @@ def failure_line(study: Study) -> str:
     return f"{reasons.total()} trials; most often ({times}): {reason}"
 
 
-def _state(trial: FrozenTrial) -> str:
+def state_of(trial: FrozenTrial) -> str:
+    """The state of a trial; `lost` and `surplus` are no failures of its architecture."""
     if SURPLUS in trial.user_attrs:
         return "surplus"
     return "lost" if is_lost(trial) else trial.state.name
@@ -226,7 +227,7 @@ def _running(trial: FrozenTrial) -> str:
     return f"trial {trial.number} for {duration(age(trial))}{gone}"
 
 
-def _recipe(trial: FrozenTrial) -> str:
+def recipe_text(trial: FrozenTrial) -> str:
     """What was searched of the training; or what a person's own evaluator drew."""
     searched = {k: v for k, v in trial.params.items() if k.startswith("recipe.")}
     if searched:

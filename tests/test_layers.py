@@ -55,7 +55,7 @@ LAYERS = [
     {"search", "measured"},
     {"comparison"},
     {"plots", "dashboard", "tables", "study_file", "best", "revisit"},
-    {"opening", "console", "retraining", "confirming"},
+    {"opening", "console", "report", "retraining", "confirming"},
     {"running", "worker", "trained"},
     {"card"},
     {"export"},

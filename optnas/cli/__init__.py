@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optnas.cli import front, keeping, network, running
+from optnas.cli import front, keeping, network, page, running
 from optnas.console import fail
 from optnas.errors import InputError, Interrupted
 
@@ -30,6 +30,7 @@ for command in (
     front.status,
     front.pareto,
     front.pick,
+    page.report,
     front.compare,
     network.measure,
     network.retrain,

@@ -80,10 +80,15 @@ def check_figure(html: Path | None, options: Mapping[str, object]) -> None:
         if unused:
             raise InputError(f"{unused} is for the figure: give --html too")
         return
-    if html.suffix not in (".html", ".htm"):
-        raise InputError(f"--html {html} must end in .html: the file is overwritten")
-    if not html.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {html.parent}: make it first")
+    check_page("--html", html)
+
+
+def check_page(option: str, path: Path) -> None:
+    """Raises InputError unless a page may be written to this path, which an option gives."""
+    if path.suffix not in (".html", ".htm"):
+        raise InputError(f"{option} {path} must end in .html: the file is overwritten")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}: make it first")
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> dict[str, float]:

@@ -1,0 +1,5 @@
+"""One page about a study: a single HTML file that opens offline, for whoever wasn't there."""
+
+from optnas.report.page import report_html, write_report
+
+__all__ = ["report_html", "write_report"]

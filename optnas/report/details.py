@@ -1,0 +1,113 @@
+"""Everything about single trials, for the pane beside the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pareto import architecture_name, objective_names
+from optnas.report.failures import ending, repeats
+from optnas.report.measuring import how
+from optnas.report.words import number_of
+from optnas.tables import recipe_text, state_of
+from optnas.text import duration
+from optnas.trials import (
+    ARCHITECTURE,
+    CURVE,
+    DETAIL,
+    DUPLICATE_OF,
+    SEED,
+    TRAIN_SECONDS,
+    Places,
+    derived_seed,
+)
+
+Detail = dict[str, Any]
+"""What is known of one trial; a key is left out where there is nothing to say."""
+
+
+def details(
+    study: Study, trials: Sequence[FrozenTrial], drawings: Mapping[int, str]
+) -> list[Detail]:
+    """What is known of each trial, by number.
+
+    Keys: `state`, `name`, `ending` (why it isn't an ordinary COMPLETE trial), `facts` (texts by
+    label), `numbers` (name, value, how it was measured), `decisions` (parameters by name), `curve`
+    (a list for `step` and for each score), `drawing` (SVG).
+    """
+    names = objective_names(study)
+    seed = study.user_attrs.get(SEED)
+    places = Places()
+    places.read(trials)
+    repeated = repeats(trials)
+    return [
+        _given(
+            state=state_of(trial).lower(),
+            name=architecture_name(trial),
+            ending=None if (why := ending(trial, repeated)) is None else f"{why[1]}: {why[2]}",
+            facts=_facts(trial, seed, places),
+            numbers=_numbers(trial, names),
+            decisions=trial.params,
+            curve=_curve(trial),
+            drawing=drawings.get(trial.number),
+        )
+        for trial in trials
+    ]
+
+
+def _given(**items: Any) -> Detail:
+    return {key: value for key, value in items.items() if value}
+
+
+def _facts(trial: FrozenTrial, seed: Any, places: Places) -> dict[str, str]:
+    attrs = trial.user_attrs
+    facts = {}
+    if DUPLICATE_OF in attrs:
+        facts["values of"] = f"trial {attrs[DUPLICATE_OF]}"
+    if recipe := recipe_text(trial):
+        facts["training"] = recipe
+    if type(seed) is int and ARCHITECTURE in attrs:
+        drawn = derived_seed(seed, places.of(trial), "candidate")
+        facts["seed of weights and order"] = str(drawn)
+    if isinstance(attrs.get(TRAIN_SECONDS), (int, float)):
+        facts["training took"] = f"{attrs[TRAIN_SECONDS]:.1f} s"
+    if trial.datetime_start is not None:
+        facts["began"] = f"{trial.datetime_start:%Y-%m-%d %H:%M:%S}"
+    if trial.duration is not None:
+        facts["trial took"] = duration(trial.duration.total_seconds())
+    broken = {k: v for k, v in trial.constraints.items() if v > 0}
+    for name, excess in broken.items():
+        facts[f"beyond the bound on {name}"] = f"by {excess:.4g}"
+    return facts
+
+
+def _numbers(trial: FrozenTrial, names: Sequence[str]) -> list[tuple[str, float, str]]:
+    """Objectives first, then everything else that was measured."""
+    values: dict[str, float] = {}
+    if trial.state == TrialState.COMPLETE and trial.values is not None:
+        values = dict(zip(names, trial.values, strict=True))
+    for name in trial.user_attrs:
+        value = number_of(trial, name)
+        if value is not None:
+            values.setdefault(name, value)
+    return [
+        (name, value, how(trial.user_attrs.get(f"{DETAIL}{name}", {})))
+        for name, value in values.items()
+    ]
+
+
+def _curve(trial: FrozenTrial) -> dict[str, list[float | None]]:
+    """Scores by step; of plain Optuna, the intermediate values."""
+    points = trial.user_attrs.get(CURVE)
+    if not isinstance(points, list) or not all(isinstance(p, dict) for p in points):
+        points = [{"step": s, "value": v} for s, v in sorted(trial.intermediate_values.items())]
+    names = dict.fromkeys(name for point in points for name in point)
+    return {name: [_rounded(point.get(name)) for point in points] for name in names}
+
+
+def _rounded(value: Any) -> float | None:
+    """Six digits: more than a drawn curve shows, in a third of the space."""
+    return float(f"{value:.6g}") if isinstance(value, (int, float)) else None

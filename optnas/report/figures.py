@@ -1,0 +1,93 @@
+"""The figures of the page, as plotly's JSON."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+from optuna.study import Study
+
+from optnas.dominance import wants_log
+from optnas.errors import InputError
+from optnas.plots import PLOTS, Plot, pareto_data, pareto_figure
+from optnas.plots.style import colors, label, value_axis
+from optnas.report.networks import Networks
+
+FRONT = "pareto"
+"""The key of the figure that stands beside the table."""
+
+
+class Figure(NamedTuple):
+    """A figure, or why it can't be drawn of this study.
+
+    Attributes:
+        key: A short name.
+        title: A heading.
+        caption: How to read it.
+        height: In pixels.
+        json: What plotly draws; empty where there is a reason not to.
+        why: The reason.
+    """
+
+    key: str
+    title: str
+    caption: str
+    height: int
+    json: str
+    why: str
+
+
+class Scale(NamedTuple):
+    """How an objective is drawn: as an axis of plotly, and as a colour bar.
+
+    `name` is escaped for plotly; `log` says whether colours stand for logarithms.
+    """
+
+    name: str
+    axis: dict[str, Any]
+    bar: dict[str, Any]
+    log: bool
+
+
+def figures(study: Study) -> list[Figure]:
+    """All figures, that of the front first."""
+    found = []
+    for plot in PLOTS:
+        try:
+            drawn = _front(study) if plot.key == FRONT else plot.draw(study)
+        except InputError as error:
+            found.append(_figure(plot, why=str(error)))
+        else:
+            found.append(_figure(plot, drawn))
+    return found
+
+
+def scales(networks: Networks) -> list[Scale]:
+    """How each objective is drawn in the front's figure, whose axes can be chosen."""
+    found = []
+    for i, column in enumerate(networks.columns):
+        values = [(row, value) for row in networks.rows if (value := row.values[i]) is not None]
+        members = [v for row, v in values if row.place == "front" and row.baseline is None]
+        if column.objective:
+            axis = value_axis(column.name, column.better == "more", [v for _, v in values])
+            bar = colors(column.name, members)["colorbar"]
+            found.append(Scale(label(column.name, 24), axis, bar, wants_log(members)))
+    return found
+
+
+def _front(study: Study) -> go.Figure:
+    # On the page any objective can be chosen for the axes and the colour: none is left for sizes.
+    return pareto_figure(pareto_data(study)._replace(size=None))
+
+
+def _figure(plot: Plot, drawn: go.Figure | None = None, why: str = "") -> Figure:
+    height, text = 0, ""
+    if drawn is not None:
+        height = drawn.layout.height or 480
+        # The page has headings of its own; what stands below the figure's title stays.
+        title = drawn.layout.title.text.split("<br>")
+        lines = [line for line in title if not line.startswith("<b>")]
+        drawn.layout.title.text = "<br>".join(lines)
+        drawn.layout.margin.t -= 20 * (len(title) - len(lines))
+        text = str(drawn.to_json())
+    return Figure(plot.key, plot.title, plot.caption, height, text, why)

@@ -1,0 +1,149 @@
+"""From the data to the page: one file, which asks for nothing from any network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from optuna.study import Study
+from plotly.offline import get_plotlyjs
+
+from optnas.errors import InputError
+from optnas.report.data import NO_SEARCH, ReportData, report_data
+from optnas.report.figures import Figure
+
+if TYPE_CHECKING:
+    from optnas.search import Search
+
+SCRIPTS = ("base.js", "table.js", "pane.js", "figures.js", "page.js")
+CHUNK = 500
+"""Trials whose details are unpacked together, when one of them is first looked at."""
+
+
+def write_report(
+    study: Study, path: Path, *, url: str = "", search: Search | str = NO_SEARCH
+) -> None:
+    """Writes a page about a study, whole or not at all.
+
+    Args:
+        study: Any Optuna study.
+        path: The file; one that is there is replaced.
+        url: The study's storage, for the commands that the page shows.
+        search: What the study was run with, for drawings of its networks; or why it isn't known.
+
+    Raises:
+        InputError: The file can't be written.
+    """
+    text = report_html(study, url=url, search=search)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8", errors="replace")
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def report_html(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> str:
+    """The page about a study (see `write_report`)."""
+    return render(report_data(study, url=url, search=search))
+
+
+def render(data: ReportData) -> str:
+    """The page that shows the data.
+
+    What the table needs comes first, as JSON. Then the scripts; then, packed, what is unpacked when
+    it is needed: details of trials, figures, and plotly.
+    """
+    scripts = [_file(name) for name in SCRIPTS]
+    first = data._asdict()
+    del first["details"]
+    first |= {
+        "chunk": CHUNK,
+        "networks": {
+            "columns": [column._asdict() for column in data.networks.columns],
+            "rows": _by_column(data.networks.rows),
+        },
+        "figures": [_heading(figure) for figure in data.figures],
+    }
+    packed = {f"figure-{figure.key}": figure.json for figure in data.figures if figure.json}
+    for start in range(0, len(data.details), CHUNK):
+        packed[f"trials-{start // CHUNK}"] = as_json(data.details[start : start + CHUNK])
+    return Template(_file("page.html")).substitute(
+        title=html.escape(data.title),
+        policy=_policy([*scripts, get_plotlyjs()]),
+        style=_file("page.css"),
+        data=as_json(first),
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
+        packed="\n".join([*map(_packed, packed, packed.values()), _plotly()]),
+    )
+
+
+def as_json(value: Any) -> str:
+    """JSON that stands safely inside a `<script>`; infinite numbers and NaN are strings."""
+    text = json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _by_column(rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """A list for each field: names that stand once take no room in each of 10,000 rows."""
+    columns: dict[str, list[Any]] = {}
+    for row in rows:
+        for key, value in row._asdict().items():
+            columns.setdefault(key, []).append(value)
+    return columns
+
+
+def _heading(figure: Figure) -> dict[str, Any]:
+    """A figure without what is drawn."""
+    return {key: value for key, value in figure._asdict().items() if key != "json"}
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """The page may run these scripts and no other, and load nothing."""
+    hashes = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() + "'"
+        for s in scripts
+    ]
+    return (
+        f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _packed(name: str, text: str) -> str:
+    packed = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+    return f'<script type="application/gzip" id="{name}">{packed}</script>'
+
+
+@cache
+def _plotly() -> str:
+    return _packed("plotly", get_plotlyjs())
+
+
+def _file(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,148 @@
+"""What names of optnas mean, for readers who have never seen it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.record import record_of
+from optnas.text import MACS, number
+from optnas.trials import is_reserved
+
+_SHORT = {
+    "params": "trainable numbers in the network",
+    "model_size_mb": "size of the weights, in megabytes",
+    "macs": "multiply-accumulates for one example",
+    "flops": "arithmetic operations for one example",
+    "peak_memory_mb": "most memory in use during one inference, in megabytes",
+    "peak_activation_mb": "most memory for activations during one inference, in megabytes",
+    "cuda_peak_memory_mb": "most memory that the GPU gives out in one inference, in megabytes",
+    "latency_ms": "median time of one inference, in milliseconds",
+    "throughput": "examples in a second",
+}
+_LONG = {
+    "params": "Elements of all parameters; tied ones count once, buffers don't count.",
+    "model_size_mb": "Bytes of all parameters and buffers, in 10⁶ bytes; tied ones count once.",
+    "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
+    "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",
+    "peak_memory_mb": "Most memory that tensors hold during one inference of one example, weights "
+    "included, as the model's Python code keeps them, in 10⁶ bytes. What a kernel allocates for "
+    "itself isn't in it.",
+    "peak_activation_mb": "The same without the weights, and with each tensor counted from the "
+    "operation that makes it to the last one that reads it: what a micro-controller's RAM must "
+    "hold. In 10⁶ bytes.",
+    "cuda_peak_memory_mb": "The allocator's own figure for one inference, weights included, in 10⁶ "
+    "bytes.",
+    "latency_ms": "Median time of one inference pass, timed pass by pass after a warm-up. The 95 % "
+    "interval is where the median of another measurement, at another time, is to be expected. One "
+    "architecture is timed once.",
+    "throughput": "Examples in a second: 1000 · batch size / latency.",
+}
+_TRAINED = {
+    "val_loss": (
+        "loss on the validation data, after training",
+        "Loss on the validation part, after the last epoch of training unless it says otherwise "
+        "here. The search never touches the test part.",
+    ),
+    "val_accuracy": (
+        "share of the validation data that is classified rightly",
+        "Share of the validation part whose class is predicted rightly, after the last epoch of "
+        "training unless it says otherwise here.",
+    ),
+}
+
+
+class Meanings:
+    """What the names in a study mean, as far as optnas itself measured them.
+
+    Args:
+        study: The study.
+        trials: All its trials.
+    """
+
+    def __init__(self, study: Study, trials: Iterable[FrozenTrial]) -> None:
+        record = record_of(study)
+        self._fingerprint: Mapping[str, str] = record.get("fingerprint", {})
+        self.scores: list[str] = record.get("scores", [])
+        """What the evaluator found out, and metrics of a person's own."""
+        self.measured = dict.fromkeys(
+            name
+            for trial in trials
+            for name in trial.user_attrs
+            if number_of(trial, name) is not None
+        )
+        """Everything that some trial has a number for (an ordered set)."""
+
+    def short(self, name: str) -> str:
+        """A few words; empty where nothing is known."""
+        return self._trained(name)[0] or (_SHORT.get(_base(name), "") if self._own(name) else "")
+
+    def long(self, name: str) -> str:
+        """The definition; empty where nothing is known."""
+        return self._trained(name)[1] or (_LONG.get(_base(name), "") if self._own(name) else "")
+
+    def settings(self, name: str) -> dict[str, str]:
+        """Device and settings that a metric was measured with."""
+        start, found = f"{name} ", self._fingerprint.items()
+        return {k.removeprefix(start): v for k, v in found if k.startswith(start) and v}
+
+    def evaluator(self) -> dict[str, str]:
+        """The evaluator's settings."""
+        return self.settings("evaluator")
+
+    def _own(self, name: str) -> bool:
+        return name in self.measured and name not in self.scores
+
+    def _trained(self, name: str) -> tuple[str, str]:
+        if self._fingerprint.get("evaluator") != "TrainingEvaluator":
+            return "", ""
+        return _TRAINED.get(name, ("", ""))
+
+
+def number_of(trial: FrozenTrial, name: str) -> float | None:
+    """What was measured of a trial under a name; None where that is nothing, or no number."""
+    value: Any = trial.user_attrs.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or is_reserved(name):
+        return None
+    return value
+
+
+def _base(name: str) -> str:
+    return name.split(".")[0]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def ranges(numbers: Iterable[int], most: int = 40) -> str:
+    """Numbers in ascending order as `1, 3–7, 9`; after so many pieces, how many more there are."""
+    pieces: list[list[int]] = []
+    for n in numbers:
+        if pieces and n == pieces[-1][-1] + 1:
+            pieces[-1] = [pieces[-1][0], n]
+        else:
+            pieces.append([n, n])
+    text = ", ".join(
+        str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}–{b}" for a, b in pieces[:most]
+    )
+    rest = sum(b - a + 1 for a, b in pieces[most:])
+    return f"{text} and {number(rest)} more" if rest else text
+
+
+def readable_size(size: str) -> str:
+    """The size of a search space for readers: `about 2.7 · 10¹⁵`; empty where it isn't known."""
+    if not re.match(r"\d|about", size):
+        return ""
+    size = size.split(" (")[0]
+    return re.sub(
+        r"e\+?(-?\d+)", lambda m: "\u00a0·\u00a010" + str(int(m[1])).translate(_RAISED), size
+    )
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
