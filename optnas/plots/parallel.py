@@ -11,10 +11,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto import complete_trials, maximized, objective_names
+from optnas.pareto import feasible_trials, front, maximized, objective_names
 from optnas.plots.axes import Axis, decision_axis, objective_axis, shown
 from optnas.plots.importance import importance_data
-from optnas.plots.points import Point, points_of
 from optnas.plots.style import (
     FAINT,
     GREY,
@@ -28,6 +27,7 @@ from optnas.plots.style import (
     spread,
 )
 from optnas.text import number
+from optnas.trials import BASELINE, DUPLICATE_OF
 
 DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
 """Most columns, of each kind and in all."""
@@ -42,7 +42,7 @@ FEW = 20
 
 
 class Line(NamedTuple):
-    """An architecture: its trial, where it crosses each axis, and the values there.
+    """A trial: its number, where it crosses each axis, and the values there.
 
     The position is None where it has no such decision. `best` says whether it is on the front (or
     among the best of a single objective).
@@ -62,7 +62,7 @@ class ParallelData(NamedTuple):
         study_name: Of the study.
         axes: The decisions, then the objectives.
         lines: Those that are drawn, the best in the first objective first.
-        best: How many of the architectures are on the front, or among the best.
+        best: How many trials are on the front, or among the best.
         others: How many aren't.
         first: Name of the first objective.
         objectives: How many there are.
@@ -82,20 +82,23 @@ class ParallelData(NamedTuple):
 
 
 def parallel_data(study: Study) -> ParallelData:
-    """The feasible architectures of a study, with the decisions that made them.
+    """The feasible trials of a study, with the decisions that made them.
+
+    Trials, and not architectures: one may have been trained by different recipes.
 
     Raises:
         InputError: There is no feasible COMPLETE trial with parameters.
     """
-    of = {t.number: t for t in complete_trials(study)}
-    points = [
-        p for p in points_of(study) if p.feasible and p.baseline is None and of[p.number].params
+    trials = [
+        t
+        for t in feasible_trials(study)
+        if t.params and BASELINE not in t.user_attrs and DUPLICATE_OF not in t.user_attrs
     ]
-    if not points:
+    if not trials:
         raise InputError(
-            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds"
+            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds: "
+            "run it first, or loosen them"
         )
-    trials = [of[p.number] for p in points]
     objectives, more = objective_names(study), maximized(study)
     room = min(DECISIONS, COLUMNS - min(len(objectives), OBJECTIVES))
     names, every, chosen_by = _decisions(study, trials, room)
@@ -103,23 +106,23 @@ def parallel_data(study: Study) -> ParallelData:
     columns += [
         objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives[:OBJECTIVES])
     ]
-    best, others = _best(points, more[0], len(objectives))
+    best, others = _best(study, trials)
     return ParallelData(
         study_name=study.study_name,
         axes=[axis for axis, _ in columns],
         lines=[
             Line(
-                number=point.number,
+                number=trial.number,
                 best=highlighted,
-                first=point.values[0],
-                positions=tuple(scale(of[point.number]) for _, scale in columns),
+                first=trial.values[0],
+                positions=tuple(scale(trial) for _, scale in columns),
                 values=(
-                    *(shown(of[point.number].params.get(name, "absent")) for name in names),
-                    *map(number, point.values[:OBJECTIVES]),
+                    *(shown(trial.params.get(name, "absent")) for name in names),
+                    *map(number, trial.values[:OBJECTIVES]),
                 ),
             )
             for group, highlighted, most in ((best, True, LINES), (others, False, FAINT_LINES))
-            for point in spread(group, most)
+            for trial in spread(group, most)
         ],
         best=len(best),
         others=len(others),
@@ -154,17 +157,23 @@ def _decisions(
     return [name for name in varied if name in kept], len(first), rule
 
 
-def _best(points: Sequence[Point], more: bool, objectives: int) -> tuple[list[Point], list[Point]]:
+def _best(
+    study: Study, trials: Sequence[FrozenTrial]
+) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
     """The front, or the best tenth in a single objective; and the others; the best first."""
-    order = sorted(points, key=lambda p: p.values[0], reverse=more)
-    if objectives > 1:
-        return [p for p in order if p.on_front], [p for p in order if not p.on_front]
+    order = sorted(trials, key=lambda t: t.values[0], reverse=maximized(study)[0])
+    if len(study.directions) > 1:
+        members = {t.number for t in front(study)}
+        return (
+            [t for t in order if t.number in members],
+            [t for t in order if t.number not in members],
+        )
     count = max(min(FEW, len(order) // 2), len(order) // 10, 1)
     return order[:count], order[count:]
 
 
 def parallel_figure(data: ParallelData) -> go.Figure:
-    """A line for each architecture, from its decisions at the left to its values at the right."""
+    """A line for each trial, from its decisions at the left to its values at the right."""
     best = [line for line in data.lines if line.best]
     others = [line for line in data.lines if not line.best]
     where = position([line.first for line in best])
@@ -229,7 +238,7 @@ def parallel_figure(data: ParallelData) -> go.Figure:
 def _lines(data: ParallelData, kind: str) -> list[str]:
     what = "on the front" if kind == "front" else "the best"
     lines = [
-        f"coloured by {data.first}: {data.best} of {data.best + data.others} architectures, {what}"
+        f"coloured by {data.first}: {data.best} of {data.best + data.others} trials, {what}"
         "; the better end of each objective is above"
     ]
     decisions = sum(axis.more is None for axis in data.axes)
