@@ -1,110 +1,158 @@
+"""What holds for every figure, whatever the study."""
+
 import json
+import re
+import subprocess
+import sys
 
 import optuna
 import pytest
-from optuna.trial import create_trial
+from odd_studies import STUDIES, add, make
 
 from optnas.errors import InputError
-from optnas.plots import pareto_data, pareto_figure
-from optnas.trials import ARCHITECTURE, BASELINE, DUPLICATE_OF
-
-
-def make_study(rows, names=("loss", "flops", "size"), directions=None):
-    study = optuna.create_study(study_name="s", directions=directions or ["minimize"] * len(names))
-    study.set_metric_names(list(names))
-    for values, attrs, excess in rows:
-        study.add_trial(
-            create_trial(values=values, user_attrs=attrs, constraints={"flops": excess})
-        )
-    return study
-
-
-@pytest.fixture
-def study():
-    return make_study(
-        [
-            ([1.0, 10.0, 5.0], {ARCHITECTURE: "a"}, -1.0),
-            ([2.0, 5.0, 5.0], {ARCHITECTURE: "b <script>"}, -1.0),
-            ([2.0, 6.0, 1.0], {ARCHITECTURE: "c"}, -1.0),
-            ([3.0, 7.0, 6.0], {}, -1.0),
-            ([0.1, 0.1, 0.1], {}, 3.0),
-            ([2.0, 5.0, 5.0], {ARCHITECTURE: "b <script>", DUPLICATE_OF: 1}, -1.0),
-            ([1.5, 900.0, 0.5], {ARCHITECTURE: "baseline net", BASELINE: "net"}, -1.0),
-        ]
-    )
-
-
-def test_data_tells_the_front_of_all_objectives_from_that_of_the_plane(study):
-    data = pareto_data(study)
-    assert (data.names[data.y], data.names[data.x], data.names[data.color]) == (
-        "loss", "flops", "size",
-    )  # fmt: skip
-    assert [p.number for p in data.points] == [0, 1, 2, 3, 4, 6]
-    assert [p.number for p in data.points if p.on_front] == [0, 1, 2, 6]
-    assert data.plane == (0, 1)
-    assert [p.number for p in data.points if not p.feasible] == [4]
-    assert data.points[3].architecture == "(no parameters)"
-
-
-def test_figure_shows_each_point_once_and_names_the_axes(study):
-    figure = pareto_figure(pareto_data(study, x="flops", y="loss"))
-    traces = {trace.name: trace for trace in figure.data}
-    assert list(traces["dominated"].customdata) == [3]
-    assert list(traces["breaks a bound"].customdata) == [4]
-    assert list(traces["front of all 3 objectives"].customdata) == [0, 1, 2]
-    assert list(traces["baselines"].customdata) == [6]
-    assert list(traces["baselines"].text) == ["net"]
-    assert list(traces["best of flops and loss"].x) == [5.0, 10.0]
-    assert figure.layout.xaxis.title.text == "flops (less is better)"
-    assert figure.layout.xaxis.type == "log"
-    assert figure.layout.yaxis.title.text == "loss (less is better)"
-    hover = traces["front of all 3 objectives"].hovertext[1]
-    assert "trial 1" in hover
-    assert "flops: 5" in hover
-    assert "<script>" not in hover
-    assert "bdata" not in json.dumps(figure.to_plotly_json())
-
-
-def test_maximised_objectives_turn_the_front_around():
-    rows = [([float(a), float(b)], {}, 0.0) for a, b in ((1, 1), (2, 2), (3, 1), (4, 3))]
-    study = make_study(rows, ("accuracy", "flops"), ["maximize", "minimize"])
-    data = pareto_data(study)
-    assert data.color is None
-    assert [p.number for p in data.points if p.on_front] == [2, 3]
-    figure = pareto_figure(data)
-    assert figure.layout.yaxis.title.text == "accuracy (more is better)"
-    assert [t.name for t in figure.data][-1] == "front"
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"x": "speed"}, "unknown objective 'speed'; there are: loss, flops, size"),
-        ({"x": "loss", "y": "loss"}, "x and y are both 'loss'"),
-    ],
+from optnas.plots import PLOTS
+from optnas.plots.style import (
+    direction,
+    label,
+    log_ticks,
+    position,
+    si,
+    small_axis,
+    spread,
+    wrapped,
 )
-def test_axes_that_are_not_there(study, kwargs, message):
-    with pytest.raises(InputError, match=message):
-        pareto_data(study, **kwargs)
+
+KEYS = ["pareto", "matrix", "parallel", "history", "importance", "curves", "timeline"]
+NOTHING = dict.fromkeys(["empty", "failed"], "no COMPLETE trial yet")
+FEASIBLE = dict.fromkeys(["empty", "failed", "infeasible"], "no feasible COMPLETE trial yet")
+SINGLE = {"one_objective": "a single objective"}
+REASONS = {
+    "pareto": NOTHING | SINGLE,
+    "matrix": NOTHING | SINGLE | {"infeasible": "within its bounds"},
+    "parallel": dict.fromkeys(["empty", "failed", "infeasible"], "within its bounds"),
+    "history": FEASIBLE,
+    "importance": dict.fromkeys(
+        [kind for kind in STUDIES if kind != "usual"], "importances take at least 20"
+    )
+    | {"usual": "has 16 COMPLETE"},
+    "curves": {"empty": "no learning curves", "plain": "no learning curves"},
+    "timeline": {"empty": "no trial that has begun"},
+}
+"""Which studies a figure refuses, and why."""
+TAGS = re.compile(r"<(?!/?(b|i|br|span|extra)\b)")
 
 
-def test_studies_without_a_front():
-    with pytest.raises(InputError, match="no COMPLETE trial yet"):
-        pareto_data(make_study([]))
-    with pytest.raises(InputError, match="a single objective"):
-        pareto_data(make_study([], ("loss",)))
+def texts(found):
+    """All texts of a figure."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict):
+        for value in found.values():
+            yield from texts(value)
+    elif isinstance(found, list):
+        for value in found:
+            yield from texts(value)
 
 
-def test_one_trial_and_none_feasible():
-    for excess in (0.0, 1.0):
-        data = pareto_data(make_study([([1.0, 2.0, 3.0], {}, excess)]))
-        assert len(pareto_figure(data).data) >= 3
+def test_registry():
+    assert [plot.key for plot in PLOTS] == KEYS
+    assert all(plot.title and plot.caption.endswith(".") for plot in PLOTS)
 
 
-def test_counts_are_defined_where_they_are_shown():
-    """Only where optnas counted them: another study's flops may be anything."""
-    plain = make_study([([1.0, 2.0], {}, 0.0)], names=("loss", "flops"))
-    assert "macs" not in pareto_figure(pareto_data(plain)).layout.legend.title.text
-    ours = make_study([([1.0, 2.0], {"flops": 2.0}, 0.0)], names=("loss", "flops"))
-    note = pareto_figure(pareto_data(ours)).layout.legend.title.text
-    assert "flops = 2 · macs; macs = multiply-accumulates" in note
+@pytest.mark.parametrize("kind", STUDIES)
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.key)
+def test_every_figure_of_every_study(plot, kind):
+    study = STUDIES[kind]()
+    if kind in REASONS[plot.key]:
+        with pytest.raises(InputError, match=REASONS[plot.key][kind]):
+            plot.draw(study)
+        return
+    found = json.loads(plot.draw(study).to_json())
+    assert found["data"]
+    assert not any(TAGS.search(text) for text in texts(found))
+    assert not any("&quot;" in text or "&#" in text for text in texts(found))
+    assert "bdata" not in json.dumps(found)
+    numbers = {trial.number for trial in study.get_trials(deepcopy=False)}
+    linked = [t["customdata"] for t in found["data"] if "customdata" in t]
+    assert {n for of in linked for n in of} <= numbers
+    if plot.key != "importance":
+        assert linked
+
+
+def test_importances_of_what_people_name():
+    """The odd studies are too small for it."""
+    study = make(["<b>loss</b>", 'a "b" & c'])
+    for i in range(25):
+        add(study, i, text="<script>")
+    (plot,) = [plot for plot in PLOTS if plot.key == "importance"]
+    found = json.loads(plot.draw(study).to_json())
+    assert not any(TAGS.search(text) for text in texts(found))
+    assert found["layout"]["xaxis2"]["title"]["text"] == 'a "b" &amp; c'
+
+
+def test_figures_are_drawn_by_a_browser(page, tmp_path):
+    """Without an error, and nothing that a person named becomes a part of the page."""
+    for kind in ("usual", "hostile"):
+        study = STUDIES[kind]()
+        for i in range(30, 40):
+            add(study, i)
+        parts = [
+            plot.draw(study).to_html(full_html=False, include_plotlyjs=i == 0)
+            for i, plot in enumerate(PLOTS)
+        ]
+        path = tmp_path / f"{kind}.html"
+        path.write_text(f"<!doctype html><meta charset='utf-8'>{''.join(parts)}")
+        page.goto(path.as_uri())
+        page.wait_for_function(
+            "n => document.querySelectorAll('.plotly-graph-div .main-svg .gtitle').length == n",
+            arg=len(PLOTS),
+        )
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("svg img, svg script").count() == 0
+
+
+def test_values_that_are_not_finite():
+    """Plain Optuna keeps infinite values."""
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for i in range(25):
+        values = [float("inf") if i == 3 else float(i + 1), float(-i)]
+        study.add_trial(
+            optuna.trial.create_trial(
+                values=values,
+                params={"x": float(i)},
+                distributions={"x": optuna.distributions.FloatDistribution(0, 30)},
+            )
+        )
+    for plot in PLOTS:
+        if plot.key != "curves":
+            json.loads(plot.draw(study).to_json())
+
+
+def test_torch_is_not_needed():
+    """It takes seconds to import."""
+    code = "import sys, optnas.plots; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_texts():
+    assert label("a\n  <b> & \"c\" 'd'") == "a &lt;b&gt; &amp; \"c\" 'd'"
+    assert label("x" * 50, 10) == "x" * 9 + "…"
+    assert wrapped("one two three", 8) == "one two<br>three"
+    assert wrapped("a b c d", 1, most=2) == "a<br>b …"
+    assert (direction(True), direction(False)) == ("more is better", "less is better")
+    assert [si(v) for v in (2e4, 1.5e6, 0.05, 7)] == ["20k", "1.5M", "0.05", "7"]
+    assert si(15_704, 3) == "15.7k"
+
+
+def test_scales():
+    assert log_ticks([10, 900]) == [10, 20, 50, 100, 200, 500, 1000]
+    assert log_ticks([10, 900], few=True) == pytest.approx([10, 30, 100, 300, 1000])
+    assert log_ticks([1e-3, 1e9]) == pytest.approx([1e-3, 1e-1, 10, 1e3, 1e5, 1e7, 1e9])
+    assert [position([1, 10, 100])(v) for v in (1, 10, 100)] == pytest.approx([0, 0.5, 1])
+    assert [position([0, 10])(v) for v in (0, 5, 10, 99)] == [0, 0.5, 1, 1]
+    assert position([3])(3) == 0.5
+    assert small_axis("peak_activation_mb", False, [1.0])["title"]["text"] == (
+        "peak_<br>activation_mb<br>(less is better)"
+    )
+    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
+    assert spread([1, 2], 4) == [1, 2]

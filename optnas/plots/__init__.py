@@ -86,9 +86,9 @@ PLOTS: tuple[Plot, ...] = (
     Plot(
         "parallel",
         "From decisions to objectives",
-        "Each line is an architecture: it crosses the axis of each decision at what was chosen, "
+        "Each line is a trial: it crosses the axis of each decision at what was chosen, "
         "and ends at its values, the better ones above. Lines in colour are members of the front. "
-        "Where an architecture has no such decision, its line passes below.",
+        "Where a network has no such decision, its line passes below.",
         lambda study: parallel_figure(parallel_data(study)),
     ),
     Plot(

@@ -39,7 +39,8 @@ def decision_axis(name: str, trials: Sequence[FrozenTrial]) -> tuple[Axis, Scale
     """The column of a decision, over all that could have been decided."""
     distributions = [t.distributions[name] for t in trials if name in t.distributions]
     conditional = len(distributions) < len(trials)
-    different = list({repr(d): d for d in distributions}.values())
+    different = list({id(d): d for d in distributions}.values())  # those of a storage are few
+    different = list({repr(d): d for d in different}.values())
     if all(isinstance(d, (IntDistribution, FloatDistribution)) for d in different):
         ticks, gap, where = _numeric(different)
     else:

@@ -18,8 +18,10 @@ from optnas.plots.style import BLUE, GREY, figure, label, short, spread, stacked
 from optnas.record import record_of
 from optnas.trials import BASELINE
 
-FEWEST, MOST = 20, 3000
-"""Trials that it takes, and that are looked at: more of them change little."""
+FEWEST = 20
+"""Trials that it takes."""
+MOST, WORK = 3000, 100_000
+"""Trials that are looked at, and that number times parameters and objectives: 1 s."""
 BEST, BEST_TRIALS = 0.1, 10
 """Which share of the trials counts as the best; at least so many of them."""
 ROWS = 20
@@ -77,7 +79,9 @@ def importance_data(study: Study) -> ImportanceData:
             f"study {study.study_name!r} has {len(trials)} COMPLETE trials with parameters: "
             f"importances take at least {FEWEST}"
         )
-    sample = spread(trials, MOST)
+    params = len({name for trial in trials for name in trial.params})
+    affordable = WORK // (params * len(study.directions))
+    sample = spread(trials, max(min(MOST, affordable), 10 * FEWEST))
     best = max(BEST, BEST_TRIALS / len(sample))
     names = objective_names(study)
     scores = record_of(study).get("scores", names)
@@ -86,8 +90,8 @@ def importance_data(study: Study) -> ImportanceData:
     found = []
     for i, (name, more) in enumerate(zip(names, maximized(study), strict=True)):
         trained = name in scores
-        params = [p for p in counts if trained or not p.startswith(RECIPE_PREFIX)]
-        found.append(_shares(seen, params, i, -1.0 if more else 1.0, best))
+        known = [p for p in counts if trained or not p.startswith(RECIPE_PREFIX)]
+        found.append(_shares(seen, known, i, -1.0 if more else 1.0, best))
     decisions = [
         Decision(name, count < len(sample), tuple(shares.get(name) for shares in found))
         for name, count in counts.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,10 +11,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto import complete_trials, maximized, objective_names
+from optnas.pareto import feasible_trials, front, maximized, objective_names
 from optnas.plots.axes import Axis, decision_axis, objective_axis, shown
 from optnas.plots.importance import importance_data
-from optnas.plots.points import Point, points_of
 from optnas.plots.style import (
     FAINT,
     GREY,
@@ -27,6 +27,7 @@ from optnas.plots.style import (
     spread,
 )
 from optnas.text import number
+from optnas.trials import BASELINE, DUPLICATE_OF
 
 DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
 """Most columns, of each kind and in all."""
@@ -41,7 +42,7 @@ FEW = 20
 
 
 class Line(NamedTuple):
-    """An architecture: its trial, where it crosses each axis, and the values there.
+    """A trial: its number, where it crosses each axis, and the values there.
 
     The position is None where it has no such decision. `best` says whether it is on the front (or
     among the best of a single objective).
@@ -55,11 +56,25 @@ class Line(NamedTuple):
 
 
 class ParallelData(NamedTuple):
-    """What the parallel coordinates show; of how many decisions, and why these."""
+    """What the parallel coordinates show.
+
+    Attributes:
+        study_name: Of the study.
+        axes: The decisions, then the objectives.
+        lines: Those that are drawn, the best in the first objective first.
+        best: How many trials are on the front, or among the best.
+        others: How many aren't.
+        first: Name of the first objective.
+        objectives: How many there are.
+        decisions: How many there are.
+        chosen_by: Why these are shown, if not all are.
+    """
 
     study_name: str
     axes: list[Axis]
     lines: list[Line]
+    best: int
+    others: int
     first: str
     objectives: int
     decisions: int
@@ -67,42 +82,50 @@ class ParallelData(NamedTuple):
 
 
 def parallel_data(study: Study) -> ParallelData:
-    """The feasible architectures of a study, with the decisions that made them.
+    """The feasible trials of a study, with the decisions that made them.
+
+    Trials, and not architectures: one may have been trained by different recipes.
 
     Raises:
         InputError: There is no feasible COMPLETE trial with parameters.
     """
-    points = [p for p in points_of(study) if p.feasible and p.baseline is None]
-    of = {t.number: t for t in complete_trials(study)}
-    points = [p for p in points if of[p.number].params]
-    if not points:
+    trials = [
+        t
+        for t in feasible_trials(study)
+        if t.params and BASELINE not in t.user_attrs and DUPLICATE_OF not in t.user_attrs
+    ]
+    if not trials:
         raise InputError(
-            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds"
+            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds: "
+            "run it first, or loosen them"
         )
-    trials = [of[p.number] for p in points]
     objectives, more = objective_names(study), maximized(study)
     room = min(DECISIONS, COLUMNS - min(len(objectives), OBJECTIVES))
     names, every, chosen_by = _decisions(study, trials, room)
     columns = [decision_axis(name, trials) for name in names]
-    columns += [objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives)]
-    columns = columns[: len(names) + OBJECTIVES]
-    best = _best(points, more[0], len(objectives))
+    columns += [
+        objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives[:OBJECTIVES])
+    ]
+    best, others = _best(study, trials)
     return ParallelData(
         study_name=study.study_name,
         axes=[axis for axis, _ in columns],
         lines=[
             Line(
-                point.number,
-                point.number in best,
-                point.values[0],
-                tuple(scale(trial) for _, scale in columns),
-                (
+                number=trial.number,
+                best=highlighted,
+                first=trial.values[0],
+                positions=tuple(scale(trial) for _, scale in columns),
+                values=(
                     *(shown(trial.params.get(name, "absent")) for name in names),
-                    *map(number, point.values[:OBJECTIVES]),
+                    *map(number, trial.values[:OBJECTIVES]),
                 ),
             )
-            for point, trial in zip(points, trials, strict=True)
+            for group, highlighted, most in ((best, True, LINES), (others, False, FAINT_LINES))
+            for trial in spread(group, most)
         ],
+        best=len(best),
+        others=len(others),
         first=objectives[0],
         objectives=len(objectives),
         decisions=every,
@@ -114,48 +137,54 @@ def _decisions(
     study: Study, trials: Sequence[FrozenTrial], most: int
 ) -> tuple[list[str], int, str]:
     """The decisions to show, how many there are, and how these were chosen."""
-    seen: dict[str, set[str]] = {}
+    first: dict[str, object] = {}
+    counts: Counter[str] = Counter()
+    different: set[str] = set()
     for trial in trials:
+        counts.update(trial.params.keys())
         for name, value in trial.params.items():
-            seen.setdefault(name, set()).add(shown(value))
-    varied = [
-        name
-        for name, values in seen.items()
-        if len(values) > 1 or sum(name in t.params for t in trials) < len(trials)
-    ] or list(seen)
+            if first.setdefault(name, value) != value:
+                different.add(name)
+    varied = [n for n in first if n in different or counts[n] < len(trials)] or list(first)
     if len(varied) <= most:
-        return varied, len(seen), "" if len(varied) == len(seen) else "the others never vary"
+        return varied, len(first), "" if len(varied) == len(first) else "the others never vary"
     try:
         ranked = [d.name for d in importance_data(study).decisions if d.name in varied]
         rule = "the most important over all objectives, by PED-ANOVA"
     except InputError:  # too few trials to tell
         ranked, rule = varied, "the first that vary"
     kept = set(ranked[:most])
-    return [name for name in varied if name in kept], len(seen), rule
+    return [name for name in varied if name in kept], len(first), rule
 
 
-def _best(points: Sequence[Point], more: bool, objectives: int) -> set[int]:
-    """The front; of a single objective, the best tenth."""
-    if objectives > 1:
-        return {p.number for p in points if p.on_front}
-    order = sorted(points, key=lambda p: p.values[0], reverse=more)
-    return {p.number for p in order[: max(min(FEW, len(order) // 2), len(order) // 10, 1)]}
+def _best(
+    study: Study, trials: Sequence[FrozenTrial]
+) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+    """The front, or the best tenth in a single objective; and the others; the best first."""
+    order = sorted(trials, key=lambda t: t.values[0], reverse=maximized(study)[0])
+    if len(study.directions) > 1:
+        members = {t.number for t in front(study)}
+        return (
+            [t for t in order if t.number in members],
+            [t for t in order if t.number not in members],
+        )
+    count = max(min(FEW, len(order) // 2), len(order) // 10, 1)
+    return order[:count], order[count:]
 
 
 def parallel_figure(data: ParallelData) -> go.Figure:
-    """A line for each architecture, from its decisions at the left to its values at the right."""
-    best = sorted((line for line in data.lines if line.best), key=lambda line: line.first)
+    """A line for each trial, from its decisions at the left to its values at the right."""
+    best = [line for line in data.lines if line.best]
     others = [line for line in data.lines if not line.best]
-    shown, faint = spread(best, LINES), spread(others, FAINT_LINES)
-    where = position([line.first for line in shown])
+    where = position([line.first for line in best])
     bins: dict[int, list[Line]] = {}
-    for line in shown:
+    for line in best:
         bins.setdefault(min(int(where(line.first) * BINS), BINS - 1), []).append(line)
     # Within a level lines lie side by side, in the order of the first objective.
-    aside = {line.number: (i + 0.5) / len(shown) - 0.5 for i, line in enumerate(shown)}
+    aside = {line.number: (i + 0.5) / len(best) - 0.5 for i, line in enumerate(best)}
     kind = "front" if data.objectives > 1 else "best"
     traces = [
-        _paths(data, faint, {})
+        _paths(data, others, {})
         | {"name": "others", "line": {"color": GREY, "width": 0.7}, "opacity": 0.3},
         *(
             _paths(data, lines, aside)
@@ -169,16 +198,16 @@ def parallel_figure(data: ParallelData) -> go.Figure:
             for i, lines in sorted(bins.items())
         ),
         _rules(data),
-        color_bar(data.first, [line.first for line in shown]),
+        *([color_bar(data.first, [line.first for line in best])] if best else []),
     ]
     return figure(
         traces,
         f"{short(data.study_name, 50)}: which decisions lead where",
-        lines=_lines(data, kind, len(best)),
+        lines=_lines(data, kind),
         notes=[
-            f"{len(drawn)} of {len(lines)} lines are drawn: {name}"
-            for name, drawn, lines in ((kind, shown, best), ("others", faint, others))
-            if len(drawn) < len(lines)
+            f"{len(drawn)} of {count} lines are drawn: {name}"
+            for name, drawn, count in ((kind, best, data.best), ("others", others, data.others))
+            if len(drawn) < count
         ],
         height=560,
         annotations=_labels(data),
@@ -206,11 +235,11 @@ def parallel_figure(data: ParallelData) -> go.Figure:
     )
 
 
-def _lines(data: ParallelData, kind: str, best: int) -> list[str]:
+def _lines(data: ParallelData, kind: str) -> list[str]:
     what = "on the front" if kind == "front" else "the best"
     lines = [
-        f"coloured by {data.first}: {best} of {len(data.lines)} architectures, {what}; the better "
-        "end of each objective is above"
+        f"coloured by {data.first}: {data.best} of {data.best + data.others} trials, {what}"
+        "; the better end of each objective is above"
     ]
     decisions = sum(axis.more is None for axis in data.axes)
     if data.chosen_by:

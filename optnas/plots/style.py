@@ -236,4 +236,4 @@ def stacked(sizes: Sequence[float], gap: float) -> list[list[float]]:
     """
     unit = (1 - gap * (len(sizes) - 1)) / sum(sizes)
     starts = [sum(sizes[:i]) * unit + i * gap for i in range(len(sizes))]
-    return [[start, start + size * unit] for start, size in zip(starts, sizes, strict=True)]
+    return [[a, min(a + size * unit, 1.0)] for a, size in zip(starts, sizes, strict=True)]
