@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import warnings
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,6 +140,7 @@ def pick(
     )
     typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
+    typer.echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {picked.entry.trial.number}")
 
 
 def compare(
