@@ -10,6 +10,7 @@ kernels, and oneDNN, whose recurrent layers are one operation without a formula.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,11 +47,13 @@ class ModuleCount:
     Attributes:
         macs: Multiply-accumulates of its own operations; those of its children are theirs.
         calls: How often it was called.
+        order: Its place among the modules by their first call, from 1; 0 if it wasn't called.
         output: Shape of the first tensor in its last output; empty if there is none.
     """
 
     macs: int = 0
     calls: int = 0
+    order: int = 0
     output: Shape = field(default=())
 
 
@@ -84,6 +87,7 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
     # The one named "" stands for what happens in the model outside of its modules.
     counts = {name: ModuleCount() for name, _ in copied.named_modules()}
     running, counted = [counts[""]], 0
+    places = itertools.count(1)
     with _counter() as counter:
 
         def settle() -> None:
@@ -97,6 +101,7 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
                 settle()
                 running.append(count)
                 count.calls += 1
+                count.order = count.order or next(places)
 
             return hook
 

@@ -1,0 +1,222 @@
+"""A network as blocks in the order in which they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple, TypeVar
+
+from torch import nn
+
+from optnas.candidate import Inputs
+from optnas.drawings.words import described, is_small, small_name
+from optnas.metrics.counting import ModuleCount, count_modules
+from optnas.metrics.params import count_params
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_UNSEEN = (nn.Identity, nn.Flatten, nn.Unflatten, *_CONTAINERS)
+"""What neither computes nor holds anything."""
+_WHOLE = (nn.MultiheadAttention, nn.RNNBase)
+"""Modules whose children are no layers of their own."""
+_SKIPS = {"skip", "shortcut", "residual", "downsample"}
+"""What people call the path around a block."""
+
+
+class Block(NamedTuple):
+    """A layer with what follows it: normalisation, activation, dropout.
+
+    Attributes:
+        kind: What decides its colour: `conv`, `depthwise conv`, `linear`, `attention`,
+            `recurrent`, `embedding`, `pool` or `other`.
+        title: The operation and its size.
+        after: What is folded into it.
+        output: Shape of its output, without the batch dimension.
+        params: Elements of all its parameters.
+        macs: Multiply-accumulates.
+        path: Where it is in the model.
+        times: How often it follows itself.
+    """
+
+    kind: str
+    title: str
+    after: tuple[str, ...]
+    output: tuple[int, ...]
+    params: int
+    macs: int
+    path: str
+    times: int = 1
+
+
+class Stage(NamedTuple):
+    """Blocks of one module of the model, and how often an equal one follows."""
+
+    path: str
+    blocks: tuple[Block, ...]
+    times: int = 1
+
+
+class ArchitectureDrawing(NamedTuple):
+    """What is drawn of a network: what it is called, its stages, and what all of it counts."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    params: int
+    macs: int
+
+
+class _Layer(NamedTuple):
+    """A module that does or holds something itself; a small one is folded into another."""
+
+    path: str
+    stage: str
+    module: nn.Module
+    output: tuple[int, ...]
+    params: int
+    macs: int
+    small: bool
+
+
+def drawing(model: nn.Module, example_inputs: Inputs, name: str = "") -> ArchitectureDrawing:
+    """Reads a network in one inference pass of a copy.
+
+    Args:
+        model: Any network; left as it was.
+        example_inputs: One batch element.
+        name: What it is called.
+    """
+    counts = count_modules(model, example_inputs)
+    by_stage = groupby(_layers(model, counts), key=lambda layer: layer.stage)
+    stages = (Stage(path, tuple(_once(_blocks(list(layers))))) for path, layers in by_stage)
+    return ArchitectureDrawing(
+        name=name,
+        stages=tuple(_once(stages)),
+        params=count_params(model),
+        macs=sum(count.macs for count in counts.values()),
+    )
+
+
+def _layers(model: nn.Module, counts: Mapping[str, ModuleCount]) -> Iterator[_Layer]:
+    """The modules that do or hold something, in the order of their first call."""
+    modules = dict(model.named_modules())
+    seen: set[int] = set()
+    whole: list[str] = []
+    for path in sorted(counts, key=lambda path: counts[path].order or len(counts)):
+        module, count = modules[path], counts[path]
+        if any(path.startswith(outer) for outer in whole):
+            continue
+        inside = [path]
+        if isinstance(module, _WHOLE):
+            whole.append(f"{path}." if path else "")
+            inside = [other for other in counts if other == path or other.startswith(whole[-1])]
+        params = 0
+        for p in (p for at in inside for p in modules[at].parameters(recurse=False)):
+            params += 0 if id(p) in seen else p.numel()
+            seen.add(id(p))
+        macs = sum(counts[other].macs for other in inside)
+        leaf = next(module.children(), None) is None
+        outer, _, name = path.rpartition(".")
+        # One of several parallel operations, say, is told even if it does nothing.
+        chosen = leaf and isinstance(modules.get(outer), nn.ModuleList) and not params
+        told = chosen or name in _SKIPS or not isinstance(module, _UNSEEN)
+        if params or macs or (leaf and count.calls and told):
+            small = is_small(module) and not macs and not chosen
+            stage = _stage(modules, path)
+            yield _Layer(path, stage, module, count.output[1:], params, macs, small)
+
+
+def _stage(modules: dict[str, nn.Module], path: str) -> str:
+    """The innermost module around a layer that is more than a container; empty for the model."""
+    while path:
+        path = path.rpartition(".")[0]
+        if not isinstance(modules[path], _CONTAINERS):
+            break
+    return path
+
+
+def _blocks(layers: Sequence[_Layer]) -> Iterator[Block]:
+    """Folds what is small into the block before it, or into the next one if a branch begins so."""
+    block: Block | None = None
+    parent = ""
+    waiting: list[_Layer] = []
+    for i, layer in enumerate(layers):
+        own = layer.path.rpartition(".")[0]
+        if layer.small:
+            around = own in (parent, "") or parent.startswith(f"{own}.")
+            if block is not None and (around or not _has_more(layers[i:], own)):
+                block = _followed(block, [layer])
+            else:
+                waiting.append(layer)
+        elif block is not None and own == parent and _is_separable(block, layer):
+            title = f"separable {block.title.removeprefix('depthwise ')}"
+            block = _plus(block, layer)._replace(title=title)
+        else:
+            if block is not None:
+                yield block
+            block, parent, waiting = _followed(_block(layer), waiting), own, []
+    if block is not None:
+        yield block
+    elif waiting:
+        first, *rest = waiting
+        yield _followed(_block(first), rest)
+
+
+def _block(layer: _Layer) -> Block:
+    kind, title = described(layer.module)
+    if _SKIPS.intersection(layer.path.removeprefix(layer.stage).split(".")) and title != "skip":
+        title = f"skip {title}"
+    return Block(kind, title, (), layer.output, layer.params, layer.macs, layer.path)
+
+
+def _plus(block: Block, layer: _Layer) -> Block:
+    return block._replace(
+        output=layer.output or block.output,
+        params=block.params + layer.params,
+        macs=block.macs + layer.macs,
+    )
+
+
+def _followed(block: Block, layers: Sequence[_Layer]) -> Block:
+    """The block with small layers folded into it."""
+    for layer in layers:
+        output = block.output
+        block = _plus(block, layer)._replace(
+            output=output, after=(*block.after, small_name(layer.module))
+        )
+    return block
+
+
+def _has_more(layers: Sequence[_Layer], parent: str) -> bool:
+    """Whether a layer that isn't small follows in the same module."""
+    return any(x.path.rpartition(".")[0] == parent and not x.small for x in layers)
+
+
+def _is_separable(block: Block, layer: _Layer) -> bool:
+    """Whether a 1×1 convolution follows a depthwise one with nothing between."""
+    return (
+        block.title.startswith("depthwise ")
+        and not block.after
+        and described(layer.module) in (("conv", "conv 1×1"), ("conv", "conv 1"))
+    )
+
+
+Named = TypeVar("Named", Block, Stage)
+
+
+def _once(found: Iterable[Named]) -> Iterator[Named]:
+    """What is equal to the one before it, but for its place, stands there once."""
+    last: Named | None = None
+    for one in found:
+        if last is not None and _without_place(last) == _without_place(one):
+            last = last._replace(times=last.times + 1)
+            continue
+        if last is not None:
+            yield last
+        last = one
+    if last is not None:
+        yield last
+
+
+def _without_place(one: Block | Stage) -> object:
+    if isinstance(one, Block):
+        return one._replace(path="", times=1)
+    return [block._replace(path="") for block in one.blocks]

@@ -1,0 +1,60 @@
+"""The drawings of a study's networks, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.drawings.blocks import ArchitectureDrawing, drawing
+from optnas.drawings.svg import Largest, drawing_svg, refusal_svg
+from optnas.objective import Objective
+from optnas.pareto import front
+from optnas.rebuild import decode
+from optnas.search import Search
+
+
+def drawings_of(
+    study: Study,
+    search: Search | Objective,
+    trials: Iterable[int] | None = None,
+    *,
+    width: int = 700,
+) -> dict[int, str]:
+    """An SVG for each trial, all in one scale.
+
+    Where today's code doesn't make a trial's network any more, its drawing says why.
+
+    Args:
+        study: The study.
+        search: What the study was run with.
+        trials: Numbers of trials; by default the members of the front.
+        width: Of a drawing, in pixels.
+    """
+    objective = search if isinstance(search, Objective) else search.objective()
+    every = study.get_trials(deepcopy=False)
+    numbers = [t.number for t in front(study)] if trials is None else list(trials)
+    drawn: dict[int, ArchitectureDrawing] = {}
+    refused: dict[int, str] = {}
+    for number in numbers:
+        try:
+            drawn[number] = _drawing(objective, every[number])
+        except Exception as error:  # it is a person's code that makes the network
+            refused[number] = str(error) or type(error).__name__
+    largest = Largest(
+        max((d.macs for d in drawn.values()), default=0),
+        max((d.params for d in drawn.values()), default=0),
+    )
+    return {
+        number: drawing_svg(drawn[number], width=width, largest=largest)
+        if number in drawn
+        else refusal_svg(f"trial {number}", refused[number], width=width)
+        for number in numbers
+    }
+
+
+def _drawing(objective: Objective, trial: FrozenTrial) -> ArchitectureDrawing:
+    candidate = decode(objective, trial)
+    name = f"trial {trial.number}: {candidate}"
+    return drawing(candidate.model, candidate.example_inputs, name)
