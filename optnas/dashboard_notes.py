@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.dominance import losses
+from optnas.markdown import plain, table, wrapped
 from optnas.pareto import (
     baselines,
     complete_trials,
@@ -28,17 +28,7 @@ from optnas.trials import DETAIL, RECIPE
 
 WIDTH = 110
 """Characters of a line: the dashboard makes a trial's page as wide as its longest attribute."""
-_SPECIAL = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])")
-_START = re.compile(r"(?m)^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+=:]))")
-_LINK = re.compile(r"://|www\.|@", re.IGNORECASE)
 _MARKED = re.compile(r"(.*)\n\n\[//\]: # \(optnas ([0-9a-f]{12})\)\s*", re.DOTALL)
-
-
-def escaped(text: object) -> str:
-    """Text that Markdown shows to the letter, on one line, and makes no link of."""
-    line = " ".join(str(text).split())
-    unlinked = _LINK.sub(lambda m: f"{m[0][0]}\u2060{m[0][1:]}", line)  # a joiner of no width
-    return _SPECIAL.sub(r"\\\g<0>", unlinked)
 
 
 def marked(text: str) -> str:
@@ -85,14 +75,14 @@ class Notes:
             self._standing(trial),
             self._measurements(trial),
             *self._settings(trial),
-            _wrapped(definitions(named)),
+            wrapped(definitions(named), WIDTH),
             *self._architecture(trial),
-            _table(("parameter", "value"), trial.params.items(), ":--|:--"),
+            self._parameters(trial),
         ]
         return marked("\n\n".join(filter(None, parts)))
 
     def _standing(self, trial: FrozenTrial) -> str:
-        names = escaped(", ".join(self._names))
+        names = plain(", ".join(self._names))
         (own,) = losses([trial.values], self._directions)
         rows = self._losses
         better = np.flatnonzero((rows <= own).all(axis=1) & (rows < own).any(axis=1))
@@ -107,7 +97,7 @@ class Notes:
             for entry, by in self._baselines
             if trial.number in by
         ]
-        said = escaped(", ".join(beaten)) or "none"
+        said = plain(", ".join(beaten)) or "none"
         return f"{text} Of {len(self._baselines)} baselines it dominates: {said}."
 
     def _measurements(self, trial: FrozenTrial) -> str:
@@ -120,7 +110,7 @@ class Notes:
             for name in self._record.get("scores", ())
             if name not in self._names and isinstance(trial.user_attrs.get(name), (int, float))
         ]
-        return _table(("measured", "value"), rows, ":--|--:")
+        return table([("measured", "value"), *((plain(name), value) for name, value in rows)])
 
     def _settings(self, trial: FrozenTrial) -> Iterable[str]:
         """How the evaluator trained, and how metrics were measured."""
@@ -135,9 +125,13 @@ class Notes:
 
     def _architecture(self, trial: FrozenTrial) -> Iterable[str]:
         entry = self._entries[trial.number]
-        yield _wrapped(f"architecture: {entry.architecture}")
+        yield wrapped(f"architecture: {entry.architecture}", WIDTH)
         others = ", ".join(str(n) for n in entry.trials if n != trial.number)
-        yield _wrapped(f"other trials of it: {others}") if others else ""
+        yield wrapped(f"other trials of it: {others}" if others else "", WIDTH)
+
+    def _parameters(self, trial: FrozenTrial) -> str:
+        rows = [(plain(name), plain(str(value))) for name, value in trial.params.items()]
+        return table([("parameter", "value"), *rows]) if rows else ""
 
 
 def _of(name: str, fingerprint: Mapping[str, str]) -> dict[str, Any]:
@@ -147,23 +141,10 @@ def _of(name: str, fingerprint: Mapping[str, str]) -> dict[str, Any]:
 
 def _facts(of: str, facts: Mapping[str, Any]) -> str:
     said = ", ".join(f"{k} {_said(v)}" for k, v in facts.items() if v not in ("", None))
-    return _wrapped(f"{of}: {said}") if said else ""
+    return wrapped(f"{of}: {said}", WIDTH) if said else ""
 
 
 def _said(value: object) -> str:
     if isinstance(value, list):
         return " to ".join(map(_said, value))
     return number(value) if isinstance(value, float) else str(value)
-
-
-def _wrapped(text: str) -> str:
-    r"""A text on lines of its own: a `\` at the end of a line breaks it in Markdown."""
-    lines = "\n".join(map(escaped, textwrap.wrap(" ".join(text.split()), WIDTH)))
-    return _START.sub(r"\1\\", lines).replace("\n", "\\\n")
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]], align: str) -> str:
-    lines = [" | ".join(map(escaped, row)) for row in rows]
-    if not lines:
-        return ""
-    return "\n".join(f"| {line} |" for line in (" | ".join(header), align, *lines))

@@ -23,8 +23,9 @@ from torch import nn
 
 from optnas import dashboard, publishing
 from optnas.dashboard import make_dashboard
-from optnas.dashboard_notes import Notes, escaped, is_untouched, marked
+from optnas.dashboard_notes import Notes, is_untouched, marked
 from optnas.errors import InputError
+from optnas.markdown import plain, wrapped
 from optnas.pareto import front
 from optnas.plots import PLOTS
 from optnas.publishing import Publisher
@@ -292,10 +293,26 @@ def test_hostile_names_are_shown_to_the_letter(page, search):
     close_storage(study._storage)
 
 
-def test_escaped_text_is_on_one_line_and_plain_names_stay_as_they_are():
-    assert escaped("layer1.kernel_size") == "layer1.kernel_size"
-    assert escaped(" a\n\n b ") == "a b"
-    assert escaped("_a_ <b>") == r"\_a\_ \<b\>"
+def test_text_in_markdown_is_on_one_line_and_plain_names_stay_as_they_are():
+    assert plain("layer1.kernel_size") == "layer1.kernel_size"
+    assert plain("a\n# b") == r"a \# b"
+    assert plain("_a_ <b>") == r"\_a\_ \<b\>"
+    assert plain("https://a.b") == "https:\u2060//a.b"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a", r"\- a"),
+        ("1. a", r"1\. a"),
+        ("1.5 a", "1.5 a"),
+        ("--- ===", "\\---\\\n\\==="),
+        ("|a| |-|", "\\|a|\\\n\\|-|"),
+        ("", ""),
+    ],
+)
+def test_no_line_of_wrapped_text_begins_a_block(text, expected):
+    assert wrapped(text, 5) == expected
 
 
 def test_an_onnx_file_of_the_newest_member_comes_first(search):

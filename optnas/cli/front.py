@@ -101,12 +101,11 @@ def dashboard(
     found, url, search = study_and_search(study, storage, name)
     if isinstance(search, str):
         typer.echo(f"no drawings and no ONNX files: {search}", err=True)
-        search = None
     folder = weights_folder(url, found.study_name)
     updates: AbstractContextManager[None] = nullcontext()
     try:
         found = load_study(open_storage(url, create=True), found.study_name) or found
-        updates = publishing(Publisher(found, folder, search))
+        updates = publishing(Publisher(found, folder, None if isinstance(search, str) else search))
     except InputError as error:
         typer.echo(f"figures, notes and files can't be added: {error}", err=True)
     server = make_dashboard(found._storage, folder, host, port)
