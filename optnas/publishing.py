@@ -158,7 +158,9 @@ class Publisher:
 
     def _draw(self, trial: FrozenTrial, path: Path) -> None:
         assert self._search is not None
-        path.write_text(drawings_of(self._study, self._search, [trial.number])[trial.number], "utf-8")
+        path.write_text(
+            drawings_of(self._study, self._search, [trial.number])[trial.number], "utf-8"
+        )
 
     def _export(self, trial: FrozenTrial, path: Path) -> None:
         assert self._search is not None
