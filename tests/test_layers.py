@@ -55,6 +55,7 @@ LAYERS = [
     {"search", "measured"},
     {"comparison"},
     {"plots", "dashboard", "tables", "study_file", "best", "revisit"},
+    {"drawings"},
     {"opening", "console", "report", "retraining", "confirming"},
     {"running", "worker", "trained"},
     {"card"},
