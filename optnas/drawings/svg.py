@@ -120,7 +120,8 @@ def _placed(stages: Sequence[Stage], columns: int) -> Iterator[_Placed]:
 
 
 def _head(data: ArchitectureDrawing, width: int, largest: Largest | None) -> Iterator[str]:
-    yield _text(LEFT, 20, short(data.name, width // 7), size=13, weight="bold")
+    if data.name:
+        yield _text(LEFT, 20, short(data.name, width // 7), size=13, weight="bold")
     for i, (name, value, most) in enumerate(
         (
             ("MACs", data.macs, largest.macs if largest else 0),
