@@ -40,7 +40,7 @@ GRAPH = "optnas-"
 PAUSE = 10.0
 """Seconds between two looks at whether trials have finished."""
 JOURNAL_PAUSE = 600.0
-"""The same for a journal, which keeps what is written over for ever: 0.2 MB with each look."""
+"""The same for a journal, which keeps what is written over for ever: 0.2 to 1.4 MB."""
 MEMBERS = 100
 """There are notes and files on so many members of the front, the newest: for each trial of a study
 Optuna's dashboard looks through all that is kept of all."""
