@@ -102,7 +102,7 @@ def test_data_of_a_study_that_optnas_ran(search):
     study = search.run(progress=False)
     data = report_data(study, search=search)
     assert "networks of 12 possible were tried" in data.summary
-    assert data.facts["Sampler"] == "random, seed 1"
+    assert (data.facts["Sampler"], data.facts["Seed"]) == ("random", "1")
     assert data.facts["Search space"] == "FunctionSpace: 12 architectures"
     by_name = {one.name: one for one in data.measurings}
     assert by_name["params"].definition.startswith("Elements of all parameters")
