@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -17,6 +18,8 @@ from optnas.record import find_study, load_study, retrained_folder, weights_fold
 from optnas.sqlite import backup, sqlite_url
 from optnas.storage import close_storage, kind_of, open_storage, shown_url, storage_path
 from optnas.weights import PREFIX
+
+_OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
 
 def backup_study(url: str, study_name: str, target: Path) -> Iterator[str]:
@@ -86,16 +89,16 @@ def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
 
 
 def _copy_system_attrs(old: Study, new: Study) -> None:
-    """Optuna's dashboard files artifacts under the ids of trials, which differ by storage."""
+    """Optuna's dashboard files artifacts and notes under the ids of trials, which differ."""
     found = new.get_trials(deepcopy=False)
     ids = {
         str(t._trial_id): copy._trial_id
         for t, copy in zip(old.get_trials(deepcopy=False), found, strict=False)
     }
     for key, value in old._storage.get_study_system_attrs(old._study_id).items():
-        trial_id, _, artifact_id = key.removeprefix(PREFIX).partition(":")
-        if key.startswith(PREFIX) and trial_id in ids:
-            key = f"{PREFIX}{ids[trial_id]}:{artifact_id}"
+        match = _OF_TRIAL.fullmatch(key)
+        if match and match[2] in ids:
+            key = f"{match[1]}{ids[match[2]]}{match[3]}"
         new._storage.set_study_system_attr(new._study_id, key, value)
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
+
+_SPECIAL = re.compile(r"[\\`*{}\[\]<>#~&$]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])")
+_LINK = re.compile(r"://|www\.|@", re.IGNORECASE)
+_BLOCK = re.compile(r"(?m)^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+=:|]))")
 
 
 def plain(text: str) -> str:
-    """Text on a line, of which nothing is taken for Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#~&])", r"\\\1", re.sub(r"\s", " ", text))
+    """Text on a line, of which nothing is taken for Markdown or for a link."""
+    line = re.sub(r"\s", " ", text)
+    unlinked = _LINK.sub(lambda m: f"{m[0][0]}\u2060{m[0][1:]}", line)  # a joiner of no width
+    return _SPECIAL.sub(r"\\\g<0>", unlinked)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Text likewise, on lines of so many characters (before what escapes them) at most."""
+    lines = "\n".join(map(plain, textwrap.wrap(" ".join(text.split()), width)))
+    return _BLOCK.sub(r"\1\\", lines).replace("\n", "\\\n")  # a \ at the end breaks a line
 
 
 def code(text: str) -> str:

@@ -106,6 +106,7 @@ class Objective:
         self.seed = seed
         self._costs: dict[str, dict[int, float]] = {}
         self._evaluated = Evaluated()
+        self._named: Study | None = None
 
     @property
     def directions(self) -> list[Direction]:
@@ -164,7 +165,9 @@ class Objective:
         self, trial: Trial, every: list[FrozenTrial], details: dict[str, Any], folder: Path | None
     ) -> tuple[float, ...]:
         study = trial.study
-        name_objectives(study, self.objectives)
+        if study is not self._named:  # that reads all that a dashboard keeps in the study
+            name_objectives(study, self.objectives)
+            self._named = study
         place = attr.place(every[trial.number], every)
         seed = attr.derived_seed(attr.study_seed(study, self.seed), place, "candidate")
         candidate = self.candidate(trial, seed)

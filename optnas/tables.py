@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from optnas.comparison import Comparison
+from optnas.confirmed import confirmed, standing
 from optnas.errors import InputError
 from optnas.leases import age, is_abandoned
 from optnas.pareto import (
@@ -55,6 +56,7 @@ def front_table(study: Study) -> Table:
     )
     if not rows:
         raise InputError(why_no_front(study))
+    fresh = _fresh(study)
     names = objective_names(study)
     shown = {name for e in rows for name in names if name in e.trial.user_attrs}
     table = Table(
@@ -74,6 +76,7 @@ def front_table(study: Study) -> Table:
         "recipe": [recipe_text(e.trial) for e in rows],
         "other trials": [", ".join(str(n) for n in e.trials if n != e.trial.number) for e in rows],
         "dominated by": [_few(beaten.get(e.trial.number, [])) for e in rows],
+        "with fresh seeds": [fresh.get(e.trial.number, "") for e in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}
     for name in further:
@@ -84,6 +87,18 @@ def front_table(study: Study) -> Table:
         more = [escape(column[i]) for column in further.values()]
         table.add_row(str(entry.trial.number), *texts, escape(entry.architecture), *more)
     return table
+
+
+def _fresh(study: Study) -> dict[int, str]:
+    """What fresh seeds say, by trial: means and deviations of what varies, and the verdict."""
+    found = confirmed(study)
+    texts = {}
+    for member in standing(study) if found else ():
+        spreads = zip(objective_names(study), found[member.trial].spreads, strict=False)
+        varies = ", ".join(f"{name} {spread}" for name, spread in spreads if spread.deviation != 0)
+        by = "" if member.by is None else f" (trial {member.by})"
+        texts[member.trial] = f"{varies}{': ' * bool(varies)}{member.verdict}{by}"
+    return texts
 
 
 def baseline_line(study: Study, every: Sequence[Entry] | None = None) -> str:

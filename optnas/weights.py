@@ -1,15 +1,16 @@
-"""Trained weights of the front's members, as artifacts of their trials.
+"""What is kept of the front's members, as artifacts of their trials: weights, and files about them.
 
-Optuna's file-system artifact store keeps the files (safetensors). Which file belongs to which
-trial stands in the study's attributes under the key that Optuna's dashboard uses for artifacts of
-finished trials, because a finished trial's own attributes can't be changed: weights must go when
-their trial leaves the front.
+Optuna's file-system artifact store keeps the files. Which file belongs to which trial stands in
+the study's attributes under the key that Optuna's dashboard uses for artifacts of finished trials,
+because a finished trial's own attributes can't be changed: files must go when their trial leaves
+the front.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,14 +24,20 @@ from optnas.errors import InputError
 
 PREFIX = "dashboard:artifacts:"
 """Of the study attributes under which Optuna's dashboard files artifacts, by the trial's id."""
-_FILENAME = "weights.safetensors"
+WEIGHTS, DRAWING, ONNX = "weights.safetensors", "architecture.svg", "model.onnx"
+"""The names of the files, by which a trial's are told from those that somebody else has added."""
+_TYPES = {
+    WEIGHTS: "application/octet-stream",
+    DRAWING: "image/svg+xml",
+    ONNX: "application/octet-stream",
+}
 
 
 class WeightStore:
-    """Keeps the weights of chosen trials in a folder.
+    """Keeps the weights of chosen trials, and files about them, in a folder.
 
     Args:
-        folder: Made when the first weights come.
+        folder: Made when the first file comes.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -39,22 +46,42 @@ class WeightStore:
 
     def save(self, study: Study, trial_id: int, model: nn.Module) -> None:
         """Keeps a model's weights for a trial."""
+        # save_model writes tied tensors once.
+        self.add(
+            study, trial_id, WEIGHTS, lambda path: safetensors.torch.save_model(model, str(path))
+        )
+
+    def add(self, study: Study, trial_id: int, name: str, write: Callable[[Path], object]) -> None:
+        """Keeps a file for a trial.
+
+        Args:
+            study: The trial's study.
+            trial_id: The trial.
+            name: `WEIGHTS`, `DRAWING` or `ONNX`.
+            write: Writes the file at a path.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         artifact_id = str(uuid.uuid4())
-        # The store keeps an artifact in the file of its id; save_model writes tied tensors once.
-        safetensors.torch.save_model(model, str(self.folder / artifact_id))
+        path = self.folder / artifact_id  # where the store looks for it
+        try:
+            write(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         meta = {
             "artifact_id": artifact_id,
-            "filename": _FILENAME,
-            "mimetype": "application/octet-stream",
+            "filename": name,
+            "mimetype": _TYPES[name],
             "encoding": None,
         }
         self._write(study, f"{PREFIX}{trial_id}:{artifact_id}", meta)
 
-    def keep_only(self, study: Study, trial_ids: set[int]) -> None:
-        """Drops the weights of all other trials."""
-        for trial_id, artifact_ids in self._index(study).items():
-            if trial_id in trial_ids:
+    def keep_only(
+        self, study: Study, trial_ids: Collection[int], names: Collection[str] = tuple(_TYPES)
+    ) -> None:
+        """Drops the files of these names of all other trials."""
+        for (trial_id, name), artifact_ids in self._index(study).items():
+            if trial_id in trial_ids or name not in names:
                 continue
             for artifact_id in artifact_ids:
                 self._write(study, f"{PREFIX}{trial_id}:{artifact_id}", None)
@@ -67,7 +94,7 @@ class WeightStore:
         Raises:
             InputError: They weren't kept, or the file is gone.
         """
-        for artifact_id in self._index(study).get(trial_id, []):
+        for artifact_id in self._index(study).get((trial_id, WEIGHTS), []):
             path = self.folder / artifact_id
             if path.is_file():
                 safetensors.torch.load_model(model, path)
@@ -77,14 +104,18 @@ class WeightStore:
             "from the moment they join the front; train it again for others"
         )
 
-    def _index(self, study: Study) -> dict[int, list[str]]:
-        index: dict[int, list[str]] = {}
+    def kept(self, study: Study) -> set[tuple[int, str]]:
+        """Which files are kept: ids of trials, and names."""
+        return set(self._index(study))
+
+    def _index(self, study: Study) -> dict[tuple[int, str], list[str]]:
+        index: dict[tuple[int, str], list[str]] = {}
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
             if key.startswith(PREFIX):
                 meta = json.loads(value)
-                if meta is not None and meta["filename"] == _FILENAME:
+                if meta is not None and meta["filename"] in _TYPES:
                     trial_id = int(key.removeprefix(PREFIX).split(":")[0])
-                    index.setdefault(trial_id, []).append(meta["artifact_id"])
+                    index.setdefault((trial_id, meta["filename"]), []).append(meta["artifact_id"])
         return index
 
     def _write(self, study: Study, key: str, meta: dict[str, str | None] | None) -> None:

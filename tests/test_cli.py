@@ -385,6 +385,7 @@ def test_pick(optnas):
     assert out.startswith(f"trial {best.number}: ")
     assert "with flops ≤ 1,000,000,000, params ≥ 1" in out
     assert "best on the front" in out
+    assert out.endswith(f"next: optnas retrain tiny.py --trial {best.number}\n")
     code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
     assert code == 0
     assert "largest weighted sum (loss -1, flops -0.1" in out
@@ -439,3 +440,12 @@ def test_a_database_file_is_as_good_as_its_url(optnas):
     code, _, err = optnas("status", "none.journal")
     assert (code, "there is no study at none.journal" in err) == (2, True)
     assert "leave out --storage" in optnas("status", "tiny.db", "--storage", "sqlite:///b.db")[2]
+
+
+def test_the_front_shows_what_fresh_seeds_say(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    assert "fresh seeds" not in optnas("pareto", "tiny.py")[1]
+    assert optnas("confirm", "tiny.py", "--seeds", 2)[0] == 0
+    out = optnas("pareto", "tiny.db")[1]
+    assert "with fresh seeds" in out
+    assert " stands " in out

@@ -72,7 +72,7 @@ def test_commands_are_those_of_the_help():
 
 
 def test_options_are_those_of_the_help():
-    section = README.split("## The command line")[1].split("\n## ")[0]
+    section = README.split("## The command line")[1].split("\n## Many workers")[0]
     named = set(re.findall(r"`(--[\w-]+)`", section)) - {"--help"}
     every = [COMMANDS, *commands().values()]
     there = {option for c in every for p in c.params for option in p.opts if option[:2] == "--"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +22,7 @@ from optnas.cli.options import (
     pairs,
 )
 from optnas.console import show, until_interrupted, write_figure
+from optnas.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -81,20 +84,36 @@ def dashboard(
     storage: Storage = None,
     name: Name = None,
 ) -> None:
-    """Open the Optuna dashboard on a study."""
-    from optnas.dashboard import make_dashboard
-    from optnas.opening import study_of
-    from optnas.record import weights_folder
+    """Open the Optuna dashboard on a study, with figures, notes, drawings and ONNX files.
+
+    They are kept in the study and in the folder of its weights, and follow it while it runs. The
+    newest hundred members of the front have a note, a drawing and, with the extra onnx and where
+    weights are kept, an ONNX file. A note that somebody has edited stays as it is.
+    """
+    from optnas.dashboard import make_dashboard, publishing
+    from optnas.opening import study_and_search
+    from optnas.publishing import Publisher
+    from optnas.record import load_study, weights_folder
+    from optnas.storage import open_storage
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
-    found, url = study_of(study, storage, name)
-    server = make_dashboard(found._storage, weights_folder(url, found.study_name), host, port)
+    found, url, search = study_and_search(study, storage, name)
+    if isinstance(search, str):
+        typer.echo(f"no drawings and no ONNX files: {search}", err=True)
+    folder = weights_folder(url, found.study_name)
+    updates: AbstractContextManager[None] = nullcontext()
+    try:
+        found = load_study(open_storage(url, create=True), found.study_name) or found
+        updates = publishing(Publisher(found, folder, None if isinstance(search, str) else search))
+    except InputError as error:
+        typer.echo(f"figures, notes and files can't be added: {error}", err=True)
+    server = make_dashboard(found._storage, folder, host, port)
     if host not in LOCAL:
         typer.echo("the dashboard has no log-in: whoever reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
     typer.echo(f"{page}  (Ctrl-C ends)")
-    with until_interrupted():
+    with until_interrupted(), updates:
         server.serve_forever()
     server.server_close()
 
@@ -139,6 +158,7 @@ def pick(
     )
     typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
+    typer.echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {picked.entry.trial.number}")
 
 
 def compare(
