@@ -8,6 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import create_trial
 
+from optnas.confirmed import keep_repeat
 from optnas.errors import InputError
 from optnas.plots import (
     matrix_data,
@@ -155,7 +156,7 @@ def test_what_dominates_the_baselines():
     assert data.dominating == {"<old>": (1,), "new": ()}
     title = pareto_figure(data).layout.title.text
     assert "baseline &lt;old&gt;: dominated by trial 1" in title
-    assert "baseline new: no network dominates it" in title
+    assert "baseline new: no network that was found dominates it" in title
 
 
 def test_one_point_for_an_architecture_which_names_its_trials():
@@ -287,3 +288,26 @@ def test_baselines_alone_on_the_front_leave_no_line_in_colour():
     data = parallel_data(study)
     assert (data.best, data.others) == (0, 3)
     assert parallel_figure(data).data[0].name == "others"
+
+
+def test_what_fresh_seeds_say_has_bars():
+    study = make_study(
+        [([1.0, 5.0], {}, 0.0), ([2.0, 3.0], {}, 0.0), ([3.0, 1.0], {}, 0.0)], ("loss", "params")
+    )
+    assert pareto_data(study).again == []
+    for seed, loss in enumerate((1.2, 1.4)):
+        keep_repeat(study, 0, seed, {"loss": loss})
+    keep_repeat(study, 1, 0, {"loss": 2.5})
+    keep_repeat(study, 2, 0, {}, failure="it diverged")
+    data = pareto_data(study)
+    assert [(a.number, a.seeds, a.search, a.means) for a in data.again] == [
+        (0, 2, (1.0, 5.0), (pytest.approx(1.3), 5.0)),
+        (1, 1, (2.0, 3.0), (2.5, 3.0)),
+    ]
+    assert [a.deviations for a in data.again] == [(pytest.approx(0.02**0.5), 0.0), (0.0, 0.0)]
+    assert [a.verdict for a in data.again] == ["stands", "stands"]
+    means = pareto_figure(data).data[-1]
+    assert means.name == "with fresh seeds (mean ± 1 sd)"
+    assert (list(means.customdata), list(means.x)) == ([0, 1], [5.0, 3.0])
+    assert list(means.error_y.array) == [pytest.approx(0.02**0.5), 0.0]
+    assert "2 fresh seeds: stands" in means.hovertext[0]

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.drawings.blocks import ArchitectureDrawing, drawing
 from optnas.drawings.svg import Largest, drawing_svg, refusal_svg
+from optnas.errors import InputError
 from optnas.objective import Objective
 from optnas.pareto import front
 from optnas.rebuild import decode
@@ -31,10 +32,18 @@ def drawings_of(
         search: What the study was run with.
         trials: Numbers of trials; by default the members of the front.
         width: Of a drawing, in pixels.
+
+    Raises:
+        InputError: There is no such trial.
     """
     objective = search if isinstance(search, Objective) else search.objective()
     every = study.get_trials(deepcopy=False)
     numbers = [t.number for t in front(study)] if trials is None else list(trials)
+    unknown = sorted(set(numbers) - {t.number for t in every})
+    if unknown:
+        raise InputError(
+            f"study {study.study_name!r} has no trial {unknown[0]}: it has {len(every)}, from 0"
+        )
     drawn: dict[int, ArchitectureDrawing] = {}
     refused: dict[int, str] = {}
     for number in numbers:

@@ -36,7 +36,7 @@ BLOCKS = 72
 """Most blocks; of a deeper network the rest is counted."""
 WIDE, HIGH, GAP, PITCH = 106, 46, 8, 96
 """Of a block, in pixels; what is between two of them, and from one row to the next."""
-LEFT, HEAD, FOOT = 10, 62, 26
+LEFT, HEAD = 10, 62
 
 
 class Largest(NamedTuple):
@@ -66,14 +66,14 @@ def drawing_svg(
     placed = list(_placed(data.stages, columns))
     shown = placed[:BLOCKS]
     rows = shown[-1].row + 1 if shown else 0
-    bottom = HEAD + rows * PITCH
+    bottom, foot = _foot(shown, len(placed) - len(shown), HEAD + rows * PITCH, width)
     parts = [
         *_head(data, width, largest),
         *_brackets(shown),
         *(line for at in shown for line in _block(data, at)),
-        *_foot(shown, len(placed) - len(shown), bottom),
+        foot,
     ]
-    return _svg(data.name, width, bottom + FOOT, parts)
+    return _svg(data.name, width, round(bottom), parts)
 
 
 def refusal_svg(name: str, reason: str, *, width: int = 700) -> str:
@@ -120,7 +120,8 @@ def _placed(stages: Sequence[Stage], columns: int) -> Iterator[_Placed]:
 
 
 def _head(data: ArchitectureDrawing, width: int, largest: Largest | None) -> Iterator[str]:
-    yield _text(LEFT, 20, short(data.name, width // 7), size=13, weight="bold")
+    if data.name:
+        yield _text(LEFT, 20, short(data.name, width // 7), size=13, weight="bold")
     for i, (name, value, most) in enumerate(
         (
             ("MACs", data.macs, largest.macs if largest else 0),
@@ -171,8 +172,10 @@ def _block(data: ArchitectureDrawing, at: _Placed) -> Iterator[str]:
     )
     yield f"<rect x='{x}' y='{y}' width='4' height='{HIGH}' fill='{color}'/>"
     yield _text(x + 9, y + 14, short(f"{block.title}{times}", 18), size=10, weight="bold")
-    yield _text(x + 9, y + 27, short(output, 18), size=10)
-    yield _text(x + 9, y + 39, short(" ".join(block.after), 20), size=9, color=FAINT)
+    if output:
+        yield _text(x + 9, y + 27, short(output, 18), size=10)
+    if block.after:
+        yield _text(x + 9, y + 39, short(" ".join(block.after), 20), size=9, color=FAINT)
     for i, (_, value, whole, shade) in enumerate(shares):
         share = value / whole if whole else 0.0
         top = y + HIGH + 4 + 10 * i
@@ -182,18 +185,23 @@ def _block(data: ArchitectureDrawing, at: _Placed) -> Iterator[str]:
     yield "</g>"
 
 
-def _foot(shown: Sequence[_Placed], left_out: int, y: float) -> Iterator[str]:
-    x: float = LEFT
-    for kind in dict.fromkeys(at.block.kind for at in shown):
-        yield f"<rect x='{x}' y='{y + 4}' width='9' height='9' fill='{COLORS[kind]}'/>"
-        yield _text(x + 13, y + 12, kind, size=9, color=FAINT)
-        x += 24 + 5 * len(kind)
-    for name, color in (("share of MACs", INK), ("of parameters", GREY)):
-        yield _bar(x, y + 6, 14, 6, color)
-        yield _text(x + 18, y + 12, name, size=9, color=FAINT)
-        x += 30 + 5 * len(name)
+def _foot(shown: Sequence[_Placed], left_out: int, top: float, width: int) -> tuple[float, str]:
+    """What colours and bars mean, from a height on; and where it ends."""
+    entries = [(kind, COLORS[kind], 9) for kind in dict.fromkeys(at.block.kind for at in shown)]
+    entries += [("share of MACs", INK, 6), ("of parameters", GREY, 6)]
+    parts = []
+    x, y = LEFT, top + 12
+    for text, color, high in entries:
+        long = 24 + 5 * len(text)
+        if x > LEFT and x + long > width:
+            x, y = LEFT, y + 14
+        parts.append(_bar(x, y - high, 9, high, color))
+        parts.append(_text(x + 13, y, text, size=9, color=FAINT))
+        x += long
     if left_out:
-        yield _text(x, y + 12, f"{left_out} more blocks aren't drawn", size=9, color=FAINT)
+        y += 14
+        parts.append(_text(LEFT, y, f"{left_out} more blocks aren't drawn", size=9, color=FAINT))
+    return y + 12, "\n".join(parts)
 
 
 def _bar(x: float, y: float, width: float, height: float, color: str) -> str:

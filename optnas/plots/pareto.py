@@ -13,6 +13,7 @@ from optuna.study import Study
 from optnas.dominance import losses, nondominated
 from optnas.errors import InputError
 from optnas.pareto import complete_trials, maximized
+from optnas.plots.again import Again, again_of, again_traces
 from optnas.plots.points import Point, hovering, points_of, several_objectives
 from optnas.plots.style import (
     BLUE,
@@ -38,6 +39,7 @@ class ParetoData(NamedTuple):
     `x`, `y`, `color` and `size` are positions of objectives; `color` and `size` are None where
     there are no more. `plane` are the trials that are best of `x` and `y` alone. `dominating` has
     for each baseline the trials of the front that are no worse in any objective and better in one.
+    `again` are members of the front that were evaluated again.
     `definitions` says what the counts among the objectives count.
     """
 
@@ -50,6 +52,7 @@ class ParetoData(NamedTuple):
     size: int | None
     points: list[Point]
     plane: tuple[int, ...]
+    again: list[Again]
     dominating: dict[str, tuple[int, ...]]
     definitions: str
 
@@ -90,6 +93,7 @@ def pareto_data(
         size=chosen.get("size"),
         points=points,
         plane=tuple(p.number for p, best in zip(feasible, plane, strict=True) if best),
+        again=again_of(study),
         dominating=_dominating(study, points),
         definitions=definitions(_measured(study, names)),
     )
@@ -120,7 +124,7 @@ def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, 
 
 def _dominating(study: Study, points: Sequence[Point]) -> dict[str, tuple[int, ...]]:
     """For each baseline the members of the front that dominate it."""
-    members = [p for p in points if p.on_front]
+    members = [p for p in points if p.on_front and p.baseline is None]
     values = losses([p.values for p in members], study.directions)
     dominating = {}
     for point in points:
@@ -171,6 +175,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
     traces += [
         _line(data),
         _points(data, members) | {"name": _front_name(data), "marker": marker},
+        *again_traces(data.again, data.names, data.x, data.y),
         *_baselines(data),
     ]
     on_front = sum(p.on_front for p in data.points)
@@ -240,7 +245,7 @@ def _verdict(baseline: str, dominating: Sequence[int]) -> str:
     """What the search has found against a baseline, in a sentence."""
     name = f"baseline {short(baseline)}"
     if not dominating:
-        return f"{name}: no network dominates it"
+        return f"{name}: no network that was found dominates it"
     who = "trial" if len(dominating) == 1 else f"{len(dominating)} members of the front: trials"
     return f"{name}: dominated by {who} {listed(dominating)}"
 

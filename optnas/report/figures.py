@@ -76,8 +76,9 @@ def scales(networks: Networks) -> list[Scale]:
 
 
 def _front(study: Study) -> go.Figure:
-    # On the page any objective can be chosen for the axes and the colour: none is left for sizes.
-    return pareto_figure(pareto_data(study)._replace(size=None))
+    # On the page any objective can be chosen for the axes and the colour: none is left for sizes,
+    # and the table has what fresh seeds said.
+    return pareto_figure(pareto_data(study)._replace(size=None, again=[]))
 
 
 def _figure(plot: Plot, drawn: go.Figure | None = None, why: str = "") -> Figure:
