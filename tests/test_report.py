@@ -6,6 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from optnas.confirmed import keep_repeat
 from optnas.errors import InputError
 from optnas.report import report_html, write_report
 from optnas.report.data import report_data
@@ -101,7 +102,7 @@ def test_data_of_a_study_that_optnas_ran(search):
     study = search.run(progress=False)
     data = report_data(study, search=search)
     assert "networks of 12 possible were tried" in data.summary
-    assert data.facts["Sampler"] == "random, seed 1"
+    assert (data.facts["Sampler"], data.facts["Seed"]) == ("random", "1")
     assert data.facts["Search space"] == "FunctionSpace: 12 architectures"
     by_name = {one.name: one for one in data.measurings}
     assert by_name["params"].definition.startswith("Elements of all parameters")
@@ -112,6 +113,35 @@ def test_data_of_a_study_that_optnas_ran(search):
     assert detail["facts"]["seed of weights and order"].isdigit()
     assert [name for name, _, _ in detail["numbers"]][:2] == ["loss", "params"]
     assert data.reproducing.fingerprint["objectives"] == "loss (minimize), params (minimize)"
+
+
+def test_networks_are_drawn_the_front_first(search, monkeypatch):
+    study = search.run(progress=False)
+    data = report_data(study, search=search)
+    drawn = {n for n, detail in enumerate(data.details) if "drawing" in detail}
+    assert drawn == {row.trial for row in data.networks.rows}
+    assert data.details[0]["drawing"].startswith("<svg")
+    assert data.undrawn == ""
+
+    monkeypatch.setattr("optnas.report.pictures.MOST", 1)
+    data = report_data(study, search=search)
+    (only,) = [n for n, detail in enumerate(data.details) if "drawing" in detail]
+    assert next(row.place for row in data.networks.rows if row.trial == only) == "front"
+    assert re.fullmatch(r"1 of \d networks are drawn, the front first", data.undrawn)
+
+
+def test_fresh_seeds_have_their_say(study):
+    for trial, losses in ((0, (1.2, 1.22)), (2, (0.1, 0.1))):
+        for seed, loss in enumerate(losses):
+            values = {"loss": loss, "flops": 1.0, "size": 1.0} if trial == 2 else {"loss": loss}
+            keep_repeat(study, trial, seed, values)
+    data = report_data(study)
+    assert data.facts["Fresh seeds"] == "2 networks evaluated again: 1 falls, 1 stands"
+    again = {row.trial: row.again for row in data.networks.rows if row.again}
+    assert again[0] == ("falls", 2, 2, ("1.210 ± 0.014", "", ""))
+    assert again[2].verdict == "stands"
+    assert data.details[0]["facts"]["with fresh seeds"] == "falls, dominated by trial 2 (2 seeds)"
+    assert data.details[0]["numbers"][0] == ("loss", 1.0, "fresh seeds: 1.210 ± 0.014")
 
 
 def test_numbers_say_how_they_were_measured():
@@ -428,6 +458,21 @@ def test_figures_are_drawn_when_they_are_scrolled_to(opened, study):
     assert "drawn" not in last.get_attribute("class")
     last.scroll_into_view_if_needed()
     page.wait_for_selector(".figure:last-child.drawn")
+
+
+def test_pane_shows_all_of_a_network(opened, search):
+    study = search.run(progress=False)
+    page = opened(study, search=search)
+    number = trials_of(page)[1]
+    page.locator("button.trial").nth(1).click()
+    page.get_by_role("heading", name=f"Trial {number}", exact=True).wait_for()
+    image = page.locator("#pane img.drawing")
+    image.evaluate("async (image) => await image.decode()")
+    assert image.evaluate("(image) => image.naturalWidth") == 360
+    assert page.locator("#pane .curve polyline").count() == 1
+    architecture = study.trials[number].user_attrs[ARCHITECTURE]
+    for text in ("seed of weights and order", "width", architecture):
+        assert text in page.locator("#pane").inner_text()
 
 
 def test_names_are_text_and_nothing_else(opened):

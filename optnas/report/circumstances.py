@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.pareto import hypervolume
 from optnas.record import record_of
+from optnas.report.again import Again, standing_text
 from optnas.report.words import Meanings, plural, readable_size
 from optnas.tables import state_of
 from optnas.text import duration, number
@@ -33,7 +34,11 @@ _STATES = {
 
 
 def facts(
-    study: Study, trials: Sequence[FrozenTrial], meanings: Meanings, search: Search | None
+    study: Study,
+    trials: Sequence[FrozenTrial],
+    meanings: Meanings,
+    search: Search | None,
+    fresh: Mapping[int, Again],
 ) -> dict[str, str]:
     """The circumstances, by label; what isn't known is left out."""
     record = record_of(study)
@@ -45,9 +50,11 @@ def facts(
         "Bounds": "; ".join(_bounds(trials, fingerprint)),
         "Search space": _space(fingerprint.get("space", ""), record.get("size", "")),
         "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
-        "Sampler": f"{sampler}, seed {seed}" if sampler and seed is not None else sampler,
+        "Sampler": sampler,
+        "Seed": "" if seed is None else str(seed),
         "Device": "; ".join(_devices(fingerprint)),
         "Hypervolume": _hypervolume(study),
+        "Fresh seeds": standing_text(fresh.values()),
     }
     return {label: text for label, text in found.items() if text}
 

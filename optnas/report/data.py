@@ -10,12 +10,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.pareto import objective_names
+from optnas.report.again import again
 from optnas.report.circumstances import facts
 from optnas.report.details import Detail, details
 from optnas.report.failures import Ending, endings, failures
 from optnas.report.figures import Figure, Scale, figures, scales
 from optnas.report.measuring import Measuring, measurings
 from optnas.report.networks import Networks, networks
+from optnas.report.pictures import pictures
 from optnas.report.question import Goal, goals, notes, summary
 from optnas.report.reproducing import Reproducing, reproducing
 from optnas.report.words import Meanings
@@ -43,7 +45,7 @@ class ReportData(NamedTuple):
         endings: The trials that didn't become networks of their own, and why.
         failed: How many trials failed.
         reproducing: How to do it again.
-        undrawn: Why networks aren't drawn; empty where they are.
+        undrawn: Why networks, or some of them, aren't drawn; empty where all are.
         details: What is known of each trial, by number.
     """
 
@@ -69,10 +71,11 @@ def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH
     # In this order: of a study that is running, each knows all trials that those before it show.
     drawn = figures(study)
     meanings = Meanings(study, study.get_trials(deepcopy=False))
-    table = networks(study, meanings)
+    fresh = again(study)
+    table = networks(study, meanings, fresh)
     trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False)
     found = endings(trials)
-    drawings, undrawn = _drawings(search)
+    drawings, undrawn = pictures(study, search, table.rows)
     known = None if isinstance(search, str) else search
     return ReportData(
         title=study.study_name,
@@ -80,7 +83,7 @@ def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH
         summary=summary(study, table),
         notes=notes(study, trials, table),
         goals=goals(study, table),
-        facts=facts(study, trials, meanings, known),
+        facts=facts(study, trials, meanings, known, fresh),
         networks=table,
         figures=drawn,
         scales=scales(table) if len(study.directions) > 1 else [],
@@ -89,11 +92,5 @@ def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH
         failed=failures(found),
         reproducing=reproducing(study, url),
         undrawn=undrawn,
-        details=details(study, trials, drawings),
+        details=details(study, trials, drawings, fresh),
     )
-
-
-def _drawings(search: Search | str) -> tuple[dict[int, str], str]:
-    if isinstance(search, str):
-        return {}, search
-    return {}, ""

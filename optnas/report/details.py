@@ -9,9 +9,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto import architecture_name, objective_names
+from optnas.report.again import Again
 from optnas.report.failures import ending, repeats
 from optnas.report.measuring import how
-from optnas.report.words import number_of
+from optnas.report.words import number_of, plural
 from optnas.tables import recipe_text, state_of
 from optnas.text import duration
 from optnas.trials import (
@@ -30,7 +31,10 @@ Detail = dict[str, Any]
 
 
 def details(
-    study: Study, trials: Sequence[FrozenTrial], drawings: Mapping[int, str]
+    study: Study,
+    trials: Sequence[FrozenTrial],
+    drawings: Mapping[int, str],
+    fresh: Mapping[int, Again],
 ) -> list[Detail]:
     """What is known of each trial, by number.
 
@@ -48,8 +52,8 @@ def details(
             state=state_of(trial).lower(),
             name=architecture_name(trial),
             ending=None if (why := ending(trial, repeated)) is None else f"{why[1]}: {why[2]}",
-            facts=_facts(trial, seed, places),
-            numbers=_numbers(trial, names),
+            facts=_facts(trial, seed, places, fresh.get(trial.number)),
+            numbers=_numbers(trial, names, fresh.get(trial.number)),
             decisions=trial.params,
             curve=_curve(trial),
             drawing=drawings.get(trial.number),
@@ -62,9 +66,12 @@ def _given(**items: Any) -> Detail:
     return {key: value for key, value in items.items() if value}
 
 
-def _facts(trial: FrozenTrial, seed: Any, places: Places) -> dict[str, str]:
+def _facts(trial: FrozenTrial, seed: Any, places: Places, again: Again | None) -> dict[str, str]:
     attrs = trial.user_attrs
     facts = {}
+    if again is not None:
+        by = "" if again.by is None else f", dominated by trial {again.by}"
+        facts["with fresh seeds"] = f"{again.verdict}{by} ({plural(again.seeds, 'seed')})"
     if DUPLICATE_OF in attrs:
         facts["values of"] = f"trial {attrs[DUPLICATE_OF]}"
     if recipe := recipe_text(trial):
@@ -84,8 +91,11 @@ def _facts(trial: FrozenTrial, seed: Any, places: Places) -> dict[str, str]:
     return facts
 
 
-def _numbers(trial: FrozenTrial, names: Sequence[str]) -> list[tuple[str, float, str]]:
+def _numbers(
+    trial: FrozenTrial, names: Sequence[str], again: Again | None
+) -> list[tuple[str, float, str]]:
     """Objectives first, then everything else that was measured."""
+    spreads = dict(zip(names, again.spreads, strict=True)) if again else {}
     values: dict[str, float] = {}
     if trial.state == TrialState.COMPLETE and trial.values is not None:
         values = dict(zip(names, trial.values, strict=True))
@@ -94,9 +104,14 @@ def _numbers(trial: FrozenTrial, names: Sequence[str]) -> list[tuple[str, float,
         if value is not None:
             values.setdefault(name, value)
     return [
-        (name, value, how(trial.user_attrs.get(f"{DETAIL}{name}", {})))
+        (name, value, _how(trial.user_attrs.get(f"{DETAIL}{name}"), spreads.get(name)))
         for name, value in values.items()
     ]
+
+
+def _how(detail: Any, spread: str | None) -> str:
+    parts = [how(detail) if detail else "", f"fresh seeds: {spread}" if spread else ""]
+    return " · ".join(part for part in parts if part)
 
 
 def _curve(trial: FrozenTrial) -> dict[str, list[float | None]]:

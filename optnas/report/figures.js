@@ -9,7 +9,8 @@ function plotly() {
     const script = document.createElement("script");
     script.textContent = text;
     document.head.append(script);
-    return window.Plotly;
+    // That took a second: whoever has clicked meanwhile goes first.
+    return new Promise((resolve) => setTimeout(() => resolve(window.Plotly)));
   });
   return loading;
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from optuna.study import Study
 
 from optnas.dominance import wants_log
 from optnas.pareto import Entry, baselines, entries, maximized, objective_names
+from optnas.report.again import Again
 from optnas.report.words import Meanings, number_of
 from optnas.tables import recipe_text
 
@@ -41,6 +43,7 @@ class Network(NamedTuple):
         place: `front`, `dominated`, or `infeasible` where it breaks a bound.
         baseline: The name of the hand-made network, if it is one.
         dominated_by: For a baseline, the trials of the front that dominate it.
+        again: What fresh seeds say of one of its trials; None where none was evaluated again.
         values: Those of the columns.
     """
 
@@ -51,6 +54,7 @@ class Network(NamedTuple):
     place: str
     baseline: str | None
     dominated_by: tuple[int, ...]
+    again: Again | None
     values: tuple[float | None, ...]
 
 
@@ -61,8 +65,14 @@ class Networks(NamedTuple):
     rows: list[Network]
 
 
-def networks(study: Study, meanings: Meanings) -> Networks:
-    """The architectures of a study, the best in its first objective first."""
+def networks(study: Study, meanings: Meanings, fresh: Mapping[int, Again]) -> Networks:
+    """The architectures of a study, the best in its first objective first.
+
+    Args:
+        study: The study.
+        meanings: What its names mean.
+        fresh: The trials that were evaluated again.
+    """
     names = objective_names(study)
     more = maximized(study)
     scores = [name for name in meanings.scores if name not in names]
@@ -70,16 +80,18 @@ def networks(study: Study, meanings: Meanings) -> Networks:
     beaten = {entry.trial.number: by for entry, by in baselines(study, found)}
     rows = []
     for entry in found:
+        number = entry.trial.number
         values = [*entry.trial.values, *(number_of(entry.trial, name) for name in scores)]
         rows.append(
             Network(
-                trial=entry.trial.number,
+                trial=number,
                 trials=entry.trials,
                 architecture=entry.architecture,
                 recipe=recipe_text(entry.trial),
                 place=_place(entry),
                 baseline=None if entry.baseline is None else str(entry.baseline),
-                dominated_by=tuple(beaten.get(entry.trial.number, ())),
+                dominated_by=tuple(beaten.get(number, ())),
+                again=next((fresh[n] for n in (number, *entry.trials) if n in fresh), None),
                 values=tuple(values),
             )
         )

@@ -115,16 +115,9 @@ function showFailed() {
 
 function showAgain() {
   const { facts, commands, overrides, accepted, fingerprint, versions } = data.reproducing;
-  const fold = (title, entries) =>
+  const listOf = (title, entries) =>
     Object.keys(entries).length
-      ? [
-          element(
-            "details",
-            null,
-            element("summary", null, title),
-            element("dl", { class: "pairs" }, pairs(entries)),
-          ),
-        ]
+      ? [element("h3", null, title), element("dl", { class: "pairs" }, pairs(entries))]
       : [];
   byId("again").append(
     ...accepted.map((change) => element("p", { class: "note" }, `Mixed settings: ${change}`)),
@@ -137,9 +130,9 @@ function showAgain() {
         element("pre", null, element("code", null, line)),
       ),
     ),
-    ...fold("Settings given beside the study file", overrides),
-    ...fold("Everything that must be the same for numbers to be comparable", fingerprint),
-    ...fold("Versions of what made this page", versions),
+    ...listOf("Settings given beside the study file", overrides),
+    ...listOf("Versions of what made this page", versions),
+    ...listOf("What must be the same for numbers to be comparable", fingerprint),
   );
   byId("made").textContent =
     `Made ${data.made} with optnas ${versions.optnas}, from an Optuna study.`;

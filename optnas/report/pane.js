@@ -12,9 +12,16 @@ function list(entries) {
   return items.length ? [element("dl", { class: "pairs" }, items)] : [];
 }
 
-function drawing(detail) {
-  if (!detail.drawing) return [];
-  const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(detail.drawing)}`;
+/** The drawing of a trial, or of the trial that stands for its architecture. */
+async function drawing(trial, detail) {
+  const standing = networkOf.get(trial)?.trial ?? trial;
+  const drawn = detail.drawing ?? (await detailsOf(standing)).drawing;
+  if (!drawn) {
+    return data.undrawn
+      ? [element("p", { class: "quiet" }, `There is none: ${data.undrawn}.`)]
+      : [];
+  }
+  const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(drawn)}`;
   return [element("img", { class: "drawing", src: source, alt: `Drawing of ${detail.name}` })];
 }
 
@@ -102,19 +109,17 @@ async function followPane() {
     return;
   }
   const detail = await detailsOf(trial);
+  const picture = await drawing(trial, detail);
   if (trial !== (choice.hovered ?? choice.pinned)) return; // another one was chosen meanwhile
   pane.replaceChildren(
     ...heading(trial, detail),
-    ...drawing(detail),
     element("p", null, element("code", null, detail.name)),
     ...section("Numbers", ...numbers(detail)),
+    ...section("Drawing", ...picture),
     ...section("Learning curve", ...curves(detail)),
     ...siblings(trial),
     ...section("Training and time", ...list(detail.facts ?? {})),
     ...section("Decisions", ...list(detail.decisions ?? {})),
-    ...(detail.drawing || !data.undrawn
-      ? []
-      : [element("p", { class: "quiet" }, `No drawing: ${data.undrawn}.`)]),
   );
 }
 

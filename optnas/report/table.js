@@ -4,6 +4,7 @@
 const PAGE = 100;
 const shown = { view: "front", sort: 0, descending: false, page: 0, rows: [], size: PAGE };
 const recipes = networks.some((network) => network.recipe);
+const confirmed = networks.some((network) => network.again);
 
 // Each column: its title, what it sorts by, and its cell.
 const fields = [
@@ -15,9 +16,12 @@ const fields = [
     numeric: true,
     descending: column.better === "more",
     key: (network) => network.values[i],
-    cell: (network) => format(network.values[i]),
+    cell: (network) => [format(network.values[i]), fresh(network, i)],
     best: (network) => network.values[i] === best[i] && network.place === "front",
   })),
+  ...(confirmed
+    ? [{ title: "fresh seeds", key: (n) => n.again?.verdict ?? null, cell: verdict, narrow: true }]
+    : []),
   {
     title: "architecture",
     key: (network) => network.baseline ?? network.architecture,
@@ -45,6 +49,17 @@ const best = columns.map((column, i) => {
   return values.reduce((a, b) => ((column.better === "more" ? b > a : b < a) ? b : a));
 });
 
+/** Mean and deviation of an objective over fresh seeds. */
+function fresh(network, i) {
+  const spread = network.again?.spreads[i];
+  return spread ? element("small", { title: "mean ± deviation with fresh seeds" }, spread) : null;
+}
+
+function verdict({ again }) {
+  if (!again) return null;
+  return again.by === null ? again.verdict : `${again.verdict} (trial ${again.by})`;
+}
+
 function others(network) {
   const rest = network.trials.filter((trial) => trial !== network.trial);
   if (!rest.length) return null;
@@ -62,6 +77,8 @@ function listed(trials) {
   const more = trials.length > 5 ? ` and ${trials.length - 5} more` : "";
   return `trial${trials.length > 1 ? "s" : ""} ${trials.slice(0, 5).join(", ")}${more}`;
 }
+
+const kind = (field) => (field.numeric ? "number" : field.narrow ? "word" : "text");
 
 function arrange() {
   const field = fields[shown.sort];
@@ -91,7 +108,7 @@ function makeHead() {
   const heads = fields.map((field, i) =>
     element(
       "th",
-      { scope: "col", class: field.numeric ? "number" : "text", title: field.hint || null },
+      { scope: "col", class: kind(field), title: field.hint || null },
       button(field.title, () => sortBy(i)),
     ),
   );
@@ -119,8 +136,8 @@ function makeRow(network) {
     fields.map((field) =>
       element(
         "td",
-        { class: `${field.numeric ? "number" : "text"}${field.best?.(network) ? " best" : ""}` },
-        ...[field.cell(network)].flat(),
+        { class: `${kind(field)}${field.best?.(network) ? " best" : ""}` },
+        field.cell(network),
       ),
     ),
   );
@@ -220,8 +237,9 @@ function startTable() {
   shown.sort = 1;
   shown.descending = columns[0].better === "more";
   const legend = Object.values(PLACES).map(([glyph, meaning]) => `${glyph} ${meaning}`);
+  const small = confirmed ? " In small print: mean ± standard deviation over fresh seeds." : "";
   document.getElementById("legend").textContent = networks.length
-    ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.`
+    ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.${small}`
     : "No network is finished yet.";
   document.getElementById("scroll").hidden = networks.length === 0;
   makeHead();
