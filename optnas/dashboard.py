@@ -59,11 +59,7 @@ def make_dashboard(
     Raises:
         InputError: The address can't be listened on.
     """
-    # The dashboard compares all trials with all at each look at its page: with 10,000 trials of
-    # four objectives that takes half a minute.
-    _app.get_pareto_front_trials = _front
-    app: Any = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
-    app.install(_in_order)
+    app = make_app(storage, weights)
     try:
         return make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
     except (OSError, OverflowError, TypeError, UnicodeError) as error:
@@ -71,6 +67,16 @@ def make_dashboard(
         raise InputError(
             f"can't listen on {host}:{port} ({reason}); try another --port or --host"
         ) from error
+
+
+def make_app(storage: BaseStorage, weights: Path) -> Any:
+    """The dashboard as a WSGI application."""
+    # It compares all trials with all at each look at its page: with 10,000 trials of four
+    # objectives that takes half a minute.
+    _app.get_pareto_front_trials = _front
+    app: Any = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
+    app.install(_in_order)
+    return app
 
 
 def _front(trials: list[FrozenTrial], directions: list[StudyDirection]) -> list[FrozenTrial]:

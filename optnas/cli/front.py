@@ -90,7 +90,7 @@ def dashboard(
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
     weights are kept, an ONNX file. A note that somebody has edited stays as it is.
     """
-    from optnas.dashboard import make_dashboard, publishing
+    from optnas.dashboard import make_app, make_dashboard, publishing
     from optnas.opening import study_and_search
     from optnas.publishing import Publisher
     from optnas.record import load_study, weights_folder
@@ -102,13 +102,14 @@ def dashboard(
     if isinstance(search, str):
         typer.echo(f"no drawings and no ONNX files: {search}", err=True)
     folder = weights_folder(url, found.study_name)
+    server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
-    try:
+    try:  # not before: where it can't be shown, nothing is written
         found = load_study(open_storage(url, create=True), found.study_name) or found
+        server.set_app(make_app(found._storage, folder))
         updates = publishing(Publisher(found, folder, None if isinstance(search, str) else search))
     except InputError as error:
         typer.echo(f"figures, notes and files can't be added: {error}", err=True)
-    server = make_dashboard(found._storage, folder, host, port)
     if host not in LOCAL:
         typer.echo("the dashboard has no log-in: whoever reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
