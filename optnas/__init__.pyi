@@ -4,10 +4,12 @@ from . import (
     datasets as datasets,
     evaluators as evaluators,
     metrics as metrics,
+    plots as plots,
     samplers as samplers,
     search_spaces as search_spaces,
 )
 from .best import best_model as best_model
+from .comparison import compare as compare
 from .confirming import confirm as confirm
 from .datasets import (
     Dataset as Dataset,
@@ -41,6 +43,11 @@ from .metrics import (
     Params as Params,
 )
 from .objective import Objective as Objective
+from .pareto import (
+    front as front,
+    hypervolume as hypervolume,
+)
+from .picking import pick as pick
 from .retraining import retrain as retrain
 from .samplers import (
     HistorySampler as HistorySampler,

@@ -17,10 +17,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import optnas
-from optnas.agreement import agree, examples
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator, TrainingEvaluator
-from optnas.formats import FORMATS, ONNX, runner
+from optnas.export.agreement import agree, examples
+from optnas.export.formats import FORMATS, ONNX, runner
 from optnas.markdown import block, code, plain, table
 from optnas.retrained import retrained
 from optnas.search_spaces import FunctionSpace, MLPSpace, ModelSpace, NASBench201Space

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from optnas.candidate import Inputs, map_inputs
 from optnas.datasets import Dataset, Loaders
 from optnas.errors import InputError
-from optnas.formats import Run
+from optnas.export.formats import Run
 
 TOLERANCE = 1e-5
 """For outputs, as a share of the size of the batch's largest one where that is above 1."""

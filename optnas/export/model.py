@@ -11,16 +11,16 @@ from pathlib import Path
 from optuna.study import Study
 from safetensors import SafetensorError
 
-from optnas.agreement import BATCH_SIZES, Agreement, agree, examples
-from optnas.card import Card, model_card
 from optnas.errors import InputError
+from optnas.export.agreement import BATCH_SIZES, Agreement, agree, examples
+from optnas.export.card import Card, model_card
+from optnas.export.formats import FORMATS, Format, runner
+from optnas.export.signature import named_inputs
+from optnas.export.trained import Weights, load_weights
 from optnas.files import whole_file
-from optnas.formats import FORMATS, Format, runner
 from optnas.rebuild import decode
 from optnas.revisit import complete_trial
 from optnas.search import Search
-from optnas.signature import named_inputs
-from optnas.trained import Weights, load_weights
 from optnas.trials import ARCHITECTURE
 
 
@@ -65,10 +65,10 @@ def export_model(
         path: The file; by default `NAME_trialN` beside the study's database.
         format: `onnx`, `pt2` (`torch.export`) or `safetensors` (weights alone); by default what the
             path's suffix says, else `onnx`.
-        weights: See `optnas.trained.load_weights`.
+        weights: See `optnas.export.trained.load_weights`.
         batch_size: The only one that the network will take; None lets it take any.
         force: Whether files that are there are replaced.
-        accept_changes: See `optnas.trained.load_weights`.
+        accept_changes: See `optnas.export.trained.load_weights`.
 
     Raises:
         InputError: There is no such trial, no weights, the code has changed since, the network

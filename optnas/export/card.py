@@ -10,9 +10,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
-from optnas.agreement import Agreement
 from optnas.confirmed import confirmed
-from optnas.formats import Format
+from optnas.export.agreement import Agreement
+from optnas.export.formats import Format
+from optnas.export.trained import Weights
+from optnas.export.usage import Usage
 from optnas.markdown import block, code, plain, table
 from optnas.objective import Objective
 from optnas.pareto import objective_names
@@ -23,9 +25,7 @@ from optnas.search import Search
 from optnas.spread import Spread
 from optnas.study_file import bundled_folder
 from optnas.text import definitions, duration, number
-from optnas.trained import Weights
 from optnas.trials import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
-from optnas.usage import Usage
 
 PRINTED = 200
 """Letters of constants that are printed at most; what is longer is in the file alone."""

@@ -15,9 +15,9 @@ from torch.export import Dim, ExportedProgram
 
 from optnas.candidate import Inputs, call, in_order, map_inputs
 from optnas.errors import InputError
+from optnas.export.signature import named_inputs, named_outputs
+from optnas.export.usage import FACTS, Usage, onnx_usage, pt2_usage, safetensors_usage
 from optnas.onnx_file import NEEDED, without_remarks, write_onnx
-from optnas.signature import named_inputs, named_outputs
-from optnas.usage import FACTS, Usage, onnx_usage, pt2_usage, safetensors_usage
 
 Run = Callable[[Inputs], dict[str, Tensor]]
 """Runs a network on a batch; all its outputs, by name and in order."""
@@ -87,7 +87,7 @@ class ONNX(Format):
         facts: Mapping[str, str],
         batch_size: int | None,
     ) -> None:
-        """See `Format`; `optnas.signature` names inputs and outputs."""
+        """See `Format`; `optnas.export.signature` names inputs and outputs."""
         _onnxruntime()  # without which it can't be checked
         batch, shapes = _batch(inputs, batch_size)
         program = trace(model, inputs, batch_size)
