@@ -41,10 +41,16 @@ def again(study: Study) -> dict[int, Again]:
     return found
 
 
+_MANY = {"stands": "stand", "stands within noise": "stand within noise", "falls": "fall"}
+
+
 def standing_text(found: Collection[Again]) -> str:
     """How many of them stand; empty where none was evaluated again."""
     if not found:
         return ""
     verdicts = Counter(one.verdict for one in found)
-    parts = [f"{count} {verdict}" for verdict, count in sorted(verdicts.items())]
+    parts = [
+        f"{count} {verdict if count == 1 else _MANY.get(verdict, verdict)}"
+        for verdict, count in sorted(verdicts.items())
+    ]
     return f"{plural(len(found), 'network')} evaluated again: {', '.join(parts)}"
