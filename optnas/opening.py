@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,11 +72,8 @@ def _url(study: str) -> str | None:
 
 def search_and_study(study: str, storage: str | None, name: str | None) -> tuple[Search, Study]:
     """A study with the search that it was run with, overrides of earlier runs included."""
-    found, url = study_of(study, storage, name)
-    if _url(study) is not None:
-        search = search_of(file_of(found), url, found.study_name)
-    else:
-        search = search_of(study, storage, name)
+    found, _, search_for = _opened(study, storage, name)
+    search = search_for()
     return search.override(search.remembered()), found
 
 
@@ -93,16 +90,23 @@ def study_and_search(
     study: str, storage: str | None, name: str | None
 ) -> tuple[Study, str, Search | str]:
     """A study, its storage's URL, and the search; or, in words, why a storage leads to none."""
+    found, url, search_for = _opened(study, storage, name)
+    try:
+        search = search_for()
+    except InputError as error:
+        return found, url, str(error).partition(": give the file")[0]
+    return found, url, search.override(search.remembered())
+
+
+def _opened(
+    study: str, storage: str | None, name: str | None
+) -> tuple[Study, str, Callable[[], Search]]:
+    """A study, its storage's URL, and what makes its search; a study file is imported once."""
     if _url(study) is None:
         search = search_of(study, storage, name)
-        found, url = find_study(search.url, search.study_name), search.url
-    else:
-        found, url = study_of(study, storage, name)
-        try:
-            search = search_of(file_of(found), url, found.study_name)
-        except InputError as error:
-            return found, url, str(error).partition(": give the file")[0]
-    return found, url, search.override(search.remembered())
+        return find_study(search.url, search.study_name), search.url, lambda: search
+    found, url = study_of(study, storage, name)
+    return found, url, lambda: search_of(file_of(found), url, found.study_name)
 
 
 def file_of(study: Study) -> str:
