@@ -63,7 +63,8 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
         typer.echo(f"the rest:      {_resume(study, search)}")
     else:
         typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
-    typer.echo(f"dashboard:     optnas dashboard {_url(search)}{_name(study)}")
+    for command in ("report", "dashboard"):
+        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}")
 
 
 def _kept(study: Study, search: Search) -> str:
