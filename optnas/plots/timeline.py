@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
-from optnas.plots.lanes import lanes_of, spans_of, without_pauses
+from optnas.plots.lanes import kind_of, lanes_of, reason_of, spans_of, without_pauses
 from optnas.plots.style import (
     BLUE,
     GREY,
@@ -28,7 +27,7 @@ from optnas.plots.style import (
     wrapped,
 )
 from optnas.text import duration
-from optnas.trials import DUPLICATE_OF, FAILURE, LOST, PRUNED, SURPLUS, is_lost
+from optnas.trials import SURPLUS
 
 BARS = 2500
 """Beyond so many trials, those of one kind that lie close together are one bar."""
@@ -110,12 +109,12 @@ def timeline_data(study: Study) -> TimelineData:
     bars = [
         Bar(
             lane=row,
-            kind=_kind(span.trial),
+            kind=kind_of(span.trial),
             start=clock(span.start),
             seconds=span.end - span.start,
             numbers=(span.trial.number,),
             worker=span.worker.partition("\n")[0] if span.host else "",
-            reason=_reason(span.trial),
+            reason=reason_of(span.trial),
         )
         for span, row in zip(spans, rows, strict=True)
     ]
@@ -127,24 +126,8 @@ def timeline_data(study: Study) -> TimelineData:
         pauses=pauses,
         seconds=seconds,
         busy=sum(bar.seconds for bar in bars) / max(seconds * len(lanes), 1e-9),
-        counts=dict(Counter(map(_kind, trials))),
+        counts=dict(Counter(map(kind_of, trials))),
     )
-
-
-def _kind(trial: FrozenTrial) -> str:
-    if trial.state == TrialState.FAIL:
-        return "lost" if is_lost(trial) else "failed"
-    if trial.state == TrialState.COMPLETE and DUPLICATE_OF in trial.user_attrs:
-        return "reused"
-    return trial.state.name.lower()
-
-
-def _reason(trial: FrozenTrial) -> str:
-    """Why a trial ended without values, or whose values it has."""
-    if _kind(trial) == "reused":
-        return f"has the values of trial {trial.user_attrs[DUPLICATE_OF]}"
-    names = {"pruned": PRUNED, "failed": FAILURE, "lost": LOST}
-    return str(trial.user_attrs.get(names.get(_kind(trial), ""), ""))
 
 
 def _merged(bars: list[Bar], seconds: float, lanes: int) -> list[Bar]:
