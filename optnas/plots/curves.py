@@ -25,6 +25,7 @@ from optnas.plots.style import (
     spread,
     value_axis,
 )
+from optnas.text import plural
 from optnas.trials import BASELINE, CURVE
 
 LINES, FAINT_LINES = 60, 200
@@ -164,7 +165,7 @@ def curves_figure(data: CurvesData) -> go.Figure:
         axis["title"] |= {"text": label(data.score)}
     return figure(
         traces,
-        f"{short(data.study_name, 50)}: how {len(data.curves)} networks learned",
+        f"{short(data.study_name, 50)}: how {plural(len(data.curves), 'network')} learned",
         lines=[f"coloured by {data.by}: the members of the front"] if values else [],
         notes=[
             f"{len(some)} of {len(every)} curves are drawn: {name}"
