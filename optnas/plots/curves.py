@@ -172,7 +172,8 @@ def curves_figure(data: CurvesData) -> go.Figure:
             for name, some, every in (("front", shown, members), ("others", faint, others))
             if len(some) < len(every)
         ],
-        xaxis={"title": {"text": "step (epoch)", "font": {"size": 13}}, "automargin": True},
+        xaxis={"title": {"text": "step (epoch)", "font": {"size": 13}}, "automargin": True}
+        | ({"dtick": 1} if max(c.steps[-1] - c.steps[0] for c in drawn) <= 10 else {}),
         yaxis=axis,
     )
 
