@@ -1,7 +1,7 @@
 """Numbers as people read them."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 MACS = (
     "multiply-accumulates of convolutions, matrix products, recurrent layers and attention for one "
@@ -30,3 +30,23 @@ def number(value: float) -> str:
         if math.isfinite(value) and value == round(value) and abs(value) < 1e15
         else f"{value:.4g}"
     )
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def ranges(numbers: Iterable[int], most: int = 40) -> str:
+    """Numbers in ascending order as `1, 3–7, 9`; after so many pieces, how many more there are."""
+    pieces: list[list[int]] = []
+    for n in numbers:
+        if pieces and n == pieces[-1][-1] + 1:
+            pieces[-1] = [pieces[-1][0], n]
+        else:
+            pieces.append([n, n])
+    text = ", ".join(
+        str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}–{b}" for a, b in pieces[:most]
+    )
+    rest = sum(b - a + 1 for a, b in pieces[most:])
+    return f"{text} and {number(rest)} more" if rest else text

@@ -12,7 +12,8 @@ from optnas.report import report_html, write_report
 from optnas.report.data import report_data
 from optnas.report.failures import endings
 from optnas.report.page import as_json
-from optnas.report.words import ranges, readable_size
+from optnas.report.words import readable_size
+from optnas.text import ranges
 from optnas.trials import (
     ARCHITECTURE,
     BASELINE,

@@ -10,6 +10,7 @@ from optuna.study import Study
 
 from optnas.confirmed import confirmed, standing
 from optnas.plots.style import GREY, INK, label
+from optnas.text import plural
 
 
 class Again(NamedTuple):
@@ -94,6 +95,6 @@ def _bars(lengths: Iterable[float]) -> dict[str, Any]:
 
 
 def _hover(a: Again, names: Sequence[str]) -> str:
-    seeds = f"{a.seeds} fresh seed{'s' * (a.seeds > 1)}"
+    seeds = plural(a.seeds, "fresh seed")
     values = [f"{label(name)}: {text}" for name, text in zip(names, a.texts, strict=True)]
     return "<br>".join([f"<b>trial {a.number}</b>, {seeds}: {a.verdict}", *values])

@@ -1,15 +1,19 @@
-"""The columns of the parallel coordinates: where the values of a decision or objective lie."""
+"""The columns of the parallel coordinates: which they are, and where values lie on them."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.dominance import wants_log
+from optnas.errors import InputError
+from optnas.plots.importance import importance_data
 from optnas.plots.style import position, short, si, spread
 from optnas.text import number
 
@@ -33,6 +37,30 @@ class Axis(NamedTuple):
 
 Scale = Callable[[FrozenTrial], float | None]
 """Where a trial crosses an axis; None if it has no such decision."""
+
+
+def chosen_decisions(
+    study: Study, trials: Sequence[FrozenTrial], most: int
+) -> tuple[list[str], int, str]:
+    """The decisions to show, how many there are, and how these were chosen."""
+    first: dict[str, object] = {}
+    counts: Counter[str] = Counter()
+    different: set[str] = set()
+    for trial in trials:
+        counts.update(trial.params.keys())
+        for name, value in trial.params.items():
+            if first.setdefault(name, value) != value:
+                different.add(name)
+    varied = [n for n in first if n in different or counts[n] < len(trials)] or list(first)
+    if len(varied) <= most:
+        return varied, len(first), "" if len(varied) == len(first) else "the others never vary"
+    try:
+        ranked = [d.name for d in importance_data(study).decisions if d.name in varied]
+        rule = "the most important over all objectives, by PED-ANOVA"
+    except InputError:  # too few trials to tell
+        ranked, rule = varied, "the first that vary"
+    kept = set(ranked[:most])
+    return [name for name in varied if name in kept], len(first), rule
 
 
 def decision_axis(name: str, trials: Sequence[FrozenTrial]) -> tuple[Axis, Scale]:

@@ -25,6 +25,7 @@ from optnas.plots.style import (
     spread,
     value_axis,
 )
+from optnas.text import plural
 from optnas.trials import BASELINE, CURVE
 
 LINES, FAINT_LINES = 60, 200
@@ -164,14 +165,15 @@ def curves_figure(data: CurvesData) -> go.Figure:
         axis["title"] |= {"text": label(data.score)}
     return figure(
         traces,
-        f"{short(data.study_name, 50)}: how {len(data.curves)} networks learned",
+        f"{short(data.study_name, 50)}: how {plural(len(data.curves), 'network')} learned",
         lines=[f"coloured by {data.by}: the members of the front"] if values else [],
         notes=[
             f"{len(some)} of {len(every)} curves are drawn: {name}"
             for name, some, every in (("front", shown, members), ("others", faint, others))
             if len(some) < len(every)
         ],
-        xaxis={"title": {"text": "step (epoch)", "font": {"size": 13}}, "automargin": True},
+        xaxis={"title": {"text": "step (epoch)", "font": {"size": 13}}, "automargin": True}
+        | ({"dtick": 1} if max(c.steps[-1] - c.steps[0] for c in drawn) <= 10 else {}),
         yaxis=axis,
     )
 

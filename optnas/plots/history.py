@@ -30,7 +30,7 @@ from optnas.plots.style import (
     small_axis,
     stacked,
 )
-from optnas.text import number
+from optnas.text import number, plural
 from optnas.trials import BASELINE
 
 LABELLED = 3
@@ -160,13 +160,11 @@ def history_figure(data: HistoryData) -> go.Figure:
 
 
 def _title(data: HistoryData) -> str:
-    name = short(data.study_name, 50)
-    if data.hypervolume:
-        about = "" if data.exact else "about "
-        return (
-            f"{name}: hypervolume {about}{data.hypervolume[-1][1]:.3f} after {data.trials} trials"
-        )
-    return f"{name}: best values after {data.trials} trials"
+    name, trials = short(data.study_name, 50), plural(data.trials, "trial")
+    if not data.hypervolume:
+        return f"{name}: best values after {trials}"
+    about = "" if data.exact else "about "
+    return f"{name}: hypervolume {about}{data.hypervolume[-1][1]:.3f} after {trials}"
 
 
 def _lines(data: HistoryData) -> list[str]:

@@ -16,6 +16,7 @@ from optnas.errors import InputError
 from optnas.pareto import complete_trials, maximized, objective_names
 from optnas.plots.style import BLUE, GREY, figure, label, short, spread, stacked
 from optnas.record import record_of
+from optnas.text import plural
 from optnas.trials import BASELINE
 
 FEWEST = 20
@@ -75,9 +76,10 @@ def importance_data(study: Study) -> ImportanceData:
     """
     trials = [t for t in complete_trials(study) if t.params and BASELINE not in t.user_attrs]
     if len(trials) < FEWEST:
+        count = plural(len(trials), "COMPLETE trial")
         raise InputError(
-            f"study {study.study_name!r} has {len(trials)} COMPLETE trials with parameters: "
-            f"importances take at least {FEWEST}"
+            f"study {study.study_name!r} has {count} with parameters: importances take at least "
+            f"{FEWEST}"
         )
     params = len({name for trial in trials for name in trial.params})
     affordable = WORK // (params * len(study.directions))

@@ -1,4 +1,4 @@
-"""Which worker ran which trial when."""
+"""Which worker ran which trial when, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import datetime
 from itertools import accumulate
 from typing import NamedTuple
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.leases import lease_of
+from optnas.trials import DUPLICATE_OF, FAILURE, LOST, PRUNED, is_lost
 
 PAUSE, PAUSE_SHARE, CUT = 60.0, 0.05, 0.015
 """A time in which nothing ran is cut out where it is longer than so many seconds and than this
@@ -122,3 +123,20 @@ def without_pauses(
         return time - saved[bisect_right(starts, time)]
 
     return clock, [(clock(a) + cut / 2, b - a) for a, b in long], clock(until)
+
+
+def kind_of(trial: FrozenTrial) -> str:
+    """How a trial ended, in a word."""
+    if trial.state == TrialState.FAIL:
+        return "lost" if is_lost(trial) else "failed"
+    if trial.state == TrialState.COMPLETE and DUPLICATE_OF in trial.user_attrs:
+        return "reused"
+    return trial.state.name.lower()
+
+
+def reason_of(trial: FrozenTrial) -> str:
+    """Why a trial ended without values, or whose values it has."""
+    if kind_of(trial) == "reused":
+        return f"has the values of trial {trial.user_attrs[DUPLICATE_OF]}"
+    names = {"pruned": PRUNED, "failed": FAILURE, "lost": LOST}
+    return str(trial.user_attrs.get(names.get(kind_of(trial), ""), ""))

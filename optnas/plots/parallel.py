@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,8 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto import feasible_trials, front, maximized, objective_names
-from optnas.plots.axes import Axis, decision_axis, objective_axis, shown
-from optnas.plots.importance import importance_data
+from optnas.plots.axes import Axis, chosen_decisions, decision_axis, objective_axis, shown
 from optnas.plots.style import (
     FAINT,
     GREY,
@@ -101,7 +99,7 @@ def parallel_data(study: Study) -> ParallelData:
         )
     objectives, more = objective_names(study), maximized(study)
     room = min(DECISIONS, COLUMNS - min(len(objectives), OBJECTIVES))
-    names, every, chosen_by = _decisions(study, trials, room)
+    names, every, chosen_by = chosen_decisions(study, trials, room)
     columns = [decision_axis(name, trials) for name in names]
     columns += [
         objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives[:OBJECTIVES])
@@ -131,30 +129,6 @@ def parallel_data(study: Study) -> ParallelData:
         decisions=every,
         chosen_by=chosen_by,
     )
-
-
-def _decisions(
-    study: Study, trials: Sequence[FrozenTrial], most: int
-) -> tuple[list[str], int, str]:
-    """The decisions to show, how many there are, and how these were chosen."""
-    first: dict[str, object] = {}
-    counts: Counter[str] = Counter()
-    different: set[str] = set()
-    for trial in trials:
-        counts.update(trial.params.keys())
-        for name, value in trial.params.items():
-            if first.setdefault(name, value) != value:
-                different.add(name)
-    varied = [n for n in first if n in different or counts[n] < len(trials)] or list(first)
-    if len(varied) <= most:
-        return varied, len(first), "" if len(varied) == len(first) else "the others never vary"
-    try:
-        ranked = [d.name for d in importance_data(study).decisions if d.name in varied]
-        rule = "the most important over all objectives, by PED-ANOVA"
-    except InputError:  # too few trials to tell
-        ranked, rule = varied, "the first that vary"
-    kept = set(ranked[:most])
-    return [name for name in varied if name in kept], len(first), rule
 
 
 def _best(

@@ -24,13 +24,12 @@ from optnas.plots.style import (
     colors,
     figure,
     label,
-    listed,
     position,
     short,
     spread,
     value_axis,
 )
-from optnas.text import definitions, number
+from optnas.text import definitions, number, ranges
 
 
 class ParetoData(NamedTuple):
@@ -247,7 +246,7 @@ def _verdict(baseline: str, dominating: Sequence[int]) -> str:
     if not dominating:
         return f"{name}: no network that was found dominates it"
     who = "trial" if len(dominating) == 1 else f"{len(dominating)} members of the front: trials"
-    return f"{name}: dominated by {who} {listed(dominating)}"
+    return f"{name}: dominated by {who} {ranges(dominating, 6)}"
 
 
 def _axis(data: ParetoData, i: int) -> dict[str, Any]:

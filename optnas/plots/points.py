@@ -9,7 +9,8 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.pareto import entries, objective_names
-from optnas.plots.style import DETAILED, hover, listed
+from optnas.plots.style import DETAILED, hover
+from optnas.text import ranges
 
 
 class Point(NamedTuple):
@@ -37,7 +38,7 @@ class Point(NamedTuple):
     def head(self) -> str:
         """Which trial it is, and which ones trained it too."""
         others = [n for n in self.trials if n != self.number]
-        also = f" (also {listed(others)})" if others else ""
+        also = f" (also {ranges(others, 6)})" if others else ""
         name = "" if self.baseline is None else f"baseline {self.baseline}, "
         return f"{name}trial {self.number}{also}"
 

@@ -52,12 +52,6 @@ def wrapped(text: object, width: int = WIDTH, most: int = 8) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
-def listed(numbers: Sequence[int], most: int = 6) -> str:
-    """Numbers of trials, as people read them."""
-    shown = ", ".join(map(str, numbers[:most]))
-    return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most} more"
-
-
 def hover(head: str, architecture: str, values: Iterable[tuple[str, float]]) -> str:
     """What is seen of one network: `head` in bold, its architecture, its values by name."""
     lines = [f"{label(name)}: {number(value)}" for name, value in values]
@@ -95,7 +89,7 @@ def small_axis(
     """
     arrow = "↑ better" if maximized else "↓ better"
     # A line break for each dozen characters, where the name has a joint.
-    title = label(name, 30).replace("_", "_<br>", len(name) // 12)
+    title = label(name, 20).replace("_", "_<br>", len(name) // 12)
     return scale_of(values, few=True) | {
         "title": {
             "text": f"{title}<br>({arrow if brief else direction(maximized)})",

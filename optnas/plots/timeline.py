@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
-from optnas.plots.lanes import lanes_of, spans_of, without_pauses
+from optnas.plots.lanes import kind_of, lanes_of, reason_of, spans_of, without_pauses
 from optnas.plots.style import (
     BLUE,
     GREY,
@@ -23,12 +22,11 @@ from optnas.plots.style import (
     VERMILLION,
     figure,
     label,
-    listed,
     short,
     wrapped,
 )
-from optnas.text import duration
-from optnas.trials import DUPLICATE_OF, FAILURE, LOST, PRUNED, SURPLUS, is_lost
+from optnas.text import duration, plural, ranges
+from optnas.trials import SURPLUS
 
 BARS = 2500
 """Beyond so many trials, those of one kind that lie close together are one bar."""
@@ -110,12 +108,12 @@ def timeline_data(study: Study) -> TimelineData:
     bars = [
         Bar(
             lane=row,
-            kind=_kind(span.trial),
+            kind=kind_of(span.trial),
             start=clock(span.start),
             seconds=span.end - span.start,
             numbers=(span.trial.number,),
             worker=span.worker.partition("\n")[0] if span.host else "",
-            reason=_reason(span.trial),
+            reason=reason_of(span.trial),
         )
         for span, row in zip(spans, rows, strict=True)
     ]
@@ -127,24 +125,8 @@ def timeline_data(study: Study) -> TimelineData:
         pauses=pauses,
         seconds=seconds,
         busy=sum(bar.seconds for bar in bars) / max(seconds * len(lanes), 1e-9),
-        counts=dict(Counter(map(_kind, trials))),
+        counts=dict(Counter(map(kind_of, trials))),
     )
-
-
-def _kind(trial: FrozenTrial) -> str:
-    if trial.state == TrialState.FAIL:
-        return "lost" if is_lost(trial) else "failed"
-    if trial.state == TrialState.COMPLETE and DUPLICATE_OF in trial.user_attrs:
-        return "reused"
-    return trial.state.name.lower()
-
-
-def _reason(trial: FrozenTrial) -> str:
-    """Why a trial ended without values, or whose values it has."""
-    if _kind(trial) == "reused":
-        return f"has the values of trial {trial.user_attrs[DUPLICATE_OF]}"
-    names = {"pruned": PRUNED, "failed": FAILURE, "lost": LOST}
-    return str(trial.user_attrs.get(names.get(_kind(trial), ""), ""))
 
 
 def _merged(bars: list[Bar], seconds: float, lanes: int) -> list[Bar]:
@@ -167,17 +149,18 @@ def _merged(bars: list[Bar], seconds: float, lanes: int) -> list[Bar]:
 def timeline_figure(data: TimelineData) -> go.Figure:
     """A row for each worker, a bar for each trial; what has no values is marked."""
     unit, size = next((u, s) for u, s in UNITS if data.seconds >= 2 * s or s == 1)
+    least = 0.001 * max(data.seconds, 1e-3)
     traces = []
     for kind, color in COLORS.items():
         bars = [bar for bar in data.bars if bar.kind == kind]
         if bars:
-            traces += _bars(bars, kind, color, size)
+            traces += _bars(bars, kind, color, size, least)
     n = len(data.lanes)
     trials = sum(data.counts.values())
     began = data.began.strftime("%Y-%m-%d %H:%M")
     return figure(
         traces,
-        f"{short(data.study_name, 50)}: {trials} trials in {duration(data.seconds)}",
+        f"{short(data.study_name, 50)}: {plural(trials, 'trial')} in {duration(data.seconds)}",
         lines=_lines(data),
         height=220 + max(n * (26 if n <= 20 else 12), 90),
         barmode="overlay",
@@ -234,7 +217,10 @@ def _lines(data: TimelineData) -> list[str]:
     return lines
 
 
-def _bars(bars: Sequence[Bar], kind: str, color: str, size: float) -> list[dict[str, Any]]:
+def _bars(
+    bars: Sequence[Bar], kind: str, color: str, size: float, least: float
+) -> list[dict[str, Any]]:
+    """The bars of one kind, in units of so many seconds, and at least so long to be seen."""
     marked = kind in MARKS
     edge = 0.5 if len(bars) < EDGED else 0
     shared = {
@@ -248,7 +234,7 @@ def _bars(bars: Sequence[Bar], kind: str, color: str, size: float) -> list[dict[
         "type": "bar",
         "orientation": "h",
         "base": [bar.start / size for bar in bars],
-        "x": [bar.seconds / size for bar in bars],
+        "x": [max(bar.seconds, least) / size for bar in bars],
         "marker": {"color": color, "line": {"color": "white", "width": edge}},
         "showlegend": not marked,
         **said,
@@ -272,9 +258,14 @@ def _bars(bars: Sequence[Bar], kind: str, color: str, size: float) -> list[dict[
 
 def _hover(bar: Bar) -> str:
     n = len(bar.numbers)
-    head = f"trial {bar.numbers[0]}" if n == 1 else f"{n} trials: {listed(bar.numbers)}"
-    lines = [f"<b>{head}</b>", f"{bar.kind}, {_seconds(bar.seconds)}", label(bar.worker, 60)]
-    return "<br>".join(line for line in (*lines, wrapped(bar.reason)) if line)
+    head = f"{plural(n, 'trial')}: " if n > 1 else "trial "
+    lines = [
+        f"<b>{head}{ranges(bar.numbers, 6)}</b>",
+        f"{bar.kind}, {_seconds(bar.seconds)}",
+        label(bar.worker, 60),
+        wrapped(bar.reason),
+    ]
+    return "<br>".join(filter(None, lines))
 
 
 def _seconds(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from optuna.study import Study
 
 from optnas.confirmed import confirmed, standing
-from optnas.report.words import plural
+from optnas.text import plural
 
 
 class Again(NamedTuple):

@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial
 from optnas.pareto import hypervolume
 from optnas.record import record_of
 from optnas.report.again import Again, standing_text
-from optnas.report.words import Meanings, plural, readable_size
+from optnas.report.words import Meanings, readable_size
 from optnas.tables import state_of
-from optnas.text import duration, number
+from optnas.text import duration, number, plural
 from optnas.trials import DUPLICATE_OF, SEED
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from optnas.pareto import architecture_name, objective_names
 from optnas.report.again import Again
 from optnas.report.failures import ending, repeats
 from optnas.report.measuring import how
-from optnas.report.words import number_of, plural
+from optnas.report.words import number_of
 from optnas.tables import recipe_text, state_of
-from optnas.text import duration
+from optnas.text import duration, plural
 from optnas.trials import (
     ARCHITECTURE,
     CURVE,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.leases import is_abandoned
-from optnas.report.words import ranges
+from optnas.text import ranges
 from optnas.trials import DUPLICATE_OF, FAILURE, LOST, PRUNED, SURPLUS, is_lost, retry_of
 
 MOST = 25

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial
 
-from optnas.report.words import Meanings, plural
-from optnas.text import number
+from optnas.report.words import Meanings
+from optnas.text import number, plural
 from optnas.trials import DETAIL, DUPLICATE_OF
 
 LONGEST = 400

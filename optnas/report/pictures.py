@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 
 from optnas.report.networks import Network
-from optnas.report.words import plural
-from optnas.text import number
+from optnas.text import number, plural
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
     from optnas.search import Search

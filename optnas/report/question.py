@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto import is_feasible, maximized, objective_names
 from optnas.record import record_of
 from optnas.report.networks import Networks
-from optnas.report.words import plural, readable_size
-from optnas.text import number
+from optnas.report.words import readable_size
+from optnas.text import number, plural
 
 
 class Goal(NamedTuple):

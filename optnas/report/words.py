@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.record import record_of
-from optnas.text import MACS, number
+from optnas.text import MACS
 from optnas.trials import is_reserved
 
 _SHORT = {
@@ -113,26 +113,6 @@ def number_of(trial: FrozenTrial, name: str) -> float | None:
 
 def _base(name: str) -> str:
     return name.split(".")[0]
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
-
-
-def ranges(numbers: Iterable[int], most: int = 40) -> str:
-    """Numbers in ascending order as `1, 3–7, 9`; after so many pieces, how many more there are."""
-    pieces: list[list[int]] = []
-    for n in numbers:
-        if pieces and n == pieces[-1][-1] + 1:
-            pieces[-1] = [pieces[-1][0], n]
-        else:
-            pieces.append([n, n])
-    text = ", ".join(
-        str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a}–{b}" for a, b in pieces[:most]
-    )
-    rest = sum(b - a + 1 for a, b in pieces[most:])
-    return f"{text} and {number(rest)} more" if rest else text
 
 
 def readable_size(size: str) -> str:
