@@ -1,3 +1,4 @@
+import gc
 import signal
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def exit_code(args):
         for number, handler in handlers.items():
             signal.signal(number, handler)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        gc.unfreeze()  # a command that only reads freezes what it read, as it ends soon
     return 0
 
 
