@@ -1,6 +1,7 @@
 """Every command copes with studies of every kind, or says why not."""
 
 import re
+import shutil
 
 import pytest
 from odd_studies import STUDIES
@@ -11,6 +12,8 @@ COMMANDS = [
     ["pareto", "--html", "f.html"],
     ["pick"],
     ["pick", "--knee"],
+    ["compare", "other.db", "--html", "f.html"],
+    ["report", "-o", "f.html"],
     ["measure"],
     ["retrain", "--trial", "0"],
     ["export", "--trial", "0"],
@@ -26,6 +29,10 @@ REASONS = {
     ),
     "pick": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
     "pick --knee": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
+    "compare other.db --html f.html": (
+        NO_FRONT | {"one_objective"},
+        "COMPLETE trial yet|breaks a bound|share a single objective",
+    ),
     "measure": (set(STUDIES), "remembers no study file"),
     "retrain --trial 0": (set(STUDIES), "remembers no study file"),
     "export --trial 0": (set(STUDIES), "remembers no study file"),
@@ -37,6 +44,7 @@ REASONS = {
 @pytest.mark.parametrize("kind", STUDIES)
 def test_commands(optnas, tmp_path, kind, command):
     STUDIES[kind]("sqlite:///odd.db")
+    shutil.copy("odd.db", "other.db")
     name, *options = command
     code, out, err = optnas(name, "odd.db", *options)
     refused, reason = REASONS.get(" ".join(command), (set(), ""))
