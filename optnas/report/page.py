@@ -8,7 +8,6 @@ import hashlib
 import html
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
@@ -20,6 +19,7 @@ from optuna.study import Study
 from plotly.offline import get_plotlyjs
 
 from optnas.errors import InputError
+from optnas.files import whole_file
 from optnas.report.data import NO_SEARCH, ReportData, report_data
 from optnas.report.figures import Figure
 
@@ -46,14 +46,11 @@ def write_report(
         InputError: The file can't be written.
     """
     text = report_html(study, url=url, search=search)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(text, encoding="utf-8", errors="replace")
-        part.replace(path)
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def report_html(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> str:
