@@ -416,15 +416,27 @@ def test_table_is_sorted_by_mouse_and_keyboard(opened, study):
     assert page.locator("tr[aria-current]").get_attribute("data-trial") == "0"
 
 
+def until(page, act, selector):
+    """Does something until it shows: plotly misses a mouse that moves while it lays out."""
+    from playwright.sync_api import TimeoutError  # where there is a browser, it is there
+
+    for _ in range(6):
+        act()
+        try:
+            return page.wait_for_selector(selector, timeout=5_000)
+        except TimeoutError:
+            page.mouse.move(0, 0)
+    raise AssertionError(f"{selector} never came")
+
+
 def test_points_and_rows_are_linked(opened, study):
     page = opened(study)
     wait_for_front(page)
-    page.mouse.move(*place_of(page, 2))
-    page.wait_for_selector("tr.hovered[data-trial='2']")
+    until(page, lambda: page.mouse.move(*place_of(page, 2)), "tr.hovered[data-trial='2']")
     page.get_by_role("heading", name="Trial 2", exact=True).wait_for()
 
-    page.mouse.click(*place_of(page, 3))  # which isn't on the front
-    page.wait_for_selector("tr.pinned[data-trial='3']")
+    # The next one isn't on the front.
+    until(page, lambda: page.mouse.click(*place_of(page, 3)), "tr.pinned[data-trial='3']")
     assert "All networks" in page.locator("#views [aria-pressed=true]").inner_text()
 
     page.locator("tr[data-trial='0'] td.text").click()
@@ -505,8 +517,7 @@ def test_large_tables_have_pages(opened):
     page.get_by_role("button", name="next page").click()
     assert trials_of(page) == list(range(100, 200))
     wait_for_front(page)
-    page.mouse.click(*place_of(page, 249))
-    page.wait_for_selector("tr.pinned[data-trial='249']")
+    until(page, lambda: page.mouse.click(*place_of(page, 249)), "tr.pinned[data-trial='249']")
 
 
 @pytest.mark.parametrize(
