@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -15,6 +13,8 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import Connection
+
+from optnas.garbage import no_garbage_collection
 
 _TEXT = ("key", "value_json")
 
@@ -44,7 +44,7 @@ class BulkStorage(RDBStorage):
         if trial_id_greater_than > -1:  # what is new since: few
             return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
         self.get_study_name_from_id(study_id)  # raises KeyError if it is gone
-        with self.engine.connect() as connection, _no_garbage_collection():
+        with self.engine.connect() as connection, no_garbage_collection():
             trials = _read(connection, study_id, self._without)
         return trials if states is None else [t for t in trials if t.state in states]
 
@@ -141,15 +141,3 @@ def _attributes(rows: Any) -> dict[int, dict[str, Any]]:
     for (trial_id, key, _), value in zip(rows, decoded, strict=True):
         found[trial_id][key] = value
     return found
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """So many new objects would be searched for garbage again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -9,7 +9,7 @@ import optnas
 
 PACKAGE = Path(optnas.__file__).parent
 LAYERS = [
-    {"errors"},
+    {"errors", "garbage"},
     {"files", "bulk"},
     {
         "candidate",

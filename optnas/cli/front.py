@@ -23,6 +23,7 @@ from optnas.cli.options import (
 )
 from optnas.console import show, until_interrupted, write_figure
 from optnas.errors import InputError
+from optnas.garbage import no_garbage_collection
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -33,12 +34,9 @@ def _read(study: str, storage: str | None, name: str | None) -> Study:
     from optnas.opening import study_of
 
     found, _ = study_of(study, storage, name, brief=True)
-    gc.disable()
-    try:
+    with no_garbage_collection():
         found.get_trials(deepcopy=False)
         gc.freeze()
-    finally:
-        gc.enable()
     return found
 
 

@@ -10,15 +10,15 @@ than the measurement.
 
 from __future__ import annotations
 
-import gc
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
+
+from optnas.garbage import no_garbage_collection
 
 BLOCK_SECONDS = 0.01
 SPREAD_SECONDS = 0.3
@@ -55,7 +55,7 @@ def time_passes(one_pass: Callable[[], float], target_error: float, max_seconds:
         max_seconds: For the timed passes; no less than 5 blocks are taken, though, and the warm-up
             takes as long again at most.
     """
-    with _no_garbage_collection():
+    with no_garbage_collection():
         _warm_up(one_pass, max_seconds)
         blocks: list[list[float]] = []
         start = time.perf_counter()
@@ -107,14 +107,3 @@ def _estimate(blocks: list[list[float]]) -> tuple[float, float]:
     spread = (high - low) / (2 * ndtri(0.95))
     half = DRIFT * stdtrit(n - 1, 0.975) * spread * math.sqrt(1 + 1 / n)
     return float(np.median(np.concatenate(blocks))), float(half)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
