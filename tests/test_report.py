@@ -488,6 +488,19 @@ def test_pane_shows_all_of_a_network(opened, search):
         assert text in page.locator("#pane").inner_text()
 
 
+def test_networks_of_the_front_hang_side_by_side(opened, search, study):
+    page = opened(search.run(progress=False), search=search)
+    front = trials_of(page)
+    pictures = page.locator("#gallery figure")
+    assert pictures.count() == len(front)
+    pictures.last.scroll_into_view_if_needed()
+    image = pictures.last.locator("img.drawing")
+    image.evaluate("async (image) => await image.decode()")
+    pictures.last.get_by_role("button").click()
+    page.get_by_role("heading", name=f"Trial {front[-1]}", exact=True).wait_for()
+    assert opened(study).locator("#drawings").is_hidden()  # no code, no drawings
+
+
 def test_names_are_text_and_nothing_else(opened):
     study = make_study(name=HOSTILE, names=(f"loss {HOSTILE}", "size"))
     attrs = {ARCHITECTURE: f"2 {HOSTILE}", BASELINE: HOSTILE, "detail:size": {HOSTILE: HOSTILE}}

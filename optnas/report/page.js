@@ -150,6 +150,7 @@ showMeasured();
 showFailed();
 showAgain();
 startPane();
+startGallery();
 followers.push(followFigures);
 whole.then(() =>
   requestAnimationFrame(() =>

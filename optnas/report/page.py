@@ -26,7 +26,7 @@ from optnas.report.figures import Figure
 if TYPE_CHECKING:
     from optnas.search import Search
 
-SCRIPTS = ("base.js", "table.js", "pane.js", "figures.js", "page.js")
+SCRIPTS = ("base.js", "table.js", "pane.js", "gallery.js", "figures.js", "page.js")
 CHUNK = 500
 """Trials whose details are unpacked together, when one of them is first looked at."""
 
