@@ -5,20 +5,23 @@
 In memory: the front of random studies of four objectives (a cost falls as another rises, as with
 networks), from their values; Optuna's `study.best_trials`, from its trials. On disk: a study as
 optnas writes it (10 parameters, 14 attributes, a curve of 15 epochs) in SQLite; a new process
-reads it. `optnas pareto` and `optnas report` are whole commands, started anew each time. Prints a
-table (median, and range over the repeats) and writes benchmarks/results/pareto.json.
+reads it. `optnas pareto` and `optnas report` are whole commands, started anew each time; the report
+is opened in a headless Chromium, if there is one, through Playwright (extra `test`). Prints a table
+(median, and range over the repeats) and writes benchmarks/results/pareto.json.
 """
 
 import argparse
 import datetime
 import json
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +217,31 @@ def on_disk(trials, repeats):
         }
         for name, arguments in commands.items():
             rows[name], _ = timed(lambda a=arguments: output(["-m", "optnas", *a]), repeats)
+        rows |= opened(Path(folder, "report.html"), repeats)
+    return rows
+
+
+def opened(page, repeats):
+    """Seconds until a fresh browser shows the report's table, and the figure of the front."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None or find_spec("playwright") is None:
+        return {}
+    from playwright.sync_api import sync_playwright
+
+    shown = {"the report's table is there": "#networks tbody tr"}
+    shown |= {"the report's front is drawn": "#holder-pareto.drawn"}
+    rows = {name: [] for name in shown}
+    with sync_playwright() as playwright:
+        for _ in range(repeats):
+            with playwright.chromium.launch(
+                executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+            ) as browser:
+                tab = browser.new_page(viewport={"width": 1280, "height": 900})
+                start = time.perf_counter()
+                tab.goto(page.as_uri(), wait_until="commit")
+                for name, selector in shown.items():
+                    tab.wait_for_selector(selector)
+                    rows[name].append(time.perf_counter() - start)
     return rows
 
 
