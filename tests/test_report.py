@@ -13,6 +13,7 @@ from optnas.report.data import report_data
 from optnas.report.failures import endings
 from optnas.report.page import as_json
 from optnas.report.words import readable_size
+from optnas.retrained import Run, keep_run
 from optnas.text import ranges
 from optnas.trials import (
     ARCHITECTURE,
@@ -143,6 +144,15 @@ def test_fresh_seeds_have_their_say(study):
     assert again[2].verdict == "stands"
     assert data.details[0]["facts"]["with fresh seeds"] == "falls, dominated by trial 2 (2 seeds)"
     assert data.details[0]["numbers"][0] == ("loss", 1.0, "fresh seeds: 1.210 ± 0.014")
+
+
+def test_the_test_part_has_its_say(study):
+    assert "On the test part" not in report_data(study).facts
+    for seed, loss in enumerate((0.5, 0.7)):
+        run = Run("s", "net", "recipe", {"epochs": "9"}, seed, seed, {"test_loss": loss})
+        keep_run(study, 1, run)
+    said = report_data(study).facts["On the test part"]
+    assert said == "trial 1: test_loss 0.60 ± 0.14 (9 epochs, 2 seeds)"
 
 
 def test_numbers_say_how_they_were_measured():

@@ -15,6 +15,7 @@ from optnas.pareto import hypervolume
 from optnas.record import record_of
 from optnas.report.again import Again, standing_text
 from optnas.report.words import Meanings, readable_size
+from optnas.retrained import retrained
 from optnas.tables import state_of
 from optnas.text import duration, number, plural
 from optnas.trials import DUPLICATE_OF, SEED
@@ -55,8 +56,19 @@ def facts(
         "Device": "; ".join(_devices(fingerprint)),
         "Hypervolume": _hypervolume(study),
         "Fresh seeds": standing_text(fresh.values()),
+        "On the test part": _judged(study),
     }
     return {label: text for label, text in found.items() if text}
+
+
+def _judged(study: Study) -> str:
+    """What the test part has said of networks that were trained for good."""
+    texts = []
+    for one in filter(lambda r: r.judged, retrained(study)):
+        scores = ", ".join(f"{name} {spread}" for name, spread in one.spreads().items())
+        runs = plural(sum(bool(run.scores) for run in one.runs), "seed")
+        texts.append(f"trial {one.trial}: {scores} ({one.epochs}, {runs})")
+    return "; ".join(texts)
 
 
 def _states(trials: Sequence[FrozenTrial]) -> str:
