@@ -22,8 +22,8 @@ _TEXT = ("key", "value_json")
 class BulkStorage(RDBStorage):
     """Optuna's storage in a database; a study is read with one query for each table.
 
-    Optuna makes an object of each row, with its history of changes, which takes ten times as long
-    (`benchmarks/pareto.py`).
+    Optuna makes an object of each row, with its history of changes, which takes seven to nine times
+    as long (`benchmarks/pareto.py`).
 
     Args:
         without: User attributes of trials that are left out, as patterns of SQL's LIKE.
