@@ -121,3 +121,28 @@ def knee(points: Array) -> int:
     Distances are Euclidean after `way_from_best` (compromise programming: Yu 1973, Zeleny 1973).
     """
     return int(np.argmin((way_from_best(points) ** 2).sum(axis=1)))
+
+
+def gains(points: Array, front: Array, reference: Array) -> Array:
+    """By how much each point alone would raise the hypervolume of a front, up to the reference.
+
+    Where no point would, each has minus its distance from doing so: the additive epsilon indicator
+    (Zitzler et al., Performance assessment of multiobjective optimizers, 2003) to the front. With
+    more than 5 objectives that indicator is all there is: how far each is ahead of the front.
+
+    Args:
+        points: Of shape `(points, objectives)`.
+        front: Of shape `(members, objectives)`; may be empty.
+        reference: Of shape `(objectives,)`.
+    """
+    front = np.vstack([front[(front < reference).all(axis=1)], reference])
+    if is_exact(len(reference)):
+        gained: Array = np.prod(np.maximum(reference - points, 0.0), axis=1)
+        for i in np.flatnonzero(gained):
+            gained[i] -= hypervolume(np.maximum(front[:-1], points[i]), reference)
+        # What rounding leaves of 0 is no gain.
+        gained[gained < 1e-12] = 0.0
+        if gained.any():
+            return gained
+    away: Array = (points[:, None] - front[None]).min(axis=2).max(axis=1)
+    return -away

@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from optuna import TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
@@ -28,12 +29,16 @@ from optnas.evaluators.beside import finite, promised, reporting
 from optnas.faults import fault_of_candidate, is_changed_space, with_place
 from optnas.leases import lease
 from optnas.metrics import Direction, Metric
+from optnas.metrics.zero_cost import zero_cost
 from optnas.pareto import front, name_objectives
+from optnas.quiet import Sharing
 from optnas.search_spaces import SearchSpace
 from optnas.storage import storage_fault
 from optnas.weights import WeightStore
 
 log = logging.getLogger("optnas")
+
+Known = TypeVar("Known", int, str)
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 
@@ -105,6 +110,7 @@ class Objective:
         )
         self.seed = seed
         self._costs: dict[str, dict[int, float]] = {}
+        self._proxies: dict[str, dict[str, float]] = {}
         self._evaluated = Evaluated()
         self._named: Study | None = None
 
@@ -273,6 +279,12 @@ class Objective:
             self.weights.save(study, trial._trial_id, candidate.model)
             self.weights.keep_only(study, kept | {t._trial_id for t in running})
 
+    def suggest(self, trial: BaseTrial) -> None:
+        """Draws all that a trial draws: an architecture, then a recipe."""
+        with seeded(0):
+            self.space.suggest(trial)
+            self.evaluator.suggest(trial)
+
     def costs(self, params: Mapping[str, Any]) -> dict[int, float]:
         """What is known exactly before training, by the position of the objective.
 
@@ -283,23 +295,48 @@ class Objective:
             The values of the objectives that are counts, such as flops and params; memoised by
             the architecture.
         """
+        exact = {metric.name: metric for metric in self.metrics if metric.exact}
+
+        def count(candidate: Candidate) -> dict[int, float]:
+            return {
+                position: exact[name].measure(candidate)
+                for position, name in enumerate(self.objectives)
+                if name in exact
+            }
+
+        return self._before_training(params, self._costs, count)
+
+    def proxies(self, params: Mapping[str, Any]) -> dict[str, float]:
+        """What an untrained network tells of its loss: see `optnas.metrics.zero_cost`.
+
+        Args:
+            params: A trial's parameters; those beyond the architecture are ignored.
+
+        Returns:
+            The zero-cost proxies by name; memoised by the architecture.
+        """
+        return self._before_training(params, self._proxies, zero_cost)
+
+    def _before_training(
+        self,
+        params: Mapping[str, Any],
+        memo: dict[str, dict[Known, float]],
+        find: Callable[[Candidate], dict[Known, float]],
+    ) -> dict[Known, float]:
+        """What is known of an architecture before training, computed between measurements."""
         with seeded(0):
             architecture = self.space.suggest(FixedTrial(dict(params)))
             key = str(architecture)
-            if key not in self._costs:
+            if key not in memo:
                 candidate = Candidate(
                     architecture,
                     self.space.example_inputs,
                     lambda: self.space.build(architecture),
                     disposable=True,
                 )
-                exact = {metric.name: metric for metric in self.metrics if metric.exact}
-                self._costs[key] = {
-                    position: exact[name].measure(candidate)
-                    for position, name in enumerate(self.objectives)
-                    if name in exact
-                }
-        return self._costs[key]
+                with Sharing(torch.device("cpu")):
+                    memo[key] = find(candidate)
+        return memo[key]
 
 
 def _check_types(space: SearchSpace[Any], evaluator: Evaluator, objectives: Sequence[str]) -> None:

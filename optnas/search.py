@@ -38,7 +38,7 @@ from optnas.record import (
     record_of,
     weights_folder,
 )
-from optnas.samplers import HistorySampler, PlacedSampler, make_sampler
+from optnas.samplers import HistorySampler, PlacedSampler, PredictorSampler, make_sampler
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.sqlite import sqlite_url
 from optnas.stopping import Stop, stopping
@@ -62,8 +62,8 @@ class Search:
         metrics: Metrics beside, or in place of, the standard ones: params, model_size_mb, macs,
             flops, peak_memory_mb, peak_activation_mb, latency_ms and throughput.
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
-        sampler: `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`, `nsgaii`,
-            `nsgaiii`, `gp`; or any Optuna sampler.
+        sampler: `evolution`, `local_search`, `predictor`, `reinforce`; Optuna's `random`, `tpe`,
+            `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
         trials: COMPLETE trials to reach, in all.
         hours: Time for one run; None sets no limit.
         seed: Seeds the sampler, the weights and the shuffling; left out, one is drawn and kept.
@@ -343,7 +343,7 @@ class Search:
             "accepted": [*record.get("accepted", []), *accepted],
             "size": record.get("size") if known else _size(self.space),
         }
-        self._give_sampler(study)
+        self._give_sampler(study, objective)
         sweep(objective.checkpoints, study)
         if new != record:
             study.set_user_attr(RECORD, new)
@@ -360,10 +360,10 @@ class Search:
             raise InputError(f"study {self.study_name!r} is gone from {shown_url(self.url)}")
         objective = self.objective()
         check_same_study(study, objective.directions, self.fingerprint(objective), accept_changes)
-        self._give_sampler(study)
+        self._give_sampler(study, objective)
         return study
 
-    def _give_sampler(self, study: Study) -> None:
+    def _give_sampler(self, study: Study, objective: Objective) -> None:
         sampler = self.sampler
         own = sampler.seed if isinstance(sampler, HistorySampler) else None
         seed = study_seed(study, own if self.seed is None else self.seed)
@@ -374,6 +374,8 @@ class Search:
             study.sampler = sampler
         else:
             study.sampler = PlacedSampler(lambda _: sampler)
+        if isinstance(study.sampler, PredictorSampler):
+            study.sampler.fill_in(objective.suggest, objective.costs, objective.proxies)
 
 
 def _size(space: SearchSpace[Any]) -> str:

@@ -305,6 +305,9 @@ def no_parameters(trial):
     return 0.0, 1.0
 
 
+OTHER_SPACES = [odd_choices, changing_ranges, infinite_values, nothing_to_choose, no_parameters]
+
+
 class HistorySamplerContract(SamplerContract):
     """For samplers that derive from `HistorySampler`."""
 
@@ -449,10 +452,7 @@ class HistorySamplerContract(SamplerContract):
         study.optimize(self.small, n_trials=11)
         assert len({str(t.params) for t in study.trials}) == 12
 
-    @pytest.mark.parametrize(
-        "objective",
-        [odd_choices, changing_ranges, infinite_values, nothing_to_choose, no_parameters],
-    )
+    @pytest.mark.parametrize("objective", OTHER_SPACES)
     def test_odd_spaces_and_values(self, objective):
         trials = self.study(trials=50, objective=objective).trials
         assert all(t.state == TrialState.COMPLETE for t in trials)

@@ -1,17 +1,21 @@
+import math
+
 import optuna
 import pytest
-from contracts import ChildContract, HistorySamplerContract, SamplerContract
+from contracts import OTHER_SPACES, ChildContract, HistorySamplerContract, SamplerContract
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
 )
+from optuna.trial import FixedTrial
 
 from optnas.errors import InputError
 from optnas.samplers import (
     SAMPLERS,
     LocalSearchSampler,
     PlacedSampler,
+    PredictorSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
     make_sampler,
@@ -46,6 +50,36 @@ class TestGeneticAlgorithm(HistorySamplerContract, OptunaSuite):
 class TestLocalSearch(HistorySamplerContract, ChildContract, OptunaSuite):
     def make(self, seed):
         return LocalSearchSampler(seed=seed)
+
+
+class TestPredictor(HistorySamplerContract, OptunaSuite):
+    """As it is in plain Optuna: everything is predicted."""
+
+    def make(self, seed):
+        return PredictorSampler(seed=seed)
+
+
+class TestPredictorThatKnows(HistorySamplerContract):
+    """With the space, the second objective's exact value, and a proxy."""
+
+    def make(self, seed, sign=1):
+        def costs(params):
+            return {1: sign * self.objective(FixedTrial(params))[1]}
+
+        def proxies(params):
+            return {"width": params["layer0.width"], "unknown": math.nan}
+
+        return PredictorSampler(self.objective, costs, proxies=proxies, seed=seed)
+
+    def study(self, seed=7, directions=("minimize", "minimize"), trials=0, objective=None):
+        sampler = self.make(seed, -1 if directions[-1] == "maximize" else 1)
+        if objective in OTHER_SPACES or objective == self.small or len(directions) != 2:
+            sampler = PredictorSampler(objective, seed=seed)
+        study = optuna.create_study(directions=list(directions), sampler=sampler)
+        study.optimize(objective or self.objective, n_trials=trials)
+        return study
+
+    test_pickles = None  # what a test defines on the spot doesn't
 
 
 class TestReinforce(HistorySamplerContract, OptunaSuite):
@@ -101,7 +135,7 @@ class TestGP(SamplerContract):
 
 
 def test_a_name_that_is_unknown():
-    ours = {"evolution", "local_search", "reinforce"}
+    ours = {"evolution", "local_search", "predictor", "reinforce"}
     assert set(SAMPLERS) == ours | {"random", "tpe", "nsgaii", "nsgaiii", "gp"}
     with pytest.raises(InputError, match="unknown sampler 'tpee'; there are: evolution, "):
         make_sampler("tpee")

@@ -12,11 +12,13 @@ from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.evolution import RegularizedEvolutionSampler
 from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.placed import PlacedSampler
+from optnas.samplers.predictor import PredictorSampler
 from optnas.samplers.reinforce import ReinforceSampler
 
 _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
     "local_search": lambda seed: LocalSearchSampler(seed=seed),
+    "predictor": lambda seed: PredictorSampler(seed=seed),
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
 }
 _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
@@ -35,8 +37,8 @@ def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
     """Makes a sampler by its name, with its default settings.
 
     Args:
-        name: optnas's own `evolution`, `local_search` and `reinforce`; Optuna's `random`, `tpe`,
-            `nsgaii`, `nsgaiii` and `gp`.
+        name: optnas's own `evolution`, `local_search`, `predictor` and `reinforce`; Optuna's
+            `random`, `tpe`, `nsgaii`, `nsgaiii` and `gp`.
         seed: The study's seed; left out, the one it keeps, or one drawn and kept.
 
     Raises:
@@ -56,6 +58,7 @@ __all__ = [
     "HistorySampler",
     "LocalSearchSampler",
     "PlacedSampler",
+    "PredictorSampler",
     "RegularizedEvolutionSampler",
     "ReinforceSampler",
     "make_sampler",

@@ -53,6 +53,10 @@ class Ask:
         """A generator for one purpose: another purpose, or another trial, has another."""
         return Random(derived_seed(self._seed, self.place, purpose))
 
+    def shared_rng(self, purpose: str) -> Random:
+        """A generator for one purpose that all trials of the study share."""
+        return Random(derived_seed(self._seed, -1, purpose))
+
     def draw(self, name: str, distribution: BaseDistribution) -> Any:
         """A value at random, one that leads to something untried if there is one."""
         return draw(self.rng(f"draw:{name}"), distribution, self.closed(name))

@@ -14,18 +14,14 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.genes import Genes, genes_of, values_of, was_tried
 from optnas.samplers.history import History
 from optnas.samplers.ranking import best_first, may_be_parent, violation
-from optnas.samplers.trie import stored, tried
 from optnas.samplers.values import move
-
-Genes = dict[str, tuple[BaseDistribution, Any]]
-"""Distribution and value of each parameter."""
 
 ATTEMPTS = 25
 """After this many children that were tried before, one more decision is mutated."""
@@ -99,9 +95,8 @@ class RegularizedEvolutionSampler(HistorySampler):
         child: dict[str, Any] = {}
         for attempt in range(10 * ATTEMPTS):
             genes = self._breed(ranked, rng, self._mutations + attempt // ATTEMPTS)
-            child = {name: value for name, (_, value) in genes.items()}
-            keys = {name: stored(d, value) for name, (d, value) in genes.items()}
-            if history.tried.root.closed or not tried(history.tried.root, keys):
+            child = values_of(genes)
+            if history.tried.root.closed or not was_tried(history.tried.root, genes):
                 break  # a new one, or there is none left
         return ask.inherit(child)
 
@@ -109,9 +104,9 @@ class RegularizedEvolutionSampler(HistorySampler):
         return _Population(self._population_size, self._aging, history.study.directions)
 
     def _breed(self, ranked: list[FrozenTrial], rng: Random, mutations: int) -> Genes:
-        genes = _genes(self._win(ranked, rng))
+        genes = genes_of(self._win(ranked, rng))
         if self._crossover > 0 and rng.random() < self._crossover:
-            for name, gene in _genes(self._win(ranked, rng)).items():
+            for name, gene in genes_of(self._win(ranked, rng)).items():
                 if name in genes and rng.random() < 0.5:
                     genes[name] = gene
         free = [name for name, (distribution, _) in genes.items() if not distribution.single()]
@@ -123,10 +118,6 @@ class RegularizedEvolutionSampler(HistorySampler):
     def _win(self, ranked: list[FrozenTrial], rng: Random) -> FrozenTrial:
         """The winner of a tournament."""
         return ranked[min(rng.sample(range(len(ranked)), min(self._tournament_size, len(ranked))))]
-
-
-def _genes(trial: FrozenTrial) -> Genes:
-    return {name: (trial.distributions[name], value) for name, value in trial.params.items()}
 
 
 class _Population:

@@ -30,7 +30,8 @@ class History:
     Attributes:
         study: The study.
         trials: Finished trials by (datetime_complete, number).
-        tried: Their parameters, and those of the other running trials, as a tree.
+        running: Other trials that are running, with the parameters drawn so far.
+        tried: Their parameters, and those of the running ones, as a tree.
     """
 
     def __init__(self, study: Study) -> None:
@@ -41,6 +42,7 @@ class History:
         self._seen = 0
         self._unfinished: list[int] = []
         self._running: list[list[Decision]] = []
+        self.running: list[FrozenTrial] = []
         self._places = Places()
         self._folds: dict[Callable[[History], Any], tuple[Any, int]] = {}
 
@@ -57,7 +59,7 @@ class History:
         every = self.study._storage.get_all_trials(self.study._study_id, deepcopy=False)
         for path in self._running:
             self.tried.remove(path)
-        self._running = []
+        self._running, self.running = [], []
         numbers = [*self._unfinished, *range(self._seen, len(every))]
         self._places.read(every)
         self._seen, self._unfinished = len(every), []
@@ -71,11 +73,12 @@ class History:
                 path = path_of(trial)
                 self.tried.add(path)
                 self._running.append(path)
+                self.running.append(trial)
 
     @property
     def others_running(self) -> bool:
         """Whether another trial was running at the last update."""
-        return bool(self._running)
+        return bool(self.running)
 
     def place(self, trial: FrozenTrial) -> int:
         """The place of a trial in the sequence of its study."""

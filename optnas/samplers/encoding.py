@@ -1,0 +1,99 @@
+"""Architectures as numbers.
+
+The decisions themselves say everything, but little of it to a model that has seen twenty trials.
+What layers of one kind chose in all says most of it: how many edges are convolutions, how wide the
+layers are in the mean. Parameters are of one kind if their names differ in numbers alone
+(`layer0.width`, `layer1.width`) and they have the same choices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from optnas.dominance import Array
+from optnas.samplers.genes import Genes
+from optnas.samplers.values import to_unit
+
+ABSENT = -1.0
+"""The code of a parameter that isn't there, at a distance of at least 1 from all others."""
+
+
+def choices(architectures: Sequence[Genes]) -> Array:
+    """A column a parameter: the number of its category, or its place in its range from 0 to 1.
+
+    Two codes differ by at least 1 wherever two categories differ, or one has the parameter and the
+    other doesn't. Shape: `(architectures, parameters)`.
+    """
+    kinds = _kinds(architectures)
+    codes = np.full((len(architectures), len(kinds)), ABSENT)
+    for column, name in enumerate(kinds):
+        for row, genes in enumerate(architectures):
+            if name in genes:
+                codes[row, column] = _code(*genes[name])
+    return codes
+
+
+def counts(architectures: Sequence[Genes]) -> Array:
+    """What parameters of one kind chose together, for each kind with two of them or more.
+
+    Of a category: how many chose it; of numbers: how many there are, and the sum of their places.
+    Divided by the root of the number of parameters, and 0.6, which is about a random
+    architecture's standard deviation. Shape: `(architectures, features)`.
+    """
+    groups: dict[tuple[str, BaseDistribution], list[str]] = defaultdict(list)
+    for name, distribution in _kinds(architectures).items():
+        groups[re.sub(r"\d+", "#", name), distribution].append(name)
+    columns: list[Array] = []
+    for (_, distribution), names in groups.items():
+        if len(names) < 2:
+            continue
+        categories = isinstance(distribution, CategoricalDistribution)
+        width = (
+            len(distribution.choices) if isinstance(distribution, CategoricalDistribution) else 2
+        )
+        found = np.zeros((len(architectures), width))
+        for row, genes in enumerate(architectures):
+            for name in names:
+                if name in genes:
+                    code = _code(*genes[name])
+                    if not categories:
+                        found[row] += (1.0, code)
+                    elif code < width:
+                        found[row, int(code)] += 1
+        columns.append(found / (0.6 * len(names) ** 0.5))
+    return np.hstack(columns) if columns else np.zeros((len(architectures), 0))
+
+
+def _kinds(architectures: Sequence[Genes]) -> dict[str, BaseDistribution]:
+    """All parameters there are, each with the distribution it was first drawn from."""
+    kinds: dict[str, BaseDistribution] = {}
+    for genes in architectures:
+        for name, (distribution, _) in genes.items():
+            if not distribution.single():
+                kinds.setdefault(name, distribution)
+    return kinds
+
+
+def _code(distribution: BaseDistribution, value: Any) -> float:
+    if isinstance(distribution, CategoricalDistribution):
+        return float(distribution.to_internal_repr(value))
+    return to_unit(distribution, value)
+
+
+def by_rank(values: Array) -> Array:
+    """Each column by its ranks, from -√3 to √3 (variance 1); NaN, and a constant, becomes 0."""
+    ranked = np.zeros(values.shape)
+    for i, column in enumerate(values.T):
+        known = np.isfinite(column)
+        order = np.sort(column[known])
+        if len(order) and order[-1] > order[0]:
+            below = np.searchsorted(order, column[known], "left")
+            up_to = np.searchsorted(order, column[known], "right")
+            ranked[known, i] = ((below + up_to) / len(order) - 1) * 3**0.5
+    return ranked

@@ -1,0 +1,77 @@
+"""A search space as the trials of a study show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial
+
+from optnas.choices import draw
+from optnas.samplers.genes import Genes
+
+Rule = tuple[str, Mapping[str, bool]]
+"""The parameter that decides whether another is drawn, and whether it is, by its value's text."""
+
+
+def learned_space(seen: Sequence[Genes]) -> Callable[[BaseTrial], None]:
+    """A function that draws, from a trial, the parameters that the given architectures suggest.
+
+    In a define-by-run space an earlier decision says whether a parameter is drawn. For each
+    parameter that some architectures lack, it is the one whose value (or absence) settled that in
+    most of them; of equal ones the latest.
+    """
+    names = _in_order(seen)
+    distributions: dict[str, BaseDistribution] = {}
+    for genes in seen:
+        distributions |= {name: distribution for name, (distribution, _) in genes.items()}
+    values = {n: [repr(g[n][1]) if n in g else "" for g in seen] for n in names}
+    rules: dict[str, Rule] = {}
+    for at, name in enumerate(names):
+        present = [name in genes for genes in seen]
+        if not all(present) and at > 0:
+            rules[name] = _rule(names[:at], values, present)
+
+    def suggest(trial: BaseTrial) -> None:
+        drawn: dict[str, Any] = {}
+        for name in names:
+            if name in rules:
+                decider, verdicts = rules[name]
+                value = repr(drawn[decider]) if decider in drawn else ""
+                if not verdicts.get(value, value != ""):
+                    continue
+            drawn[name] = draw(trial, name, distributions[name])
+
+    return suggest
+
+
+def _in_order(seen: Sequence[Genes]) -> list[str]:
+    """All parameters, each after those it was drawn after."""
+    before: dict[str, set[str]] = {}
+    for genes in seen:
+        names = list(genes)
+        for name in names:
+            before.setdefault(name, set())
+        for earlier, later in pairwise(names):
+            before[later].add(earlier)
+    try:
+        return list(TopologicalSorter({n: sorted(b) for n, b in before.items()}).static_order())
+    except CycleError:  # trials that were added by hand may have any order
+        return list(before)
+
+
+def _rule(earlier: Sequence[str], values: Mapping[str, list[str]], present: list[bool]) -> Rule:
+    best, rule = -1, None
+    for name in reversed(earlier):
+        votes: dict[str, list[int]] = {}
+        for value, there in zip(values[name], present, strict=True):
+            votes.setdefault(value, [0, 0])[there] += 1
+        right = sum(max(vote) for vote in votes.values())
+        if right > best:
+            best = right
+            rule = name, {value: vote[1] > vote[0] for value, vote in votes.items()}
+    assert rule is not None
+    return rule
