@@ -15,13 +15,20 @@ import optuna
 import plotly.graph_objects as go
 from scipy.stats import wilcoxon
 
-from optnas.samplers import LocalSearchSampler, RegularizedEvolutionSampler, ReinforceSampler
+from optnas.samplers import (
+    LocalSearchSampler,
+    PredictorSampler,
+    RegularizedEvolutionSampler,
+    ReinforceSampler,
+)
 
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = (50, 100, 200, 300, 500)
-CURVE = (10, 20, 30, 40, 50, 60, 70, 80, 90, *range(100, 500, 25), 500)
+CURVE = (*range(10, 120, 10), *range(125, 500, 25), 500)
 
+PREDICTOR = "predictor"
 OURS = {
+    PREDICTOR: lambda seed, **known: PredictorSampler(seed=seed, **known),
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
     "local search": lambda seed: LocalSearchSampler(seed=seed),
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
@@ -39,6 +46,7 @@ PEERS = {
 }
 SAMPLERS = OURS | PEERS
 COLORS = {
+    PREDICTOR: "#111111",
     "evolution": "#0b6e4f",
     "local search": "#d1495b",
     "reinforce": "#3d5a98",
@@ -53,11 +61,15 @@ COLORS = {
 }
 
 
-def run_sampler(name, objective, objectives, seed, budget):
-    """Values of the trials in order, shape (budget, objectives), and how many were repeats."""
+def run_sampler(name, objective, objectives, seed, budget, **known):
+    """Values of the trials in order, shape (budget, objectives), and how many were repeats.
+
+    `known` is what the predictor is given: the space, costs and proxies.
+    """
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(directions=["minimize"] * objectives, sampler=SAMPLERS[name](seed))
+    sampler = SAMPLERS[name](seed, **known) if name == PREDICTOR else SAMPLERS[name](seed)
+    study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
     study.optimize(objective, n_trials=budget, catch=(ArithmeticError,))
     trials = study.get_trials(deepcopy=False)
     values = [t.values or [math.inf] * objectives for t in trials]

@@ -12,7 +12,8 @@ the same landscape make together; scaled so that its ideal point is 0 and its na
 point 1.1.
 
 Optuna's NSGA-II, NSGA-III, multivariate TPE and GP model the parameters that all trials share: here
-that is the depth alone. Prints a table and paired tests and writes
+that is the depth alone. The predictor is told the space and the MACs of what it proposes, and is
+run for 200 evaluations. Prints a table and paired tests and writes
 benchmarks/results/samplers_conditional.json.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 from comparison import (
     COLORS,
     PEERS,
+    PREDICTOR,
     SAMPLERS,
     TOP_LEFT,
     arguments,
@@ -35,12 +37,14 @@ from comparison import (
     table,
     verdicts,
 )
+from optuna.trial import FixedTrial
 
 DEPTH = 10
 KINDS = ("conv", "sep", "pool", "skip")
 KERNELS = (1, 3, 5, 7)
 WIDTHS = (8, 16, 32, 64, 128)
 POOLS = ("max", "avg")
+PREDICTOR_BUDGET = 200
 PIXELS = 1024
 
 
@@ -83,19 +87,25 @@ def landscape(seed):
 
 
 def work(name, seed, budget):
-    return run_sampler(name, landscape(seed).objective, 2, seed, budget)
+    objective = landscape(seed).objective
+    known = {"space": objective, "costs": lambda params: {1: objective(FixedTrial(params))[1]}}
+    return run_sampler(name, objective, 2, seed, budget, **known)
 
 
 def main():
     options = arguments(__doc__).parse_args()
     # GP would model the depth alone, and draw the rest at random.
     names = options.samplers or [n for n in SAMPLERS if n != "optuna GP"]
-    tasks = [(name, seed, options.budget) for seed in range(options.seeds) for name in names]
+    tasks = [
+        (name, seed, min(options.budget, PREDICTOR_BUDGET) if name == PREDICTOR else options.budget)
+        for seed in range(options.seeds)
+        for name in names
+    ]
     results = dict(run_all(work, tasks, options.jobs))
     measures = [best_known(results, seed) for seed in range(options.seeds)]
     curves, repeats = {}, {}
     for name in sorted(names, key=list(COLORS).index):
-        runs = [results[name, seed, options.budget] for seed in range(options.seeds)]
+        runs = [found for task, found in results.items() if task[0] == name]
         curves[name] = [
             at_budgets(measure, values) for measure, (values, _) in zip(measures, runs, strict=True)
         ]

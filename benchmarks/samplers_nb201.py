@@ -8,13 +8,15 @@ accuracy below the best of the table, in points. Four objectives (100 - validati
 params, latency; natural logarithms): the hypervolume as a share of the true front's. The true front
 is what isn't dominated among the cells with a validation error of at most 20 % (CIFAR-100: 50 %,
 ImageNet16-120: 75 %); objectives are scaled so that its ideal point is 0 and its nadir 1, and the
-reference point is 1.1. All samplers see the plain values, none the logarithms.
+reference point is 1.1. All samplers see the plain values, none the logarithms. The predictor is
+told MACs and params of what it proposes, and zero-cost proxies of the cell's network for CIFAR-10
+(`zero_cost_nb201.py` computed them); latency and validation error it predicts.
 
 Settings were chosen on CIFAR-10; the other two datasets are for checking. Optuna's GP sampler is
 slow with four objectives: it is run on CIFAR-10 alone, for fewer evaluations, and there with fewer
-seeds. Prints tables and paired tests and writes benchmarks/results/samplers_nb201.json, where
-`--samplers` replaces those it names (none: it prints what is there). About half an hour on two
-cores.
+seeds; the predictor is run for 200 evaluations. Prints tables and paired tests and writes
+benchmarks/results/samplers_nb201.json, where `--samplers` replaces those it names (none: it prints
+what is there). About an hour on two cores.
 """
 
 from functools import cache
@@ -24,6 +26,8 @@ import numpy as np
 from comparison import (
     COLORS,
     PEERS,
+    PREDICTOR,
+    RESULTS,
     SAMPLERS,
     arguments,
     at_budgets,
@@ -44,6 +48,8 @@ WORST_ERROR = {"cifar10": 20.0, "cifar100": 50.0, "imagenet16-120": 75.0}
 SPACE = NASBench201Space()
 PYMOO = "pymoo NSGA-II"
 GP_SEEDS, GP_BUDGET = 3, 100
+PREDICTOR_SEEDS, PREDICTOR_BUDGET = 20, 200
+PROXIES = ("synflow", "live_params", "naswot", "grad_norm")
 
 
 class Benchmark:
@@ -78,6 +84,17 @@ class Benchmark:
 
         return objective
 
+    def known(self, objectives):
+        """What the predictor is told: the space, MACs and params, and proxies."""
+        if objectives == 1:
+            return {"space": SPACE, "proxies": proxies}
+        return {"space": SPACE, "costs": self.costs, "proxies": proxies}
+
+    def costs(self, params):
+        """MACs and params, by position."""
+        _, macs, count, _ = self.values[str(SPACE.suggest(FixedTrial(params)))]
+        return {1: macs, 2: count}
+
     def regret(self, values):
         """Points of accuracy below the best cell."""
         return values[:, 0].min() - self.best
@@ -92,6 +109,19 @@ class Benchmark:
 
 
 @cache
+def proxy_table():
+    return np.loadtxt(RESULTS / "zero_cost_nb201.csv", delimiter=",", skiprows=1)
+
+
+def proxies(params):
+    """The zero-cost proxies of a cell, whose row is its number in base 5."""
+    row = 0
+    for i, j in EDGES:
+        row = row * len(OPERATIONS) + OPERATIONS.index(params[f"edge{i}-{j}"])
+    return dict(zip(PROXIES, proxy_table()[row], strict=True))
+
+
+@cache
 def benchmark(dataset):
     return Benchmark(dataset)
 
@@ -101,7 +131,8 @@ def work(dataset, objectives, name, seed, budget):
     if name == PYMOO:
         values, repeats = run_pymoo(bench, objectives, seed, budget)
     else:
-        values, repeats = run_sampler(name, bench.objective(objectives), objectives, seed, budget)
+        objective, known = bench.objective(objectives), bench.known(objectives)
+        values, repeats = run_sampler(name, objective, objectives, seed, budget, **known)
     return at_budgets(bench.regret if objectives == 1 else bench.share, values), repeats
 
 
@@ -153,6 +184,9 @@ def main():
                 gp = name == "optuna GP"
                 seeds = min(options.seeds, GP_SEEDS) if gp and objectives > 1 else options.seeds
                 budget = min(options.budget, GP_BUDGET) if gp else options.budget
+                if name == PREDICTOR:
+                    seeds = min(options.seeds, PREDICTOR_SEEDS)
+                    budget = min(options.budget, PREDICTOR_BUDGET)
                 if gp and dataset != "cifar10":
                     continue
                 tasks += [(dataset, objectives, name, seed, budget) for seed in range(seeds)]
