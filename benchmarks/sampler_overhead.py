@@ -24,7 +24,12 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
-from optnas.samplers import LocalSearchSampler, RegularizedEvolutionSampler, ReinforceSampler
+from optnas.samplers import (
+    LocalSearchSampler,
+    PredictorSampler,
+    RegularizedEvolutionSampler,
+    ReinforceSampler,
+)
 from optnas.storage import open_storage
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -34,6 +39,7 @@ DIRECTIONS = ["minimize"] * 4
 
 COSTS = (0.0, 0.1, 4.0, 36.0, 0.2)
 OURS = {
+    "PredictorSampler": lambda: PredictorSampler(seed=0),
     "RegularizedEvolutionSampler": lambda: RegularizedEvolutionSampler(seed=0),
     "LocalSearchSampler": lambda: LocalSearchSampler(seed=0),
     "ReinforceSampler": lambda: ReinforceSampler(seed=0),

@@ -52,6 +52,7 @@ from .retraining import retrain as retrain
 from .samplers import (
     HistorySampler as HistorySampler,
     LocalSearchSampler as LocalSearchSampler,
+    PredictorSampler as PredictorSampler,
     RegularizedEvolutionSampler as RegularizedEvolutionSampler,
     ReinforceSampler as ReinforceSampler,
 )

@@ -135,14 +135,16 @@ def gains(points: Array, front: Array, reference: Array) -> Array:
         front: Of shape `(members, objectives)`; may be empty.
         reference: Of shape `(objectives,)`.
     """
-    front = np.vstack([front[(front < reference).all(axis=1)], reference])
+    front = front[(front < reference).all(axis=1)]
     if is_exact(len(reference)):
         gained: Array = np.prod(np.maximum(reference - points, 0.0), axis=1)
         for i in np.flatnonzero(gained):
-            gained[i] -= hypervolume(np.maximum(front[:-1], points[i]), reference)
+            gained[i] -= hypervolume(np.maximum(front, points[i]), reference)
         # What rounding leaves of 0 is no gain.
         gained[gained < 1e-12] = 0.0
         if gained.any():
             return gained
-    away: Array = (points[:, None] - front[None]).min(axis=2).max(axis=1)
-    return -away
+    beyond: Array = (points - reference).max(axis=1)
+    behind = (points[:, None] - front[None]).min(axis=2).max(axis=1, initial=-np.inf)
+    ahead: Array = -np.maximum(beyond, behind)
+    return ahead

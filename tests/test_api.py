@@ -25,6 +25,7 @@ PUBLIC = [
     "NASBench201Space",
     "Objective",
     "Params",
+    "PredictorSampler",
     "Recipe",
     "RecipeSpace",
     "RegularizedEvolutionSampler",

@@ -181,7 +181,7 @@ class Predictor:
                 PLAIN, {n: x[rows] for n, x in features.items()}, excess, FITTED
             )
             mean, deviation = process.predict(asked)
-            probability *= ndtr(-mean / deviation)
+            probability = probability * np.asarray(ndtr(-mean / deviation))
         likely = probability >= 0.5
         if likely.any():
             probability[~likely] = 0.0

@@ -1,0 +1,89 @@
+"""Samplers where every trial is trained and measured: small CNNs for handwritten digits.
+
+    python benchmarks/samplers_digits.py [--seeds 5] [--trials 40] [--epochs 6]
+
+The space of `studies/digits_cnn.py`; validation loss, FLOPs, parameters and the latency on this
+machine. Each run is a study of its own in memory, by one process. The measure is the hypervolume of
+natural logarithms, as a share of that of the front of all runs together, which are scaled so that
+its ideal point is 0 and its nadir 1; reference point 1.1. Latency is measured anew in each run, so
+part of the spread is the machine's. Prints a table with paired tests and writes
+benchmarks/results/samplers_digits.json. About 20 minutes on two cores.
+"""
+
+import time
+
+import moocore
+import numpy as np
+import optuna
+from comparison import arguments, at_budgets, paired, run_all, save, table
+
+import optnas
+
+NAMES = ("predictor", "evolution", "tpe", "nsgaii", "random")
+BUDGETS = (10, 20, 30, 40)
+
+
+def work(name, seed, trials, epochs):
+    """Values of the COMPLETE trials in order, and the seconds that they took."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    data = optnas.digits()
+    search = optnas.Search(
+        space=optnas.MacroCNNSpace(data.input_shape, data.outputs),
+        evaluator=optnas.TrainingEvaluator(
+            data, epochs=epochs, recipe=optnas.Recipe(learning_rate=0.01, batch_size=32)
+        ),
+        objectives=("val_loss", "flops", "params", "latency_ms"),
+        trials=trials,
+        sampler=name,
+        seed=seed,
+        weights=False,
+        storage=optuna.storages.InMemoryStorage(),
+    )
+    started = time.monotonic()
+    study = search.run(progress=False)
+    seconds = time.monotonic() - started
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    return np.array([t.values for t in complete]), seconds
+
+
+def measure(results):
+    """The share of the hypervolume that all runs together reached."""
+    logs = np.log(np.vstack([values for values, _ in results.values()]))
+    front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
+    ideal, extent = front.min(axis=0), np.ptp(front, axis=0)
+    whole = moocore.hypervolume((front - ideal) / extent, ref=[1.1] * 4)
+
+    def share(values):
+        scaled = (np.log(values) - ideal) / extent
+        scaled = scaled[(scaled < 1.1).all(axis=1)]
+        return moocore.hypervolume(scaled, ref=[1.1] * 4) / whole if len(scaled) else 0.0
+
+    return share
+
+
+def main():
+    parser = arguments(__doc__, seeds=5)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=6)
+    options = parser.parse_args()
+    names = options.samplers or NAMES
+    tasks = [(n, s, options.trials, options.epochs) for s in range(options.seeds) for n in names]
+    results = dict(run_all(work, tasks, options.jobs))
+    share = measure(results)
+    runs = {n: [found for task, found in results.items() if task[0] == n] for n in names}
+    curves = {n: [at_budgets(share, values) for values, _ in found] for n, found in runs.items()}
+    print(f"digits, {options.epochs} epochs: share of the hypervolume of all runs together")
+    print(table(curves, {n: [0.0] for n in names}, BUDGETS))
+    for name in names[1:]:
+        tests = [(n, paired(curves, names[0], name, n, True)) for n in BUDGETS]
+        print(
+            f"{names[0]} - {name}: ", *(f"{n}: {t[0]:+.3f} (p {t[1]:.2f})" for n, t in tests if t)
+        )
+    seconds = {n: [round(s, 1) for _, s in found] for n, found in runs.items()}
+    print("seconds a run:", seconds)
+    if not options.samplers:
+        save("samplers_digits", {"curves": curves, "seconds": seconds})
+
+
+if __name__ == "__main__":
+    main()
