@@ -46,25 +46,32 @@ def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Runs a block under a seed of its own (torch on every device, NumPy, random).
+def preserved() -> Iterator[None]:
+    """Runs a block, and puts the states of all generators back (torch, NumPy, random).
 
-    The states of all these generators are put back afterwards. A GPU that nobody has used yet is
-    left asleep: what its generators will start from is put back instead.
+    A GPU that nobody has used yet is left asleep: what its generators will start from is put back
+    instead.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     awake = torch.cuda.is_initialized()
     try:
         with torch.random.fork_rng(range(torch.cuda.device_count()) if awake else ()):
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed)
             yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         if not awake and torch.cuda.is_available():
             torch.cuda.manual_seed_all(torch.initial_seed())
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Runs a block under a seed of its own, and puts all generators back (see `preserved`)."""
+    with preserved():
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        yield
 
 
 def copy_of(model: nn.Module) -> nn.Module:

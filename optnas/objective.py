@@ -17,7 +17,7 @@ from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
 from torch import nn
 
 from optnas import trials as attr
-from optnas.candidate import Candidate, seeded
+from optnas.candidate import Candidate, preserved, seeded
 from optnas.checkpoints import checkpoint_folder
 from optnas.choosing import choose_metrics
 from optnas.devices import release_memory
@@ -281,7 +281,7 @@ class Objective:
 
     def suggest(self, trial: BaseTrial) -> None:
         """Draws all that a trial draws: an architecture, then a recipe."""
-        with seeded(0):
+        with preserved():
             self.space.suggest(trial)
             self.evaluator.suggest(trial)
 

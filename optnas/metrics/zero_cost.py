@@ -12,7 +12,6 @@ is ours.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Mapping
 
@@ -45,14 +44,16 @@ def zero_cost(candidate: Candidate) -> dict[str, float]:
         has no naswot.
     """
     with seeded(0):
-        model, inputs = copy.deepcopy(candidate.model), candidate.example_inputs
-        found = _synflow(copy.deepcopy(model), inputs)
-        batch = map_inputs(_noise, inputs)
-        return found | _noisy(model.train(), batch)
+        model, inputs = candidate.to_measure(), candidate.example_inputs
+        noisy = _noisy(model.train(), map_inputs(_noise, inputs))
+        return _synflow(model, inputs) | noisy
 
 
 def _synflow(model: nn.Module, inputs: Inputs) -> dict[str, float]:
     model = model.double().eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.reset_running_stats()
     nothing = {"synflow": math.nan, "live_params": math.nan}
     with torch.no_grad():
         for parameter in model.parameters():

@@ -183,8 +183,7 @@ class Predictor:
             mean, deviation = process.predict(asked)
             probability = probability * np.asarray(ndtr(-mean / deviation))
         likely = probability >= 0.5
-        if likely.any():
-            probability[~likely] = 0.0
+        probability[~likely & likely.any()] = 0.0
         return probability
 
     def _unit(self, values: Array) -> Array:

@@ -24,7 +24,7 @@ Features = Mapping[str, Array]
 
 CHOICES = "choices"
 """The group whose features are decisions: their distance is at most 1 (see `Encoding`)."""
-ITERATIONS = 25
+ITERATIONS = 40
 NOISE = 0.01
 """Prior median of the noise's variance; targets have variance 1."""
 SPREAD_OF_SCALES, SPREAD_OF_WEIGHTS = 1.5, 0.5
@@ -134,12 +134,13 @@ class GaussianProcess:
         return kernel
 
     def _fit(self, features: Features, rows: Array) -> Array:
-        """The posterior mode, by L-BFGS from the prior's medians."""
+        """The posterior mode, by L-BFGS from the medians, in units of the spreads."""
         medians, spreads = self._priors()
         distances = self._distances(features, features)
         targets, eye = self._targets[rows], np.eye(len(rows))
 
-        def loss(theta: Array) -> tuple[float, Array]:
+        def loss(away: Array) -> tuple[float, Array]:
+            theta = medians + away * spreads
             slope = np.zeros_like(theta)
             kernel, parts = (np.exp(theta[0]) + JITTER) * eye, []
             for term, stack, at in zip(self._terms, distances, self._offsets(), strict=True):
@@ -151,7 +152,7 @@ class GaussianProcess:
             try:
                 factor = cho_factor(kernel, lower=True)
             except np.linalg.LinAlgError:
-                return 1e10, slope
+                return 1e10, away
             alpha = cho_solve(factor, targets)
             half = 0.5 * (cho_solve(factor, eye) - np.outer(alpha, alpha))
             slope[0] = np.trace(half) * np.exp(theta[0])
@@ -159,20 +160,18 @@ class GaussianProcess:
                 slope[at] = (half * value).sum()
                 by_feature = np.tensordot(stack, half * falling, axes=([1, 2], [0, 1]))
                 slope[at + 1 : at + 1 + len(stack)] = weights * by_feature
-            away = (theta - medians) / spreads
             likelihood = 0.5 * targets @ alpha + np.log(np.diag(factor[0])).sum()
-            return float(likelihood + 0.5 * (away**2).sum()), slope + away / spreads
+            return float(likelihood + 0.5 * (away**2).sum()), slope * spreads + away
 
-        bounds = [(m - 8, m + 8) for m in medians]
         fit = minimize(
             loss,
-            medians,
+            np.zeros_like(medians),
             jac=True,
             method="L-BFGS-B",
-            bounds=bounds,
+            bounds=[(-5, 5)] * len(medians),
             options={"maxiter": ITERATIONS},
         )
-        theta: Array = fit.x
+        theta: Array = medians + fit.x * spreads
         return theta
 
 
