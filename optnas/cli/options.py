@@ -37,8 +37,8 @@ Hours = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="How architectures are chosen: evolution, local_search, reinforce, random, tpe, "
-        "nsgaii, nsgaiii, gp."
+        help="How architectures are chosen: evolution, local_search, predictor, reinforce, "
+        "random, tpe, nsgaii, nsgaiii, gp."
     ),
 ]
 Seed = Annotated[

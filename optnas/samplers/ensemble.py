@@ -22,7 +22,7 @@ DRAWS = 4
 """From the posterior, for each trial."""
 GREED = 0.5
 """How much more a member's predictions of good trials count than those of bad ones."""
-FITTED = 120
+FITTED = 80
 """Hyperparameters are fitted to so many trials."""
 CEILING, FRONT_CEILING = 1.0, 1.5
 """Interquartile ranges above the upper quartile of all trials, and of the front (Tukey's fence),
@@ -181,14 +181,16 @@ class Predictor:
                 PLAIN, {n: x[rows] for n, x in features.items()}, excess, FITTED
             )
             mean, deviation = process.predict(asked)
-            probability = probability * np.asarray(ndtr(-mean / deviation))
+            probability *= np.asarray(ndtr(-mean / deviation), dtype=float)
         likely = probability >= 0.5
-        probability[~likely & likely.any()] = 0.0
+        if likely.any():
+            probability[~likely] = 0.0
         return probability
 
     def _unit(self, values: Array) -> Array:
         """From 0, the best, to 1, the worst below the ceiling."""
-        return (values - self._ideal) / self._extent
+        scaled: Array = (values - self._ideal) / self._extent
+        return scaled
 
     def _measure(self) -> None:
         """The scale of the gain, and the front on it."""

@@ -169,7 +169,7 @@ class GaussianProcess:
             jac=True,
             method="L-BFGS-B",
             bounds=[(-5, 5)] * len(medians),
-            options={"maxiter": ITERATIONS},
+            options={"maxiter": ITERATIONS, "ftol": 1e-5},
         )
         theta: Array = medians + fit.x * spreads
         return theta
