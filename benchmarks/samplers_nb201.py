@@ -14,7 +14,7 @@ told MACs and params of what it proposes, and zero-cost proxies of the cell's ne
 
 Settings were chosen on CIFAR-10; the other two datasets are for checking. Optuna's GP sampler is
 slow with four objectives: it is run on CIFAR-10 alone, for fewer evaluations, and there with fewer
-seeds; the predictor is run for 200 evaluations. Prints tables and paired tests and writes
+seeds; the predictor, whose asks take longer, for 110 evaluations and with 20 seeds. Prints tables and paired tests and writes
 benchmarks/results/samplers_nb201.json, where `--samplers` replaces those it names (none: it prints
 what is there). About an hour on two cores.
 """
@@ -48,7 +48,7 @@ WORST_ERROR = {"cifar10": 20.0, "cifar100": 50.0, "imagenet16-120": 75.0}
 SPACE = NASBench201Space()
 PYMOO = "pymoo NSGA-II"
 GP_SEEDS, GP_BUDGET = 3, 100
-PREDICTOR_SEEDS, PREDICTOR_BUDGET = 20, 200
+PREDICTOR_SEEDS, PREDICTOR_BUDGET = 20, 110
 PROXIES = ("synflow", "live_params", "naswot", "grad_norm")
 
 
