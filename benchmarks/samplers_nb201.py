@@ -14,9 +14,9 @@ told MACs and params of what it proposes, and zero-cost proxies of the cell's ne
 
 Settings were chosen on CIFAR-10; the other two datasets are for checking. Optuna's GP sampler is
 slow with four objectives: it is run on CIFAR-10 alone, for fewer evaluations, and there with fewer
-seeds; the predictor, whose asks take longer, for 110 evaluations and with 20 seeds. Prints tables and paired tests and writes
-benchmarks/results/samplers_nb201.json, where `--samplers` replaces those it names (none: it prints
-what is there). About an hour on two cores.
+seeds; the predictor, whose asks take longer, for 110 evaluations and with 20 seeds. Prints tables
+and paired tests and writes benchmarks/results/samplers_nb201.json, where `--samplers` replaces
+those it names (none: it prints what is there). About an hour on two cores.
 """
 
 from functools import cache
