@@ -213,6 +213,16 @@ def test_costs_are_taken_as_exact():
     assert len(asked) <= len(set(asked)) + 25
 
 
+def test_a_mistake_in_the_costs_shows():
+    def costs(params):
+        return {1: params["typo"]}
+
+    sampler = PredictorSampler(batch_space, costs, n_startup_trials=3, seed=0)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    with pytest.raises(KeyError, match="typo"):
+        study.optimize(batch_objective, n_trials=5)
+
+
 def test_a_batch_is_diverse():
     """What runs counts as if it had turned out as predicted: the next is something else."""
     study = optuna.create_study(

@@ -23,7 +23,7 @@ Features = Mapping[str, Array]
 """Groups of features by name, each of shape `(architectures, features)`."""
 
 CHOICES = "choices"
-"""The group whose features are decisions: their distance is at most 1 (see `Encoding`)."""
+"""The group whose features are decisions: their distance is at most 1 (see `encoding.choices`)."""
 ITERATIONS = 40
 NOISE = 0.01
 """Prior median of the noise's variance; targets have variance 1."""

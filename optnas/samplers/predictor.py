@@ -52,8 +52,9 @@ class PredictorSampler(HistorySampler):
     costs and losses are predicted from the decisions; of the 40 most promising, the costs are
     computed, and the losses predicted again, now with costs and zero-cost proxies as features. The
     one whose predicted objectives gain the most hypervolume, in the mean over four draws from the
-    posterior, is taken. What breaks a constraint with some probability counts less by that much;
-    running trials count as if they had turned out as predicted, so that a batch is diverse.
+    posterior, is taken. A gain counts by the probability that no constraint is broken, and for
+    nothing where that is below a half; running trials count as if they had turned out as predicted,
+    so that a batch is diverse.
 
     The startup trials are spread over the costs, each the most promising of four by its proxies.
 
@@ -80,6 +81,9 @@ class PredictorSampler(HistorySampler):
     Raises:
         ValueError: A number is out of range.
         TypeError: `space` is no space and no function, or `costs` or `proxies` no function.
+
+    What `costs` or `proxies` raise for one architecture takes it out of the choice; what they raise
+    for all is raised.
     """
 
     def __init__(
@@ -132,7 +136,10 @@ class PredictorSampler(HistorySampler):
         history = ask.history
         tried = [trial for trial in history.trials if may_be_parent(trial)]
         tried = self._learned_from(tried, history.study.directions)
-        tried = [trial for trial in tried if self._is_sound(genes_of(trial))]
+        sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
+        if len(tried) >= self._n_startup_trials and not sound:
+            self._known_of(genes_of(tried[-1]))  # a mistake in costs or proxies: it shows here
+        tried = sound
         if len(tried) < self._n_startup_trials:
             return ask.inherit(self._spread(ask))
         rng = ask.rng("predictor")
@@ -156,7 +163,7 @@ class PredictorSampler(HistorySampler):
         return ask.inherit(values_of(pool[int(np.argmax(promise))]))
 
     def _learned_from(
-        self, trials: Sequence[FrozenTrial], directions: Sequence[Any]
+        self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
     ) -> list[FrozenTrial]:
         if len(trials) <= MOST_TRIALS:
             return list(trials)

@@ -36,6 +36,7 @@ class Draft(FixedTrial):
         super().__init__(dict(params))
         self._rng = rng
 
+    # All of `suggest_*` end here in FixedTrial.
     def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
         if name not in self._params or not contains(distribution, self._params[name]):
             self._params[name] = draw(self._rng, distribution)
