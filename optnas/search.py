@@ -62,7 +62,7 @@ class Search:
         metrics: Metrics beside, or in place of, the standard ones: params, model_size_mb, macs,
             flops, peak_memory_mb, peak_activation_mb, latency_ms and throughput.
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
-        sampler: `evolution`, `local_search`, `predictor`, `reinforce`; Optuna's `random`, `tpe`,
+        sampler: `predictor`, `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`,
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
         trials: COMPLETE trials to reach, in all.
         hours: Time for one run; None sets no limit.
@@ -91,7 +91,7 @@ class Search:
     constraints: Mapping[str, float] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
     baselines: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
-    sampler: str | BaseSampler = "evolution"
+    sampler: str | BaseSampler = "predictor"
     trials: int = 40
     hours: float | None = None
     seed: int | None = None

@@ -47,8 +47,8 @@ search = optnas.Search(
     objectives=("val_accuracy", "params", "latency_ms"),
     # 5. Bounds: what breaks one is not even trained.
     constraints={"params": 20_000},
-    # 6. How architectures are chosen (evolution, local_search, reinforce; random, tpe, nsgaii,
-    #    nsgaiii, gp), and how many are evaluated.
-    sampler="evolution",
+    # 6. How architectures are chosen (predictor, evolution, local_search, reinforce; random, tpe,
+    #    nsgaii, nsgaiii, gp), and how many are evaluated.
+    sampler="predictor",
     trials=20,
 )

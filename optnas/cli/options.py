@@ -37,7 +37,7 @@ Hours = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="How architectures are chosen: evolution, local_search, predictor, reinforce, "
+        help="How architectures are chosen: predictor, evolution, local_search, reinforce, "
         "random, tpe, nsgaii, nsgaiii, gp."
     ),
 ]
