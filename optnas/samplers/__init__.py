@@ -16,9 +16,9 @@ from optnas.samplers.predictor import PredictorSampler
 from optnas.samplers.reinforce import ReinforceSampler
 
 _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
+    "predictor": lambda seed: PredictorSampler(seed=seed),
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
     "local_search": lambda seed: LocalSearchSampler(seed=seed),
-    "predictor": lambda seed: PredictorSampler(seed=seed),
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
 }
 _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
@@ -37,7 +37,7 @@ def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
     """Makes a sampler by its name, with its default settings.
 
     Args:
-        name: optnas's own `evolution`, `local_search`, `predictor` and `reinforce`; Optuna's
+        name: optnas's own `predictor`, `evolution`, `local_search` and `reinforce`; Optuna's
             `random`, `tpe`, `nsgaii`, `nsgaiii` and `gp`.
         seed: The study's seed; left out, the one it keeps, or one drawn and kept.
 
