@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+import moocore
 import numpy as np
 import optuna
 import plotly.graph_objects as go
@@ -79,6 +80,26 @@ def run_sampler(name, objective, objectives, seed, budget, **known):
 def at_budgets(measure, values, budgets=CURVE):
     """`measure` of the first trials, for each budget there are trials enough for."""
     return {n: round(float(measure(values[:n])), 5) for n in budgets if n <= len(values)}
+
+
+def best_known(runs):
+    """The measure where no true front is known: a share of the hypervolume of all runs together.
+
+    Of natural logarithms, scaled so that the ideal point of their front is 0 and its nadir 1;
+    reference point 1.1. `runs` are arrays of values; gives a function of such an array.
+    """
+    logs = np.log(np.vstack(runs))
+    front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
+    ideal, extent = front.min(axis=0), np.ptp(front, axis=0)
+    reference = [1.1] * front.shape[1]
+    whole = moocore.hypervolume((front - ideal) / extent, ref=reference)
+
+    def share(values):
+        scaled = (np.log(values) - ideal) / extent
+        scaled = scaled[(scaled < 1.1).all(axis=1)]
+        return moocore.hypervolume(scaled, ref=reference) / whole if len(scaled) else 0.0
+
+    return share
 
 
 def run_all(work, tasks, jobs):

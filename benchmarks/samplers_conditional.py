@@ -20,7 +20,6 @@ benchmarks/results/samplers_conditional.json.
 import math
 from functools import cache
 
-import moocore
 import numpy as np
 from comparison import (
     COLORS,
@@ -30,6 +29,7 @@ from comparison import (
     TOP_LEFT,
     arguments,
     at_budgets,
+    best_known,
     figure,
     run_all,
     run_sampler,
@@ -102,7 +102,10 @@ def main():
         for name in names
     ]
     results = dict(run_all(work, tasks, options.jobs))
-    measures = [best_known(results, seed) for seed in range(options.seeds)]
+    measures = [
+        best_known([values for task, (values, _) in results.items() if task[1] == seed])
+        for seed in range(options.seeds)
+    ]
     curves, repeats = {}, {}
     for name in sorted(names, key=list(COLORS).index):
         runs = [found for task, found in results.items() if task[0] == name]
@@ -127,21 +130,6 @@ def main():
         )
         y_title = "hypervolume, as a share of the best known"
         figure(curves, title, y_title, [0, 1], TOP_LEFT).write_html(options.html)
-
-
-def best_known(results, seed):
-    """The measure of a landscape: the share of the hypervolume that all runs together reached."""
-    logs = np.log(np.vstack([values for task, (values, _) in results.items() if task[1] == seed]))
-    front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
-    ideal, extent = front.min(axis=0), np.ptp(front, axis=0)
-    whole = moocore.hypervolume((front - ideal) / extent, ref=[1.1, 1.1])
-
-    def share(values):
-        scaled = (np.log(values) - ideal) / extent
-        scaled = scaled[(scaled < 1.1).all(axis=1)]
-        return moocore.hypervolume(scaled, ref=[1.1, 1.1]) / whole if len(scaled) else 0.0
-
-    return share
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ benchmarks/results/samplers_digits.json. About 20 minutes on two cores.
 
 import time
 
-import moocore
 import numpy as np
 import optuna
-from comparison import arguments, at_budgets, paired, run_all, save, table
+from comparison import arguments, at_budgets, best_known, paired, run_all, save, table
 
 import optnas
 
@@ -46,21 +45,6 @@ def work(name, seed, trials, epochs):
     return np.array([t.values for t in complete]), seconds
 
 
-def measure(results):
-    """The share of the hypervolume that all runs together reached."""
-    logs = np.log(np.vstack([values for values, _ in results.values()]))
-    front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
-    ideal, extent = front.min(axis=0), np.ptp(front, axis=0)
-    whole = moocore.hypervolume((front - ideal) / extent, ref=[1.1] * 4)
-
-    def share(values):
-        scaled = (np.log(values) - ideal) / extent
-        scaled = scaled[(scaled < 1.1).all(axis=1)]
-        return moocore.hypervolume(scaled, ref=[1.1] * 4) / whole if len(scaled) else 0.0
-
-    return share
-
-
 def main():
     parser = arguments(__doc__, seeds=5)
     parser.add_argument("--trials", type=int, default=40)
@@ -69,7 +53,7 @@ def main():
     names = options.samplers or NAMES
     tasks = [(n, s, options.trials, options.epochs) for s in range(options.seeds) for n in names]
     results = dict(run_all(work, tasks, options.jobs))
-    share = measure(results)
+    share = best_known([values for values, _ in results.values()])
     runs = {n: [found for task, found in results.items() if task[0] == n] for n in names}
     curves = {n: [at_budgets(share, values) for values, _ in found] for n, found in runs.items()}
     print(f"digits, {options.epochs} epochs: share of the hypervolume of all runs together")

@@ -39,14 +39,12 @@ def test_the_share_of_the_best_known_front():
     import comparison
     import samplers_conditional
 
-    results = {
-        (name, 0, 30): comparison.run_sampler(
-            name, samplers_conditional.landscape(0).objective, 2, seed=0, budget=30
-        )
+    objective = samplers_conditional.landscape(0).objective
+    values = [
+        comparison.run_sampler(name, objective, 2, seed=0, budget=30)[0]
         for name in ("evolution", "optuna random")
-    }
-    share = samplers_conditional.best_known(results, 0)
-    values = [values for values, _ in results.values()]
+    ]
+    share = comparison.best_known(values)
     assert share(np.vstack(values)) == pytest.approx(1.0)
     assert all(0 <= share(v[:10]) <= share(v) <= 1 + 1e-9 for v in values)
 
