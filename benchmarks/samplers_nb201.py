@@ -219,8 +219,7 @@ def main():
             if options.html and dataset == "cifar10" and objectives == 4:
                 fig = figure(
                     {n: c for n, c in curves.items() if n != "optuna NSGA-III"},
-                    "NAS-Bench-201, CIFAR-10, four objectives: median and middle half of "
-                    f"{options.seeds} seeds",
+                    "NAS-Bench-201, CIFAR-10, four objectives: median and middle half of the seeds",
                     "hypervolume, as a share of the true front's",
                     [0.2, 1.0],
                 )
