@@ -37,7 +37,8 @@ SAMPLERS = {
 
 
 KILLED_SAMPLERS = SAMPLERS | {
-    name: lambda name=name: make_sampler(name, 3) for name in ("random", "tpe", "nsgaii")
+    name: lambda name=name: make_sampler(name, 3)
+    for name in ("predictor", "random", "tpe", "nsgaii")
 }
 
 
