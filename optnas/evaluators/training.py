@@ -20,10 +20,10 @@ from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
-from optnas.evaluators.losses import accuracy, standard_loss
 from optnas.evaluators.recipe import Recipe, RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.losses import accuracy, standard_loss
 from optnas.metrics.base import Direction
 
 Precision = Literal["float32", "bfloat16"]
