@@ -41,6 +41,7 @@ from .metrics import (
     Macs as Macs,
     Metric as Metric,
     Params as Params,
+    ZeroCost as ZeroCost,
 )
 from .objective import Objective as Objective
 from .pareto import (

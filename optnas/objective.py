@@ -60,8 +60,8 @@ class Objective:
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
         metrics: Metrics beside, or instead of, the standard ones of the same name: params,
-            model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms and
-            throughput.
+            model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms,
+            throughput, and the zero-cost proxies synflow, naswot, grad_norm and snip.
         baselines: Hand-made networks by name: functions that make them, for trials whose user
             attribute `baseline` names one.
         weights: Folder for the trained weights of the front's members; None keeps none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 from optuna.study import Study
@@ -41,14 +42,18 @@ def decode(objective: Objective, trial: FrozenTrial) -> Candidate:
             f"({with_place(error)}): put the search space back as it was"
         ) from error
     found: dict[str, Any] = {ARCHITECTURE: str(candidate)}
-    found |= {m.name: m.measure(candidate) for m in objective.metrics if m.exact}
+    exact = {metric.name: metric for metric in objective.metrics if metric.exact}
+    found |= {name: metric.measure(candidate) for name, metric in exact.items()}
     for name, value in found.items():
         stored = trial.user_attrs.get(name, value)
-        if stored != value:
-            raise InputError(
-                f"trial {trial.number} has {name} {stored}, but today's code makes {value} of its "
-                "parameters: put the search space (or that metric) back as it was"
-            )
+        if stored == value:
+            continue
+        if name in exact and math.isclose(stored, value, rel_tol=exact[name].tolerance):
+            continue
+        raise InputError(
+            f"trial {trial.number} has {name} {stored}, but today's code makes {value} of its "
+            "parameters: put the search space (or that metric) back as it was"
+        )
     return candidate
 
 

@@ -60,7 +60,8 @@ class Search:
         constraints: Bounds by name; a candidate that breaks one known before training isn't
             trained.
         metrics: Metrics beside, or in place of, the standard ones: params, model_size_mb, macs,
-            flops, peak_memory_mb, peak_activation_mb, latency_ms and throughput.
+            flops, peak_memory_mb, peak_activation_mb, latency_ms, throughput, and the zero-cost
+            proxies synflow, naswot, grad_norm and snip.
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
         sampler: `predictor`, `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`,
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.

@@ -35,6 +35,7 @@ PUBLIC = [
     "SearchSpace",
     "TabularEvaluator",
     "TrainingEvaluator",
+    "ZeroCost",
     "arrays",
     "best_model",
     "compare",

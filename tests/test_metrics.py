@@ -53,6 +53,7 @@ class TestLatency(MetricContract):
 
 class TestThroughput(MetricContract):
     metric = Throughput(SHORT)
+    grows = False
 
 
 class TestLatencyOfSeveral(MetricContract):
