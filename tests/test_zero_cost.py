@@ -14,10 +14,12 @@ from torch import nn
 import optnas
 from optnas import ZeroCost
 from optnas.candidate import Candidate, seeded
+from optnas.measured import measure_again, metrics_table
 from optnas.metrics.zero_cost import PROXIES
 from optnas.rebuild import decode
 from optnas.report.words import Meanings
 from optnas.tables import front_table
+from optnas.trials import FAILURE
 
 IMAGES = optnas.arrays(
     np.random.default_rng(0).normal(size=(60, 3, 16, 16)), np.arange(60) % 10, name="images"
@@ -230,10 +232,16 @@ def test_a_bound_is_a_lower_one_and_ends_a_trial_before_training(spaces, evaluat
 
 
 def test_a_study_shows_them_and_says_what_they_are(search):
-    given = replace(search, objectives=("loss", "synflow"), metrics=[ZeroCost("snip", label="x")])
+    given = replace(
+        search,
+        objectives=("loss", "synflow"),
+        metrics=[ZeroCost("snip", label="x")],
+        sampler="predictor",
+        trials=8,
+    )
     study = given.run(progress=False)
-    columns = [column.header for column in front_table(study).columns]
-    assert {"synflow", "snip.x"} <= {str(c).split(" ")[0] for c in columns}
+    headers = [str(column.header).split(" ")[0] for column in front_table(study).columns]
+    assert {"synflow", "snip.x"} <= set(headers)
     assert "untrained" in Meanings(study, study.trials).short("synflow")
 
 
@@ -246,6 +254,21 @@ def test_another_machine_may_round_otherwise(spaces, evaluator):
     trial.user_attrs["snip"] = value * 1.1
     with pytest.raises(optnas.InputError, match=r"has snip .* but today's code makes"):
         decode(objective, trial)
+
+
+def test_a_trial_that_failed_for_want_of_one_can_be_measured_again(evaluator):
+    space = optnas.FunctionSpace(lambda trial: linear(4, 1), torch.zeros(1, 4))
+    objective = optnas.Objective(space, evaluator, ("loss", "naswot"))
+    study = optuna.create_study(directions=objective.directions)
+    study.optimize(objective, n_trials=1)
+    (trial,) = study.trials
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs[FAILURE].startswith("naswot is -inf")
+    found = measure_again(objective, trial)
+    (naswot,) = [metric for metric in found.metrics if metric.name == "naswot"]
+    assert (naswot.stored, naswot.now) == (None, None)
+    assert naswot.how == {"none:": trial.user_attrs[FAILURE]}
+    assert metrics_table(found.metrics).row_count == 2
 
 
 def test_the_fingerprint_has_what_the_number_depends_on():
@@ -295,8 +318,8 @@ def dead():
     [
         (ZeroCost("synflow"), dead, "synflow is -inf: nothing flows from its inputs"),
         (ZeroCost("snip"), dead, "snip is -inf: no gradient reaches its weights"),
-        (ZeroCost("naswot", label="x"), partial(linear, 4, 2), "naswot.x is -inf: its activation"),
-        (ZeroCost("naswot"), partial(rectified, 4, 3, 2), "give ZeroCost a smaller batch_size"),
+        (ZeroCost("naswot", label="x"), partial(linear, 4, 2), "naswot.x is -inf: its activations"),
+        (ZeroCost("naswot"), partial(rectified, 4, 3, 2), "a smaller batch_size for ZeroCost"),
         (
             ZeroCost("grad_norm"),
             Halved,

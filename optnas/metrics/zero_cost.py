@@ -164,8 +164,8 @@ PROXIES: tuple[Proxy, ...] = get_args(Proxy)
 NO_GRADIENT = "no gradient reaches its weights, or the gradients overflow"
 WHY_NOT: dict[Proxy, str] = {
     "synflow": "nothing flows from its inputs through its weights to its outputs, or it overflows",
-    "naswot": "its activation modules (nn.ReLU, say; torch.relu isn't seen) don't tell the "
-    "examples apart; use modules, or give ZeroCost a smaller batch_size",
+    "naswot": "its activations don't tell the examples apart, or aren't modules; take nn.ReLU "
+    "for torch.relu, or a smaller batch_size for ZeroCost",
     "grad_norm": NO_GRADIENT,
     "snip": NO_GRADIENT,
 }
