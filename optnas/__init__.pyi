@@ -28,6 +28,7 @@ from .evaluators import (
     Recipe as Recipe,
     RecipeSpace as RecipeSpace,
     Report as Report,
+    SharedWeightsEvaluator as SharedWeightsEvaluator,
     TabularEvaluator as TabularEvaluator,
     TrainingEvaluator as TrainingEvaluator,
     nasbench201 as nasbench201,

@@ -43,6 +43,8 @@ TRAIN_SECONDS = "train_seconds"
 """How long the evaluator took."""
 DETAIL = "detail:"
 """Prefix of further facts about one measured name, such as `detail:latency_ms`."""
+SHARED = "shared_weights"
+"""The detail of a trial whose network inherited its weights: which, and what it found none for."""
 
 SEED = "optnas:seed"
 """On the study: its seed."""
@@ -67,6 +69,11 @@ _RESERVED = {
 def is_reserved(name: str) -> bool:
     """Whether optnas itself keeps something under this user attribute."""
     return name in _RESERVED or name.startswith(DETAIL)
+
+
+def inherited(trial: FrozenTrial) -> bool:
+    """Whether the trial's scores are those of inherited weights."""
+    return f"{DETAIL}{SHARED}" in trial.user_attrs
 
 
 def is_lost(trial: FrozenTrial) -> bool:

@@ -33,6 +33,7 @@ PUBLIC = [
     "Report",
     "Search",
     "SearchSpace",
+    "SharedWeightsEvaluator",
     "TabularEvaluator",
     "TrainingEvaluator",
     "ZeroCost",

@@ -48,6 +48,14 @@ Device = Annotated[
     str | None, typer.Option(help="Where to train and to measure: auto, cpu, cuda, cuda:N, mps.")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs to train each network.")]
+EvaluatorName = Annotated[
+    str | None,
+    typer.Option(
+        "--evaluator",
+        help="How networks are scored: training (each by itself) or shared (all inherit weights "
+        "that are trained once).",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option(

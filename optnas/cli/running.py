@@ -10,6 +10,7 @@ from optnas.cli.options import (
     AcceptChanges,
     Device,
     Epochs,
+    EvaluatorName,
     Hours,
     MaxFailures,
     Name,
@@ -34,6 +35,7 @@ def run(
     seed: Seed = None,
     device: Device = None,
     epochs: Epochs = None,
+    evaluator: EvaluatorName = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -46,7 +48,17 @@ def run(
     from optnas.record import Overrides
     from optnas.running import run_search
 
-    overrides = Overrides(trials, hours, sampler, seed, device, epochs, trial_timeout, max_failures)
+    overrides = Overrides(
+        trials=trials,
+        hours=hours,
+        sampler=sampler,
+        seed=seed,
+        device=device,
+        epochs=epochs,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
+        evaluator=evaluator,
+    )
     run_search(search_of(study, storage, name), overrides, workers, accept_changes)
 
 
@@ -62,6 +74,7 @@ def resume(
     sampler: Sampler = None,
     device: Device = None,
     epochs: Epochs = None,
+    evaluator: EvaluatorName = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -77,5 +90,14 @@ def resume(
     found = find_study(storage, name)
     path = file or file_of(found)
     typer.echo(f"study file: {path}", err=True)
-    overrides = Overrides(trials, hours, sampler, None, device, epochs, trial_timeout, max_failures)
+    overrides = Overrides(
+        trials=trials,
+        hours=hours,
+        sampler=sampler,
+        device=device,
+        epochs=epochs,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
+        evaluator=evaluator,
+    )
     run_search(search_of(path, storage, found.study_name), overrides, workers, accept_changes)
