@@ -1,23 +1,28 @@
 """Do inherited weights rank networks as training does? Beside counts and zero-cost proxies.
 
-    python benchmarks/shared_weights.py [--networks 100] [--seeds 3] [--tasks digits fashion]
+    python benchmarks/shared_weights.py [--networks 100] [--seeds 3] [--keep FILE]
 
 For each task random networks are trained by themselves, each with some seeds; a supernet is trained
 with as many seeds, and scores all of them. Kendall's τ is taken between the loss with inherited
 weights and the mean loss of the trained networks over the seeds, and between the latter and params,
 flops and each zero-cost proxy. How well one seed of training ranks the networks by the mean of the
-others says what can be expected. Times are CPU seconds of one thread, as a share of one training.
+others says what can be expected. What all this costs is in `shared_search.py`.
 Tasks: `studies/digits_shared.py`, and 6,000 training images of Fashion-MNIST (Debian's package
-dataset-fashion-mnist). Prints tables and writes benchmarks/results/shared_weights.json. About 45
-minutes on two cores; `--reuse` takes the trained networks of the earlier run.
+dataset-fashion-mnist). Prints tables and writes benchmarks/results/shared_weights.json. About 50
+minutes on two cores; with `--keep` each trained network is kept in a file, from which an
+interrupted run goes on.
 """
 
+import argparse
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
+from comparison import run_all, save
 from scipy.stats import kendalltau
-from sharing import architectures, space, steps, training
+from sharing import TASKS, architectures, space, steps, training
 
 import optnas
 from optnas.candidate import Candidate
@@ -38,29 +43,23 @@ def candidate(name, architecture, seed=0):
 
 
 def trained(name, network, seed):
-    """The loss of a network that is trained by itself, and the seconds that took."""
+    """The loss of a network that is trained by itself."""
     one = candidate(name, architectures(name, network + 1)[network], seed)
     evaluator = training(name).configured(device="cpu")
     torch.set_num_threads(1)
-    started = time.process_time()
-    scores = evaluator.evaluate(one, evaluator.suggest(None), Report())
-    return scores["val_loss"], time.process_time() - started
+    return evaluator.evaluate(one, evaluator.suggest(None), Report())["val_loss"]
 
 
 def inherited(name, networks, seed):
-    """Losses with inherited weights, and the seconds for the supernet and for one network."""
+    """The losses of networks with inherited weights."""
     torch.set_num_threads(1)
     recipe = optnas.Recipe(learning_rate=0.01, seed=seed)
     evaluator = optnas.SharedWeightsEvaluator(training(name), steps(name), recipe=recipe)
     evaluator = evaluator.configured(device="cpu").placed(space(name), None)
-    started = time.process_time()
-    evaluator.prepare()
-    prepared = time.process_time()
-    losses = [
+    return [
         evaluator.evaluate(candidate(name, a), evaluator.suggest(None), Report())["val_loss"]
         for a in architectures(name, networks)
     ]
-    return losses, prepared - started, (time.process_time() - prepared) / networks
 
 
 def measured(name, networks):
@@ -88,5 +87,85 @@ def work(kind, *task):
 
 
 def tau(first, second):
+    """Kendall's, of the networks that have both numbers."""
     both = np.isfinite(first) & np.isfinite(second)
     return float(kendalltau(np.asarray(first)[both], np.asarray(second)[both])[0])
+
+
+def kept(path):
+    """What an interrupted run has trained: the loss by task, network and seed."""
+    if path is None or not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {("trained", *line[:3]): line[3] for line in lines}
+
+
+def everything(options):
+    """The result of each task of work."""
+    found = kept(options.keep)
+    nets, seeds = range(options.networks), range(options.seeds)
+    tasks = [("trained", name, i, s) for s in seeds for name in options.tasks for i in nets]
+    tasks += [("inherited", name, options.networks, s) for name in options.tasks for s in seeds]
+    tasks += [("measured", name, options.networks) for name in options.tasks]
+    for task, result in run_all(work, [t for t in tasks if t not in found], options.jobs):
+        found[task] = result
+        if options.keep is not None and task[0] == "trained":
+            with options.keep.open("a") as file:
+                file.write(json.dumps([*task[1:], result]) + "\n")
+    return found
+
+
+def summary(name, found, networks, seeds):
+    """Rank correlations and costs of one task."""
+    losses = np.array([[found["trained", name, i, s] for s in seeds] for i in networks])
+    real = losses.mean(axis=1)
+    shared = [found["inherited", name, len(networks), s] for s in seeds]
+    values, milliseconds = found["measured", name, len(networks)]
+    others = [np.delete(losses, s, axis=1).mean(axis=1) for s in seeds] if len(seeds) > 1 else []
+    return {
+        "tau": [tau(scores, real) for scores in shared],
+        "tau of one training with the mean of the others": [
+            tau(losses[:, s], other) for s, other in enumerate(others)
+        ],
+        "tau of counts and proxies": {
+            key: tau([-v for v in found_values], real) for key, found_values in values.items()
+        },
+        "networks with a value": {
+            key: int(np.isfinite(found_values).sum()) for key, found_values in values.items()
+        },
+        "milliseconds": milliseconds,
+        "losses": {"trained": losses.tolist(), "inherited": shared},
+    }
+
+
+def show(name, one):
+    spread = "  ".join(f"{t:.3f}" for t in one["tau"])
+    print(f"{name}: Kendall's tau with the loss of trained networks")
+    print(f"  inherited weights     {np.mean(one['tau']):.3f}   (seeds: {spread})")
+    ceiling = one["tau of one training with the mean of the others"]
+    if ceiling:
+        print(f"  one training itself   {np.mean(ceiling):.3f}   (with the mean of the others)")
+    for key, value in one["tau of counts and proxies"].items():
+        known = one["networks with a value"][key]
+        print(f"  {key:20} {value:7.3f}   {one['milliseconds'][key]:6.1f} ms   {known} networks")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--networks", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--keep", type=Path, help="file for trained networks")
+    options = parser.parse_args()
+    found = everything(options)
+    networks, seeds = range(options.networks), range(options.seeds)
+    results = {name: summary(name, found, networks, seeds) for name in options.tasks}
+    for name, one in results.items():
+        show(name, one)
+    if tuple(options.tasks) == TASKS:
+        save("shared_weights", results)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from optuna.trial import BaseTrial
@@ -123,15 +124,18 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         return ConvLayer(operation, kernel_size, channels, activation, skip, pool)
 
     def build(self, architecture: MacroCNNArchitecture) -> nn.Module:
-        """The layers, global average pooling, and a linear head."""
-        blocks: list[nn.Module] = []
+        """The layers, global average pooling, and a linear head.
+
+        They are called `layer1`, …, `pool`, `flatten` and `head`.
+        """
+        modules: dict[str, nn.Module] = {}
         channels = self.input_shape[0]
-        for layer in architecture.layers:
-            blocks.append(_Block(channels, layer))
+        for i, layer in enumerate(architecture.layers, 1):
+            modules[f"layer{i}"] = _Block(channels, layer)
             channels = layer.channels
-        return nn.Sequential(
-            *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, self.outputs)
-        )
+        modules |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+        modules["head"] = nn.Linear(channels, self.outputs)
+        return nn.Sequential(OrderedDict(modules))
 
 
 class _Block(nn.Module):

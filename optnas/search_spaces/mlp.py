@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from optuna.trial import BaseTrial
@@ -78,15 +79,20 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
         return MLPArchitecture(widths, activation, round(dropout, 6))
 
     def build(self, architecture: MLPArchitecture) -> nn.Module:
-        """Linear layers, each with its activation and dropout, and a linear head."""
-        layers: list[nn.Module] = [nn.Flatten()]
+        """Linear layers, each with its activation and dropout, and a linear head.
+
+        They are called `layer1`, …, `head`.
+        """
+        layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
         size = math.prod(self.input_shape)
-        for width in architecture.widths:
-            layers += [nn.Linear(size, width), ACTIVATIONS[architecture.activation]()]
+        for i, width in enumerate(architecture.widths, 1):
+            layer = [nn.Linear(size, width), ACTIVATIONS[architecture.activation]()]
             if architecture.dropout > 0:
-                layers.append(nn.Dropout(architecture.dropout))
+                layer.append(nn.Dropout(architecture.dropout))
+            layers[f"layer{i}"] = nn.Sequential(*layer)
             size = width
-        return nn.Sequential(*layers, nn.Linear(size, self.outputs))
+        layers["head"] = nn.Linear(size, self.outputs)
+        return nn.Sequential(OrderedDict(layers))
 
 
 def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
