@@ -43,7 +43,7 @@ def test_run_status_pareto_resume(optnas, tmp_path):
     code, out, err = optnas("resume", "sqlite:///tiny.db", "--trials", 12)
     assert code == 0
     assert f"study file: {tmp_path}/tiny.py" in err
-    assert "4 of 12 trials are COMPLETE already" in err
+    assert "4 of 12 trials are done already" in err
     assert len(load().trials) == 12
     assert "hypervolume" in err
 
@@ -57,7 +57,7 @@ def test_options_override_the_file_and_are_remembered(optnas):
     assert code == 0
     assert len(load().trials) == 2
     code, _, err = optnas("run", "tiny.py")
-    assert "2 of 2 trials are COMPLETE already" in err
+    assert "2 of 2 trials are done already" in err
     code, out, _ = optnas("status", "sqlite:///tiny.db")
     for text in ("--trials", "--sampler", "nsgaii", "--device", "cpu"):
         assert text in out
@@ -313,7 +313,7 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert "Traceback" not in err
     if code > 0:
         assert "interrupted; what was running is repeated next time" in err
-        assert "2 of 5 trials are COMPLETE and kept" in err
+        assert "2 of 5 trials are done and kept" in err
     (tmp_path / "hold").unlink()
 
     code, _, err = optnas("run", "slow.py")
@@ -335,7 +335,7 @@ def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path, monkeypatch):
     (tmp_path / "hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3
-    assert "stopped; what was running is finished. 3 of 5 trials are COMPLETE and kept" in err
+    assert "stopped; what was running is finished. 3 of 5 trials are done and kept" in err
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
 

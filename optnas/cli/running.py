@@ -9,6 +9,7 @@ import typer
 from optnas.cli.options import (
     AcceptChanges,
     Device,
+    EarlyStop,
     Epochs,
     Hours,
     MaxFailures,
@@ -34,6 +35,7 @@ def run(
     seed: Seed = None,
     device: Device = None,
     epochs: Epochs = None,
+    early_stop: EarlyStop = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -46,7 +48,9 @@ def run(
     from optnas.record import Overrides
     from optnas.running import run_search
 
-    overrides = Overrides(trials, hours, sampler, seed, device, epochs, trial_timeout, max_failures)
+    overrides = Overrides(
+        trials, hours, sampler, seed, device, epochs, early_stop, trial_timeout, max_failures
+    )
     run_search(search_of(study, storage, name), overrides, workers, accept_changes)
 
 
@@ -62,6 +66,7 @@ def resume(
     sampler: Sampler = None,
     device: Device = None,
     epochs: Epochs = None,
+    early_stop: EarlyStop = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -77,5 +82,7 @@ def resume(
     found = find_study(storage, name)
     path = file or file_of(found)
     typer.echo(f"study file: {path}", err=True)
-    overrides = Overrides(trials, hours, sampler, None, device, epochs, trial_timeout, max_failures)
+    overrides = Overrides(
+        trials, hours, sampler, None, device, epochs, early_stop, trial_timeout, max_failures
+    )
     run_search(search_of(path, storage, found.study_name), overrides, workers, accept_changes)
