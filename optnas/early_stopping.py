@@ -86,17 +86,14 @@ class EarlyStopping:
         if len(after) < LEAST_CURVES:
             return
         point = self._signs * [measured.get(name, 0.0) for name in self._names]
-        expected = point.copy()
         for i, now, then, end in zip(self._scored, best[step], before.T, after.T, strict=True):
-            ends = prospects(now, then, end, maximized=self._signs[i] < 0)
-            point[i], expected[i] = ends.min(), np.median(ends)
+            point[i] = prospects(now, then, end, maximized=self._signs[i] < 0).min()
         for member in self._front:
             values = self._signs * member.values
             if (values <= point).all() and (values < point).any():
                 found = {
                     "step": step,
                     "at_best": (self._signs * point).tolist(),
-                    "expected": (self._signs * expected).tolist(),
                     "dominated_by": member.number,
                 }
                 trial.set_user_attr(STOPPED, found)

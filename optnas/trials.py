@@ -31,8 +31,8 @@ FAILURE = "failure"
 PRUNED = "pruned"
 """Why the trial was ended early (which bound is broken, say)."""
 STOPPED = "stopped_early"
-"""Of a training that was stopped because it led nowhere: after which step, the values that the
-objectives could have reached at best, those expected, and the trial that dominates them."""
+"""Of a training that was stopped because it led nowhere: after which `step`, the values that the
+objectives could have reached `at_best`, and by which trial these are `dominated_by`."""
 LOST = "lost"
 """Why the trial ended through no fault of its own: `interrupted` or `killed`."""
 KILLED, INTERRUPTED = "killed", "interrupted"

@@ -64,7 +64,6 @@ def test_a_training_without_a_way_to_the_front_is_stopped():
     assert last.user_attrs[STOPPED] == {
         "step": 1,
         "at_best": [0.4, 100.0],
-        "expected": [0.4, 100.0],
         "dominated_by": 0,
     }
     assert last.user_attrs[PRUNED] == (

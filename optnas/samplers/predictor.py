@@ -136,7 +136,7 @@ class PredictorSampler(HistorySampler):
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
-        tried = [t for t in map(_as_expected, history.trials) if may_be_parent(t)]
+        tried = [t for t in map(_at_best, history.trials) if may_be_parent(t)]
         tried = self._learned_from(tried, history.study.directions)
         sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
@@ -226,12 +226,16 @@ class PredictorSampler(HistorySampler):
         return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
 
 
-def _as_expected(trial: FrozenTrial) -> FrozenTrial:
-    """A trial that was stopped early as if it had ended as expected; any other as it is."""
+def _at_best(trial: FrozenTrial) -> FrozenTrial:
+    """A trial that was stopped early as if it had ended at its best; any other as it is.
+
+    To learn nothing from it would lead to the like of it again and again. A trial is stopped when
+    it looks worst: on average it would have ended closer to its best than to what was likely then.
+    """
     if not is_stopped(trial):
         return trial
     ended = copy(trial)
-    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["expected"]
+    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
     return ended
 
 
