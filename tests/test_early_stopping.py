@@ -14,6 +14,7 @@ import optnas
 from optnas.early_stopping import LEAST_CURVES, EarlyStopping, prospects
 from optnas.evaluators import FunctionEvaluator
 from optnas.loop import run_trials
+from optnas.samplers.predictor import _at_best
 from optnas.search_spaces import FunctionSpace
 from optnas.trials import BASELINE, CURVE, DUPLICATE_OF, PRUNED, STOPPED
 
@@ -269,6 +270,14 @@ def test_a_study_goes_on_as_if_it_had_never_stopped_and_with_another_choice():
     ]
     on = searched(name="cut", trials=17, early_stop=False).run(progress=False)
     assert {t.state for t in on.trials[15:]} == {TrialState.COMPLETE}
+
+
+def test_the_predictor_learns_what_a_stopped_trial_could_have_reached():
+    trial = study_of(trained({50: (0.9, 0.8, 0.1)}), [*FIRST, 50]).trials[-1]
+    learned = _at_best(trial)
+    assert (learned.state, learned.values) == (TrialState.COMPLETE, [0.4, 100.0])
+    assert learned.params == trial.params
+    assert trial.state == TrialState.PRUNED
 
 
 @pytest.mark.parametrize("sampler", [*optnas.samplers.SAMPLERS])

@@ -56,7 +56,8 @@ class PredictorSampler(HistorySampler):
     one whose predicted objectives gain the most hypervolume, in the mean over four draws from the
     posterior, is taken. A gain counts by the probability that no constraint is broken, and for
     nothing where that is below a half; running trials count as if they had turned out as predicted,
-    so that a batch is diverse.
+    so that a batch is diverse, and trials that were stopped early as if they had ended at their
+    best.
 
     The startup trials are spread over the costs, each the most promising of four by its proxies.
 
