@@ -28,6 +28,7 @@ from .evaluators import (
     Recipe as Recipe,
     RecipeSpace as RecipeSpace,
     Report as Report,
+    SharedWeightsEvaluator as SharedWeightsEvaluator,
     TabularEvaluator as TabularEvaluator,
     TrainingEvaluator as TrainingEvaluator,
     nasbench201 as nasbench201,
@@ -41,6 +42,7 @@ from .metrics import (
     Macs as Macs,
     Metric as Metric,
     Params as Params,
+    ZeroCost as ZeroCost,
 )
 from .objective import Objective as Objective
 from .pareto import (

@@ -132,13 +132,25 @@ class Candidate:
     def model(self) -> nn.Module:
         """The network, on the CPU with its initial weights until an evaluator trains it."""
         with nullcontext() if self._disposable else seeded(self.seed):
-            model = self._build()
-            if not isinstance(model, nn.Module):
-                raise InputError(
-                    f"the network of {self} must be a torch.nn.Module, got {type(model).__name__}"
-                )
-            if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
-                _run_once(model, self.example_inputs)
+            return self._made()
+
+    def untrained(self) -> nn.Module:
+        """Another network of the architecture, in evaluation mode, with initial weights of its own.
+
+        They are the same in every trial: the seed they are drawn with isn't the candidate's.
+        """
+        _ = self.model  # a FunctionSpace gives out the one that `suggest` made first
+        with seeded(0):
+            return copy_of(self._made())
+
+    def _made(self) -> nn.Module:
+        model = self._build()
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"the network of {self} must be a torch.nn.Module, got {type(model).__name__}"
+            )
+        if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+            _run_once(model, self.example_inputs)
         return model
 
     def to_measure(self) -> nn.Module:

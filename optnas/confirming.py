@@ -16,6 +16,7 @@ from rich.table import Table
 from optnas.candidate import Candidate
 from optnas.confirmed import Confirmed, confirmed, keep_repeat, standing
 from optnas.devices import cpu_threads, release_memory
+from optnas.dominance import losses, spread
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.beside import finite, promised, reporting
 from optnas.faults import fault_of_candidate
@@ -26,6 +27,7 @@ from optnas.revisit import accepted_changes, complete_trial, fresh_candidate
 from optnas.search import Search
 from optnas.steps import Steps
 from optnas.text import number
+from optnas.trials import inherited
 
 
 def confirm(
@@ -33,11 +35,14 @@ def confirm(
     search: Search,
     *,
     trials: Sequence[int] | None = None,
+    most: int | None = None,
     seeds: int = 3,
     progress: bool = True,
     accept_changes: bool = False,
 ) -> dict[int, Confirmed]:
     """Evaluates members of the front again, each with other seeds and the recipe that it drew.
+
+    Where the search scored them with shared weights, they are trained for real.
 
     Everything that a seed may change is found again: the evaluator's scores, and the metrics that
     are no counts, such as a latency. Each result is kept in the study at once (the attribute
@@ -48,6 +53,7 @@ def confirm(
         study: The study.
         search: What it was run with.
         trials: Numbers of COMPLETE trials; by default the front.
+        most: Of a front that has more members, so many, which keep most of its hypervolume.
         seeds: Fresh evaluations that each is to have, those there are included.
         progress: Whether to show it.
         accept_changes: Whether to go on although settings differ from the study's.
@@ -60,7 +66,13 @@ def confirm(
     """
     if seeds < 1:
         raise InputError(f"seeds must be at least 1, got {seeds}")
-    numbers = [t.number for t in front(study)] if trials is None else trials
+    if most is not None and (most < 1 or trials is not None):
+        raise InputError(
+            f"most={most} must be at least 1: how many of the front"
+            if trials is None
+            else "either trials or the most promising of the front: give one of them"
+        )
+    numbers = _members(study, most) if trials is None else trials
     chosen = [complete_trial(study, n) for n in dict.fromkeys(numbers)]
     if not chosen:
         raise InputError(why_no_front(study))
@@ -90,11 +102,19 @@ def confirm(
     return confirmed(study)
 
 
+def _members(study: Study, most: int | None) -> list[int]:
+    members = front(study)
+    if most is not None and most < len(members):
+        points = losses([t.values for t in members], study.directions)
+        members = [members[i] for i in spread(points, most)]
+    return [t.number for t in members]
+
+
 def _evaluated(
     objective: Objective, trial: FrozenTrial, candidate: Candidate, display: Steps, about: str
 ) -> tuple[dict[str, float], str]:
     """All that a seed may change, by name, or why the evaluation failed."""
-    evaluator = objective.evaluator
+    evaluator = objective.evaluator.real
 
     def show(epoch: int, scores: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
@@ -127,7 +147,7 @@ def confirmed_table(study: Study) -> Table:
     table = Table(
         title=escape(f"Confirmed members of the front of {study.study_name}"),
         title_justify="left",
-        caption="search → mean ± standard deviation over the fresh seeds alone",
+        caption=f"{_before(study)} → mean ± standard deviation over the fresh seeds alone",
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -157,6 +177,13 @@ def confirmed_table(study: Study) -> Table:
             str(judged.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)
         )
     return table
+
+
+def _before(study: Study) -> str:
+    """What the first of the two numbers is."""
+    if any(inherited(t) for t in study.get_trials(deepcopy=False)):
+        return "with inherited weights → trained for real:"
+    return "search"
 
 
 def standing_line(study: Study) -> str:

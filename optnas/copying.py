@@ -14,7 +14,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.record import find_study, load_study, retrained_folder, weights_folder
+from optnas.record import (
+    find_study,
+    load_study,
+    retrained_folder,
+    shared_folder,
+    weights_folder,
+)
 from optnas.sqlite import backup, sqlite_url
 from optnas.storage import close_storage, kind_of, open_storage, shown_url, storage_path
 from optnas.weights import PREFIX
@@ -103,7 +109,7 @@ def _copy_system_attrs(old: Study, new: Study) -> None:
 
 
 def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:
-    for folder in (weights_folder, retrained_folder):
+    for folder in (weights_folder, retrained_folder, shared_folder):
         old, new = folder(source, study_name), folder(target, study_name)
         if old.is_dir() and old.absolute() != new.absolute():
             unfinished = shutil.ignore_patterns(".*", "*.part")  # which may be gone in a moment

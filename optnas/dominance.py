@@ -123,6 +123,23 @@ def knee(points: Array) -> int:
     return int(np.argmin((way_from_best(points) ** 2).sum(axis=1)))
 
 
+def spread(points: Array, number: int) -> list[int]:
+    """Positions of points that, so many together, keep most of the hypervolume of all.
+
+    One after the other the point is taken that adds most to those taken before, after
+    `way_from_best`; that is within 1 - 1/e of the best choice (Guerreiro, Fonseca and Paquete,
+    Greedy hypervolume subset selection in low dimensions, Evolutionary Computation, 2016).
+    """
+    scaled = way_from_best(points)
+    reference = np.full(points.shape[1], 1.1)
+    chosen: list[int] = []
+    while len(chosen) < min(number, len(points)):
+        added = gains(scaled, scaled[chosen], reference)
+        added[chosen] = -np.inf
+        chosen.append(int(added.argmax()))
+    return chosen
+
+
 def gains(points: Array, front: Array, reference: Array) -> Array:
     """By how much each point alone would raise the hypervolume of a front, up to the reference.
 

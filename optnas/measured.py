@@ -10,8 +10,9 @@ from optuna.trial import FrozenTrial
 from rich.markup import escape
 from rich.table import Table
 
-from optnas.errors import InputError
-from optnas.metrics import Profile, profile
+from optnas.candidate import Candidate
+from optnas.errors import CandidateError, InputError
+from optnas.metrics import Metric, Profile, profile
 from optnas.objective import Objective
 from optnas.pareto import front, why_no_front
 from optnas.rebuild import decode
@@ -20,11 +21,14 @@ from optnas.text import number
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric: what the trial has stored, what it is now, and how that was measured."""
+    """One metric: what the trial has stored, what it is now, and how that was measured.
+
+    `now` is None where the network has no such number; `how` says why.
+    """
 
     name: str
     stored: float | None
-    now: float
+    now: float | None
     how: dict[str, Any]
 
 
@@ -73,11 +77,18 @@ def measure_again(objective: Objective, trial: FrozenTrial) -> Measurements:
     layers = profile(candidate.model, candidate.example_inputs)
     found = []
     for metric in objective.metrics:
-        now = metric.measure(candidate)
-        details = {} if metric.exact else candidate.details.get(metric.name, {})
-        how = details | metric.fingerprint
+        now, how = _now(metric, candidate)
         found.append(Measured(metric.name, trial.user_attrs.get(metric.name), now, how))
     return Measurements(trial.number, str(candidate), layers, tuple(found))
+
+
+def _now(metric: Metric, candidate: Candidate) -> tuple[float | None, dict[str, Any]]:
+    try:
+        now = metric.measure(candidate)
+    except CandidateError as error:
+        return None, {"none:": str(error)}
+    details = {} if metric.exact else candidate.details.get(metric.name, {})
+    return now, details | metric.fingerprint
 
 
 def metrics_table(metrics: tuple[Measured, ...]) -> Table:
@@ -88,9 +99,9 @@ def metrics_table(metrics: tuple[Measured, ...]) -> Table:
     table.add_column("now", justify="right")
     table.add_column("how", overflow="fold", style="dim")
     for metric in metrics:
-        stored = "–" if metric.stored is None else number(metric.stored)
+        stored, now = ("–" if v is None else number(v) for v in (metric.stored, metric.now))
         how = ", ".join(f"{key} {_text(value)}" for key, value in metric.how.items())
-        table.add_row(escape(metric.name), stored, number(metric.now), escape(how))
+        table.add_row(escape(metric.name), stored, now, escape(how))
     return table
 
 

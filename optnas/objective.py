@@ -61,13 +61,15 @@ class Objective:
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
         metrics: Metrics beside, or instead of, the standard ones of the same name: params,
-            model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms and
-            throughput.
+            model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms,
+            throughput, and the zero-cost proxies synflow, naswot, grad_norm and snip.
         baselines: Hand-made networks by name: functions that make them, for trials whose user
             attribute `baseline` names one.
         weights: Folder for the trained weights of the front's members; None keeps none.
         checkpoints: Folder for the checkpoints of running trials, from which the retries of lost
             ones go on; None keeps none.
+        shared: Folder for what the evaluator needs for all networks (a `SharedWeightsEvaluator`
+            its weights); None keeps nothing.
         seed: Seeds weights, shuffling and dropout together with the trial's place. Left out, it
             is drawn once and kept in the study.
         device: Where metrics that depend on a device measure.
@@ -91,6 +93,7 @@ class Objective:
         baselines: Mapping[str, Callable[[], nn.Module]] | None = None,
         weights: WeightStore | str | Path | None = None,
         checkpoints: str | Path | None = None,
+        shared: str | Path | None = None,
         seed: int | None = None,
         device: str = "auto",
         listeners: Sequence[Listener] = (),
@@ -101,7 +104,7 @@ class Objective:
         _check_types(space, evaluator, objectives)
         evaluator.check_inputs(space.example_inputs)
         self.space = space
-        self.evaluator = evaluator
+        self.evaluator = evaluator.placed(space, None if shared is None else Path(shared))
         self.objectives = tuple(objectives)
         if not isinstance(constraints or {}, Mapping):
             raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
@@ -289,6 +292,8 @@ class Objective:
     ) -> None:
         """Keeps the weights if the trial joins the front, and drops those it drives out."""
         if self.weights is None or not self.evaluator.trains:
+            return
+        if self.evaluator.real is not self.evaluator:  # inherited ones are kept once, for all
             return
         if any(excess > 0 for excess in trial.constraints.values()):
             return

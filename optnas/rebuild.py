@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 from optuna.study import Study
@@ -40,15 +41,19 @@ def decode(objective: Objective, trial: FrozenTrial) -> Candidate:
             f"today's code makes no network of the parameters of trial {trial.number} "
             f"({with_place(error)}): put the search space back as it was"
         ) from error
+    stored = trial.user_attrs
+    exact = {m.name: m for m in objective.metrics if m.exact and m.name in stored}
     found: dict[str, Any] = {ARCHITECTURE: str(candidate)}
-    found |= {m.name: m.measure(candidate) for m in objective.metrics if m.exact}
+    found |= {name: metric.measure(candidate) for name, metric in exact.items()}
     for name, value in found.items():
-        stored = trial.user_attrs.get(name, value)
-        if stored != value:
-            raise InputError(
-                f"trial {trial.number} has {name} {stored}, but today's code makes {value} of its "
-                "parameters: put the search space (or that metric) back as it was"
-            )
+        if stored[name] == value:
+            continue
+        if name in exact and math.isclose(stored[name], value, rel_tol=exact[name].tolerance):
+            continue
+        raise InputError(
+            f"trial {trial.number} has {name} {stored[name]}, but today's code makes {value} of "
+            "its parameters: put the search space (or that metric) back as it was"
+        )
     return candidate
 
 

@@ -22,6 +22,9 @@ RECORD = "optnas"
 """The study attribute: version, study file, fingerprint, overrides, names of the scores, size of
 the space, changes that were accepted."""
 
+SHARED_WEIGHTS = "optnas:shared_weights"
+"""The study attribute: the hash of the weights that all networks share."""
+
 
 @dataclass(frozen=True)
 class Overrides:
@@ -36,6 +39,7 @@ class Overrides:
     early_stop: bool | None = None
     trial_timeout: float | None = None
     max_failures: int | None = None
+    evaluator: str | None = None
 
     def updated(self, later: Overrides) -> Overrides:
         """These, with those that are given later in their place."""
@@ -183,6 +187,27 @@ def check_same_study(
     return listed
 
 
+def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
+    """Raises InputError if the study's scores rest on other shared weights than those here.
+
+    Args:
+        study: The study; it remembers the first ones.
+        digest: The hash of those here; empty where scores rest on no such thing.
+        accept_changes: Whether those here may take the place of the others.
+    """
+    known = study.user_attrs.get(SHARED_WEIGHTS)
+    if known == digest or not digest:
+        return
+    if known is not None and not accept_changes:
+        raise InputError(
+            f"the trials of study {study.study_name!r} were scored with the shared weights {known},"
+            f" and those here are {digest}: put the study's folder {study.study_name}_shared back "
+            "(or copy it here from where the study was begun), or go on all the same with "
+            "--accept-changes"
+        )
+    study.set_user_attr(SHARED_WEIGHTS, digest)
+
+
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """What two fingerprints have under the names where they differ."""
     return {
@@ -200,6 +225,11 @@ def listing(changes: Mapping[str, tuple[str, str]]) -> str:
 def weights_folder(url: str, study_name: str) -> Path:
     """Where the trained weights of a study's front lie: beside its database."""
     return beside(url, f"{study_name}_weights")
+
+
+def shared_folder(url: str, study_name: str) -> Path:
+    """Where the weights lie that all networks of a study share: beside its database."""
+    return beside(url, f"{study_name}_shared")
 
 
 def retrained_folder(url: str, study_name: str) -> Path:

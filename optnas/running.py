@@ -82,6 +82,10 @@ def _summary(study: Study, search: Search) -> None:
         typer.echo("the front is empty: no feasible trial is COMPLETE")
         return
     show(front_table(study))
+    if search.evaluator.real is not search.evaluator:
+        typer.echo("The scores are those of inherited weights. Train the most promising networks:")
+        options = f"{_name(study)} --most 20 --seeds 1"
+        typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
         path = search.path("_front.html")
         write_figure(pareto_figure(pareto_data(study)), path)

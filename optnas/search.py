@@ -21,6 +21,7 @@ from optnas.checkpoints import sweep
 from optnas.devices import check_device_name, cpu_threads, resolve_device
 from optnas.errors import InputError, NoStudyError
 from optnas.evaluators import Evaluator
+from optnas.evaluators.shared import by_name, name_of
 from optnas.loop import Observer, queue_baselines, run_trials
 from optnas.metrics import Metric
 from optnas.objective import Listener, Objective
@@ -32,16 +33,18 @@ from optnas.record import (
     Overrides,
     beside,
     check_same_study,
+    check_same_weights,
     load_or_create,
     load_study,
     overrides_of,
     record_of,
+    shared_folder,
     weights_folder,
 )
 from optnas.samplers import HistorySampler, PlacedSampler, PredictorSampler, make_sampler
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.sqlite import sqlite_url
-from optnas.stopping import Stop, stopping
+from optnas.stopping import Stop, StoppedError, stopping
 from optnas.storage import open_storage, shown_url
 from optnas.timeout import check_timeout
 from optnas.trials import study_seed
@@ -60,7 +63,8 @@ class Search:
         constraints: Bounds by name; a candidate that breaks one known before training isn't
             trained.
         metrics: Metrics beside, or in place of, the standard ones: params, model_size_mb, macs,
-            flops, peak_memory_mb, peak_activation_mb, latency_ms and throughput.
+            flops, peak_memory_mb, peak_activation_mb, latency_ms, throughput, and the zero-cost
+            proxies synflow, naswot, grad_norm and snip.
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
         sampler: `predictor`, `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`,
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
@@ -171,7 +175,10 @@ class Search:
 
     def override(self, overrides: Overrides) -> Search:
         """This search with some settings replaced."""
-        return replace(self, **overrides.given())
+        given = overrides.given()
+        if "evaluator" in given:
+            given["evaluator"] = by_name(given["evaluator"], self.evaluator)
+        return replace(self, **given)
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
         """The objective, as `study.optimize` takes it."""
@@ -188,6 +195,7 @@ class Search:
             baselines=self.baselines,
             weights=store,
             checkpoints=self.path("_checkpoints"),
+            shared=shared_folder(self.url, self.study_name),
             seed=self.seed,
             device=self.device,
             listeners=listeners,
@@ -259,8 +267,10 @@ class Search:
         accept_changes: bool = False,
     ) -> None:
         """Runs an open study, here or in processes of its own (see `run`)."""
+        if not self._prepared(study, self.objective(), stop, accept_changes, display.say):
+            return
         if workers == 1:
-            self.work(study, display, stop, hours=self.hours)
+            self.work(study, display, stop, hours=self.hours, accept_changes=accept_changes)
             return
         assert self.file is not None
         queue_baselines(study, self.baselines)
@@ -293,15 +303,19 @@ class Search:
         *,
         hours: float | None = None,
         epochs: bool = True,
+        accept_changes: bool = False,
     ) -> None:
         """Runs trials of an open study in this process, beside whatever others run."""
         listeners: list[Listener] = []
         if observer is not None and epochs:
             listeners = [lambda t, step, scores: observer.epoch(t.number, step, scores)]
+        objective = self.objective(listeners)
+        if not self._prepared(study, objective, stop, accept_changes):
+            return
         with cpu_threads(self.threads):
             run_trials(
                 study,
-                self.objective(listeners),
+                objective,
                 trials=self.trials,
                 hours=hours,
                 baselines=self.baselines,
@@ -311,9 +325,28 @@ class Search:
                 stop=stop,
             )
 
+    def _prepared(
+        self,
+        study: Study,
+        objective: Objective,
+        stop: Stop | None,
+        accept_changes: bool,
+        say: Callable[[str], None] | None = None,
+    ) -> bool:
+        """Whether the evaluator is ready; False if the run was stopped before."""
+        stopped = None if stop is None else lambda: stop.requested
+        try:
+            with cpu_threads(self.threads):
+                made = objective.evaluator.prepare(say, stopped)
+        except StoppedError:
+            return False
+        check_same_weights(study, made, accept_changes)
+        return True
+
     def _given(self) -> dict[str, Any]:
         """The settings that a worker must have from here, and not from the study file."""
         settings = {f.name: getattr(self, f.name) for f in fields(Overrides)}
+        settings["evaluator"] = name_of(self.evaluator) or None
         return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}
 
     def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:

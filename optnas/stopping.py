@@ -13,6 +13,10 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP: the machine is wanted back."""
 
 
+class StoppedError(Exception):
+    """What was under way was given up for now, as a run is to end; it goes on the next time."""
+
+
 class Stop:
     """Whether a run is to end after the trials that are running."""
 

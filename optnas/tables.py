@@ -34,6 +34,7 @@ from optnas.trials import (
     RECIPE,
     SEED,
     SURPLUS,
+    inherited,
     is_lost,
     is_stopped,
     is_void,
@@ -77,7 +78,7 @@ def front_table(study: Study) -> Table:
         "recipe": [recipe_text(e.trial) for e in rows],
         "other trials": [", ".join(str(n) for n in e.trials if n != e.trial.number) for e in rows],
         "dominated by": [_few(beaten.get(e.trial.number, [])) for e in rows],
-        "with fresh seeds": [fresh.get(e.trial.number, "") for e in rows],
+        _fresh_title(study): [fresh.get(e.trial.number, "") for e in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}
     for name in further:
@@ -88,6 +89,11 @@ def front_table(study: Study) -> Table:
         more = [escape(column[i]) for column in further.values()]
         table.add_row(str(entry.trial.number), *texts, escape(entry.architecture), *more)
     return table
+
+
+def _fresh_title(study: Study) -> str:
+    shared = any(inherited(t) for t in study.get_trials(deepcopy=False))
+    return "trained for real" if shared else "with fresh seeds"
 
 
 def _fresh(study: Study) -> dict[int, str]:

@@ -46,6 +46,8 @@ TRAIN_SECONDS = "train_seconds"
 """How long the evaluator took."""
 DETAIL = "detail:"
 """Prefix of further facts about one measured name, such as `detail:latency_ms`."""
+SHARED = "shared_weights"
+"""The detail of a trial whose network inherited its weights: which, and what it found none for."""
 
 SEED = "optnas:seed"
 """On the study: its seed."""
@@ -81,6 +83,11 @@ def is_stopped(trial: FrozenTrial) -> bool:
 def is_judged(trial: FrozenTrial) -> bool:
     """Whether the trial counts: a network was trained, to the end or until it was stopped early."""
     return trial.state == TrialState.COMPLETE or is_stopped(trial)
+
+
+def inherited(trial: FrozenTrial) -> bool:
+    """Whether the trial's scores are those of inherited weights."""
+    return f"{DETAIL}{SHARED}" in trial.user_attrs
 
 
 def is_lost(trial: FrozenTrial) -> bool:

@@ -104,7 +104,14 @@ def _work(job: dict[str, Any], reporter: _Reporter, stop: Stop) -> None:
     search = search_of(job["file"], job["url"], job["name"])
     search = search.override(Overrides(**job["overrides"]))
     study = search.join(accept_changes=job["accept_changes"])
-    search.work(study, reporter, stop, hours=job["hours"], epochs=job["epochs"])
+    search.work(
+        study,
+        reporter,
+        stop,
+        hours=job["hours"],
+        epochs=job["epochs"],
+        accept_changes=job["accept_changes"],
+    )
 
 
 def _report(reporter: _Reporter, error: Exception) -> None:

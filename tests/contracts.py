@@ -136,7 +136,9 @@ class EvaluatorContract:
 
 
 class MetricContract:
-    """Attribute: `metric`."""
+    """Attributes: `metric`; `grows`, whether a wider network has more of it."""
+
+    grows = True
 
     class Network(torch.nn.Module):
         """Has parameters, buffers, a submodule in another mode, and may fail half-way."""
@@ -145,13 +147,14 @@ class MetricContract:
             super().__init__()
             self.conv = torch.nn.Conv2d(3, width, 3, padding=1)
             self.norm = torch.nn.BatchNorm2d(width)
+            self.activation = torch.nn.ReLU()
             self.drop = torch.nn.Dropout(0.5)
             self.body = torch.nn.Conv2d(width, width, 3, padding=1)
             self.head = torch.nn.Linear(width * 256, 10)
             self.fails = fails
 
         def forward(self, x):
-            x = self.body(self.drop(torch.relu(self.norm(self.conv(x)))))
+            x = self.body(self.drop(self.activation(self.norm(self.conv(x)))))
             if self.fails:
                 raise RuntimeError("half-way")
             return self.head(x.flatten(1))
@@ -202,7 +205,7 @@ class MetricContract:
 
     def test_is_finite_and_grows_when_the_width_doubles(self):
         small, large = (self.metric.measure(self.candidate(width)) for width in (64, 128))
-        if self.metric.direction == "maximize":
+        if not self.grows:
             small, large = large, small
         assert 0 < small < large < math.inf
 

@@ -1,12 +1,15 @@
-"""What is drawn under a seed of its own."""
+"""What is drawn under a seed of its own, and the networks of a candidate."""
 
 import subprocess
 import sys
 
 import pytest
 import torch
+from optuna.trial import FixedTrial
+from torch import nn
 
-from optnas.candidate import seeded
+from optnas.candidate import Candidate, seeded
+from optnas.search_spaces import FunctionSpace
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -31,7 +34,7 @@ def test_a_block_draws_from_its_seed_and_leaves_no_trace(device):
 
 ASLEEP = """
 import torch
-from optnas.candidate import seeded
+from optnas.candidate import Candidate, seeded
 
 torch.manual_seed(7)
 with seeded(3):
@@ -49,3 +52,25 @@ assert torch.equal(found, torch.rand(3, device="cuda"))
 def test_a_gpu_that_is_not_used_is_left_asleep(uses):
     """Its context takes half a gigabyte there, and seconds."""
     subprocess.run([sys.executable, "-c", ASLEEP.replace("USES", uses)], check=True)
+
+
+def test_an_untrained_network_has_weights_of_a_seed_of_its_own():
+    def weights(model):
+        return [p.tolist() for p in model.parameters()]
+
+    one, other = (Candidate("a", torch.zeros(1, 4), lambda: nn.LazyLinear(2), s) for s in (1, 2))
+    assert weights(one.model) != weights(other.model)
+    assert weights(one.untrained()) == weights(other.untrained()) == weights(one.untrained())
+    assert not one.untrained().training
+    assert one.untrained() is not one.model
+
+
+def test_the_model_that_suggest_made_stays_the_candidate_s():
+    space = FunctionSpace(
+        lambda trial: nn.Linear(4, trial.suggest_int("width", 1, 9)), torch.zeros(1, 4)
+    )
+    architecture = space.suggest(FixedTrial({"width": 3}))
+    (made,) = architecture._made
+    candidate = Candidate(architecture, space.example_inputs, lambda: space.build(architecture))
+    assert candidate.untrained() is not made
+    assert candidate.model is made

@@ -35,6 +35,7 @@ LAYERS = [
         "timeout",
         "weights",
         "quiet",
+        "losses",
         "onnx_file",
         "search_spaces",
         "pareto",

@@ -53,6 +53,7 @@ class TestLatency(MetricContract):
 
 class TestThroughput(MetricContract):
     metric = Throughput(SHORT)
+    grows = False
 
 
 class TestLatencyOfSeveral(MetricContract):
@@ -110,12 +111,18 @@ def test_the_standard_metrics_are_ordered_by_their_cost(space, evaluator):
         "macs",
         "model_size_mb",
         "params",
+        "grad_norm",
+        "naswot",
         "peak_activation_mb",
         "peak_memory_mb",
+        "snip",
+        "synflow",
         "latency_ms",
         "throughput",
     ]
-    assert objective.directions[1] == "maximize"  # throughput
+    directions = dict(zip(objective.objectives, objective.directions, strict=True))
+    assert directions["throughput"] == directions["synflow"] == "maximize"
+    assert directions["latency_ms"] == directions["flops"] == "minimize"
 
 
 def test_a_function_is_a_metric():

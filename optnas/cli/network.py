@@ -129,13 +129,18 @@ def confirm(
         str | None,
         typer.Option(help="Numbers of the trials, such as 3,7; by default the whole front."),
     ] = None,
+    most: Annotated[
+        int | None,
+        typer.Option(help="Of a larger front, so many: those that keep most of its hypervolume."),
+    ] = None,
     storage: Storage = None,
     name: Name = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Evaluate the front again with other seeds: which of its members stand, which were lucky.
 
-    What is done already isn't repeated.
+    Networks that were scored with shared weights are trained for real. What is done already isn't
+    repeated.
     """
     from optnas.confirming import confirm, confirmed_table, standing_line
     from optnas.opening import search_and_study_to_write
@@ -143,7 +148,14 @@ def confirm(
     numbers = None if trials is None else _numbers(trials)
     search, found = search_and_study_to_write(study, storage, name)
     with going_on():
-        confirm(found, search, trials=numbers, seeds=seeds, accept_changes=accept_changes)
+        confirm(
+            found,
+            search,
+            trials=numbers,
+            most=most,
+            seeds=seeds,
+            accept_changes=accept_changes,
+        )
     show(confirmed_table(found))
     typer.echo(standing_line(found))
 

@@ -58,6 +58,14 @@ EarlyStop = Annotated[
         help="Whether to stop trainings that can't reach the front any more; off by default.",
     ),
 ]
+EvaluatorName = Annotated[
+    str | None,
+    typer.Option(
+        "--evaluator",
+        help="How networks are scored: training (each by itself) or shared (all inherit weights "
+        "that are trained once).",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option(

@@ -11,6 +11,7 @@ from optnas.cli.options import (
     Device,
     EarlyStop,
     Epochs,
+    EvaluatorName,
     Hours,
     MaxFailures,
     Name,
@@ -36,6 +37,7 @@ def run(
     device: Device = None,
     epochs: Epochs = None,
     early_stop: EarlyStop = None,
+    evaluator: EvaluatorName = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -49,7 +51,16 @@ def run(
     from optnas.running import run_search
 
     overrides = Overrides(
-        trials, hours, sampler, seed, device, epochs, early_stop, trial_timeout, max_failures
+        trials=trials,
+        hours=hours,
+        sampler=sampler,
+        seed=seed,
+        device=device,
+        epochs=epochs,
+        early_stop=early_stop,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
+        evaluator=evaluator,
     )
     run_search(search_of(study, storage, name), overrides, workers, accept_changes)
 
@@ -67,6 +78,7 @@ def resume(
     device: Device = None,
     epochs: Epochs = None,
     early_stop: EarlyStop = None,
+    evaluator: EvaluatorName = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -83,6 +95,14 @@ def resume(
     path = file or file_of(found)
     typer.echo(f"study file: {path}", err=True)
     overrides = Overrides(
-        trials, hours, sampler, None, device, epochs, early_stop, trial_timeout, max_failures
+        trials=trials,
+        hours=hours,
+        sampler=sampler,
+        device=device,
+        epochs=epochs,
+        early_stop=early_stop,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
+        evaluator=evaluator,
     )
     run_search(search_of(path, storage, found.study_name), overrides, workers, accept_changes)

@@ -14,6 +14,7 @@ from optnas.candidate import Candidate, Inputs
 from optnas.datasets import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.metrics.base import Direction
+from optnas.search_spaces import SearchSpace
 
 STORE_SECONDS = 5.0
 """How often the growing curve of a running trial is stored, and its checkpoint."""
@@ -99,6 +100,37 @@ class Evaluator(ABC):
 
     def check_inputs(self, example_inputs: Inputs) -> None:  # noqa: B027
         """Raises ValueError if networks with such inputs can't be evaluated on this data."""
+
+    @property
+    def real(self) -> Evaluator:
+        """What trains networks for real, where these scores are estimates; else itself."""
+        return self
+
+    def placed(self, space: SearchSpace[Any], folder: Path | None) -> Evaluator:
+        """This evaluator for the networks of a space.
+
+        Args:
+            space: The search space.
+            folder: Where it may keep what it needs for all of them; None keeps nothing.
+        """
+        return self
+
+    def prepare(
+        self, say: Callable[[str], None] | None = None, stopped: Callable[[], bool] | None = None
+    ) -> str:
+        """Does what has to be done once, before any network is evaluated.
+
+        Args:
+            say: Told how far it is.
+            stopped: Whether it is to be given up for now.
+
+        Returns:
+            A hash of what all scores rest on; empty if there is no such thing.
+
+        Raises:
+            StoppedError: It was given up; it goes on from there the next time.
+        """
+        return ""
 
     def suggest(self, trial: BaseTrial) -> object:
         """Draws the training recipe, whose `str()` is canonical; nothing by default."""

@@ -16,19 +16,32 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 
 from optnas.evaluators.base import STORE_SECONDS, Report
-from optnas.evaluators.training_loop import TrainingLoop
 
 SHARE = 0.05
 """Writing takes no more of a training's time than this."""
 FILE = "training.pt"
 
 log = logging.getLogger("optnas")
+
+
+class Resumable(Protocol):
+    """A training that can be taken up again."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here: tensors, and plain types."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state."""
 
 
 class Checkpoint:
@@ -40,7 +53,7 @@ class Checkpoint:
         names: What tells this training from another one: a checkpoint of another isn't used.
     """
 
-    def __init__(self, report: Report, loop: TrainingLoop, names: Mapping[str, str]) -> None:
+    def __init__(self, report: Report, loop: Resumable, names: Mapping[str, str]) -> None:
         self._report = report
         self._loop = loop
         self._names = dict(names)
@@ -64,13 +77,13 @@ class Checkpoint:
                 error,
             )
 
-    def save(self) -> None:
-        """Writes the checkpoint, if the last one is old enough.
+    def save(self, *, now: bool = False) -> None:
+        """Writes the checkpoint, if the last one is old enough, or `now`.
 
         One that can't be written (a full disk, say) is the last that is tried.
         """
         started = time.monotonic()
-        if self._path is None or started - self._saved < self._pause:
+        if self._path is None or (started - self._saved < self._pause and not now):
             return
         try:
             self._write()

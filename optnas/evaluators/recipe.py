@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
-from torch import nn
+from torch import Tensor
 
 from optnas.choices import as_distribution, draw
 
@@ -59,9 +60,16 @@ class Recipe:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
 
-    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer for a model's parameters, on the device where they are."""
-        parameters = list(model.parameters())
+    def make_optimizer(
+        self, trained: Iterable[Tensor], *, in_part: bool = False
+    ) -> torch.optim.Optimizer:
+        """The optimizer for parameters, on the device where they are.
+
+        Args:
+            trained: The parameters.
+            in_part: Whether some of them have no gradient in some steps.
+        """
+        parameters = list(trained)
         # One kernel for all parameters, where PyTorch has one: the step of a small network is
         # mostly the overhead of launching many.
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
@@ -72,11 +80,18 @@ class Recipe:
             case "adamw":
                 return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=fused)
             case "sgd":
+                fused = fused and not in_part  # it wants a momentum of all, or of none
                 return torch.optim.SGD(
                     parameters, lr, 0.9, weight_decay=decay, nesterov=True, fused=fused
                 )
             case _:
                 return torch.optim.RMSprop(parameters, lr, weight_decay=decay)
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """The precision, for a pass through a network on a device."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
 
 
 Choice = Any

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import torch
 from optuna.trial import BaseTrial
-from torch import Tensor
+from torch import Tensor, nn
 
 from optnas.candidate import Candidate, Inputs, seeded
 from optnas.code import code_hash
@@ -20,10 +20,10 @@ from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
-from optnas.evaluators.losses import accuracy, standard_loss
 from optnas.evaluators.recipe import Recipe, RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.losses import accuracy, standard_loss
 from optnas.metrics.base import Direction
 
 Precision = Literal["float32", "bfloat16"]
@@ -64,6 +64,12 @@ class TrainingEvaluator(Evaluator):
         device: `auto` (CUDA, MPS or the CPU, whichever is there first), or a name.
         epoch: `last`, or `best`: the epoch of the least val_loss, scores and weights.
 
+    Attributes:
+        epochs: As given, and so are the next two.
+        recipe: A `Recipe` or a `RecipeSpace`.
+        precision: `float32` or `bfloat16`.
+        loss: `loss(outputs, targets)`, a tensor of one element.
+
     Raises:
         TypeError: `data` or `recipe` is of another type.
         ValueError: A setting is out of range.
@@ -96,13 +102,13 @@ class TrainingEvaluator(Evaluator):
         if epoch not in get_args(Epoch):
             raise ValueError(f"epoch must be last or best, got {epoch!r}")
         self._data = data
-        self._recipe = recipe
-        self._precision = precision
+        self.recipe = recipe
+        self.precision = precision
         self._epoch = epoch
         self.device = device
         self._set_epochs(epochs)
         self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
-        self._loss = loss or standard_loss(data)
+        self.loss = loss or standard_loss(data)
         self._scores: dict[str, Score] = {}
         self._provides: dict[str, Direction] = {"val_loss": "minimize"}
         if data.task == "classification":
@@ -116,7 +122,7 @@ class TrainingEvaluator(Evaluator):
     def _set_epochs(self, epochs: int) -> None:
         if epochs < 1:
             raise InputError(f"epochs must be at least 1, got {epochs}")
-        self._epochs = epochs
+        self.epochs = epochs
 
     @property
     def provides(self) -> Mapping[str, Direction]:
@@ -133,15 +139,15 @@ class TrainingEvaluator(Evaluator):
         """Data and split, epochs, recipe, loss, precision, and which epoch counts."""
         return {
             "data": self._data.fingerprint,
-            "epochs": self._epochs,
-            "recipe": repr(self._recipe),
-            "loss": f"{self._loss_name} {code_hash(self._loss)}" if self._loss_name else "standard",
+            "epochs": self.epochs,
+            "recipe": repr(self.recipe),
+            "loss": f"{self._loss_name} {code_hash(self.loss)}" if self._loss_name else "standard",
             "scores": ", ".join(
                 f"{name} ({self._provides[name]}) {code_hash(score)}"
                 for name, score in self._scores.items()
                 if name != "val_accuracy"
             ),
-            "precision": self._precision,
+            "precision": self.precision,
             "epoch": self._epoch,
         }
 
@@ -169,12 +175,12 @@ class TrainingEvaluator(Evaluator):
 
     def suggest(self, trial: BaseTrial) -> Recipe:
         """The recipe, with what is searched drawn from the trial."""
-        recipe = self._recipe
+        recipe = self.recipe
         drawn = recipe if isinstance(recipe, Recipe) else recipe.suggest(trial)
         return replace(
             drawn,
-            epochs=self._epochs,
-            precision=self._precision,
+            epochs=self.epochs,
+            precision=self.precision,
             loss=self._loss_name,
             data=self._data.fingerprint,
         )
@@ -185,7 +191,6 @@ class TrainingEvaluator(Evaluator):
         Raises:
             CandidateError: A loss became NaN or infinite.
         """
-        feed = self._feed(resolve_device(self.device))
         names = {
             "architecture": str(candidate),
             "recipe": str(recipe),
@@ -194,9 +199,7 @@ class TrainingEvaluator(Evaluator):
         }
         scores: dict[str, float] = {}
         with seeded(candidate.seed + recipe.seed), repeatable():
-            loop = TrainingLoop(
-                candidate.model, feed, recipe, self._loss, self._scores, report.give_way
-            )
+            loop = self.loop(candidate.model, recipe, report.give_way)
             checkpoint = Checkpoint(report, loop, names)
             checkpoint.load()
             for epoch in range(loop.epoch, recipe.epochs):
@@ -215,10 +218,16 @@ class TrainingEvaluator(Evaluator):
             InputError: The data has no test part.
         """
         return RetrainingEvaluator(
-            self.configured(epochs=epochs), self._data, self._loss, self._scores
+            self.configured(epochs=epochs), self._data, self.loss, self._scores
         )
 
-    def _feed(self, device: torch.device) -> Feed:
+    def loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
+        """The training of a model with this data and loss, on this device."""
+        return TrainingLoop(model, self.feed(), recipe, self.loss, self._scores, give_way)
+
+    def feed(self) -> Feed:
+        """The batches, on the device."""
+        device = resolve_device(self.device)
         if device not in self._feeds:
             data = self._data
             self._feeds[device] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -46,7 +46,7 @@ class TrainingLoop:
         self._loss = loss
         self._scores = scores
         self._give_way = give_way
-        self._optimizer = recipe.make_optimizer(self.model)
+        self._optimizer = recipe.make_optimizer(self.model.parameters())
         self.epoch = 0
         """Epochs done."""
         self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
@@ -69,7 +69,7 @@ class TrainingLoop:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-            with self._autocast():
+            with self._recipe.autocast(self.device):
                 outputs = model(x)
             loss = self._loss(outputs.float(), y)
             loss.backward()
@@ -91,11 +91,11 @@ class TrainingLoop:
             CandidateError: The loss is NaN or infinite.
         """
         self.model.eval()
-        batches = []
+        batches, device = [], self.device
         with torch.no_grad():
             for x, y in self._feed.held_out(self._layout):
                 self._give_way()
-                with self._autocast() if autocast else nullcontext():
+                with self._recipe.autocast(device) if autocast else nullcontext():
                     outputs = self.model(x)
                 batches.append((outputs.float(), y))
             outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
@@ -136,11 +136,6 @@ class TrainingLoop:
     def device(self) -> torch.device:
         """Where the model is trained."""
         return self._feed.device
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self._recipe.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self._feed.device.type, torch.bfloat16)
 
 
 def _finite(name: str, value: float) -> float:

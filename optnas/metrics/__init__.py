@@ -8,6 +8,7 @@ from optnas.metrics.layers import Profile, profile
 from optnas.metrics.macs import Flops, Macs
 from optnas.metrics.memory import CudaPeakMemory, PeakActivation, PeakMemory
 from optnas.metrics.params import ModelSize, Params
+from optnas.metrics.zero_cost import PROXIES, ZeroCost
 
 __all__ = [
     "CommandLatency",
@@ -24,6 +25,7 @@ __all__ = [
     "PeakMemory",
     "Profile",
     "Throughput",
+    "ZeroCost",
     "profile",
     "standard_metrics",
 ]
@@ -40,4 +42,5 @@ def standard_metrics() -> tuple[Metric, ...]:
         PeakActivation(),
         Latency(),
         Throughput(),
+        *map(ZeroCost, PROXIES),
     )

@@ -15,8 +15,9 @@ class Metric(ABC):
 
     Attributes:
         direction: Whether less or more of it is better.
-        exact: Whether it is a count that depends on the architecture alone, so that measuring
-            it twice gives the same number.
+        exact: Whether it depends on the architecture alone, so that measuring it twice gives the
+            same number.
+        tolerance: By what share an exact one may be off on another machine: 0 for a count.
         effort: How much work it is: 0 looks at the model, 1 runs it once, 2 times it, 3 leaves
             this process. Metrics are measured in this order, so that a broken bound on a cheap
             one saves the others.
@@ -24,6 +25,7 @@ class Metric(ABC):
 
     direction: Direction = "minimize"
     exact: bool = True
+    tolerance: ClassVar[float] = 0.0
     effort: ClassVar[int] = 1
 
     @property

@@ -6,37 +6,188 @@ of a loss: they rank architectures, and are features for a model that has seen l
 Sources: synflow: Tanaka et al., Pruning neural networks without any data by iteratively conserving
 synaptic flow, NeurIPS 2020 (arXiv 2006.05467), equation 2. naswot: Mellor et al., Neural
 architecture search without training, ICML 2021 (arXiv 2006.04647), equation 2. grad_norm:
-Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021 (arXiv 2101.08134). live_params
-is ours.
+Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021 (arXiv 2101.08134). snip: Lee,
+Ajanthan and Torr, SNIP: Single-shot network pruning based on connection sensitivity, ICLR 2019
+(arXiv 1810.02340), summed over the weights as Abdelfattah et al. do. live_params is ours.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from optnas.candidate import Candidate, Inputs, call, map_inputs, seeded
+from optnas.candidate import Candidate, Inputs, call, in_order, map_inputs, seeded
+from optnas.datasets import Dataset
+from optnas.errors import CandidateError, InputError
+from optnas.losses import standard_loss
+from optnas.metrics.base import Metric, check_counts
+from optnas.metrics.untrained import (
+    RECTIFIERS,
+    agreement,
+    first_output,
+    gradients,
+    noise,
+    norms,
+    random_readout,
+    saliency,
+    synaptic_flow,
+)
 
+Proxy = Literal["synflow", "naswot", "grad_norm", "snip"]
 BATCH = 8
-"""Examples of noise that naswot and grad_norm look at."""
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.ELU, nn.PReLU)
+"""Examples of noise that the predictor's naswot and grad_norm look at."""
+UNABLE = (RuntimeError, ValueError, TypeError)
+"""What PyTorch raises where a network has no such gradient."""
+
+
+@dataclass(frozen=True)
+class ZeroCost(Metric):
+    """A zero-cost proxy: a number of the untrained network, the larger the better.
+
+    All are natural logarithms, and all weights are those of one seed, whatever the trial's:
+
+    - `synflow`: of Σ|θ · ∂R/∂θ|, where R is the sum of the outputs for inputs of ones, all weights
+      are replaced by their absolute values, and normalisation changes nothing. It needs no data.
+    - `naswot`: of |det K|, K the number of activations in which two examples of a batch are on the
+      same side of 0. Only activation modules are seen (`nn.ReLU`, not `torch.relu`).
+    - `grad_norm`: of the sum of the Euclidean norms of the parameters' gradients of the loss.
+    - `snip`: of Σ|θ · ∂L/∂θ|, L the loss.
+
+    Attributes:
+        proxy: Its name, one of these four.
+        data: Whose training part the batch is drawn from, always the same one, with its task's
+            standard loss. Without it the batch is noise, and a random linear function of the
+            outputs stands in for the loss.
+        batch_size: Examples that all but synflow look at. naswot needs about as many activations.
+        label: Tells several of one proxy apart: `naswot.LABEL`.
+
+    Raises:
+        ValueError: The proxy is unknown, the batch is empty, or synflow was given data.
+        TypeError: `data` is no Dataset.
+    """
+
+    proxy: Proxy
+    data: Dataset | None = field(default=None, repr=False)
+    batch_size: int = 16
+    label: str = ""
+    direction = "maximize"
+    tolerance = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.proxy not in get_args(Proxy):
+            raise ValueError(
+                f"proxy must be one of {', '.join(get_args(Proxy))}, got {self.proxy!r}"
+            )
+        check_counts(batch_size=self.batch_size)
+        if self.data is None:
+            return
+        if not isinstance(self.data, Dataset):
+            raise TypeError(
+                "data must be a Dataset (optnas.arrays(x, y)), or left out for noise, got "
+                f"{type(self.data).__name__}"
+            )
+        if self.proxy == "synflow":
+            raise ValueError("synflow looks at no data: leave data out")
+
+    @property
+    def name(self) -> str:
+        """The proxy's, with the label if there is one."""
+        return f"{self.proxy}.{self.label}" if self.label else self.proxy
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The data and the number of examples, where the proxy looks at some."""
+        if self.proxy == "synflow":
+            return {}
+        data = "noise" if self.data is None else self.data.fingerprint
+        return {"data": data, "batch_size": self.batch_size}
+
+    def measure(self, candidate: Candidate) -> float:
+        """Runs an untrained network of the candidate's architecture, forward and back.
+
+        Raises:
+            CandidateError: This network has no such number.
+            InputError: The data don't fit the network.
+        """
+        model = candidate.untrained()
+        try:
+            with seeded(1):  # not that of the weights
+                value = self._value(model, candidate.example_inputs)
+        except InputError:
+            raise
+        except UNABLE as error:
+            raise CandidateError(
+                f"{self.name} can't be computed for this network: {error} (if it runs otherwise, "
+                f"leave {self.name} out)"
+            ) from error
+        if not math.isfinite(value):
+            raise CandidateError(f"{self.name} is {value}: {WHY_NOT[self.proxy]}")
+        return value
+
+    def _value(self, model: nn.Module, example_inputs: Inputs) -> float:
+        if self.proxy == "synflow":
+            return _log(saliency(synaptic_flow(model, example_inputs)))
+        inputs, loss = self._batch(example_inputs)
+        model.train()
+        if self.proxy == "naswot":
+            with torch.no_grad(), agreement(model, len(in_order(inputs)[0])) as counts:
+                call(model, inputs)
+            return _log_determinant(counts)
+        found = gradients(model, loss(first_output(call(model, inputs))))
+        return _log(norms(found) if self.proxy == "grad_norm" else saliency(found))
+
+    def _batch(self, example_inputs: Inputs) -> tuple[Inputs, Callable[[Tensor], Tensor]]:
+        """Inputs, and the loss of the outputs for them."""
+        if self.data is None:
+            inputs = map_inputs(noise(self.batch_size), example_inputs)
+            return inputs, partial(random_readout, examples=self.batch_size)
+        shape = (1, *self.data.input_shape)
+        if isinstance(example_inputs, Tensor) and example_inputs.shape != shape:
+            raise InputError(
+                f"{self.name}: the network takes inputs of shape {tuple(example_inputs.shape)}, "
+                f"one example of {self.data.name} with its batch dimension has {shape}: give "
+                "ZeroCost the data that the networks are for"
+            )
+        x, y = self.data.train
+        chosen = torch.randperm(len(x))[: self.batch_size]
+        loss = standard_loss(self.data)
+        return x[chosen], lambda outputs: loss(outputs, y[chosen])
+
+
+PROXIES: tuple[Proxy, ...] = get_args(Proxy)
+NO_GRADIENT = "no gradient reaches its weights, or the gradients overflow"
+WHY_NOT: dict[Proxy, str] = {
+    "synflow": "nothing flows from its inputs through its weights to its outputs, or it overflows",
+    "naswot": "its activations don't tell the examples apart, or aren't modules; take nn.ReLU "
+    "for torch.relu, or a smaller batch_size for ZeroCost",
+    "grad_norm": NO_GRADIENT,
+    "snip": NO_GRADIENT,
+}
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value else -math.inf
+
+
+def _log_determinant(counts: Tensor) -> float:
+    """That of a matrix of whole numbers; the rank says what rounding would hide."""
+    if int(torch.linalg.matrix_rank(counts, hermitian=True)) < len(counts):
+        return -math.inf
+    return float(torch.linalg.slogdet(counts).logabsdet)
 
 
 def zero_cost(candidate: Candidate) -> dict[str, float]:
-    """The proxies of a candidate, on the CPU, with noise for data.
+    """What a predictor is told of a candidate: proxies of its model on the CPU, from noise.
 
-    - `synflow`: the natural logarithm of Σ|θ · ∂R/∂θ|, where R is the sum of the outputs for inputs
-      of ones, all weights are replaced by their absolute values, and normalisation is by fresh
-      statistics (which change nothing).
-    - `live_params`: the parameters of those tensors through which anything flows there: what lies
-      in a branch that ends nowhere, or begins nowhere, isn't counted.
-    - `naswot`: the logarithm of |det K|, K the number of activations in which two examples agree in
-      their sign.
-    - `grad_norm`: the sum of the Euclidean norms of the parameters' gradients, for a random linear
-      function of the outputs in place of a loss.
+    `synflow`, `naswot` and `grad_norm` are those of `ZeroCost`, with a batch of 8 and, for naswot,
+    rectifiers alone. `live_params` are the parameters of those tensors through which anything flows
+    in synflow: what lies in a branch that ends nowhere, or begins nowhere, isn't counted.
 
     Returns:
         The values by name. NaN stands for what can't be computed for this network: a recurrent
@@ -45,83 +196,30 @@ def zero_cost(candidate: Candidate) -> dict[str, float]:
     """
     with seeded(0):
         model, inputs = candidate.to_measure(), candidate.example_inputs
-        noisy = _noisy(model.train(), map_inputs(_noise, inputs))
-        return _synflow(model, inputs) | noisy
+        noisy = _noisy(model.train(), map_inputs(noise(BATCH), inputs))
+        return _flow(model, inputs) | noisy
 
 
-def _synflow(model: nn.Module, inputs: Inputs) -> dict[str, float]:
-    model = model.double().eval()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._NormBase):
-            module.reset_running_stats()
-    nothing = {"synflow": math.nan, "live_params": math.nan}
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.abs_()
-    parameters = [p for p in model.parameters() if p.requires_grad]
+def _flow(model: nn.Module, inputs: Inputs) -> dict[str, float]:
     try:
-        outputs = _outputs(call(model, map_inputs(_ones, inputs)))
-        gradients = torch.autograd.grad(outputs.sum(), parameters, allow_unused=True)
-    except (RuntimeError, ValueError, TypeError):
-        return nothing
-    flow, live = 0.0, 0
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is not None and bool(gradient.any()):
-            flow += float((parameter * gradient).abs().sum().detach())
-            live += parameter.numel()
-    return {
-        "synflow": math.log(flow) if 0 < flow < math.inf else math.nan,
-        "live_params": float(live),
-    }
+        found = [(p, g) for p, g in synaptic_flow(model, inputs) if g.any()]
+    except UNABLE:
+        return {"synflow": math.nan, "live_params": math.nan}
+    live = sum(parameter.numel() for parameter, _ in found)
+    return {"synflow": _or_nan(_log(saliency(found))), "live_params": float(live)}
 
 
 def _noisy(model: nn.Module, batch: Inputs) -> dict[str, float]:
     """Naswot and grad_norm, from one pass forward and one back."""
-    agreement = torch.zeros(BATCH, BATCH, dtype=torch.float64)
-
-    def look(module: nn.Module, inputs: object, outputs: Tensor) -> None:
-        if len(outputs) == BATCH:
-            signs = (outputs.detach().flatten(1) > 0).double() * 2 - 1
-            agreement.add_((signs @ signs.T + signs.shape[1]) / 2)
-
-    hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, ACTIVATIONS)]
-    parameters = [p for p in model.parameters() if p.requires_grad]
     try:
-        outputs = _outputs(call(model, batch))
-        readout = (outputs * torch.randn_like(outputs)).sum() / BATCH
-        gradients = torch.autograd.grad(readout, parameters, allow_unused=True)
-    except (RuntimeError, ValueError, TypeError):
+        with agreement(model, BATCH, RECTIFIERS) as counts:
+            outputs = first_output(call(model, batch))
+        found = gradients(model, random_readout(outputs, BATCH))
+    except UNABLE:
         return {"naswot": math.nan, "grad_norm": math.nan}
-    finally:
-        for hook in hooks:
-            hook.remove()
-    norm = sum(float(g.norm()) for g in gradients if g is not None)
-    determinant = float(torch.linalg.slogdet(agreement).logabsdet)
-    return {
-        "naswot": determinant if math.isfinite(determinant) else math.nan,
-        "grad_norm": math.log(norm) if 0 < norm < math.inf else math.nan,
-    }
+    naswot = float(torch.linalg.slogdet(counts).logabsdet)
+    return {"naswot": _or_nan(naswot), "grad_norm": _or_nan(_log(norms(found)))}
 
 
-def _outputs(outputs: object) -> Tensor:
-    """The first floating-point tensor of what a network returned."""
-    if isinstance(outputs, Tensor):
-        return outputs
-    values = outputs.values() if isinstance(outputs, Mapping) else outputs
-    if isinstance(values, Iterable):
-        for value in values:
-            if isinstance(value, Tensor) and value.is_floating_point():
-                return value
-    raise TypeError("a network must return a tensor")
-
-
-def _ones(tensor: Tensor) -> Tensor:
-    return torch.ones_like(tensor).double() if tensor.is_floating_point() else tensor
-
-
-def _noise(tensor: Tensor) -> Tensor:
-    """A batch of noise; of integers, those of the example in random order."""
-    if tensor.is_floating_point():
-        return torch.randn(BATCH, *tensor.shape[1:], dtype=tensor.dtype)
-    flat = tensor.flatten()
-    return flat[torch.randint(len(flat), (BATCH, *tensor.shape[1:]))]
+def _or_nan(value: float) -> float:
+    return value if math.isfinite(value) else math.nan

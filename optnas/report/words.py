@@ -23,6 +23,10 @@ _SHORT = {
     "cuda_peak_memory_mb": "most memory that the GPU gives out in one inference, in megabytes",
     "latency_ms": "median time of one inference, in milliseconds",
     "throughput": "examples in a second",
+    "synflow": "how much flows through the untrained network; promises a lower loss",
+    "naswot": "how well the untrained network tells examples apart; promises a lower loss",
+    "grad_norm": "how large the untrained network's gradients are; promises a lower loss",
+    "snip": "how much the loss hangs on the untrained weights; promises a lower loss",
 }
 _LONG = {
     "params": "Elements of all parameters; tied ones count once, buffers don't count.",
@@ -41,6 +45,14 @@ _LONG = {
     "interval is where the median of another measurement, at another time, is to be expected. One "
     "architecture is timed once.",
     "throughput": "Examples in a second: 1000 · batch size / latency.",
+    "synflow": "ln Σ|θ · ∂R/∂θ| of the untrained network, R the sum of its outputs for inputs of "
+    "ones and positive weights (Tanaka et al., 2020). Ranks architectures; it is no loss.",
+    "naswot": "ln |det K| of the untrained network, K the number of activations in which two "
+    "examples are on the same side of 0 (Mellor et al., 2021). Ranks architectures; it is no loss.",
+    "grad_norm": "ln of the sum of the norms of the gradients of the untrained network's loss "
+    "(Abdelfattah et al., 2021). Ranks architectures; it is no loss.",
+    "snip": "ln Σ|θ · ∂L/∂θ| of the untrained network, L its loss (Lee et al., 2019). Ranks "
+    "architectures; it is no loss.",
 }
 _TRAINED = {
     "val_loss": (

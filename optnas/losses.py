@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor
@@ -9,7 +10,6 @@ from torch.nn import functional
 
 from optnas.datasets import Dataset, Loaders
 from optnas.errors import InputError
-from optnas.evaluators.training_loop import Loss
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.argmax(1) == targets).float().mean()
 
 
-def standard_loss(data: Dataset | Loaders) -> Loss:
+def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
     """Cross-entropy for classification, the mean squared error for regression."""
     if data.task == "regression":
         return squared_error

@@ -1,0 +1,58 @@
+"""What the benchmarks of shared weights share: two tasks, and their networks."""
+
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import optnas
+from optnas.samplers.proposals import Draft
+from optnas.study_file import load_search
+
+STUDY = Path(__file__).parent.parent / "studies" / "digits_shared.py"
+FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
+TASKS = ("digits", "fashion")
+
+
+@cache
+def training(name):
+    """The evaluator that trains networks for real."""
+    if name == "digits":
+        return load_search(STUDY).evaluator.real
+    data = optnas.idx_images(FASHION_MNIST, train=6_000, val=500)
+    return optnas.TrainingEvaluator(data, epochs=10, recipe=optnas.Recipe(learning_rate=0.01))
+
+
+@cache
+def space(name):
+    """Networks of up to five blocks for digits; for Fashion-MNIST up to four, narrower ones."""
+    study = load_search(STUDY)
+    if name == "digits":
+        return study.space
+    network = study.space._build.__globals__["Network"]
+
+    def build(trial):
+        return network(
+            [
+                (
+                    trial.suggest_categorical(f"block{i}.channels", (4, 8, 16)),
+                    trial.suggest_categorical(f"block{i}.kernel_size", (1, 3, 5)),
+                )
+                for i in range(1, trial.suggest_int("depth", 1, 4) + 1)
+            ]
+        )
+
+    return optnas.FunctionSpace(build, training(name).data.train[0][:1])
+
+
+def steps(name):
+    """Of the supernet's training."""
+    return {"digits": 2_500, "fashion": 2_000}[name]
+
+
+def architectures(name, number):
+    """Different ones, drawn at random."""
+    rng, found = Random(0), {}
+    while len(found) < number:
+        architecture = space(name).suggest(Draft({}, rng))
+        found.setdefault(str(architecture), architecture)
+    return list(found.values())

@@ -1,0 +1,226 @@
+"""The training of the weights that all networks of a search space share.
+
+Source: Guo et al., Single path one-shot neural architecture search with uniform sampling, ECCV 2020
+(arXiv 1904.00420): each step trains networks that are drawn uniformly. The largest and the smallest
+one in each step is the sandwich rule of Yu and Huang, Universally slimmable networks and improved
+training techniques, ICCV 2019 (arXiv 1903.05134), without their distillation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random
+from typing import Any, ClassVar
+
+import torch
+from optuna import TrialPruned
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from optnas.candidate import Candidate
+from optnas.errors import InputError
+from optnas.evaluators.feed import Feed
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.supernet import Growth, Supernet
+from optnas.evaluators.training_loop import Loss
+from optnas.samplers.proposals import Draft
+from optnas.search_spaces import SearchSpace
+
+WARM_UP = 0.03
+"""Share of the steps in which the learning rate rises to its full height."""
+TRIES = 100
+"""Architectures that may fail in a row."""
+
+
+class SupernetTraining:
+    """Trains a supernet step by step: each step trains some networks on one batch.
+
+    Args:
+        space: Networks are drawn from it, uniformly in each choice.
+        feed: Gives out batches.
+        recipe: Optimizer, learning rate, weight decay, batch size and precision.
+        loss: `loss(outputs, targets)`, a tensor of one element.
+        steps: How many, in all.
+        networks: How many networks a step trains.
+        sandwich: Whether two of them are the largest and the smallest one.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Any],
+        feed: Feed,
+        recipe: Recipe,
+        loss: Loss,
+        *,
+        steps: int,
+        networks: int,
+        sandwich: bool,
+    ) -> None:
+        self.supernet = Supernet()
+        self.step = 0
+        """Steps done."""
+        self.steps = steps
+        self._space = space
+        self._feed = feed
+        self._recipe = recipe
+        self._loss = loss
+        self._networks = networks
+        self._sandwich = sandwich
+        self._rng = Random(recipe.seed)
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self._feed.device
+
+    def train_epoch(self, give_way: Callable[[], None]) -> float:
+        """One pass over the training part, or what is left of the steps.
+
+        Args:
+            give_way: Called before each network: a latency measurement may wait for the device.
+
+        Returns:
+            The mean loss of its networks.
+
+        Raises:
+            InputError: It diverged, or a network can't share its weights.
+        """
+        total: Tensor | float = 0.0
+        trained = 0
+        for x, y in self._feed.train(self._recipe.batch_size, torch.contiguous_format):
+            if self.step == self.steps:
+                break
+            models = [self._model(pick) for pick in self._picks()]
+            for model in models:
+                self._admit(model)
+            assert self._optimizer is not None
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._learning_rate()
+            self._optimizer.zero_grad()
+            for model in models:
+                give_way()
+                loss = self._loss_of(model, x, y)
+                (loss / len(models)).backward()
+                total, trained = total + loss.detach(), trained + 1
+            self._optimizer.step()
+            self.step += 1
+        mean = float(total) / max(trained, 1)
+        if not math.isfinite(mean):
+            raise InputError(
+                f"the shared weights diverged after {self.step} steps: their training loss is "
+                f"{mean}; give SharedWeightsEvaluator a recipe with a lower learning rate than "
+                f"{self._recipe.learning_rate:g}"
+            )
+        return mean
+
+    def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        with self._recipe.autocast(self.device):
+            outputs = functional_call(model, self.supernet.slices(model), (x,))
+        return self._loss(outputs.float(), y)
+
+    def _learning_rate(self) -> float:
+        risen = min(1.0, (self.step + 1) / (WARM_UP * self.steps))
+        fallen = (1 + math.cos(math.pi * self.step / self.steps)) / 2
+        return self._recipe.learning_rate * risen * fallen
+
+    def _picks(self) -> list[type[Draft]]:
+        ends: list[type[Draft]] = [_Largest, _Smallest] if self._sandwich else []
+        return ends + [Draft] * (self._networks - len(ends))
+
+    def _model(self, pick: type[Draft]) -> nn.Module:
+        """A network of the space, in training mode; its own weights aren't used."""
+        architecture = self._architecture(pick)
+        example = self._space.example_inputs
+        build = partial(self._space.build, architecture)
+        return (
+            Candidate(architecture, example, build, disposable=True).model.train().to(self.device)
+        )
+
+    def _architecture(self, pick: type[Draft]) -> Any:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._space.suggest(pick({}, self._rng))
+            except (TrialPruned, RuntimeError, ValueError) as error:  # this one can't be
+                if attempt == TRIES:
+                    raise InputError(
+                        f"none of {TRIES} architectures drawn at random for the shared weights "
+                        f"could be made; the last one: {type(error).__name__}: {error}"
+                    ) from error
+        raise AssertionError
+
+    def _admit(self, model: nn.Module) -> None:
+        """Makes room for a network in the supernet, and in what the optimizer remembers."""
+        known = len(self.supernet.tensors)
+        grown = self.supernet.admit(model)
+        if not grown and len(self.supernet.tensors) == known:
+            return
+        before = self._optimizer.state if self._optimizer else {}
+        self._optimizer = self._make_optimizer()
+        replaced = {growth.after: growth for growth in grown}
+        for tensor in self.supernet.tensors.values():
+            growth = replaced.get(tensor)
+            if growth is not None:
+                self._optimizer.state[tensor] = _padded(before.get(growth.before, {}), growth)
+            elif tensor in before:
+                self._optimizer.state[tensor] = before[tensor]
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        return self._recipe.make_optimizer(self.supernet.tensors.values(), in_part=True)
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here."""
+        return {
+            "tensors": {key: t.detach() for key, t in self.supernet.tensors.items()},
+            "optimizer": self._optimizer and self._optimizer.state_dict(),
+            "step": self.step,
+            "networks": self._rng.getstate(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state of the same training, on whichever device."""
+        tensors = {key: t.to(self.device, copy=True) for key, t in state["tensors"].items()}
+        self.supernet = Supernet({key: t.requires_grad_() for key, t in tensors.items()})
+        self._optimizer = None
+        if state["optimizer"] is not None:
+            self._optimizer = self._make_optimizer()
+            self._optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self._rng.setstate(state["networks"])
+
+
+class _End(Draft):
+    """Takes one end of everything that is ordered, and draws the rest."""
+
+    end: ClassVar[Callable[..., Any]]
+
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if isinstance(distribution, IntDistribution):
+            self._params.setdefault(name, type(self).end(distribution.low, distribution.high))
+        elif isinstance(distribution, CategoricalDistribution) and all(
+            isinstance(choice, (int, float)) and not isinstance(choice, bool)
+            for choice in distribution.choices
+        ):
+            self._params.setdefault(name, type(self).end(distribution.choices))
+        return super()._suggest(name, distribution)
+
+
+class _Largest(_End):
+    end = max
+
+
+class _Smallest(_End):
+    end = min
+
+
+def _padded(state: Mapping[str, Any], growth: Growth) -> dict[str, Any]:
+    """What an optimizer remembers of a tensor, for the larger one in its place."""
+    found = dict(state)
+    for name, value in state.items():
+        if isinstance(value, Tensor) and value.shape == growth.before.shape and value.ndim:
+            found[name] = torch.zeros_like(growth.after, requires_grad=False)
+            growth.old.put(value, found[name])
+    return found

@@ -1,0 +1,116 @@
+"""What passes through an untrained network give: gradients, flows and codes of activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from optnas.candidate import Inputs, call, map_inputs
+
+RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.ELU, nn.PReLU)
+ACTIVATIONS = (
+    *RECTIFIERS, nn.CELU, nn.SELU, nn.Mish, nn.Softplus, nn.Tanh, nn.Hardtanh, nn.Sigmoid,
+)  # fmt: skip
+"""Activation modules that turn at 0."""
+
+Gradients = list[tuple[nn.Parameter, Tensor]]
+
+
+def synaptic_flow(model: nn.Module, inputs: Inputs) -> Gradients:
+    """The gradients of the sum of the outputs for inputs of ones, all weights made positive.
+
+    Normalisation is by fresh statistics, which change nothing. Sums of products over many layers
+    overflow in single precision, so the model is left in double precision.
+    """
+    model = model.double().eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.reset_running_stats()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.abs_()
+    return gradients(model, first_output(call(model, map_inputs(_ones, inputs))).sum())
+
+
+def gradients(model: nn.Module, value: Tensor) -> Gradients:
+    """The parameters that a value depends on, each with its gradient."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    found = torch.autograd.grad(value, parameters, allow_unused=True)
+    return [(p, g) for p, g in zip(parameters, found, strict=True) if g is not None]
+
+
+def saliency(found: Gradients) -> float:
+    """Σ|θ · ∂/∂θ| over all parameters."""
+    return sum(float((p.detach() * g).abs().sum()) for p, g in found)
+
+
+def norms(found: Gradients) -> float:
+    """The sum of the Euclidean norms of the parameters' gradients."""
+    return sum(float(g.norm()) for _, g in found)
+
+
+@contextmanager
+def agreement(
+    model: nn.Module, examples: int, kinds: tuple[type[nn.Module], ...] = ACTIVATIONS
+) -> Iterator[Tensor]:
+    """Counts, in passes of a batch, in how many activations each two examples agree.
+
+    They agree in an activation whose inputs are above 0 for both, or for neither.
+
+    Args:
+        model: Its modules of these kinds are looked at.
+        examples: Size of the batch.
+        kinds: Activation modules.
+
+    Returns:
+        The counts, of shape `(examples, examples)`; all 0 before the first pass.
+    """
+    counts = torch.zeros(examples, examples, dtype=torch.float64)
+
+    def look(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        if args and len(args[0]) == examples:
+            signs = (args[0].detach().flatten(1) > 0).double() * 2 - 1
+            counts.add_((signs @ signs.T + signs.shape[1]) / 2)
+
+    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, kinds)]
+    try:
+        yield counts
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def first_output(outputs: object) -> Tensor:
+    """The first floating-point tensor of what a network returned; raises TypeError without one."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    values = outputs.values() if isinstance(outputs, Mapping) else outputs
+    if isinstance(values, Iterable):
+        for value in values:
+            if isinstance(value, Tensor) and value.is_floating_point():
+                return value
+    raise TypeError("a network must return a tensor")
+
+
+def noise(examples: int) -> Callable[[Tensor], Tensor]:
+    """Makes a batch of noise of one example; of integers, those of the example in random order."""
+
+    def make(tensor: Tensor) -> Tensor:
+        if tensor.is_floating_point():
+            return torch.randn(examples, *tensor.shape[1:], dtype=tensor.dtype)
+        flat = tensor.flatten()
+        return flat[torch.randint(len(flat), (examples, *tensor.shape[1:]))]
+
+    return make
+
+
+def random_readout(outputs: Tensor, examples: int) -> Tensor:
+    """A random linear function of the outputs, in the mean over the examples: stands for a loss."""
+    return (outputs * torch.randn_like(outputs)).sum() / examples
+
+
+def _ones(tensor: Tensor) -> Tensor:
+    return torch.ones_like(tensor).double() if tensor.is_floating_point() else tensor
