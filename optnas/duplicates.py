@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.leases import is_alive, is_own, lease_of
-from optnas.trials import ARCHITECTURE, RECIPE
+from optnas.trials import ARCHITECTURE, RECIPE, is_judged, is_stopped
 
 POLL = 0.5
 """Seconds between two looks at a trial that another worker is running."""
@@ -23,10 +23,17 @@ class Evaluated:
         self._study: tuple[str, int] | None = None
         self._seen: set[int] = set()
         self._complete: dict[tuple[str, str], int] = {}
+        self._stopped: dict[tuple[str, str], int] = {}
         self._attrs: dict[str, dict[str, Any]] = {}
 
     def find(
-        self, study: Study, trials: list[FrozenTrial], architecture: str, recipe: str
+        self,
+        study: Study,
+        trials: list[FrozenTrial],
+        architecture: str,
+        recipe: str,
+        *,
+        stopped: bool = False,
     ) -> FrozenTrial | None:
         """The first COMPLETE trial with this architecture and recipe.
 
@@ -35,15 +42,18 @@ class Evaluated:
             trials: All its trials, by number.
             architecture: The architecture's canonical string.
             recipe: The recipe's.
+            stopped: Whether one that was stopped early will do, where none is COMPLETE.
         """
         if self._study != (study.study_name, id(study._storage)):
             self._study = (study.study_name, id(study._storage))
-            self._seen, self._complete, self._attrs = set(), {}, {}
+            self._seen, self._complete, self._stopped, self._attrs = set(), {}, {}, {}
         for trial in trials:
             if trial.number not in self._seen and trial.state.is_finished():
                 self._seen.add(trial.number)
                 self._add(trial)
         number = self._complete.get((architecture, recipe))
+        if number is None and stopped:
+            number = self._stopped.get((architecture, recipe))
         return None if number is None else trials[number]
 
     def measured(self, architecture: str, names: Iterable[str]) -> dict[str, float]:
@@ -58,8 +68,9 @@ class Evaluated:
             for name, value in attrs.items():
                 if isinstance(value, (int, float)):
                     known.setdefault(name, value)
-            if isinstance(attrs.get(RECIPE), str) and trial.state == TrialState.COMPLETE:
-                self._complete.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
+            if isinstance(attrs.get(RECIPE), str) and is_judged(trial):
+                index = self._stopped if is_stopped(trial) else self._complete
+                index.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
 
 
 def await_same(

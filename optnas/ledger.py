@@ -9,10 +9,7 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.leases import is_alive
-from optnas.trials import BASELINE, FAILURE, is_lost, is_void, retry_of
-
-IN_VAIN = (TrialState.PRUNED, TrialState.FAIL)
-"""How a trial ends without values."""
+from optnas.trials import BASELINE, FAILURE, is_judged, is_lost, is_void, retry_of
 
 
 class Ledger:
@@ -20,20 +17,20 @@ class Ledger:
 
     Attributes:
         seen: How many there were at the last look.
-        complete: How many are COMPLETE.
+        judged: How many count: those that are COMPLETE, and those that were stopped early.
         proven: Whether a sampled network has succeeded, so that the code can't be all wrong.
         running: Those that are RUNNING, dead ones too.
         waiting: Those that are WAITING.
-        without_values: How many were pruned, failed or lost.
-        in_vain: Those that ended without values since the first look.
+        not_judged: How many others have ended: pruned before their training, failed or lost.
+        in_vain: Of these, those that ended since the first look and weren't lost.
     """
 
     def __init__(self) -> None:
-        self.complete = 0
+        self.judged = 0
         self.proven = False
         self.running: list[FrozenTrial] = []
         self.waiting: list[FrozenTrial] = []
-        self.without_values = 0
+        self.not_judged = 0
         self.in_vain: list[FrozenTrial] = []
         self._first = True
         self.seen = 0
@@ -61,16 +58,16 @@ class Ledger:
             self._finish(trial)
         if not self._first:
             ended = [t for t in ended if not is_void(t)]
-            self.in_vain += [t for t in ended if t.state in IN_VAIN]
+            self.in_vain += [t for t in ended if not is_judged(t)]
             self._ended += sorted(ended, key=lambda t: t.datetime_complete or datetime.min)
         self._first = False
 
     def _finish(self, trial: FrozenTrial) -> None:
-        if trial.state == TrialState.COMPLETE:
-            self.complete += 1
+        if is_judged(trial):
+            self.judged += 1
             self.proven = self.proven or BASELINE not in trial.user_attrs
         else:
-            self.without_values += 1
+            self.not_judged += 1
             if is_lost(trial):
                 self._lost.append(trial)
 

@@ -1,4 +1,4 @@
-"""The loop of a worker: it runs trials until the study has enough COMPLETE ones."""
+"""The loop of a worker: it runs trials until the study has enough that count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from optnas.stopping import Stop
 from optnas.storage import storage_fault
 from optnas.text import number
 from optnas.timeout import TrialTimeout, time_limit
-from optnas.trials import BASELINE, FAILURE, INTERRUPTED, LOST, RETRY_OF, is_void
+from optnas.trials import BASELINE, FAILURE, INTERRUPTED, LOST, RETRY_OF, is_judged, is_void
 
 POLL = 0.5
 """Seconds between two looks at trials that others are running."""
@@ -66,19 +66,21 @@ def run_trials(
     observer: Observer | None = None,
     stop: Stop | None = None,
 ) -> None:
-    """Runs trials until exactly `trials` of the study are COMPLETE, or the time is up.
+    """Runs trials until exactly `trials` of the study count, or the time is up.
+
+    COMPLETE trials count, and those that were stopped early: their networks were trained, too.
 
     Any number of workers may do so at once, on one storage. Trials that were lost (their process
     was killed or interrupted) are taken up again first; baselines that the study doesn't have yet
-    come next. A worker asks only while COMPLETE, running and waiting trials are fewer than
-    `trials`; if others were quicker, its trial ends itself before anything is suggested. At the
-    end it waits for what others run: they may fail, or die. PRUNED, failed and lost trials don't
-    count, and this call may see `10 · trials + 100` pruned and failed ones.
+    come next. A worker asks only while trials that count, run or wait are fewer than `trials`; if
+    others were quicker, its trial ends itself before anything is suggested. At the end it waits for
+    what others run: they may fail, or die. Trials that a bound ended, failed and lost ones don't
+    count, and this call may see `10 · trials + 100` of the first two.
 
     Args:
         study: The study, with its sampler.
         objective: The objective, as `study.optimize` takes it.
-        trials: The total of COMPLETE trials to reach.
+        trials: The total to reach of trials that count.
         hours: Time for this call; the trial that is running then is finished.
         baselines: Names of baselines that the objective knows.
         trial_timeout: Seconds after which a trial fails.
@@ -104,13 +106,13 @@ def run_trials(
         while time.monotonic() < deadline and not (stop is not None and stop.requested):
             ledger.read(study.get_trials(deepcopy=False))
             _recover(study, ledger, own, trials, observer)
-            if ledger.complete >= trials:
+            if ledger.judged >= trials:
                 break
             if len(ledger.in_vain) >= cap:
-                raise InputError(_why_infeasible(ledger.in_vain, ledger.complete, trials))
+                raise InputError(_why_infeasible(ledger.in_vain, ledger.judged, trials))
             _stop_if_failing(ledger, max_failures)
             alive = ledger.alive()
-            if ledger.complete + len(alive) >= trials:
+            if ledger.judged + len(alive) >= trials:
                 if observer is not None and not waited:
                     observer.waiting(alive)
                 waited = True
@@ -166,7 +168,7 @@ def _surplus(study: Study, trial: Trial, ledger: Ledger, wanted: int) -> str | N
     Trials are numbered in the order they are made, so of all that look, enough stay. A new one
     needn't look if its number, less the trials that came to nothing, is below `wanted`.
     """
-    if trial.number >= ledger.seen and trial.number - ledger.without_values < wanted:
+    if trial.number >= ledger.seen and trial.number - ledger.not_judged < wanted:
         return None
     every = study.get_trials(deepcopy=False)
     ledger.read(every)
@@ -174,8 +176,7 @@ def _surplus(study: Study, trial: Trial, ledger: Ledger, wanted: int) -> str | N
     if not ledger.is_first_retry(this):
         return f"trial {this.user_attrs[RETRY_OF]} is repeated by an earlier one already"
     before = sum(
-        t.state in (TrialState.COMPLETE, TrialState.WAITING) or is_alive(t)
-        for t in every[: trial.number]
+        is_judged(t) or t.state == TrialState.WAITING or is_alive(t) for t in every[: trial.number]
     )
     return f"{wanted} trials before it are enough" if before >= wanted else None
 
@@ -245,10 +246,10 @@ def _stop_if_failing(ledger: Ledger, most: int) -> None:
         )
 
 
-def _why_infeasible(in_vain: list[FrozenTrial], complete: int, wanted: int) -> str:
+def _why_infeasible(in_vain: list[FrozenTrial], judged: int, wanted: int) -> str:
     lines = [
-        f"{len(in_vain)} trials of this run were pruned or failed and {complete} of {wanted} are "
-        "COMPLETE, so it stops here; what was measured is kept."
+        f"{len(in_vain)} trials of this run were pruned or failed and {judged} of {wanted} are "
+        "done, so it stops here; what was measured is kept."
     ]
     broken: dict[str, list[tuple[float, float]]] = {}
     for trial in in_vain:

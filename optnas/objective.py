@@ -23,6 +23,7 @@ from optnas.choosing import choose_metrics
 from optnas.devices import release_memory
 from optnas.dominance import losses, nondominated
 from optnas.duplicates import Evaluated, await_same
+from optnas.early_stopping import EarlyStopping
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.beside import finite, promised, reporting
@@ -74,6 +75,8 @@ class Objective:
         device: Where metrics that depend on a device measure.
         listeners: Called as `listener(trial, step, scores)` after every epoch; one may raise
             `optuna.TrialPruned`.
+        early_stop: Whether to end a trial as PRUNED once its training has no way left to the front
+            (see `EarlyStopping`). Baselines are trained to the end.
 
     Raises:
         ValueError: A name is unknown, or there are no objectives.
@@ -94,7 +97,10 @@ class Objective:
         seed: int | None = None,
         device: str = "auto",
         listeners: Sequence[Listener] = (),
+        early_stop: bool = False,
     ) -> None:
+        if not isinstance(early_stop, bool):
+            raise TypeError(f"early_stop must be True or False, got {early_stop!r}")
         _check_types(space, evaluator, objectives)
         evaluator.check_inputs(space.example_inputs)
         self.space = space
@@ -112,6 +118,8 @@ class Objective:
             self.objectives, self.constraints, metrics, evaluator, device
         )
         self.seed = seed
+        directions = {name: self.known[name] for name in self.objectives}
+        self._stopping = EarlyStopping(directions, evaluator.provides) if early_stop else None
         self._costs: dict[str, dict[int, float]] = {}
         self._proxies: dict[str, dict[str, float]] = {}
         self._evaluated = Evaluated()
@@ -130,7 +138,7 @@ class Objective:
             architecture is at fault.
 
         Raises:
-            optuna.TrialPruned: A bound is broken, or a listener ends the trial.
+            optuna.TrialPruned: A bound is broken, a listener ends it, or it was stopped early.
         """
         details: dict[str, Any] = {}
         try:
@@ -185,7 +193,9 @@ class Objective:
             recipe = self.evaluator.suggest(trial)
         trial.set_user_attr(attr.ARCHITECTURE, str(candidate))
         trial.set_user_attr(attr.RECIPE, str(recipe))
-        original = self._evaluated.find(study, every, str(candidate), str(recipe))
+        original = self._evaluated.find(
+            study, every, str(candidate), str(recipe), stopped=self._stopping is not None
+        )
         if original is None:
             original = await_same(study, every, every[trial.number], str(candidate), str(recipe))
         if original is not None:
@@ -205,7 +215,7 @@ class Objective:
                 )
         for metric in fresh:
             metric.check(candidate)
-        scores = self._train(trial, candidate, recipe, folder)
+        scores = self._train(trial, candidate, recipe, folder, measured)
         for name, value in promised(self.evaluator, scores):
             measured[name] = value
             trial.set_user_attr(name, value)
@@ -219,14 +229,25 @@ class Objective:
         return values
 
     def _train(
-        self, trial: Trial, candidate: Candidate, recipe: Any, folder: Path | None
+        self,
+        trial: Trial,
+        candidate: Candidate,
+        recipe: Any,
+        folder: Path | None,
+        measured: Mapping[str, float],
     ) -> dict[str, float]:
         """Evaluates beside others on the device; latency measurements get it to themselves."""
+        stopping = None if attr.BASELINE in trial.user_attrs else self._stopping
+
+        def stop_early(step: int, scores: Mapping[str, float]) -> None:
+            if stopping is not None:
+                stopping.check(trial, measured, report.curve)
+
         with reporting(
             self.evaluator,
             self.device,
             store=lambda curve: trial.set_user_attr(attr.CURVE, curve),
-            listeners=[partial(listener, trial) for listener in self.listeners],
+            listeners=[*(partial(listener, trial) for listener in self.listeners), stop_early],
             folder=folder,
             took=lambda seconds: trial.set_user_attr(attr.TRAIN_SECONDS, seconds),
         ) as report:
@@ -252,7 +273,9 @@ class Objective:
                 trial.set_user_attr(name, original.user_attrs[name])
         for name, value in original.constraints.items():
             trial.set_constraint(name, value)
-        assert original.values is not None
+        if original.values is None:
+            trial.set_user_attr(attr.STOPPED, original.user_attrs[attr.STOPPED])
+            raise TrialPruned(f"trial {original.number} was the same, and was stopped early")
         return tuple(original.values)
 
     def _constrain(self, trial: Trial, name: str, value: float) -> float:

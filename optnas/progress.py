@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto import front, hypervolume, objective_names
 from optnas.text import duration, number
-from optnas.trials import BASELINE, DUPLICATE_OF, FAILURE, PRUNED
+from optnas.trials import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_judged
 
 SHARE, AT_LEAST = 0.25, 20
 """It is said when this share of a run's trials, of so many at least, repeat earlier ones."""
@@ -25,7 +25,7 @@ class Progress:
 
     Args:
         study: The study, as it stands when the run begins.
-        trials: COMPLETE trials to reach.
+        trials: Trials to reach (see `is_judged`).
         console: Where to write; standard error by default.
     """
 
@@ -34,7 +34,7 @@ class Progress:
         self._trials = trials
         self._console = console or Console(file=sys.stderr)
         self._names = objective_names(study)
-        self._before = count_complete(study)
+        self._before = count_judged(study)
         self._started = time.monotonic()
         self._ended = self._repeats = 0
         self._said = False
@@ -95,14 +95,14 @@ class Progress:
         self._ended += 1
         self._repeats += DUPLICATE_OF in trial.user_attrs
         self._say_if_repeating()
-        complete = count_complete(study)
-        summary = self._summary(complete)
+        done = count_judged(study)
+        summary = self._summary(done)
         if self._bar is not None:
-            self._bar.update(self._task, completed=complete, description=summary, refresh=True)
+            self._bar.update(self._task, completed=done, description=summary, refresh=True)
             if trial.state == TrialState.FAIL:
                 self._bar.console.print(self._outcome(trial), highlight=False, markup=False)
             return
-        line = f"[{complete}/{self._trials}] {self._outcome(trial)}  |  {summary}"
+        line = f"[{done}/{self._trials}] {self._outcome(trial)}  |  {summary}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _say_if_repeating(self) -> None:
@@ -128,19 +128,19 @@ class Progress:
         key = PRUNED if trial.state == TrialState.PRUNED else FAILURE
         return f"{text} {trial.state.name.lower()}: {trial.user_attrs.get(key, 'no reason given')}"
 
-    def _summary(self, complete: int) -> str:
+    def _summary(self, judged: int) -> str:
         volume = hypervolume(self._study)
         parts = [f"front {len(front(self._study))}"]
         if volume is not None:
             parts.append(f"hypervolume {volume:.3f}")
-        done = complete - self._before
+        done = judged - self._before
         if done > 0:
-            seconds = (time.monotonic() - self._started) / done * max(self._trials - complete, 0)
+            seconds = (time.monotonic() - self._started) / done * max(self._trials - judged, 0)
             parts.append(f"{duration(seconds)} left")
         self._summary_text = "  ".join(parts)
         return self._summary_text
 
 
-def count_complete(study: Study) -> int:
-    """How many trials of a study are COMPLETE."""
-    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+def count_judged(study: Study) -> int:
+    """How many trials of a study count: are COMPLETE, or were stopped early."""
+    return sum(map(is_judged, study.get_trials(deepcopy=False)))

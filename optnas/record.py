@@ -36,6 +36,7 @@ class Overrides:
     seed: int | None = None
     device: str | None = None
     epochs: int | None = None
+    early_stop: bool | None = None
     trial_timeout: float | None = None
     max_failures: int | None = None
     evaluator: str | None = None
@@ -47,6 +48,18 @@ class Overrides:
     def given(self) -> dict[str, Any]:
         """Those that aren't None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def as_options(overrides: Mapping[str, Any]) -> dict[str, str]:
+    """Overrides as options of the command line, each with its value; a switch has none."""
+    found = {}
+    for name, value in overrides.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            found[f"--{option}" if value else f"--no-{option}"] = ""
+        else:
+            found[f"--{option}"] = str(value)
+    return found
 
 
 def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Study:

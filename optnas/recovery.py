@@ -66,7 +66,7 @@ def recover(
         ledger.read(study.get_trials(deepcopy=False))
     queued = ledger.lost()
     if wanted is not None:
-        there = ledger.complete + len(ledger.alive()) + len(ledger.waiting)
+        there = ledger.judged + len(ledger.alive()) + len(ledger.waiting)
         queued = queued[: max(wanted - there, 0)]
     for trial in queued:
         queue_again(study, trial)

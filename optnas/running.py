@@ -13,8 +13,8 @@ from optnas.console import fail, show, write_figure
 from optnas.pareto import front
 from optnas.plots import pareto_data, pareto_figure
 from optnas.processes import WorkerError
-from optnas.progress import Progress, count_complete
-from optnas.record import Overrides
+from optnas.progress import Progress, count_judged
+from optnas.record import Overrides, as_options
 from optnas.search import Search
 from optnas.stopping import Stop, Terminated, stopping
 from optnas.storage import shown_url
@@ -31,16 +31,18 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
     remembered = search.remembered()
     kept = {k: v for k, v in remembered.given().items() if k not in overrides.given()}
     if kept:
-        listed = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in kept.items())
+        listed = " ".join(
+            f"{option} {value}".rstrip() for option, value in as_options(kept).items()
+        )
         typer.echo(f"remembered from earlier runs: {listed}", err=True)
     search = search.override(remembered.updated(overrides))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
         typer.echo(f"{workers} workers share {cores} CPU cores", err=True)
     study = search.open(overrides=overrides, accept_changes=accept_changes)
-    there = count_complete(study)
+    there = count_judged(study)
     if there:
-        typer.echo(f"{there} of {search.trials} trials are COMPLETE already", err=True)
+        typer.echo(f"{there} of {search.trials} trials are done already", err=True)
     stop = Stop()
     try:
         with (
@@ -53,13 +55,13 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
         fail(f"interrupted; what was running is repeated next time. {_kept(study, search)}", code)
     except WorkerError as error:
         fail(f"the code failed in a worker:\n{error}", 1)
-    if stop.requested and count_complete(study) < search.trials:
+    if stop.requested and count_judged(study) < search.trials:
         fail(f"stopped; what was running is finished. {_kept(study, search)}", STOPPED)
     _summary(study, search)
     failures = failure_line(study)
     if failures:
         typer.echo(f"failures:      {failures}")
-    if count_complete(study) < search.trials:
+    if count_judged(study) < search.trials:
         typer.echo(f"the rest:      {_resume(study, search)}")
     else:
         typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
@@ -69,7 +71,7 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
 
 def _kept(study: Study, search: Search) -> str:
     return (
-        f"{count_complete(study)} of {search.trials} trials are COMPLETE and kept. "
+        f"{count_judged(study)} of {search.trials} trials are done and kept. "
         f"Go on with: {_resume(study, search)}"
     )
 

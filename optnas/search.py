@@ -68,7 +68,7 @@ class Search:
         baselines: Hand-made networks by name, each a function that makes one: the first trials.
         sampler: `predictor`, `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`,
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
-        trials: COMPLETE trials to reach, in all.
+        trials: Trials to reach in all: COMPLETE ones, and those that were stopped early.
         hours: Time for one run; None sets no limit.
         seed: Seeds the sampler, the weights and the shuffling; left out, one is drawn and kept.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
@@ -76,6 +76,8 @@ class Search:
             little from a second one, and beside another busy process it loses far more, because
             waiting threads spin; more pay for large networks on an otherwise idle CPU.
         epochs: Training epochs, in place of the evaluator's.
+        early_stop: Whether to stop trainings that can't reach the front any more (see
+            `EarlyStopping`). A study may go on with another choice.
         trial_timeout: Seconds after which a trial fails; None sets no limit.
         max_failures: The run ends when so many trials in a row fail for one reason.
         name: Name of the study; the study file's by default.
@@ -102,6 +104,7 @@ class Search:
     device: str = "auto"
     threads: int = 1
     epochs: int | None = None
+    early_stop: bool = False
     trial_timeout: float | None = None
     max_failures: int = 3
     name: str = ""
@@ -196,6 +199,7 @@ class Search:
             seed=self.seed,
             device=self.device,
             listeners=listeners,
+            early_stop=self.early_stop,
         )
 
     def fingerprint(self, objective: Objective) -> dict[str, Any]:
@@ -221,7 +225,7 @@ class Search:
     def run(
         self, *, workers: int = 1, progress: bool = True, accept_changes: bool = False
     ) -> Study:
-        """Opens the study, or makes it, and runs trials until `trials` are COMPLETE.
+        """Opens the study, or makes it, and runs trials until `trials` are done.
 
         The settings are those of this search: what earlier runs on the command line overrode,
         and the study remembers, is in `remembered()`.

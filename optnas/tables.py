@@ -26,7 +26,7 @@ from optnas.pareto import (
     why_no_front,
 )
 from optnas.picking import Pick, measured
-from optnas.record import record_of
+from optnas.record import as_options, record_of
 from optnas.text import definitions, duration, number
 from optnas.trials import (
     DUPLICATE_OF,
@@ -36,6 +36,7 @@ from optnas.trials import (
     SURPLUS,
     inherited,
     is_lost,
+    is_stopped,
     is_void,
 )
 
@@ -216,8 +217,8 @@ def status_table(study: Study) -> Table:
         table.add_row("search space", escape(f"{record['size']} architectures"))
     if SEED in study.user_attrs:
         table.add_row("seed", str(study.user_attrs[SEED]))
-    for name, value in record.get("overrides", {}).items():
-        table.add_row(f"--{name.replace('_', '-')}", str(value))
+    for option, value in as_options(record.get("overrides", {})).items():
+        table.add_row(option, value)
     if record.get("file"):
         table.add_row("study file", escape(record["file"]))
     return table
@@ -240,6 +241,8 @@ def state_of(trial: FrozenTrial) -> str:
     """The state of a trial; `lost` and `surplus` are no failures of its architecture."""
     if SURPLUS in trial.user_attrs:
         return "surplus"
+    if is_stopped(trial):
+        return "stopped"
     return "lost" if is_lost(trial) else trial.state.name
 
 

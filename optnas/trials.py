@@ -29,7 +29,10 @@ CURVE = "curve"
 FAILURE = "failure"
 """Why the trial failed, where its architecture (or the code) is at fault."""
 PRUNED = "pruned"
-"""Why the trial was ended early (which bound is broken)."""
+"""Why the trial was ended early (which bound is broken, say)."""
+STOPPED = "stopped_early"
+"""Of a training that was stopped because it led nowhere: after which `step`, the values that the
+objectives could have reached `at_best`, and by which trial these are `dominated_by`."""
 LOST = "lost"
 """Why the trial ended through no fault of its own: `interrupted` or `killed`."""
 KILLED, INTERRUPTED = "killed", "interrupted"
@@ -58,6 +61,7 @@ _RESERVED = {
     CURVE,
     FAILURE,
     PRUNED,
+    STOPPED,
     LOST,
     RETRY_OF,
     SURPLUS,
@@ -69,6 +73,16 @@ _RESERVED = {
 def is_reserved(name: str) -> bool:
     """Whether optnas itself keeps something under this user attribute."""
     return name in _RESERVED or name.startswith(DETAIL)
+
+
+def is_stopped(trial: FrozenTrial) -> bool:
+    """Whether the training was stopped early, as it led nowhere."""
+    return trial.state == TrialState.PRUNED and STOPPED in trial.user_attrs
+
+
+def is_judged(trial: FrozenTrial) -> bool:
+    """Whether the trial counts: a network was trained, to the end or until it was stopped early."""
+    return trial.state == TrialState.COMPLETE or is_stopped(trial)
 
 
 def inherited(trial: FrozenTrial) -> bool:

@@ -106,3 +106,21 @@ def test_the_summary_of_latencies():
     assert found["optnas"]["busy_over_idle"] == pytest.approx((1.1 + 4.4 / 4.05) / 2)
     assert found["mean"]["optnas_over_it"] == pytest.approx([0.5, 0.5, 0.5])
     assert latency.rounded([[0.12345678], None, True]) == [[0.123457], None, True]
+
+
+def test_what_early_stopping_saves_and_loses():
+    import early_stopping
+
+    run = early_stopping.work("random", 0, True, trials=2, epochs=1)
+    assert run["values"].shape == (2, 3)
+    assert (run["epochs"], run["stopped"]) == (2, 0)
+    front = np.array([[1.0, 4.0], [2.0, 2.0], [4.0, 1.0]])
+    runs = {
+        ("random", 0, False): {"values": front, "epochs": 45, "stopped": 0, "seconds": 3.0},
+        ("random", 0, True): {"values": front[:2], "epochs": 33, "stopped": 1, "seconds": 2.0},
+    }
+    found = early_stopping.summary(runs)["random"]
+    assert found["epochs saved"] == [pytest.approx(12 / 45, abs=1e-5)]
+    assert found["hypervolume without"] == [1.0]
+    assert 0 < found["hypervolume lost"][0] < 1
+    assert "epochs saved" in early_stopping.table({"random": found})

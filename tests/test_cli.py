@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from optnas.leases import lease
+from optnas.trials import is_judged, is_stopped
 
 STUDY = Path(__file__).with_name("study_tiny.py")
 
@@ -43,7 +44,7 @@ def test_run_status_pareto_resume(optnas, tmp_path):
     code, out, err = optnas("resume", "sqlite:///tiny.db", "--trials", 12)
     assert code == 0
     assert f"study file: {tmp_path}/tiny.py" in err
-    assert "4 of 12 trials are COMPLETE already" in err
+    assert "4 of 12 trials are done already" in err
     assert len(load().trials) == 12
     assert "hypervolume" in err
 
@@ -57,7 +58,7 @@ def test_options_override_the_file_and_are_remembered(optnas):
     assert code == 0
     assert len(load().trials) == 2
     code, _, err = optnas("run", "tiny.py")
-    assert "2 of 2 trials are COMPLETE already" in err
+    assert "2 of 2 trials are done already" in err
     code, out, _ = optnas("status", "sqlite:///tiny.db")
     for text in ("--trials", "--sampler", "nsgaii", "--device", "cpu"):
         assert text in out
@@ -313,7 +314,7 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert "Traceback" not in err
     if code > 0:
         assert "interrupted; what was running is repeated next time" in err
-        assert "2 of 5 trials are COMPLETE and kept" in err
+        assert "2 of 5 trials are done and kept" in err
     (tmp_path / "hold").unlink()
 
     code, _, err = optnas("run", "slow.py")
@@ -335,7 +336,7 @@ def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path, monkeypatch):
     (tmp_path / "hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3
-    assert "stopped; what was running is finished. 3 of 5 trials are COMPLETE and kept" in err
+    assert "stopped; what was running is finished. 3 of 5 trials are done and kept" in err
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
 
@@ -450,3 +451,58 @@ def test_the_front_shows_what_fresh_seeds_say(optnas):
     out = optnas("pareto", "tiny.db")[1]
     assert "with fresh seeds" in out
     assert " stands " in out
+
+
+HOPELESS = """
+import torch, optnas
+from torch import nn
+
+def fit(model, recipe, report):
+    for step, left in enumerate((1.0, 0.5, 0.25)):
+        report(step, {"loss": left * model.out_features})
+    return {"loss": 0.25 * model.out_features}
+
+search = optnas.Search(
+    space=optnas.FunctionSpace(
+        lambda trial: nn.Linear(1, trial.suggest_int("width", 1, 99)), torch.zeros(1, 1)
+    ),
+    evaluator=optnas.FunctionEvaluator(fit, {"loss": "minimize"}),
+    objectives=("loss", "params"), sampler="random", trials=14, seed=0, device="cpu", name="tiny",
+)
+"""
+
+
+def test_early_stopping_is_remembered_until_the_other_choice_is_given(optnas, tmp_path):
+    (tmp_path / "tiny.py").write_text(HOPELESS)
+
+    def stopped():
+        return [is_stopped(trial) for trial in load().trials]
+
+    code, _, err = optnas("run", "tiny.py", "--early-stop")
+    assert code == 0
+    assert "pruned: stopped after epoch 1: at best it ends with loss" in err
+    assert "[14/14]" in err
+    assert len(stopped()) == 14
+    assert any(stopped())
+    _, out, _ = optnas("status", "tiny.py")
+    assert f"{14 - sum(stopped())} COMPLETE, {sum(stopped())} stopped" in out
+    assert "--early-stop" in out
+    _, _, err = optnas("resume", "sqlite:///tiny.db", "--trials", 20)
+    assert "remembered from earlier runs: --early-stop\n" in err
+    assert any(stopped()[14:])
+    code, _, _ = optnas("run", "tiny.py", "--trials", 30, "--no-early-stop")
+    assert code == 0
+    assert len(stopped()) == 30
+    assert not any(stopped()[20:])
+    optnas("report", "tiny.py")
+    page = (tmp_path / "tiny_report.html").read_text()
+    assert "no way was left to the front" in page
+    assert "--trials 30 --no-early-stop" in page
+
+
+def test_workers_stop_early_too_and_end_with_exactly_what_was_asked_for(optnas, tmp_path):
+    (tmp_path / "tiny.py").write_text(HOPELESS)
+    code, _, err = optnas("run", "tiny.py", "--early-stop", "--workers", 2, "--trials", 30)
+    assert code == 0, err
+    assert sum(map(is_judged, load().trials)) == 30
+    assert any(map(is_stopped, load().trials))

@@ -46,7 +46,7 @@ LAYERS = [
     {"recovery", "samplers"},
     {"metrics"},
     {"evaluators"},
-    {"choosing", "checkpoints"},
+    {"choosing", "checkpoints", "early_stopping"},
     {"objective"},
     {"rebuild", "loop", "progress", "record"},
     {"processes", "copying", "dashboard_notes"},

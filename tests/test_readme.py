@@ -75,7 +75,13 @@ def test_options_are_those_of_the_help():
     section = README.split("## The command line")[1].split("\n## Many workers")[0]
     named = set(re.findall(r"`(--[\w-]+)`", section)) - {"--help"}
     every = [COMMANDS, *commands().values()]
-    there = {option for c in every for p in c.params for option in p.opts if option[:2] == "--"}
+    there = {
+        option
+        for c in every
+        for p in c.params
+        for option in (*p.opts, *p.secondary_opts)
+        if option[:2] == "--"
+    }
     assert named == there - {"--help"}
 
 

@@ -29,7 +29,10 @@ Storage = Annotated[
 ]
 Trial = Annotated[int, typer.Option(help="Number of the trial.")]
 Trials = Annotated[
-    int | None, typer.Option(help="COMPLETE trials to reach in all, not beside those there are.")
+    int | None,
+    typer.Option(
+        help="Trials to reach in all, not beside those there are: COMPLETE, or stopped early."
+    ),
 ]
 Hours = Annotated[
     float | None, typer.Option(help="Stop after this time; what is running is finished.")
@@ -48,6 +51,13 @@ Device = Annotated[
     str | None, typer.Option(help="Where to train and to measure: auto, cpu, cuda, cuda:N, mps.")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs to train each network.")]
+EarlyStop = Annotated[
+    bool | None,
+    typer.Option(
+        "--early-stop/--no-early-stop",
+        help="Whether to stop trainings that can't reach the front any more; off by default.",
+    ),
+]
 EvaluatorName = Annotated[
     str | None,
     typer.Option(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _STATES = {
     "COMPLETE": "finished",
+    "stopped": "stopped early, with no way left to the front",
     "PRUNED": "ended early by a bound",
     "FAIL": "failed",
     "lost": "lost with their process",

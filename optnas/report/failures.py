@@ -9,7 +9,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.leases import is_abandoned
 from optnas.text import ranges
-from optnas.trials import DUPLICATE_OF, FAILURE, LOST, PRUNED, SURPLUS, is_lost, retry_of
+from optnas.trials import (
+    DUPLICATE_OF,
+    FAILURE,
+    LOST,
+    PRUNED,
+    SURPLUS,
+    is_lost,
+    is_stopped,
+    retry_of,
+)
 
 MOST = 25
 """So many reasons are told one by one."""
@@ -83,6 +92,8 @@ def ending(trial: FrozenTrial, repeated: Collection[Any]) -> tuple[int, str, str
             return _FAILED, "failed", str(attrs.get(FAILURE, "no reason given"))
         case TrialState.PRUNED if broken:
             return _BOUND, "ended before training", f"breaks the bound on {broken}"
+        case TrialState.PRUNED if is_stopped(trial):
+            return _BOUND, "stopped early", "no way was left to the front"
         case TrialState.PRUNED:
             return _BOUND, "ended early", str(attrs.get(PRUNED, "no reason given"))
         case TrialState.COMPLETE if broken:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from optuna.study import Study
 
-from optnas.record import overrides_of, record_of
+from optnas.record import as_options, overrides_of, record_of
 from optnas.storage import shown_url
 from optnas.trials import SEED
 
@@ -51,10 +51,7 @@ def reproducing(study: Study, url: str) -> Reproducing:
     record = record_of(study)
     file = record.get("file", "")
     shown = shown_url(url) if url else ""
-    overrides = {
-        f"--{name.replace('_', '-')}": str(value)
-        for name, value in overrides_of(study).given().items()
-    }
+    overrides = as_options(overrides_of(study).given())
     facts = {
         "Study": study.study_name,
         "Storage": shown,
@@ -78,7 +75,7 @@ def _commands(study: Study, url: str, file: str, overrides: dict[str, str]) -> l
     if file:
         seed = study.user_attrs.get(SEED)
         options = [] if seed is None or "--seed" in overrides else ["--seed", str(seed)]
-        options += [word for pair in overrides.items() for word in pair]
+        options += [word for pair in overrides.items() for word in pair if word]
         line = ["optnas", "run", file, "--name", "again", "--storage", "sqlite:///again.db"]
         found.append(Command("Run it once more, from the start", shlex.join([*line, *options])))
     if url:

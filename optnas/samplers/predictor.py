@@ -16,12 +16,13 @@ trusted by how well it predicts trials that it hasn't seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
 from optuna import TrialPruned
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.encoding import by_rank
@@ -30,6 +31,7 @@ from optnas.samplers.genes import Genes, genes_of, values_of, was_tried
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.proposals import Suggest, complete, propose
 from optnas.samplers.ranking import best_first, may_be_parent
+from optnas.trials import STOPPED, is_stopped
 
 Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to the objectives that are known before training, by position."""
@@ -54,7 +56,8 @@ class PredictorSampler(HistorySampler):
     one whose predicted objectives gain the most hypervolume, in the mean over four draws from the
     posterior, is taken. A gain counts by the probability that no constraint is broken, and for
     nothing where that is below a half; running trials count as if they had turned out as predicted,
-    so that a batch is diverse.
+    so that a batch is diverse, and trials that were stopped early as if they had ended at their
+    best.
 
     The startup trials are spread over the costs, each the most promising of four by its proxies.
 
@@ -134,7 +137,7 @@ class PredictorSampler(HistorySampler):
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
-        tried = [trial for trial in history.trials if may_be_parent(trial)]
+        tried = [t for t in map(_at_best, history.trials) if may_be_parent(t)]
         tried = self._learned_from(tried, history.study.directions)
         sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
@@ -222,6 +225,19 @@ class PredictorSampler(HistorySampler):
             return {}
         table = np.array([self._known_of(genes)[1] for genes in part], dtype=float)
         return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
+
+
+def _at_best(trial: FrozenTrial) -> FrozenTrial:
+    """A trial that was stopped early as if it had ended at its best; any other as it is.
+
+    To learn nothing from it would lead to the like of it again and again. A trial is stopped when
+    it looks worst: on average it would have ended closer to its best than to what was likely then.
+    """
+    if not is_stopped(trial):
+        return trial
+    ended = copy(trial)
+    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
+    return ended
 
 
 def _suggest_of(space: Any) -> Suggest | None:
