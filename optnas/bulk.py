@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections import defaultdict
 from collections.abc import Container, Sequence
@@ -107,8 +108,8 @@ def _read(connection: Connection, study_id: int, without: Sequence[str]) -> list
             state=state,
             value=None,
             values=values.get(trial_id),
-            datetime_start=start,
-            datetime_complete=complete,
+            datetime_start=_local(start),
+            datetime_complete=_local(complete),
             params=params.get(trial_id, {}),
             distributions=distributions.get(trial_id, {}),
             user_attrs=user.get(trial_id, {}),
@@ -118,6 +119,13 @@ def _read(connection: Connection, study_id: int, without: Sequence[str]) -> list
         )
         for trial_id, number, state, start, complete in found
     ]
+
+
+def _local(stored: datetime.datetime | None) -> datetime.datetime | None:
+    """A time of this place, as Optuna gives it: what is stored is UTC."""
+    if stored is None:
+        return None
+    return stored.replace(tzinfo=datetime.UTC).astimezone().replace(tzinfo=None)
 
 
 def _params(rows: Any) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
