@@ -1,27 +1,52 @@
-"""Reading the trials of a database at once, and not object by object."""
+"""Reading the trials of a database as rows, and not object by object."""
 
 from __future__ import annotations
 
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-import sqlalchemy
 from optuna.distributions import json_to_distribution
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.engine import Connection
 
 from optnas.garbage import no_garbage_collection
 
 _TEXT = ("key", "value_json")
+_FEW = 500
+"""Up to so many trials are named one by one where they are asked for."""
+_STUDY = models.StudyModel.__table__.c
+_TRIAL = models.TrialModel.__table__.c
+_STUDIES = select(_STUDY.study_id)
+_IS_THERE = _STUDIES.where(_STUDY.study_id == bindparam("study_id"))
+_TRIALS = select(
+    _TRIAL.trial_id,
+    _TRIAL.number,
+    _TRIAL.state,
+    _TRIAL.datetime_start,
+    _TRIAL.datetime_complete,
+).order_by(_TRIAL.trial_id)
+_OF_STUDY = _TRIALS.where(_TRIAL.study_id == bindparam("study_id"))
+_NEW = _OF_STUDY.where(
+    or_(
+        _TRIAL.trial_id.in_(bindparam("included", expanding=True)),
+        _TRIAL.trial_id > bindparam("after"),
+    )
+)
+_ONE = _TRIALS.where(_TRIAL.trial_id == bindparam("trial_id"))
+# Statements are made once: making one takes longer than SQLite takes to answer it.
 
 
 class BulkStorage(RDBStorage):
-    """Optuna's storage in a database; a study is read with one query for each table.
+    """Optuna's storage in a database; trials are read with one query for each table.
 
     Optuna makes an object of each row, with its history of changes, which takes seven to nine times
     as long (`benchmarks/pareto.py`).
@@ -35,6 +60,14 @@ class BulkStorage(RDBStorage):
         super().__init__(*args, **settings)
         self._without = tuple(without)
 
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """As Optuna's."""
+        with self._reading() as connection:
+            found = connection.execute(_ONE, {"trial_id": trial_id}).all()
+            if not found:
+                raise KeyError(models.NOT_FOUND_MSG)
+            return _read(connection, found)[0]
+
     def _get_trials(
         self,
         study_id: int,
@@ -42,44 +75,61 @@ class BulkStorage(RDBStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        if trial_id_greater_than > -1:  # what is new since: few
-            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
-        self.get_study_name_from_id(study_id)  # raises KeyError if it is gone
-        with self.engine.connect() as connection, no_garbage_collection():
-            trials = _read(connection, study_id, self._without)
-        return trials if states is None else [t for t in trials if t.state in states]
+        known = {"study_id": study_id}
+        with self._reading() as connection:
+            if trial_id_greater_than < 0 or len(included_trial_ids) > _FEW:
+                found = connection.execute(_OF_STUDY, known).all()
+            else:
+                new = {"included": list(included_trial_ids), "after": trial_id_greater_than}
+                found = connection.execute(_NEW, known | new).all()
+            if not found and connection.execute(_IS_THERE, known).first() is None:
+                raise KeyError(models.NOT_FOUND_MSG)
+            found = [
+                row
+                for row in found
+                if (row.trial_id > trial_id_greater_than or row.trial_id in included_trial_ids)
+                and (states is None or row.state in states)
+            ]
+            return _read(connection, found, self._without)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with _create_scoped_session(self.scoped_session) as session, no_garbage_collection():
+            yield session.connection()
 
 
-def _read(connection: Connection, study_id: int, without: Sequence[str]) -> list[FrozenTrial]:
-    """All trials of a study, by id.
+@cache
+def _query(model: Any, columns: tuple[str, ...], order: str | None, few: bool) -> Any:
+    """A query for rows of trials: of a few that are named, or of all."""
+    table = model.__table__.c
+    query = select(table.trial_id, *(table[name] for name in columns))
+    if few:
+        query = query.where(table.trial_id.in_(bindparam("trial_ids", expanding=True)))
+    return query if order is None else query.order_by(table[order])
 
-    The trials are read first. What is finished doesn't change, so that nothing is read of it that
+
+def _read(connection: Connection, found: Any, without: Sequence[str] = ()) -> list[FrozenTrial]:
+    """The trials of these rows, which are all of one study.
+
+    The rows were read first. What is finished doesn't change, so that nothing is read of it that
     isn't whole, although each query sees the database as it is then.
     """
-    trial = models.TrialModel.__table__
-    found: Any = connection.execute(
-        sqlalchemy.select(
-            trial.c.trial_id,
-            trial.c.number,
-            trial.c.state,
-            trial.c.datetime_start,
-            trial.c.datetime_complete,
-        )
-        .where(trial.c.study_id == study_id)
-        .order_by(trial.c.trial_id)
-    ).all()
-
-    studies = connection.execute(sqlalchemy.select(models.StudyModel.__table__.c.study_id)).all()
-    own = sqlalchemy.select(trial.c.trial_id).where(trial.c.study_id == study_id)
+    if not found:
+        return []
+    few = len(found) <= _FEW
+    named: dict[str, Any] = {"trial_ids": [row.trial_id for row in found]} if few else {}
+    own = None
+    if not few and len(connection.execute(_STUDIES).all()) > 1:  # else a table is read as it lies
+        same = select(_TRIAL.study_id).where(_TRIAL.trial_id == found[0].trial_id)
+        own = select(_TRIAL.trial_id).where(_TRIAL.study_id == same.scalar_subquery())
 
     def rows(model: Any, *names: str, order: str | None = None, without: Sequence[str] = ()) -> Any:
-        table = model.__table__
-        query = sqlalchemy.select(table.c.trial_id, *(table.c[name] for name in names))
-        if len(studies) > 1:  # else a table is read as it lies
-            query = query.where(table.c.trial_id.in_(own))
+        query = _query(model, names, order, few)
+        if own is not None:
+            query = query.where(model.trial_id.in_(own))
         for pattern in without:
-            query = query.where(table.c.key.not_like(pattern))
-        return connection.execute(query if order is None else query.order_by(table.c[order])).all()
+            query = query.where(model.key.not_like(pattern))
+        return connection.execute(query, named).all()
 
     value = models.TrialValueModel
     values: dict[int, list[float]] = defaultdict(list)
