@@ -10,13 +10,19 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from optuna.distributions import json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    check_distribution_compatibility,
+    distribution_to_json,
+    json_to_distribution,
+)
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import TextClause, bindparam, insert, or_, select, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
 
 from optnas.garbage import no_garbage_collection
 
@@ -41,7 +47,16 @@ _NEW = _OF_STUDY.where(
         _TRIAL.trial_id > bindparam("after"),
     )
 )
+_STATE = select(_TRIAL.study_id, _TRIAL.state).where(_TRIAL.trial_id == bindparam("trial_id"))
 _ONE = _TRIALS.where(_TRIAL.trial_id == bindparam("trial_id"))
+_PARAM = models.TrialParamModel.__table__
+_ADD_PARAM = insert(_PARAM)
+_DISTRIBUTION = (
+    select(_PARAM.c.distribution_json)
+    .join(_TRIAL.trial_id.table)
+    .where(_TRIAL.study_id == bindparam("study_id"), _PARAM.c.param_name == bindparam("name"))
+    .limit(1)
+)
 # Statements are made once: making one takes longer than SQLite takes to answer it.
 
 
@@ -92,10 +107,60 @@ class BulkStorage(RDBStorage):
             ]
             return _read(connection, found, self._without)
 
+    def _set_trial_attr_without_commit(
+        self, session: Session, model_cls: Any, trial_id: int, key: str, value: Any
+    ) -> None:
+        connection = session.connection()
+        self._study_of_updatable(connection, trial_id)
+        row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        connection.execute(_upsert(model_cls), row)
+
+    def _set_trial_param_without_commit(
+        self,
+        session: Session,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None = None,
+    ) -> None:
+        connection = session.connection()
+        study_id = self._study_of_updatable(connection, trial_id)
+        if previous_distribution is None:
+            known = {"study_id": study_id, "name": param_name}
+            found = connection.execute(_DISTRIBUTION, known).scalar()
+            previous_distribution = None if found is None else json_to_distribution(found)
+        if previous_distribution is not None:
+            check_distribution_compatibility(previous_distribution, distribution)
+        row = {
+            "trial_id": trial_id,
+            "param_name": param_name,
+            "param_value": param_value_internal,
+            "distribution_json": distribution_to_json(distribution),
+        }
+        connection.execute(_ADD_PARAM, row)
+
+    def _study_of_updatable(self, connection: Connection, trial_id: int) -> int:
+        found = connection.execute(_STATE, {"trial_id": trial_id}).one_or_none()
+        if found is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        self.check_trial_is_updatable(trial_id, found.state)
+        return int(found.study_id)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with _create_scoped_session(self.scoped_session) as session, no_garbage_collection():
             yield session.connection()
+
+
+@cache
+def _upsert(model: Any) -> TextClause:
+    """A statement that sets an attribute, in words that SQLite and PostgreSQL share."""
+    return text(
+        f"INSERT INTO {model.__tablename__} (trial_id, key, value_json) "
+        "VALUES (:trial_id, :key, :value_json) "
+        "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
+    )
 
 
 @cache
@@ -183,10 +248,10 @@ def _params(rows: Any) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, A
     params: dict[int, dict[str, Any]] = defaultdict(dict)
     distributions: dict[int, dict[str, Any]] = defaultdict(dict)
     known: dict[str, Any] = {}
-    for trial_id, name, number, text in rows:
-        distribution = known.get(text)
+    for trial_id, name, number, encoded in rows:
+        distribution = known.get(encoded)
         if distribution is None:
-            distribution = known[text] = json_to_distribution(text)
+            distribution = known[encoded] = json_to_distribution(encoded)
         params[trial_id][name] = distribution.to_external_repr(number)
         distributions[trial_id][name] = distribution
     return params, distributions
@@ -194,7 +259,7 @@ def _params(rows: Any) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, A
 
 def _attributes(rows: Any) -> dict[int, dict[str, Any]]:
     """Attributes by trial; all are decoded in one go."""
-    decoded = json.loads(f"[{','.join(text for _, _, text in rows)}]")
+    decoded = json.loads(f"[{','.join(encoded for _, _, encoded in rows)}]")
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for (trial_id, key, _), value in zip(rows, decoded, strict=True):
         found[trial_id][key] = value
