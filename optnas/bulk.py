@@ -113,7 +113,16 @@ class BulkStorage(RDBStorage):
         connection = session.connection()
         self._study_of_updatable(connection, trial_id)
         row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        connection.execute(_upsert(model_cls), row)
+        connection.execute(_put(model_cls, "key", "value_json"), row)
+
+    def _set_trial_value_without_commit(
+        self, session: Session, trial: Any, objective: int, value: float
+    ) -> None:
+        self.check_trial_is_updatable(trial.trial_id, trial.state)
+        number, kind = models.TrialValueModel.value_to_stored_repr(value)
+        row = {"trial_id": trial.trial_id, "objective": objective, "value": number}
+        put = _put(models.TrialValueModel, "objective", "value", "value_type")
+        session.connection().execute(put, row | {"value_type": kind.name})
 
     def _set_trial_param_without_commit(
         self,
@@ -154,12 +163,14 @@ class BulkStorage(RDBStorage):
 
 
 @cache
-def _upsert(model: Any) -> TextClause:
-    """A statement that sets an attribute, in words that SQLite and PostgreSQL share."""
+def _put(model: Any, key: str, *values: str) -> TextClause:
+    """A statement that adds a row of a trial, or changes it, in words of SQLite and PostgreSQL."""
+    columns = ("trial_id", key, *values)
     return text(
-        f"INSERT INTO {model.__tablename__} (trial_id, key, value_json) "
-        "VALUES (:trial_id, :key, :value_json) "
-        "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
+        f"INSERT INTO {model.__tablename__} ({', '.join(columns)}) "
+        f"VALUES ({', '.join(f':{column}' for column in columns)}) "
+        f"ON CONFLICT (trial_id, {key}) "
+        f"DO UPDATE SET {', '.join(f'{value} = excluded.{value}' for value in values)}"
     )
 
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
-from optnas.pareto import front, hypervolume, objective_names
+from optnas.pareto import complete_trials, front, hypervolume, objective_names
 from optnas.text import duration, number
 from optnas.trials import BASELINE, DUPLICATE_OF, FAILURE, PRUNED
 
@@ -34,7 +34,8 @@ class Progress:
         self._trials = trials
         self._console = console or Console(file=sys.stderr)
         self._names = objective_names(study)
-        self._before = count_complete(study)
+        trials_before = complete_trials(study)
+        self._before = len(trials_before)
         self._started = time.monotonic()
         self._ended = self._repeats = 0
         self._said = False
@@ -50,7 +51,7 @@ class Progress:
                 auto_refresh=False,
             )
             self._task = self._bar.add_task(
-                self._summary(self._before), total=trials, completed=self._before
+                self._summary(trials_before), total=trials, completed=self._before
             )
 
     def __enter__(self) -> Progress:
@@ -95,8 +96,8 @@ class Progress:
         self._ended += 1
         self._repeats += DUPLICATE_OF in trial.user_attrs
         self._say_if_repeating()
-        complete = count_complete(study)
-        summary = self._summary(complete)
+        trials = complete_trials(study)
+        complete, summary = len(trials), self._summary(trials)
         if self._bar is not None:
             self._bar.update(self._task, completed=complete, description=summary, refresh=True)
             if trial.state == TrialState.FAIL:
@@ -128,11 +129,12 @@ class Progress:
         key = PRUNED if trial.state == TrialState.PRUNED else FAILURE
         return f"{text} {trial.state.name.lower()}: {trial.user_attrs.get(key, 'no reason given')}"
 
-    def _summary(self, complete: int) -> str:
-        volume = hypervolume(self._study)
-        parts = [f"front {len(front(self._study))}"]
+    def _summary(self, trials: list[FrozenTrial]) -> str:
+        volume = hypervolume(self._study, trials)
+        parts = [f"front {len(front(self._study, trials))}"]
         if volume is not None:
             parts.append(f"hypervolume {volume:.3f}")
+        complete = len(trials)
         done = complete - self._before
         if done > 0:
             seconds = (time.monotonic() - self._started) / done * max(self._trials - complete, 0)
