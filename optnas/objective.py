@@ -124,6 +124,7 @@ class Objective:
         self._proxies: dict[str, dict[str, float]] = {}
         self._evaluated = Evaluated()
         self._named: Study | None = None
+        self._study_seed = 0
 
     @property
     def directions(self) -> list[Direction]:
@@ -184,9 +185,10 @@ class Objective:
         study = trial.study
         if study is not self._named:  # that reads all that a dashboard keeps in the study
             name_objectives(study, self.objectives)
+            self._study_seed = attr.study_seed(study, self.seed)
             self._named = study
         place = attr.place(every[trial.number], every)
-        seed = attr.derived_seed(attr.study_seed(study, self.seed), place, "candidate")
+        seed = attr.derived_seed(self._study_seed, place, "candidate")
         candidate = self.candidate(trial, seed)
         candidate.details = details
         with seeded(seed):

@@ -79,18 +79,30 @@ def complete_trials(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def feasible_trials(study: Study) -> list[FrozenTrial]:
-    """The COMPLETE trials without a broken constraint, by number."""
-    return [trial for trial in complete_trials(study) if is_feasible(trial)]
+def feasible_trials(
+    study: Study, complete: Sequence[FrozenTrial] | None = None
+) -> list[FrozenTrial]:
+    """The COMPLETE trials without a broken constraint, by number.
+
+    Args:
+        study: The study.
+        complete: Its COMPLETE trials, if they are known.
+    """
+    complete = complete_trials(study) if complete is None else complete
+    return [trial for trial in complete if is_feasible(trial)]
 
 
-def front(study: Study) -> list[FrozenTrial]:
+def front(study: Study, complete: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
     """The feasible COMPLETE trials that no other one dominates, by number.
 
     A trial that reused the values of another (same architecture, same recipe) is left out: the
     other one stands for it.
+
+    Args:
+        study: The study.
+        complete: Its COMPLETE trials, if they are known.
     """
-    trials = [t for t in feasible_trials(study) if DUPLICATE_OF not in t.user_attrs]
+    trials = [t for t in feasible_trials(study, complete) if DUPLICATE_OF not in t.user_attrs]
     return front_of(trials, study.directions)
 
 
@@ -181,7 +193,7 @@ def baselines(study: Study, every: Sequence[Entry] | None = None) -> list[tuple[
     return found
 
 
-def hypervolume(study: Study) -> float | None:
+def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> float | None:
     """The hypervolume of the front, as a share of a box that the study's first trials span.
 
     The box reaches from the best to the worst value of each objective among the first 10 feasible
@@ -190,10 +202,14 @@ def hypervolume(study: Study) -> float | None:
     a front that passes the best corner can have more than 1. With more than 5 objectives it is an
     approximation (`dominance.hypervolume`).
 
+    Args:
+        study: The study.
+        complete: Its COMPLETE trials, if they are known.
+
     Returns:
         None until there are 10 such trials, and for a single objective.
     """
-    trials = feasible_trials(study)
+    trials = feasible_trials(study, complete)
     box = reference_box(study, trials)
     if box is None:
         return None

@@ -34,7 +34,8 @@ class Progress:
         self._trials = trials
         self._console = console or Console(file=sys.stderr)
         self._names = objective_names(study)
-        self._before = count_judged(study)
+        judged = judged_trials(study)
+        self._before = len(judged)
         self._started = time.monotonic()
         self._ended = self._repeats = 0
         self._said = False
@@ -50,7 +51,7 @@ class Progress:
                 auto_refresh=False,
             )
             self._task = self._bar.add_task(
-                self._summary(self._before), total=trials, completed=self._before
+                self._summary(judged), total=trials, completed=self._before
             )
 
     def __enter__(self) -> Progress:
@@ -95,8 +96,8 @@ class Progress:
         self._ended += 1
         self._repeats += DUPLICATE_OF in trial.user_attrs
         self._say_if_repeating()
-        done = count_judged(study)
-        summary = self._summary(done)
+        judged = judged_trials(study)
+        done, summary = len(judged), self._summary(judged)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, description=summary, refresh=True)
             if trial.state == TrialState.FAIL:
@@ -128,19 +129,25 @@ class Progress:
         key = PRUNED if trial.state == TrialState.PRUNED else FAILURE
         return f"{text} {trial.state.name.lower()}: {trial.user_attrs.get(key, 'no reason given')}"
 
-    def _summary(self, judged: int) -> str:
-        volume = hypervolume(self._study)
-        parts = [f"front {len(front(self._study))}"]
+    def _summary(self, judged: list[FrozenTrial]) -> str:
+        complete = [t for t in judged if t.state == TrialState.COMPLETE]
+        volume = hypervolume(self._study, complete)
+        parts = [f"front {len(front(self._study, complete))}"]
         if volume is not None:
             parts.append(f"hypervolume {volume:.3f}")
-        done = judged - self._before
+        done = len(judged) - self._before
         if done > 0:
-            seconds = (time.monotonic() - self._started) / done * max(self._trials - judged, 0)
+            seconds = (time.monotonic() - self._started) / done * max(self._trials - len(judged), 0)
             parts.append(f"{duration(seconds)} left")
         self._summary_text = "  ".join(parts)
         return self._summary_text
 
 
+def judged_trials(study: Study) -> list[FrozenTrial]:
+    """The trials of a study that count: are COMPLETE, or were stopped early."""
+    return [t for t in study.get_trials(deepcopy=False) if is_judged(t)]
+
+
 def count_judged(study: Study) -> int:
-    """How many trials of a study count: are COMPLETE, or were stopped early."""
-    return sum(map(is_judged, study.get_trials(deepcopy=False)))
+    """How many trials of a study count."""
+    return len(judged_trials(study))

@@ -1,5 +1,6 @@
 import datetime
 import math
+import time
 
 import optuna
 import pytest
@@ -89,6 +90,21 @@ def test_what_is_new_is_read_later():
     assert [t.value for t in reader.trials] == [2.0, 1.0]
     assert reader.trials == writer.trials
     assert isinstance(reader.trials[0].datetime_start, datetime.datetime)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_times_are_those_of_the_place(zone, monkeypatch):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        url = "sqlite:///s.db"
+        fill(optuna.create_study(storage=url, study_name="s", directions=["minimize"] * 2))
+        theirs = optuna.load_study(study_name="s", storage=url).trials
+        ours = optuna.load_study(study_name="s", storage=BulkStorage(url)).trials
+        assert list(map(plain, ours)) == list(map(plain, theirs))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_study_that_is_gone():

@@ -9,7 +9,7 @@ import optnas
 
 PACKAGE = Path(optnas.__file__).parent
 LAYERS = [
-    {"errors", "garbage"},
+    {"errors", "garbage", "rows"},
     {"files", "bulk"},
     {
         "candidate",
