@@ -124,3 +124,30 @@ def test_what_early_stopping_saves_and_loses():
     assert found["hypervolume without"] == [1.0]
     assert 0 < found["hypervolume lost"][0] < 1
     assert "epochs saved" in early_stopping.table({"random": found})
+
+
+def test_the_tasks_of_shared_weights():
+    import shared_weights
+    import sharing
+
+    found = sharing.architectures("digits", 30)
+    assert len({str(a) for a in found}) == 30
+    assert found[:10] == sharing.architectures("digits", 10)
+    assert shared_weights.tau([1.0, 2.0, float("nan"), 4.0], [1, 3, 0, 9]) == 1.0
+    values, milliseconds = shared_weights.measured("digits", 2)
+    assert all(len(v) == 2 for v in values.values())
+    assert set(values) == set(milliseconds) > {"params", "flops", "synflow", "snip, data"}
+
+
+def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
+    import shared_search
+    import sharing
+
+    short = sharing.training("digits").configured(epochs=1)
+    monkeypatch.setattr(shared_search, "training", lambda name: short)
+    monkeypatch.setattr(shared_search, "steps", lambda name: 3)
+    shared, ordinary, seconds = shared_search.work("digits", 0, 4, 1, 2)
+    assert shared.shape == (1, 3)
+    assert ordinary.shape == (2, 3)
+    parts = seconds["supernet"] + seconds["scores"] + seconds["trainings"]
+    assert parts == pytest.approx(seconds["shared"])

@@ -1,6 +1,8 @@
 """Weights that all networks share: slices, the supernet's training, scores, studies."""
 
+import gc
 import math
+import os
 import threading
 from random import Random
 
@@ -453,6 +455,27 @@ def test_without_a_space_it_says_what_to_do():
     evaluator = SharedWeightsEvaluator(REAL, 2)
     with pytest.raises(InputError, match="has to know the search space"):
         evaluator.prepare()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
+def test_a_thousand_scores_take_no_more_memory_than_ten():
+    space = SPACES["cnn"]
+    data = optnas.arrays(
+        torch.randn(60, 1, 6, 6).numpy(), (torch.arange(60) % 2).numpy(), name="noise"
+    )
+    evaluator = SharedWeightsEvaluator(TrainingEvaluator(data, 1, device="cpu"), 5)
+    evaluator = evaluator.placed(space, None)
+    rng = Random(0)
+
+    def megabytes_after(number):
+        for _ in range(number):
+            score(evaluator, space.suggest(Draft({}, rng)))
+        gc.collect()
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    ten = megabytes_after(10)
+    assert megabytes_after(990) < ten + 10
 
 
 # The folder
