@@ -277,6 +277,11 @@ def nothing():
     pass
 
 
+def finish(one):
+    while one.step < one.steps:
+        one.train_epoch(nothing)
+
+
 def val_loss(model):
     with torch.no_grad():
         return float(functional.cross_entropy(model(DATA.val[0]), DATA.val[1]))
@@ -289,8 +294,7 @@ def test_training_lowers_the_loss_of_networks_it_never_saw(optimizer):
     rng = Random(1)
     models = [network(MLP, rng).eval() for _ in range(10)]
     before = list(map(val_loss, models))
-    while one.step < one.steps:
-        one.train_epoch(nothing)
+    finish(one)
     for model in models:
         assert one.supernet.load_into(model) == []
     after = list(map(val_loss, models))
@@ -331,9 +335,11 @@ def test_what_the_optimizer_remembers_grows_with_its_tensor():
 
 def test_the_sandwich_has_the_largest_and_the_smallest_network():
     one = training(sandwich=True, networks=4)
-    largest, smallest, *others = (one._architecture(pick).widths for pick in one._picks())
-    assert largest == (32,) * 5
-    assert smallest == (8,)
+    largest, smallest, *others = one._made()
+    widths = [m.out_features for m in largest.modules() if isinstance(m, nn.Linear)]
+    assert widths == [32] * 5 + [3]
+    widths = [m.out_features for m in smallest.modules() if isinstance(m, nn.Linear)]
+    assert widths == [8, 3]
     assert len(others) == 2
 
 
@@ -347,9 +353,32 @@ def test_a_space_that_makes_nothing_says_so():
     def never(trial):
         raise ValueError("too wide")
 
-    one = training(space=FunctionSpace(never, torch.zeros(1, 4)))
-    with pytest.raises(InputError, match=r"none of 100 architectures .* ValueError: too wide"):
-        one.train_epoch(nothing)
+    space = FunctionSpace(never, torch.zeros(1, 4))
+    with pytest.raises(InputError, match=r"100 networks in a row, .* ValueError: too wide"):
+        finish(training(space=space, steps=60))
+    with pytest.raises(InputError, match=r" 3 networks in a row, .* ValueError: too wide"):
+        finish(training(space=space, steps=2))
+
+
+def test_a_network_that_cannot_be_made_or_run_is_passed_over():
+    class Fragile(nn.Module):
+        def __init__(self, how):
+            super().__init__()
+            if how == "unmade":
+                raise RuntimeError("can't be made")
+            self.how, self.body = how, nn.Linear(4, 3)
+
+        def forward(self, x):
+            if self.how == "unrun":
+                raise ValueError("can't be run")
+            return self.body(x)
+
+    space = ModelSpace(Fragile, {"how": ["unmade", "unrun", "fine"]}, torch.randn(1, 4))
+    one = training(space=space, steps=40)
+    losses = []
+    while one.step < one.steps:
+        losses.append(one.train_epoch(nothing))
+    assert losses[-1] < losses[0]
 
 
 # Scores

@@ -9,7 +9,8 @@ training techniques, ICCV 2019 (arXiv 1903.05134), without their distillation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from random import Random
 from typing import Any, ClassVar
@@ -21,18 +22,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from optnas.candidate import Candidate
+from optnas.devices import release_memory
 from optnas.errors import InputError
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loop import Loss
+from optnas.faults import with_place
 from optnas.samplers.proposals import Draft
 from optnas.search_spaces import SearchSpace
 
 WARM_UP = 0.03
 """Share of the steps in which the learning rate rises to its full height."""
-TRIES = 100
-"""Architectures that may fail in a row."""
+MOST_FAILURES = 100
+"""Networks in a row that may fail."""
 
 
 class SupernetTraining:
@@ -70,7 +73,8 @@ class SupernetTraining:
         self._networks = networks
         self._sandwich = sandwich
         self._rng = Random(recipe.seed)
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._failures = 0
+        self._optimizer = self._make_optimizer()
 
     @property
     def device(self) -> torch.device:
@@ -94,18 +98,18 @@ class SupernetTraining:
         for x, y in self._feed.train(self._recipe.batch_size, torch.contiguous_format):
             if self.step == self.steps:
                 break
-            models = [self._model(pick) for pick in self._picks()]
+            models = self._made()
             for model in models:
                 self._admit(model)
-            assert self._optimizer is not None
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._learning_rate()
             self._optimizer.zero_grad()
             for model in models:
                 give_way()
-                loss = self._loss_of(model, x, y)
-                (loss / len(models)).backward()
-                total, trained = total + loss.detach(), trained + 1
+                with self._tolerated():
+                    loss = self._loss_of(model, x, y)
+                    (loss / len(models)).backward()
+                    total, trained = total + loss.detach(), trained + 1
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._learning_rate()
             self._optimizer.step()
             self.step += 1
         mean = float(total) / max(trained, 1)
@@ -127,30 +131,39 @@ class SupernetTraining:
         fallen = (1 + math.cos(math.pi * self.step / self.steps)) / 2
         return self._recipe.learning_rate * risen * fallen
 
-    def _picks(self) -> list[type[Draft]]:
+    def _made(self) -> list[nn.Module]:
+        """The networks of a step, in training mode; their own weights aren't used."""
         ends: list[type[Draft]] = [_Largest, _Smallest] if self._sandwich else []
-        return ends + [Draft] * (self._networks - len(ends))
+        found = []
+        for pick in ends + [Draft] * (self._networks - len(ends)):
+            with self._tolerated():
+                found.append(self._network(self._space.suggest(pick({}, self._rng))))
+        return found
 
-    def _model(self, pick: type[Draft]) -> nn.Module:
-        """A network of the space, in training mode; its own weights aren't used."""
-        architecture = self._architecture(pick)
+    def _network(self, architecture: Any) -> nn.Module:
         example = self._space.example_inputs
         build = partial(self._space.build, architecture)
-        return (
-            Candidate(architecture, example, build, disposable=True).model.train().to(self.device)
-        )
+        made = Candidate(architecture, example, build, disposable=True)
+        return made.model.train().to(self.device)
 
-    def _architecture(self, pick: type[Draft]) -> Any:
-        for attempt in range(1, TRIES + 1):
-            try:
-                return self._space.suggest(pick({}, self._rng))
-            except (TrialPruned, RuntimeError, ValueError) as error:  # this one can't be
-                if attempt == TRIES:
-                    raise InputError(
-                        f"none of {TRIES} architectures drawn at random for the shared weights "
-                        f"could be made; the last one: {type(error).__name__}: {error}"
-                    ) from error
-        raise AssertionError
+    @contextmanager
+    def _tolerated(self) -> Iterator[None]:
+        """Passes over a network that can't be made or run: its trial would fail, and no other."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (TrialPruned, RuntimeError, ValueError) as error:
+            release_memory(error)
+            self._failures += 1
+            never = not self.supernet.tensors and self.step + 1 == self.steps
+            if self._failures == MOST_FAILURES or never:
+                raise InputError(
+                    f"the shared weights can't be trained: {self._failures} networks in a row, "
+                    f"drawn at random, could not be made or run; the last one: {with_place(error)}"
+                ) from error
+        else:
+            self._failures = 0
 
     def _admit(self, model: nn.Module) -> None:
         """Makes room for a network in the supernet, and in what the optimizer remembers."""
@@ -158,7 +171,7 @@ class SupernetTraining:
         grown = self.supernet.admit(model)
         if not grown and len(self.supernet.tensors) == known:
             return
-        before = self._optimizer.state if self._optimizer else {}
+        before = self._optimizer.state
         self._optimizer = self._make_optimizer()
         replaced = {growth.after: growth for growth in grown}
         for tensor in self.supernet.tensors.values():
@@ -169,13 +182,15 @@ class SupernetTraining:
                 self._optimizer.state[tensor] = before[tensor]
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        return self._recipe.make_optimizer(self.supernet.tensors.values(), in_part=True)
+        # Optimizers want at least one tensor, and there is none before the first network.
+        tensors = [*self.supernet.tensors.values()] or [torch.zeros(0, device=self.device)]
+        return self._recipe.make_optimizer(tensors, in_part=True)
 
     def state(self) -> dict[str, Any]:
         """What `load_state` needs to go on from here."""
         return {
             "tensors": {key: t.detach() for key, t in self.supernet.tensors.items()},
-            "optimizer": self._optimizer and self._optimizer.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "networks": self._rng.getstate(),
         }
@@ -184,10 +199,8 @@ class SupernetTraining:
         """Goes on from a state of the same training, on whichever device."""
         tensors = {key: t.to(self.device, copy=True) for key, t in state["tensors"].items()}
         self.supernet = Supernet({key: t.requires_grad_() for key, t in tensors.items()})
-        self._optimizer = None
-        if state["optimizer"] is not None:
-            self._optimizer = self._make_optimizer()
-            self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer = self._make_optimizer()
+        self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         self._rng.setstate(state["networks"])
 
