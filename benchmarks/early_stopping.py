@@ -13,13 +13,10 @@ The rule and its constant were chosen on recorded curves of seeds 100 to 104. Pr
 writes benchmarks/results/early_stopping.json. About half an hour in one process.
 """
 
-import time
-
 import numpy as np
-import optuna
 from comparison import arguments, best_known, run_all, save
+from samplers_digits import complete_values, run
 
-import optnas
 from optnas.trials import CURVE, STOPPED
 
 NAMES = ("random", "predictor")
@@ -27,28 +24,17 @@ NAMES = ("random", "predictor")
 
 def work(name, seed, early_stop, trials, epochs):
     """Values of the COMPLETE trials, epochs trained, trials stopped, and the seconds it took."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    data = optnas.digits()
-    search = optnas.Search(
-        space=optnas.MacroCNNSpace(data.input_shape, data.outputs),
-        evaluator=optnas.TrainingEvaluator(
-            data, epochs=epochs, recipe=optnas.Recipe(learning_rate=0.01, batch_size=32)
-        ),
+    study, seconds = run(
+        epochs,
         objectives=("val_loss", "flops", "params"),
         trials=trials,
         sampler=name,
         seed=seed,
         device="cpu",
         early_stop=early_stop,
-        weights=False,
-        storage=optuna.storages.InMemoryStorage(),
     )
-    started = time.monotonic()
-    study = search.run(progress=False)
-    seconds = time.monotonic() - started
-    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     return {
-        "values": np.array([t.values for t in complete]),
+        "values": complete_values(study),
         "epochs": sum(len(t.user_attrs.get(CURVE, ())) for t in study.trials),
         "stopped": sum(STOPPED in t.user_attrs for t in study.trials),
         "seconds": seconds,

@@ -22,8 +22,8 @@ NAMES = ("predictor", "evolution", "tpe", "nsgaii", "random")
 BUDGETS = (10, 20, 30, 40)
 
 
-def work(name, seed, trials, epochs):
-    """Values of the COMPLETE trials in order, and the seconds that they took."""
+def run(epochs, **settings):
+    """A study of the digits space in memory, and the seconds that it took."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     data = optnas.digits()
     search = optnas.Search(
@@ -31,18 +31,25 @@ def work(name, seed, trials, epochs):
         evaluator=optnas.TrainingEvaluator(
             data, epochs=epochs, recipe=optnas.Recipe(learning_rate=0.01, batch_size=32)
         ),
-        objectives=("val_loss", "flops", "params", "latency_ms"),
-        trials=trials,
-        sampler=name,
-        seed=seed,
         weights=False,
         storage=optuna.storages.InMemoryStorage(),
+        **settings,
     )
     started = time.monotonic()
-    study = search.run(progress=False)
-    seconds = time.monotonic() - started
+    return search.run(progress=False), time.monotonic() - started
+
+
+def complete_values(study):
+    """Values of the COMPLETE trials in order."""
     complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
-    return np.array([t.values for t in complete]), seconds
+    return np.array([t.values for t in complete])
+
+
+def work(name, seed, trials, epochs):
+    """Values of the COMPLETE trials in order, and the seconds that they took."""
+    objectives = ("val_loss", "flops", "params", "latency_ms")
+    study, seconds = run(epochs, objectives=objectives, trials=trials, sampler=name, seed=seed)
+    return complete_values(study), seconds
 
 
 def main():

@@ -27,7 +27,7 @@ from optnas.revisit import accepted_changes, complete_trial, fresh_candidate
 from optnas.search import Search
 from optnas.steps import Steps
 from optnas.text import number
-from optnas.trials import inherited
+from optnas.trials import has_inherited
 
 
 def confirm(
@@ -144,10 +144,11 @@ def confirmed_table(study: Study) -> Table:
     """The confirmed trials: what the search said, mean ± deviation of fresh seeds, the verdict."""
     names = objective_names(study)
     trials = study.get_trials(deepcopy=False)
+    before = "search, with inherited weights" if has_inherited(study) else "search"
     table = Table(
         title=escape(f"Confirmed members of the front of {study.study_name}"),
         title_justify="left",
-        caption=f"{_before(study)} → mean ± standard deviation over the fresh seeds alone",
+        caption=f"{before} → mean ± standard deviation over the fresh seeds alone",
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -177,13 +178,6 @@ def confirmed_table(study: Study) -> Table:
             str(judged.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)
         )
     return table
-
-
-def _before(study: Study) -> str:
-    """What the first of the two numbers is."""
-    if any(inherited(t) for t in study.get_trials(deepcopy=False)):
-        return "with inherited weights → trained for real:"
-    return "search"
 
 
 def standing_line(study: Study) -> str:

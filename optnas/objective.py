@@ -186,6 +186,9 @@ class Objective:
         if study is not self._named:  # that reads all that a dashboard keeps in the study
             name_objectives(study, self.objectives)
             self._study_seed = attr.study_seed(study, self.seed)
+            weights = self.evaluator.prepare()
+            if weights and not attr.has_inherited(study):
+                study.set_user_attr(attr.SHARED_WEIGHTS, weights)
             self._named = study
         place = attr.place(every[trial.number], every)
         seed = attr.derived_seed(self._study_seed, place, "candidate")

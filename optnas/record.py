@@ -14,6 +14,7 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.storage import open_storage, shown_url, storage_path
+from optnas.trials import SHARED_WEIGHTS
 
 if TYPE_CHECKING:
     from optnas.metrics import Direction
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 RECORD = "optnas"
 """The study attribute: version, study file, fingerprint, overrides, names of the scores, size of
 the space, changes that were accepted."""
-
-SHARED_WEIGHTS = "optnas:shared_weights"
-"""The study attribute: the hash of the weights that all networks share."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from optnas.checkpoints import sweep
 from optnas.devices import check_device_name, cpu_threads, resolve_device
 from optnas.errors import InputError, NoStudyError
 from optnas.evaluators import Evaluator
-from optnas.evaluators.shared import by_name, name_of
+from optnas.evaluators.naming import by_name, name_of
 from optnas.loop import Observer, queue_baselines, run_trials
 from optnas.metrics import Metric
 from optnas.objective import Listener, Objective
@@ -267,12 +267,14 @@ class Search:
         accept_changes: bool = False,
     ) -> None:
         """Runs an open study, here or in processes of its own (see `run`)."""
-        if not self._prepared(study, self.objective(), stop, accept_changes, display.say):
-            return
         if workers == 1:
-            self.work(study, display, stop, hours=self.hours, accept_changes=accept_changes)
+            hours, accept = self.hours, accept_changes
+            self.work(study, display, stop, hours=hours, accept_changes=accept, say=display.say)
             return
         assert self.file is not None
+        # Here, where it is seen how far it is; the workers find it done.
+        if not self._prepared(study, self.objective(), stop, accept_changes, display.say):
+            return
         queue_baselines(study, self.baselines)
         job = Job(
             file=str(self.file.absolute()),
@@ -304,13 +306,14 @@ class Search:
         hours: float | None = None,
         epochs: bool = True,
         accept_changes: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Runs trials of an open study in this process, beside whatever others run."""
         listeners: list[Listener] = []
         if observer is not None and epochs:
             listeners = [lambda t, step, scores: observer.epoch(t.number, step, scores)]
         objective = self.objective(listeners)
-        if not self._prepared(study, objective, stop, accept_changes):
+        if not self._prepared(study, objective, stop, accept_changes, say):
             return
         with cpu_threads(self.threads):
             run_trials(
@@ -331,7 +334,7 @@ class Search:
         objective: Objective,
         stop: Stop | None,
         accept_changes: bool,
-        say: Callable[[str], None] | None = None,
+        say: Callable[[str], None] | None,
     ) -> bool:
         """Whether the evaluator is ready; False if the run was stopped before."""
         stopped = None if stop is None else lambda: stop.requested

@@ -34,11 +34,17 @@ from optnas.trials import (
     RECIPE,
     SEED,
     SURPLUS,
-    inherited,
+    has_inherited,
     is_lost,
     is_stopped,
     is_void,
 )
+
+INHERITED = (
+    "scores with inherited weights: they rank networks, and are worse than after training "
+    "(`optnas confirm`)"
+)
+"""Stands under tables of such scores."""
 
 
 def front_table(study: Study) -> Table:
@@ -61,10 +67,13 @@ def front_table(study: Study) -> Table:
     fresh = _fresh(study)
     names = objective_names(study)
     shown = {name for e in rows for name in names if name in e.trial.user_attrs}
+    shared = has_inherited(study)
+    again = "trained for real" if shared else "with fresh seeds"
+    lines = [INHERITED if shared else "", baseline_line(study, every), definitions(shown)]
     table = Table(
         title=escape(f"Pareto front of {study.study_name}"),
         title_justify="left",
-        caption="\n".join(filter(None, [baseline_line(study, every), definitions(shown)])) or None,
+        caption="\n".join(filter(None, lines)) or None,
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -78,7 +87,7 @@ def front_table(study: Study) -> Table:
         "recipe": [recipe_text(e.trial) for e in rows],
         "other trials": [", ".join(str(n) for n in e.trials if n != e.trial.number) for e in rows],
         "dominated by": [_few(beaten.get(e.trial.number, [])) for e in rows],
-        _fresh_title(study): [fresh.get(e.trial.number, "") for e in rows],
+        again: [fresh.get(e.trial.number, "") for e in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}
     for name in further:
@@ -91,11 +100,6 @@ def front_table(study: Study) -> Table:
     return table
 
 
-def _fresh_title(study: Study) -> str:
-    shared = any(inherited(t) for t in study.get_trials(deepcopy=False))
-    return "trained for real" if shared else "with fresh seeds"
-
-
 def _fresh(study: Study) -> dict[int, str]:
     """What fresh seeds say, by trial: means and deviations of what varies, and the verdict."""
     found = confirmed(study)
@@ -106,6 +110,15 @@ def _fresh(study: Study) -> dict[int, str]:
         by = "" if member.by is None else f" (trial {member.by})"
         texts[member.trial] = f"{varies}{': ' * bool(varies)}{member.verdict}{by}"
     return texts
+
+
+def search_line(study: Study, trial: int) -> str:
+    """What the search said of a trial: its scores, on the validation part; empty without any."""
+    names = record_of(study).get("scores", ())
+    attrs = study.get_trials(deepcopy=False)[trial].user_attrs
+    scores = "  ".join(f"{name} {number(attrs[name])}" for name in names if name in attrs)
+    weights = ", with inherited weights" if has_inherited(study) else ""
+    return f"in the search{weights}: {scores}" if scores else ""
 
 
 def baseline_line(study: Study, every: Sequence[Entry] | None = None) -> str:

@@ -51,6 +51,8 @@ SHARED = "shared_weights"
 
 SEED = "optnas:seed"
 """On the study: its seed."""
+SHARED_WEIGHTS = "optnas:shared_weights"
+"""On the study: the hash of the weights that all networks share, if they do."""
 
 
 _RESERVED = {
@@ -85,9 +87,9 @@ def is_judged(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE or is_stopped(trial)
 
 
-def inherited(trial: FrozenTrial) -> bool:
-    """Whether the trial's scores are those of inherited weights."""
-    return f"{DETAIL}{SHARED}" in trial.user_attrs
+def has_inherited(study: Study) -> bool:
+    """Whether the study's scores are those of inherited weights."""
+    return SHARED_WEIGHTS in study.user_attrs
 
 
 def is_lost(trial: FrozenTrial) -> bool:

@@ -7,6 +7,7 @@ import threading
 from random import Random
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from contracts import EvaluatorContract
@@ -15,9 +16,12 @@ from optuna.trial import FixedTrial
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
+from typer.testing import CliRunner
 
 import optnas
 from optnas.candidate import Candidate, seeded
+from optnas.cli import app
+from optnas.confirmed import confirmed
 from optnas.dominance import spread
 from optnas.errors import InputError
 from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
@@ -36,6 +40,7 @@ from optnas.search_spaces import (
     NASBench201Space,
 )
 from optnas.stopping import StoppedError
+from optnas.tables import search_line
 
 
 class Recurrent(nn.Module):
@@ -423,7 +428,7 @@ def test_statistics_are_those_of_the_network_and_nothing_else_is_changed():
     evaluator = shared(space=space, steps=2)
     _, candidate = score(evaluator, space.suggest(FixedTrial({"width": 4})))
     linear, norm = candidate.model[0], candidate.model[1]
-    (x,) = evaluator._ready.batches
+    (x,) = evaluator._ready.calibration.batches
     assert len(x) == len(DATA.train[0])
     with torch.no_grad():
         torch.testing.assert_close(norm.running_mean, linear(x).mean(0))
@@ -457,7 +462,7 @@ def test_loaders_and_regression():
     evaluator = SharedWeightsEvaluator(real, 5).placed(space, None)
     scores, _ = score(evaluator, space.suggest(Draft({}, Random(0))))
     assert set(scores) == {"val_loss"}
-    assert sum(map(len, evaluator._ready.batches)) == 60
+    assert sum(map(len, evaluator._ready.calibration.batches)) == 60
 
 
 @pytest.mark.parametrize(
@@ -607,6 +612,35 @@ def test_a_study_with_shared_weights(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "[6/6]" in said
     assert "weights trained" not in said
+
+
+def test_tables_say_that_scores_are_inherited(tmp_path):
+    def printed(command, *options):
+        url = f"sqlite:///{tmp_path}/tiny.db"
+        result = CliRunner().invoke(app, [command, url, *options], env={"COLUMNS": "200"})
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    one = search(tmp_path)
+    study = one.run(progress=False)
+    assert "scores with inherited weights" in printed("pareto")
+    optnas.confirm(study, one, most=1, seeds=1, progress=False)
+    assert "trained for real" in printed("pareto")
+    page = tmp_path / "page.html"
+    printed("report", "--output", str(page))
+    assert "with weights that the network inherits" in page.read_text()
+    assert "all together, with shared weights" in page.read_text()
+    number = next(iter(confirmed(study)))
+    value = f"{study.trials[number].user_attrs['val_loss']:.4g}"
+    assert f"with inherited weights: val_loss {value}" in search_line(study, number)
+
+
+def test_a_study_of_plain_optuna_knows_its_weights():
+    objective = optnas.Objective(MLP, SharedWeightsEvaluator(REAL, 5), ("val_loss", "params"))
+    study = optuna.create_study(directions=objective.directions)
+    study.optimize(objective, n_trials=2)
+    (digest,) = {t.user_attrs["detail:shared_weights"]["weights"] for t in study.trials}
+    assert study.user_attrs["optnas:shared_weights"] == digest
 
 
 def test_other_weights_than_the_study_s_are_refused(tmp_path):

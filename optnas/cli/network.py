@@ -59,6 +59,7 @@ def retrain(
     from optnas.record import Overrides, retrained_folder
     from optnas.retrained import retrained_table
     from optnas.retraining import retrain
+    from optnas.tables import search_line
 
     search, found = search_and_study_to_write(study, storage, name)
     search = search.override(Overrides(device=device))
@@ -67,6 +68,8 @@ def retrain(
             found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
         )
     show(retrained_table(result))
+    if line := search_line(found, trial):
+        typer.echo(line)
     typer.echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")
 
 

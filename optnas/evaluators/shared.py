@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from optuna.trial import BaseTrial
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from optnas.candidate import Candidate, Inputs, seeded
-from optnas.datasets import Dataset, Loaders, Part
+from optnas.datasets import Dataset, Loaders
 from optnas.devices import repeatable
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.calibration import Calibration
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.supernet import Supernet
@@ -32,8 +30,6 @@ from optnas.trials import SHARED
 
 TRAININGS = 16
 """What the supernet's training costs by default, in trainings of a single network."""
-CALIBRATION = 256
-"""Examples that the statistics of normalisation layers are taken from."""
 log = logging.getLogger("optnas")
 
 
@@ -182,9 +178,9 @@ class SharedWeightsEvaluator(Evaluator):
             seed = self._recipe.seed
             supernet = kept(training, seed, folder, names, say or log.info, stopped or _never)
             feed = self._training.feed()
-            with seeded(self._recipe.seed):
-                batches = list(_first(feed.train(CALIBRATION, torch.contiguous_format)))
-            self._ready = _Ready(supernet.to(feed.device), supernet.digest, batches)
+            with seeded(seed):
+                calibration = Calibration(feed)
+            self._ready = _Ready(supernet.to(feed.device), supernet.digest, calibration)
         return self._ready.digest
 
     def evaluate(self, candidate: Candidate, recipe: Recipe, report: Report) -> dict[str, float]:
@@ -199,11 +195,11 @@ class SharedWeightsEvaluator(Evaluator):
             loop = self._training.loop(candidate.model, recipe, report.give_way)
             untrained = self._ready.supernet.load_into(loop.model)
             candidate.details[SHARED] = {"weights": self._ready.digest, "untrained": untrained}
-            self._calibrate(loop.model, recipe)
+            self._ready.calibration.apply(loop.model, recipe)
             scores = loop.score()
             for epoch in range(recipe.epochs):
                 loop.train_epoch()
-                self._calibrate(loop.model, recipe)
+                self._ready.calibration.apply(loop.model, recipe)
                 scores = loop.score()
                 report(epoch, scores)
         return scores
@@ -240,69 +236,13 @@ class SharedWeightsEvaluator(Evaluator):
             del found["epochs"]
         return found | {"space": self._space.fingerprint, "code": self._space.code}
 
-    @torch.no_grad()
-    def _calibrate(self, model: nn.Module, recipe: Recipe) -> None:
-        """Takes the statistics of normalisation layers anew."""
-        assert self._ready is not None
-        norms = [m for m in model.modules() if isinstance(m, _NormBase) and m.track_running_stats]
-        if not norms:
-            return
-        momenta = [norm.momentum for norm in norms]
-        model.eval()
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean over all batches
-            norm.train()
-        for x in self._ready.batches:
-            with recipe.autocast(x.device):
-                model(x)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
-
-def by_name(name: str, evaluator: Evaluator) -> Evaluator:
-    """The evaluator of a study, trained for real (`training`) or with shared weights (`shared`).
-
-    Raises:
-        InputError: There is no such name, or the evaluator is neither of these.
-    """
-    if name not in ("training", "shared"):
-        raise InputError(f"evaluator must be training or shared, got {name!r}")
-    if name_of(evaluator) == "":
-        raise InputError(
-            f"--evaluator is for studies whose evaluator is a TrainingEvaluator or a "
-            f"SharedWeightsEvaluator; this one has a {type(evaluator).__name__}"
-        )
-    if name == "training":
-        return evaluator.real
-    if isinstance(evaluator, TrainingEvaluator):
-        return SharedWeightsEvaluator(evaluator)
-    return evaluator
-
-
-def name_of(evaluator: Evaluator) -> str:
-    """`training` or `shared`; empty for another evaluator."""
-    if isinstance(evaluator, SharedWeightsEvaluator):
-        return "shared"
-    return "training" if isinstance(evaluator, TrainingEvaluator) else ""
-
 
 class _Ready(NamedTuple):
-    """What an evaluation needs: the shared weights, their hash, and inputs for the statistics."""
+    """What an evaluation needs: the shared weights, and their hash."""
 
     supernet: Supernet
     digest: str
-    batches: list[Tensor]
-
-
-def _first(batches: Iterable[Part]) -> Iterator[Tensor]:
-    """The inputs of the first batches, up to as many examples as are needed."""
-    examples = 0
-    for x, _ in batches:
-        yield x
-        examples += len(x)
-        if examples >= CALIBRATION:
-            return
+    calibration: Calibration
 
 
 def _never() -> bool:

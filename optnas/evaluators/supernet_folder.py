@@ -53,15 +53,16 @@ def kept(
         InputError: The folder can't be used, or the training fails.
         StoppedError: It was given up; it goes on from there the next time.
     """
+    checkpoint = Checkpoint(Report(folder=folder), training, names)
     if folder is None:
-        return _trained(training, seed, None, names, say, stopped)
+        return _trained(training, checkpoint, seed, say, stopped)
     path = folder / WEIGHTS
     if not path.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with _alone(folder, say, stopped):
                 if not path.is_file():
-                    _trained(training, seed, folder, names, say, stopped).save(path, names)
+                    _trained(training, checkpoint, seed, say, stopped).save(path, names)
                     (folder / FILE).unlink(missing_ok=True)
         except (OSError, SafetensorError) as error:
             raise InputError(f"the shared weights can't be kept in {folder}: {error}") from error
@@ -75,15 +76,9 @@ def kept(
 
 
 def _trained(
-    training: SupernetTraining,
-    seed: int,
-    folder: Path | None,
-    names: Mapping[str, str],
-    say: Say,
-    stopped: IsStopped,
+    training: SupernetTraining, checkpoint: Checkpoint, seed: int, say: Say, stopped: IsStopped
 ) -> Supernet:
     with Sharing(training.device) as sharing, seeded(seed), repeatable():
-        checkpoint = Checkpoint(Report(folder=folder), training, names)
         checkpoint.load()
         whence = f" from step {training.step}" if training.step else ""
         say(f"training the weights that all networks share: {training.steps:,} steps{whence}")

@@ -23,6 +23,11 @@ from optnas.trials import DUPLICATE_OF, SEED
 if TYPE_CHECKING:
     from optnas.search import Search
 
+_EVALUATORS = {
+    "TrainingEvaluator": "",
+    "SharedWeightsEvaluator": "all together, with shared weights; for real, where they are "
+    "evaluated again:",
+}
 _STATES = {
     "COMPLETE": "finished",
     "stopped": "stopped early, with no way left to the front",
@@ -140,7 +145,7 @@ def _space(space: str, size: str) -> str:
 
 
 def _evaluation(evaluator: str, settings: dict[str, str]) -> str:
-    parts = [] if evaluator == "TrainingEvaluator" else [evaluator]
+    parts = [_EVALUATORS.get(evaluator, evaluator)]
     if "epochs" in settings:
         parts.append(f"{settings['epochs']} epochs")
     if "data" in settings:

@@ -54,17 +54,33 @@ _LONG = {
     "snip": "ln Σ|θ · ∂L/∂θ| of the untrained network, L its loss (Lee et al., 2019). Ranks "
     "architectures; it is no loss.",
 }
-_TRAINED = {
-    "val_loss": (
-        "loss on the validation data, after training",
-        "Loss on the validation part, after the last epoch of training unless it says otherwise "
-        "here. The search never touches the test part.",
-    ),
-    "val_accuracy": (
-        "share of the validation data that is classified rightly",
-        "Share of the validation part whose class is predicted rightly, after the last epoch of "
-        "training unless it says otherwise here.",
-    ),
+_INHERITED = (
+    "with weights that the network inherits from those that all share. It ranks networks; after "
+    "training it is better."
+)
+_SCORES = {
+    "TrainingEvaluator": {
+        "val_loss": (
+            "loss on the validation data, after training",
+            "Loss on the validation part, after the last epoch of training unless it says "
+            "otherwise here. The search never touches the test part.",
+        ),
+        "val_accuracy": (
+            "share of the validation data that is classified rightly",
+            "Share of the validation part whose class is predicted rightly, after the last epoch "
+            "of training unless it says otherwise here.",
+        ),
+    },
+    "SharedWeightsEvaluator": {
+        "val_loss": (
+            "loss on the validation data, with inherited weights",
+            f"Loss on the validation part, {_INHERITED} The search never touches the test part.",
+        ),
+        "val_accuracy": (
+            "share of the validation data that is classified rightly, with inherited weights",
+            f"Share of the validation part whose class is predicted rightly, {_INHERITED}",
+        ),
+    },
 }
 
 
@@ -91,11 +107,11 @@ class Meanings:
 
     def short(self, name: str) -> str:
         """A few words; empty where nothing is known."""
-        return self._trained(name)[0] or (_SHORT.get(_base(name), "") if self._own(name) else "")
+        return self._score(name)[0] or (_SHORT.get(_base(name), "") if self._own(name) else "")
 
     def long(self, name: str) -> str:
         """The definition; empty where nothing is known."""
-        return self._trained(name)[1] or (_LONG.get(_base(name), "") if self._own(name) else "")
+        return self._score(name)[1] or (_LONG.get(_base(name), "") if self._own(name) else "")
 
     def settings(self, name: str) -> dict[str, str]:
         """Device and settings that a metric was measured with."""
@@ -109,10 +125,8 @@ class Meanings:
     def _own(self, name: str) -> bool:
         return name in self.measured and name not in self.scores
 
-    def _trained(self, name: str) -> tuple[str, str]:
-        if self._fingerprint.get("evaluator") != "TrainingEvaluator":
-            return "", ""
-        return _TRAINED.get(name, ("", ""))
+    def _score(self, name: str) -> tuple[str, str]:
+        return _SCORES.get(self._fingerprint.get("evaluator", ""), {}).get(name, ("", ""))
 
 
 def number_of(trial: FrozenTrial, name: str) -> float | None:

@@ -1,0 +1,56 @@
+"""Statistics of normalisation layers, for weights that were trained in other networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from optnas.evaluators.feed import Feed
+from optnas.evaluators.recipe import Recipe
+
+EXAMPLES = 256
+"""So many are enough: a convolution has as many values for each of its positions."""
+
+
+class Calibration:
+    """Training examples, always the same ones, that the statistics are taken from.
+
+    Source: Yu and Huang, Universally slimmable networks and improved training techniques, ICCV 2019
+    (arXiv 1903.05134): the statistics are computed once the weights are trained.
+
+    Args:
+        feed: Gives out the first batches of an epoch, shuffled by torch's generator.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self.batches: list[Tensor] = []
+        """Inputs, on the device."""
+        for x, _ in feed.train(EXAMPLES, torch.contiguous_format):
+            self.batches.append(x)
+            if sum(map(len, self.batches)) >= EXAMPLES:
+                break
+
+    @torch.no_grad()
+    def apply(self, model: nn.Module, recipe: Recipe) -> None:
+        """Takes the statistics of a model, and leaves it in evaluation mode.
+
+        Args:
+            model: The model, on the device.
+            recipe: Of which the precision is used.
+        """
+        model.eval()
+        norms = [m for m in model.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+            norm.train()
+        for x in self.batches:
+            with recipe.autocast(x.device):
+                model(x)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        model.eval()
