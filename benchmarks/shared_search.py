@@ -13,19 +13,22 @@ benchmarks/results/shared_search.json. About 40 minutes on two cores.
 """
 
 import argparse
+import json
 import tempfile
 import time
+from pathlib import Path
 
-import numpy as np
 import optuna
 from comparison import best_known, run_all, save
-from sharing import TASKS, space, steps, training
+from sharing import TASKS, shared, space, training
 
 import optnas
 from optnas.confirmed import confirmed
 
 OBJECTIVES = ("val_loss", "flops", "params")
 SAMPLER = "evolution"
+EPOCHS = {"digits": 150, "fashion": 20}
+"""Of a training."""
 
 
 def search(name, seed, folder, evaluator, trials):
@@ -46,11 +49,9 @@ def search(name, seed, folder, evaluator, trials):
 def work(name, seed, scored, trained, ordinary):
     """Values after training of both ways, and the seconds of their parts."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    recipe = optnas.Recipe(learning_rate=0.01, seed=seed)
-    shared = optnas.SharedWeightsEvaluator(training(name), steps(name), recipe=recipe)
-    seconds = {}
+    epochs, seconds = EPOCHS[name], {}
     with tempfile.TemporaryDirectory() as folder:
-        one = search(name, seed, folder, shared, scored)
+        one = search(name, seed, folder, shared(name, seed, epochs), scored)
         started = time.perf_counter()
         one.objective().evaluator.prepare()
         seconds["supernet"] = time.perf_counter() - started
@@ -60,11 +61,28 @@ def work(name, seed, scored, trained, ordinary):
         seconds["shared"] = time.perf_counter() - started
         seconds["trainings"] = seconds["shared"] - seconds["scores"] - seconds["supernet"]
         found = [member.repeats[0] for member in confirmed(study).values() if member.n]
-        two = search(name, seed, folder, training(name), ordinary)
+        two = search(name, seed, folder, training(name, epochs), ordinary)
         started = time.perf_counter()
         values = [t.values for t in two.run(progress=False).get_trials(deepcopy=False) if t.values]
         seconds["ordinary"] = time.perf_counter() - started
-    return np.array(found), np.array(values), seconds
+    return found, values, seconds
+
+
+def kept(path):
+    """The runs of an interrupted benchmark, by task."""
+    if path is None or not path.exists():
+        return {}
+    return {tuple(task): run for task, run in map(json.loads, path.read_text().splitlines())}
+
+
+def summary(runs):
+    """Hypervolumes of both ways, and the seconds of their parts, by seed."""
+    share = best_known([values for run in runs for values in run[:2]])
+    return {
+        "shared": [float(share(values)) for values, _, _ in runs],
+        "ordinary": [float(share(values)) for _, values, _ in runs],
+        "seconds": [seconds for *_, seconds in runs],
+    }
 
 
 def main():
@@ -75,19 +93,19 @@ def main():
     parser.add_argument("--scored", type=int, default=1000, help="networks with shared weights")
     parser.add_argument("--trained", type=int, default=20, help="of them, to be trained")
     parser.add_argument("--ordinary", type=int, default=60, help="networks of the other study")
+    parser.add_argument("--keep", type=Path, help="file for finished runs, to go on from")
     options = parser.parse_args()
     sizes = options.scored, options.trained, options.ordinary
     tasks = [(name, seed, *sizes) for seed in range(options.seeds) for name in options.tasks]
-    found = dict(run_all(work, tasks, options.jobs))
+    found = kept(options.keep)
+    for task, run in run_all(work, [task for task in tasks if task not in found], options.jobs):
+        found[task] = run
+        if options.keep is not None:
+            with options.keep.open("a") as file:
+                file.write(json.dumps([task, run]) + "\n")
     results = {}
     for name in options.tasks:
-        runs = [result for task, result in found.items() if task[0] == name]
-        share = best_known([values for run in runs for values in run[:2]])
-        results[name] = {
-            "shared": [float(share(values)) for values, _, _ in runs],
-            "ordinary": [float(share(values)) for _, values, _ in runs],
-            "seconds": [seconds for *_, seconds in runs],
-        }
+        results[name] = summary([found[task] for task in tasks if task[0] == name])
         print(f"{name}: share of the hypervolume of all runs, and seconds")
         for seed, (a, b, s) in enumerate(zip(*results[name].values(), strict=True)):
             print(

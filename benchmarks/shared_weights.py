@@ -7,10 +7,11 @@ with as many seeds, and scores all of them. Kendall's τ is taken between the lo
 weights and the mean loss of the trained networks over the seeds, and between the latter and params,
 flops and each zero-cost proxy. How well one seed of training ranks the networks by the mean of the
 others says what can be expected. What all this costs is in `shared_search.py`.
-Tasks: `studies/digits_shared.py`, and 6,000 training images of Fashion-MNIST (Debian's package
-dataset-fashion-mnist). Prints tables and writes benchmarks/results/shared_weights.json. About 50
-minutes on two cores; with `--keep` each trained network is kept in a file, from which an
-interrupted run goes on.
+Tasks: the networks of `studies/digits_shared.py`, trained for 30 epochs, and for 100, after which
+half of them have lost what tells them apart; and 6,000 training images of Fashion-MNIST (Debian's
+package dataset-fashion-mnist), 10 epochs. Prints tables and writes
+benchmarks/results/shared_weights.json. About an hour and a half on two cores; with `--keep` each
+trained network is kept in a file, from which an interrupted run goes on.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from comparison import run_all, save
 from scipy.stats import kendalltau
-from sharing import TASKS, architectures, space, steps, training
+from sharing import architectures, shared, space, training
 
 import optnas
 from optnas.candidate import Candidate
@@ -31,6 +32,8 @@ from optnas.metrics import standard_metrics
 from optnas.metrics.zero_cost import PROXIES
 
 MINUS = ("params", "flops")
+RANKED = {"digits": ("digits", 30), "digits-100": ("digits", 100), "fashion": ("fashion", 10)}
+"""Tasks: whose networks, and for how many epochs they are trained."""
 
 
 def candidate(name, architecture, seed=0):
@@ -42,10 +45,10 @@ def candidate(name, architecture, seed=0):
     )
 
 
-def trained(name, network, seed):
+def trained(name, epochs, network, seed):
     """The loss of a network that is trained by itself."""
     one = candidate(name, architectures(name, network + 1)[network], seed)
-    evaluator = training(name).configured(device="cpu")
+    evaluator = training(name, epochs).configured(device="cpu")
     torch.set_num_threads(1)
     return evaluator.evaluate(one, evaluator.suggest(None), Report())["val_loss"]
 
@@ -53,9 +56,7 @@ def trained(name, network, seed):
 def inherited(name, networks, seed):
     """The losses of networks with inherited weights."""
     torch.set_num_threads(1)
-    recipe = optnas.Recipe(learning_rate=0.01, seed=seed)
-    evaluator = optnas.SharedWeightsEvaluator(training(name), steps(name), recipe=recipe)
-    evaluator = evaluator.configured(device="cpu").placed(space(name), None)
+    evaluator = shared(name, seed, epochs=1).configured(device="cpu").placed(space(name), None)
     return [
         evaluator.evaluate(candidate(name, a), evaluator.suggest(None), Report())["val_loss"]
         for a in architectures(name, networks)
@@ -65,7 +66,7 @@ def inherited(name, networks, seed):
 def measured(name, networks):
     """Counts and proxies of all networks, and the milliseconds that each proxy takes."""
     torch.set_num_threads(1)
-    data = training(name).data
+    data = training(name, 1).data
     given = {f"{p}, data": optnas.ZeroCost(p, data) for p in PROXIES if p != "synflow"}
     metrics = {m.name: m for m in standard_metrics() if m.name in (*MINUS, *PROXIES)} | given
     values, seconds = {n: [] for n in metrics}, {n: [] for n in metrics}
@@ -93,20 +94,21 @@ def tau(first, second):
 
 
 def kept(path):
-    """What an interrupted run has trained: the loss by task, network and seed."""
+    """What an interrupted run has trained: the loss by networks, epochs, network and seed."""
     if path is None or not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {("trained", *line[:3]): line[3] for line in lines}
+    return {("trained", *line[:-1]): line[-1] for line in lines}
 
 
 def everything(options):
     """The result of each task of work."""
     found = kept(options.keep)
     nets, seeds = range(options.networks), range(options.seeds)
-    tasks = [("trained", name, i, s) for s in seeds for name in options.tasks for i in nets]
-    tasks += [("inherited", name, options.networks, s) for name in options.tasks for s in seeds]
-    tasks += [("measured", name, options.networks) for name in options.tasks]
+    tasks = [("trained", *RANKED[t], i, s) for s in seeds for t in options.tasks for i in nets]
+    names = dict.fromkeys(RANKED[task][0] for task in options.tasks)
+    tasks += [("inherited", name, options.networks, s) for name in names for s in seeds]
+    tasks += [("measured", name, options.networks) for name in names]
     for task, result in run_all(work, [t for t in tasks if t not in found], options.jobs):
         found[task] = result
         if options.keep is not None and task[0] == "trained":
@@ -115,14 +117,16 @@ def everything(options):
     return found
 
 
-def summary(name, found, networks, seeds):
+def summary(task, found, networks, seeds):
     """Rank correlations and costs of one task."""
-    losses = np.array([[found["trained", name, i, s] for s in seeds] for i in networks])
+    name, epochs = RANKED[task]
+    losses = np.array([[found["trained", name, epochs, i, s] for s in seeds] for i in networks])
     real = losses.mean(axis=1)
     shared = [found["inherited", name, len(networks), s] for s in seeds]
     values, milliseconds = found["measured", name, len(networks)]
     others = [np.delete(losses, s, axis=1).mean(axis=1) for s in seeds] if len(seeds) > 1 else []
     return {
+        "epochs": epochs,
         "tau": [tau(scores, real) for scores in shared],
         "tau of one training with the mean of the others": [
             tau(losses[:, s], other) for s, other in enumerate(others)
@@ -140,7 +144,7 @@ def summary(name, found, networks, seeds):
 
 def show(name, one):
     spread = "  ".join(f"{t:.3f}" for t in one["tau"])
-    print(f"{name}: Kendall's tau with the loss of trained networks")
+    print(f"{name}: Kendall's tau with the loss of networks trained for {one['epochs']} epochs")
     print(f"  inherited weights     {np.mean(one['tau']):.3f}   (seeds: {spread})")
     ceiling = one["tau of one training with the mean of the others"]
     if ceiling:
@@ -154,7 +158,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--tasks", nargs="+", choices=RANKED, default=[*RANKED])
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--keep", type=Path, help="file for trained networks")
     options = parser.parse_args()
@@ -163,7 +167,7 @@ def main():
     results = {name: summary(name, found, networks, seeds) for name in options.tasks}
     for name, one in results.items():
         show(name, one)
-    if tuple(options.tasks) == TASKS:
+    if options.tasks == [*RANKED]:
         save("shared_weights", results)
 
 

@@ -1,5 +1,6 @@
-"""What the benchmarks of shared weights share: two tasks, and their networks."""
+"""What the benchmarks of shared weights share: the tasks, their networks, and the supernets."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -11,15 +12,23 @@ from optnas.study_file import load_search
 STUDY = Path(__file__).parent.parent / "studies" / "digits_shared.py"
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 TASKS = ("digits", "fashion")
+STEPS = {"digits": 5_000, "fashion": 4_000}
+"""Of the supernet's training."""
 
 
 @cache
-def training(name):
+def training(name, epochs):
     """The evaluator that trains networks for real."""
     if name == "digits":
-        return load_search(STUDY).evaluator.real
+        return load_search(STUDY).evaluator.real.configured(epochs=epochs)
     data = optnas.idx_images(FASHION_MNIST, train=6_000, val=500)
-    return optnas.TrainingEvaluator(data, epochs=10, recipe=optnas.Recipe(learning_rate=0.01))
+    return optnas.TrainingEvaluator(data, epochs, recipe=optnas.Recipe(learning_rate=0.01))
+
+
+def shared(name, seed, epochs):
+    """The evaluator that scores networks with weights that all of them share."""
+    recipe = replace(load_search(STUDY).evaluator.recipe, seed=seed)
+    return optnas.SharedWeightsEvaluator(training(name, epochs), STEPS[name], recipe=recipe)
 
 
 @cache
@@ -41,12 +50,7 @@ def space(name):
             ]
         )
 
-    return optnas.FunctionSpace(build, training(name).data.train[0][:1])
-
-
-def steps(name):
-    """Of the supernet's training."""
-    return {"digits": 2_500, "fashion": 2_000}[name]
+    return optnas.FunctionSpace(build, training(name, 1).data.train[0][:1])
 
 
 def architectures(name, number):

@@ -218,16 +218,27 @@ class Objective:
                 raise TrialPruned(
                     f"{metric.name} is {value:g}, its bound {self.constraints[metric.name]:g}"
                 )
-        for metric in fresh:
-            metric.check(candidate)
+        inherits = self.evaluator.real is not self.evaluator
+        cheap = inherits or not self.evaluator.trains
+        if not cheap:
+            for metric in fresh:
+                metric.check(candidate)
         scores = self._train(trial, candidate, recipe, folder, measured)
         for name, value in promised(self.evaluator, scores):
             measured[name] = value
             trial.set_user_attr(name, value)
             self._constrain(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
+        staying = self._staying(study, trial, values)
+        if staying is None:
+            return values
+        if cheap:  # a second count of each network would take as long as all the rest
+            for metric in fresh:
+                metric.check(candidate)
+        if self.weights is None or cheap:  # inherited ones are kept once, for all
+            return values
         try:
-            self._keep_weights(study, trial, values, candidate)
+            self._keep_weights(study, trial, staying, candidate)
         except Exception as error:  # a full disk, say: what was measured must not go with it
             details["weights"] = f"not kept: {type(error).__name__}: {error}"
             log.warning("trial %d: weights %s", trial.number, details["weights"])
@@ -292,25 +303,26 @@ class Objective:
         trial.set_constraint(name, excess)
         return excess
 
-    def _keep_weights(
-        self, study: Study, trial: Trial, values: tuple[float, ...], candidate: Candidate
-    ) -> None:
-        """Keeps the weights if the trial joins the front, and drops those it drives out."""
-        if self.weights is None or not self.evaluator.trains:
-            return
-        if self.evaluator.real is not self.evaluator:  # inherited ones are kept once, for all
-            return
+    def _staying(self, study: Study, trial: Trial, values: tuple[float, ...]) -> set[int] | None:
+        """The members of the front that stay there if the trial joins; None if it doesn't."""
         if any(excess > 0 for excess in trial.constraints.values()):
-            return
+            return None
         members = front(study)
         points = losses([*(t.values for t in members), values], study.directions)
-        stays = nondominated(points)
-        if stays[-1]:
-            kept = {t._trial_id for t, s in zip(members, stays[:-1], strict=True) if s}
-            # This trial, and any that another process is about to finish.
-            running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            self.weights.save(study, trial._trial_id, candidate.model)
-            self.weights.keep_only(study, kept | {t._trial_id for t in running})
+        *stays, joins = nondominated(points)
+        if not joins:
+            return None
+        return {t._trial_id for t, stay in zip(members, stays, strict=True) if stay}
+
+    def _keep_weights(
+        self, study: Study, trial: Trial, staying: set[int], candidate: Candidate
+    ) -> None:
+        """Keeps the weights of a trial that joins the front, and drops those it drives out."""
+        assert self.weights is not None
+        # This trial, and any that another process is about to finish.
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self.weights.save(study, trial._trial_id, candidate.model)
+        self.weights.keep_only(study, staying | {t._trial_id for t in running})
 
     def suggest(self, trial: BaseTrial) -> None:
         """Draws all that a trial draws: an architecture, then a recipe."""

@@ -57,7 +57,8 @@ search = optnas.Search(
         optnas.TrainingEvaluator(
             data, epochs=100, recipe=optnas.Recipe(learning_rate=0.01, batch_size=32)
         ),
-        steps=2_000,
+        steps=5_000,
+        recipe=optnas.Recipe(learning_rate=0.01),
     ),
     objectives=("val_loss", "flops", "params"),
     sampler="evolution",

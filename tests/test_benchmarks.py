@@ -143,11 +143,12 @@ def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     import shared_search
     import sharing
 
-    short = sharing.training("digits").configured(epochs=1)
-    monkeypatch.setattr(shared_search, "training", lambda name: short)
-    monkeypatch.setattr(shared_search, "steps", lambda name: 3)
+    monkeypatch.setitem(shared_search.EPOCHS, "digits", 1)
+    monkeypatch.setitem(sharing.STEPS, "digits", 3)
     shared, ordinary, seconds = shared_search.work("digits", 0, 4, 1, 2)
-    assert shared.shape == (1, 3)
-    assert ordinary.shape == (2, 3)
+    assert np.shape(shared) == (1, 3)
+    assert np.shape(ordinary) == (2, 3)
+    found = shared_search.summary([(shared, ordinary, seconds)] * 2)
+    assert max(*found["shared"], *found["ordinary"]) <= 1.0
     parts = seconds["supernet"] + seconds["scores"] + seconds["trainings"]
     assert parts == pytest.approx(seconds["shared"])

@@ -22,7 +22,7 @@ import optnas
 from optnas.candidate import Candidate, seeded
 from optnas.cli import app
 from optnas.confirmed import confirmed
-from optnas.dominance import spread
+from optnas.dominance import nondominated, spread
 from optnas.errors import InputError
 from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
 from optnas.evaluators.feed import ArrayFeed
@@ -444,9 +444,10 @@ def test_training_on_lowers_the_loss():
 
 
 def test_as_many_steps_as_sixteen_trainings_by_default():
-    # 16 trainings · 3 epochs · 1 batch of 54 examples, 2 networks a step
-    assert shared(steps=None)._supernet_training().steps == 16 * 3 * 1 // 2
-    assert shared(steps=None).configured(epochs=6)._supernet_training().steps == 48
+    # 16 trainings · 3 epochs · 1 batch of 54 examples
+    assert shared(steps=None)._supernet_training().steps == 16 * 3 * 1
+    assert shared(steps=None, networks=2)._supernet_training().steps == 16 * 3 * 1 // 2
+    assert shared(steps=None).configured(epochs=6)._supernet_training().steps == 96
 
 
 def test_loaders_and_regression():
@@ -476,7 +477,7 @@ def test_loaders_and_regression():
         ),
         ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, got 0"),
         ({"networks": 0}, ValueError, "networks must be"),
-        ({"sandwich": True}, ValueError, "3 networks a step or more, got 2"),
+        ({"sandwich": True}, ValueError, "3 networks a step or more, got 1"),
         ({"finetune_epochs": -1}, ValueError, "finetune_epochs must be at least 0, got -1"),
     ],
 )
@@ -590,13 +591,12 @@ def search(tmp_path, evaluator=None, **settings):
     return optnas.Search(
         space=MLP,
         evaluator=evaluator or SharedWeightsEvaluator(REAL, 200),
-        objectives=("val_loss", "params"),
         sampler="random",
         folder=tmp_path,
         seed=0,
         device="cpu",
         name="tiny",
-        **{"trials": 6} | settings,
+        **{"objectives": ("val_loss", "params"), "trials": 6} | settings,
     )
 
 
@@ -612,6 +612,17 @@ def test_a_study_with_shared_weights(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "[6/6]" in said
     assert "weights trained" not in said
+
+
+def test_thop_counts_what_joins_the_front(tmp_path):
+    """A second count of each network would take longer than its score."""
+    study = search(tmp_path, objectives=("val_loss", "flops"), trials=25).run(progress=False)
+    values = np.array([trial.values for trial in study.trials])
+    for number, trial in enumerate(study.trials):
+        joins = nondominated(values[: number + 1])[-1]
+        assert ("macs_thop" in trial.user_attrs["detail:macs"]) == joins
+        assert trial.user_attrs["detail:macs"]["macs"] == trial.values[1] / 2
+    assert 0 < sum("macs_thop" in t.user_attrs["detail:macs"] for t in study.trials) < 25
 
 
 def test_tables_say_that_scores_are_inherited(tmp_path):

@@ -9,8 +9,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.recipe import Recipe
 
-EXAMPLES = 256
-"""So many are enough: a convolution has as many values for each of its positions."""
+EXAMPLES = 128
+"""So many are enough: a convolution has as many values for each of its positions, and networks were
+ranked alike with 64 to 512 (the tasks of `benchmarks/shared_weights.py`)."""
 
 
 class Calibration:

@@ -41,7 +41,7 @@ class SharedWeightsEvaluator(Evaluator):
     `supernet_training`). A network's parameters are slices of these tensors: leading channels, the
     middle of kernels. So any space will do, a `FunctionSpace` too, and nobody writes a supernet.
     The score of a network is what it reaches on the validation part with the slices it inherits,
-    the statistics of its normalisation layers taken anew from 256 training examples. That costs two
+    the statistics of its normalisation layers taken anew from 128 training examples. That costs two
     passes through the network.
 
     Scores have the names of those they stand in for, and rank networks; their values are worse
@@ -67,6 +67,10 @@ class SharedWeightsEvaluator(Evaluator):
         finetune_epochs: Passes over the training part with which each network trains on from what
             it inherits, by the recipe of `training`.
 
+    Attributes:
+        steps: As given, and so is the next one.
+        recipe: How the supernet is trained.
+
     Raises:
         TypeError: `training` is no TrainingEvaluator.
         ValueError: Its recipe is searched, or a number is out of range.
@@ -77,7 +81,7 @@ class SharedWeightsEvaluator(Evaluator):
         training: TrainingEvaluator,
         steps: int | None = None,
         *,
-        networks: int = 2,
+        networks: int = 1,
         recipe: Recipe | None = None,
         sandwich: bool = False,
         finetune_epochs: int = 0,
@@ -96,10 +100,10 @@ class SharedWeightsEvaluator(Evaluator):
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
         self._training = training
         self.device = training.device
-        self._steps = steps
+        self.steps = steps
         self._networks = networks
-        self._recipe = Recipe(learning_rate=0.005) if recipe is None else recipe
-        if isinstance(training.data, Loaders) and self._recipe.batch_size is not None:
+        self.recipe = Recipe(learning_rate=0.01) if recipe is None else recipe
+        if isinstance(training.data, Loaders) and self.recipe.batch_size is not None:
             raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
         self._sandwich = sandwich
         self._finetune_epochs = finetune_epochs
@@ -126,9 +130,9 @@ class SharedWeightsEvaluator(Evaluator):
     def fingerprint(self) -> dict[str, Any]:
         """The training's, and the settings of the supernet."""
         return self._training.fingerprint | {
-            "steps": self._steps or f"as {TRAININGS} trainings",
+            "steps": self.steps or f"as {TRAININGS} trainings",
             "networks": self._networks,
-            "shared recipe": repr(self._recipe),
+            "shared recipe": repr(self.recipe),
             "sandwich": self._sandwich,
             "finetune_epochs": self._finetune_epochs,
         }
@@ -175,7 +179,7 @@ class SharedWeightsEvaluator(Evaluator):
             names = self._names()
             identity = hashlib.sha256(repr(sorted(names.items())).encode()).hexdigest()[:12]
             folder = self._folder and self._folder / identity
-            seed = self._recipe.seed
+            seed = self.recipe.seed
             supernet = kept(training, seed, folder, names, say or log.info, stopped or _never)
             feed = self._training.feed()
             with seeded(seed):
@@ -211,8 +215,8 @@ class SharedWeightsEvaluator(Evaluator):
                 "it to a Search or an Objective, or call `placed(space, None)`"
             )
         feed = self._training.feed()
-        recipe = replace(self._recipe, precision=self._training.precision)
-        steps = self._steps
+        recipe = replace(self.recipe, precision=self._training.precision)
+        steps = self.steps
         if steps is None:
             examples = TRAININGS * self._training.epochs * feed.steps(recipe.batch_size)
             steps = max(examples // self._networks, 1)
@@ -232,7 +236,7 @@ class SharedWeightsEvaluator(Evaluator):
         found = {name: str(value) for name, value in self.fingerprint.items()}
         for unused in ("recipe", "scores", "epoch", "finetune_epochs"):
             del found[unused]
-        if self._steps is not None:
+        if self.steps is not None:
             del found["epochs"]
         return found | {"space": self._space.fingerprint, "code": self._space.code}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -46,12 +47,16 @@ class TrainingLoop:
         self._loss = loss
         self._scores = scores
         self._give_way = give_way
-        self._optimizer = recipe.make_optimizer(self.model.parameters())
         self.epoch = 0
         """Epochs done."""
         self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
+
+    @cached_property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Made when it is needed: a model may only be scored."""
+        return self._recipe.make_optimizer(self.model.parameters())
 
     def train_epoch(self) -> float:
         """One pass over the training part; returns the mean loss of its steps.

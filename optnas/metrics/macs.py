@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from optnas.candidate import Candidate
+from optnas.candidate import Candidate, copy_of
 from optnas.metrics.base import Metric
 from optnas.metrics.counting import count_pass
 from optnas.metrics.thop_check import check_with_thop
@@ -69,5 +69,6 @@ def _macs(candidate: Candidate) -> int:
 def _check(candidate: Candidate) -> None:
     if "macs_thop" not in candidate.details.get("macs", {}):
         _macs(candidate)
-        check = check_with_thop(candidate.model, candidate.example_inputs)
+        # The evaluator may have moved the model.
+        check = check_with_thop(copy_of(candidate.model).cpu(), candidate.example_inputs)
         candidate.details["macs"] |= check.summary()
