@@ -218,9 +218,10 @@ class Objective:
                 raise TrialPruned(
                     f"{metric.name} is {value:g}, its bound {self.constraints[metric.name]:g}"
                 )
-        inherits = self.evaluator.real is not self.evaluator
-        cheap = inherits or not self.evaluator.trains
-        if not cheap:
+        # Inherited, or looked up: a second count would take longer than that, and is made for what
+        # joins the front.
+        estimated = self.evaluator.real is not self.evaluator or not self.evaluator.trains
+        if not estimated:
             for metric in fresh:
                 metric.check(candidate)
         scores = self._train(trial, candidate, recipe, folder, measured)
@@ -232,16 +233,15 @@ class Objective:
         staying = self._staying(study, trial, values)
         if staying is None:
             return values
-        if cheap:  # a second count of each network would take as long as all the rest
+        if estimated:  # weights that are inherited are kept once, for all
             for metric in fresh:
                 metric.check(candidate)
-        if self.weights is None or cheap:  # inherited ones are kept once, for all
-            return values
-        try:
-            self._keep_weights(study, trial, staying, candidate)
-        except Exception as error:  # a full disk, say: what was measured must not go with it
-            details["weights"] = f"not kept: {type(error).__name__}: {error}"
-            log.warning("trial %d: weights %s", trial.number, details["weights"])
+        elif self.weights is not None:
+            try:
+                self._keep_weights(self.weights, study, trial, staying, candidate.model)
+            except Exception as error:  # a full disk, say: what was measured must not go with it
+                details["weights"] = f"not kept: {type(error).__name__}: {error}"
+                log.warning("trial %d: weights %s", trial.number, details["weights"])
         return values
 
     def _train(
@@ -315,14 +315,13 @@ class Objective:
         return {t._trial_id for t, stay in zip(members, stays, strict=True) if stay}
 
     def _keep_weights(
-        self, study: Study, trial: Trial, staying: set[int], candidate: Candidate
+        self, store: WeightStore, study: Study, trial: Trial, staying: set[int], model: nn.Module
     ) -> None:
         """Keeps the weights of a trial that joins the front, and drops those it drives out."""
-        assert self.weights is not None
         # This trial, and any that another process is about to finish.
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        self.weights.save(study, trial._trial_id, candidate.model)
-        self.weights.keep_only(study, staying | {t._trial_id for t in running})
+        store.save(study, trial._trial_id, model)
+        store.keep_only(study, staying | {t._trial_id for t in running})
 
     def suggest(self, trial: BaseTrial) -> None:
         """Draws all that a trial draws: an architecture, then a recipe."""

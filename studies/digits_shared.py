@@ -3,10 +3,10 @@
     optnas run studies/digits_shared.py
     optnas confirm studies/digits_shared.py --most 20 --seeds 1
 
-The first command trains the shared weights and scores 1,000 networks with what they inherit; the
-second one trains the 20 most promising ones for real; a minute or two each on 2 CPU cores. A
-person's own function makes the networks: sharing needs no supernet, only parameters whose names say
-where they belong.
+The first command trains the shared weights and scores 1,000 networks with what they inherit, in
+about two minutes on a CPU core; the second one trains the 20 most promising ones for real, in about
+three. A person's own function makes the networks: sharing needs no supernet, only parameters whose
+names say where they belong.
 """
 
 import optuna
