@@ -43,7 +43,8 @@ class Metric(ABC):
     def check(self, candidate: Candidate) -> None:  # noqa: B027
         """Holds the number against an independent one; the outcome goes to the details.
 
-        Called once for a candidate that is evaluated, not for those that are only proposed.
+        Called once for a candidate that is trained, or whose inherited or looked-up scores join the
+        front; not for those that are only proposed.
         """
 
     @property
