@@ -28,7 +28,7 @@ from optnas.evaluators.feed import Feed
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loop import Loss
-from optnas.faults import with_place
+from optnas.faults import fault_of_candidate, with_place
 from optnas.samplers.proposals import Draft
 from optnas.search_spaces import SearchSpace
 
@@ -154,7 +154,8 @@ class SupernetTraining:
         except InputError:
             raise
         except (TrialPruned, RuntimeError, ValueError) as error:
-            release_memory(error)
+            if fault_of_candidate(error):  # out of memory; looking for garbage takes a while
+                release_memory(error)
             self._failures += 1
             never = not self.supernet.tensors and self.step + 1 == self.steps
             if self._failures == MOST_FAILURES or never:
