@@ -128,11 +128,11 @@ def summary(task, found, networks, seeds):
     name, epochs = RANKED[task]
     losses = np.array([[found["trained", name, epochs, i, s] for s in seeds] for i in networks])
     real = losses.mean(axis=1)
-    shared = [found["inherited", name, len(networks), s] for s in seeds]
+    scored = [found["inherited", name, len(networks), s] for s in seeds]
     values, milliseconds = found["measured", name, len(networks)]
     return {
         "epochs": epochs,
-        "tau": [tau(scores, real) for scores in shared],
+        "tau": [tau(scores, real) for scores in scored],
         "tau of one training with the mean of the others": repeated(losses),
         "the same in the better half": repeated(losses[real.argsort()[: len(real) // 2]]),
         "tau of counts and proxies": {
@@ -142,7 +142,7 @@ def summary(task, found, networks, seeds):
             key: int(np.isfinite(found_values).sum()) for key, found_values in values.items()
         },
         "milliseconds": milliseconds,
-        "losses": {"trained": losses.tolist(), "inherited": shared},
+        "losses": {"trained": losses.tolist(), "inherited": scored},
     }
 
 

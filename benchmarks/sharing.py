@@ -12,8 +12,8 @@ from optnas.study_file import load_search
 STUDY = Path(__file__).parent.parent / "studies" / "digits_shared.py"
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 TASKS = ("digits", "fashion")
-STEPS = {"digits": 5_000, "fashion": 4_000}
-"""Of the supernet's training."""
+STEPS = {"fashion": 4_000}
+"""Of the supernet's training, where they aren't the study's."""
 
 
 @cache
@@ -27,8 +27,9 @@ def training(name, epochs):
 
 def shared(name, seed, epochs):
     """The evaluator that scores networks with weights that all of them share."""
-    recipe = replace(load_search(STUDY).evaluator.recipe, seed=seed)
-    return optnas.SharedWeightsEvaluator(training(name, epochs), STEPS[name], recipe=recipe)
+    study = load_search(STUDY).evaluator
+    steps, recipe = STEPS.get(name, study.steps), replace(study.recipe, seed=seed)
+    return optnas.SharedWeightsEvaluator(training(name, epochs), steps, recipe=recipe)
 
 
 @cache

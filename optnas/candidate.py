@@ -70,7 +70,7 @@ def seeded(seed: int) -> Iterator[None]:
     with preserved():
         if torch.accelerator.is_available():
             torch.manual_seed(seed)
-        else:  # that asks each kind of device, also where there is none, in half a millisecond
+        else:  # that takes a stack trace for each kind of device, also where there is none
             torch.default_generator.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)

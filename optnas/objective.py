@@ -230,15 +230,13 @@ class Objective:
             trial.set_user_attr(name, value)
             self._constrain(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
-        staying = self._staying(study, trial, values)
-        if staying is None:
-            return values
-        if estimated:  # weights that are inherited are kept once, for all
-            for metric in fresh:
-                metric.check(candidate)
-        elif self.weights is not None:
+        if estimated:
+            if self._staying(study, trial, values) is not None:
+                for metric in self.metrics:
+                    metric.check(candidate)
+        elif self.weights is not None:  # those that are inherited are kept once, for all
             try:
-                self._keep_weights(self.weights, study, trial, staying, candidate.model)
+                self._keep_weights(self.weights, study, trial, values, candidate.model)
             except Exception as error:  # a full disk, say: what was measured must not go with it
                 details["weights"] = f"not kept: {type(error).__name__}: {error}"
                 log.warning("trial %d: weights %s", trial.number, details["weights"])
@@ -315,13 +313,20 @@ class Objective:
         return {t._trial_id for t, stay in zip(members, stays, strict=True) if stay}
 
     def _keep_weights(
-        self, store: WeightStore, study: Study, trial: Trial, staying: set[int], model: nn.Module
+        self,
+        store: WeightStore,
+        study: Study,
+        trial: Trial,
+        values: tuple[float, ...],
+        model: nn.Module,
     ) -> None:
-        """Keeps the weights of a trial that joins the front, and drops those it drives out."""
-        # This trial, and any that another process is about to finish.
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        store.save(study, trial._trial_id, model)
-        store.keep_only(study, staying | {t._trial_id for t in running})
+        """Keeps the weights if the trial joins the front, and drops those it drives out."""
+        staying = self._staying(study, trial, values)
+        if staying is not None:
+            # This trial, and any that another process is about to finish.
+            running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            store.save(study, trial._trial_id, model)
+            store.keep_only(study, staying | {t._trial_id for t in running})
 
     def suggest(self, trial: BaseTrial) -> None:
         """Draws all that a trial draws: an architecture, then a recipe."""

@@ -4,16 +4,16 @@
 (QKᵀ and AV included) for one example; no bias, normalisation, activation, pooling or softmax.
 **flops** = 2 · macs.
 
-thop's number, which many papers quote, is stored beside ours as `macs_thop` in the details, with
-what explains the difference where thop is at fault. Operations that nobody has a formula for, such
-as quantised or custom ones, are named there as `not_counted`.
+thop's number, which many papers quote, is stored beside ours as `macs_thop` in the details of what
+is checked (`Metric.check`), with what explains the difference where thop is at fault. Operations
+that nobody has a formula for, such as quantised or custom ones, are named there as `not_counted`.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from optnas.candidate import Candidate, copy_of
+from optnas.candidate import Candidate
 from optnas.metrics.base import Metric
 from optnas.metrics.counting import count_pass
 from optnas.metrics.thop_check import check_with_thop
@@ -70,5 +70,5 @@ def _check(candidate: Candidate) -> None:
     if "macs_thop" not in candidate.details.get("macs", {}):
         _macs(candidate)
         # The evaluator may have moved the model.
-        check = check_with_thop(copy_of(candidate.model).cpu(), candidate.example_inputs)
+        check = check_with_thop(candidate.to_measure().cpu(), candidate.example_inputs)
         candidate.details["macs"] |= check.summary()
