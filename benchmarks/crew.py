@@ -17,10 +17,10 @@ from functools import partial
 
 import optuna
 
-from optnas.loop import run_trials
-from optnas.record import load_or_create
+from optnas.runs.loop import run_trials
 from optnas.samplers import RegularizedEvolutionSampler
-from optnas.storage import close_storage, open_storage
+from optnas.storage.open import close_storage, open_storage
+from optnas.study.load import load_or_create
 
 
 @dataclass

@@ -17,7 +17,7 @@ import numpy as np
 from comparison import arguments, best_known, run_all, save
 from samplers_digits import complete_values, run
 
-from optnas.trials import CURVE, STOPPED
+from optnas.study.attributes import CURVE, STOPPED
 
 NAMES = ("random", "predictor")
 

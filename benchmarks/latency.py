@@ -33,7 +33,7 @@ from torch.utils.benchmark import Timer
 
 import optnas
 from optnas.candidate import Candidate
-from optnas.devices import device_name, resolve_device, synchronize
+from optnas.devices.device import device_name, resolve_device, synchronize
 
 RESULTS = Path(__file__).parent / "results"
 # Channels, layers and kernel size; many in pairs that are nearly the same.

@@ -21,10 +21,10 @@ from optuna.samplers import RandomSampler
 
 import optnas
 from optnas.candidate import Candidate
+from optnas.devices.sharing import Sharing
 from optnas.metrics import standard_metrics
-from optnas.quiet import Sharing
-from optnas.sqlite import sqlite_url
-from optnas.storage import open_storage
+from optnas.storage.open import open_storage
+from optnas.storage.urls import sqlite_url
 
 RESULTS = Path(__file__).parent / "results" / "measuring.json"
 DATA = optnas.digits()

@@ -30,7 +30,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution, distr
 from optuna.storages._rdb import models
 from optuna.trial import TrialState, create_trial
 
-from optnas import dominance
+from optnas.pareto import dominance
 
 NAMES = ["val_loss", "flops", "params", "latency_ms"]
 PARAMS = {f"stage{i}.kernel_size": CategoricalDistribution([3, 5, 7]) for i in range(5)} | {
@@ -47,7 +47,7 @@ print(time.perf_counter() - start)
 READERS = {
     "Optuna reads the trials": READ.format(imports="optuna", storage="{url!r}"),
     "optnas reads the trials": READ.format(
-        imports="optuna, optnas.storage", storage="optnas.storage.open_storage({url!r})"
+        imports="optuna, optnas.storage.open", storage="optnas.storage.open.open_storage({url!r})"
     ),
 }
 

@@ -20,7 +20,7 @@ from comparison import save
 from optuna.trial import create_trial
 
 import optnas
-from optnas.samplers.proposals import Draft
+from optnas.search_spaces.draft import Draft
 
 ASKS = 20
 

@@ -19,7 +19,7 @@ from optuna.trial import FixedTrial
 
 from optnas.errors import CandidateError
 from optnas.evaluators import Report
-from optnas.study_file import load_search
+from optnas.search.study_file import load_search
 
 STUDY = Path(__file__).parent.parent / "studies" / "regression_mlp.py"
 TABLE = Path(__file__).parent / "results" / "regression_mlp_table.csv"

@@ -30,7 +30,7 @@ from optnas.samplers import (
     RegularizedEvolutionSampler,
     ReinforceSampler,
 )
-from optnas.storage import open_storage
+from optnas.storage.open import open_storage
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = 10

@@ -23,7 +23,7 @@ from comparison import best_known, run_all, save
 from sharing import TASKS, shared, space, training
 
 import optnas
-from optnas.confirmed import confirmed
+from optnas.pareto.confirmed import confirmed
 
 OBJECTIVES = ("val_loss", "flops", "params")
 SAMPLER = "evolution"

@@ -56,7 +56,7 @@ def trained(name, epochs, network, seed):
 def inherited(name, networks, seed):
     """The losses of networks with inherited weights."""
     torch.set_num_threads(1)
-    evaluator = shared(name, seed, epochs=1).configured(device="cpu").placed(space(name), None)
+    evaluator = shared(name, seed, epochs=1).configured(device="cpu").bind(space(name), None)
     return [
         evaluator.evaluate(candidate(name, a), evaluator.suggest(None), Report())["val_loss"]
         for a in architectures(name, networks)

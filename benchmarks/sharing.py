@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 
 import optnas
-from optnas.samplers.proposals import Draft
-from optnas.study_file import load_search
+from optnas.search.study_file import load_search
+from optnas.search_spaces.draft import Draft
 
 STUDY = Path(__file__).parent.parent / "studies" / "digits_shared.py"
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"

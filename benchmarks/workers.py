@@ -27,8 +27,8 @@ import psutil
 from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
 
-from optnas.loop import run_trials
-from optnas.storage import open_storage
+from optnas.runs.loop import run_trials
+from optnas.storage.open import open_storage
 
 RESULTS = Path(__file__).parent / "results" / "workers.json"
 KINDS = ("optnas", "optuna", "optuna, heartbeat")
@@ -128,8 +128,8 @@ def beside_workers(rounds: int) -> dict[str, float]:
     In turns of half a second, because the machine's mood lasts longer than that.
     """
     import optnas
-    from optnas import quiet
     from optnas.candidate import Candidate
+    from optnas.devices import sharing as quiet
 
     data = optnas.digits()
     space = optnas.MacroCNNSpace(data.input_shape, data.outputs)

@@ -12,9 +12,10 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from optnas.candidate import Candidate, seeded
+from optnas.candidate import Candidate
 from optnas.metrics.zero_cost import zero_cost
 from optnas.search_spaces.nasbench201 import OPERATIONS, NASBench201Architecture, NASBench201Space
+from optnas.utils.seeds import seeded
 
 FILE = Path(__file__).parent / "results" / "zero_cost_nb201.csv"
 NAMES = ("synflow", "live_params", "naswot", "grad_norm")

@@ -8,9 +8,6 @@ from . import (
     samplers as samplers,
     search_spaces as search_spaces,
 )
-from .best import best_model as best_model
-from .comparison import compare as compare
-from .confirming import confirm as confirm
 from .datasets import (
     Dataset as Dataset,
     Loaders as Loaders,
@@ -18,10 +15,8 @@ from .datasets import (
     diabetes as diabetes,
     digits as digits,
 )
-from .errors import (
-    CandidateError as CandidateError,
-    InputError as InputError,
-)
+from .datasets.idx import idx_images as idx_images
+from .errors import CandidateError as CandidateError, InputError as InputError
 from .evaluators import (
     Evaluator as Evaluator,
     FunctionEvaluator as FunctionEvaluator,
@@ -34,7 +29,9 @@ from .evaluators import (
     nasbench201 as nasbench201,
 )
 from .export import export_model as export_model
-from .idx import idx_images as idx_images
+from .finished.best_model import best_model as best_model
+from .finished.confirm import confirm as confirm
+from .finished.retrain import retrain as retrain
 from .metrics import (
     Flops as Flops,
     FunctionMetric as FunctionMetric,
@@ -44,13 +41,11 @@ from .metrics import (
     Params as Params,
     ZeroCost as ZeroCost,
 )
-from .objective import Objective as Objective
-from .pareto import (
-    front as front,
-    hypervolume as hypervolume,
-)
-from .picking import pick as pick
-from .retraining import retrain as retrain
+from .objective.objective import Objective as Objective
+from .pareto.compare import compare as compare
+from .pareto.front import front as front
+from .pareto.hypervolume import hypervolume as hypervolume
+from .pareto.pick import pick as pick
 from .samplers import (
     HistorySampler as HistorySampler,
     LocalSearchSampler as LocalSearchSampler,
@@ -58,7 +53,8 @@ from .samplers import (
     RegularizedEvolutionSampler as RegularizedEvolutionSampler,
     ReinforceSampler as ReinforceSampler,
 )
-from .search import Search as Search
+from .search.settings import Search as Search
+from .search.study_file import load_search as load_search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,
     MacroCNNSpace as MacroCNNSpace,
@@ -67,4 +63,3 @@ from .search_spaces import (
     NASBench201Space as NASBench201Space,
     SearchSpace as SearchSpace,
 )
-from .study_file import load_search as load_search

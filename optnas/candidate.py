@@ -3,78 +3,18 @@
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from optnas.errors import InputError
-
-Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
-"""What a model is called with: a tensor, or tensors by position, or tensors by name."""
-
-
-def in_order(inputs: Inputs) -> tuple[Tensor, ...]:
-    """The tensors of `inputs`, by position."""
-    if isinstance(inputs, Tensor):
-        return (inputs,)
-    return tuple(inputs.values() if isinstance(inputs, Mapping) else inputs)
-
-
-def call(model: Callable[..., Any], inputs: Inputs) -> Any:
-    """Calls the model with `inputs`, whichever of the three forms they have."""
-    if isinstance(inputs, Tensor):
-        return model(inputs)
-    if isinstance(inputs, Mapping):
-        return model(**inputs)
-    return model(*inputs)
-
-
-def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
-    """Applies `fn` to each tensor of `inputs`."""
-    if isinstance(inputs, Tensor):
-        return fn(inputs)
-    if isinstance(inputs, Mapping):
-        return {name: fn(tensor) for name, tensor in inputs.items()}
-    return tuple(fn(tensor) for tensor in inputs)
-
-
-@contextmanager
-def preserved() -> Iterator[None]:
-    """Runs a block, and puts the states of all generators back (torch, NumPy, random).
-
-    A GPU that nobody has used yet is left asleep: what its generators will start from is put back
-    instead.
-    """
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    awake = torch.cuda.is_initialized()
-    try:
-        with torch.random.fork_rng(range(torch.cuda.device_count()) if awake else ()):
-            yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        if not awake and torch.cuda.is_available():
-            torch.cuda.manual_seed_all(torch.initial_seed())
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Runs a block under a seed of its own, and puts all generators back (see `preserved`)."""
-    with preserved():
-        if torch.accelerator.is_available():
-            torch.manual_seed(seed)
-        else:  # that takes a stack trace for each kind of device, also where there is none
-            torch.default_generator.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed)
-        yield
+from optnas.utils.inputs import Inputs, call
+from optnas.utils.seeds import seeded
 
 
 def copy_of(model: nn.Module) -> nn.Module:

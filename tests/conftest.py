@@ -1,16 +1,13 @@
-import gc
-import signal
-import sys
 import tempfile
-from unittest import mock
 
 import optuna
 import pytest
 import torch
+from command_line import exit_code
 from hypothesis import settings
+from networks import build_linear, score
 
 import optnas
-from optnas import cli
 from optnas.evaluators import FunctionEvaluator
 from optnas.search_spaces import FunctionSpace
 
@@ -27,29 +24,6 @@ def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
-
-
-def build_linear(trial):
-    """A space of 12 networks: 1 to 3 inputs' worth of width, two activations, a switch."""
-    width = trial.suggest_int("width", 1, 3)
-    layers = [torch.nn.Linear(2, width)]
-    if trial.suggest_categorical("deep", [False, True]):
-        layers.append(trial_activation(trial)())
-        layers.append(torch.nn.Linear(width, width))
-    return torch.nn.Sequential(*layers, torch.nn.Linear(width, 1))
-
-
-def trial_activation(trial):
-    names = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "none": torch.nn.Identity}
-    return names[trial.suggest_categorical("activation", list(names))]
-
-
-def score(model, recipe, report):
-    """A deterministic stand-in for training: more parameters, less loss."""
-    loss = 1.0 / sum(p.numel() for p in model.parameters())
-    report(0, {"loss": 2 * loss})
-    report(1, {"loss": loss})
-    return {"loss": loss}
 
 
 @pytest.fixture
@@ -85,22 +59,6 @@ def command_line(capsys):
         return code, out, err
 
     return call
-
-
-def exit_code(args):
-    """Runs a command in this process, which keeps its signal handlers."""
-    handlers = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        with mock.patch.object(sys, "argv", ["optnas", *map(str, args)]):
-            cli.main()
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        gc.unfreeze()  # a command that only reads freezes what it read, as it ends soon
-    return 0
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,7 @@ def test_the_public_names_are_these():
 
 def test_torch_is_imported_when_it_is_needed():
     """It takes seconds; a worker that looks values up in a table, and `--help`, do without."""
-    code = "import optnas.cli, optnas.loop, optnas.record, sys; print('torch' in sys.modules)"
+    imports = "optnas.cli, optnas.runs.loop, optnas.study.record, sys"
+    code = f"import {imports}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

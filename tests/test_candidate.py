@@ -8,8 +8,9 @@ import torch
 from optuna.trial import FixedTrial
 from torch import nn
 
-from optnas.candidate import Candidate, seeded
+from optnas.candidate import Candidate
 from optnas.search_spaces import FunctionSpace
+from optnas.utils.seeds import seeded
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from contracts import HistorySamplerContract, MetricContract, SpaceContract
 
 from optnas.cli import app
 from optnas.samplers import SAMPLERS
+from optnas.testing import HistorySamplerContract, MetricContract, SpaceContract
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)

@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optnas.cli import front, keeping, network, page, running
-from optnas.console import fail
+from optnas.cli import front, network, page, run, storage
+from optnas.cli.console import fail
 from optnas.errors import InputError, Interrupted
 
 app = typer.Typer(
@@ -25,8 +25,8 @@ app = typer.Typer(
 storage_app = typer.Typer(no_args_is_help=True, help="Move studies between storages.")
 app.add_typer(storage_app, name="storage")
 for command in (
-    running.run,
-    running.resume,
+    run.run,
+    run.resume,
     front.status,
     front.pareto,
     front.pick,
@@ -37,12 +37,12 @@ for command in (
     network.export,
     network.confirm,
     front.dashboard,
-    keeping.serve,
-    keeping.backup,
-    keeping.new,
+    storage.serve,
+    storage.backup,
+    storage.new,
 ):
     app.command()(command)
-storage_app.command("copy")(keeping.storage_copy)
+storage_app.command("copy")(storage.storage_copy)
 
 
 @app.callback(invoke_without_command=True)
@@ -73,7 +73,7 @@ def main() -> None:
     except InputError as error:
         fail(str(error), 2)
     except Exception as error:
-        from optnas.storage import storage_message
+        from optnas.storage.faults import storage_message
 
         message = storage_message(error)
         if message is None:

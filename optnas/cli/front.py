@@ -10,20 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optnas.cli.options import (
-    LOCAL,
-    AnyStudy,
-    Html,
-    Name,
-    OnX,
-    OnY,
-    Storage,
-    check_figure,
-    pairs,
-)
-from optnas.console import show, until_interrupted, write_figure
+from optnas.cli.console import show, until_interrupted, write_figure
+from optnas.cli.options import LOCAL, AnyStudy, Html, Name, OnX, OnY, Storage, check_figure, pairs
 from optnas.errors import InputError
-from optnas.garbage import no_garbage_collection
+from optnas.utils.gc import no_garbage_collection
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -31,7 +21,7 @@ if TYPE_CHECKING:
 
 def _read(study: str, storage: str | None, name: str | None) -> Study:
     """A study that is looked at once: its trials are kept from being searched for garbage."""
-    from optnas.opening import study_of
+    from optnas.cli.study_argument import study_of
 
     found, _ = study_of(study, storage, name, brief=True)
     with no_garbage_collection():
@@ -42,7 +32,7 @@ def _read(study: str, storage: str | None, name: str | None) -> Study:
 
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     """Show how far a study is: trials, front, hypervolume, the best of each objective."""
-    from optnas.tables import status_table
+    from optnas.cli.tables import status_table
 
     show(status_table(_read(study, storage, name)))
 
@@ -58,7 +48,7 @@ def pareto(
     name: Name = None,
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
-    from optnas.tables import front_table
+    from optnas.cli.tables import front_table
 
     check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
     found = _read(study, storage, name)
@@ -88,11 +78,12 @@ def dashboard(
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
     weights are kept, an ONNX file. A note that somebody has edited stays as it is.
     """
-    from optnas.dashboard import make_app, make_dashboard, publishing
-    from optnas.opening import study_and_search
-    from optnas.publishing import Publisher
-    from optnas.record import load_study, weights_folder
-    from optnas.storage import open_storage
+    from optnas.cli.study_argument import study_and_search
+    from optnas.dashboard.publisher import Publisher
+    from optnas.dashboard.server import make_app, make_dashboard, publishing
+    from optnas.storage.open import open_storage
+    from optnas.study.folders import weights_folder
+    from optnas.study.load import load_study
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
@@ -144,8 +135,8 @@ def pick(
 
     With limits alone it is the best in the study's first objective; with nothing, the knee.
     """
-    from optnas.picking import pick as choose
-    from optnas.tables import pick_table
+    from optnas.cli.tables import pick_table
+    from optnas.pareto.pick import pick as choose
 
     found = _read(study, storage, name)
     picked = choose(
@@ -172,9 +163,9 @@ def compare(
     html: Html = None,
 ) -> None:
     """Compare the fronts of several studies: hypervolume, and who dominates whom."""
-    from optnas.comparison import compare as compared
-    from optnas.opening import studies_of
-    from optnas.tables import comparison_tables
+    from optnas.cli.study_argument import studies_of
+    from optnas.cli.tables import comparison_tables
+    from optnas.pareto.compare import compare as compared
 
     check_figure(html, {"--x": x, "--y": y})
     found = compared(studies_of(studies))

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import going_on, show
 from optnas.cli.options import AcceptChanges, AnyStudy, Device, Name, Storage, Trial
-from optnas.console import going_on, show
 from optnas.errors import InputError
 
 
@@ -24,9 +24,9 @@ def measure(
     name: Name = None,
 ) -> None:
     """Measure a trial's network again, and show it layer by layer."""
-    from optnas.measured import choose_trial, measure_again, metrics_table
-    from optnas.opening import search_and_study
-    from optnas.record import differences, listing, record_of
+    from optnas.cli.study_argument import search_and_study
+    from optnas.finished.measure import choose_trial, measure_again, metrics_table
+    from optnas.study.record import differences, listing, record_of
 
     search, found = search_and_study(study, storage, name)
     objective = search.objective()
@@ -55,11 +55,12 @@ def retrain(
 
     Seeds that are done already, with the same settings, aren't trained again.
     """
-    from optnas.opening import search_and_study_to_write
-    from optnas.record import Overrides, retrained_folder
-    from optnas.retrained import retrained_table
-    from optnas.retraining import retrain
-    from optnas.tables import search_line
+    from optnas.cli.study_argument import search_and_study_to_write
+    from optnas.cli.tables import search_line
+    from optnas.finished.retrain import retrain
+    from optnas.study.folders import retrained_folder
+    from optnas.study.record import Overrides
+    from optnas.study.retrainings import retrained_table
 
     search, found = search_and_study_to_write(study, storage, name)
     search = search.override(Overrides(device=device))
@@ -102,8 +103,8 @@ def export(
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Write a trial's network with trained weights to a file, and a model card beside it."""
+    from optnas.cli.study_argument import search_and_study
     from optnas.export import export_model
-    from optnas.opening import search_and_study
 
     search, found = search_and_study(study, storage, name)
     done = export_model(
@@ -145,8 +146,8 @@ def confirm(
     Networks that were scored with shared weights are trained for real. What is done already isn't
     repeated.
     """
-    from optnas.confirming import confirm, confirmed_table, standing_line
-    from optnas.opening import search_and_study_to_write
+    from optnas.cli.study_argument import search_and_study_to_write
+    from optnas.finished.confirm import confirm, confirmed_table, standing_line
 
     numbers = None if trials is None else _numbers(trials)
     search, found = search_and_study_to_write(study, storage, name)

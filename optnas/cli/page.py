@@ -23,9 +23,9 @@ def report(
     name: Name = None,
 ) -> None:
     """Write a page about a study: one file that opens offline, to send to a colleague."""
-    from optnas.opening import study_and_search
-    from optnas.record import beside
+    from optnas.cli.study_argument import study_and_search
     from optnas.report import write_report
+    from optnas.study.folders import beside
 
     if output is not None:
         check_page("--output", output)

@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 
 from torch import nn
 
-from optnas.candidate import Inputs
-from optnas.drawings.words import described, is_small, small_name
+from optnas.drawings.labels import described, is_small, small_name
 from optnas.metrics.counting import ModuleCount, count_modules
 from optnas.metrics.params import count_params
+from optnas.utils.inputs import Inputs
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _UNSEEN = (nn.Identity, nn.Flatten, nn.Unflatten, *_CONTAINERS)

@@ -10,10 +10,10 @@ from optuna.trial import FrozenTrial
 from optnas.drawings.blocks import ArchitectureDrawing, drawing
 from optnas.drawings.svg import Largest, drawing_svg, refusal_svg
 from optnas.errors import InputError
-from optnas.objective import Objective
-from optnas.pareto import front
-from optnas.rebuild import decode
-from optnas.search import Search
+from optnas.finished.decode import decode
+from optnas.objective.objective import Objective
+from optnas.pareto.front import front
+from optnas.search.settings import Search
 
 
 def drawings_of(

@@ -4,7 +4,7 @@ from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.function import FunctionEvaluator
 from optnas.evaluators.recipe import Recipe, RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
-from optnas.evaluators.shared import SharedWeightsEvaluator
+from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.tabular import TabularEvaluator, nasbench201
 from optnas.evaluators.training import TrainingEvaluator
 

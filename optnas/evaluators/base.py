@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 from optuna.trial import BaseTrial
 
-from optnas.candidate import Candidate, Inputs
-from optnas.datasets import Dataset, Loaders
+from optnas.candidate import Candidate
+from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
-from optnas.metrics.base import Direction
 from optnas.search_spaces import SearchSpace
+from optnas.study.objectives import Direction
+from optnas.utils.inputs import Inputs
 
 STORE_SECONDS = 5.0
 """How often the growing curve of a running trial is stored, and its checkpoint."""
@@ -106,7 +107,7 @@ class Evaluator(ABC):
         """What trains networks for real, where these scores are estimates; else itself."""
         return self
 
-    def placed(self, space: SearchSpace[Any], folder: Path | None) -> Evaluator:
+    def bind(self, space: SearchSpace[Any], folder: Path | None) -> Evaluator:
         """This evaluator for the networks of a space.
 
         Args:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from optnas.datasets import Part
+from optnas.datasets.dataset import Part
 
 DEFAULT_BATCH_SIZE = 64
 HELD_OUT_BATCH_SIZE = 512

@@ -7,11 +7,12 @@ from typing import Any, get_args
 
 from optuna.trial import BaseTrial
 
-from optnas.candidate import Candidate, seeded
-from optnas.code import code_hash
+from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
-from optnas.metrics.base import Direction
+from optnas.study.objectives import Direction
+from optnas.utils.code_hash import code_hash
+from optnas.utils.seeds import seeded
 
 
 class FunctionEvaluator(Evaluator):

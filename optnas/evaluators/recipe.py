@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import Tensor
 
-from optnas.choices import as_distribution, draw
+from optnas.utils.distributions import as_distribution, draw
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 

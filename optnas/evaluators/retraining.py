@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from optuna.trial import BaseTrial
 
-from optnas.candidate import Candidate, Inputs, seeded
-from optnas.datasets import Dataset, Loaders
-from optnas.devices import repeatable, resolve_device
+from optnas.candidate import Candidate
+from optnas.datasets.dataset import Dataset, Loaders
+from optnas.devices.device import repeatable, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
-from optnas.metrics.base import Direction
-
-if TYPE_CHECKING:
-    from optnas.evaluators.training import TrainingEvaluator
+from optnas.study.objectives import Direction
+from optnas.utils.inputs import Inputs
+from optnas.utils.seeds import seeded
 
 
 class RetrainingEvaluator(Evaluator):
@@ -47,7 +46,7 @@ class RetrainingEvaluator(Evaluator):
 
     def __init__(
         self,
-        search: TrainingEvaluator,
+        search: Evaluator,
         data: Dataset | Loaders,
         loss: Loss,
         scores: Mapping[str, Score],
@@ -83,7 +82,9 @@ class RetrainingEvaluator(Evaluator):
 
     def suggest(self, trial: BaseTrial) -> Recipe:
         """The recipe that the trial drew, for these parts of the data."""
-        return replace(self._search.suggest(trial), data=self._data.retraining_fingerprint)
+        recipe = self._search.suggest(trial)
+        assert isinstance(recipe, Recipe)
+        return replace(recipe, data=self._data.retraining_fingerprint)
 
     def evaluate(self, candidate: Candidate, recipe: Recipe, report: Report) -> dict[str, float]:
         """Trains `candidate.model` in place and leaves it in evaluation mode.

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from optnas.evaluators.slices import Part, parts
-from optnas.files import whole_file
+from optnas.utils.whole_file import whole_file
 
 
 class Growth(NamedTuple):

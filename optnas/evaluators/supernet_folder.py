@@ -10,16 +10,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from optnas.candidate import seeded
-from optnas.devices import repeatable
-from optnas.errors import InputError
+from optnas.devices.device import repeatable
+from optnas.devices.sharing import Sharing
+from optnas.errors import InputError, StoppedError
 from optnas.evaluators.base import Report
 from optnas.evaluators.checkpoint import FILE, Checkpoint
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
-from optnas.quiet import Sharing
-from optnas.stopping import StoppedError
-from optnas.text import duration, number
+from optnas.utils.seeds import seeded
+from optnas.utils.text import duration, number
 
 WEIGHTS = "supernet.safetensors"
 EVERY = 5.0

@@ -22,15 +22,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from optnas.candidate import Candidate
-from optnas.devices import release_memory
-from optnas.errors import InputError
+from optnas.devices.device import release_memory
+from optnas.errors import InputError, fault_of_candidate, with_place
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loop import Loss
-from optnas.faults import fault_of_candidate, with_place
-from optnas.samplers.proposals import Draft
 from optnas.search_spaces import SearchSpace
+from optnas.search_spaces.draft import Draft
 
 WARM_UP = 0.03
 """Share of the steps in which the learning rate rises to its full height."""

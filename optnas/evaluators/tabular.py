@@ -16,8 +16,8 @@ from optnas.candidate import Candidate
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.function import check_directions
-from optnas.metrics.base import Direction
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Architecture
+from optnas.study.objectives import Direction
 
 Table = Mapping[str, Mapping[str, float | Sequence[float]]]
 """Scores by the architecture's string; each a number, or one for each repetition of a training."""

@@ -11,10 +11,10 @@ import torch
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
-from optnas.candidate import Candidate, Inputs, seeded
-from optnas.code import code_hash
-from optnas.datasets import Dataset, Loaders
-from optnas.devices import repeatable, resolve_device
+from optnas.candidate import Candidate
+from optnas.datasets.dataset import Dataset, Loaders
+from optnas.datasets.losses import accuracy, standard_loss
+from optnas.devices.device import repeatable, resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator, Report
 from optnas.evaluators.checkpoint import Checkpoint
@@ -23,8 +23,10 @@ from optnas.evaluators.function import check_directions
 from optnas.evaluators.recipe import Recipe, RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
-from optnas.losses import accuracy, standard_loss
-from optnas.metrics.base import Direction
+from optnas.study.objectives import Direction
+from optnas.utils.code_hash import code_hash
+from optnas.utils.inputs import Inputs
+from optnas.utils.seeds import seeded
 
 Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from optnas.candidate import Inputs, map_inputs
-from optnas.datasets import Dataset, Loaders
+from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.export.formats import Run
+from optnas.utils.inputs import Inputs, map_inputs
 
 TOLERANCE = 1e-5
 """For outputs, as a share of the size of the batch's largest one where that is above 1."""

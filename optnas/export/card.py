@@ -10,22 +10,22 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
-from optnas.confirmed import confirmed
 from optnas.export.agreement import Agreement
 from optnas.export.formats import Format
 from optnas.export.trained import Weights
 from optnas.export.usage import Usage
-from optnas.markdown import block, code, plain, table
-from optnas.objective import Objective
-from optnas.pareto import objective_names
-from optnas.provenance import versions
-from optnas.record import record_of
-from optnas.retrained import judged_others
-from optnas.search import Search
-from optnas.spread import Spread
-from optnas.study_file import bundled_folder
-from optnas.text import definitions, duration, number
-from optnas.trials import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
+from optnas.finished.provenance import versions
+from optnas.objective.objective import Objective
+from optnas.pareto.confirmed import confirmed
+from optnas.search.settings import Search
+from optnas.search.study_file import bundled_folder
+from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
+from optnas.study.objectives import objective_names
+from optnas.study.record import record_of
+from optnas.study.retrainings import others_tested
+from optnas.utils.markdown import block, code, plain, table
+from optnas.utils.mean_sd import Spread
+from optnas.utils.text import definitions, duration, number
 
 PRINTED = 200
 """Letters of constants that are printed at most; what is longer is in the file alone."""
@@ -154,7 +154,7 @@ def _numbers(card: Card) -> list[str]:
     ]
     parts.append("On the test part, which the search never saw, looked at once after the training:")
     parts.append(table([("", "these weights", "all seeds"), *judged]))
-    others = judged_others(card.study, card.trial.number, retraining.settings)
+    others = others_tested(card.study, card.trial.number, retraining.settings)
     return [*parts, plain(f"Beware: {others}.")] if others else parts
 
 

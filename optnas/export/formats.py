@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from optnas.candidate import Inputs, call, in_order, map_inputs
 from optnas.errors import InputError
 from optnas.export.signature import named_inputs, named_outputs
 from optnas.export.usage import FACTS, Usage, onnx_usage, pt2_usage, safetensors_usage
-from optnas.onnx_file import NEEDED, without_remarks, write_onnx
+from optnas.utils.inputs import Inputs, call, in_order, map_inputs
+from optnas.utils.onnx_file import NEEDED, without_remarks, write_onnx
 
 Run = Callable[[Inputs], dict[str, Tensor]]
 """Runs a network on a batch; all its outputs, by name and in order."""

@@ -17,11 +17,11 @@ from optnas.export.card import Card, model_card
 from optnas.export.formats import FORMATS, Format, runner
 from optnas.export.signature import named_inputs
 from optnas.export.trained import Weights, load_weights
-from optnas.files import whole_file
-from optnas.rebuild import decode
-from optnas.revisit import complete_trial
-from optnas.search import Search
-from optnas.trials import ARCHITECTURE
+from optnas.finished.decode import decode
+from optnas.finished.revisit import complete_trial
+from optnas.search.settings import Search
+from optnas.study.attributes import ARCHITECTURE
+from optnas.utils.whole_file import whole_file
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from optnas.candidate import Inputs, in_order
+from optnas.utils.inputs import Inputs, in_order
 
 
 def named_inputs(inputs: Inputs) -> dict[str, Tensor]:

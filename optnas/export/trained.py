@@ -12,13 +12,13 @@ from safetensors.torch import load_model
 from torch import nn
 
 from optnas.errors import InputError
-from optnas.objective import Objective
-from optnas.provenance import moments
-from optnas.record import retrained_folder
-from optnas.retrained import Retrained, Run, retrained
-from optnas.revisit import SPACE, accepted_changes
-from optnas.search import Search
-from optnas.trials import RECIPE
+from optnas.finished.provenance import moments
+from optnas.finished.revisit import SPACE, accepted_changes
+from optnas.objective.objective import Objective
+from optnas.search.settings import Search
+from optnas.study.attributes import RECIPE
+from optnas.study.folders import retrained_folder
+from optnas.study.retrainings import Retrained, Run, retrained
 
 SOURCES = ("retrained", "search")
 
@@ -29,7 +29,7 @@ class Weights:
 
     Attributes:
         recipe: How they were trained.
-        moments: What inputs (and targets) were normalised with, as `optnas.provenance` writes it.
+        moments: What inputs (and targets) were normalised with, as `moments` writes it.
         retraining: The retraining that they come from; None for those of the search.
         run: The one of its runs.
     """

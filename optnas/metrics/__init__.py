@@ -1,6 +1,6 @@
 """Metrics: what can be measured of a network without training it."""
 
-from optnas.metrics.base import Direction, Metric
+from optnas.metrics.base import Metric
 from optnas.metrics.command import CommandLatency
 from optnas.metrics.function import FunctionMetric
 from optnas.metrics.latency import Latency, Throughput
@@ -9,6 +9,7 @@ from optnas.metrics.macs import Flops, Macs
 from optnas.metrics.memory import CudaPeakMemory, PeakActivation, PeakMemory
 from optnas.metrics.params import ModelSize, Params
 from optnas.metrics.zero_cost import PROXIES, ZeroCost
+from optnas.study.objectives import Direction
 
 __all__ = [
     "CommandLatency",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from optnas.candidate import Candidate
-
-Direction = Literal["minimize", "maximize"]
+from optnas.study.objectives import Direction
 
 
 class Metric(ABC):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from optnas.candidate import Candidate, map_inputs
+from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.metrics.base import Metric, check_counts
-from optnas.onnx_file import write_onnx
+from optnas.utils.inputs import map_inputs
+from optnas.utils.onnx_file import write_onnx
 
 
 @dataclass(frozen=True)

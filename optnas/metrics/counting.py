@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from optnas.candidate import Inputs, call, copy_of
+from optnas.candidate import copy_of
 from optnas.metrics.formulas import FORMULAS, PRODUCTS, Shape, count_flops
+from optnas.utils.inputs import Inputs, call
 
 
 class PassCount(NamedTuple):

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, get_args
 
 from optnas.candidate import Candidate
-from optnas.code import code_hash
 from optnas.errors import InputError
-from optnas.metrics.base import Direction, Metric
+from optnas.metrics.base import Metric
+from optnas.study.objectives import Direction
+from optnas.utils.code_hash import code_hash
 
 
 class FunctionMetric(Metric):

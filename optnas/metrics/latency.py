@@ -10,14 +10,22 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from optnas.candidate import Candidate, map_inputs
-from optnas.devices import check_device_name, cpu_threads, device_facts, device_name, resolve_device
+from optnas.candidate import Candidate
+from optnas.devices.device import (
+    check_device_name,
+    cpu_threads,
+    device_facts,
+    device_name,
+    resolve_device,
+)
+from optnas.devices.sharing import exclusive
 from optnas.errors import InputError
-from optnas.metrics.base import Direction, Metric, check_counts
+from optnas.metrics.base import Metric, check_counts
 from optnas.metrics.command import CommandLatency
 from optnas.metrics.runtimes import Pass, onnxruntime_pass, runtime_version, torch_pass
 from optnas.metrics.timing import time_passes
-from optnas.quiet import alone
+from optnas.study.objectives import Direction
+from optnas.utils.inputs import map_inputs
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Runtime = Literal["torch", "onnxruntime"]
@@ -139,7 +147,7 @@ class Latency(Metric):
         one_pass = self._pass(candidate, device)
         with cpu_threads(self.threads), torch.inference_mode():
             one_pass()  # compiles, and allocates
-            with alone(device) as quiet:
+            with exclusive(device) as quiet:
                 timing = time_passes(one_pass, self.target_error, self.max_seconds)
                 facts = device_facts(device)
         candidate.details[self.name] = {

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from optnas.candidate import Inputs, copy_of, in_order
+from optnas.candidate import copy_of
 from optnas.metrics.counting import count_pass
 from optnas.metrics.formulas import Shape
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import ThopCheck, check_with_thop
-from optnas.text import definitions
+from optnas.utils.inputs import Inputs, in_order
+from optnas.utils.text import definitions
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
-from optnas.candidate import Candidate, Inputs, call, map_inputs
-from optnas.devices import device_name, resolve_device, synchronize
+from optnas.candidate import Candidate
+from optnas.devices.device import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts
 from optnas.metrics.counting import EagerMode, nothing_hidden
+from optnas.utils.inputs import Inputs, call, map_inputs
 
 MB = 1e6
 

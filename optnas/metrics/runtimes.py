@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from optnas.candidate import Inputs, call, in_order
-from optnas.devices import synchronize
+from optnas.devices.device import synchronize
 from optnas.errors import InputError
-from optnas.onnx_file import NEEDED, write_onnx
+from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.onnx_file import NEEDED, write_onnx
 
 Pass = Callable[[], float]
 """Runs one pass and returns its milliseconds."""

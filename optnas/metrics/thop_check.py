@@ -18,8 +18,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from optnas.candidate import Inputs, call, copy_of, in_order
+from optnas.candidate import copy_of
 from optnas.metrics.counting import ModuleCount, count_modules
+from optnas.utils.inputs import Inputs, call, in_order
 
 _LEFT_OUT = {
     f"torch.nn.modules.{kind}"

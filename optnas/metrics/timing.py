@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from optnas.garbage import no_garbage_collection
+from optnas.utils.gc import no_garbage_collection
 
 BLOCK_SECONDS = 0.01
 SPREAD_SECONDS = 0.3

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from optnas.candidate import Inputs, call, map_inputs
+from optnas.utils.inputs import Inputs, call, map_inputs
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.ELU, nn.PReLU)
 ACTIVATIONS = (

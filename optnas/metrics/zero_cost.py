@@ -22,10 +22,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from optnas.candidate import Candidate, Inputs, call, in_order, map_inputs, seeded
-from optnas.datasets import Dataset
+from optnas.candidate import Candidate
+from optnas.datasets.dataset import Dataset
+from optnas.datasets.losses import standard_loss
 from optnas.errors import CandidateError, InputError
-from optnas.losses import standard_loss
 from optnas.metrics.base import Metric, check_counts
 from optnas.metrics.untrained import (
     RECTIFIERS,
@@ -38,6 +38,8 @@ from optnas.metrics.untrained import (
     saliency,
     synaptic_flow,
 )
+from optnas.utils.inputs import Inputs, call, in_order, map_inputs
+from optnas.utils.seeds import seeded
 
 Proxy = Literal["synflow", "naswot", "grad_norm", "snip"]
 BATCH = 8

@@ -11,11 +11,11 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.dominance import wants_log
 from optnas.errors import InputError
+from optnas.pareto.dominance import wants_log
 from optnas.plots.importance import importance_data
 from optnas.plots.style import position, short, si, spread
-from optnas.text import number
+from optnas.utils.text import number
 
 LEVELS = 8
 """Whole numbers with up to so many steps have a tick for each."""

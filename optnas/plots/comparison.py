@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from optnas.comparison import Compared, Comparison
-from optnas.dominance import nondominated
 from optnas.errors import InputError
+from optnas.pareto.compare import Compared, Comparison
+from optnas.pareto.dominance import nondominated
 from optnas.plots.style import (
     BLUE,
     GREEN,

@@ -11,7 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto import architecture_name, front, maximized, objective_names
+from optnas.pareto.front import front
 from optnas.plots.style import (
     GREY,
     VERMILLION,
@@ -25,8 +25,10 @@ from optnas.plots.style import (
     spread,
     value_axis,
 )
-from optnas.text import plural
-from optnas.trials import BASELINE, CURVE
+from optnas.study.attributes import BASELINE, CURVE
+from optnas.study.describe import architecture_name
+from optnas.study.objectives import maximized, objective_names
+from optnas.utils.text import plural
 
 LINES, FAINT_LINES = 60, 200
 """Most coloured lines, and most grey ones: more hide each other."""

@@ -9,16 +9,10 @@ import plotly.graph_objects as go
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.dominance import is_exact, losses
 from optnas.errors import InputError
-from optnas.pareto import (
-    architecture_name,
-    feasible_trials,
-    hypervolume_history,
-    in_order_of_completion,
-    maximized,
-    objective_names,
-)
+from optnas.pareto.dominance import is_exact, losses
+from optnas.pareto.front import feasible_trials
+from optnas.pareto.hypervolume import hypervolume_history, in_order_of_completion
 from optnas.plots.style import (
     BLUE,
     GREEN,
@@ -30,8 +24,10 @@ from optnas.plots.style import (
     small_axis,
     stacked,
 )
-from optnas.text import number, plural
-from optnas.trials import BASELINE
+from optnas.study.attributes import BASELINE
+from optnas.study.describe import architecture_name
+from optnas.study.objectives import maximized, objective_names
+from optnas.utils.text import number, plural
 
 LABELLED = 3
 """Up to so many baselines have their names in each panel."""

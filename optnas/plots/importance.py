@@ -13,11 +13,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
-from optnas.pareto import complete_trials, maximized, objective_names
+from optnas.pareto.front import complete_trials
 from optnas.plots.style import BLUE, GREY, figure, label, short, spread, stacked
-from optnas.record import record_of
-from optnas.text import plural
-from optnas.trials import BASELINE
+from optnas.study.attributes import BASELINE
+from optnas.study.objectives import maximized, objective_names
+from optnas.study.record import record_of
+from optnas.utils.text import plural
 
 FEWEST = 20
 """Trials that it takes."""

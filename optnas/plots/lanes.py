@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.leases import lease_of
-from optnas.trials import DUPLICATE_OF, FAILURE, LOST, PRUNED, is_lost
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, LOST, PRUNED, is_lost
+from optnas.study.leases import lease_of
 
 PAUSE, PAUSE_SHARE, CUT = 60.0, 0.05, 0.015
 """A time in which nothing ran is cut out where it is longer than so many seconds and than this

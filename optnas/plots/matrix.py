@@ -9,18 +9,9 @@ import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.pareto import maximized
 from optnas.plots.points import Point, hovering, points_of, several_objectives
-from optnas.plots.style import (
-    BLUE,
-    GREY,
-    VERMILLION,
-    figure,
-    short,
-    small_axis,
-    spread,
-    stacked,
-)
+from optnas.plots.style import BLUE, GREY, VERMILLION, figure, short, small_axis, spread, stacked
+from optnas.study.objectives import maximized
 
 OBJECTIVES = 7
 """Most objectives that are drawn: more panels are too small to read."""

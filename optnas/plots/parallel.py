@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto import feasible_trials, front, maximized, objective_names
+from optnas.pareto.front import feasible_trials, front
 from optnas.plots.axes import Axis, chosen_decisions, decision_axis, objective_axis, shown
 from optnas.plots.style import (
     FAINT,
@@ -24,8 +24,9 @@ from optnas.plots.style import (
     short,
     spread,
 )
-from optnas.text import number
-from optnas.trials import BASELINE, DUPLICATE_OF
+from optnas.study.attributes import BASELINE, DUPLICATE_OF
+from optnas.study.objectives import maximized, objective_names
+from optnas.utils.text import number
 
 DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
 """Most columns, of each kind and in all."""

@@ -10,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from optuna.study import Study
 
-from optnas.dominance import losses, nondominated
 from optnas.errors import InputError
-from optnas.pareto import complete_trials, maximized
-from optnas.plots.again import Again, again_of, again_traces
+from optnas.pareto.dominance import losses, nondominated
+from optnas.pareto.front import complete_trials
+from optnas.plots.confirmed import Again, again_of, again_traces
 from optnas.plots.points import Point, hovering, points_of, several_objectives
 from optnas.plots.style import (
     BLUE,
@@ -29,7 +29,8 @@ from optnas.plots.style import (
     spread,
     value_axis,
 )
-from optnas.text import definitions, number, ranges
+from optnas.study.objectives import maximized
+from optnas.utils.text import definitions, number, ranges
 
 
 class ParetoData(NamedTuple):

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.pareto import entries, objective_names
+from optnas.pareto.entries import entries
 from optnas.plots.style import DETAILED, hover
-from optnas.text import ranges
+from optnas.study.objectives import objective_names
+from optnas.utils.text import ranges
 
 
 class Point(NamedTuple):

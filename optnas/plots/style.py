@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from optnas.dominance import wants_log
-from optnas.text import number
+from optnas.pareto.dominance import wants_log
+from optnas.utils.text import number
 
 # The palette of Okabe and Ito (2008), which people with any colour vision can tell apart.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"

@@ -25,8 +25,8 @@ from optnas.plots.style import (
     short,
     wrapped,
 )
-from optnas.text import duration, plural, ranges
-from optnas.trials import SURPLUS
+from optnas.study.attributes import SURPLUS
+from optnas.utils.text import duration, plural, ranges
 
 BARS = 2500
 """Beyond so many trials, those of one kind that lie close together are one bar."""

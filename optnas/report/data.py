@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pareto import objective_names
-from optnas.report.again import again
-from optnas.report.circumstances import facts
+from optnas.report.confirmed import again
 from optnas.report.details import Detail, details
+from optnas.report.drawings import pictures
 from optnas.report.failures import Ending, endings, failures
 from optnas.report.figures import Figure, Scale, figures, scales
-from optnas.report.measuring import Measuring, measurings
+from optnas.report.labels import Meanings
+from optnas.report.measurements import Measuring, measurings
 from optnas.report.networks import Networks, networks
-from optnas.report.pictures import pictures
-from optnas.report.question import Goal, goals, notes, summary
-from optnas.report.reproducing import Reproducing, reproducing
-from optnas.report.words import Meanings
+from optnas.report.reproduce import Reproducing, reproducing
+from optnas.report.run_facts import facts
+from optnas.report.summary import Goal, goals, notes, summary
+from optnas.study.objectives import objective_names
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
-    from optnas.search import Search
+    from optnas.search.settings import Search
 
 NO_SEARCH = "the study was given without its search"
 

@@ -8,23 +8,15 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto import architecture_name, objective_names
-from optnas.report.again import Again
+from optnas.report.confirmed import Again
 from optnas.report.failures import ending, repeats
-from optnas.report.measuring import how
-from optnas.report.words import number_of
-from optnas.tables import recipe_text, state_of
-from optnas.text import duration, plural
-from optnas.trials import (
-    ARCHITECTURE,
-    CURVE,
-    DETAIL,
-    DUPLICATE_OF,
-    SEED,
-    TRAIN_SECONDS,
-    Places,
-    derived_seed,
-)
+from optnas.report.labels import number_of
+from optnas.report.measurements import how
+from optnas.study.attributes import ARCHITECTURE, CURVE, DETAIL, DUPLICATE_OF, SEED, TRAIN_SECONDS
+from optnas.study.describe import architecture_name, recipe_text, state_of
+from optnas.study.objectives import objective_names
+from optnas.study.places import Places, derived_seed
+from optnas.utils.text import duration, plural
 
 Detail = dict[str, Any]
 """What is known of one trial; a key is left out where there is nothing to say."""

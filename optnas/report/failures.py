@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.leases import is_abandoned
-from optnas.text import ranges
-from optnas.trials import (
+from optnas.study.attributes import (
     DUPLICATE_OF,
     FAILURE,
     LOST,
@@ -19,6 +17,8 @@ from optnas.trials import (
     is_stopped,
     retry_of,
 )
+from optnas.study.leases import is_abandoned
+from optnas.utils.text import ranges
 
 MOST = 25
 """So many reasons are told one by one."""

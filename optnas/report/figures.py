@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 from optuna.study import Study
 
-from optnas.dominance import wants_log
 from optnas.errors import InputError
+from optnas.pareto.dominance import wants_log
 from optnas.plots import PLOTS, Plot, pareto_data, pareto_figure
 from optnas.plots.style import colors, label, value_axis
 from optnas.report.networks import Networks

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from optuna.study import Study
 
-from optnas.dominance import wants_log
-from optnas.pareto import Entry, baselines, entries, maximized, objective_names
-from optnas.report.again import Again
-from optnas.report.words import Meanings, number_of
-from optnas.tables import recipe_text
+from optnas.pareto.dominance import wants_log
+from optnas.pareto.entries import Entry, baselines, entries
+from optnas.report.confirmed import Again
+from optnas.report.labels import Meanings, number_of
+from optnas.study.describe import recipe_text
+from optnas.study.objectives import maximized, objective_names
 
 
 class Column(NamedTuple):

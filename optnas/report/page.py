@@ -19,12 +19,12 @@ from optuna.study import Study
 from plotly.offline import get_plotlyjs
 
 from optnas.errors import InputError
-from optnas.files import whole_file
 from optnas.report.data import NO_SEARCH, ReportData, report_data
 from optnas.report.figures import Figure
+from optnas.utils.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from optnas.search import Search
+    from optnas.search.settings import Search
 
 SCRIPTS = ("base.js", "table.js", "pane.js", "gallery.js", "figures.js", "page.js")
 CHUNK = 500

@@ -11,9 +11,9 @@ from optnas.errors import InputError
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.evolution import RegularizedEvolutionSampler
 from optnas.samplers.local_search import LocalSearchSampler
-from optnas.samplers.placed import PlacedSampler
 from optnas.samplers.predictor import PredictorSampler
 from optnas.samplers.reinforce import ReinforceSampler
+from optnas.samplers.reseeded import ReseededSampler
 
 _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
     "predictor": lambda seed: PredictorSampler(seed=seed),
@@ -48,7 +48,7 @@ def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
         return _OPTNAS[name](seed)
     if name not in _OPTUNA:
         raise InputError(f"unknown sampler {name!r}; there are: {', '.join(SAMPLERS)}")
-    return PlacedSampler(_OPTUNA[name], seed)
+    return ReseededSampler(_OPTUNA[name], seed)
 
 
 __all__ = [
@@ -57,9 +57,9 @@ __all__ = [
     "Draw",
     "HistorySampler",
     "LocalSearchSampler",
-    "PlacedSampler",
     "PredictorSampler",
     "RegularizedEvolutionSampler",
     "ReinforceSampler",
+    "ReseededSampler",
     "make_sampler",
 ]

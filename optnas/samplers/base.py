@@ -21,9 +21,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.history import History
-from optnas.samplers.trie import Node, stored
-from optnas.samplers.values import contains, draw
-from optnas.trials import BASELINE, derived_seed, study_seed
+from optnas.samplers.trie import Node
+from optnas.study.attributes import BASELINE
+from optnas.study.places import derived_seed, study_seed
+from optnas.utils.distributions import stored
+from optnas.utils.draws import contains, draw
 
 Draw = Callable[[str, BaseDistribution], Any]
 """Gives the value of a parameter, by its name and distribution."""

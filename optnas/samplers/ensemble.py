@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
-from optnas.dominance import Array, gains, losses, nondominated
+from optnas.pareto.dominance import Array, gains, losses, nondominated
 from optnas.samplers.encoding import by_rank, choices, counts
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
 from optnas.samplers.genes import Genes, genes_of

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from optnas.choices import option, option_number, options
 from optnas.samplers.base import Ask
 from optnas.samplers.policy import Action, Array, Policy
-from optnas.samplers.trie import stored
-from optnas.samplers.values import from_unit, to_unit, without
+from optnas.utils.distributions import option, option_number, options, stored
+from optnas.utils.draws import from_unit, to_unit, without
 
 MOST_ACTIONS, BINS = 32, 16
 """An ordered range of more values than the first is cut into the second number of bins."""

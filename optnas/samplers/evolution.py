@@ -21,7 +21,7 @@ from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.genes import Genes, genes_of, values_of, was_tried
 from optnas.samplers.history import History
 from optnas.samplers.ranking import best_first, may_be_parent, violation
-from optnas.samplers.values import move
+from optnas.utils.draws import move
 
 ATTEMPTS = 25
 """After this many children that were tried before, one more decision is mutated."""

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from optnas.dominance import Array
+from optnas.pareto.dominance import Array
 from optnas.samplers.encoding import ABSENT
 
 Features = Mapping[str, Array]

@@ -7,7 +7,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from optnas.samplers.trie import Node, stored, tried
+from optnas.samplers.trie import Node, tried
+from optnas.utils.distributions import stored
 
 Genes = dict[str, tuple[BaseDistribution, Any]]
 """Distribution and value of each parameter, in the order of drawing."""

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.leases import is_dead, lease_of
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.trials import BASELINE, Places, is_void
+from optnas.study.attributes import BASELINE, is_void
+from optnas.study.leases import is_dead, lease_of
+from optnas.study.places import Places
 
 State = TypeVar("State")
 Key = tuple[datetime.datetime, int]

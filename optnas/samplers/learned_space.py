@@ -10,8 +10,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
-from optnas.choices import draw
 from optnas.samplers.genes import Genes
+from optnas.utils.distributions import draw
 
 Rule = tuple[str, Mapping[str, bool]]
 """The parameter that decides whether another is drawn, and whether it is, by its value's text."""

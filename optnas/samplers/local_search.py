@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from optnas.choices import option, options
-from optnas.dominance import Array, losses
+from optnas.pareto.dominance import Array, losses
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.history import History
 from optnas.samplers.ranking import contributions, may_be_parent, violation
-from optnas.samplers.trie import Node, stored, tried
-from optnas.samplers.values import LISTED, move, move_weights
+from optnas.samplers.trie import Node, tried
+from optnas.utils.distributions import option, options, stored
+from optnas.utils.draws import LISTED, move, move_weights
 
 RESTART = "optnas:restart"
 """On a trial: it is a new starting point, because all neighbours of the front had been tried."""

@@ -31,7 +31,7 @@ from optnas.samplers.genes import Genes, genes_of, values_of, was_tried
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.proposals import Suggest, complete, propose
 from optnas.samplers.ranking import best_first, may_be_parent
-from optnas.trials import STOPPED, is_stopped
+from optnas.study.attributes import STOPPED, is_stopped
 
 Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to the objectives that are known before training, by position."""

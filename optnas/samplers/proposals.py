@@ -10,37 +10,18 @@ from random import Random
 from typing import Any
 
 from optuna import TrialPruned
-from optuna.distributions import BaseDistribution
-from optuna.trial import BaseTrial, FixedTrial
+from optuna.trial import BaseTrial
 
 from optnas.samplers.genes import Genes, values_of, was_tried
 from optnas.samplers.trie import Node
-from optnas.samplers.values import contains, draw, move
+from optnas.search_spaces.draft import Draft
+from optnas.utils.draws import move
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`."""
 
 RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
 """The shares of random architectures, and of children of two parents; most mutations of a child."""
-
-
-class Draft(FixedTrial):
-    """A light stand-in for a trial: takes given values where they fit, and draws the others.
-
-    Args:
-        params: The given values.
-        rng: Draws the others.
-    """
-
-    def __init__(self, params: dict[str, Any], rng: Random) -> None:
-        super().__init__(dict(params))
-        self._rng = rng
-
-    # All of `suggest_*` end here in FixedTrial.
-    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
-        if name not in self._params or not contains(distribution, self._params[name]):
-            self._params[name] = draw(self._rng, distribution)
-        return super()._suggest(name, distribution)
 
 
 def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> Genes:

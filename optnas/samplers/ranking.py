@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.dominance import Array, crowding, losses
+from optnas.pareto.dominance import Array, crowding, losses
 
 REFERENCE = 1.1
 """The reference point of contributions, as a multiple of the front's extent."""

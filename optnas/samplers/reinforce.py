@@ -20,13 +20,13 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto import objective_names
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.episode import Episode, action
 from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
-from optnas.trials import derived_seed
+from optnas.study.objectives import objective_names
+from optnas.study.places import derived_seed
 
 LOG_PROBABILITY = "optnas:log_probability"
 """On a trial: the logarithm of the probability that the policy gave it."""

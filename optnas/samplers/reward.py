@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.dominance import losses
+from optnas.pareto.dominance import losses
 from optnas.samplers.ranking import violation
 
 Array = NDArray[np.float64]

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
 
-from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from optnas.choices import options
+from optnas.utils.distributions import options, stored
 
 Decision = tuple[str, float, float]
 """A parameter's name, its value as Optuna stores it, and how many values it has."""
@@ -141,8 +139,3 @@ def path_of(trial: FrozenTrial) -> list[Decision]:
         (name, stored(distributions[name], value), options(distributions[name]) or math.inf)
         for name, value in trial.params.items()
     ]
-
-
-def stored(distribution: BaseDistribution, value: Any) -> float:
-    """A value as Optuna stores it: the number of a category, any other as it is."""
-    return float(distribution.to_internal_repr(value))

@@ -9,8 +9,8 @@ import torch
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
-from optnas.candidate import Inputs
-from optnas.code import code_hash
+from optnas.utils.code_hash import code_hash
+from optnas.utils.inputs import Inputs
 
 Architecture = TypeVar("Architecture")
 """A frozen dataclass whose `str()` is canonical: equal strings mean equal networks."""

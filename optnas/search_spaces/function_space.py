@@ -9,10 +9,10 @@ from typing import Any, cast
 from optuna.trial import BaseTrial, FixedTrial
 from torch import nn
 
-from optnas.candidate import Inputs
-from optnas.code import code_hash
 from optnas.errors import InputError
 from optnas.search_spaces.base import SearchSpace
+from optnas.utils.code_hash import code_hash
+from optnas.utils.inputs import Inputs
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import nn
 
-from optnas.candidate import Inputs
-from optnas.choices import as_distribution, draw
-from optnas.code import code_hash
 from optnas.search_spaces.base import SearchSpace
+from optnas.utils.code_hash import code_hash
+from optnas.utils.distributions import as_distribution, draw
+from optnas.utils.inputs import Inputs
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from optnas.choices import option, options
+from optnas.utils.distributions import option, options
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""A worker's process: it reads its job from standard input, and tells its parent what happens.
+
+Standard output carries one JSON object a line; what the study's own code prints goes to the log
+with standard error. When standard input ends, the parent is gone, and so goes the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any, NoReturn, TextIO
+
+from optnas.errors import Terminated
+from optnas.runs.stop import Stop, stopping
+
+EPOCH_SECONDS = 0.5
+"""How often the parent is told of epochs at most."""
+
+
+class _Reporter:
+    """Tells the parent."""
+
+    def __init__(self, events: TextIO) -> None:
+        self._events = events
+        self._epoch = 0.0
+        self._lock = threading.Lock()
+
+    def tell(self, **event: Any) -> None:
+        with self._lock:  # the thread that renews leases may have a remark, too
+            self._events.write(json.dumps(event) + "\n")
+            self._events.flush()
+
+    def recovered(self, numbers: list[int]) -> None:
+        self.tell(recovered=numbers)
+
+    def waiting(self, numbers: list[int]) -> None:
+        self.tell(waiting=numbers)
+
+    def began(self, number: int) -> None:
+        self.tell(began=number)
+
+    def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
+        if time.monotonic() - self._epoch > EPOCH_SECONDS:
+            self._epoch = time.monotonic()
+            self.tell(epoch=[number, step, dict(scores)])
+
+    def finished(self, study: object, trial: Any) -> None:
+        self.tell(finished=trial.number)
+
+
+class _Remarks(logging.Handler):
+    """Lets the parent show what a person should know now, such as a locked database."""
+
+    def __init__(self, reporter: _Reporter) -> None:
+        super().__init__(logging.WARNING)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.tell(remark=record.getMessage())
+
+
+def main() -> NoReturn:
+    """Runs one worker; the exit code is 0 when nothing is left to do."""
+    events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    reporter, stop = _Reporter(events), Stop()
+    logging.getLogger("optnas").addHandler(_Remarks(reporter))
+    code = 0
+    try:
+        with stopping(stop, terminate=True):
+            job = json.loads(sys.stdin.readline())
+            threading.Thread(target=_leave_with_parent, daemon=True).start()
+            _work(job, reporter, stop)
+    except Terminated:
+        code = 143
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # the parent is gone
+        code = 143
+    except Exception as error:
+        _report(reporter, error)
+        code = 1
+    sys.stdout.flush()
+    os._exit(code)  # threads of libraries mustn't keep it
+
+
+def _work(job: dict[str, Any], reporter: _Reporter, stop: Stop) -> None:
+    import warnings
+
+    import optuna
+
+    from optnas.cli.study_argument import search_of
+    from optnas.study.record import Overrides
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    search = search_of(job["file"], job["url"], job["name"])
+    search = search.override(Overrides(**job["overrides"]))
+    study = search.join(accept_changes=job["accept_changes"])
+    search.work(
+        study,
+        reporter,
+        stop,
+        hours=job["hours"],
+        epochs=job["epochs"],
+        accept_changes=job["accept_changes"],
+    )
+
+
+def _report(reporter: _Reporter, error: Exception) -> None:
+    from optnas.errors import InputError
+    from optnas.storage.faults import storage_message
+
+    message = str(error) if isinstance(error, InputError) else storage_message(error)
+    if message is not None:
+        reporter.tell(error=message, input=True)
+        return
+    text = "".join(traceback.format_exception(error))
+    print(text, file=sys.stderr)
+    reporter.tell(error=text, input=False)
+
+
+def _leave_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Optuna's dashboard for a study, kept up to date with figures, notes and artifacts."""

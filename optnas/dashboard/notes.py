@@ -1,0 +1,145 @@
+"""Notes on trials for Optuna's dashboard, in Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.pareto.dominance import losses
+from optnas.pareto.entries import baselines, entries
+from optnas.pareto.front import complete_trials, feasible_trials
+from optnas.pareto.hypervolume import in_order_of_completion
+from optnas.study.attributes import DETAIL, RECIPE
+from optnas.study.objectives import maximized, objective_names
+from optnas.study.record import record_of
+from optnas.utils.markdown import plain, table, wrapped
+from optnas.utils.text import definitions, number
+
+WIDTH = 110
+"""Characters of a line: the dashboard makes a trial's page as wide as its longest attribute."""
+_MARKED = re.compile(r"(.*)\n\n\[//\]: # \(optnas ([0-9a-f]{12})\)\s*", re.DOTALL)
+
+
+def marked(text: str) -> str:
+    """A note with a mark that isn't shown, by which `is_untouched` knows it."""
+    return f"{text}\n\n[//]: # (optnas {_digest(text)})"
+
+
+def is_untouched(note: str) -> bool:
+    """Whether a note stands as `marked` made it: nobody has edited it since."""
+    found = _MARKED.fullmatch(note)
+    return found is not None and _digest(found[1]) == found[2]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Notes:
+    """Notes on the trials of a study, as it is now.
+
+    Attributes:
+        trials: Those on which there can be a note: the COMPLETE ones.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.trials = complete_trials(study)
+        self._names = objective_names(study)
+        self._better = ["more" if more else "less" for more in maximized(study)]
+        self._directions = study.directions
+        self._record = record_of(study)
+        every = entries(study)
+        self._entries = {n: entry for entry in every for n in entry.trials}
+        self._baselines = baselines(study, every)
+        self._feasible = in_order_of_completion(feasible_trials(study))
+        self._losses = losses([t.values for t in self._feasible], study.directions)
+
+    def of(self, trial: FrozenTrial) -> str:
+        """The note on a COMPLETE trial: where it stands, its measurements, its architecture.
+
+        It changes seldom, so that it need not be written again with each trial that finishes.
+        """
+        named = {name for name in self._names if name in trial.user_attrs}
+        parts = [
+            self._standing(trial),
+            self._measurements(trial),
+            *self._settings(trial),
+            wrapped(definitions(named), WIDTH),
+            *self._architecture(trial),
+            self._parameters(trial),
+        ]
+        return marked("\n\n".join(filter(None, parts)))
+
+    def _standing(self, trial: FrozenTrial) -> str:
+        names = plain(", ".join(self._names))
+        (own,) = losses([trial.values], self._directions)
+        rows = self._losses
+        better = np.flatnonzero((rows <= own).all(axis=1) & (rows < own).any(axis=1))
+        if len(better):  # the first one to dominate it, which stays the first
+            first = self._feasible[better[0]].number
+            return f"Not on the Pareto front of {names} any more: trial {first} dominates it."
+        text = f"On the **Pareto front** of {names}."
+        if not self._baselines:
+            return text
+        beaten = [
+            f"{entry.baseline} (trial {entry.trial.number})"
+            for entry, by in self._baselines
+            if trial.number in by
+        ]
+        said = plain(", ".join(beaten)) or "none"
+        return f"{text} Of {len(self._baselines)} baselines it dominates: {said}."
+
+    def _measurements(self, trial: FrozenTrial) -> str:
+        rows = [
+            (f"{name} ({better} is better)", number(value))
+            for name, better, value in zip(self._names, self._better, trial.values, strict=True)
+        ]
+        rows += [
+            (name, number(trial.user_attrs[name]))
+            for name in self._record.get("scores", ())
+            if name not in self._names and isinstance(trial.user_attrs.get(name), (int, float))
+        ]
+        return table([("measured", "value"), *((plain(name), value) for name, value in rows)])
+
+    def _settings(self, trial: FrozenTrial) -> Iterable[str]:
+        """How the evaluator trained, and how metrics were measured."""
+        known = self._record.get("fingerprint", {})
+        found = _of("evaluator", known)
+        if RECIPE in trial.user_attrs:
+            found["recipe"] = trial.user_attrs[RECIPE]
+        yield _facts(known.get("evaluator", "evaluator"), found)
+        for name in dict.fromkeys((*self._names, *self._record.get("scores", ()))):
+            details = trial.user_attrs.get(f"{DETAIL}{name}")
+            yield _facts(name, _of(name, known) | (details if isinstance(details, dict) else {}))
+
+    def _architecture(self, trial: FrozenTrial) -> Iterable[str]:
+        entry = self._entries[trial.number]
+        yield wrapped(f"architecture: {entry.architecture}", WIDTH)
+        others = ", ".join(str(n) for n in entry.trials if n != trial.number)
+        yield wrapped(f"other trials of it: {others}" if others else "", WIDTH)
+
+    def _parameters(self, trial: FrozenTrial) -> str:
+        rows = [(plain(name), plain(str(value))) for name, value in trial.params.items()]
+        return table([("parameter", "value"), *rows]) if rows else ""
+
+
+def _of(name: str, fingerprint: Mapping[str, str]) -> dict[str, Any]:
+    prefix = f"{name} "
+    return {k.removeprefix(prefix): v for k, v in fingerprint.items() if k.startswith(prefix)}
+
+
+def _facts(of: str, facts: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{k} {_said(v)}" for k, v in facts.items() if v not in ("", None))
+    return wrapped(f"{of}: {said}", WIDTH) if said else ""
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list):
+        return " to ".join(map(_said, value))
+    return number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,135 @@
+"""Optuna's dashboard for a study, with figures, notes and artifacts that are kept up to date."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import optuna_dashboard
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from optuna_dashboard import _app
+
+from optnas.dashboard.publisher import GRAPH, Publisher
+from optnas.errors import InputError
+from optnas.pareto.front import front_of
+from optnas.plots import PLOTS
+from optnas.storage.faults import storage_fault
+
+REST = 3.0
+"""How long is rested after each step, in times of what it took: the page is served by the same
+process, and others run trials beside it."""
+LEAVE = 10.0
+"""Seconds that a step under way may take when the dashboard ends."""
+
+log = logging.getLogger("optnas")
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing: the page asks every few seconds."""
+
+
+def make_dashboard(
+    storage: BaseStorage, weights: Path, host: str = "127.0.0.1", port: int = 8080
+) -> WSGIServer:
+    """A server for the dashboard; `serve_forever()` starts it.
+
+    The dashboard has no log-in: whoever reaches it can change and delete studies.
+
+    Args:
+        storage: The storage to show.
+        weights: The folder of the trained weights.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one (`server.server_port`).
+
+    Raises:
+        InputError: The address can't be listened on.
+    """
+    app = make_app(storage, weights)
+    try:
+        return make_server(host, port, app, server_class=_Server, handler_class=_SilentHandler)
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"can't listen on {host}:{port} ({reason}); try another --port or --host"
+        ) from error
+
+
+def make_app(storage: BaseStorage, weights: Path) -> Any:
+    """The dashboard as a WSGI application."""
+    # It compares all trials with all at each look at its page: with 10,000 trials of four
+    # objectives that takes half a minute.
+    _app.get_pareto_front_trials = _front
+    app: Any = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
+    app.install(_in_order)
+    return app
+
+
+def _front(trials: list[FrozenTrial], directions: list[StudyDirection]) -> list[FrozenTrial]:
+    return front_of([t for t in trials if t.state == TrialState.COMPLETE], directions)
+
+
+def _in_order(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A plugin of Bottle's: our figures come in our order, which the dashboard draws by lot."""
+    order = [GRAPH + plot.key for plot in PLOTS]
+
+    def ordered(*args: Any, **kwargs: Any) -> Any:
+        answer = view(*args, **kwargs)
+        if isinstance(answer, dict) and "plotly_graph_objects" in answer:
+            answer["plotly_graph_objects"].sort(
+                key=lambda graph: (
+                    order.index(graph["id"]) if graph["id"] in order else len(order),
+                    graph["id"],
+                )
+            )
+        return answer
+
+    return ordered
+
+
+@contextmanager
+def publishing(publisher: Publisher) -> Iterator[None]:
+    """Keeps a study's figures, notes and artifacts up to date in the background."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_publish, args=(publisher, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(LEAVE)
+
+
+def _publish(publisher: Publisher, stop: threading.Event) -> None:
+    """Until it is stopped; what goes wrong is told of, and tried again."""
+    said = ""
+    while not stop.is_set():
+        started = time.monotonic()
+        try:
+            for _ in publisher.update():
+                if stop.wait(REST * (time.monotonic() - started)):
+                    return
+                started = time.monotonic()
+            said = ""
+        except Exception as error:  # whatever it is, the page goes on
+            reason = storage_fault(error) or f"{type(error).__name__}: {error}"
+            if reason != said:
+                log.warning(
+                    "figures, notes or files can't be brought up to date just now: %s", reason
+                )
+            said = reason
+        stop.wait(publisher.pause)

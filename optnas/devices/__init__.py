@@ -1,0 +1,1 @@
+"""CPUs and GPUs: their names, and how processes share them."""

@@ -1,0 +1,1 @@
+"""What is done with a finished trial's network: decode, measure, confirm, retrain."""

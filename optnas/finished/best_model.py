@@ -1,0 +1,48 @@
+"""A network of the front, with its trained weights."""
+
+from __future__ import annotations
+
+from optuna.study import Study, StudyDirection
+from torch import nn
+
+from optnas.errors import InputError
+from optnas.finished.decode import rebuild
+from optnas.objective.objective import Objective
+from optnas.pareto.front import front, why_no_front
+from optnas.search.settings import Search
+from optnas.study.objectives import objective_names
+
+
+def best_model(
+    study: Study, search: Search | Objective, *, by: str | None = None, trial: int | None = None
+) -> nn.Module:
+    """A network of the front with its trained weights, on the CPU and in evaluation mode.
+
+    Args:
+        study: The study.
+        search: What the study was run with (an objective must have been given `weights`).
+        by: The objective to be best in; the first one by default.
+        trial: The number of a trial of the front, in place of `by`.
+
+    Raises:
+        InputError: The front is empty, there is no such objective or trial, no weights are kept
+            for it, or the code has changed since.
+    """
+    members = front(study)
+    names = objective_names(study)
+    if not members:
+        raise InputError(why_no_front(study))
+    if trial is not None:
+        chosen = next((t for t in members if t.number == trial), None)
+        if chosen is None:
+            numbers = ", ".join(str(t.number) for t in members)
+            raise InputError(f"trial {trial} is not on the front; these are: {numbers}")
+    else:
+        by = by or names[0]
+        if by not in names:
+            raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
+        i = names.index(by)
+        sign = -1 if study.directions[i] == StudyDirection.MAXIMIZE else 1
+        chosen = min(members, key=lambda t: sign * t.values[i])
+    objective = search if isinstance(search, Objective) else search.objective()
+    return rebuild(study, objective, chosen)

@@ -1,0 +1,245 @@
+"""A trial's network is trained for good, and judged on the test part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from safetensors import SafetensorError
+from safetensors.torch import save_model
+
+from optnas.candidate import Candidate
+from optnas.devices.device import cpu_threads, device_name, release_memory
+from optnas.errors import CandidateError, InputError, fault_of_candidate
+from optnas.evaluators.reporting import promised, reporting, training_device
+from optnas.finished.decode import decode, recipe_of
+from optnas.finished.provenance import moments, versions
+from optnas.finished.revisit import SPACE, accepted_changes, complete_trial, fresh_candidate
+from optnas.objective.objective import Objective
+from optnas.search.settings import Search
+from optnas.study.attributes import RECIPE
+from optnas.study.folders import retrained_folder
+from optnas.study.places import place, study_seed
+from optnas.study.retrainings import Retrained, Run, keep_run, others_tested, retrained
+from optnas.utils.progress_bar import Steps
+from optnas.utils.text import duration, number
+from optnas.utils.whole_file import whole_file
+
+
+def retrain(
+    study: Study,
+    search: Search,
+    trial: int,
+    *,
+    epochs: int | None = None,
+    seeds: int = 3,
+    progress: bool = True,
+    accept_changes: bool = False,
+) -> Retrained:
+    """Trains a trial's network from scratch on the training and validation parts.
+
+    It is done once for each seed, with the recipe that the trial drew, and scored on the test part
+    once, after the last epoch. After each seed weights and scores are kept: the weights and
+    `results.json` in `NAME_retrained`, the scores also in the study, as the attribute
+    `retrained:TRIAL`. What is there already with the same settings isn't trained again, and a
+    training that was interrupted goes on from its last checkpoint.
+
+    Args:
+        study: The study.
+        search: What it was run with.
+        trial: The number of a COMPLETE trial.
+        epochs: Passes over the data, in place of the search's.
+        seeds: How many times.
+        progress: Whether to show it.
+        accept_changes: Whether to go on although settings differ from the study's.
+
+    Returns:
+        All runs with these settings.
+
+    Raises:
+        InputError: There is no such trial, its evaluator can't, or the code has changed since.
+    """
+    if seeds < 1:
+        raise InputError(f"seeds must be at least 1, got {seeds}")
+    work = _Retraining(study, search, complete_trial(study, trial), epochs, accept_changes)
+    missing = work.missing(seeds)
+    console = Console(stderr=True, quiet=not progress)
+    with cpu_threads(search.threads), Steps(len(missing), "seeds", console) as display:
+        display.say(others_tested(study, trial, work.settings))
+        for k in missing:
+            work.run(k, display)
+    return work.result()
+
+
+class _Retraining:
+    """One trial's network, and the settings of its retraining."""
+
+    def __init__(
+        self,
+        study: Study,
+        search: Search,
+        trial: FrozenTrial,
+        epochs: int | None,
+        accept_changes: bool,
+    ) -> None:
+        self._study = study
+        self._trial = trial
+        self._objective = search.objective()
+        self._evaluator = self._objective.evaluator.retraining(epochs)
+        self._device = training_device(self._evaluator, self._objective.device)
+        accepted_changes(
+            study,
+            search,
+            self._objective,
+            concerns=lambda key: key == SPACE or key.startswith("evaluator"),
+            accept=accept_changes,
+        )
+        architecture = str(decode(self._objective, trial))
+        if not accept_changes:
+            _check_recipe(self._objective, trial)
+        self._recipe = recipe_of(self._evaluator, trial)
+        fingerprint = {k: str(v) for k, v in self._evaluator.fingerprint.items()}
+        at = place(trial, study.get_trials(deepcopy=False))
+        seed = study_seed(study, self._objective.seed)
+        decides = (seed, at, architecture, str(self._recipe), sorted(fingerprint.items()))
+        self.settings = hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
+        """Of all that decides the outcome, but the number of the seed."""
+        self._blank = Run(self.settings, architecture, str(self._recipe), fingerprint, 0, 0)
+        self._root = retrained_folder(search.url, study.study_name)
+        epochs_of = f"_{fingerprint['epochs']}epochs" if "epochs" in fingerprint else ""
+        self._folder = f"trial{trial.number}{epochs_of}_{self.settings}"
+
+    def _found(self) -> Retrained | None:
+        key = (self._trial.number, self.settings)
+        return next((r for r in retrained(self._study) if (r.trial, r.settings) == key), None)
+
+    def result(self) -> Retrained:
+        """What there is with these settings."""
+        found = self._found()
+        assert found is not None
+        return found
+
+    def missing(self, seeds: int) -> list[int]:
+        """The seeds to train: those without scores or weights; one that diverged would again."""
+        found = self._found()
+        done = {
+            run.number
+            for run in (found.runs if found else ())
+            if run.failure or (run.weights and (self._root / run.weights).is_file())
+        }
+        return [k for k in range(seeds) if k not in done]
+
+    def run(self, k: int, display: Steps) -> None:
+        """Trains with one seed, and keeps what comes of it."""
+        folder = self._root / self._folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"can't write to {folder}: {error.strerror}") from error
+        candidate = fresh_candidate(self._objective, self._study, self._trial, "retrain", k)
+        run = replace(self._blank, number=k, seed=candidate.seed)
+        run = self._trained(candidate, run, folder / f"seed{k}", display)
+        try:
+            if run.scores:
+                with whole_file(folder / f"seed{k}.safetensors") as part:
+                    save_model(candidate.model, str(part), self._metadata(run))
+                run = replace(run, weights=f"{self._folder}/seed{k}.safetensors")
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"the scores of seed {k} are kept, but its weights can't be written to {folder} "
+                f"({error}): make room, and give the same command again"
+            ) from error
+        finally:
+            keep_run(self._study, self._trial.number, run)
+        shutil.rmtree(folder / f"seed{k}", ignore_errors=True)
+        self._write_results(folder / "results.json")
+        display.done(_line(run))
+
+    def _trained(self, candidate: Candidate, run: Run, checkpoint: Path, display: Steps) -> Run:
+        seconds: list[float] = []
+        failure, scores = "", {}
+
+        def show(epoch: int, losses: Mapping[str, float]) -> None:
+            shown = ", ".join(f"{name} {number(value)}" for name, value in losses.items())
+            display.running(f"seed {run.number}, epoch {epoch + 1} of {_epochs(run)}, {shown}")
+
+        try:
+            with reporting(
+                self._evaluator,
+                self._objective.device,
+                listeners=[show],
+                folder=checkpoint,
+                took=seconds.append,
+            ) as report:
+                found = self._evaluator.evaluate(candidate, self._recipe, report)
+            scores = dict(promised(self._evaluator, found))
+        except CandidateError as error:
+            failure = str(error)
+        except Exception as error:
+            reason = fault_of_candidate(error)
+            if reason is None:
+                raise
+            release_memory(error)
+            raise InputError(
+                f"seed {run.number}: {reason}. Give another --device; finished seeds are kept"
+            ) from error
+        return replace(
+            run,
+            scores=scores,
+            failure=failure,
+            train_seconds=seconds[0],
+            device=f"{self._device} ({device_name(self._device)})",
+            versions=versions(),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _write_results(self, path: Path) -> None:
+        content = {"study": self._study.study_name, **self.result().summary()}
+        try:
+            with whole_file(path) as part:
+                part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        except OSError as error:
+            raise InputError(
+                f"the scores are kept in the study, but can't be written to {path}: "
+                f"{error.strerror}"
+            ) from error
+
+    def _metadata(self, run: Run) -> dict[str, str]:
+        """What must stay with the weights: data may be normalised otherwise tomorrow."""
+        return {
+            "study": self._study.study_name,
+            "trial": str(self._trial.number),
+            "architecture": run.architecture,
+            "recipe": run.recipe,
+            "seed": str(run.number),
+            **moments(self._evaluator.data),
+        }
+
+
+def _check_recipe(objective: Objective, trial: FrozenTrial) -> None:
+    """Raises InputError if the trial was trained by another recipe than today's study file has."""
+    recipe = str(recipe_of(objective.evaluator, trial))
+    stored = trial.user_attrs.get(RECIPE, recipe)
+    if recipe != stored:
+        raise InputError(
+            f"trial {trial.number} was trained with {stored}, and today's study file says "
+            f"{recipe}: put it back, or go on all the same with --accept-changes"
+        )
+
+
+def _epochs(run: Run) -> str:
+    return run.evaluator.get("epochs", "?")
+
+
+def _line(run: Run) -> str:
+    scores = "  ".join(f"{name} {number(value)}" for name, value in run.scores.items())
+    outcome = scores or f"failed: {run.failure}"
+    return f"seed {run.number}  {outcome}  ({duration(run.train_seconds)})"

@@ -1,0 +1,1 @@
+"""The objective: one trial from its suggested architecture to its values."""

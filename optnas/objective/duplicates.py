@@ -1,0 +1,117 @@
+"""Which architectures, with which recipes, a study has evaluated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.study.attributes import ARCHITECTURE, RECIPE, is_counted, is_stopped
+from optnas.study.leases import is_alive, is_own, lease_of
+
+POLL = 0.5
+"""Seconds between two looks at a trial that another worker is running."""
+
+
+class Evaluated:
+    """An index of a study's finished trials, kept up to date cheaply."""
+
+    def __init__(self) -> None:
+        self._study: tuple[str, int] | None = None
+        self._seen: set[int] = set()
+        self._complete: dict[tuple[str, str], int] = {}
+        self._stopped: dict[tuple[str, str], int] = {}
+        self._attrs: dict[str, dict[str, Any]] = {}
+
+    def find(
+        self,
+        study: Study,
+        trials: list[FrozenTrial],
+        architecture: str,
+        recipe: str,
+        *,
+        stopped: bool = False,
+    ) -> FrozenTrial | None:
+        """The first COMPLETE trial with this architecture and recipe.
+
+        Args:
+            study: The study; another one than last time starts the index anew.
+            trials: All its trials, by number.
+            architecture: The architecture's canonical string.
+            recipe: The recipe's.
+            stopped: Whether one that was stopped early will do, where none is COMPLETE.
+        """
+        if self._study != (study.study_name, id(study._storage)):
+            self._study = (study.study_name, id(study._storage))
+            self._seen, self._complete, self._stopped, self._attrs = set(), {}, {}, {}
+        for trial in trials:
+            if trial.number not in self._seen and trial.state.is_finished():
+                self._seen.add(trial.number)
+                self._add(trial)
+        number = self._complete.get((architecture, recipe))
+        if number is None and stopped:
+            number = self._stopped.get((architecture, recipe))
+        return None if number is None else trials[number]
+
+    def measured(self, architecture: str, names: Iterable[str]) -> dict[str, float]:
+        """What is known of an architecture, each name from the first trial (as of `find`)."""
+        attrs = self._attrs.get(architecture, {})
+        return {name: attrs[name] for name in names if name in attrs}
+
+    def _add(self, trial: FrozenTrial) -> None:
+        attrs = trial.user_attrs
+        if isinstance(attrs.get(ARCHITECTURE), str):
+            known = self._attrs.setdefault(attrs[ARCHITECTURE], {})
+            for name, value in attrs.items():
+                if isinstance(value, (int, float)):
+                    known.setdefault(name, value)
+            if isinstance(attrs.get(RECIPE), str) and is_counted(trial):
+                index = self._stopped if is_stopped(trial) else self._complete
+                index.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
+
+
+def await_same(
+    study: Study, trials: list[FrozenTrial], own: FrozenTrial, architecture: str, recipe: str
+) -> FrozenTrial | None:
+    """Waits for an earlier trial that is running with the same architecture and recipe.
+
+    Training the same once more would take longer than the rest of that training. Only earlier
+    trials are waited for, so that no two wait for each other, and none of this process, which may
+    be evaluating a batch one after the other.
+
+    Args:
+        study: The study.
+        trials: All its trials, by number, as they were when `own` began.
+        own: The trial that might wait.
+        architecture: Its architecture's canonical string.
+        recipe: The recipe's.
+
+    Returns:
+        The other trial, once it is COMPLETE; None if there is none, or it came to nothing.
+    """
+    others = [
+        t.number
+        for t in trials[: own.number]
+        if t.state == TrialState.RUNNING and not is_own(lease_of(t) or {})
+    ]
+    while others:
+        trials = study.get_trials(deepcopy=False)
+        others = [
+            number
+            for number in others
+            if _key(trials[number]) == (architecture, recipe)
+            and (is_alive(trials[number]) or trials[number].state == TrialState.COMPLETE)
+        ]
+        for number in others:
+            if trials[number].state == TrialState.COMPLETE:
+                return trials[number]
+        if others:
+            time.sleep(POLL)
+    return None
+
+
+def _key(trial: FrozenTrial) -> tuple[Any, Any]:
+    return trial.user_attrs.get(ARCHITECTURE), trial.user_attrs.get(RECIPE)

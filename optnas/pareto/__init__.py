@@ -1,0 +1,1 @@
+"""Dominance, the Pareto front of a study, its hypervolume, and the choice of a member."""

@@ -1,0 +1,154 @@
+"""What names of optnas mean, for readers who have never seen it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.study.attributes import is_reserved
+from optnas.study.record import record_of
+from optnas.utils.text import MACS
+
+_SHORT = {
+    "params": "trainable numbers in the network",
+    "model_size_mb": "size of the weights, in megabytes",
+    "macs": "multiply-accumulates for one example",
+    "flops": "arithmetic operations for one example",
+    "peak_memory_mb": "most memory in use during one inference, in megabytes",
+    "peak_activation_mb": "most memory for activations during one inference, in megabytes",
+    "cuda_peak_memory_mb": "most memory that the GPU gives out in one inference, in megabytes",
+    "latency_ms": "median time of one inference, in milliseconds",
+    "throughput": "examples in a second",
+    "synflow": "how much flows through the untrained network; promises a lower loss",
+    "naswot": "how well the untrained network tells examples apart; promises a lower loss",
+    "grad_norm": "how large the untrained network's gradients are; promises a lower loss",
+    "snip": "how much the loss hangs on the untrained weights; promises a lower loss",
+}
+_LONG = {
+    "params": "Elements of all parameters; tied ones count once, buffers don't count.",
+    "model_size_mb": "Bytes of all parameters and buffers, in 10⁶ bytes; tied ones count once.",
+    "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
+    "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",
+    "peak_memory_mb": "Most memory that tensors hold during one inference of one example, weights "
+    "included, as the model's Python code keeps them, in 10⁶ bytes. What a kernel allocates for "
+    "itself isn't in it.",
+    "peak_activation_mb": "The same without the weights, and with each tensor counted from the "
+    "operation that makes it to the last one that reads it: what a micro-controller's RAM must "
+    "hold. In 10⁶ bytes.",
+    "cuda_peak_memory_mb": "The allocator's own figure for one inference, weights included, in 10⁶ "
+    "bytes.",
+    "latency_ms": "Median time of one inference pass, timed pass by pass after a warm-up. The 95 % "
+    "interval is where the median of another measurement, at another time, is to be expected. One "
+    "architecture is timed once.",
+    "throughput": "Examples in a second: 1000 · batch size / latency.",
+    "synflow": "ln Σ|θ · ∂R/∂θ| of the untrained network, R the sum of its outputs for inputs of "
+    "ones and positive weights (Tanaka et al., 2020). Ranks architectures; it is no loss.",
+    "naswot": "ln |det K| of the untrained network, K the number of activations in which two "
+    "examples are on the same side of 0 (Mellor et al., 2021). Ranks architectures; it is no loss.",
+    "grad_norm": "ln of the sum of the norms of the gradients of the untrained network's loss "
+    "(Abdelfattah et al., 2021). Ranks architectures; it is no loss.",
+    "snip": "ln Σ|θ · ∂L/∂θ| of the untrained network, L its loss (Lee et al., 2019). Ranks "
+    "architectures; it is no loss.",
+}
+_INHERITED = (
+    "with weights that the network inherits from those that all share. It ranks networks; after "
+    "training it is better."
+)
+_SCORES = {
+    "TrainingEvaluator": {
+        "val_loss": (
+            "loss on the validation data, after training",
+            "Loss on the validation part, after the last epoch of training unless it says "
+            "otherwise here. The search never touches the test part.",
+        ),
+        "val_accuracy": (
+            "share of the validation data that is classified rightly",
+            "Share of the validation part whose class is predicted rightly, after the last epoch "
+            "of training unless it says otherwise here.",
+        ),
+    },
+    "SharedWeightsEvaluator": {
+        "val_loss": (
+            "loss on the validation data, with inherited weights",
+            f"Loss on the validation part, {_INHERITED} The search never touches the test part.",
+        ),
+        "val_accuracy": (
+            "share of the validation data that is classified rightly, with inherited weights",
+            f"Share of the validation part whose class is predicted rightly, {_INHERITED}",
+        ),
+    },
+}
+
+
+class Meanings:
+    """What the names in a study mean, as far as optnas itself measured them.
+
+    Args:
+        study: The study.
+        trials: All its trials.
+    """
+
+    def __init__(self, study: Study, trials: Iterable[FrozenTrial]) -> None:
+        record = record_of(study)
+        self._fingerprint: Mapping[str, str] = record.get("fingerprint", {})
+        self.scores: list[str] = record.get("scores", [])
+        """What the evaluator found out, and metrics of a person's own."""
+        self.measured = dict.fromkeys(
+            name
+            for trial in trials
+            for name in trial.user_attrs
+            if number_of(trial, name) is not None
+        )
+        """Everything that some trial has a number for (an ordered set)."""
+
+    def short(self, name: str) -> str:
+        """A few words; empty where nothing is known."""
+        return self._score(name)[0] or (_SHORT.get(_base(name), "") if self._own(name) else "")
+
+    def long(self, name: str) -> str:
+        """The definition; empty where nothing is known."""
+        return self._score(name)[1] or (_LONG.get(_base(name), "") if self._own(name) else "")
+
+    def settings(self, name: str) -> dict[str, str]:
+        """Device and settings that a metric was measured with."""
+        start, found = f"{name} ", self._fingerprint.items()
+        return {k.removeprefix(start): v for k, v in found if k.startswith(start) and v}
+
+    def evaluator(self) -> dict[str, str]:
+        """The evaluator's settings."""
+        return self.settings("evaluator")
+
+    def _own(self, name: str) -> bool:
+        return name in self.measured and name not in self.scores
+
+    def _score(self, name: str) -> tuple[str, str]:
+        return _SCORES.get(self._fingerprint.get("evaluator", ""), {}).get(name, ("", ""))
+
+
+def number_of(trial: FrozenTrial, name: str) -> float | None:
+    """What was measured of a trial under a name; None where that is nothing, or no number."""
+    value: Any = trial.user_attrs.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or is_reserved(name):
+        return None
+    return value
+
+
+def _base(name: str) -> str:
+    return name.split(".")[0]
+
+
+def readable_size(size: str) -> str:
+    """The size of a search space for readers: `about 2.7 · 10¹⁵`; empty where it isn't known."""
+    if not re.match(r"\d|about", size):
+        return ""
+    size = size.split(" (")[0]
+    return re.sub(
+        r"e\+?(-?\d+)", lambda m: "\u00a0·\u00a010" + str(int(m[1])).translate(_RAISED), size
+    )
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -1,0 +1,89 @@
+"""How to get there again: files, commands, versions, what was overridden."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from importlib.metadata import version
+from typing import NamedTuple
+
+from optuna.study import Study
+
+from optnas.storage.urls import shown_url
+from optnas.study.attributes import SEED
+from optnas.study.record import as_options, overrides_of, record_of
+
+
+class Command(NamedTuple):
+    """A line for a shell, and what it does."""
+
+    does: str
+    line: str
+
+
+class Reproducing(NamedTuple):
+    """The means to do it again.
+
+    Attributes:
+        facts: Study file, storage and name, by label.
+        commands: For the shell.
+        overrides: What was set beside the study file, by option.
+        accepted: Changes of settings that were accepted on the way.
+        fingerprint: Everything that must be the same for numbers to be comparable.
+        versions: Of what made this page, and of what made the study where that is known.
+    """
+
+    facts: dict[str, str]
+    commands: list[Command]
+    overrides: dict[str, str]
+    accepted: list[str]
+    fingerprint: dict[str, str]
+    versions: dict[str, str]
+
+
+def reproducing(study: Study, url: str) -> Reproducing:
+    """What a study remembers of its making.
+
+    Args:
+        study: The study.
+        url: Its storage; empty for a storage object. Passwords aren't shown.
+    """
+    record = record_of(study)
+    file = record.get("file", "")
+    shown = shown_url(url) if url else ""
+    overrides = as_options(overrides_of(study).given())
+    facts = {
+        "Study": study.study_name,
+        "Storage": shown,
+        "Study file": file,
+        "Seed": str(study.user_attrs.get(SEED, "")),
+        "Made with optnas": record.get("version", ""),
+    }
+    return Reproducing(
+        facts={label: text for label, text in facts.items() if text},
+        commands=_commands(study, shown, file, overrides),
+        overrides=overrides,
+        accepted=record.get("accepted", []),
+        fingerprint=record.get("fingerprint", {}),
+        versions={"Python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "optuna", "optnas")},
+    )
+
+
+def _commands(study: Study, url: str, file: str, overrides: dict[str, str]) -> list[Command]:
+    found = []
+    if file:
+        seed = study.user_attrs.get(SEED)
+        options = [] if seed is None or "--seed" in overrides else ["--seed", str(seed)]
+        options += [word for pair in overrides.items() for word in pair if word]
+        line = ["optnas", "run", file, "--name", "again", "--storage", "sqlite:///again.db"]
+        found.append(Command("Run it once more, from the start", shlex.join([*line, *options])))
+    if url:
+        line = [url, "--name", study.study_name]
+        if file:
+            found.append(Command("Go on with this study", shlex.join(["optnas", "resume", *line])))
+        found.append(Command("Make this page again", shlex.join(["optnas", "report", *line])))
+        found.append(
+            Command("Look at it in Optuna's dashboard", shlex.join(["optnas", "dashboard", *line]))
+        )
+    return found

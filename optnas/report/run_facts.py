@@ -1,0 +1,187 @@
+"""How, when and where the question was looked into: the facts under the question."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.pareto.hypervolume import hypervolume
+from optnas.report.confirmed import Again, standing_text
+from optnas.report.labels import Meanings, readable_size
+from optnas.study.attributes import DUPLICATE_OF, SEED
+from optnas.study.describe import state_of
+from optnas.study.record import record_of
+from optnas.study.retrainings import retrained
+from optnas.utils.text import duration, number, plural
+
+if TYPE_CHECKING:
+    from optnas.search.settings import Search
+
+_EVALUATORS = {
+    "TrainingEvaluator": "",
+    "SharedWeightsEvaluator": "all together, with shared weights; for real, where they are "
+    "evaluated again:",
+}
+_STATES = {
+    "COMPLETE": "finished",
+    "stopped": "stopped early, with no way left to the front",
+    "PRUNED": "ended early by a bound",
+    "FAIL": "failed",
+    "lost": "lost with their process",
+    "surplus": "not needed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+
+
+def facts(
+    study: Study,
+    trials: Sequence[FrozenTrial],
+    meanings: Meanings,
+    search: Search | None,
+    fresh: Mapping[int, Again],
+) -> dict[str, str]:
+    """The circumstances, by label; what isn't known is left out."""
+    record = record_of(study)
+    fingerprint: dict[str, str] = record.get("fingerprint", {})
+    sampler, seed = _sampler(search, record), study.user_attrs.get(SEED)
+    found = {
+        "Trials": _states(trials),
+        "When": _when(trials),
+        "Bounds": "; ".join(_bounds(trials, fingerprint)),
+        "Search space": _space(fingerprint.get("space", ""), record.get("size", "")),
+        "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
+        "Sampler": sampler,
+        "Seed": "" if seed is None else str(seed),
+        "Device": "; ".join(_devices(fingerprint)),
+        "Hypervolume": _hypervolume(study),
+        "Fresh seeds": standing_text(fresh.values()),
+        "On the test part": _judged(study),
+    }
+    return {label: text for label, text in found.items() if text}
+
+
+def _judged(study: Study) -> str:
+    """What the test part has said of networks that were trained for good."""
+    texts = []
+    for one in filter(lambda r: r.tested, retrained(study)):
+        scores = ", ".join(f"{name} {spread}" for name, spread in one.spreads().items())
+        runs = plural(sum(bool(run.scores) for run in one.runs), "seed")
+        texts.append(f"trial {one.trial}: {scores} ({one.epochs}, {runs})")
+    return "; ".join(texts)
+
+
+def _states(trials: Sequence[FrozenTrial]) -> str:
+    states = Counter(map(state_of, trials))
+    parts = [f"{number(states[key])} {text}" for key, text in _STATES.items() if states[key]]
+    same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
+    if same:
+        parts.append(f"{number(same)} of them with the values of an earlier, equal one")
+    return ", ".join(parts) or "none yet"
+
+
+def _when(trials: Sequence[FrozenTrial]) -> str:
+    begun = [t.datetime_start for t in trials if t.datetime_start]
+    ended = [t.datetime_complete for t in trials if t.datetime_complete]
+    if not begun:
+        return ""
+    busy = sum(t.duration.total_seconds() for t in trials if t.duration)
+    first, last = min(begun), max([*begun, *ended])
+    return f"{_span(first, last)}; {duration(busy)} of work in all"
+
+
+def _span(first: datetime, last: datetime) -> str:
+    end = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
+    return f"{first:%Y-%m-%d %H:%M} to {last:{end}}"
+
+
+def _bounds(trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[str]:
+    """Bounds in words: at most or at least, as the trials' constraints show."""
+    bounds = {
+        key.removeprefix("bound on "): value
+        for key, value in fingerprint.items()
+        if key.startswith("bound on ")
+    }
+    names = dict.fromkeys([*bounds, *(name for trial in trials for name in trial.constraints)])
+    found = []
+    for name in names:
+        inside = sum(trial.constraints.get(name, 1.0) <= 0 for trial in trials)
+        known = sum(name in trial.constraints for trial in trials)
+        sign = _sign(name, bounds.get(name), trials)
+        limit = f"{name} {sign} {_number(bounds[name])}" if name in bounds else name
+        found.append(f"{limit} ({number(inside)} of {plural(known, 'trial')} within)")
+    return found
+
+
+def _sign(name: str, bound: str | None, trials: Sequence[FrozenTrial]) -> str:
+    try:
+        limit = float(bound or "nan")
+    except ValueError:
+        return "within"
+    for trial in trials:
+        value, excess = trial.user_attrs.get(name), trial.constraints.get(name)
+        if isinstance(value, (int, float)) and excess:
+            return "≤" if (value > limit) == (excess > 0) else "≥"
+    return "within"
+
+
+def _number(text: str) -> str:
+    try:
+        return number(float(text))
+    except ValueError:
+        return text
+
+
+def _space(space: str, size: str) -> str:
+    known = readable_size(size)
+    parts = [space.split("(")[0], f"{known} architectures" if known else size]
+    return ": ".join(part for part in parts if part)
+
+
+def _evaluation(evaluator: str, settings: dict[str, str]) -> str:
+    parts = [_EVALUATORS.get(evaluator, evaluator)]
+    if "epochs" in settings:
+        parts.append(f"{settings['epochs']} epochs")
+    if "data" in settings:
+        parts.append(f"on {_data(settings['data'])}")
+    return " ".join(part for part in parts if part)
+
+
+def _data(fingerprint: str) -> str:
+    """Name and sizes of the parts, as `datasets` writes them; the hash is left to the settings."""
+    found = re.fullmatch(r"(.+) (\d+)/(\d+)/(\d+) [0-9a-f]+", fingerprint)
+    if found is None:
+        return fingerprint
+    train, val, test = (number(float(n)) for n in found.groups()[1:])
+    return f"{found[1]} ({train} examples to train, {val} to validate, {test} held back)"
+
+
+def _sampler(search: Search | None, record: dict[str, Any]) -> str:
+    if search is not None:
+        sampler = search.sampler
+        return sampler if isinstance(sampler, str) else type(sampler).__name__
+    return str(record.get("overrides", {}).get("sampler", ""))
+
+
+def _devices(fingerprint: dict[str, str]) -> list[str]:
+    """The devices that metrics were measured on."""
+    return list(
+        dict.fromkeys(
+            value for key, value in fingerprint.items() if key.endswith(" device_name") and value
+        )
+    )
+
+
+def _hypervolume(study: Study) -> str:
+    if len(study.directions) < 2:
+        return ""
+    volume = hypervolume(study)
+    if volume is None:
+        return "known after 10 finished trials within all bounds"
+    return f"{volume:.4f} (1: the front covers the whole range of the first 10 trials)"

@@ -1,0 +1,1 @@
+"""Running trials: the loop, its tally, recovery of lost trials, worker processes."""

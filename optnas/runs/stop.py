@@ -1,0 +1,67 @@
+"""How a run is stopped: Ctrl-C once, twice, and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from optnas.errors import Terminated
+
+
+class Stop:
+    """Whether a run is to end after the trials that are running."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.pass_on: Callable[[], None] = lambda: None
+        """Called when it is requested, in the signal's handler."""
+
+    def request(self) -> None:
+        """Asks for the end."""
+        self.requested = True
+        self.pass_on()
+
+
+@contextmanager
+def stopping(
+    stop: Stop, say: Callable[[str], None] | None = None, *, terminate: bool = False
+) -> Iterator[None]:
+    """Requests a stop at the first Ctrl-C in the block; the second raises KeyboardInterrupt.
+
+    Signals come to the main thread alone; in another one nothing is changed.
+
+    Args:
+        stop: What is set.
+        say: Told what the first Ctrl-C does.
+        terminate: Whether SIGTERM and SIGHUP raise `Terminated`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.request()
+        if say is not None:
+            say("finishing what is running; Ctrl-C again gives it up (it is repeated later)")
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    handlers: dict[str, Callable[[int, FrameType | None], None]] = {"SIGINT": interrupt}
+    if terminate:
+        handlers |= {"SIGTERM": end, "SIGHUP": end}
+    before = {
+        number: signal.signal(number, handler)
+        for name, handler in handlers.items()
+        if (number := getattr(signal, name, None)) is not None  # Windows has no SIGHUP
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

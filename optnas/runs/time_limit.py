@@ -1,0 +1,49 @@
+"""A limit on the time that one trial may take."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from optnas.errors import InputError, TrialTimeout
+from optnas.utils.text import duration
+
+
+def check_timeout(seconds: float | None) -> None:
+    """Raises InputError unless the limit is positive, and can be kept here."""
+    if seconds is None:
+        return
+    if not seconds > 0:
+        raise InputError(f"trial_timeout must be above 0 seconds, got {seconds:g}")
+    if not hasattr(signal, "setitimer"):
+        raise InputError("trial_timeout needs POSIX signals, which this system doesn't have")
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raises TrialTimeout in the block once the time is up; None sets no limit.
+
+    What runs in compiled code is interrupted when it returns to Python.
+
+    Raises:
+        InputError: This isn't the main thread, where alone a signal can interrupt something.
+    """
+    if seconds is None or seconds == float("inf"):
+        yield
+        return
+    if threading.current_thread() is not threading.main_thread():
+        raise InputError("trial_timeout works in the main thread of a process alone")
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise TrialTimeout(f"took longer than {duration(seconds)} (trial_timeout)")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,229 @@
+"""Processes of workers: started, listened to, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from optnas.errors import InputError, WorkerError
+from optnas.runs.loop import Observer
+from optnas.runs.recovery import recover
+from optnas.runs.stop import Stop
+from optnas.study.attributes import FAILURE
+from optnas.utils.text import duration
+
+PATIENCE = 10.0
+"""Seconds that a worker has to give up its trial before it is killed."""
+HANGING = 60.0
+"""Seconds beyond `trial_timeout` after which a worker that doesn't react is killed."""
+
+
+class Display(Observer, Protocol):
+    """What shows a run."""
+
+    @property
+    def interactive(self) -> bool:
+        """Whether it shows epochs."""
+
+    def say(self, text: str) -> None:
+        """Something a person should know."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told; it imports the study file itself.
+
+    Attributes:
+        file: The study file.
+        url: The storage.
+        name: The study's name.
+        overrides: What is overridden in the study file.
+        accept_changes: Whether to go on although settings differ from the study's.
+        hours: Time that is left; None sets no limit.
+        epochs: Whether to tell of every epoch.
+    """
+
+    file: str
+    url: str
+    name: str
+    overrides: dict[str, Any]
+    accept_changes: bool
+    hours: float | None = None
+    epochs: bool = False
+
+
+class Worker:
+    """A worker's process, and what it has told."""
+
+    def __init__(self, index: int, process: subprocess.Popen[str]) -> None:
+        self.index = index
+        self.process = process
+        self.trial: int | None = None
+        self.began = 0.0
+        self.listener: threading.Thread | None = None
+
+    def close(self) -> None:
+        """Lets go of the pipes of a process that has ended."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.listener is not None:
+            self.listener.join()
+
+
+Event = dict[str, Any]
+
+
+class WorkerProcesses:
+    """The living workers; all of them are gone when the block is left."""
+
+    def __init__(self, study: Study, display: Display, logs: Path) -> None:
+        self.workers: list[Worker] = []
+        self._study = study
+        self._display = display
+        self._logs = logs
+        self._remark = ""
+        self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
+
+    def __enter__(self) -> WorkerProcesses:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        for worker in self.workers:
+            try:
+                worker.process.wait(max(deadline - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
+        if self.workers:
+            recover(self._study)
+        with contextlib.suppress(OSError):  # logs in which nothing stands
+            for path in self._logs.glob("*.log"):
+                if not path.stat().st_size:
+                    path.unlink()
+            self._logs.rmdir()
+
+    def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
+        """Starts a worker."""
+        self._logs.mkdir(exist_ok=True)
+        # As multiprocessing's spawn does: what could be imported here can be imported there.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from optnas.cli.worker import main; main()"
+        path = self._logs / f"{socket.gethostname()}-worker{index + 1}.log"
+        with open(path, "a") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.PIPE,  # it ends when this process does
+                stdout=subprocess.PIPE,
+                stderr=file,
+                env=environment,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for this process to decide on
+            )
+        worker = Worker(index, process)
+        self.workers.append(worker)
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has died already
+            process.stdin.write(json.dumps(asdict(job)) + "\n")
+            process.stdin.flush()
+        worker.listener = threading.Thread(target=self._listen, args=(worker,), daemon=True)
+        worker.listener.start()
+
+    def _listen(self, worker: Worker) -> None:
+        assert worker.process.stdout is not None
+        with worker.process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # half a line: it was killed
+                    self._queue.put((worker, json.loads(line)))
+        self._queue.put((worker, {"left": _how(worker.process.wait())}))
+
+    def events(self) -> list[tuple[Worker, Event]]:
+        """What workers have told since, after telling the display; waits half a second at most."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._queue.get(timeout=0.5))
+            while True:
+                found.append(self._queue.get_nowait())
+        for worker, event in found:
+            self._show(worker, event)
+        return found
+
+    def _show(self, worker: Worker, event: Event) -> None:
+        if "error" in event:
+            kind = InputError if event["input"] else WorkerError
+            raise kind(event["error"])
+        if "began" in event:
+            worker.trial, worker.began = event["began"], time.monotonic()
+            self._display.began(event["began"])
+        elif "epoch" in event:
+            self._display.epoch(*event["epoch"])
+        elif "finished" in event:
+            worker.trial = None
+            trials = self._study.get_trials(deepcopy=False)
+            self._display.finished(self._study, trials[event["finished"]])
+        elif "recovered" in event:
+            self._display.recovered(event["recovered"])
+        elif "remark" in event:
+            if event["remark"] != self._remark:  # all workers find the same database locked
+                self._display.say(event["remark"])
+            self._remark = event["remark"]
+        elif "waiting" in event and len(self.workers) == 1:
+            self._display.waiting(event["waiting"])
+
+    def leave(self, worker: Worker, stop: Stop | None) -> bool:
+        """Takes a worker's end; False if it has died and is to be replaced."""
+        self.workers.remove(worker)
+        worker.close()
+        code = worker.process.returncode
+        if code == 0 or (stop is not None and stop.requested):
+            return True
+        self._display.say(f"worker {worker.index + 1} died ({_how(code)}); another one is started")
+        return False
+
+    def finish(self) -> None:
+        """Lets every worker finish its trial and leave."""
+        for worker in self.workers:
+            worker.process.send_signal(signal.SIGINT)
+
+    def end_hanging(self, trial_timeout: float) -> None:
+        """Kills workers that hang in compiled code, where a time-out doesn't reach them."""
+        for worker in self.workers:
+            if worker.trial is None:
+                continue
+            if time.monotonic() - worker.began > trial_timeout + HANGING:
+                trial = self._study.get_trials(deepcopy=False)[worker.trial]
+                worker.trial = None
+                storage = self._study._storage
+                reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    # The reason first: once it is dead, others may find its trial and repeat it.
+                    storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
+                worker.process.kill()
+                worker.process.wait()
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+
+def _how(code: int) -> str:
+    """How a process ended."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit code {code}"

@@ -1,0 +1,115 @@
+"""Optuna's own samplers, made to resume exactly and to look past baselines.
+
+Optuna's samplers keep their random state in the process, so a resumed study with a seed repeats
+its first suggestions; and most of them work on the parameters that all COMPLETE trials share, so
+one hand-made network without parameters would switch them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from functools import partial
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.study.attributes import BASELINE
+from optnas.study.places import derived_seed, place, study_seed
+
+
+class ReseededSampler(BaseSampler):
+    """Another sampler, made anew for each trial from the study's seed and the trial's place.
+
+    Parameters that it draws independently have a seed each, by their name.
+
+    So a suggestion is a function of seed, place and history, and a study that was interrupted goes
+    on as if it hadn't been. The other sampler doesn't see the trials of baselines.
+
+    Args:
+        make: Makes the sampler from a seed: `lambda seed: TPESampler(seed=seed)`.
+        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int | None = None) -> None:
+        self._make = make
+        self._seed = seed
+        self._samplers: dict[int, BaseSampler] = {}
+        self._seeds: dict[int, Callable[[str], int]] = {}
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Makes the sampler for this trial."""
+        seed, at = study_seed(study, self._seed), place(trial, study.get_trials(deepcopy=False))
+        self._seeds[trial._trial_id] = seed_for = partial(derived_seed, seed, at)
+        self._samplers[trial._trial_id] = sampler = self._make(seed_for("sampler:"))
+        sampler.before_trial(_without_baselines(study), trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What the other sampler infers; nothing for a baseline."""
+        if BASELINE in trial.user_attrs:
+            return {}
+        sampler = self._samplers[trial._trial_id]
+        return sampler.infer_relative_search_space(_without_baselines(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """What the other sampler draws."""
+        sampler = self._samplers[trial._trial_id]
+        return sampler.sample_relative(_without_baselines(study), trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """What the other sampler draws.
+
+        It is made anew, so that parameters that are fixed, such as those of a retry, take no random
+        numbers from the others.
+        """
+        sampler = self._make(self._seeds[trial._trial_id](f"sampler:{param_name}"))
+        return sampler.sample_independent(
+            _without_baselines(study), trial, param_name, param_distribution
+        )
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Lets the other sampler finish, and forgets it."""
+        self._seeds.pop(trial._trial_id, None)
+        sampler = self._samplers.pop(trial._trial_id, None)
+        if sampler is not None and BASELINE not in trial.user_attrs:
+            sampler.after_trial(_without_baselines(study), trial, state, values)
+
+    def __str__(self) -> str:
+        return str(self._make(0))
+
+
+class _StudyWithoutBaselines(Study):
+    """A study as its sampler may see it."""
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        trials = super()._get_trials(deepcopy, states, use_cache)
+        return [trial for trial in trials if BASELINE not in trial.user_attrs]
+
+
+def _without_baselines(study: Study) -> Study:
+    view = _StudyWithoutBaselines.__new__(_StudyWithoutBaselines)
+    view.__dict__.update(study.__dict__)
+    return view

@@ -1,0 +1,1 @@
+"""A search: its settings, its study, its run, and the study file that defines it."""

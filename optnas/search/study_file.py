@@ -1,0 +1,82 @@
+"""Study files: importable Python files that define `search`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from optnas.errors import InputError, Interrupted
+from optnas.search.settings import Search
+
+
+def load_search(study: str | Path) -> Search:
+    """Imports a study file and returns its `search`.
+
+    Args:
+        study: A path, or the name of a study that comes with optnas (`digits_cnn`). The default
+            storage of a path lies beside it, that of a name in the working directory.
+
+    Raises:
+        InputError: The file is missing, can't be imported, or has no `search`.
+    """
+    path = Path(study)
+    folder = path.parent
+    if not os.path.isfile(path):  # no error for a name that can't be one
+        bundled = {file.stem: file for file in sorted(bundled_folder().glob("*.py"))}
+        if str(study) not in bundled:
+            raise InputError(
+                f"there is no study file {study}, and no study of this name comes with optnas "
+                f"({', '.join(bundled)} do); `optnas new my_study.py` writes one to start from"
+            )
+        path, folder = bundled[str(study)], Path()
+    search = getattr(_import(path), "search", None)
+    if not isinstance(search, Search):
+        found = (
+            "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
+        )
+        raise InputError(f"{path} is no study file: {found}; it must say search = optnas.Search(…)")
+    return replace(search, file=path, folder=folder)
+
+
+def bundled_folder() -> Path:
+    """The studies that come with optnas: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    return next(p for p in (package / "studies", package.parent / "studies") if p.is_dir())
+
+
+def _text(value: object, how: Callable[[object], str]) -> str:
+    """What an object of a person's own says of itself, if it can."""
+    try:
+        return how(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+
+
+def _import(path: Path) -> object:
+    path = path.absolute()
+    spec = importlib.util.spec_from_file_location(f"optnas_study_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} can't be imported: a study file is a Python file (*.py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # as `python study.py` would
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        where = f"{error.filename or path}, line {error.lineno or 1}"
+        raise InputError(f"{where}: {error.msg}") from error
+    except (KeyboardInterrupt, Interrupted):
+        raise
+    except BaseException as error:  # SystemExit, too: it is the file's
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = f", line {frames[-1].lineno}" if frames else ""
+        name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        reason = (_text(error, str).strip().splitlines() or ["no reason given"])[0]
+        raise InputError(f"{path}{line}: {name}{reason}") from error
+    return module

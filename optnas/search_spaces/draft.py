@@ -1,0 +1,30 @@
+"""A light stand-in for a trial, from which a space suggests an architecture."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FixedTrial
+
+from optnas.utils.draws import contains, draw
+
+
+class Draft(FixedTrial):
+    """A light stand-in for a trial: takes given values where they fit, and draws the others.
+
+    Args:
+        params: The given values.
+        rng: Draws the others.
+    """
+
+    def __init__(self, params: dict[str, Any], rng: Random) -> None:
+        super().__init__(dict(params))
+        self._rng = rng
+
+    # All of `suggest_*` end here in FixedTrial.
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if name not in self._params or not contains(distribution, self._params[name]):
+            self._params[name] = draw(self._rng, distribution)
+        return super()._suggest(name, distribution)

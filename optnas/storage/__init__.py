@@ -1,0 +1,1 @@
+"""Where studies live: a URL becomes an Optuna storage that survives kills and many workers."""

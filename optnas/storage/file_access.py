@@ -1,0 +1,43 @@
+"""Files that may be opened or made where they are asked for, and are whole when they are there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from optnas.errors import InputError, NoStudyError
+
+
+def exists_in_place(path: Path, *, create: bool) -> bool:
+    """Whether the file is there.
+
+    Args:
+        path: The file.
+        create: Whether it may be new.
+
+    Raises:
+        NoStudyError: It isn't, and mayn't be new.
+        InputError: No file can be there.
+    """
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise InputError(f"{path} can't be a file: {error.strerror}") from error
+    if not exists and not create:
+        raise NoStudyError(f"there is no study at {path}: `optnas run` makes one")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} to keep {path.name} in: make it first")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give a file as --storage")
+    return exists
+
+
+def check_writable(path: Path) -> None:
+    """Raises InputError unless the file, if there is one, and its folder can be written to.
+
+    SQLite keeps its log, and a journal its lock, beside the file.
+    """
+    folder = path.absolute().parent
+    for what in (path, folder) if path.exists() else (folder,):
+        if not os.access(what, os.W_OK):
+            raise InputError(f"{what} is read-only: allow writing to it, or give another --storage")

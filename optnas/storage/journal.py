@@ -1,0 +1,126 @@
+"""Journal files as Optuna storages: for file systems of networks, where SQLite isn't safe."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from optuna.exceptions import StorageInternalError
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+
+from optnas.errors import InputError, NoStudyError, StorageGoneError
+from optnas.storage.file_access import check_writable, exists_in_place
+
+
+class _Lock(BaseJournalFileLock):
+    """A lock that its holder can't take into the grave, unlike Optuna's own, which are files.
+
+    Whoever takes it first cuts off the line that a killed writer may have left half written:
+    the next line would be glued to it, and the journal be unreadable from there on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(f"{path}.lock", thread_local=False)
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        try:
+            self._cut_off_torn_line()
+        except BaseException:
+            self._lock.release()
+            raise
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def _cut_off_torn_line(self) -> None:
+        with open(self._path, "r+b") as file:
+            size = end = file.seek(0, os.SEEK_END)
+            while end:
+                start = max(end - 4096, 0)
+                file.seek(start)
+                newline = file.read(end - start).rfind(b"\n")
+                if newline >= 0:
+                    end = start + newline + 1
+                    break
+                end = start
+            if end < size:
+                file.truncate(end)
+
+
+class _Backend(JournalFileBackend):
+    """Optuna's, which says of an error that it is the storage's."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        with _faults(self._file_path):
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with _faults(self._file_path):
+            super().append_logs(logs)
+
+
+@contextmanager
+def _faults(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise StorageGoneError(path) from None
+    except OSError as error:
+        raise StorageInternalError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise StorageInternalError(f"{path} is damaged: a line of it is no JSON") from None
+
+
+def open_journal(path: Path, *, create: bool) -> JournalStorage:
+    """Opens a journal file.
+
+    Args:
+        path: The file.
+        create: Whether to make it if it doesn't exist, and to write to it.
+
+    Raises:
+        InputError: It can't be read or written, or isn't a journal of Optuna's.
+    """
+    try:
+        if exists_in_place(path, create=create):
+            _check(path, create)
+        if create:
+            check_writable(path)
+        return JournalStorage(_Backend(str(path), _Lock(path)))
+    except OSError as error:
+        raise InputError(f"{path} can't be opened as a journal: {error.strerror}") from error
+    except InputError:
+        raise
+    except StorageInternalError as error:
+        raise InputError(f"{error}; mend it, or give another --storage") from error
+    except Exception as error:  # whatever Optuna meets where a line isn't one of its own
+        raise InputError(
+            f"{path} is damaged, or no journal of Optuna's ({type(error).__name__}: {error}); "
+            "mend it, or give another --storage"
+        ) from error
+
+
+def _check(path: Path, create: bool) -> None:
+    """Raises InputError unless the first line is one of a journal, or there is none to create."""
+    with open(path, "rb") as file:
+        line = file.readline(10_000)
+    if not line and create:
+        return
+    if not line:
+        raise NoStudyError(f"there is no study in {path} yet: `optnas run` makes one")
+    try:
+        first: Any = json.loads(line)
+    except ValueError:
+        first = None
+    if not isinstance(first, dict) or "op_code" not in first:
+        raise InputError(f"{path} is no journal of Optuna's; give another --storage")

@@ -1,0 +1,172 @@
+"""A URL -> an Optuna storage that is set up to survive."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from random import uniform
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage, GrpcStorageProxy
+from optuna.storages._cached_storage import _CachedStorage
+from sqlalchemy.engine import URL
+
+from optnas.errors import InputError, NoStudyError
+from optnas.storage.faults import first_line
+from optnas.storage.journal import open_journal
+from optnas.storage.row_storage import BulkStorage
+from optnas.storage.sqlite import READ_TIMEOUT, SQLiteStorage, check_sqlite, reading_url
+from optnas.storage.urls import parse_url, shown_url, storage_path
+
+ATTEMPTS = 20
+"""How often the tables are tried to be made, while others may be making them."""
+ANSWER_SECONDS = 10.0
+"""How long a storage proxy may take to answer at first."""
+RESTART_SECONDS = 60.0
+"""How long a run waits for a database server that has gone away."""
+POLL = 0.5
+"""Seconds between two tries."""
+
+log = logging.getLogger("optnas")
+Storage = TypeVar("Storage", bound=BaseStorage)
+
+
+def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ()) -> BaseStorage:
+    """Opens the storage behind a URL.
+
+    `sqlite:///study.db` is a file in WAL mode; `journal:///study.journal` a file for network file
+    systems (three slashes before a relative path, four before an absolute one);
+    `postgresql://user:password@host/database` a server; `grpc://host:port` Optuna's storage proxy
+    (see `serve`).
+
+    Args:
+        url: The URL.
+        create: Whether to make the file, or the tables, if they don't exist yet, and to write.
+        without: User attributes, as patterns of SQL's LIKE, that may be left out of an SQLite
+            file's trials. Such a storage is only to be read.
+
+    Raises:
+        NoStudyError: Nothing is there, and nothing was to be made.
+        InputError: The URL is wrong, or what is there is no Optuna storage.
+    """
+    kind, parsed = parse_url(url)
+    path = storage_path(url)
+    if path is not None and kind == "journal":
+        return open_journal(path, create=create)
+    made = path is not None and check_sqlite(path, create=create)
+    shown = shown_url(url) if path is None else str(path)
+    try:
+        if kind == "grpc":
+            return _connect_proxy(parsed)
+        if path is None:
+            return _connect_server(parsed, shown, create)
+        if create:
+            return optuna.storages.get_storage(_made(lambda: SQLiteStorage(path, made=made)))
+        return optuna.storages.get_storage(
+            BulkStorage(
+                reading_url(path),
+                {"connect_args": {"timeout": READ_TIMEOUT}},
+                skip_table_creation=True,
+                without=without,
+            )
+        )
+    except ImportError as error:
+        raise InputError(
+            f"storage {shown} needs a package that isn't here: pip install "
+            f"'optnas[{'grpc' if kind == 'grpc' else 'postgres'}]' ({error.__cause__ or error})"
+        ) from error
+    except _ERRORS as error:
+        if isinstance(error, InputError):
+            raise
+        reason = first_line(error).replace("$STORAGE_URL", shown_url(url))
+        raise InputError(f"storage {shown} can't be opened: {reason}") from error
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Closes the connections of a storage, where it has some to a database."""
+    if isinstance(storage, _CachedStorage):
+        storage.remove_session()
+        storage._backend.engine.dispose()
+
+
+def _made(make: Callable[[], Storage]) -> Storage:
+    """A storage whose tables are made; several processes may begin to make them at once.
+
+    Optuna looks for each table before it makes it, and fails if another process makes it between
+    the two; once all are there, it succeeds.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return make()
+        except (
+            sqlalchemy.exc.IntegrityError,
+            sqlalchemy.exc.OperationalError,
+            sqlalchemy.exc.ProgrammingError,
+            AssertionError,
+        ) as error:
+            text = str(error)
+            if not any(t in text for t in ("already exists", "UNIQUE", "duplicate", "revision")):
+                raise
+            time.sleep(uniform(0.02, 0.2))
+    return make()
+
+
+def _connect_server(url: URL, shown: str, create: bool) -> BaseStorage:
+    if url.drivername == "postgresql":  # the driver of the extra `postgres`
+        url = url.set(drivername="postgresql+psycopg")
+    full = url.render_as_string(hide_password=False)
+    if not create:
+        engine = sqlalchemy.create_engine(full)
+        try:
+            if not sqlalchemy.inspect(engine).has_table("studies"):
+                raise NoStudyError(f"there is no study in {shown} yet: `optnas run` makes one")
+        finally:
+            engine.dispose()
+    # A connection that a restarted server has closed is made anew.
+    storage = _made(lambda: BulkStorage(full, {"pool_pre_ping": True}))
+    sqlalchemy.event.listen(storage.engine, "do_connect", _connect_patiently)
+    return optuna.storages.get_storage(storage)
+
+
+def _connect_patiently(dialect: Any, _record: object, args: Any, settings: Any) -> Any:
+    """Waits for a server that has answered before: it may be restarting."""
+    deadline, said = time.monotonic() + RESTART_SECONDS, False
+    while True:
+        try:
+            return dialect.connect(*args, **settings)
+        except dialect.loaded_dbapi.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not said:
+                log.warning("the database is away; waiting for it (%s)", first_line(error))
+                said = True
+            time.sleep(POLL)
+
+
+def _connect_proxy(url: URL) -> BaseStorage:
+    if not url.host or not url.port or url.database or url.username or url.query:
+        raise InputError("a storage proxy is grpc://host:port")
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    storage = GrpcStorageProxy(host=host, port=url.port)
+    try:
+        storage.wait_server_ready(timeout=ANSWER_SECONDS)
+    except Exception as error:
+        storage.close()
+        raise InputError(
+            f"no storage proxy answers at {url.host}:{url.port}: start one with `optnas serve`"
+        ) from error
+    return storage
+
+
+_ERRORS = (
+    optuna.exceptions.OptunaError,
+    sqlalchemy.exc.SQLAlchemyError,
+    sqlite3.Error,
+    RuntimeError,
+    ValueError,
+    AssertionError,
+)

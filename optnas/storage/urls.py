@@ -1,0 +1,81 @@
+"""URLs of storages: which kind they name, which file, and how they are shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy
+from sqlalchemy.engine import URL, make_url
+
+from optnas.errors import InputError
+
+Kind = Literal["sqlite", "journal", "postgresql", "grpc"]
+
+
+KINDS: tuple[Kind, ...] = ("sqlite", "journal", "postgresql", "grpc")
+
+
+def kind_of(url: str) -> Kind:
+    """Which kind of storage a URL names.
+
+    Raises:
+        InputError: It is no URL, or names none that optnas works with.
+    """
+    return parse_url(url)[0]
+
+
+def storage_path(url: str) -> Path | None:
+    """The file behind a URL, of SQLite or a journal; None for a server's.
+
+    Raises:
+        InputError: It is no URL, or names no file.
+    """
+    kind, parsed = parse_url(url)
+    if kind not in ("sqlite", "journal"):
+        return None
+    if not parsed.database or parsed.database == ":memory:" or "\0" in parsed.database:
+        raise InputError(
+            f"storage {url!r} names no file: give {kind}:///study.db, with three slashes before a "
+            "relative path"
+        )
+    if parsed.host or parsed.query:
+        raise InputError(
+            f"storage {shown_url(url)!r} has more in it than a file: give "
+            f"{kind}:///{parsed.database}, without a host or settings"
+        )
+    return Path(parsed.database)
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: without a password."""
+    try:
+        return make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return re.sub("//.*@", "//***@", url, flags=re.DOTALL)
+
+
+def parse_url(url: str) -> tuple[Kind, URL]:
+    """The kind of storage, and the parts of its URL; raises InputError as `kind_of`."""
+    shown = shown_url(url)
+    try:
+        parsed = make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+        file = url if url.endswith(".db") else "study.db"
+        raise InputError(
+            f"storage {shown!r} is no URL: give sqlite:///{file}"
+            " (three slashes before a relative path, four before an absolute one)"
+        ) from error
+    for kind in KINDS:
+        if parsed.get_backend_name() == kind:
+            return kind, parsed
+    raise InputError(
+        f"storage {shown!r} is of a kind that optnas isn't tested with; these are: "
+        f"{', '.join(KINDS)}"
+    )
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file, whatever characters its path has."""
+    return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()

@@ -1,0 +1,1 @@
+"""What optnas reads and writes in an Optuna study."""

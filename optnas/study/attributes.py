@@ -1,0 +1,104 @@
+"""What optnas writes on a trial, and the place and seed of a trial.
+
+These names are user attributes of the trials, so that a study can be read, plotted and resumed
+with plain Optuna.
+"""
+
+from __future__ import annotations
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+ARCHITECTURE = "architecture"
+"""The canonical string of the architecture."""
+RECIPE = "recipe"
+"""The canonical string of the training recipe."""
+BASELINE = "baseline"
+"""The name of the hand-made network that this trial measures, if it is one."""
+DUPLICATE_OF = "duplicate_of"
+"""The number of the trial whose values were reused."""
+CURVE = "curve"
+"""Scores by epoch: a list of dictionaries with the key `step`."""
+FAILURE = "failure"
+"""Why the trial failed, where its architecture (or the code) is at fault."""
+PRUNED = "pruned"
+"""Why the trial was ended early (which bound is broken, say)."""
+STOPPED = "stopped_early"
+"""Of a training that was stopped because it led nowhere: after which `step`, the values that the
+objectives could have reached `at_best`, and by which trial these are `dominated_by`."""
+LOST = "lost"
+"""Why the trial ended through no fault of its own: `interrupted` or `killed`."""
+KILLED, INTERRUPTED = "killed", "interrupted"
+RETRY_OF = "retry_of"
+"""The number of the lost trial that this trial repeats."""
+SURPLUS = "surplus"
+"""Why the trial ended before anything was suggested: another one is enough."""
+LEASE = "lease"
+"""Which process is running the trial."""
+TRAIN_SECONDS = "train_seconds"
+"""How long the evaluator took."""
+DETAIL = "detail:"
+"""Prefix of further facts about one measured name, such as `detail:latency_ms`."""
+SHARED = "shared_weights"
+"""The detail of a trial whose network inherited its weights: which, and what it found none for."""
+
+SEED = "optnas:seed"
+"""On the study: its seed."""
+SHARED_WEIGHTS = "optnas:shared_weights"
+"""On the study: the hash of the weights that all networks share, if they do."""
+
+
+_RESERVED = {
+    ARCHITECTURE,
+    RECIPE,
+    BASELINE,
+    DUPLICATE_OF,
+    CURVE,
+    FAILURE,
+    PRUNED,
+    STOPPED,
+    LOST,
+    RETRY_OF,
+    SURPLUS,
+    LEASE,
+    TRAIN_SECONDS,
+}
+
+
+def is_reserved(name: str) -> bool:
+    """Whether optnas itself keeps something under this user attribute."""
+    return name in _RESERVED or name.startswith(DETAIL)
+
+
+def is_stopped(trial: FrozenTrial) -> bool:
+    """Whether the training was stopped early, as it led nowhere."""
+    return trial.state == TrialState.PRUNED and STOPPED in trial.user_attrs
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Whether the trial counts: a network was trained, to the end or until it was stopped early."""
+    return trial.state == TrialState.COMPLETE or is_stopped(trial)
+
+
+def has_inherited(study: Study) -> bool:
+    """Whether the study's scores are those of inherited weights."""
+    return SHARED_WEIGHTS in study.user_attrs
+
+
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether the trial ended through no fault of its architecture (killed, interrupted)."""
+    return trial.state == TrialState.FAIL and LOST in trial.user_attrs
+
+
+def is_void(trial: FrozenTrial) -> bool:
+    """Whether the trial failed without having said anything of an architecture."""
+    return is_lost(trial) or SURPLUS in trial.user_attrs
+
+
+def retry_of(trial: FrozenTrial) -> int | None:
+    """The number of the lost trial that this one repeats; None if it is no retry.
+
+    A number that can't be one, which somebody else wrote, is no retry either.
+    """
+    of = trial.user_attrs.get(RETRY_OF)
+    return of if type(of) is int and 0 <= of < trial.number else None

@@ -1,0 +1,172 @@
+"""Who runs a trial, and whether they still live: it works on every storage.
+
+A running trial holds a lease: machine, process, start time of the process, and when it was last
+renewed. On one machine the operating system knows which processes live. Of other machines only the
+renewals are known, one a minute; their clocks must agree within a few minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.study.attributes import LEASE
+
+RENEW = 60.0
+"""Seconds between two renewals of a lease."""
+SILENCE = 300.0
+"""A process of another machine that has been silent for so many seconds is dead."""
+YOUNG = 60.0
+"""A running trial without a lease, plain Optuna's, is believed to live for so many seconds."""
+FORGOTTEN = 86_400.0
+"""After so many seconds it is dead: its process didn't end it in a day."""
+
+
+def lease() -> dict[str, Any]:
+    """This process, so that others can tell whether it still lives."""
+    pid = os.getpid()
+    return {
+        "host": _host(),
+        "boot": _boot(),
+        "pid": pid,
+        "started": _started(pid),
+        "renewed": time.time(),
+    }
+
+
+def lease_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
+    """The lease that a trial holds, if it holds one."""
+    held = trial.user_attrs.get(LEASE)
+    return held if isinstance(held, dict) else None
+
+
+def is_dead(lease: Mapping[str, Any]) -> bool:
+    """Whether the process of a lease is gone, or silent for too long where it can't be seen."""
+    if lease.get("host") != _host():
+        renewed = lease.get("renewed")
+        return not (isinstance(renewed, (int, float)) and time.time() - renewed <= SILENCE)
+    if lease.get("boot") != _boot():
+        return True
+    pid = lease.get("pid")
+    return type(pid) is not int or _started(pid) != lease.get("started")
+
+
+def is_own(held: Mapping[str, Any]) -> bool:
+    """Whether a lease is one of this process."""
+    mine = lease()
+    return all(held.get(key) == mine[key] for key in ("host", "boot", "pid", "started"))
+
+
+def is_alive(trial: FrozenTrial) -> bool:
+    """Whether somebody is running the trial."""
+    if trial.state != TrialState.RUNNING:
+        return False
+    held = lease_of(trial)
+    if held is not None:
+        return not is_dead(held)
+    return age(trial) < YOUNG
+
+
+def is_abandoned(trial: FrozenTrial) -> bool:
+    """Whether a running trial will never be ended by whoever began it."""
+    held = lease_of(trial)
+    if held is not None:
+        return is_dead(held)
+    return age(trial) > FORGOTTEN
+
+
+def age(trial: FrozenTrial) -> float:
+    """Seconds since a trial began."""
+    begun = trial.datetime_start
+    return time.time() - begun.timestamp() if begun is not None else float("inf")
+
+
+class Renewal:
+    """Renews the lease of the running trial, as a context manager around a worker's loop.
+
+    Args:
+        storage: Where the trial is.
+        lease: The worker's lease.
+    """
+
+    def __init__(self, storage: BaseStorage, lease: Mapping[str, Any]) -> None:
+        self.trial_id: int | None = None
+        """The trial that is running now."""
+        self._storage = storage
+        self._lease = lease
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="optnas lease", daemon=True)
+
+    def __enter__(self) -> Renewal:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEW):
+            trial_id = self.trial_id
+            if trial_id is None:
+                continue
+            # A storage that is away, or a trial that has just ended: the worker finds out itself.
+            with suppress(Exception):
+                renewed = {**self._lease, "renewed": time.time()}
+                self._storage.set_trial_user_attr(trial_id, LEASE, renewed)
+
+
+@functools.cache
+def _host() -> str:
+    """The machine, and the container on it: process ids mean nothing elsewhere."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/etc/machine-id").read_text().strip()[:8])
+    if len(parts) == 1:
+        parts.append(f"{uuid.getnode():x}")
+    with suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid").strip("pid:[]"))
+    return "/".join(parts)
+
+
+@functools.cache
+def _boot() -> str:
+    """Which start of the machine this is; empty where it doesn't say."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _started(pid: int) -> float | None:
+    """When a living process started; None if there is none.
+
+    On Linux that is in ticks since the machine's start: what is reckoned from the clock changes
+    when the clock is set.
+    """
+    if platform.system() == "Linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return None
+        state, *fields = stat.rpartition(")")[2].split()
+        return None if state in "ZX" else float(fields[18])
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return float(round(process.create_time()))
+    except psutil.NoSuchProcess:
+        return None

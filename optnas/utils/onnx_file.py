@@ -1,0 +1,89 @@
+"""A network as an ONNX file."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from optnas.errors import InputError
+from optnas.utils.inputs import Inputs, in_order
+
+NEEDED = "needs the extra onnx: pip install 'optnas[onnx]'"
+
+
+def write_onnx(
+    model: nn.Module | ExportedProgram,
+    inputs: Inputs,
+    path: Path,
+    *,
+    names: Sequence[str] = (),
+    shapes: Any = None,
+    outputs: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Exports a model, with its weights inside, for inputs of these shapes.
+
+    Args:
+        model: In evaluation mode, on the CPU; or what was traced of it.
+        inputs: One batch.
+        path: The file to write.
+        names: Of the inputs; by default those of the arguments.
+        shapes: Which dimensions may change (`dynamic_shapes` of `torch.export.export`).
+        outputs: Names of the outputs; by default those of the last operations.
+        metadata: What to write into the file beside the network.
+
+    Returns:
+        The names of the inputs in the file, in the order of `inputs`.
+
+    Raises:
+        InputError: The packages onnx and onnxscript aren't installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 - what the exporter is written in
+    except ModuleNotFoundError as error:
+        raise InputError(f"writing ONNX {NEEDED}") from error
+    named = dict(inputs) if isinstance(inputs, Mapping) else None
+    with without_remarks():
+        program = torch.onnx.export(
+            model,
+            () if named else in_order(inputs),
+            kwargs=named,
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=names or None,
+            output_names=outputs or None,
+            verbose=False,
+        )
+        assert program is not None
+        program.model.metadata_props.update(metadata or {})
+        program.save(str(path), external_data=False)
+    graph = onnx.load(path).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    return [given.name for given in graph.input if given.name not in weights]
+
+
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Silences PyTorch's exporters.
+
+    They warn of what isn't installed beside them and of their own deprecations, and print programs
+    that they can't trace.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,473 @@
+"""The dashboard: what is pushed into the study, and what its page shows of it."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import Trial, TrialState, create_trial
+from optuna_dashboard import get_note, save_note
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+from optuna_dashboard._pareto_front import get_pareto_front_trials
+from torch import nn
+
+from optnas.dashboard import publisher as publishing, server as dashboard
+from optnas.dashboard.notes import Notes, is_untouched, marked
+from optnas.dashboard.publisher import Publisher
+from optnas.dashboard.server import make_dashboard
+from optnas.errors import InputError
+from optnas.pareto.front import front
+from optnas.plots import PLOTS
+from optnas.storage.open import close_storage, open_storage
+from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
+from optnas.study.attributes import ARCHITECTURE, BASELINE
+from optnas.utils.markdown import plain, wrapped
+
+# As the command does: Optuna's importance evaluators warn of small studies at every look.
+in_the_page = pytest.mark.filterwarnings("ignore")
+STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
+
+
+@pytest.fixture
+def search(search):
+    return dataclasses.replace(
+        search,
+        storage="sqlite:///tiny.db",
+        objectives=("loss", "params", "flops", "macs"),
+        baselines={"small": lambda: nn.Linear(2, 1)},
+        trials=5,
+    )
+
+
+@pytest.fixture
+def publisher(search, monkeypatch):
+    """The publisher of a study of six trials, without ONNX files, which take a second each."""
+    monkeypatch.setattr(publishing, "find_spec", lambda _: None)
+    study = search.run(progress=False)
+    yield Publisher(study, Path("tiny_weights"), search)
+    close_storage(study._storage)
+
+
+@pytest.fixture
+def study(publisher):
+    return publisher._study
+
+
+@contextmanager
+def served(study):
+    """The dashboard's address while it is served."""
+    server = make_dashboard(study._storage, Path("tiny_weights"), port=0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/dashboard/studies/{study._study_id}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def update(publisher):
+    """Brings all up to date; returns in how many steps."""
+    return sum(1 for _ in publisher.update())
+
+
+def attributes(study):
+    return study._storage.get_study_system_attrs(study._study_id)
+
+
+def note(study, trial):
+    return get_note(Trial(study, trial._trial_id))
+
+
+def files(study, trial):
+    return {name for i, name in WeightStore("tiny_weights").kept(study) if i == trial._trial_id}
+
+
+def figures(study):
+    return {k: json.loads(v) for k, v in get_plotly_graph_objects(attributes(study)).items()}
+
+
+def drawable(study):
+    """The ids of the figures that there is enough for."""
+    found = set()
+    for plot in PLOTS:
+        with suppress(InputError):
+            plot.draw(study)
+            found.add(f"optnas-{plot.key}")
+    return found
+
+
+def add(study, values, name="new", **attrs):
+    study.add_trial(create_trial(values=values, user_attrs={ARCHITECTURE: name, **attrs}))
+    return study.trials[-1]
+
+
+@in_the_page
+def test_the_page_shows_figures_notes_and_files(publisher, study, page):
+    update(publisher)
+    member = front(study)[-1]
+    assert "width" in member.params
+    drawn = drawable(study)
+    assert figures(study).keys() == drawn
+    assert len(drawn) > 4
+    with served(study) as url:
+        page.goto(url)
+        for key in drawn:
+            title = page.locator(f"[id='user-defined-plot:{key}'] .gtitle")
+            title.wait_for()
+            assert title.text_content().startswith("tiny")
+        page.goto(f"{url}/trials?numbers={member.number}")
+        page.get_by_text("On the Pareto front of loss, params, flops, macs").wait_for()
+        assert page.get_by_role("cell", name="loss (less is better)").count() == 1
+        assert page.get_by_role("cell", name="width").count() == 1
+        assert page.get_by_text("[//]").count() == 0
+        drawing = page.get_by_role("img", name=DRAWING)
+        drawing.wait_for()
+        assert drawing.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        assert page.get_by_text(WEIGHTS).count() == 1
+
+
+def test_figures_come_in_our_order_and_then_those_of_others(publisher, study, monkeypatch):
+    monkeypatch.setattr(dashboard, "PLOTS", [p._replace(key=k) for p in PLOTS[:1] for k in "zmbqa"])
+    for key in ("mine", *"abmqz"):
+        name = key if key == "mine" else f"optnas-{key}"
+        optuna_figure = publishing.go.Figure()
+        publishing.save_plotly_graph_object(study, optuna_figure, graph_object_id=name)
+    with served(study) as url:
+        api = url.replace("/dashboard/", "/api/")
+        found = json.load(urllib.request.urlopen(api))["plotly_graph_objects"]
+    assert [graph["id"] for graph in found] == [*(f"optnas-{k}" for k in "zmbqa"), "mine"]
+
+
+def test_what_is_stored_is_what_an_old_plotly_reads_in_the_space_there_is(publisher, study):
+    update(publisher)
+    assert "bdata" not in str(figures(study))
+    assert all("height" not in figure["layout"] for figure in figures(study).values())
+
+
+def test_an_update_writes_only_what_has_changed(publisher, study):
+    assert update(publisher) > len(front(study))
+    before = attributes(study)
+    assert update(publisher) == 0
+    assert attributes(study) == before
+    again = Publisher(study, Path("tiny_weights"), publisher._search)
+    update(again)  # another dashboard, later
+    assert attributes(study) == before
+
+    add(study, [9.0, 9.0, 9.0, 9.0])  # behind all others
+    update(publisher)
+    after = attributes(study)
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert {key.split(":")[1] for key in changed} == {"plot_data"}
+    assert "9.0" in str(figures(study)["optnas-pareto"]["data"])
+
+
+def test_a_trial_that_leaves_the_front_loses_its_files_and_its_note_says_so(publisher, study):
+    first = add(study, [0.0, 5.0, 5.0, 5.0], "first")
+    edited = add(study, [5.0, 0.0, 5.0, 5.0], "edited")
+    update(publisher)
+    assert note(study, first).startswith("On the **Pareto front** of loss, params, flops, macs.")
+    live = Trial(study, edited._trial_id)
+    save_note(live, f"{note(study, edited)}\nMine.")
+    store = WeightStore("tiny_weights")
+    for name in (DRAWING, ONNX):
+        store.add(study, first._trial_id, name, lambda path: path.write_text("x"))
+    assert files(study, first) == {DRAWING, ONNX}
+    count = len(list(Path("tiny_weights").iterdir()))
+
+    best = add(study, [-1.0, -1.0, -1.0, -1.0], "best")
+    update(publisher)
+    assert note(study, best).startswith("On the **Pareto front**")
+    assert note(study, first).startswith(
+        f"Not on the Pareto front of loss, params, flops, macs any more: trial {best.number} "
+    )
+    assert is_untouched(note(study, first))
+    assert note(study, edited).endswith("\nMine.")
+    assert files(study, first) == set()
+    assert len(list(Path("tiny_weights").iterdir())) < count
+    weights = {i for i, name in store.kept(study) if name == WEIGHTS}
+    assert weights  # whose they are is the workers' business
+
+
+@pytest.mark.parametrize("text", ["Mine.", ""])
+def test_notes_of_people_stay(publisher, study, text):
+    update(publisher)
+    member, *others = front(study)
+    save_note(Trial(study, member._trial_id), text)
+    other = next(t for t in study.trials if t not in [member, *others])
+    save_note(Trial(study, other._trial_id), "On one that isn't on the front.")
+    add(study, [-1.0, -1.0, -1.0, -1.0])
+    update(publisher)
+    assert note(study, member) == text
+    assert note(study, other) == "On one that isn't on the front."
+    assert all("any more" in note(study, t) for t in others)
+
+
+def test_a_note_that_was_never_finished_is_written_again(publisher, study):
+    member = front(study)[0]
+    study._storage.set_study_system_attr(
+        study._study_id, f"dashboard:{member._trial_id}:note_ver", 1
+    )
+    update(publisher)
+    assert is_untouched(note(study, member))
+
+
+def test_a_mark_belongs_to_one_text():
+    text = marked("a\n\n| b |")
+    assert is_untouched(text)
+    assert is_untouched(f"{text}\n")
+    for other in ("", "a", text.replace("a", "A"), f"{text}\n\nmore", text[:-4] + "000)"):
+        assert not is_untouched(other)
+
+
+def test_the_note_says_what_there_is_to_say(publisher, study):
+    trial = study.trials[1]
+    text = Notes(study).of(trial)
+    assert "FunctionEvaluator" in text
+    assert "flops = 2 · macs; macs = multiply-accumulates" in text
+    for name, value in trial.params.items():
+        assert f"| {name} | {value} |" in text
+    again = add(study, [0.0, 0.0, 0.0, 0.0], trial.user_attrs[ARCHITECTURE])
+    text = Notes(study).of(again)
+    assert "On the **Pareto front** of loss, params, flops, macs. " in text
+    assert "Of 1 baselines it dominates: small (trial 0)." in text
+    others = [t.number for t in study.trials if t.params == trial.params]
+    assert f"other trials of it: {', '.join(map(str, others))}" in text
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "![x](http://127.0.0.2/x.png)",
+    "http://evil.example www.evil.example a@evil.example",
+    "`a` **b** _c_ ~~d~~ $e$ &lt; a|b \\| [^1] \\",
+    "- a",
+    "1. a",
+    "# a",
+)
+
+
+@in_the_page
+def test_hostile_names_are_shown_to_the_letter(page, search):
+    study = optuna.create_study(
+        study_name="<script>alert(0)</script>",
+        storage=open_storage("sqlite:///tiny.db", create=True),
+        directions=["minimize"] * 2,
+    )
+    study.set_metric_names(["<b>loss</b>|", "a\n- `b` www.evil.example"])
+    params = {name: optuna.distributions.CategoricalDistribution([name]) for name in HOSTILE}
+    attrs = {ARCHITECTURE: "\n".join(HOSTILE), "recipe": HOSTILE[0], BASELINE: HOSTILE[1]}
+    study.add_trial(
+        create_trial(
+            values=[1.0, 1.0],
+            params={name: name for name in HOSTILE},
+            distributions=params,
+            user_attrs=attrs,
+        )
+    )
+    study.add_trial(create_trial(values=[2.0, 2.0], user_attrs=attrs | {BASELINE: "__b__"}))
+    update(Publisher(study, Path("tiny_weights")))
+    with served(study) as url:
+        page.goto(f"{url}/trials?numbers=0")
+        page.get_by_text("On the Pareto front").wait_for()
+        cells = page.get_by_role("cell")
+        texts = [text.replace("\u2060", "") for text in cells.all_text_contents()]
+        assert [t for t in texts if t in HOSTILE] == [n for n in HOSTILE for _ in range(2)]
+        assert "<b>loss</b>| (less is better)" in texts
+        shown = cells.locator("xpath=ancestor::table/..").first
+        assert shown.locator("a, img, script, code, em, del, li, h1").count() == 0
+        page.goto(url)
+        page.locator("[id='user-defined-plot:optnas-pareto'] .gtitle").wait_for()
+    close_storage(study._storage)
+
+
+def test_text_in_markdown_is_on_one_line_and_plain_names_stay_as_they_are():
+    assert plain("layer1.kernel_size") == "layer1.kernel_size"
+    assert plain("a\n# b") == r"a \# b"
+    assert plain("_a_ <b>") == r"\_a\_ \<b\>"
+    assert plain("https://a.b") == "https:\u2060//a.b"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a", r"\- a"),
+        ("1. a", r"1\. a"),
+        ("1.5 a", "1.5 a"),
+        ("--- ===", "\\---\\\n\\==="),
+        ("|a| |-|", "\\|a|\\\n\\|-|"),
+        ("", ""),
+    ],
+)
+def test_no_line_of_wrapped_text_begins_a_block(text, expected):
+    assert wrapped(text, 5) == expected
+
+
+def test_an_onnx_file_of_the_newest_member_comes_first(search):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    study = search.run(progress=False)
+    publisher = Publisher(study, Path("tiny_weights"), search)
+    newest = front(study)[-1]
+    for _ in publisher.update():
+        if ONNX in files(study, newest):
+            break
+    made = [name for _, name in WeightStore("tiny_weights").kept(study)]
+    assert made.count(ONNX) == 1
+    (meta,) = (m for v in attributes(study).values() if "model.onnx" in (m := str(v)))
+    onnx.checker.check_model(onnx.load(Path("tiny_weights", json.loads(meta)["artifact_id"])))
+    close_storage(study._storage)
+
+
+def test_a_network_that_cant_be_written_is_told_of_once(search, caplog, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(publishing, "export_model", refuse)
+    monkeypatch.setattr(publishing, "find_spec", lambda _: True)
+    study = search.run(progress=False)
+    publisher = Publisher(study, Path("tiny_weights"), search)
+    assert len(front(study)) > 1
+    update(publisher)
+    assert update(publisher) == 0
+    assert [r.getMessage().split(" has ")[1] for r in caplog.records] == [
+        "no model.onnx: RuntimeError: no such operator"
+    ]
+    assert len(list(Path("tiny_weights").iterdir())) == len(WeightStore("tiny_weights").kept(study))
+    close_storage(study._storage)
+
+
+def test_only_the_newest_members_of_a_large_front_have_notes(publisher, study, monkeypatch):
+    monkeypatch.setattr(publishing, "MEMBERS", 2)
+    trials = [add(study, [-float(i), float(i), 0.0, 0.0], f"m{i}") for i in range(5)]
+    update(publisher)
+    assert [bool(note(study, t)) for t in trials] == [False] * 3 + [True] * 2
+
+
+def test_a_storage_that_fails_is_told_of_once_and_tried_again(publisher, study, caplog):
+    """The stop is a clock here: how often was waited for."""
+
+    class Stop(threading.Event):
+        waits = 0
+
+        def wait(self, timeout=None):
+            self.waits += 1
+            if self.waits == 3:
+                patch.undo()
+            if self.waits == 30:
+                self.set()
+            return self.is_set()
+
+    def fail(*_):
+        raise sqlite3.OperationalError("database is locked")
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(study._storage, "set_study_system_attr", fail)
+    dashboard._publish(publisher, Stop())
+    assert [r.getMessage() for r in caplog.records] == [
+        "figures, notes or files can't be brought up to date just now: "
+        "another program has it locked: database is locked"
+    ]
+    assert figures(study)
+
+
+def test_a_journal_is_written_to_seldom(search):
+    search = dataclasses.replace(search, storage="journal:///tiny.journal")
+    study = search.run(progress=False)
+    publisher = Publisher(study, Path("tiny_weights"), search)
+    assert publisher.pause > 10 * publishing.PAUSE
+    next(publisher.update())
+    assert figures(study)
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 4])
+def test_the_front_of_the_page_is_that_of_optuna(objectives):
+    rng = random.Random(objectives)
+    study = optuna.create_study(
+        directions=["minimize", "maximize", "minimize", "maximize"][:objectives]
+    )
+    for _ in range(60):
+        add(study, [float(rng.randrange(6)) for _ in range(objectives)])
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    expected = get_pareto_front_trials(study.trials, study.directions)
+    found = dashboard._front(study.trials, study.directions)
+    assert [t.number for t in found] == sorted(t.number for t in expected)
+    make_dashboard(study._storage, Path(), port=0).server_close()
+    assert dashboard._app.get_pareto_front_trials is dashboard._front
+
+
+def test_notes_are_copied_to_the_trials_they_belong_to(publisher, study, optnas):
+    update(publisher)
+    storage = open_storage("sqlite:///b.db", create=True)
+    optuna.create_study(study_name="other", storage=storage).add_trials(study.trials[:0])
+    optuna.load_study(study_name="other", storage=storage).ask()  # ids differ by one
+    assert optnas("storage", "copy", "sqlite:///tiny.db", "sqlite:///b.db")[0] == 0
+    copied = optuna.load_study(study_name="tiny", storage=storage)
+    assert copied.trials[0]._trial_id != study.trials[0]._trial_id
+    assert [note(copied, t) for t in copied.trials] == [note(study, t) for t in study.trials]
+    assert [files(copied, t) for t in copied.trials] == [files(study, t) for t in study.trials]
+    close_storage(storage)
+
+
+@contextmanager
+def command(*args, **settings):
+    """`optnas dashboard` in a process, and the address that it prints; it ends with no error."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "optnas", "dashboard", *args, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        **settings,
+    )
+    try:
+        yield process, process.stdout.readline().split()[0]
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_command_publishes_in_the_background(optnas, tmp_path):
+    """Of a study whose file is gone there are figures and notes."""
+    (tmp_path / "tiny.py").write_text(STUDY.read_text())
+    assert optnas("run", "tiny.py")[0] == 0
+    (tmp_path / "tiny.py").unlink()
+    study = optuna.load_study(study_name="tiny", storage=open_storage("sqlite:///tiny.db"))
+    with command("sqlite:///tiny.db") as (process, url):
+        assert url.endswith(f"/dashboard/studies/{study._study_id}")
+        assert process.stderr.readline().startswith("no drawings and no ONNX files: the study file")
+        while not all(note(study, t) for t in front(study)):
+            assert process.poll() is None
+    assert figures(study).keys() == drawable(study)
+    close_storage(study._storage)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how root is bound is Linux's")
+def test_the_command_on_what_can_only_be_read(optnas, tmp_path):
+    from privileges import without_privileges
+
+    (tmp_path / "tiny.py").write_text(STUDY.read_text())
+    assert optnas("run", "tiny.py")[0] == 0
+    tmp_path.chmod(0o500)
+    try:
+        with command("tiny.py", preexec_fn=without_privileges) as (process, url):
+            found = urllib.request.urlopen(url.replace("/dashboard/", "/api/")).read().decode()
+            assert "weights.safetensors" in found
+            assert "is read-only" in process.stderr.readline()
+    finally:
+        tmp_path.chmod(0o700)

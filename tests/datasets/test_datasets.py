@@ -1,0 +1,156 @@
+import gzip
+
+import numpy as np
+import pytest
+import torch
+from idx_files import FILES, idx
+from torch.utils.data import DataLoader, TensorDataset
+
+import optnas
+from optnas.errors import InputError
+
+
+def test_digits():
+    data = optnas.digits()
+    assert (data.input_shape, data.outputs, data.task) == ((1, 8, 8), 10, "classification")
+    assert [len(part[0]) for part in (data.train, data.val, data.test)] == [1079, 359, 359]
+    assert data.train[1].dtype == torch.int64
+    assert optnas.digits().fingerprint == data.fingerprint != optnas.digits(seed=1).fingerprint
+
+
+def test_diabetes_is_normalised_by_its_training_part():
+    data = optnas.diabetes()
+    assert (data.input_shape, data.outputs, data.task) == ((10,), 1, "regression")
+    x, y = data.train
+    assert y.shape == (266, 1)
+    assert torch.allclose(x.mean(0), torch.zeros(10), atol=1e-6)
+    assert torch.allclose(x.std(0, correction=0), torch.ones(10), atol=1e-4)
+    assert float(y.mean()) == pytest.approx(0, abs=1e-6)
+    assert abs(float(data.val[0].mean())) > 1e-4
+
+
+def test_parts_are_disjoint_and_stratified():
+    x = np.arange(200.0).reshape(100, 2)
+    y = np.repeat([0, 1], [80, 20])
+    data = optnas.arrays(x, y, val=20, test=0.1, normalize=False)
+    parts = (data.train, data.val, data.test)
+    assert [len(p[1]) for p in parts] == [70, 20, 10]
+    assert sorted(torch.cat([p[0] for p in parts]).flatten().tolist()) == sorted(x.flatten())
+    assert [int(p[1].sum()) for p in parts] == [14, 4, 2]
+
+
+def test_images_are_normalised_by_channel_and_constants_survive():
+    x = np.random.default_rng(0).normal(3.0, 2.0, (60, 2, 4, 4))
+    x[:, 1] = 7.0
+    data = optnas.arrays(x, np.tile([0, 1], 30))
+    assert torch.allclose(data.train[0].mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
+    assert float(data.train[0][:, 1].abs().max()) == 0
+
+
+def test_tokens_stay_whole_numbers():
+    data = optnas.arrays(np.zeros((20, 5), dtype=int), np.tile([0, 1], 10), normalize=False)
+    assert data.train[0].dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "kwargs", "message"),
+    [
+        (np.zeros((4, 1)), [0, 1, 0], {}, "4 examples but 3 targets"),
+        ([[np.nan]] * 4, [0, 1, 0, 1], {}, "NaN or infinite"),
+        (np.zeros((4, 1)), [0, 1, -1, 0], {}, "numbers from 0, got -1 to 1"),
+        (np.zeros((4, 1)), [0, 1, 2, 0], {"classes": 2}, "numbers from 0 to 1, got 0 to 2"),
+        (np.zeros((4, 1)), [0.0, 1, 0, 1], {"task": "classification"}, "whole numbers"),
+        (np.zeros((4, 1)), [0, 1, 0, 1], {"task": "ranking"}, "one of classification, regression"),
+        (np.zeros((10, 1)), [0] * 5 + [1] * 5, {"val": 1.5}, "val=1.5 asks for 15 of"),
+        (np.zeros((10, 1)), [0] * 9 + [1], {}, "can't split off"),
+        (np.zeros((0, 1)), np.zeros(0, dtype=int), {}, "0 examples"),
+        (np.zeros((4, 1)), ["a", "b", "a", "b"], {}, "must be an array of real numbers"),
+        (np.zeros((4, 1)), [0.0, 1, 0, 1], {}, "may be classes or numbers: give task="),
+        (np.zeros((99, 1)), np.arange(99) * 1000, {}, "may be classes or numbers: give task="),
+        (np.zeros((4, 1)), [1, 2, 1, 2], {}, "no example has class 0 of 0 to 2"),
+        (np.zeros((4, 1)), [0, 10**9, 0, 10**9], {}, "no example has class 1 of 0 to 1000000000"),
+        (np.zeros((10, 1)), [0, 1] * 5, {"val": float("nan")}, "val=nan asks for 0 of"),
+    ],
+)
+def test_arrays_say_what_is_wrong(x, y, kwargs, message):
+    with pytest.raises(InputError, match=message):
+        optnas.arrays(x, y, **kwargs)
+
+
+def write_folder(folder, compress):
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in FILES:
+        n = 60 if name.startswith("train") else 20
+        raw = idx(rng.integers(0, 255, (n, 4, 4)) if "images" in name else np.arange(n) % 3)
+        if compress:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(raw))
+        else:
+            (folder / name).write_bytes(raw)
+    return folder
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_idx_images(tmp_path, compress):
+    data = optnas.idx_images(write_folder(tmp_path / "images", compress), train=30, val=15)
+    assert data.input_shape == (1, 4, 4)
+    assert data.outputs == 3
+    assert [len(p[0]) for p in (data.train, data.val, data.test)] == [30, 15, 20]
+    assert data.train[1].bincount().tolist() == [10, 10, 10]
+
+
+def test_idx_folder_that_is_missing_says_how_to_get_one():
+    with pytest.raises(InputError, match="apt-get install dataset-fashion-mnist"):
+        optnas.idx_images("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda p: p.unlink(), "has neither"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-3]), "is truncated"),
+        (lambda p: p.write_bytes(p.read_bytes()[:9]), "is truncated"),
+        (lambda p: p.write_bytes(b"GIF89a"), "is no IDX file"),
+        (lambda p: p.rename(f"{p}.gz"), "can't be read"),
+    ],
+)
+def test_idx_files_that_are_damaged(tmp_path, damage, message):
+    folder = write_folder(tmp_path / "images", compress=False)
+    damage(folder / FILES[0])
+    with pytest.raises(InputError, match=message):
+        optnas.idx_images(folder, val=10)
+
+
+def test_a_truncated_gzip_file(tmp_path):
+    folder = write_folder(tmp_path / "images", compress=True)
+    path = folder / f"{FILES[1]}.gz"
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(InputError, match="can't be read"):
+        optnas.idx_images(folder, val=10)
+
+
+def test_loaders_need_a_name_and_a_task():
+    loader = DataLoader(TensorDataset(torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)), 2)
+    assert optnas.Loaders(loader, loader, "classification", "v1").fingerprint == "v1 2/2 batches"
+    with pytest.raises(ValueError, match="name is empty"):
+        optnas.Loaders(loader, loader, "classification", "")
+    with pytest.raises(ValueError, match="task must be one of"):
+        optnas.Loaders(loader, loader, "ranking", "v1")
+
+
+def test_bools_are_classes_and_numpy_sizes_are_numbers():
+    data = optnas.arrays(np.random.rand(40, 2), np.arange(40) % 2 == 0, val=np.int64(7), test=9)
+    assert data.task == "classification"
+    assert [len(p[1]) for p in (data.train, data.val, data.test)] == [24, 7, 9]
+
+
+def test_raw_examples_and_targets_can_be_taken_to_the_networks_units_and_back():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(5, 3, (50, 4)), rng.normal(100, 20, 50)
+    data = optnas.arrays(x, y)
+    parts = (data.train, data.val, data.test)
+    everything = torch.cat([p[0] for p in parts])
+    again = data.normalize(x)
+    assert torch.allclose(again.sum(0), everything.sum(0), atol=1e-3)
+    raw = torch.cat([data.denormalize(p[1]) for p in parts]).flatten()
+    assert torch.allclose(raw.sort().values, torch.tensor(np.sort(y)).float(), atol=1e-3)

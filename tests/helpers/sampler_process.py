@@ -1,0 +1,129 @@
+"""Runs trials of our samplers in a process of its own (see test_samplers_processes.py).
+
+    python sampler_process.py FOLDER TOTAL
+    python sampler_process.py FOLDER TOTAL NAME
+
+The first: every storage and every sampler, until each study has TOTAL trials. The second: one
+sampler on SQLite, as a worker that recovers what a killed one left, until TOTAL are COMPLETE; it
+prints a line whenever it has drawn a parameter.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from optnas.runs.loop import run_trials
+from optnas.samplers import (
+    LocalSearchSampler,
+    RegularizedEvolutionSampler,
+    ReinforceSampler,
+    make_sampler,
+)
+from optnas.storage.open import open_storage
+
+SAMPLERS = {
+    "evolution": lambda: RegularizedEvolutionSampler(seed=3),
+    "genetic": lambda: RegularizedEvolutionSampler(
+        seed=3, aging=False, population_size=10, tournament_size=4, crossover=0.5
+    ),
+    "local search": lambda: LocalSearchSampler(seed=3),
+    "reinforce": lambda: ReinforceSampler(seed=3),
+    "ppo": lambda: ReinforceSampler(seed=3, algorithm="ppo", batch_size=7),
+}
+
+
+KILLED_SAMPLERS = SAMPLERS | {
+    name: lambda name=name: make_sampler(name, 3)
+    for name in ("predictor", "random", "tpe", "nsgaii")
+}
+
+
+def objective(trial):
+    """Two objectives over conditional, ordered, logarithmic and continuous parameters.
+
+    Some architectures are pruned, and some diverge: which ones is a function of the parameters.
+    """
+    depth = trial.suggest_int("depth", 1, 4)
+    cost, score = 0.0, 0.0
+    for i in range(depth):
+        kind = trial.suggest_categorical(f"layer{i}.kind", ["conv", "pool", "none"])
+        if kind == "conv":
+            width = trial.suggest_int(f"layer{i}.width", 8, 256, log=True)
+            cost += width
+            score += 1 / width
+    if trial.suggest_categorical("dropout", [False, True]):
+        score += abs(trial.suggest_float("rate", 0.0, 0.6, step=0.1) - 0.3)
+    score += abs(trial.suggest_float("lr", 1e-4, 1e-1, log=True) - 0.01)
+    digit = hashlib.sha256(str(sorted(trial.params.items())).encode()).digest()[0]
+    if digit < 20:
+        raise optuna.TrialPruned
+    return (float("nan") if digit < 40 else score), cost
+
+
+def storages(folder):
+    yield "sqlite", open_storage(f"sqlite:///{folder}/study.db", create=True)
+    yield "journal", JournalStorage(JournalFileBackend(f"{folder}/study.journal"))
+
+
+def make_studies(folder):
+    """Makes the studies, before any process runs them; gives all of them."""
+    return [open_study(storage, name) for _, storage in storages(folder) for name in SAMPLERS]
+
+
+def open_study(storage, name):
+    return optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=["minimize", "minimize"],
+        sampler=SAMPLERS[name](),
+        load_if_exists=True,
+    )
+
+
+def run(folder, total):
+    for _, storage in storages(folder):
+        for name in SAMPLERS:
+            study = open_study(storage, name)
+            study.optimize(objective, n_trials=total - len(study.trials))
+
+
+class Talking:
+    """A trial that prints a line at every parameter."""
+
+    def __init__(self, trial):
+        self._trial = trial
+
+    def __getattr__(self, name):
+        if name.startswith("suggest"):
+            print(flush=True)
+        return getattr(self._trial, name)
+
+
+def work(storage, total, name, talk=True):
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=["minimize", "minimize"],
+        sampler=KILLED_SAMPLERS[name](),
+        load_if_exists=True,
+    )
+    run_trials(
+        study,
+        (lambda trial: objective(Talking(trial))) if talk else objective,
+        trials=total,
+        max_failures=100,
+    )
+    return study
+
+
+if __name__ == "__main__":
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if len(sys.argv) > 3:
+        url = f"sqlite:///{sys.argv[1]}/killed.db"
+        work(open_storage(url, create=True), int(sys.argv[2]), sys.argv[3])
+    else:
+        run(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,214 @@
+import datetime
+import itertools
+import warnings
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given, settings, strategies as st
+from optuna._hypervolume import compute_hypervolume
+from optuna.study import StudyDirection
+from optuna.trial import create_trial
+
+from optnas.pareto.entries import baselines, entries
+from optnas.pareto.front import complete_trials, feasible_trials, front, is_feasible
+from optnas.pareto.hypervolume import (
+    hypervolume,
+    hypervolume_history,
+    in_order_of_completion,
+    keep_reference,
+)
+from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
+from optnas.study.objectives import objective_names
+
+DIRECTIONS = st.lists(st.sampled_from(["minimize", "maximize"]), min_size=1, max_size=4)
+
+
+@st.composite
+def studies(draw):
+    """Studies with ties, repeated points, infeasible, pruned and failed trials."""
+    directions = draw(DIRECTIONS)
+    study = optuna.create_study(directions=directions)
+    value = st.integers(-3, 3).map(float)
+    rows = draw(st.lists(st.tuples(st.lists(value, min_size=len(directions),
+                                            max_size=len(directions)),
+                                   st.sampled_from("CCCCIPF")), max_size=14))  # fmt: skip
+    for values, kind in rows:
+        if kind in "CI":
+            study.add_trial(
+                create_trial(values=values, constraints={"c": 1.0 if kind == "I" else 0.0})
+            )
+        else:
+            state = {"P": optuna.trial.TrialState.PRUNED, "F": optuna.trial.TrialState.FAIL}[kind]
+            study.add_trial(create_trial(state=state))
+    return study
+
+
+def brute_force(study):
+    trials = [
+        t
+        for t in study.trials
+        if t.state == optuna.trial.TrialState.COMPLETE and t.constraints["c"] <= 0
+    ]
+    signs = np.array([-1 if d == StudyDirection.MAXIMIZE else 1 for d in study.directions])
+    points = {t.number: np.array(t.values) * signs for t in trials}
+    return [
+        n
+        for n, p in points.items()
+        if not any((q <= p).all() and (q < p).any() for q in points.values())
+    ]
+
+
+@given(studies())
+@settings(max_examples=60, deadline=None)
+def test_front_equals_brute_force(study):
+    assert [t.number for t in front(study)] == brute_force(study)
+
+
+def random_study(n=30, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    study = optuna.create_study(directions=["minimize", "maximize", "minimize"][:k])
+    for row in rng.random((n, k)):
+        study.add_trial(create_trial(values=row.tolist()))
+    return study
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hypervolume_equals_optunas(seed):
+    study = random_study(seed=seed)
+    points = np.array([t.values for t in study.trials]) * [1, -1, 1]
+    ideal, worst = points[:10].min(0), points[:10].max(0)
+    reference = worst + 0.1 * (worst - ideal)
+    scaled = (points - ideal) / (reference - ideal)
+    expected = compute_hypervolume(scaled[(scaled < 1).all(1)], np.ones(3))
+    assert hypervolume(study) == pytest.approx(expected)
+
+
+def test_the_reference_is_kept_once_there_are_ten_trials():
+    study = random_study(n=9)
+    assert hypervolume(study) is None
+    keep_reference(study)
+    assert hypervolume(study) is None
+    study.add_trial(create_trial(values=[0.5, 0.5, 0.5]))
+    keep_reference(study)
+    before = hypervolume(study)
+    study.add_trial(create_trial(values=[9.0, -9.0, 9.0]))  # worse than the reference
+    assert hypervolume(study) == before
+    study.add_trial(create_trial(values=[-9.0, 9.0, -9.0]))
+    assert hypervolume(study) > 1
+
+
+def test_hypervolume_of_studies_where_there_is_nothing_to_span():
+    study = optuna.create_study(directions=["minimize"] * 2)
+    for _ in range(12):
+        study.add_trial(create_trial(values=[3.0, 5.0]))
+    assert hypervolume(study) == pytest.approx(1.0)
+    single = optuna.create_study()
+    single.add_trial(create_trial(value=1.0))
+    assert hypervolume(single) is None
+
+
+def test_duplicates_are_represented_by_the_trial_they_repeat():
+    study = optuna.create_study(directions=["minimize"] * 2)
+    study.add_trial(create_trial(values=[1.0, 1.0]))
+    study.add_trial(create_trial(values=[1.0, 1.0], user_attrs={DUPLICATE_OF: 0}))
+    study.add_trial(create_trial(values=[1.0, 1.0]))
+    assert [t.number for t in front(study)] == [0, 2]
+
+
+def test_names_of_objectives():
+    study = optuna.create_study(directions=["minimize"] * 2)
+    assert objective_names(study) == ["objective 0", "objective 1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study.set_metric_names(["loss", "size"])
+    assert objective_names(study) == ["loss", "size"]
+
+
+@given(studies())
+@settings(max_examples=40, deadline=None)
+def test_history_ends_with_the_hypervolume_and_never_falls(study):
+    history = hypervolume_history(study)
+    volume = hypervolume(study)
+    if volume is None:
+        assert history == []
+        return
+    trials = in_order_of_completion(feasible_trials(study))
+    assert history[-1] == (len(trials), pytest.approx(volume))
+    assert [n for n, _ in history] == list(range(1, len(trials) + 1))
+    values = [v for _, v in history]
+    assert all(b >= a - 1e-12 for a, b in itertools.pairwise(values))
+
+
+def test_history_is_by_completion_and_thinned_out():
+    study = random_study(n=60)
+    every = hypervolume_history(study)
+    some = hypervolume_history(study, most=7)
+    assert len(some) == 7
+    assert [n for n, _ in some] == [1, 11, 21, 30, 40, 50, 60]
+    assert all(dict(every)[n] == pytest.approx(v) for n, v in some)
+    swapped = optuna.create_study(directions=["minimize"] * 2)
+    start = datetime.datetime(2026, 1, 1)
+    for i in range(12):
+        trial = create_trial(values=[float(i), float(i)])
+        trial.datetime_complete = start - datetime.timedelta(seconds=i)
+        swapped.add_trial(trial)
+    order = in_order_of_completion(swapped.trials)
+    assert [t.number for t in order] == list(range(11, -1, -1))
+
+
+def trial_of(values, name=None, excess=0.0, **attrs):
+    attrs |= {} if name is None else {ARCHITECTURE: name}
+    return create_trial(values=values, user_attrs=attrs, constraints={"c": excess})
+
+
+def test_one_entry_for_each_architecture():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for trial in [
+        trial_of([3.0, 3.0], "a"),
+        trial_of([2.0, 1.0], "b", excess=1.0),
+        trial_of([1.0, 4.0], "a"),
+        trial_of([1.0, 4.0], "a", **{DUPLICATE_OF: 2}),
+        trial_of([2.0, 1.0], "b"),
+        trial_of([5.0, 5.0], "baseline net", **{BASELINE: "net"}),
+        create_trial(values=[9.0, 0.0]),
+        create_trial(values=[9.0, 0.0]),
+        create_trial(state=optuna.trial.TrialState.FAIL, user_attrs={ARCHITECTURE: "c"}),
+    ]:
+        study.add_trial(trial)
+    found = entries(study)
+    assert [(e.architecture, e.trial.number, e.trials) for e in found] == [
+        ("a", 2, (0, 2, 3)),
+        ("b", 4, (1, 4)),
+        ("baseline net", 5, (5,)),
+        ("(no parameters)", 6, (6,)),
+        ("(no parameters)", 7, (7,)),
+    ]
+    assert [e.on_front for e in found] == [True, False, True, False, False]
+    assert [e.baseline for e in found] == [None, None, "net", None, None]
+
+
+@given(studies())
+@settings(max_examples=40, deadline=None)
+def test_entries_hold_every_complete_trial_once(study):
+    found = entries(study)
+    numbers = [n for e in found for n in e.trials]
+    assert sorted(numbers) == [t.number for t in complete_trials(study)]
+    assert all(e.feasible == is_feasible(e.trial) for e in found)
+    assert {e.trial.number for e in found if e.on_front} == {t.number for t in front(study)}
+
+
+def test_which_members_of_the_front_beat_a_baseline():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for values, name in [
+        ([1.0, 1.0], None),
+        ([2.0, 3.0], None),
+        ([3.0, 4.0], "slow"),
+        ([2.5, 3.0], "beaten"),
+        ([4.0, 0.5], "twice"),
+        ([2.0, 3.0], "level"),
+    ]:
+        attrs = {} if name is None else {BASELINE: name, ARCHITECTURE: f"baseline {name}"}
+        study.add_trial(create_trial(values=values, user_attrs=attrs))
+    found = {e.baseline: by for e, by in baselines(study)}
+    assert found == {"slow": [], "beaten": [1, 5], "twice": [0, 1, 2, 5], "level": []}

@@ -1,0 +1,114 @@
+import optuna
+import pytest
+from optuna.trial import create_trial
+
+from optnas.errors import InputError
+from optnas.pareto.pick import measured, pick
+from optnas.study.attributes import ARCHITECTURE
+
+NAMES = ["val_accuracy", "flops", "latency_ms"]
+
+
+def make_study(rows, names=NAMES, directions=("maximize", "minimize", "minimize")):
+    study = optuna.create_study(study_name="s", directions=list(directions))
+    study.set_metric_names(names)
+    for values, attrs, excess in rows:
+        attrs = {ARCHITECTURE: f"net {len(study.trials)}"} | attrs
+        study.add_trial(create_trial(values=values, user_attrs=attrs, constraints={"c": excess}))
+    return study
+
+
+@pytest.fixture
+def study():
+    return make_study(
+        [
+            ([0.99, 1e6, 4.0], {"params": 9e4, "note": "x", "yes": True}, 0.0),
+            ([0.95, 1e5, 2.0], {"params": 2e4}, 0.0),
+            ([0.80, 1e4, 1.0], {"params": 1e3}, 0.0),
+            ([0.94, 2e5, 2.5], {"params": 1e4}, 0.0),  # dominated
+            ([1.00, 1e3, 0.1], {"params": 1.0}, 1.0),  # infeasible
+        ]
+    )
+
+
+def test_with_nothing_asked_it_is_the_knee(study):
+    found = pick(study)
+    assert found.entry.trial.number == 1
+    assert found.why == (
+        "closest to the best of everything (the way from best to worst: val_accuracy 21%, flops "
+        "50%, latency_ms 33%) of 3 networks on the front"
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "number"),
+    [
+        ({"at_most": {"latency_ms": 2.0}}, 1),
+        ({"at_most": {"latency_ms": 1.5}}, 2),
+        ({"at_most": {"params": 1e5}}, 0),
+        ({"at_most": {"params": 1.5e4}}, 3),  # on the front of those within the limits
+        ({"at_least": {"val_accuracy": 0.9}}, 0),
+        ({"at_least": {"val_accuracy": 0.9}, "by_knee": True}, 1),
+        ({"at_most": {"flops": 1e6}, "at_least": {"latency_ms": 2.0}}, 0),
+        ({"weights": {"val_accuracy": 1, "flops": -0.1}}, 0),
+        ({"weights": {"val_accuracy": 1, "flops": -3}}, 1),
+        ({"weights": {"latency_ms": -1}}, 2),
+    ],
+)
+def test_limits_and_weights(study, limits, number):
+    assert pick(study, **limits).entry.trial.number == number
+
+
+def test_why(study):
+    found = pick(study, at_most={"latency_ms": 2, "params": 1e5})
+    assert found.why == (
+        "best val_accuracy (0.95) of 2 networks on the front with latency_ms ≤ 2, params ≤ 100,000"
+    )
+    found = pick(study, weights={"val_accuracy": 1, "flops": -0.1})
+    assert found.why == (
+        "largest weighted sum (val_accuracy 1, flops -0.1; each scaled to its range) of 3 networks "
+        "on the front"
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"at_most": {"speed": 1}}, "no network has 'speed'; there are: val_accuracy, flops, "
+         "latency_ms, params$"),
+        ({"at_most": {"latency_ms": 0.5}}, "no network on record has latency_ms ≤ 0.5: the "
+         "nearest is trial 2 with latency_ms 1; relax a limit"),
+        ({"at_most": {"latency_ms": 1, "flops": 5}}, "has flops ≤ 5 and latency_ms ≤ 1: the "
+         "nearest is trial 2 with flops 10,000"),
+        ({"weights": {"flops": 1}}, "flops is minimised, so its weight must be below 0, got 1"),
+        ({"weights": {"val_accuracy": -1}}, "val_accuracy is maximised, so its weight must be"),
+        ({"weights": {"val_accuracy": 0}}, "must be above 0, got 0"),
+        ({"weights": {"params": -1}}, "weight of unknown objective 'params'; there are: val_acc"),
+        ({"weights": {"flops": -1}, "by_knee": True}, "by the knee or by weights"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_picked(study, limits, message):
+    with pytest.raises(InputError, match=message):
+        pick(study, **limits)
+
+
+def test_nothing_to_pick_from():
+    with pytest.raises(InputError, match="'s' has no COMPLETE trial yet"):
+        pick(make_study([]))
+    with pytest.raises(
+        InputError, match=r"has no front: each of its COMPLETE trials \(1\) breaks a bound"
+    ):
+        pick(make_study([([1.0, 1.0, 1.0], {}, 1.0)]))
+
+
+def test_one_trial_and_one_objective():
+    assert pick(make_study([([1.0, 1.0, 1.0], {}, 0.0)])).entry.trial.number == 0
+    rows = [([2.0], {}, 0.0), ([1.0], {}, 0.0)]
+    assert pick(make_study(rows, ["loss"], ["minimize"])).entry.trial.number == 1
+
+
+def test_what_was_measured(study):
+    trial = study.trials[0]
+    assert measured(NAMES, trial, "flops") == 1e6
+    assert measured(NAMES, trial, "params") == 9e4
+    assert [measured(NAMES, trial, name) for name in ("note", "yes", "none")] == [None] * 3

@@ -1,0 +1,150 @@
+"""Many workers on one study, on every kind of storage, some of them killed."""
+
+from functools import partial
+
+import chaos
+import crew
+import optuna
+import pytest
+from crew import Job
+from hypothesis import given, settings, strategies as st
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+from postgres import database
+
+from optnas.runs.loop import run_trials
+from optnas.samplers import RegularizedEvolutionSampler
+from optnas.study.attributes import LEASE, is_void
+
+KINDS = ["sqlite", "journal", "postgresql"]
+
+
+@pytest.fixture
+def study(url):
+    """A study in a storage that this process has open."""
+    study = crew.make_study(url)
+    yield study
+    crew.close(study)
+
+
+@pytest.fixture(params=KINDS)
+def url(request, tmp_path):
+    if request.param != "postgresql":
+        return f"{request.param}:///{tmp_path}/study.db"
+    server = request.getfixturevalue("postgres_server")
+    return database(server, f"t{abs(hash(request.node.nodeid))}")
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_leave_exactly_the_trials_asked_for(url):
+    """Of four workers one is killed each second, in the middle of whatever it does."""
+    found = chaos.storm(url, trials=150, seconds=0.5, seed=0, limit=160)
+    assert found["kills"] > 10
+    assert found["lost"] > 5
+
+
+def test_no_queued_trial_is_taken_twice(url, study, tmp_path):
+    for i in range(100):
+        study.enqueue_trial({"depth": 2, "x0": i % 10, "x1": i // 10})
+    workers = [crew.start(Job(url, 80, log=str(tmp_path / "begun"))) for _ in range(8)]
+    assert crew.wait_for(workers) == [0] * 8
+    begun = (tmp_path / "begun").read_text().split()
+    assert len(begun) == len(set(begun))
+    states = [t.state for t in study.get_trials(deepcopy=False)]
+    assert states.count(TrialState.COMPLETE) == 80
+    assert TrialState.RUNNING not in states
+
+
+def test_workers_that_make_the_same_study_at_once_all_succeed(url):
+    workers = [crew.start(Job(url, 12, make=True)) for _ in range(6)]
+    assert crew.wait_for(workers) == [0] * 6
+    study = crew.load_study(url)
+    crew.checked(study, 12)
+    crew.close(study)
+
+
+class Killed(BaseException):
+    """As kill -9: nothing that would tidy up may write any more."""
+
+
+def dying(write):
+    def method(self, *args, **kwargs):
+        if self.writes_left == 0:
+            raise Killed
+        self.writes_left -= 1
+        return write(self, *args, **kwargs)
+
+    return method
+
+
+WRITES = [
+    "create_new_trial",
+    "set_trial_param",
+    "set_trial_state_values",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
+    "set_study_user_attr",
+    "set_study_system_attr",
+]
+MortalStorage = type(
+    "MortalStorage",
+    (InMemoryStorage,),
+    {"writes_left": -1} | {name: dying(getattr(InMemoryStorage, name)) for name in WRITES},
+)
+
+
+def killed_after(study, writes, trials):
+    """Runs the study in a process that is killed after so many writes; whether it was."""
+    storage = study._storage
+    storage.writes_left = writes
+    try:
+        run_trials(study, partial(crew.objective, Job("", trials)), trials=trials)
+    except Killed:
+        storage.writes_left = -1
+        for trial in study.get_trials(deepcopy=False):
+            if trial.user_attrs.get(LEASE) and not trial.state.is_finished():
+                dead = trial.user_attrs[LEASE] | {"boot": "an earlier start of the machine"}
+                storage.set_trial_user_attr(trial._trial_id, LEASE, dead)
+        return True
+    return False
+
+
+@given(st.lists(st.integers(0, 45), max_size=12), st.integers(0, 1000))
+@settings(max_examples=150, deadline=None)
+def test_a_process_killed_after_any_writes_leaves_exactly_the_trials_asked_for(kills, seed):
+    study = optuna.create_study(
+        storage=MortalStorage(),
+        directions=["minimize", "minimize"],
+        sampler=RegularizedEvolutionSampler(seed=seed),
+    )
+    for writes in kills:
+        killed_after(study, writes, 8)
+    assert not killed_after(study, -1, 8)
+    crew.checked(study, 8)
+
+
+def test_a_process_killed_once_goes_on_as_if_it_had_not_been():
+    """After each of the writes of a run of twelve trials, one by one."""
+
+    def run(writes):
+        study = optuna.create_study(
+            storage=MortalStorage(),
+            directions=["minimize", "minimize"],
+            sampler=RegularizedEvolutionSampler(seed=6),
+        )
+        killed = killed_after(study, writes, 12)
+        if killed:
+            assert not killed_after(study, -1, 12)
+        trials = crew.checked(study, 12)
+        return killed, [(t.params, t.values, t.state) for t in trials if not is_void(t)]
+
+    _, whole = run(-1)
+    assert {state.name for _, _, state in whole} == {"COMPLETE", "PRUNED", "FAIL"}
+    writes = 0
+    while True:
+        killed, trials = run(writes)
+        assert str(trials) == str(whole), writes  # NaN isn't equal to itself
+        if not killed:
+            break
+        writes += 1
+    assert writes > 100

@@ -1,0 +1,234 @@
+"""Dead workers: who is dead, and what becomes of their trials."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+import optnas.study.leases
+from optnas.runs.recovery import MAX_KILLS, recover, take_trial
+from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SURPLUS, is_lost
+from optnas.study.leases import Renewal, is_alive, is_dead, lease
+
+
+def states(study):
+    return [t.state.name for t in study.trials]
+
+
+def dead_lease():
+    """A process that has just ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return lease() | {"pid": process.pid}
+
+
+def running(seconds_ago=0.0, **attrs):
+    trial = create_trial(
+        state=TrialState.RUNNING,
+        params={"x": 1},
+        distributions={"x": optuna.distributions.IntDistribution(0, 3)},
+        user_attrs=attrs,
+    )
+    trial.datetime_start = trial.datetime_start.fromtimestamp(time.time() - seconds_ago)
+    return trial
+
+
+def test_the_dead_are_recovered_and_the_living_left_alone():
+    study = optuna.create_study()
+    study.add_trial(running(**{LEASE: dead_lease(), BASELINE: "b", "params": 3}))
+    study.add_trial(running(**{LEASE: lease()}))
+    study.add_trial(running(**{LEASE: lease() | {"host": "elsewhere", "pid": 1}}))
+    study.add_trial(running())
+    assert recover(study) == [0]
+    assert states(study) == ["FAIL", "RUNNING", "RUNNING", "RUNNING", "WAITING"]
+    retry = study.trials[4]
+    assert study.trials[0].user_attrs[LOST] == "killed"
+    assert retry.user_attrs == {RETRY_OF: 0, BASELINE: "b"}
+    assert retry.system_attrs == {"fixed_params": {"x": 1}}
+    assert recover(study) == []
+    assert len(study.trials) == 5
+
+
+def test_a_process_that_nobody_has_waited_for_yet_is_dead():
+    process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    held = lease() | {"pid": process.pid, "started": optnas.study.leases._started(process.pid)}
+    process.stdout.read()  # it has ended, and is a zombie until it is waited for
+    while optnas.study.leases._started(process.pid) is not None:
+        pass
+    assert is_dead(held)
+    process.wait()
+    process.stdout.close()
+    assert is_dead(held)
+
+
+def test_a_reused_process_id_is_another_process():
+    mine = lease()
+    assert not is_dead(mine)
+    assert is_dead(mine | {"started": mine["started"] - 100})
+    assert is_dead(mine | {"boot": "an earlier start of the machine"})
+    assert mine["pid"] == os.getpid()
+
+
+def test_without_proc_the_system_is_asked(monkeypatch):
+    """As on macOS and Windows."""
+    monkeypatch.setattr(optnas.study.leases.platform, "system", lambda: "Darwin")
+    mine = lease()
+    assert not is_dead(mine)
+    assert is_dead(mine | {"started": mine["started"] - 100})
+    assert is_dead(dead_lease())
+
+
+def test_other_machines_are_believed_to_live_while_they_renew():
+    elsewhere = lease() | {"host": "elsewhere", "pid": 1}
+    assert not is_dead(elsewhere)
+    assert not is_dead(elsewhere | {"renewed": time.time() - 200})
+    assert is_dead(elsewhere | {"renewed": time.time() - 400})
+    assert is_dead({"host": "elsewhere"})  # somebody else's attribute of this name
+
+
+def test_a_lease_is_renewed_while_its_trial_runs(monkeypatch):
+    monkeypatch.setattr(optnas.study.leases, "RENEW", 0.001)
+    study = optuna.create_study()
+    own = lease() | {"renewed": 0.0}
+    renewed = threading.Event()
+    write = study._storage.set_trial_user_attr
+
+    def set_trial_user_attr(trial_id, key, value):
+        write(trial_id, key, value)
+        renewed.set()
+
+    trial = take_trial(study, own, [])
+    monkeypatch.setattr(study._storage, "set_trial_user_attr", set_trial_user_attr)
+    with Renewal(study._storage, own) as renewal:
+        renewal.trial_id = trial._trial_id
+        assert renewed.wait(30)
+    assert study.trials[0].user_attrs[LEASE]["renewed"] > time.time() - 60
+    study.tell(trial, 1.0)
+    with Renewal(study._storage, own) as renewal:  # a trial that somebody else has ended
+        renewal.trial_id = trial._trial_id
+        renewed.clear()
+        renewal._ended.wait(0.01)
+    assert not renewed.is_set()
+
+
+def test_plain_optunas_running_trials_are_left_alone_for_a_day():
+    study = optuna.create_study()
+    for seconds in (10, 3600, 90_000):
+        study.add_trial(running(seconds))
+    assert recover(study) == [2]
+    assert [is_alive(t) for t in study.trials[:3]] == [True, False, False]
+
+
+def test_a_trial_that_keeps_killing_its_process_fails():
+    study = optuna.create_study()
+    study.add_trial(running(**{LEASE: dead_lease()}))
+    for _ in range(MAX_KILLS + 2):
+        recover(study)
+        if study.trials[-1].state != TrialState.WAITING:
+            break
+        study.ask().set_user_attr(LEASE, dead_lease())
+    assert states(study) == ["FAIL"] * MAX_KILLS
+    assert [is_lost(t) for t in study.trials] == [True] * (MAX_KILLS - 1) + [False]
+    assert "was killed 3 times in a row" in study.trials[-1].user_attrs[FAILURE]
+
+
+@pytest.mark.parametrize("reason", [FAILURE, SURPLUS, LOST])
+def test_a_trial_killed_in_the_act_of_ending_keeps_its_reason(reason):
+    study = optuna.create_study()
+    study.add_trial(running(**{LEASE: dead_lease(), reason: "said by itself"}))
+    assert recover(study) == ([0] if reason == LOST else [])
+    ended = study.trials[0]
+    assert ended.state == TrialState.FAIL
+    assert {k: v for k, v in ended.user_attrs.items() if k != LEASE} == {reason: "said by itself"}
+
+
+def test_two_workers_that_recover_at_once_repeat_a_trial_once():
+    """Both have read the study before either wrote; the second retry ends itself."""
+    from optnas.runs.loop import run_trials
+    from optnas.runs.tally import Tally
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.add_trial(running(**{LEASE: dead_lease()}))
+    ledgers = [Tally(), Tally()]
+    for tally in ledgers:
+        tally.read(study.get_trials(deepcopy=False))
+    assert [recover(study, tally) for tally in ledgers] == [[0], []]
+    # A crash between two steps, and a late reader: a second retry is there all the same.
+    study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={RETRY_OF: 0}))
+    run_trials(study, lambda trial: [float(trial.suggest_int("x", 0, 3))], trials=2)
+    assert states(study) == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
+    assert study.trials[1].params == {"x": 1}
+    assert study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier one already"
+
+
+def take(study, lease):
+    return take_trial(study, lease, study.get_trials(states=(TrialState.WAITING,)))
+
+
+class TestTakeTrial:
+    def test_a_new_trial_is_made_with_its_lease(self):
+        study = optuna.create_study()
+        own = lease() | {"worker": "a"}
+        trial = take_trial(study, own, [])
+        assert study.trials[0].user_attrs == {LEASE: own}
+        assert study.trials[0].state == TrialState.RUNNING
+        assert study.trials[0].datetime_start is not None
+        trial.suggest_int("x", 0, 3)
+        study.tell(trial, 1.0)
+
+    def test_waiting_trials_come_first_in_their_order(self):
+        study = optuna.create_study()
+        for x in (2, 1):
+            study.enqueue_trial({"x": x})
+        drawn = [take(study, lease()).suggest_int("x", 0, 3) for _ in range(2)]
+        assert drawn == [2, 1]
+
+    def test_whoever_takes_a_trial_has_its_lease(self, monkeypatch):
+        """Another worker writes its lease between the two steps of the first."""
+        study = optuna.create_study()
+        study.enqueue_trial({"x": 2})
+        first, second = (lease() | {"worker": name} for name in "ab")
+        write = study._storage.set_trial_state_values
+
+        def late(trial_id, state, values=None):
+            study._storage.set_trial_user_attr(trial_id, LEASE, second)
+            return write(trial_id, state, values)
+
+        monkeypatch.setattr(study._storage, "set_trial_state_values", late)
+        trial = take(study, first)
+        assert trial.number == 0
+        assert study.trials[0].user_attrs[LEASE] == first
+
+    def test_what_another_is_about_to_take_is_left_to_it(self):
+        study = optuna.create_study()
+        for x in (2, 1):
+            study.enqueue_trial({"x": x})
+        study._storage.set_trial_user_attr(
+            study.trials[0]._trial_id, LEASE, lease() | {"worker": "another"}
+        )
+        assert take(study, lease() | {"worker": "own"}).number == 1
+        assert take(study, lease() | {"worker": "own"}).number == 0
+
+    def test_an_orphan_with_a_workers_own_lease_is_recovered(self):
+        """Whoever took the trial was killed before it could write its own lease on it."""
+        study = optuna.create_study()
+        own = lease() | {"worker": "own"}
+        study.add_trial(running(5, **{LEASE: own}))
+        study.add_trial(running(15, **{LEASE: own}))
+        study.add_trial(running(15, **{LEASE: own | {"worker": "another"}}))
+        assert recover(study) == []
+        assert recover(study, own=own) == [1]
+
+    @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.RUNNING])
+    def test_a_trial_that_somebody_else_took_is_passed_over(self, state):
+        study = optuna.create_study()
+        study.enqueue_trial({"x": 2})
+        stale = study._storage.get_all_trials(study._study_id, states=(TrialState.WAITING,))
+        study.tell(study.ask(), 1.0) if state == TrialState.COMPLETE else study.ask()
+        trial = take_trial(study, lease(), stale)
+        assert trial.number == 1

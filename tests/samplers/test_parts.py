@@ -1,0 +1,462 @@
+"""What the samplers are made of, and what each of them alone does."""
+
+import math
+from random import Random
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from optuna._hypervolume import compute_hypervolume
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+import optnas
+from optnas.errors import InputError
+from optnas.pareto.dominance import crowding
+from optnas.samplers.evolution import _Population
+from optnas.samplers.history import History
+from optnas.samplers.local_search import RESTART
+from optnas.samplers.policy import Action, Policy
+from optnas.samplers.ranking import best_first, contributions
+from optnas.samplers.reinforce import LOG_PROBABILITY
+from optnas.samplers.reward import Rewards
+from optnas.samplers.trie import Trie, tried
+from optnas.utils.distributions import option, option_number, options, stored
+from optnas.utils.draws import draw, from_unit, move, to_unit
+
+MINIMIZE, MAXIMIZE = optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDirection.MAXIMIZE
+
+DISTRIBUTIONS = st.one_of(
+    st.builds(CategoricalDistribution, st.lists(st.text(), min_size=1, max_size=6, unique=True)),
+    st.builds(
+        lambda low, n, step: IntDistribution(low, low + n * step, step=step),
+        st.integers(-50, 50),
+        st.integers(0, 9000),
+        st.integers(1, 7),
+    ),
+    st.builds(
+        lambda low, n: IntDistribution(low, low + n, log=True),
+        st.integers(1, 50),
+        st.integers(0, 9000),
+    ),
+    st.builds(
+        lambda low, n, step: FloatDistribution(low, round(low + n * step, 6), step=step),
+        st.sampled_from([-1.0, 0.0, 0.3]),
+        st.integers(0, 20),
+        st.sampled_from([0.1, 0.25, 2.0]),
+    ),
+    st.builds(
+        lambda low, width, log: FloatDistribution(low, low + width, log=log),
+        st.floats(1e-5, 10),
+        st.just(0.0) | st.floats(0.01, 100),
+        st.booleans(),
+    ),
+)
+
+
+@given(DISTRIBUTIONS, st.integers())
+def test_values_are_of_their_distribution(distribution, seed):
+    rng = Random(seed)
+    value = draw(rng, distribution)
+    assert distribution._contains(stored(distribution, value))
+    if isinstance(value, float):
+        assert type(value) is float
+    n = options(distribution)
+    if n:
+        assert option(distribution, option_number(distribution, value)) == value
+    if distribution.single():
+        return
+    moved = move(rng, distribution, value)
+    assert moved != value
+    assert distribution._contains(stored(distribution, moved))
+    if not isinstance(distribution, CategoricalDistribution):
+        assert from_unit(distribution, to_unit(distribution, value)) == pytest.approx(value)
+
+
+@given(DISTRIBUTIONS, st.integers(), st.data())
+def test_closed_values_are_passed_over(distribution, seed, data):
+    n = options(distribution)
+    if not 2 < n <= 50:
+        return
+    left = data.draw(st.integers(0, n - 1))
+    closed = {stored(distribution, option(distribution, i)) for i in range(n) if i != left}
+    assert draw(Random(seed), distribution, closed) == option(distribution, left)
+    value = option(distribution, data.draw(st.integers(0, n - 1).filter(lambda i: i != left)))
+    assert move(Random(seed), distribution, value, closed) == option(distribution, left)
+    every = {stored(distribution, option(distribution, i)) for i in range(n)}
+    assert distribution._contains(stored(distribution, draw(Random(seed), distribution, every)))
+
+
+def test_near_values_are_likelier_and_far_ones_happen():
+    rng = Random(0)
+    steps = [abs(move(rng, IntDistribution(0, 20), 10) - 10) for _ in range(2000)]
+    assert steps.count(1) > steps.count(2) > steps.count(5) > 0
+    assert steps.count(10) > 0
+    steps = [abs(move(rng, FloatDistribution(0, 1), 0.5) - 0.5) for _ in range(2000)]
+    decades = np.histogram(np.log10(steps), bins=[-3, -2, -1, 0])[0]
+    assert decades.min() > 400
+    kinds = [move(rng, CategoricalDistribution("abcd"), "a") for _ in range(2000)]
+    assert min(kinds.count(k) for k in "bcd") > 600
+
+
+PATHS = st.lists(
+    st.lists(st.integers(0, 2), min_size=1, max_size=3).map(
+        lambda values: [(f"p{i}{values[:i]}", float(v), 3) for i, v in enumerate(values)]
+    ),
+    max_size=12,
+)
+
+
+@given(PATHS, PATHS)
+def test_what_is_taken_out_of_a_trie_leaves_no_trace(kept, removed):
+    trie, plain = Trie(), Trie()
+    for path in [*kept, *removed]:
+        trie.add(path)
+    for path in removed:
+        trie.remove(path)
+    for path in kept:
+        plain.add(path)
+    for path in [*kept, *removed]:
+        params = {name: key for name, key, _ in path}
+        assert tried(trie.root, params) == tried(plain.root, params)
+    assert trie.root.closed == plain.root.closed
+
+
+def test_a_prefix_of_a_longer_path_is_not_the_end():
+    trie = Trie()
+    trie.add([("a", 0.0, 2)])  # failed before the next parameter was drawn
+    assert tried(trie.root, {"a": 0.0})
+    trie.add([("a", 0.0, 2), ("b", 1.0, 3)])
+    assert not tried(trie.root, {"a": 0.0})
+    assert tried(trie.root, {"a": 0.0, "b": 1.0})
+
+
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+def test_contributions_are_differences_of_hypervolume(objectives):
+    rng = np.random.default_rng(objectives)
+    points = -np.abs(rng.normal(size=(12, objectives)))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points = (points - points.min(axis=0)) / np.ptp(points, axis=0)
+    reference = np.full(objectives, 1.1)
+    whole = compute_hypervolume(points, reference)
+    without = [
+        whole - compute_hypervolume(np.delete(points, i, axis=0), reference)
+        for i in range(len(points))
+    ]
+    np.testing.assert_allclose(contributions(7 + 100 * points), without, atol=1e-9)
+
+
+def test_an_outlier_does_not_flatten_the_rest():
+    cost = np.sort(np.random.default_rng(0).random(20))
+    points = np.column_stack([1 - cost**2, 1 + cost])
+    diverged = np.vstack([points, [1e12, 0.9]])
+    without, beside = contributions(points), contributions(diverged)
+    order = np.argsort(without[1:-1])
+    np.testing.assert_array_equal(np.argsort(beside[1:19]), order)
+    assert beside[20] < beside.max()
+    infinite = np.vstack([points, [math.inf, 0.5]])
+    assert np.isfinite(contributions(infinite)).all()
+
+
+def test_crowding_is_the_gap_between_neighbours():
+    points = np.array([[0.0, 1.0], [0.4, 0.5], [1.0, 0.0]])
+    np.testing.assert_allclose(crowding(points), [0.8 + 1.0, 2.0, 1.2 + 1.0])
+    many = np.random.default_rng(0).random((30, 6))
+    assert contributions(many).shape == (30,)
+
+
+def trial(values=None, broken=0.0, state=TrialState.COMPLETE):
+    return create_trial(
+        values=values,
+        state=state,
+        system_attrs={"constraints:size": broken},
+    )
+
+
+def test_feasible_ones_come_first_then_dominance_then_violation():
+    trials = [
+        trial([1.0, 9.0], broken=2.0),
+        trial([5.0, 5.0]),
+        trial(None, broken=1.0, state=TrialState.PRUNED),
+        trial([2.0, 2.0]),
+        trial([4.0, 6.0], broken=-1.0),
+    ]
+    order = best_first(trials, [MINIMIZE, MINIMIZE])
+    assert order[0] == 3
+    assert set(order[1:3]) == {1, 4}
+    assert order[3:] == [2, 0]
+    assert best_first([trial([1.0]), trial([3.0])], [MAXIMIZE]) == [1, 0]
+
+
+def test_gradients_equal_automatic_differentiation():
+    """The policy written out in torch; two trials with different parameters."""
+    rng = np.random.default_rng(0)
+    policy = Policy(context=2, hidden=5, learning_rate=0.1, seed=3)
+    sequences = [
+        [Action("depth", 3, 1), Action("kind", 2, 0), Action("width", 4, 3)],
+        [Action("depth", 3, 2), Action("width", 4, 0), Action("kind", 2, 1), Action("depth", 3, 0)],
+    ]
+    for actions in sequences:
+        policy.meet(actions)
+    for _ in range(3):  # away from the zeros of the start
+        policy.ascend(rng.normal(size=len(policy._weights)))
+    for actions in sequences:
+        context = rng.dirichlet([1, 1])
+        weights = torch.tensor(policy._weights, requires_grad=True)
+
+        def part(kind, name="", count=0, weights=weights):
+            start, stop, shape = policy._places[kind, name, count]
+            return weights[start:stop].reshape(shape)
+
+        state, last = torch.zeros(5, dtype=torch.float64), None
+        lam = torch.tensor(context)
+        log_p, entropy = 0.0, 0.0
+        for name, count, taken in actions:
+            inputs = part("U") @ state + part("n", name, count) + part("C") @ lam
+            if last is not None:
+                inputs = inputs + part("e", last.name, last.actions)[last.taken]
+            state = torch.tanh(inputs)
+            logits = part("V", name, count) @ state + part("b", name, count)
+            log_ps = torch.log_softmax(logits + part("P", name, count) @ lam, 0)
+            log_p = log_p + log_ps[taken]
+            entropy = entropy - (log_ps.exp() * log_ps).sum()
+            last = Action(name, count, taken)
+        (0.7 * log_p + 0.3 * entropy).backward()
+        gradient = policy.gradient(actions, context, advantage=0.7, entropy=0.3)
+        np.testing.assert_allclose(gradient, weights.grad.numpy(), atol=1e-12)
+        assert policy.log_probability(actions, context) == pytest.approx(float(log_p.detach()))
+
+
+def test_a_frozen_policy_stays_as_it_is():
+    policy = Policy(context=1, hidden=4, learning_rate=0.1, seed=0)
+    actions, context = [Action("a", 3, 1)], np.ones(1)
+    frozen = policy.frozen()
+    before = frozen.log_probability(actions, context)
+    for _ in range(5):
+        policy.ascend(policy.gradient(actions, context, 1.0, 0.0))
+    assert policy.log_probability(actions, context) > before
+    assert frozen.log_probability(actions, context) == before == pytest.approx(math.log(1 / 3))
+
+
+def test_rewards_prefer_what_the_preference_weighs():
+    rewards = Rewards([MINIMIZE, MAXIMIZE], {}, -0.07)
+    for i in range(8):
+        rewards.add(trial([float(i), float(i)]))  # the last: worst first, best second
+    assert rewards.advantage(np.array([1.0, 0.0])) < 0 < rewards.advantage(np.array([0.0, 1.0]))
+
+
+def test_infeasible_and_failed_trials_have_the_lowest_rewards():
+    def advantage(last):
+        rewards = Rewards([MINIMIZE], {}, -0.07)
+        for value in (1.0, 2.0, 3.0, 4.0):
+            rewards.add(trial([value]))
+        rewards.add(trial([0.0], broken=5.0))
+        rewards.add(last)
+        return rewards.advantage(np.ones(1))
+
+    worst = advantage(trial([9.0]))
+    slightly, badly = (advantage(trial([0.0], broken=b)) for b in (1.0, 4.0))
+    failed = advantage(trial(state=TrialState.FAIL))
+    assert worst > slightly > badly > failed
+
+
+def test_a_target_is_mnasnets_reward():
+    rewards = Rewards([MINIMIZE, MINIMIZE], {1: 10.0}, -0.07)
+    for value in (5.0, 10.0, 20.0, 40.0, 10.0):
+        rewards.add(trial([1.0, value]))
+    found = rewards._rewards(np.ones(2))
+    quality = found[1]  # on the target
+    np.testing.assert_allclose(found / quality, np.array([0.5, 1, 2, 4, 1]) ** -0.07)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"size": 1.0}, "no objective 'size'; there are: objective 0, objective 1"),
+        ({2: 1.0}, "no objective 2"),
+        ({1: 1.0}, "objective 1 is maximised"),
+    ],
+)
+def test_targets_that_cannot_be(targets, message):
+    sampler = optnas.ReinforceSampler(targets=targets)
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+    with pytest.raises(InputError, match=message):
+        study.ask()
+
+
+def two_costs(trial):
+    layers = [trial.suggest_int(f"layer{i}", 1, 9) for i in range(trial.suggest_int("depth", 1, 5))]
+    return 1 / sum(layers), float(sum(layers))
+
+
+def test_targets_pull_towards_them():
+    def mean_cost(**options):
+        sampler = optnas.ReinforceSampler(seed=0, learning_rate=0.02, **options)
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        study.optimize(two_costs, n_trials=300)
+        return np.mean([t.values[1] for t in study.trials[-100:]])
+
+    assert mean_cost(targets={1: 3.0}, exponent=-1.0) < mean_cost(targets={1: 3.0}) - 2
+
+
+def test_ppo_keeps_the_probability_each_trial_had():
+    sampler = optnas.ReinforceSampler(seed=0, algorithm="ppo", batch_size=5)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    study.optimize(two_costs, n_trials=5)
+    for t in study.trials:
+        chances = [1 / 5] + [1 / 9] * t.params["depth"]
+        assert t.system_attrs[LOG_PROBABILITY] == pytest.approx(math.log(math.prod(chances)))
+    study.optimize(two_costs, n_trials=1)
+    t = study.trials[-1]
+    unlearned = math.log(math.prod([1 / 5] + [1 / 9] * t.params["depth"]))
+    assert t.system_attrs[LOG_PROBABILITY] != pytest.approx(unlearned, abs=1e-4)
+
+
+def layers(trial):
+    total = sum(trial.suggest_int(f"layer{i}", 0, 30) for i in range(6))
+    return abs(total - 90)
+
+
+def changes(trial, others):
+    return [sum(trial.params[k] != o.params[k] for k in trial.params) for o in others]
+
+
+def test_only_the_newest_trials_are_parents_where_the_population_ages():
+    def parents(aging):
+        sampler = optnas.RegularizedEvolutionSampler(
+            seed=1, population_size=5, tournament_size=5, n_startup_trials=5, aging=aging
+        )
+        study = optuna.create_study(sampler=sampler)
+        # The second trial is the best for ever.
+        study.optimize(lambda t: layers(t) + 100 * (t.number != 1), n_trials=60)
+        return [1 in changes(t, study.trials[1:2]) for t in study.trials]
+
+    assert not any(parents(aging=True)[7:])
+    assert sum(parents(aging=False)[10:]) > 40
+
+
+def test_several_decisions_may_be_mutated():
+    sampler = optnas.RegularizedEvolutionSampler(seed=1, mutations=3)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(layers, n_trials=40)
+    for t in study.trials[10:]:
+        assert 3 in changes(t, study.trials[: t.number])
+
+
+def test_crossover_takes_decisions_of_two():
+    sampler = optnas.RegularizedEvolutionSampler(
+        seed=1, crossover=1.0, n_startup_trials=20, population_size=20, tournament_size=2
+    )
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(layers, n_trials=60)
+    known = {}
+    for t in study.trials[:20]:
+        for name, value in t.params.items():
+            known.setdefault(name, set()).add(value)
+    one_parent = sum(1 in changes(t, study.trials[:20]) for t in study.trials[20:30])
+    assert one_parent < 5
+    for t in study.trials[20:22]:
+        assert sum(value not in known[name] for name, value in t.params.items()) <= 1
+
+
+def test_local_search_tries_every_neighbour_of_the_best_then_restarts():
+    def objective(trial):
+        xs = [trial.suggest_int(f"x{i}", 0, 3) for i in range(3)]
+        return 0.0 if trial.number == 0 else 1.0 + sum(xs)
+
+    study = optuna.create_study(sampler=optnas.LocalSearchSampler(seed=0, n_startup_trials=1))
+    study.optimize(objective, n_trials=11)
+    first, *others = study.trials
+    assert changes(first, others) == [1] * 9 + changes(first, others[9:])
+    assert RESTART in others[9].system_attrs
+    assert not any(RESTART in t.system_attrs for t in others[:9])
+    study.optimize(objective, n_trials=3)
+    # The new start is climbed from, though the old best is better.
+    assert 1 in changes(study.trials[11], [study.trials[10]])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optnas.RegularizedEvolutionSampler(tournament_size=101), "101 of 100"),
+        (lambda: optnas.RegularizedEvolutionSampler(crossover=1.5), "from 0 to 1, got 1.5"),
+        (lambda: optnas.RegularizedEvolutionSampler(mutations=0), "at least 1, got 0"),
+        (lambda: optnas.RegularizedEvolutionSampler(n_startup_trials=0), "at least 1, got 0"),
+        (lambda: optnas.LocalSearchSampler(n_startup_trials=0), "at least 1, got 0"),
+        (lambda: optnas.ReinforceSampler(learning_rate=0), "learning_rate must be above 0"),
+        (lambda: optnas.ReinforceSampler(entropy=-1), "entropy must be at least 0"),
+        (lambda: optnas.ReinforceSampler(exponent=0.07), "exponent must be below 0"),
+        (lambda: optnas.ReinforceSampler(algorithm="a2c"), "reinforce or ppo, got 'a2c'"),
+        (lambda: optnas.ReinforceSampler(targets={0: -1}), r"targets\[0\] must be above 0"),
+    ],
+)
+def test_settings_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_study_keeps_its_seed():
+    study = optuna.create_study(sampler=optnas.LocalSearchSampler(seed=1))
+    study.optimize(layers, n_trials=1)
+    study.sampler = optnas.LocalSearchSampler(seed=2)
+    with pytest.raises(InputError, match="has seed 1, and 2 was given"):
+        study.optimize(layers, n_trials=1)
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"), [(Trie, "add"), (_Population, "add"), (History, "_finish")]
+)
+def test_an_interrupt_leaves_nothing_half_read(owner, method, monkeypatch):
+    asked = []
+    for fresh in (False, True):
+        study = optuna.create_study(sampler=optnas.RegularizedEvolutionSampler(seed=1))
+        study.optimize(layers, n_trials=30)
+        original = getattr(owner, method)
+
+        def interrupted(self, *args, original=original):
+            original(self, *args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(owner, method, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            study.ask().suggest_int("layer0", 0, 30)
+        monkeypatch.setattr(owner, method, original)
+        if fresh:
+            study.sampler = optnas.RegularizedEvolutionSampler(seed=1)
+        trial = study.ask()
+        layers(trial)
+        asked.append(trial.params)
+    assert asked[0] == asked[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["evolution", "local_search", "reinforce"]))
+def test_no_space_is_too_small_or_odd(seed, name):
+    """Random trees of decisions, all of their leaves visited once before any is repeated."""
+
+    def grow(trial, path=""):
+        rng = Random(f"{seed}{path}")
+        if len(path) > 5 or rng.random() < 0.2:
+            return 1
+        kind = rng.randrange(3)
+        if kind == 0:
+            value = trial.suggest_categorical(f"c{path}", list("ab")[: rng.randint(1, 2)])
+        elif kind == 1:
+            value = trial.suggest_int(f"i{path}", 0, rng.randint(0, 2))
+        else:
+            value = trial.suggest_float(f"f{path}", 0.0, 0.2, step=0.2)
+        return grow(trial, f"{path}/{value}")
+
+    def objective(trial):
+        trial.suggest_int("first", 0, 1)
+        grow(trial)
+        return float(len(trial.params)), float(trial.number)
+
+    size = int(optnas.search_spaces.space_size(objective, walks=5000).count)
+    study = optuna.create_study(
+        directions=["minimize"] * 2, sampler=optnas.samplers.make_sampler(name, seed)
+    )
+    study.optimize(objective, n_trials=min(size, 40) + 2)
+    assert len({str(t.params) for t in study.trials}) == min(size, len(study.trials))

@@ -1,0 +1,144 @@
+import math
+
+import optuna
+import pytest
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+)
+from optuna.trial import FixedTrial
+
+from optnas.errors import InputError
+from optnas.samplers import (
+    SAMPLERS,
+    LocalSearchSampler,
+    PredictorSampler,
+    RegularizedEvolutionSampler,
+    ReinforceSampler,
+    ReseededSampler,
+    make_sampler,
+)
+from optnas.testing import ChildContract, HistorySamplerContract, SamplerContract
+from optnas.testing.samplers import OTHER_SPACES
+
+
+class OptunaSuite(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+    """What Optuna asks of every sampler."""
+
+    @pytest.fixture
+    def sampler(self):
+        return lambda: self.make(0)
+
+
+class TestEvolution(HistorySamplerContract, ChildContract, OptunaSuite):
+    def make(self, seed):
+        return RegularizedEvolutionSampler(seed=seed)
+
+
+class TestGeneticAlgorithm(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return RegularizedEvolutionSampler(
+            seed=seed,
+            aging=False,
+            population_size=6,
+            tournament_size=3,
+            n_startup_trials=4,
+            crossover=0.5,
+        )
+
+
+class TestLocalSearch(HistorySamplerContract, ChildContract, OptunaSuite):
+    def make(self, seed):
+        return LocalSearchSampler(seed=seed)
+
+
+class TestPredictor(HistorySamplerContract, OptunaSuite):
+    """As it is in plain Optuna: everything is predicted."""
+
+    def make(self, seed):
+        return PredictorSampler(seed=seed)
+
+
+class TestPredictorThatKnows(HistorySamplerContract):
+    """With the space, the second objective's exact value, and a proxy."""
+
+    def make(self, seed, sign=1):
+        def costs(params):
+            return {1: sign * self.objective(FixedTrial(params))[1]}
+
+        def proxies(params):
+            return {"width": params["layer0.width"], "unknown": math.nan}
+
+        return PredictorSampler(self.objective, costs, proxies=proxies, seed=seed)
+
+    def study(self, seed=7, directions=("minimize", "minimize"), trials=0, objective=None):
+        sampler = self.make(seed, -1 if directions[-1] == "maximize" else 1)
+        # With no trials to run, the test will run those of another space.
+        other = objective in OTHER_SPACES or objective == self.small or not trials
+        if other or len(directions) != 2:
+            sampler = PredictorSampler(objective, seed=seed)
+        study = optuna.create_study(directions=list(directions), sampler=sampler)
+        study.optimize(objective or self.objective, n_trials=trials)
+        return study
+
+    test_pickles = None  # what a test defines on the spot doesn't
+
+
+class TestReinforce(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return ReinforceSampler(seed=seed)
+
+
+class TestPPO(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return ReinforceSampler(seed=seed, algorithm="ppo", batch_size=5)
+
+
+class TestRandom(SamplerContract):
+    relative = False
+
+    def make(self, seed):
+        return make_sampler("random", seed)
+
+
+class TestTPE(SamplerContract):
+    relative = False
+
+    def make(self, seed):
+        return make_sampler("tpe", seed)
+
+
+class TestMultivariateTPE(SamplerContract):
+    def make(self, seed):
+        return ReseededSampler(
+            lambda s: optuna.samplers.TPESampler(seed=s, multivariate=True, n_startup_trials=5),
+            seed,
+        )
+
+
+class TestNSGAII(SamplerContract):
+    def make(self, seed):
+        return ReseededSampler(
+            lambda s: optuna.samplers.NSGAIISampler(seed=s, population_size=6), seed
+        )
+
+
+class TestNSGAIII(SamplerContract):
+    def make(self, seed):
+        return make_sampler("nsgaiii", seed)
+
+
+class TestGP(SamplerContract):
+    def make(self, seed):
+        return make_sampler("gp", seed)
+
+    def params(self, seed, cuts, total=13):
+        return super().params(seed, [c for c in cuts if c < total], total)
+
+
+def test_a_name_that_is_unknown():
+    ours = {"evolution", "local_search", "predictor", "reinforce"}
+    assert set(SAMPLERS) == ours | {"random", "tpe", "nsgaii", "nsgaiii", "gp"}
+    with pytest.raises(InputError, match="unknown sampler 'tpee'; there are: predictor, "):
+        make_sampler("tpee")

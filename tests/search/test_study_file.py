@@ -1,0 +1,95 @@
+import pytest
+
+import optnas
+from optnas.errors import InputError
+from optnas.search.study_file import bundled_folder
+
+
+def test_a_path_has_its_database_beside_it_and_a_bundled_name_here(tmp_path):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    path = folder / "mine.py"
+    path.write_text((bundled_folder() / "template.py").read_text())
+    assert optnas.load_search(path).url == f"sqlite:///{folder}/mine.db"
+    assert optnas.load_search("digits_cnn").url == "sqlite:///digits_cnn.db"
+    assert optnas.load_search("digits_cnn").study_name == "digits_cnn"
+
+
+def test_a_study_file_may_import_its_neighbours(tmp_path):
+    (tmp_path / "neighbour_of_mine.py").write_text("VALUE = 7\n")
+    text = (bundled_folder() / "template.py").read_text()
+    (tmp_path / "mine.py").write_text("from neighbour_of_mine import VALUE\n" + text)
+    assert optnas.load_search("mine.py").trials == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = (", "mine.py, line 1: "),
+        ("\nimport no_such_module", "mine.py, line 2: ModuleNotFoundError: No module named"),
+        ("x = 1", "it defines no `search`"),
+        ("search = 3", "its `search` is 3; it must say search = optnas.Search"),
+        ("import optnas\n\noptnas.MLPSpace((3,), 1, depth=(2, 1))", "line 3: ValueError: depth"),
+        ("import optnas\noptnas.idx_images('nowhere')", "line 2: no folder nowhere"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_what_is_wrong_with_a_study_file(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(InputError, match=message):
+        optnas.load_search("mine.py")
+
+
+def test_files_that_are_missing_or_something_else(tmp_path):
+    with pytest.raises(InputError, match=r"there is no study file mine\.py"):
+        optnas.load_search("mine.py")
+    (tmp_path / "mine.txt").write_text("search = 3")
+    with pytest.raises(InputError, match="a study file is a Python file"):
+        optnas.load_search("mine.txt")
+    (tmp_path / "mine.py").write_bytes(b"# \xff\n")
+    with pytest.raises(InputError, match=r"mine\.py"):
+        optnas.load_search("mine.py")
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "diabetes_mlp", "template"])
+def test_bundled_studies_train_and_measure_a_network(name):
+    """One trial of one epoch of each: what is in them fits together."""
+    from dataclasses import replace
+
+    search = replace(optnas.load_search(name), trials=1, epochs=1, weights=False)
+    assert len(search.run(progress=False).trials) >= 1
+
+
+def test_fashion_mnist_says_how_to_get_the_images(monkeypatch):
+    monkeypatch.setenv("FASHION_MNIST", "nowhere")
+    with pytest.raises(InputError, match="apt-get install dataset-fashion-mnist"):
+        optnas.load_search("fashion_mnist_cnn")
+
+
+def test_fashion_mnist_runs_on_a_folder_of_its_format(monkeypatch, tmp_path):
+    import gzip
+    from dataclasses import replace
+
+    import numpy as np
+    from idx_files import FILES, idx
+
+    rng = np.random.default_rng(0)
+    for name in FILES:
+        n = 5_120 if name.startswith("train") else 40
+        content = rng.integers(0, 255, (n, 28, 28)) if "images" in name else np.arange(n) % 10
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(content), 1))
+    monkeypatch.setenv("FASHION_MNIST", str(tmp_path))
+    monkeypatch.setenv("FASHION_MNIST_TRAIN", "120")
+    search = replace(optnas.load_search("fashion_mnist_cnn"), trials=2, epochs=1, weights=False)
+    study = search.run(progress=False)
+    assert [t.user_attrs.get("baseline") for t in study.trials] == ["LeNet-5", "small ResNet"]
+
+
+def test_the_wheel_carries_every_study():
+    import tomllib
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    with (root / "pyproject.toml").open("rb") as file:
+        build = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(build["force-include"]) == {f"studies/{p.name}" for p in root.glob("studies/*.py")}

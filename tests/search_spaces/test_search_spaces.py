@@ -1,0 +1,233 @@
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FixedTrial
+from torch import nn
+
+from optnas.metrics.counting import count_macs
+from optnas.search_spaces import (
+    FunctionSpace,
+    MacroCNNSpace,
+    MLPSpace,
+    ModelSpace,
+    NASBench201Space,
+    space_size,
+)
+from optnas.search_spaces.macro_cnn import ConvLayer, MacroCNNArchitecture
+from optnas.search_spaces.mlp import MLPArchitecture
+from optnas.search_spaces.nasbench201 import OPERATIONS, NASBench201Architecture
+from optnas.testing import SpaceContract
+from optnas.testing.spaces import architectures
+
+
+def build(trial):
+    layers, channels = [], 1
+    for i in range(trial.suggest_int("depth", 1, 3)):
+        width = trial.suggest_categorical(f"block{i}.channels", [2, 4])
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3))
+
+
+class Net(nn.Module):
+    def __init__(self, width, depth, activation):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(5, width), *(nn.Linear(width, width) for _ in range(depth)), activation()
+        )
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class TestMLPSpace(SpaceContract):
+    space = MLPSpace((10,), 3)
+
+
+class TestMacroCNNSpace(SpaceContract):
+    space = MacroCNNSpace((3, 8, 8), 10)
+
+
+class TestMacroCNNSpaceOnStrips(SpaceContract):
+    space = MacroCNNSpace((1, 1, 9), 4)
+
+
+class TestFunctionSpace(SpaceContract):
+    space = FunctionSpace(build, torch.zeros(1, 1, 6, 6))
+
+
+class TestModelSpace(SpaceContract):
+    space = ModelSpace(
+        Net,
+        {
+            "width": [4, 8],
+            "depth": IntDistribution(0, 2),
+            "activation": {"relu": nn.ReLU, "tanh": nn.Tanh},
+        },
+        torch.zeros(1, 5),
+    )
+
+
+class TestNASBench201Space(SpaceContract):
+    space = NASBench201Space(outputs=4, input_shape=(1, 8, 8), channels=4, cells=1)
+    samples = 10
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        ("none",) * 6,
+        ("nor_conv_3x3",) * 6,
+        ("nor_conv_1x1", "skip_connect", "avg_pool_3x3", "none", "nor_conv_3x3", "nor_conv_1x1"),
+    ],
+)
+def test_nasbench201_has_the_size_of_the_benchmark(operations):
+    """The closed forms for CIFAR-10."""
+    space = NASBench201Space()
+    network = space.build(NASBench201Architecture(operations)).eval()
+    n1, n3 = operations.count("nor_conv_1x1"), operations.count("nor_conv_3x3")
+    assert sum(p.numel() for p in network.parameters()) == 73_306 + 28_000 * n1 + 243_040 * n3
+    macs = 7_783_040 + 3_932_160 * n1 + 35_389_440 * n3
+    assert count_macs(network, space.example_inputs) == macs
+
+
+def test_nasbench201_writes_the_benchmarks_strings():
+    architecture = NASBench201Architecture((*OPERATIONS, "none"))
+    assert str(architecture) == (
+        "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|"
+    )
+    assert space_size(NASBench201Space().suggest, walks=200_000).count == 15_625
+
+
+def test_a_nasbench201_cell_adds_what_its_edges_give():
+    """Against the sums written out, for a cell of skips and poolings."""
+    network = NASBench201Space(channels=4, cells=1).build(
+        NASBench201Architecture(
+            ("skip_connect", "none", "avg_pool_3x3", "skip_connect", "skip_connect", "skip_connect")
+        )
+    )
+    x = torch.randn(2, 4, 8, 8)
+    node1 = x
+    node2 = nn.functional.avg_pool2d(node1, 3, 1, 1, count_include_pad=False)
+    torch.testing.assert_close(network[2](x), x + node1 + node2)
+
+
+def test_mlp_has_the_parameters_of_its_widths():
+    network = MLPSpace((2, 5), 3).build(MLPArchitecture((32, 64), "relu", 0.2))
+    assert sum(p.numel() for p in network.parameters()) == 11 * 32 + 33 * 64 + 65 * 3
+    assert network(torch.zeros(7, 2, 5)).shape == (7, 3)
+
+
+def test_cnn_macs_equal_the_closed_form():
+    layers = (
+        ConvLayer("conv", 5, 8, "relu", True, "max"),
+        ConvLayer("sepconv", 3, 16, "gelu", True, "avg"),
+        ConvLayer("sepconv", 3, 16, "tanh", True, "none"),
+    )
+    network = MacroCNNSpace((3, 8, 8), 10).build(MacroCNNArchitecture(layers))
+    first = 64 * (25 * 3 * 8 + 3 * 8)
+    second = 16 * (9 * 8 + 8 * 16 + 8 * 16)
+    third = 4 * (9 * 16 + 16 * 16)
+    assert count_macs(network, torch.zeros(1, 3, 8, 8)) == first + second + third + 160
+
+
+def test_never_pools_below_one_pixel():
+    space = MacroCNNSpace((1, 4, 4), 2, depth=(6, 6))
+    for architecture, params in architectures(space, 40):
+        assert sum(layer.pool != "none" for layer in architecture.layers) <= 2
+        size = 4
+        for i, layer in enumerate(architecture.layers, start=1):
+            assert layer.kernel_size <= max(2 * size - 1, 1)
+            assert (f"layer{i}.pool" in params) == (size >= 2)
+            assert (f"layer{i}.operation" in params) == (size >= 2)
+            size = size // 2 if layer.pool != "none" else size
+
+
+def test_function_space_keeps_the_model_that_suggest_made():
+    made = []
+
+    def build_once(trial):
+        model = build(trial)
+        made.append(model)
+        return model
+
+    space = FunctionSpace(build_once, torch.zeros(1, 1, 6, 6))
+    params = {"depth": 1, "block0.channels": 4}
+    architecture = space.suggest(FixedTrial(params))
+    assert space.build(architecture) is made[0]
+    assert len(made) == 1
+    assert space.build(architecture) is made[1]
+
+
+def test_function_space_draws_on_the_trial_only_its_own_parameters():
+    space = FunctionSpace(build, torch.zeros(1, 1, 6, 6))
+    trial = FixedTrial({"depth": 1, "block0.channels": 4, "recipe.rate": 0.1})
+    trial.suggest_float("recipe.rate", 0, 1)
+    assert str(space.suggest(trial)) == "depth=1 block0.channels=4"
+
+
+def test_function_space_refuses_what_is_no_module():
+    with pytest.raises(ValueError, match=r"must return a torch\.nn\.Module, got int"):
+        FunctionSpace(lambda trial: 3, torch.zeros(1)).suggest(FixedTrial({}))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({}, "choices is empty"),
+        ({"a": []}, "'a' are empty"),
+        ({"a": [nn.ReLU]}, "give other objects a label"),
+        ({"a": "relu"}, "must be a sequence"),
+    ],
+)
+def test_model_space_says_what_is_wrong(choices, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ModelSpace(Net, choices, torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLPSpace((3,), 1, depth=(3, 2)),
+        lambda: MLPSpace((3,), 1, activations=("swish",)),
+        lambda: MLPSpace((3,), 1, dropout=(0.0, 1.0)),
+        lambda: MacroCNNSpace((1, 8, 8), 10, kernel_sizes=(2, 4)),
+        lambda: MacroCNNSpace((1, 8, 8), 10, channels=()),
+        lambda: MacroCNNSpace((8, 8), 10),
+    ],
+)
+def test_spaces_refuse_impossible_settings(make):
+    with pytest.raises(ValueError, match="must"):
+        make()
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_size_counts_trees_exactly(branching):
+    """Depth d (of up to 4) has the d first factors: the sum of their products."""
+
+    def suggest(trial):
+        for i in range(trial.suggest_int("depth", 1, len(branching))):
+            trial.suggest_int(f"p{i}", 1, branching[i])
+
+    size = space_size(suggest)
+    assert size.error == 0
+    assert size.count == sum(itertools.accumulate(branching, lambda a, b: a * b))
+
+
+def test_size_is_estimated_within_its_error():
+    size = space_size(MLPSpace((3,), 1).suggest)
+    true = 28 * sum(16**d for d in range(1, 6))
+    assert 0 < size.error < 0.05
+    assert abs(size.count / true - 1) < 4 * size.error
+    assert str(size).startswith("about 3.")
+
+
+def test_size_of_continuous_spaces_is_infinite():
+    space = ModelSpace(Net, {"rate": FloatDistribution(0.0, 1.0)}, torch.zeros(1))
+    assert math.isinf(space_size(space.suggest).count)
+    assert space_size(lambda trial: trial.suggest_float("x", 0, 1, step=0.25)).count == 5

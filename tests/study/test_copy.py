@@ -1,0 +1,237 @@
+"""Copies of studies: to another storage, and as a backup while workers write."""
+
+import dataclasses
+import datetime
+import math
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import crew
+import optuna
+import pytest
+from crew import Job
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+from postgres import database
+
+from optnas.errors import InputError
+from optnas.storage.open import close_storage, open_storage
+from optnas.study.copy import copy_study
+from optnas.study.folders import weights_folder
+
+KINDS = ("sqlite", "journal", "postgresql")
+
+
+@pytest.fixture
+def url(request):
+    """Gives a new storage of a kind."""
+    made = []
+
+    def new(kind):
+        made.append(kind)
+        if kind != "postgresql":
+            return f"{kind}:///{len(made)}.{kind}"
+        server = request.getfixturevalue("postgres_server")
+        return database(server, f"c{abs(hash(request.node.nodeid))}{len(made)}")
+
+    return new
+
+
+@pytest.fixture
+def opened():
+    """Opens the study `all` in a storage, until the test ends."""
+    studies = []
+
+    def load(url):
+        studies.append(optuna.load_study(study_name="all", storage=open_storage(url)))
+        return studies[-1]
+
+    yield load
+    for study in studies:
+        close_storage(study._storage)
+
+
+def make_everything(url):
+    """A study with whatever Optuna can keep."""
+    study = optuna.create_study(
+        study_name="all",
+        storage=open_storage(url, create=True),
+        directions=["minimize", "maximize"],
+    )
+    study.set_metric_names(["a", "b"])
+    study.set_user_attr("note", {"ü": [1, None, "x" * 3000]})
+    study.set_user_attr("empty", "")
+    study._storage.set_study_system_attr(study._study_id, "system", [1.5])
+    distributions = {
+        "float": FloatDistribution(-1.0, 1.0),
+        "log": FloatDistribution(1e-9, 1e9, log=True),
+        "step": FloatDistribution(0.0, 1.0, step=0.25),
+        "int": IntDistribution(0, 9, step=3),
+        "int log": IntDistribution(1, 2**40, log=True),
+        "choice": CategoricalDistribution(("a", None, True, 3, 0.1)),
+    }
+    params = {"float": 0.1, "log": 1e-9, "step": 0.75, "int": 6, "int log": 2**33, "choice": None}
+    start = datetime.datetime(2024, 2, 29, 23, 59, 59, 123456)
+    for state in TrialState:
+        trial = create_trial(
+            state=state,
+            values=[math.inf, -1e300] if state == TrialState.COMPLETE else None,
+            params=params,
+            distributions=distributions,
+            user_attrs={"loss": math.nan, "curve": [{"step": 0}], "text": "ä\n"},
+            system_attrs={"constraints": {"params": -1.0}, "fixed_params": {"int": 6}},
+            intermediate_values={0: 0.5, 7: math.inf, 9: math.nan},
+        )
+        trial.datetime_start = None if state == TrialState.WAITING else start
+        if state.is_finished():
+            trial.datetime_complete = start + datetime.timedelta(days=1, microseconds=1)
+        study.add_trial(trial)
+    close_storage(study._storage)
+
+
+def contents(study):
+    """All of a study, but for its ids; NaN equals itself as text."""
+    return repr(
+        (
+            study.directions,
+            sorted(study.user_attrs.items()),
+            sorted(study._storage.get_study_system_attrs(study._study_id).items()),
+            [
+                sorted({**vars(t), "_trial_id": 0, "_user_attrs": sorted(t.user_attrs)}.items())
+                + sorted(t.user_attrs.items())
+                for t in study.get_trials()
+            ],
+        )
+    )
+
+
+@pytest.mark.parametrize("source", KINDS)
+@pytest.mark.parametrize("target", KINDS)
+def test_a_copy_is_the_same_in_everything_but_ids(url, opened, source, target):
+    old, new = url(source), url(target)
+    make_everything(old)
+    lines = list(copy_study(old, new))
+    assert "5 trials of 'all'" in lines[0]
+    assert "2 of them weren't finished" in lines[1]
+    copied = contents(opened(new))
+    assert copied == contents(opened(old))
+    with pytest.raises(InputError, match="holds a study 'all' already"):
+        list(copy_study(old, new))
+    assert contents(opened(new)) == copied
+
+
+@pytest.mark.parametrize("target", KINDS)
+def test_a_copy_that_fails_in_the_middle_leaves_nothing(url, target, monkeypatch):
+    old, new = url("sqlite"), url(target)
+    make_everything(old)
+    storage = open_storage(new, create=True)
+    optuna.create_study(study_name="other", storage=storage)
+    close_storage(storage)
+    add = optuna.Study.add_trial
+
+    def interrupt(study, trial):
+        if len(study.trials) == 3:
+            raise KeyboardInterrupt
+        add(study, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "add_trial", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(copy_study(old, new))
+    storage = open_storage(new)
+    assert optuna.get_all_study_names(storage) == ["other"]
+    list(copy_study(old, new))
+    close_storage(storage)
+    storage = open_storage(new)
+    assert sorted(optuna.get_all_study_names(storage)) == ["all", "other"]
+    close_storage(storage)
+
+
+def test_the_best_model_of_a_copy(search, tmp_path, optnas):
+    """Weights are found by the ids of trials, which are others in a copy."""
+    from optnas import best_model
+
+    study = search.run(progress=False)
+    (tmp_path / "deep").mkdir()
+    code, out, _ = optnas("storage", "copy", search.url, "journal:///deep/tiny.journal")
+    assert (code, "weights:  deep/tiny_weights" in out) == (0, True)
+    shutil.rmtree(weights_folder(search.url, "tiny"))
+    elsewhere = dataclasses.replace(search, storage="journal:///deep/tiny.journal")
+    copied = elsewhere.open()
+    model = best_model(copied, elsewhere)
+    best = min(study.trials, key=lambda t: t.values[0])
+    assert sum(p.numel() for p in model.parameters()) == best.user_attrs["params"]
+    assert copied._storage.get_study_system_attrs(copied._study_id).keys() >= {
+        key for key in study._storage.get_study_system_attrs(study._study_id) if "arti" not in key
+    }
+
+
+def test_copies_that_are_refused(optnas, tmp_path):
+    make_everything("sqlite:///a.db")
+    before = {p.name: p.read_bytes() for p in tmp_path.glob("*.db")}
+    for args, message in (
+        (["storage", "copy", "sqlite:///none.db", "sqlite:///b.db"], "there is no study at"),
+        (["storage", "copy", "sqlite:///a.db", "sqlite:///a.db"], "holds a study 'all' already"),
+        (["storage", "copy", "sqlite:///a.db", "sqlite:///no/b.db"], "there is no folder no"),
+        (["storage", "copy", "sqlite:///a.db", "b.db"], "is no URL"),
+        (["storage", "copy", "sqlite:///a.db", "sqlite:///b.db", "--name", "x"], "no study 'x'"),
+        (["backup", "sqlite:///a.db", "a.db"], "exists already"),
+        (["backup", "sqlite:///a.db", "no/b.db"], "there is no folder no"),
+        (["backup", "sqlite:///none.db", "b.db"], "there is no study at"),
+    ):
+        code, _, err = optnas(*args)
+        assert (code, message in err) == (2, True), err
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.db")} == before
+
+
+def test_a_backup_of_another_kind_or_of_a_damaged_file(optnas, tmp_path):
+    make_everything("journal:///a.journal")
+    code, _, err = optnas("backup", "journal:///a.journal", "b.db")
+    assert (code, "copy it with `optnas storage copy`" in err) == (2, True)
+    make_everything("sqlite:///a.db")
+    with sqlite3.connect("a.db") as connection:
+        ((page,),) = connection.execute(
+            "SELECT min(rootpage) FROM sqlite_master WHERE tbl_name = 'trial_values'"
+        )
+    connection.close()
+    data = bytearray(Path("a.db").read_bytes())
+    data[4096 * (page - 1) : 4096 * page] = b"\xff" * 4096
+    Path("a.db").write_bytes(data)
+    code, _, err = optnas("backup", "sqlite:///a.db", "b.db")
+    assert code == 2
+    assert "damaged" in err
+    assert sorted(p.name for p in tmp_path.glob("b.db*")) == []
+
+
+def test_a_backup_while_two_workers_write(optnas, tmp_path):
+    url = "sqlite:///study.db"
+    study = crew.make_study(url)
+    workers = [crew.start(Job(url, 100)) for _ in range(2)]
+    copies = []
+    try:
+        while all(worker.poll() is None for worker in workers) and len(copies) < 4:
+            if len(study.get_trials(deepcopy=False)) < 20 * (len(copies) + 1):
+                time.sleep(0.01)
+                continue
+            copies.append(f"copy{len(copies)}.db")
+            assert optnas("backup", url, copies[-1])[0] == 0
+    finally:
+        codes = crew.wait_for(workers)
+    assert codes == [0, 0]
+    assert len(copies) > 1
+    whole = {t.number: t for t in crew.checked(study, 100)}
+    for name in copies:
+        with sqlite3.connect(name) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        connection.close()
+        copied = optuna.load_study(study_name="crew", storage=f"sqlite:///{name}")
+        trials = copied.get_trials()
+        assert [t.number for t in trials] == list(range(len(trials)))
+        finished = [t for t in trials if t.state.is_finished()]
+        assert len(finished) > len(trials) - 5
+        assert all(t == whole[t.number] for t in finished)
+        close_storage(copied._storage)
+    close_storage(study._storage)
+    assert not list(tmp_path.glob("*.part*"))
