@@ -20,7 +20,7 @@ from comparison import save
 from optuna.trial import create_trial
 
 import optnas
-from optnas.search_spaces.draft import Draft
+from optnas.utils.draft import Draft
 
 ASKS = 20
 

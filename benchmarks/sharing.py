@@ -7,7 +7,7 @@ from random import Random
 
 import optnas
 from optnas.search.study_file import load_search
-from optnas.search_spaces.draft import Draft
+from optnas.utils.draft import Draft
 
 STUDY = Path(__file__).parent.parent / "studies" / "digits_shared.py"
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"

@@ -29,7 +29,7 @@ from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loop import Loss
 from optnas.search_spaces import SearchSpace
-from optnas.search_spaces.draft import Draft
+from optnas.utils.draft import Draft
 
 WARM_UP = 0.03
 """Share of the steps in which the learning rate rises to its full height."""

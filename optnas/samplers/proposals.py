@@ -14,7 +14,7 @@ from optuna.trial import BaseTrial
 
 from optnas.samplers.genes import Genes, values_of, was_tried
 from optnas.samplers.trie import Node
-from optnas.search_spaces.draft import Draft
+from optnas.utils.draft import Draft
 from optnas.utils.draws import move
 
 Suggest = Callable[[BaseTrial], object]

@@ -38,8 +38,8 @@ from optnas.search_spaces import (
     ModelSpace,
     NASBench201Space,
 )
-from optnas.search_spaces.draft import Draft
 from optnas.testing import EvaluatorContract
+from optnas.utils.draft import Draft
 from optnas.utils.seeds import seeded
 
 
