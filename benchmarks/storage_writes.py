@@ -3,9 +3,9 @@
     pip install -c constraints.txt -e '.[benchmark]'
     python benchmarks/storage_writes.py [--repeats 7] [--studies tabular,untrained,trained]
 
-Three storages, all with optnas' settings of SQLite: Optuna's own functions; those that read trials
-as rows (`optnas/storage/rows.py`); and these with functions that also write trials as rows, which
-stand in this file, because they gain too little to be kept in the package. Three studies:
+Three storages, all with optnas' settings of SQLite: Optuna's own functions; trials are read as rows
+(`optnas/storage/rows.py`); and they are also written as rows (`optnas/storage/row_writes.py`), which
+is what optnas does. Three studies:
 
 - `tabular`: NASBench201 cells that are looked up in their table, 200 trials with evolution;
 - `untrained`: the digits study's space with a training function that only reports 15 epochs;
@@ -21,19 +21,11 @@ import json
 import statistics
 import tempfile
 import time
-from functools import cache
 from pathlib import Path
 
 import optuna
 import torch
-from optuna.distributions import (
-    check_distribution_compatibility,
-    distribution_to_json,
-    json_to_distribution,
-)
 from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
-from sqlalchemy import bindparam, insert, select, text
 
 import optnas
 from optnas.evaluators.tabular import nasbench201_table
@@ -41,17 +33,6 @@ from optnas.storage.open import close_storage
 from optnas.storage.sqlite import SQLiteStorage
 
 RESULTS = Path(__file__).parent / "results" / "storage_writes.json"
-
-_TRIAL = models.TrialModel.__table__.c
-_PARAM = models.TrialParamModel.__table__
-_STATE = select(_TRIAL.study_id, _TRIAL.state).where(_TRIAL.trial_id == bindparam("trial_id"))
-_DISTRIBUTION = (
-    select(_PARAM.c.distribution_json)
-    .join(models.TrialModel.__table__)
-    .where(_TRIAL.study_id == bindparam("study_id"), _PARAM.c.param_name == bindparam("name"))
-    .limit(1)
-)
-_ADD_PARAM = insert(_PARAM)
 
 
 class Optuna(SQLiteStorage):
@@ -72,60 +53,7 @@ class Reads(SQLiteStorage):
     _set_trial_param_without_commit = RDBStorage._set_trial_param_without_commit
 
 
-class ReadsAndWrites(SQLiteStorage):
-    """Attributes, values and parameters of trials are written as rows, too."""
-
-    def _set_trial_attr_without_commit(self, session, model_cls, trial_id, key, value):
-        connection = session.connection()
-        self._study_of_updatable(connection, trial_id)
-        row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        connection.execute(_put(model_cls, "key", "value_json"), row)
-
-    def _set_trial_value_without_commit(self, session, trial, objective, value):
-        self.check_trial_is_updatable(trial.trial_id, trial.state)
-        number, kind = models.TrialValueModel.value_to_stored_repr(value)
-        row = {"trial_id": trial.trial_id, "objective": objective, "value": number}
-        put = _put(models.TrialValueModel, "objective", "value", "value_type")
-        session.connection().execute(put, row | {"value_type": kind.name})
-
-    def _set_trial_param_without_commit(
-        self, session, trial_id, param_name, param_value_internal, distribution, previous=None
-    ):
-        connection = session.connection()
-        study_id = self._study_of_updatable(connection, trial_id)
-        if previous is None:
-            known = {"study_id": study_id, "name": param_name}
-            found = connection.execute(_DISTRIBUTION, known).scalar()
-            previous = None if found is None else json_to_distribution(found)
-        if previous is not None:
-            check_distribution_compatibility(previous, distribution)
-        row = {
-            "trial_id": trial_id,
-            "param_name": param_name,
-            "param_value": param_value_internal,
-            "distribution_json": distribution_to_json(distribution),
-        }
-        connection.execute(_ADD_PARAM, row)
-
-    def _study_of_updatable(self, connection, trial_id):
-        found = connection.execute(_STATE, {"trial_id": trial_id}).one()
-        self.check_trial_is_updatable(trial_id, found.state)
-        return found.study_id
-
-
-@cache
-def _put(model, key, *values):
-    """A statement that adds a row of a trial, or changes it."""
-    columns = ("trial_id", key, *values)
-    return text(
-        f"INSERT INTO {model.__tablename__} ({', '.join(columns)}) "
-        f"VALUES ({', '.join(f':{column}' for column in columns)}) "
-        f"ON CONFLICT (trial_id, {key}) "
-        f"DO UPDATE SET {', '.join(f'{value} = excluded.{value}' for value in values)}"
-    )
-
-
-STORAGES = {"optuna": Optuna, "reads": Reads, "reads and writes": ReadsAndWrites}
+STORAGES = {"optuna": Optuna, "reads": Reads, "reads and writes": SQLiteStorage}
 
 
 def tabular():

@@ -20,6 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.runs.tally import Tally
+from optnas.storage.guard import Private
 from optnas.study.attributes import (
     BASELINE,
     FAILURE,
@@ -38,6 +39,15 @@ _KILLER = (
     f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may need more "
     "memory than there is"
 )
+ASK = Private(
+    {
+        "optuna.study.study:Study.ask": "3d1c91ccf4027e20",
+        "optuna.trial._trial:Trial.__init__": "640b6615a4b5aeee",
+    },
+    "trials get their lease a moment after they begin, and one whose process is killed in that "
+    "moment is repeated a day later",
+)
+"""What `take_trial` replaces."""
 ORPHANED = 10.0
 """Seconds that a worker may need to write its lease on a trial that it has taken."""
 
@@ -141,13 +151,17 @@ def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenT
         lease: The worker's lease.
         waiting: The WAITING trials, as they were read just now.
     """
+    if not ASK.is_known():
+        trial = study.ask()
+        trial.set_user_attr(LEASE, dict(lease))
+        return trial
     storage = study._storage
     study._thread_local.cached_all_trials = None  # as ask() does: what is cached is one trial's
-    for trial in sorted(waiting, key=lambda t: _claimed(t, lease)):
+    for queued in sorted(waiting, key=lambda t: _claimed(t, lease)):
         with suppress(UpdateFinishedTrialError):
-            storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))
-            if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                taken = optuna.Trial(study, trial._trial_id)
+            storage.set_trial_user_attr(queued._trial_id, LEASE, dict(lease))
+            if storage.set_trial_state_values(queued._trial_id, TrialState.RUNNING):
+                taken = optuna.Trial(study, queued._trial_id)
                 if not _same(taken.user_attrs.get(LEASE), lease):
                     taken.set_user_attr(LEASE, dict(lease))
                 return taken
