@@ -4,7 +4,7 @@
     python benchmarks/storage_writes.py [--repeats 7] [--studies tabular,untrained,trained]
 
 Three storages, all with optnas' settings of SQLite: Optuna's own functions; trials are read as rows
-(`optnas/storage/rows.py`); and they are also written as rows (`optnas/storage/row_writes.py`), which
+(`optnas/storage/rows.py`); and also written as rows (`optnas/storage/row_writes.py`), which
 is what optnas does. Three studies:
 
 - `tabular`: NASBench201 cells that are looked up in their table, 200 trials with evolution;
