@@ -12,6 +12,7 @@ from optuna.study import Study
 from optnas.cli.console import fail, show, write_figure
 from optnas.cli.tables import failure_line, front_table
 from optnas.errors import Terminated, WorkerError
+from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.plots import pareto_data, pareto_figure
 from optnas.runs.progress import Progress, number_counted
@@ -82,7 +83,7 @@ def _summary(study: Study, search: Search) -> None:
         typer.echo("the front is empty: no feasible trial is COMPLETE")
         return
     show(front_table(study))
-    if search.evaluator.real is not search.evaluator:
+    if isinstance(search.evaluator, SharedWeightsEvaluator):
         typer.echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"
         typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")

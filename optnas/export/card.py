@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
+from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import Agreement
 from optnas.export.formats import Format
 from optnas.export.trained import Weights
@@ -64,7 +65,7 @@ class Card:
     @property
     def task(self) -> str:
         """`classification` or `regression`, where the data says so."""
-        data = self.objective.evaluator.data
+        data = data_of(self.objective.evaluator)
         return "" if data is None else data.task
 
 
@@ -173,7 +174,7 @@ def _how(card: Card, name: str) -> str:
 
 
 def _training(card: Card) -> list[str]:
-    weights, data = card.weights, card.objective.evaluator.data
+    weights, data = card.weights, data_of(card.objective.evaluator)
     run, retraining = weights.run, weights.retraining
     rows = [("", ""), ("recipe", code(weights.recipe))]
     if run is None or retraining is None:

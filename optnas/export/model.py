@@ -12,6 +12,7 @@ from optuna.study import Study
 from safetensors import SafetensorError
 
 from optnas.errors import InputError
+from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import BATCH_SIZES, Agreement, agree, examples
 from optnas.export.card import Card, model_card
 from optnas.export.formats import FORMATS, Format, runner
@@ -88,7 +89,7 @@ def export_model(
     model.eval()
     inputs = objective.space.example_inputs
     sizes = BATCH_SIZES if batch_size is None else (batch_size,)
-    batch, real = examples(objective.evaluator.data, inputs, max(sizes))
+    batch, real = examples(data_of(objective.evaluator), inputs, max(sizes))
     facts = {
         "made_by": f"optnas {version('optnas')}",
         "study": study.study_name,

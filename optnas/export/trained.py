@@ -12,6 +12,7 @@ from safetensors.torch import load_model
 from torch import nn
 
 from optnas.errors import InputError
+from optnas.evaluators.abilities import Retrainable, data_of
 from optnas.finished.provenance import moments
 from optnas.finished.revisit import SPACE, accepted_changes
 from optnas.objective.objective import Objective
@@ -117,7 +118,7 @@ def load_weights(
 
 
 def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn.Module) -> Weights:
-    if not objective.evaluator.trains:
+    if objective.evaluator.estimates and not isinstance(objective.evaluator, Retrainable):
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
@@ -130,7 +131,7 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
             f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
             "makes some"
         ) from error
-    return Weights(trial.user_attrs.get(RECIPE, ""), moments(objective.evaluator.data))
+    return Weights(trial.user_attrs.get(RECIPE, ""), moments(data_of(objective.evaluator)))
 
 
 def _kept(retraining: Retrained) -> list[Run]:

@@ -16,6 +16,7 @@ from rich.table import Table
 from optnas.candidate import Candidate
 from optnas.devices.device import cpu_threads, release_memory
 from optnas.errors import CandidateError, InputError, fault_of_candidate
+from optnas.evaluators.abilities import training_of
 from optnas.evaluators.reporting import finite, promised, reporting
 from optnas.finished.decode import decode, recipe_of
 from optnas.finished.revisit import accepted_changes, complete_trial, fresh_candidate
@@ -115,7 +116,7 @@ def _evaluated(
     objective: Objective, trial: FrozenTrial, candidate: Candidate, display: Steps, about: str
 ) -> tuple[dict[str, float], str]:
     """All that a seed may change, by name, or why the evaluation failed."""
-    evaluator = objective.evaluator.real
+    evaluator = training_of(objective.evaluator)
 
     def show(epoch: int, scores: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} {number(value)}" for name, value in scores.items())

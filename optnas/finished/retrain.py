@@ -19,6 +19,7 @@ from safetensors.torch import save_model
 from optnas.candidate import Candidate
 from optnas.devices.device import cpu_threads, device_name, release_memory
 from optnas.errors import CandidateError, InputError, fault_of_candidate
+from optnas.evaluators.abilities import data_of, retraining_of
 from optnas.evaluators.reporting import promised, reporting, training_device
 from optnas.finished.decode import decode, recipe_of
 from optnas.finished.provenance import moments, versions
@@ -93,7 +94,7 @@ class _Retraining:
         self._study = study
         self._trial = trial
         self._objective = search.objective()
-        self._evaluator = self._objective.evaluator.retraining(epochs)
+        self._evaluator = retraining_of(self._objective.evaluator, epochs)
         self._device = training_device(self._evaluator, self._objective.device)
         accepted_changes(
             study,
@@ -220,7 +221,7 @@ class _Retraining:
             "architecture": run.architecture,
             "recipe": run.recipe,
             "seed": str(run.number),
-            **moments(self._evaluator.data),
+            **moments(data_of(self._objective.evaluator)),
         }
 
 

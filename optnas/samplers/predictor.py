@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,10 @@ class PredictorSampler(HistorySampler):
         space: A `SearchSpace`, or any function that draws an architecture from a trial; it must
             draw nothing that isn't in the trial.
         costs: Gives the objectives that are known before training, by position, from a trial's
-            parameters: `objective.costs` does.
+            parameters.
         proxies: Gives further numbers that are known before training, by name, from a trial's
-            parameters; larger should mean better, and the most telling come first:
-            `objective.proxies` does. They must be the same at every call, as must the costs.
+            parameters; larger should mean better, and the most telling come first. They must be the
+            same at every call, as must the costs.
         n_startup_trials: How many trials are spread over the costs first.
         n_candidates: How many architectures are proposed for each trial.
         n_checked: Of how many of them the costs and proxies are computed.
@@ -128,11 +129,20 @@ class PredictorSampler(HistorySampler):
         del settings["_costs_of"], settings["_proxies_of"]
         return settings
 
-    def fill_in(self, space: Any, costs: Costs, proxies: Proxies) -> None:
-        """Takes what wasn't given when the sampler was made (see there)."""
+    def fill_in(self, space: Any, preview: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Takes what wasn't given when the sampler was made.
+
+        An `optnas.Search` calls it. In plain Optuna, you do, with an `optnas.Objective`:
+        `sampler.fill_in(objective.suggest, objective.preview)`.
+
+        Args:
+            space: See the class.
+            preview: Gives a record of a trial's parameters, with `values` in place of `costs`, and
+                `proxies`.
+        """
         self._suggest = self._suggest or _suggest_of(space)
-        self._costs = self._costs or costs
-        self._proxies = self._proxies or proxies
+        self._costs = self._costs or partial(_part, preview, "values")
+        self._proxies = self._proxies or partial(_part, preview, "proxies")
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
@@ -238,6 +248,10 @@ def _at_best(trial: FrozenTrial) -> FrozenTrial:
     ended = copy(trial)
     ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
     return ended
+
+
+def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:
+    return getattr(preview(params), name)
 
 
 def _suggest_of(space: Any) -> Suggest | None:

@@ -19,6 +19,7 @@ from torch import nn
 from optnas.devices.device import check_device_name, cpu_threads, resolve_device
 from optnas.errors import InputError, NoStudyError, StoppedError
 from optnas.evaluators import Evaluator
+from optnas.evaluators.abilities import configured
 from optnas.evaluators.by_name import by_name, name_of
 from optnas.metrics import Metric
 from optnas.objective.checkpoints import sweep
@@ -185,7 +186,7 @@ class Search:
         device = None if self.device == "auto" else self.device
         return Objective(
             self.space,
-            self.evaluator.configured(device=device, epochs=self.epochs),
+            configured(self.evaluator, device=device, epochs=self.epochs),
             self.objectives,
             constraints=self.constraints,
             metrics=self.metrics,
@@ -337,7 +338,7 @@ class Search:
         stopped = None if stop is None else lambda: stop.requested
         try:
             with cpu_threads(self.threads):
-                made = objective.evaluator.prepare(say, stopped)
+                made = objective.prepare(say, stopped)
         except StoppedError:
             return False
         check_same_weights(study, made, accept_changes)
@@ -412,7 +413,7 @@ class Search:
         else:
             study.sampler = ReseededSampler(lambda _: sampler)
         if isinstance(study.sampler, PredictorSampler):
-            study.sampler.fill_in(objective.suggest, objective.costs, objective.proxies)
+            study.sampler.fill_in(objective.suggest, objective.preview)
 
 
 def _size(space: SearchSpace[Any]) -> str:

@@ -19,6 +19,7 @@ import optnas.finished.retrain
 from optnas.candidate import Candidate
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators import FunctionEvaluator, Recipe, Report, TrainingEvaluator, checkpoint
+from optnas.evaluators.abilities import retraining_of
 from optnas.evaluators.retraining import names_on_test
 from optnas.evaluators.training_loop import TrainingLoop
 from optnas.search_spaces import FunctionSpace, MLPSpace
@@ -390,7 +391,7 @@ def test_evaluators_that_cannot():
         retrain(run_of(search), search, 0)
     table = optnas.TabularEvaluator({"a": {"loss": 1.0}}, {"loss": "minimize"})
     with pytest.raises(InputError, match=r"nothing is trained in this study"):
-        table.retraining()
+        retraining_of(table)
     empty = optnas.Dataset("d", "regression", DATA.train, DATA.val, (X[:0], X[:0]), 1)
     with pytest.raises(InputError, match=r"no examples in its test part"):
         TrainingEvaluator(empty).retraining()

@@ -215,7 +215,7 @@ def test_they_are_objectives_by_name_and_known_before_training(spaces, evaluator
             assert objective.directions == ["minimize", *["maximize"] * 4]
             found.append([trial.values[1:] for trial in study.trials])
             for trial in study.trials:
-                costs = objective.costs(trial.params)
+                costs = objective.preview(trial.params).values
                 assert [costs[i] for i in range(1, 5)] == trial.values[1:]
         assert found[0] == found[1]
         assert len({tuple(values) for values in found[0]}) == 3
