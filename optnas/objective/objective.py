@@ -24,6 +24,7 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.reporting import finite, promised, reporting
 from optnas.metrics import Metric
 from optnas.metrics.zero_cost import zero_cost
+from optnas.objective.check_parts import check_parts
 from optnas.objective.checkpoints import checkpoint_folder
 from optnas.objective.choose_metrics import choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same
@@ -101,15 +102,10 @@ class Objective:
         listeners: Sequence[Listener] = (),
         early_stop: bool = False,
     ) -> None:
-        if not isinstance(early_stop, bool):
-            raise TypeError(f"early_stop must be True or False, got {early_stop!r}")
-        _check_types(space, evaluator, objectives)
-        evaluator.check_inputs(space.example_inputs)
+        check_parts(space, evaluator, objectives, constraints or {}, early_stop)
         self.space = space
         self.evaluator = evaluator.bind(space, None if shared is None else Path(shared))
         self.objectives = tuple(objectives)
-        if not isinstance(constraints or {}, Mapping):
-            raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
         self.constraints = dict(constraints or {})
         self.baselines = dict(baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
@@ -388,12 +384,3 @@ class Objective:
                 with Sharing(torch.device("cpu")):
                     memo[key] = find(candidate)
         return memo[key]
-
-
-def _check_types(space: SearchSpace[Any], evaluator: Evaluator, objectives: Sequence[str]) -> None:
-    if not isinstance(space, SearchSpace):
-        raise TypeError(f"space must be a SearchSpace, got {type(space).__name__}")
-    if not isinstance(evaluator, Evaluator):
-        raise TypeError(f"evaluator must be an Evaluator, got {type(evaluator).__name__}")
-    if not isinstance(objectives, (list, tuple)) or not objectives:
-        raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
