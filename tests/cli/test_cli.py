@@ -280,7 +280,7 @@ def held(tmp_path, monkeypatch, optnas, *args):
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
-    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[1]}:{STUDY.parent}")
+    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[2]}:{STUDY.parent}")
     process = subprocess.Popen(
         [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5", *args],
         stdout=subprocess.PIPE,
@@ -506,3 +506,22 @@ def test_workers_stop_early_too_and_end_with_exactly_what_was_asked_for(optnas, 
     assert code == 0, err
     assert sum(map(is_counted, load().trials)) == 30
     assert any(map(is_stopped, load().trials))
+
+
+def test_run_and_resume_are_one_command(optnas, tmp_path):
+    """A database file or a URL leads to the study file that the study remembers."""
+    assert optnas("run", "tiny.py", "--trials", 1)[0] == 0
+    for trials, study in enumerate(("tiny.db", "sqlite:///tiny.db"), 2):
+        code, _, err = optnas("run", study, "--trials", trials)
+        assert (code, f"study file: {tmp_path}/tiny.py" in err) == (0, True)
+        assert len(load().trials) == trials
+    assert optnas("resume", "tiny.py", "--trials", 4)[0] == 0
+    assert len(load().trials) == 4
+    for args, message in [
+        (["run", "tiny.db", "--storage", "sqlite:///b.db"], "leave out --storage"),
+        (["run", "tiny.py", "--file", "tiny.py"], "leave out --file"),
+        (["resume", "none.db"], "there is no study at none.db"),
+    ]:
+        code, out, err = optnas(*args)
+        assert (code, out) == (2, "")
+        assert message in err

@@ -178,7 +178,7 @@ def start(write):
     """A run with two workers, each in the middle of a trial."""
     file = write(HOLD)
     Path("hold").touch()
-    environment = os.environ | {"PYTHONPATH": str(Path(networks.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "optnas", "run", str(file), "--workers", "2"],
         stdout=subprocess.DEVNULL,
