@@ -13,7 +13,7 @@ from optnas.errors import InputError
 from optnas.finished.decode import decode
 from optnas.objective.objective import Objective
 from optnas.pareto.front import front
-from optnas.search.settings import Search
+from optnas.search.search import Search
 
 
 def drawings_of(

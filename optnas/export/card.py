@@ -18,7 +18,7 @@ from optnas.export.usage import Usage
 from optnas.finished.provenance import versions
 from optnas.objective.objective import Objective
 from optnas.pareto.confirmed import confirmed
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.search.study_file import bundled_folder
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
 from optnas.study.objectives import objective_names
@@ -164,7 +164,7 @@ def _how(card: Card, name: str) -> str:
     details = card.trial.user_attrs.get(f"{DETAIL}{name}")
     facts = dict(details) if isinstance(details, dict) and "passes" in details else {}
     prefix = f"{name} "
-    for key, value in record_of(card.study).get("fingerprint", {}).items():
+    for key, value in record_of(card.study).fingerprint.items():
         if key.startswith(prefix):
             facts.setdefault(key.removeprefix(prefix), value)
     interval = facts.pop("interval", None)

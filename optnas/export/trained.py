@@ -16,7 +16,7 @@ from optnas.evaluators.abilities import Retrainable, data_of
 from optnas.finished.provenance import moments
 from optnas.finished.revisit import SPACE, accepted_changes
 from optnas.objective.objective import Objective
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder
 from optnas.study.retrainings import Retrained, Run, retrained

@@ -9,7 +9,7 @@ from optnas.errors import InputError
 from optnas.finished.decode import rebuild
 from optnas.objective.objective import Objective
 from optnas.pareto.front import front, why_no_front
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.objectives import objective_names
 
 

@@ -24,7 +24,7 @@ from optnas.objective.objective import Objective
 from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat, standing
 from optnas.pareto.dominance import losses, spread
 from optnas.pareto.front import front, why_no_front
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.attributes import has_inherited
 from optnas.study.describe import architecture_name
 from optnas.study.objectives import maximized, objective_names

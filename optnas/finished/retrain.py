@@ -25,7 +25,7 @@ from optnas.finished.decode import decode, recipe_of
 from optnas.finished.provenance import moments, versions
 from optnas.finished.revisit import SPACE, accepted_changes, complete_trial, fresh_candidate
 from optnas.objective.objective import Objective
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder
 from optnas.study.places import place, study_seed

@@ -11,7 +11,7 @@ from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.finished.measure import choose_trial
 from optnas.objective.objective import Objective
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.attributes import FAILURE, PRUNED
 from optnas.study.places import derived_seed, place, study_seed
 from optnas.study.record import differences, listing, record_of
@@ -55,8 +55,8 @@ def accepted_changes(
     Raises:
         InputError: There are some, and they weren't.
     """
-    old = record_of(study).get("fingerprint")
-    if old is None:
+    old = record_of(study).fingerprint
+    if not old:
         return ""
     changes = differences(old, search.fingerprint(objective))
     found = listing({key: both for key, both in changes.items() if concerns(key)})

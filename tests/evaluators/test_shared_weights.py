@@ -714,12 +714,13 @@ def test_retrain_trains_for_real(tmp_path):
 
 
 def test_the_evaluator_by_name(tmp_path):
+    from optnas.search.run import overrides_for_workers
     from optnas.study.record import Overrides
 
     one = search(tmp_path, REAL)
     sharing = one.override(Overrides(evaluator="shared"))
     assert isinstance(sharing.evaluator, SharedWeightsEvaluator)
-    assert sharing._given()["evaluator"] == "shared"
+    assert overrides_for_workers(sharing)["evaluator"] == "shared"
     assert sharing.override(Overrides(evaluator="shared")).evaluator is sharing.evaluator
     assert sharing.override(Overrides(evaluator="training")).evaluator is REAL
     with pytest.raises(InputError, match="must be training or shared, got 'fast'"):
