@@ -14,7 +14,6 @@ from optnas.export.agreement import Agreement
 from optnas.export.formats import Format
 from optnas.export.trained import Weights
 from optnas.export.usage import Usage
-from optnas.finished.provenance import versions
 from optnas.objective.objective import Objective
 from optnas.pareto.confirmed import confirmed
 from optnas.search.settings import Search
@@ -26,6 +25,7 @@ from optnas.study.retrainings import others_tested
 from optnas.utils.markdown import block, code, plain, table
 from optnas.utils.mean_sd import Spread
 from optnas.utils.text import definitions, duration, number
+from optnas.utils.versions import versions
 
 PRINTED = 200
 """Letters of constants that are printed at most; what is longer is in the file alone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from optuna.study import Study
@@ -21,6 +20,7 @@ from optnas.finished.decode import decode
 from optnas.finished.revisit import complete_trial
 from optnas.search.settings import Search
 from optnas.study.attributes import ARCHITECTURE
+from optnas.utils.versions import version_of
 from optnas.utils.whole_file import whole_file
 
 
@@ -90,7 +90,7 @@ def export_model(
     sizes = BATCH_SIZES if batch_size is None else (batch_size,)
     batch, real = examples(objective.evaluator.data, inputs, max(sizes))
     facts = {
-        "made_by": f"optnas {version('optnas')}",
+        "made_by": f"optnas {version_of('optnas')}",
         "study": study.study_name,
         "trial": str(trial),
         "architecture": str(chosen.user_attrs[ARCHITECTURE]),

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
 from torch import nn
 
+from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
-from optnas.finished.provenance import moments
-from optnas.finished.revisit import SPACE, accepted_changes
+from optnas.finished.decode import SPACE, accepted_changes
 from optnas.objective.objective import Objective
 from optnas.search.settings import Search
 from optnas.study.attributes import RECIPE
@@ -130,7 +130,7 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
             f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
             "makes some"
         ) from error
-    return Weights(trial.user_attrs.get(RECIPE, ""), moments(objective.evaluator.data))
+    return Weights(trial.user_attrs.get(RECIPE, ""), moments_json(objective.evaluator.data))
 
 
 def _kept(retraining: Retrained) -> list[Run]:

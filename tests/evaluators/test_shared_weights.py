@@ -28,7 +28,7 @@ from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.slices import parts
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
-from optnas.finished.revisit import fresh_candidate
+from optnas.finished.decode import fresh_candidate
 from optnas.pareto.confirmed import confirmed
 from optnas.pareto.dominance import nondominated, spread
 from optnas.search_spaces import (

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.benchmark import Timer
 
 from optnas.candidate import Candidate
-from optnas.devices import sharing as quiet
+from optnas.devices import sharing
 from optnas.errors import InputError
 from optnas.metrics import Latency, Throughput, timing
 from optnas.metrics.timing import time_passes
@@ -168,9 +168,9 @@ def test_inputs_by_name_are_timed_in_both_runtimes():
 
 
 def test_a_training_that_does_not_yield_is_noted(monkeypatch):
-    monkeypatch.setattr(quiet, "PATIENCE", 0.01)
+    monkeypatch.setattr(sharing, "PATIENCE", 0.01)
     candidate = Candidate("", torch.zeros(1, 3), nn.Identity)
-    with quiet.Sharing(torch.device("cpu")):
+    with sharing.Sharing(torch.device("cpu")):
         Latency("cpu", max_seconds=0.01).measure(candidate)
     assert candidate.details["latency_ms"]["alone"] is False
 
