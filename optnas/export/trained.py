@@ -1,4 +1,4 @@
-"""Trained weights that there are of a trial's network."""
+"""Loads a trial's trained weights: those of a retraining, or those of the search."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Weights:
     """Where the weights of a network come from.
 
     Attributes:
-        recipe: How they were trained.
-        moments: What inputs (and targets) were normalised with, as `moments` writes it.
-        retraining: The retraining that they come from; None for those of the search.
-        run: The one of its runs.
+        recipe: The recipe of their training.
+        moments: What inputs and targets were normalised with, as `moments_json` writes it.
+        retraining: The retraining that they come from; None for weights of the search.
+        run: The run of that retraining.
     """
 
     recipe: str
@@ -60,19 +60,19 @@ def load_weights(
 ) -> Weights:
     """Loads trained weights of a trial into its network.
 
-    Of several retrained networks the first seed's are taken: the one with the best test scores
-    would be chosen by the test part.
+    Of several retrained networks the first seed's weights are taken. Taking those with the best
+    test scores would choose by the test part.
 
     Args:
         study: The study.
-        search: What it was run with.
-        objective: The search's.
+        search: The search that it was run with.
+        objective: The search's objective.
         trial: The trial.
-        model: Its network.
-        source: `retrained` or `search`; by default the last retraining's if there is one, else
-            those kept from the search, which members of the front have.
-        accept_changes: Whether to go on although the code of the search space, or the data that
-            the search's weights were trained on, differs from the study's.
+        model: The trial's network, into which the weights are loaded.
+        source: `retrained` or `search`; by default the last retraining if there is one, else the
+            search, which keeps the weights of the front.
+        accept_changes: Whether to continue although the code of the search space, or for weights of
+            the search the data, differs from the study's.
 
     Raises:
         InputError: There are no such weights, they don't fit the network, or something differs.
@@ -109,7 +109,7 @@ def load_weights(
             f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
             "others"
         ) from error
-    except RuntimeError as error:  # PyTorch names the tensors that are too many or too few
+    except RuntimeError as error:  # PyTorch lists the missing and unexpected tensors
         raise InputError(
             f"the weights of trial {trial.number} don't fit the network that today's code makes: "
             "put the search space back as it was"

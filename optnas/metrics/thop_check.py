@@ -180,9 +180,8 @@ def _explained(module: nn.Module, count: ModuleCount, theirs: int) -> bool:
     if theirs == count.macs or (count.macs == 0 and homes & _LEFT_OUT):
         return True
     most = 0
-    if isinstance(
-        module, nn.MultiheadAttention
-    ):  # the softmax over QKᵀ: each element of QKᵀ took head_dim macs
+    if isinstance(module, nn.MultiheadAttention):
+        # The softmax over QKᵀ: each of its elements took head_dim multiply-accumulates.
         most = 3 * count.macs // (2 * module.head_dim)
     elif isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         outputs = getattr(module, "proj_size", 0) or module.hidden_size

@@ -1,3 +1,5 @@
+"""Data sets: splits, normalisation, files, and what is refused."""
+
 import gzip
 import json
 

@@ -1,3 +1,5 @@
+"""Metrics: their contract, their settings, and how an objective uses them."""
+
 import pytest
 import torch
 from torch import nn

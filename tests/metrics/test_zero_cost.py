@@ -1,3 +1,5 @@
+"""Zero-cost proxies: closed forms, networks without them, and their use in a study."""
+
 import math
 from dataclasses import replace
 from functools import partial
