@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
-from importlib.metadata import version
 from typing import NamedTuple
 
 from optuna.study import Study
@@ -12,6 +10,7 @@ from optuna.study import Study
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
 from optnas.study.record import record_of
+from optnas.utils.versions import versions
 
 
 class Command(NamedTuple):
@@ -65,8 +64,7 @@ def reproducing(study: Study, url: str) -> Reproducing:
         overrides=overrides,
         accepted=list(record.accepted),
         fingerprint=dict(record.fingerprint),
-        versions={"Python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "optuna", "optnas")},
+        versions=versions("optuna"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a model is called with."""
+"""The inputs of a model: one tensor, several by position, or several by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
-"""What a model is called with: a tensor, or tensors by position, or tensors by name."""
+"""A tensor, or tensors by position, or tensors by name."""
 
 
 def in_order(inputs: Inputs) -> tuple[Tensor, ...]:
@@ -25,6 +25,11 @@ def call(model: Callable[..., Any], inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs)
+
+
+def batch_of(inputs: Inputs, size: int) -> Inputs:
+    """A batch of `size` equal examples, from one batch element."""
+    return map_inputs(lambda tensor: tensor.repeat_interleave(size, dim=0), inputs)
 
 
 def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:

@@ -20,6 +20,22 @@ from optnas.utils.inputs import Inputs, in_order
 NEEDED = "needs the extra onnx: pip install 'optnas[onnx]'"
 
 
+def import_onnxruntime(needed_by: str) -> Any:
+    """The package onnxruntime.
+
+    Args:
+        needed_by: What needs the package; the error begins with it.
+
+    Raises:
+        InputError: It isn't installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise InputError(f"{needed_by} {NEEDED}") from error
+    return onnxruntime
+
+
 def write_onnx(
     model: nn.Module | ExportedProgram,
     inputs: Inputs,

@@ -1,7 +1,7 @@
 """Numbers as people read them."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 MACS = (
     "multiply-accumulates of convolutions, matrix products, recurrent layers and attention for one "
@@ -30,6 +30,11 @@ def number(value: float) -> str:
         if math.isfinite(value) and value == round(value) and abs(value) < 1e15
         else f"{value:.4g}"
     )
+
+
+def named_numbers(values: Mapping[str, float], between: str = "  ") -> str:
+    """Numbers with their names: `val_loss 0.1234  params 1,234`."""
+    return between.join(f"{name} {number(value)}" for name, value in values.items())
 
 
 def plural(count: int, one: str, many: str = "") -> str:
