@@ -24,8 +24,8 @@ from optnas.samplers.history import History
 from optnas.samplers.trie import Node
 from optnas.study.attributes import BASELINE
 from optnas.study.places import derived_seed, study_seed
-from optnas.utils.distributions import stored
-from optnas.utils.draws import contains, draw
+from optnas.utils.distributions import contains, stored
+from optnas.utils.draws import draw
 
 Draw = Callable[[str, BaseDistribution], Any]
 """Gives the value of a parameter, by its name and distribution."""

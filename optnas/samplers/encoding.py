@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.pareto.dominance import Array
 from optnas.samplers.genes import Genes
-from optnas.utils.draws import to_unit
+from optnas.utils.distributions import to_unit
 
 ABSENT = -1.0
 """The code of a parameter that isn't there, at a distance of at least 1 from all others."""

@@ -9,8 +9,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.samplers.base import Ask
 from optnas.samplers.policy import Action, Array, Policy
-from optnas.utils.distributions import option, option_number, options, stored
-from optnas.utils.draws import from_unit, to_unit, without
+from optnas.utils.distributions import (
+    from_unit,
+    option,
+    option_number,
+    options,
+    stored,
+    to_unit,
+)
+from optnas.utils.draws import without
 
 MOST_ACTIONS, BINS = 32, 16
 """An ordered range of more values than the first is cut into the second number of bins."""

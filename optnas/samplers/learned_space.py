@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
 from optnas.samplers.genes import Genes
-from optnas.utils.distributions import draw
+from optnas.utils.distributions import suggest as suggest_one
 
 Rule = tuple[str, Mapping[str, bool]]
 """The parameter that decides whether another is drawn, and whether it is, by its value's text."""
@@ -43,7 +43,7 @@ def learned_space(seen: Sequence[Genes]) -> Callable[[BaseTrial], None]:
                 value = repr(drawn[decider]) if decider in drawn else ""
                 if not verdicts.get(value, value != ""):
                     continue
-            drawn[name] = draw(trial, name, distributions[name])
+            drawn[name] = suggest_one(trial, name, distributions[name])
 
     return suggest
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import code_hash
-from optnas.utils.distributions import as_distribution, draw
+from optnas.utils.distributions import as_distribution, suggest
 from optnas.utils.inputs import Inputs
 
 
@@ -64,7 +64,7 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
     def suggest(self, trial: BaseTrial) -> ModelArchitecture:
         """Draws a value for every argument."""
         return ModelArchitecture(
-            tuple((name, draw(trial, name, dist)) for name, dist in self._distributions.items())
+            tuple((name, suggest(trial, name, dist)) for name, dist in self._distributions.items())
         )
 
     def build(self, architecture: ModelArchitecture) -> nn.Module:

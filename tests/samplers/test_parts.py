@@ -23,8 +23,15 @@ from optnas.samplers.ranking import best_first, contributions
 from optnas.samplers.reinforce import LOG_PROBABILITY
 from optnas.samplers.reward import Rewards
 from optnas.samplers.trie import Trie, tried
-from optnas.utils.distributions import option, option_number, options, stored
-from optnas.utils.draws import draw, from_unit, move, to_unit
+from optnas.utils.distributions import (
+    from_unit,
+    option,
+    option_number,
+    options,
+    stored,
+    to_unit,
+)
+from optnas.utils.draws import draw, move
 
 MINIMIZE, MAXIMIZE = optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDirection.MAXIMIZE
 
