@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from optnas.candidate import Candidate
 from optnas.study.objectives import Direction
+from optnas.utils.checks import check_counts as check_counts
 
 
 class Metric(ABC):
@@ -54,10 +55,3 @@ class Metric(ABC):
     def on(self, device: str) -> Metric:
         """This metric for a study that runs on `device`; the same where devices don't matter."""
         return self
-
-
-def check_counts(**counts: int) -> None:
-    """Raises ValueError unless each of them is a whole number of at least 1."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
