@@ -12,14 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optnas.utils.distributions import (
-    from_unit,
-    option,
-    option_number,
-    options,
-    stored,
-    to_unit,
-)
+from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
 
 LISTED = 512
 """A range with more values than this is drawn from without a list of its values."""
