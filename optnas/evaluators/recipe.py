@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import Tensor
 
-from optnas.utils.distributions import as_distribution, draw
+from optnas.utils.distributions import as_distribution, suggest
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
@@ -152,5 +152,5 @@ class RecipeSpace:
                 isinstance(choice, Sequence) and not isinstance(choice, str)
             ):
                 distribution = as_distribution(name, choice)
-                chosen[name] = draw(trial, f"recipe.{name}", distribution)
+                chosen[name] = suggest(trial, f"recipe.{name}", distribution)
         return Recipe(**chosen)

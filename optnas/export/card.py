@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
+from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import Agreement
 from optnas.export.base import Format
 from optnas.export.trained import Weights

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from optnas.candidate import Candidate
 from optnas.study.objectives import Direction
+from optnas.utils.checks import check_counts as check_counts
 
 
 class Metric(ABC):
@@ -67,10 +68,3 @@ class Metric(ABC):
 def labelled(name: str, label: str) -> str:
     """`name`, or `name.label` where a label tells several metrics of one kind apart."""
     return f"{name}.{label}" if label else name
-
-
-def check_counts(**counts: int) -> None:
-    """Raises ValueError unless each of them is a whole number of at least 1."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formats numbers and durations for people."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +10,7 @@ MACS = (
 
 
 def definitions(names: Collection[str]) -> str:
-    """What macs and flops count, where one of them is among the names; else empty."""
+    """Defines macs or flops if one of them is among the names; else empty."""
     if "flops" in names:
         return f"flops = 2 · macs; macs = {MACS}"
     return f"macs = {MACS}" if "macs" in names else ""
@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number for a table: whole ones whole, others to four digits."""
+    """A number for a table: whole numbers in full, others with four significant digits."""
     return (
         f"{value:,.0f}"
         if math.isfinite(value) and value == round(value) and abs(value) < 1e15
@@ -43,7 +43,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def ranges(numbers: Iterable[int], most: int = 40) -> str:
-    """Numbers in ascending order as `1, 3–7, 9`; after so many pieces, how many more there are."""
+    """Ascending numbers as `1, 3–7, 9`; from the `most`-th piece on, how many more there are."""
     pieces: list[list[int]] = []
     for n in numbers:
         if pieces and n == pieces[-1][-1] + 1:
