@@ -9,6 +9,7 @@ from databases import BaseModel, copying, make_template
 from hypothesis import settings
 from leftovers import Watcher
 from networks import build_linear, score
+from threadpoolctl import threadpool_limits
 from turns import turn
 
 import optnas
@@ -31,6 +32,10 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_configure(config):
+    # Threads of numpy's and scipy's BLAS wait by spinning: with two of them on a machine that has
+    # something else to do, small matrices take ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of processes that are started, too
+    threadpool_limits(1, user_api="blas")
     if not IS_WORKER and os.path.isdir("/proc/self"):
         config.stash[WATCHER] = Watcher()
 
