@@ -55,11 +55,15 @@ class TestLocalSearch(HistorySamplerContract, ChildContract, OptunaSuite):
         return LocalSearchSampler(seed=seed)
 
 
+# Of the default 200, 40 it takes eight times as long; test_processes and test_predictor have those.
+FEW = {"n_candidates": 24, "n_checked": 6}
+
+
 class TestPredictor(HistorySamplerContract, OptunaSuite):
     """As it is in plain Optuna: everything is predicted."""
 
     def make(self, seed):
-        return PredictorSampler(seed=seed)
+        return PredictorSampler(seed=seed, **FEW)
 
 
 class TestPredictorThatKnows(HistorySamplerContract):
@@ -72,14 +76,14 @@ class TestPredictorThatKnows(HistorySamplerContract):
         def proxies(params):
             return {"width": params["layer0.width"], "unknown": math.nan}
 
-        return PredictorSampler(self.objective, costs, proxies=proxies, seed=seed)
+        return PredictorSampler(self.objective, costs, proxies=proxies, seed=seed, **FEW)
 
     def study(self, seed=7, directions=("minimize", "minimize"), trials=0, objective=None):
         sampler = self.make(seed, -1 if directions[-1] == "maximize" else 1)
         # With no trials to run, the test will run those of another space.
         other = objective in OTHER_SPACES or objective == self.small or not trials
         if other or len(directions) != 2:
-            sampler = PredictorSampler(objective, seed=seed)
+            sampler = PredictorSampler(objective, seed=seed, **FEW)
         study = optuna.create_study(directions=list(directions), sampler=sampler)
         study.optimize(objective or self.objective, n_trials=trials)
         return study
