@@ -53,7 +53,7 @@ def work(name, seed, scored, trained, ordinary):
     with tempfile.TemporaryDirectory() as folder:
         one = search(name, seed, folder, shared(name, seed, epochs), scored)
         started = time.perf_counter()
-        one.objective().evaluator.prepare()
+        one.objective().prepare()
         seconds["supernet"] = time.perf_counter() - started
         study = one.run(progress=False)
         seconds["scores"] = time.perf_counter() - started - seconds["supernet"]

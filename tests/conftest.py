@@ -1,11 +1,16 @@
+import os
 import tempfile
 
 import optuna
 import pytest
 import torch
 from command_line import exit_code
+from databases import BaseModel, copying, make_template
 from hypothesis import settings
+from leftovers import Watcher
 from networks import build_linear, score
+from threadpoolctl import threadpool_limits
+from turns import turn
 
 import optnas
 from optnas.evaluators import FunctionEvaluator
@@ -14,6 +19,42 @@ from optnas.search_spaces import FunctionSpace
 # The same examples at every run, and no clock that decides.
 settings.register_profile("optnas", derandomize=True, deadline=None, database=None)
 settings.load_profile("optnas")
+
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+MOST_WORKERS = 8
+"""Many tests start processes of their own; more workers than this would disturb each other."""
+WATCHER = pytest.StashKey[Watcher]()
+
+
+def pytest_xdist_auto_num_workers():
+    """One worker for each CPU that this process may use."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+def pytest_configure(config):
+    # Threads of numpy's and scipy's BLAS wait by spinning: with two of them on a machine that has
+    # something else to do, small matrices take ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of processes that are started, too
+    threadpool_limits(1, user_api="blas")
+    if not IS_WORKER and os.path.isdir("/proc/self"):
+        config.stash[WATCHER] = Watcher()
+
+
+def pytest_unconfigure(config):
+    watcher = config.stash.get(WATCHER, None)
+    if watcher is not None and (commands := watcher.end()):
+        raise pytest.UsageError("processes were left after the tests: " + "; ".join(commands))
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long begins first, so that no worker waits for another one in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with turn(exclusive=item.get_closest_marker("exclusive") is not None):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +65,21 @@ def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def database_template(tmp_path_factory):
+    path = tmp_path_factory.mktemp("template") / "new.db"
+    make_template(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _databases(request, monkeypatch):
+    """New SQLite databases are copied, except where a test is about their making."""
+    if request.node.get_closest_marker("makes_databases") is None:
+        template = request.getfixturevalue("database_template")
+        monkeypatch.setattr(BaseModel.metadata, "create_all", copying(template))
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def _read(study: str, storage: str | None, name: str | None) -> Study:
     """A study that is looked at once: its trials are kept from being searched for garbage."""
-    from optnas.cli.study_argument import study_of
+    from optnas.cli.study_argument import open_study_argument
 
-    found, _ = study_of(study, storage, name, brief=True)
+    found = open_study_argument(study, storage, name, brief=True).study
     with no_garbage_collection():
         found.get_trials(deepcopy=False)
         gc.freeze()
@@ -78,7 +78,7 @@ def dashboard(
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
     weights are kept, an ONNX file. A note that somebody has edited stays as it is.
     """
-    from optnas.cli.study_argument import study_and_search
+    from optnas.cli.study_argument import open_study_argument
     from optnas.dashboard.publisher import Publisher
     from optnas.dashboard.server import make_app, make_dashboard, publishing
     from optnas.storage.open import open_storage
@@ -87,16 +87,17 @@ def dashboard(
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
-    found, url, search = study_and_search(study, storage, name)
-    if isinstance(search, str):
-        typer.echo(f"no drawings and no ONNX files: {search}", err=True)
+    opened = open_study_argument(study, storage, name, with_search=True)
+    found, url, search = opened.study, opened.url, opened.search
+    if search is None:
+        typer.echo(f"no drawings and no ONNX files: {opened.why}", err=True)
     folder = weights_folder(url, found.study_name)
     server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
     try:  # not before: where it can't be shown, nothing is written
         found = load_study(open_storage(url, create=True), found.study_name) or found
         server.set_app(make_app(found._storage, folder))
-        updates = publishing(Publisher(found, folder, None if isinstance(search, str) else search))
+        updates = publishing(Publisher(found, folder, search))
     except InputError as error:
         typer.echo(f"figures, notes and files can't be added: {error}", err=True)
     if host not in LOCAL:
@@ -163,12 +164,12 @@ def compare(
     html: Html = None,
 ) -> None:
     """Compare the fronts of several studies: hypervolume, and who dominates whom."""
-    from optnas.cli.study_argument import studies_of
+    from optnas.cli.study_argument import studies_by_label
     from optnas.cli.tables import comparison_tables
     from optnas.pareto.compare import compare as compared
 
     check_figure(html, {"--x": x, "--y": y})
-    found = compared(studies_of(studies))
+    found = compared(studies_by_label(studies))
     figure = None
     if html is not None:
         from optnas.plots import comparison_figure

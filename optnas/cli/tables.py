@@ -21,7 +21,7 @@ from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, 
 from optnas.study.describe import recipe_text, state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.objectives import maximized, objective_names
-from optnas.study.record import as_options, record_of
+from optnas.study.record import record_of
 from optnas.utils.text import definitions, duration, number
 
 INHERITED = (
@@ -63,7 +63,7 @@ def front_table(study: Study) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(escape(name), justify="right")
-    scores = [name for name in record_of(study).get("scores", ()) if name not in names]
+    scores = [name for name in record_of(study).scores if name not in names]
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
@@ -98,7 +98,7 @@ def _fresh(study: Study) -> dict[int, str]:
 
 def search_line(study: Study, trial: int) -> str:
     """What the search said of a trial: its scores, on the validation part; empty without any."""
-    names = record_of(study).get("scores", ())
+    names = record_of(study).scores
     attrs = study.get_trials(deepcopy=False)[trial].user_attrs
     scores = "  ".join(f"{name} {number(attrs[name])}" for name in names if name in attrs)
     weights = ", with inherited weights" if has_inherited(study) else ""
@@ -129,7 +129,7 @@ def pick_table(study: Study, picked: Pick) -> Table:
     for i, (name, more) in enumerate(zip(names, maximized(study), strict=True)):
         values = sorted((t.values[i] for t in members), reverse=more)
         table.add_row(escape(name), *map(number, (trial.values[i], values[0], values[-1])))
-    known = {name: measured(names, trial, name) for name in record_of(study).get("scores", ())}
+    known = {name: measured(names, trial, name) for name in record_of(study).scores}
     for name, value in known.items():
         if value is not None and name not in names:
             table.add_row(escape(name), number(value), style="dim")
@@ -208,16 +208,16 @@ def status_table(study: Study) -> Table:
     failures = failure_line(study)
     if failures:
         table.add_row("failures", escape(failures))
-    for change in record.get("accepted", ()):
+    for change in record.accepted:
         table.add_row("mixed settings", escape(change))
-    if "size" in record:
-        table.add_row("search space", escape(f"{record['size']} architectures"))
+    if record.size:
+        table.add_row("search space", escape(f"{record.size} architectures"))
     if SEED in study.user_attrs:
         table.add_row("seed", str(study.user_attrs[SEED]))
-    for option, value in as_options(record.get("overrides", {})).items():
+    for option, value in record.overrides.as_options().items():
         table.add_row(option, value)
-    if record.get("file"):
-        table.add_row("study file", escape(record["file"]))
+    if record.file:
+        table.add_row("study file", escape(record.file))
     return table
 
 

@@ -102,19 +102,19 @@ class Notes:
         ]
         rows += [
             (name, number(trial.user_attrs[name]))
-            for name in self._record.get("scores", ())
+            for name in self._record.scores
             if name not in self._names and isinstance(trial.user_attrs.get(name), (int, float))
         ]
         return table([("measured", "value"), *((plain(name), value) for name, value in rows)])
 
     def _settings(self, trial: FrozenTrial) -> Iterable[str]:
         """How the evaluator trained, and how metrics were measured."""
-        known = self._record.get("fingerprint", {})
+        known = self._record.fingerprint
         found = _of("evaluator", known)
         if RECIPE in trial.user_attrs:
             found["recipe"] = trial.user_attrs[RECIPE]
         yield _facts(known.get("evaluator", "evaluator"), found)
-        for name in dict.fromkeys((*self._names, *self._record.get("scores", ()))):
+        for name in dict.fromkeys((*self._names, *self._record.scores)):
             details = trial.user_attrs.get(f"{DETAIL}{name}")
             yield _facts(name, _of(name, known) | (details if isinstance(details, dict) else {}))
 

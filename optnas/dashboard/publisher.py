@@ -32,7 +32,7 @@ from optnas.finished.decode import decode
 from optnas.pareto.front import front
 from optnas.pareto.hypervolume import in_order_of_completion
 from optnas.plots import PLOTS
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.storage.faults import storage_fault
 from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
 

@@ -1,4 +1,4 @@
-"""A trial's network, measured again."""
+"""Measures a trial's network again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ from optnas.utils.text import number
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric: what the trial has stored, what it is now, and how that was measured.
+    """One metric of a trial's network, stored and measured now.
 
-    `now` is None where the network has no such number; `how` says why.
+    Attributes:
+        name: Name of the metric, with its unit.
+        stored: The value that the trial has stored; None if it has none.
+        now: The value measured now; None where the network has no such value.
+        how: Settings and details of the measurement; or the reason why there is no value.
     """
 
     name: str
@@ -34,7 +38,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measurements:
-    """A trial's network, layer by layer, and its metrics."""
+    """A trial's network, measured again.
+
+    Attributes:
+        trial: Number of the trial.
+        architecture: The architecture.
+        profile: Parameters and multiply-accumulates, layer by layer.
+        metrics: The objective's metrics.
+    """
 
     trial: int
     architecture: str
@@ -64,14 +75,15 @@ def choose_trial(study: Study, trial: int | None) -> FrozenTrial:
 
 
 def measure_again(objective: Objective, trial: FrozenTrial) -> Measurements:
-    """Builds a trial's network and measures all that the objective measures before training.
+    """Builds a trial's network, and measures every metric of the objective.
 
     Args:
-        objective: Made as when the trial ran.
-        trial: Any trial that has drawn its architecture.
+        objective: The objective, made as when the trial ran.
+        trial: A trial in any state that has an architecture.
 
     Raises:
-        InputError: It hasn't, or today's code makes another network of its parameters.
+        InputError: The trial has no architecture, or today's code makes another network of its
+            parameters.
     """
     candidate = decode(objective, trial)
     layers = profile(candidate.model, candidate.example_inputs)
@@ -92,7 +104,7 @@ def _now(metric: Metric, candidate: Candidate) -> tuple[float | None, dict[str, 
 
 
 def metrics_table(metrics: tuple[Measured, ...]) -> Table:
-    """What was stored, what is now, and how it was measured."""
+    """A table of the stored values, today's values, and how they were measured."""
     table = Table(box=None, title="measured", title_justify="left", title_style="bold")
     table.add_column("metric")
     table.add_column("stored", justify="right")

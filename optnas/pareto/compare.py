@@ -186,7 +186,7 @@ def _covered(own: Array, other: Array) -> float:
 
 def _notes(studies: Mapping[str, Study]) -> list[str]:
     """Where the settings of the studies differ from those of the first one."""
-    records = {label: record_of(study).get("fingerprint", {}) for label, study in studies.items()}
+    records = {label: record_of(study).fingerprint for label, study in studies.items()}
     first, *others = records
     notes = []
     for label in others:

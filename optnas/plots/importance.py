@@ -87,7 +87,8 @@ def importance_data(study: Study) -> ImportanceData:
     sample = spread(trials, max(min(MOST, affordable), 10 * FEWEST))
     best = max(BEST, BEST_TRIALS / len(sample))
     names = objective_names(study)
-    scores = record_of(study).get("scores", names)
+    record = record_of(study)
+    scores = record.scores if record.fingerprint else names
     seen = _Sample(study, sample)
     counts = Counter(name for trial in sample for name in trial.params)
     found = []

@@ -23,7 +23,7 @@ from optnas.report.summary import Goal, goals, notes, summary
 from optnas.study.objectives import objective_names
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
-    from optnas.search.settings import Search
+    from optnas.search.search import Search
 
 NO_SEARCH = "the study was given without its search"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from optuna.study import Study
@@ -94,8 +94,8 @@ class Meanings:
 
     def __init__(self, study: Study, trials: Iterable[FrozenTrial]) -> None:
         record = record_of(study)
-        self._fingerprint: Mapping[str, str] = record.get("fingerprint", {})
-        self.scores: list[str] = record.get("scores", [])
+        self._fingerprint = record.fingerprint
+        self.scores = record.scores
         """What the evaluator found out, and metrics of a person's own."""
         self.measured = dict.fromkeys(
             name

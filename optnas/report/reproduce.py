@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
-from importlib.metadata import version
 from typing import NamedTuple
 
 from optuna.study import Study
 
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
-from optnas.study.record import as_options, overrides_of, record_of
+from optnas.study.record import record_of
+from optnas.utils.versions import versions
 
 
 class Command(NamedTuple):
@@ -49,24 +48,23 @@ def reproducing(study: Study, url: str) -> Reproducing:
         url: Its storage; empty for a storage object. Passwords aren't shown.
     """
     record = record_of(study)
-    file = record.get("file", "")
+    file = record.file
     shown = shown_url(url) if url else ""
-    overrides = as_options(overrides_of(study).given())
+    overrides = record.overrides.as_options()
     facts = {
         "Study": study.study_name,
         "Storage": shown,
         "Study file": file,
         "Seed": str(study.user_attrs.get(SEED, "")),
-        "Made with optnas": record.get("version", ""),
+        "Made with optnas": record.version,
     }
     return Reproducing(
         facts={label: text for label, text in facts.items() if text},
         commands=_commands(study, shown, file, overrides),
         overrides=overrides,
-        accepted=record.get("accepted", []),
-        fingerprint=record.get("fingerprint", {}),
-        versions={"Python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "optuna", "optnas")},
+        accepted=list(record.accepted),
+        fingerprint=dict(record.fingerprint),
+        versions=versions("optuna"),
     )
 
 

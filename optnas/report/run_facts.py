@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -16,12 +16,12 @@ from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size
 from optnas.study.attributes import DUPLICATE_OF, SEED
 from optnas.study.describe import state_of
-from optnas.study.record import record_of
+from optnas.study.record import StudyRecord, record_of
 from optnas.study.retrainings import retrained
 from optnas.utils.text import duration, number, plural
 
 if TYPE_CHECKING:
-    from optnas.search.settings import Search
+    from optnas.search.search import Search
 
 _EVALUATORS = {
     "TrainingEvaluator": "",
@@ -49,13 +49,13 @@ def facts(
 ) -> dict[str, str]:
     """The circumstances, by label; what isn't known is left out."""
     record = record_of(study)
-    fingerprint: dict[str, str] = record.get("fingerprint", {})
+    fingerprint = record.fingerprint
     sampler, seed = _sampler(search, record), study.user_attrs.get(SEED)
     found = {
         "Trials": _states(trials),
         "When": _when(trials),
         "Bounds": "; ".join(_bounds(trials, fingerprint)),
-        "Search space": _space(fingerprint.get("space", ""), record.get("size", "")),
+        "Search space": _space(fingerprint.get("space", ""), record.size),
         "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
         "Sampler": sampler,
         "Seed": "" if seed is None else str(seed),
@@ -101,7 +101,7 @@ def _span(first: datetime, last: datetime) -> str:
     return f"{first:%Y-%m-%d %H:%M} to {last:{end}}"
 
 
-def _bounds(trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[str]:
+def _bounds(trials: Sequence[FrozenTrial], fingerprint: Mapping[str, str]) -> list[str]:
     """Bounds in words: at most or at least, as the trials' constraints show."""
     bounds = {
         key.removeprefix("bound on "): value
@@ -162,14 +162,14 @@ def _data(fingerprint: str) -> str:
     return f"{found[1]} ({train} examples to train, {val} to validate, {test} held back)"
 
 
-def _sampler(search: Search | None, record: dict[str, Any]) -> str:
+def _sampler(search: Search | None, record: StudyRecord) -> str:
     if search is not None:
         sampler = search.sampler
         return sampler if isinstance(sampler, str) else type(sampler).__name__
-    return str(record.get("overrides", {}).get("sampler", ""))
+    return record.overrides.sampler or ""
 
 
-def _devices(fingerprint: dict[str, str]) -> list[str]:
+def _devices(fingerprint: Mapping[str, str]) -> list[str]:
     """The devices that metrics were measured on."""
     return list(
         dict.fromkeys(

@@ -66,7 +66,7 @@ def summary(study: Study, networks: Networks) -> str:
     names = objective_names(study)
     rows = networks.rows
     what = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-    size = readable_size(record_of(study).get("size", ""))
+    size = readable_size(record_of(study).size)
     of = f" of {size} possible" if size else ""
     asked = (
         f"Which networks offer the best trade-offs between {what}?"
@@ -93,7 +93,7 @@ def notes(study: Study, trials: Sequence[FrozenTrial], networks: Networks) -> li
     found = [
         f"Settings were changed while the study went on, and numbers before and after can't be "
         f"compared without care: {change}"
-        for change in record_of(study).get("accepted", ())
+        for change in record_of(study).accepted
     ]
     live = sum(t.state == TrialState.RUNNING for t in trials)
     if live:

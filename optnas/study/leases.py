@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -33,6 +34,9 @@ YOUNG = 60.0
 """A running trial without a lease, plain Optuna's, is believed to live for so many seconds."""
 FORGOTTEN = 86_400.0
 """After so many seconds it is dead: its process didn't end it in a day."""
+
+ORPHANED = 10.0
+"""Seconds that a worker may need to write its lease on a trial that it has taken."""
 
 
 def lease() -> dict[str, Any]:
@@ -70,6 +74,13 @@ def is_own(held: Mapping[str, Any]) -> bool:
     return all(held.get(key) == mine[key] for key in ("host", "boot", "pid", "started"))
 
 
+def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> bool:
+    """Whether a lease that some trial holds, if it holds one, is the given one, renewed or not."""
+    return held is not None and all(
+        held.get(key) == value for key, value in lease.items() if key != "renewed"
+    )
+
+
 def is_alive(trial: FrozenTrial) -> bool:
     """Whether somebody is running the trial."""
     if trial.state != TrialState.RUNNING:
@@ -80,12 +91,20 @@ def is_alive(trial: FrozenTrial) -> bool:
     return age(trial) < YOUNG
 
 
-def is_abandoned(trial: FrozenTrial) -> bool:
-    """Whether a running trial will never be ended by whoever began it."""
+def is_abandoned(trial: FrozenTrial, own: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether no process will ever end a running trial.
+
+    Args:
+        trial: The trial.
+        own: The lease of a worker that runs nothing now. A trial that has held it for a while was
+            taken by a process that was killed before it could write its own lease.
+    """
     held = lease_of(trial)
-    if held is not None:
-        return is_dead(held)
-    return age(trial) > FORGOTTEN
+    if held is None:
+        return age(trial) > FORGOTTEN
+    if own and same_worker(held, own) and age(trial) > ORPHANED:
+        return True
+    return is_dead(held)
 
 
 def age(trial: FrozenTrial) -> float:

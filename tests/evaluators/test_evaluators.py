@@ -21,6 +21,7 @@ from optnas.evaluators import (
     TrainingEvaluator,
     nasbench201,
 )
+from optnas.evaluators.abilities import configured
 from optnas.search_spaces import MacroCNNSpace, MLPSpace, NASBench201Space
 from optnas.search_spaces.nasbench201 import EDGES, NASBench201Architecture
 from optnas.testing import EvaluatorContract
@@ -253,9 +254,9 @@ def test_settings_can_be_overridden():
     changed = evaluator.configured(device="cpu", epochs=9)
     assert (changed.fingerprint["epochs"], evaluator.fingerprint["epochs"]) == (9, 3)
     function = FunctionEvaluator(len, {"loss": "minimize"})
-    assert function.configured(device="cpu") is function
+    assert configured(function, device="cpu") is function
     with pytest.raises(InputError, match="decides on its epochs itself"):
-        function.configured(epochs=3)
+        configured(function, epochs=3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

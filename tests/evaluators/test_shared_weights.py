@@ -28,7 +28,7 @@ from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.slices import parts
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
-from optnas.finished.revisit import fresh_candidate
+from optnas.finished.decode import fresh_candidate
 from optnas.pareto.confirmed import confirmed
 from optnas.pareto.dominance import nondominated, spread
 from optnas.search_spaces import (
@@ -686,9 +686,9 @@ def test_confirm_trains_for_real(tmp_path):
 def test_confirm_takes_so_many_of_the_front(tmp_path, monkeypatch):
     one = search(tmp_path)
     study = one.run(progress=False)
-    with pytest.raises(InputError, match="most=0 must be at least 1"):
+    with pytest.raises(InputError, match="most must be at least 1, got 0"):
         optnas.confirm(study, one, most=0)
-    with pytest.raises(InputError, match="give one of them"):
+    with pytest.raises(InputError, match="give either trials or most, not both"):
         optnas.confirm(study, one, most=2, trials=[0])
     monkeypatch.setattr("optnas.finished.confirm.front", lambda study: study.trials)
     assert len(optnas.confirm(study, one, most=2, seeds=1, progress=False)) == 2
@@ -714,12 +714,13 @@ def test_retrain_trains_for_real(tmp_path):
 
 
 def test_the_evaluator_by_name(tmp_path):
+    from optnas.search.run import overrides_for_workers
     from optnas.study.record import Overrides
 
     one = search(tmp_path, REAL)
     sharing = one.override(Overrides(evaluator="shared"))
     assert isinstance(sharing.evaluator, SharedWeightsEvaluator)
-    assert sharing._given()["evaluator"] == "shared"
+    assert overrides_for_workers(sharing)["evaluator"] == "shared"
     assert sharing.override(Overrides(evaluator="shared")).evaluator is sharing.evaluator
     assert sharing.override(Overrides(evaluator="training")).evaluator is REAL
     with pytest.raises(InputError, match="must be training or shared, got 'fast'"):

@@ -1,4 +1,4 @@
-"""Runs trials of our samplers in a process of its own (see test_samplers_processes.py).
+"""Runs trials of our samplers in a process of its own (see samplers/test_processes.py).
 
     python sampler_process.py FOLDER TOTAL
     python sampler_process.py FOLDER TOTAL NAME

@@ -162,7 +162,7 @@ def test_lazy_modules_are_given_their_shapes(evaluator):
     study = make_study(objective, {"width": 2})
     study.optimize(objective, n_trials=1)
     assert study.trials[0].values[1:] == [8 + 4 + 3, 2 * (6 + 2)]
-    assert objective.costs({"width": 2}) == {1: 15.0, 2: 16.0}
+    assert objective.preview({"width": 2}).values == {1: 15.0, 2: 16.0}
     candidates = [decode(objective, study.trials[0]).model for _ in range(2)]
     assert all(module.training for module in candidates[0].modules())
     first, second = (next(c.parameters()) for c in candidates)
@@ -411,9 +411,9 @@ def test_costs_are_exact_and_memoised():
     objective = optnas.Objective(
         space, evaluator_of(score), ("loss", "flops", "latency_ms", "params")
     )
-    assert objective.costs(LARGE) == {1: 36.0, 3: 25.0}
+    assert objective.preview(LARGE).values == {1: 36.0, 3: 25.0}
     built = len(builds)
-    assert objective.costs(LARGE | {"recipe.rate": 3}) == {1: 36.0, 3: 25.0}
+    assert objective.preview(LARGE | {"recipe.rate": 3}).values == {1: 36.0, 3: 25.0}
     assert len(builds) == built + 1  # FunctionSpace builds while it suggests
 
 

@@ -108,7 +108,7 @@ if first("died"):
     assert lost.user_attrs["lost"] == "killed"
     err = capsys.readouterr().err
     assert "died (SIGKILL); another one is started" in err
-    assert f"lost trials taken up again: {lost.number}" in err
+    assert f"repeating lost trials: {lost.number}" in err
 
 
 def test_workers_that_all_die_end_the_run(write, monkeypatch):
@@ -178,7 +178,7 @@ def start(write):
     """A run with two workers, each in the middle of a trial."""
     file = write(HOLD)
     Path("hold").touch()
-    environment = os.environ | {"PYTHONPATH": str(Path(networks.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "optnas", "run", str(file), "--workers", "2"],
         stdout=subprocess.DEVNULL,

@@ -2,6 +2,7 @@ import math
 
 import optuna
 import pytest
+from docstrings import examples
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -9,6 +10,7 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import FixedTrial
 
+from optnas import samplers
 from optnas.errors import InputError
 from optnas.samplers import (
     SAMPLERS,
@@ -53,11 +55,15 @@ class TestLocalSearch(HistorySamplerContract, ChildContract, OptunaSuite):
         return LocalSearchSampler(seed=seed)
 
 
+# Of the default 200, 40 it takes eight times as long; test_processes and test_predictor have those.
+FEW = {"n_candidates": 24, "n_checked": 6}
+
+
 class TestPredictor(HistorySamplerContract, OptunaSuite):
     """As it is in plain Optuna: everything is predicted."""
 
     def make(self, seed):
-        return PredictorSampler(seed=seed)
+        return PredictorSampler(seed=seed, **FEW)
 
 
 class TestPredictorThatKnows(HistorySamplerContract):
@@ -70,14 +76,14 @@ class TestPredictorThatKnows(HistorySamplerContract):
         def proxies(params):
             return {"width": params["layer0.width"], "unknown": math.nan}
 
-        return PredictorSampler(self.objective, costs, proxies=proxies, seed=seed)
+        return PredictorSampler(self.objective, costs, proxies=proxies, seed=seed, **FEW)
 
     def study(self, seed=7, directions=("minimize", "minimize"), trials=0, objective=None):
         sampler = self.make(seed, -1 if directions[-1] == "maximize" else 1)
         # With no trials to run, the test will run those of another space.
         other = objective in OTHER_SPACES or objective == self.small or not trials
         if other or len(directions) != 2:
-            sampler = PredictorSampler(objective, seed=seed)
+            sampler = PredictorSampler(objective, seed=seed, **FEW)
         study = optuna.create_study(directions=list(directions), sampler=sampler)
         study.optimize(objective or self.objective, n_trials=trials)
         return study
@@ -135,6 +141,11 @@ class TestGP(SamplerContract):
 
     def params(self, seed, cuts, total=13):
         return super().params(seed, [c for c in cuts if c < total], total)
+
+
+@pytest.mark.parametrize(("place", "example"), list(examples(samplers)))
+def test_examples_run(place, example):
+    exec(compile(example, place, "exec"), {"__name__": place})
 
 
 def test_a_name_that_is_unknown():

@@ -29,6 +29,8 @@ from optnas.storage.urls import shown_url
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SEED
 from optnas.study.record import RECORD
 
+pytestmark = pytest.mark.makes_databases
+
 URL = "sqlite:///study.db"
 JOURNAL = "journal:///study.journal"
 

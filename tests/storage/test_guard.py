@@ -13,7 +13,7 @@ from ways import both_ways
 
 from optnas.dashboard.server import FRONT, make_app
 from optnas.runs.loop import run_trials
-from optnas.runs.recovery import ASK, take_trial
+from optnas.runs.take import ASK, take_trial
 from optnas.storage.guard import Private, digest
 from optnas.storage.open import close_storage, open_storage
 from optnas.storage.row_storage import ROWS, RowStorage

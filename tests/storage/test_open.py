@@ -11,6 +11,8 @@ from optnas.storage.faults import storage_fault
 from optnas.storage.open import open_storage
 from optnas.storage.urls import storage_path
 
+pytestmark = pytest.mark.makes_databases
+
 
 @both_ways
 def test_a_new_database_is_set_up_to_survive(tmp_path):

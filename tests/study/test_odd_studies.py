@@ -1,10 +1,13 @@
 """Every command copes with studies of every kind, or says why not."""
 
+import functools
 import re
 import shutil
 
 import pytest
 from odd_studies import STUDIES
+
+from optnas.storage.open import close_storage
 
 COMMANDS = [
     ["status"],
@@ -40,11 +43,28 @@ REASONS = {
 }
 
 
+# A kind's tests run in one worker, so that its study is made once.
+KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(f"{kind} study")) for kind in STUDIES]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Gives the file of a study, which is made once."""
+    folder = tmp_path_factory.mktemp("odd")
+
+    @functools.cache
+    def make(kind):
+        close_storage(STUDIES[kind](f"sqlite:///{folder}/{kind}.db")._storage)
+        return folder / f"{kind}.db"
+
+    return make
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("kind", STUDIES)
-def test_commands(optnas, tmp_path, kind, command):
-    STUDIES[kind]("sqlite:///odd.db")
-    shutil.copy("odd.db", "other.db")
+@pytest.mark.parametrize("kind", KINDS)
+def test_commands(optnas, tmp_path, make, kind, command):
+    for name in ("odd.db", "other.db"):
+        shutil.copy(make(kind), name)
     name, *options = command
     code, out, err = optnas(name, "odd.db", *options)
     refused, reason = REASONS.get(" ".join(command), (set(), ""))

@@ -1,0 +1,74 @@
+"""Ends the processes that a test run has started, however the run ends.
+
+Each of them inherits an environment variable that holds the run's name. A watcher of its own
+session waits for its standard input, which closes when pytest ends, be it by `kill -9`; then it
+kills every process that has the name: workers, servers, browsers, and what they have started.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+VARIABLE = "OPTNAS_TEST_RUN"
+ENDED = "ended\n"
+GRACE = 5.0
+"""Seconds that processes have to end by themselves after a run that ended in the usual way."""
+
+
+class Watcher:
+    """The watcher of this process; what is started from now on belongs to the run."""
+
+    def __init__(self):
+        self.run = f"optnas-tests-{uuid.uuid4().hex}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", __file__, self.run],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is not for the watcher
+        )
+        os.environ[VARIABLE] = self.run
+
+    def end(self):
+        """The command lines of processes that were left, which are killed."""
+        del os.environ[VARIABLE]
+        return self._process.communicate(ENDED)[0].splitlines()
+
+
+def left(run):
+    """Ids and command lines of the processes of a run."""
+    name = f"{VARIABLE}={run}".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+            if name in (folder / "environ").read_bytes().split(b"\0"):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(folder.name)] = command.decode(errors="replace").strip()
+    return found
+
+
+def main(run):
+    regular = sys.stdin.read() == ENDED
+    deadline = time.monotonic() + (GRACE if regular else 0)
+    while left(run) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed = {}
+    while found := left(run):
+        killed |= found
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        time.sleep(0.01)
+    for folder in Path("/tmp").glob(f"{run}*"):  # of servers, which can't clean up any more
+        shutil.rmtree(folder, ignore_errors=True)
+    if regular:
+        print(*killed.values(), sep="\n", end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
