@@ -17,7 +17,7 @@ from optnas.pareto.entries import Entry, baselines, entries
 from optnas.pareto.front import feasible_trials, front, why_no_front
 from optnas.pareto.hypervolume import hypervolume
 from optnas.pareto.pick import Pick, measured
-from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, is_void
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, is_without_result
 from optnas.study.describe import recipe_text, state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.objectives import maximized, objective_names
@@ -226,7 +226,7 @@ def failure_line(study: Study) -> str:
     reasons = Counter(
         str(t.user_attrs.get(FAILURE, "no reason given"))
         for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        if not is_void(t)
+        if not is_without_result(t)
     )
     if not reasons:
         return ""
