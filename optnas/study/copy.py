@@ -1,9 +1,9 @@
 """Whole copies of a study: to another storage, or as a backup.
 
-Optuna's `copy_study` doesn't serve. Optuna's dashboard lists artifacts and notes in study attributes
+Optuna's `copy_study` doesn't serve. Its dashboard lists artifacts and notes in study attributes
 whose names hold ids of trials, and the trials of a copy have other ids. `copy_study` keeps the old
-names, and an attribute can't be deleted afterwards: a trial could show the artifacts of another one.
-Nor does it remove what it has written if it fails in the middle.
+names, and an attribute can't be deleted afterwards: a trial could show another one's artifacts. Nor
+does it remove what it has written if it fails in the middle.
 """
 
 from __future__ import annotations
