@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 import optuna
-from comparison import best_known, run_all, save
-from sharing import TASKS, shared, space, training
+from common.comparison import best_known, run_all, save
+from common.sharing import TASKS, shared, space, training
 
 import optnas
 from optnas.pareto.confirmed import confirmed

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comparison import run_all, save
+from common.comparison import run_all, save
+from common.sharing import architectures, shared, space, training
 from scipy.stats import kendalltau
-from sharing import architectures, shared, space, training
 
 import optnas
 from optnas.candidate import Candidate

@@ -36,8 +36,8 @@ def test_nasbench201_costs_are_those_of_its_networks(dataset, classes, size):
 
 
 def test_the_share_of_the_best_known_front():
-    import comparison
     import samplers_conditional
+    from common import comparison
 
     objective = samplers_conditional.landscape(0).objective
     values = [
@@ -69,7 +69,7 @@ def test_the_overhead_of_a_sampler():
 
 
 def test_paired_tests_are_one_sided():
-    import comparison
+    from common import comparison
 
     better = [{50: 0.9 + 0.001 * i} for i in range(12)]
     worse = [{50: 0.8 + 0.002 * i} for i in range(12)]
@@ -128,7 +128,7 @@ def test_what_early_stopping_saves_and_loses():
 
 def test_the_tasks_of_shared_weights():
     import shared_weights
-    import sharing
+    from common import sharing
 
     found = sharing.architectures("digits", 30)
     assert len({str(a) for a in found}) == 30
@@ -141,7 +141,7 @@ def test_the_tasks_of_shared_weights():
 
 def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     import shared_search
-    import sharing
+    from common import sharing
 
     monkeypatch.setitem(shared_search.EPOCHS, "digits", 1)
     monkeypatch.setitem(sharing.STEPS, "digits", 3)

@@ -9,11 +9,12 @@ import threading
 import urllib.request
 from pathlib import Path
 
-import crew
 import optuna
 import pytest
-from crew import Job
-from postgres import database, server
+from common import crew
+from common.crew import Job
+from common.postgres import database, server
+from common.processes import wait_for
 
 import optnas.storage.open
 from optnas.errors import InputError
@@ -48,7 +49,7 @@ def proxy(postgres_url):
 def test_workers_through_the_proxy_and_its_end(proxy, optnas, tmp_path):
     process, url = proxy
     workers = [crew.start(Job(url, 30, make=True)) for _ in range(3)]
-    assert crew.wait_for(workers) == [0] * 3
+    assert wait_for(workers) == [0] * 3
     study = crew.load_study(url)
     crew.checked(study, 30)
     code, out, _ = optnas("status", url)
