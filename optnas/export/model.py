@@ -18,7 +18,7 @@ from optnas.export.formats import FORMATS, Format, runner
 from optnas.export.signature import named_inputs
 from optnas.export.trained import Weights, load_weights
 from optnas.finished.decode import decode
-from optnas.finished.revisit import complete_trial
+from optnas.pareto.choose import complete_trial
 from optnas.search.settings import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.whole_file import whole_file

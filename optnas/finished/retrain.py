@@ -22,8 +22,9 @@ from optnas.errors import CandidateError, InputError, fault_of_candidate
 from optnas.evaluators.reporting import promised, reporting, training_device
 from optnas.finished.decode import decode, recipe_of
 from optnas.finished.provenance import moments, versions
-from optnas.finished.revisit import SPACE, accepted_changes, complete_trial, fresh_candidate
+from optnas.finished.revisit import SPACE, accepted_changes, fresh_candidate
 from optnas.objective.objective import Objective
+from optnas.pareto.choose import complete_trial
 from optnas.search.settings import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder

@@ -5,31 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.finished.measure import choose_trial
 from optnas.objective.objective import Objective
 from optnas.search.settings import Search
-from optnas.study.attributes import FAILURE, PRUNED
 from optnas.study.places import derived_seed, place, study_seed
 from optnas.study.record import differences, listing, record_of
 
 SPACE = "code of the space"
 """Under this key a study's fingerprint has what decides which network a trial's parameters make."""
-
-
-def complete_trial(study: Study, number: int) -> FrozenTrial:
-    """The trial of this number; raises InputError if there is none, or it isn't COMPLETE."""
-    trial = choose_trial(study, number)
-    if trial.state != TrialState.COMPLETE:
-        reason = trial.user_attrs.get(PRUNED) or trial.user_attrs.get(FAILURE)
-        raise InputError(
-            f"trial {number} is {trial.state.name}{f' ({reason})' if reason else ''}: give one "
-            "that is COMPLETE (`optnas pareto` shows those of the front)"
-        )
-    return trial
 
 
 def accepted_changes(

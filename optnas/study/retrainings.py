@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
-from rich.markup import escape
-from rich.table import Table
 
 from optnas.study.notes import Note, add_note, notes
 from optnas.utils.mean_sd import Spread
-from optnas.utils.text import duration, number
 
 RETRAINED = "retrained"
 """The kind of note."""
@@ -144,30 +141,6 @@ def others_tested(study: Study, trial: int, settings: str) -> str:
         f"the test part has judged other networks of this study: {', '.join(others)}; "
         "whoever chooses by these scores makes it a validation part"
     )
-
-
-def retrained_table(result: Retrained) -> Table:
-    """The scores of each seed, and their mean ± standard deviation."""
-    spreads = result.spreads()
-    table = Table(
-        title=escape(f"trial {result.trial}: {result.runs[0].architecture}"),
-        title_justify="left",
-        caption=escape(result.runs[0].recipe),
-        caption_justify="left",
-    )
-    table.add_column("seed", justify="right")
-    for name in spreads:
-        table.add_column(escape(name), justify="right")
-    table.add_column("time", justify="right")
-    table.add_column("weights" if spreads else "outcome", overflow="fold")
-    for run in result.runs:
-        values = [number(run.scores[n]) if n in run.scores else "–" for n in spreads]
-        outcome = run.weights or run.failure
-        table.add_row(str(run.number), *values, duration(run.train_seconds), escape(outcome))
-    if spreads:
-        table.add_section()
-        table.add_row("mean", *map(str, spreads.values()), "", "")
-    return table
 
 
 def _read(note: Note) -> Run | None:
