@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,10 +10,11 @@ from optuna.study import Study
 from rich.markup import escape
 from rich.table import Table
 
-from optnas.pareto.confirmed import confirmed, standing
+from optnas.pareto.confirmed import Standing, standing
+from optnas.pareto.dominance import losses
+from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
 from optnas.study.describe import architecture_name
-from optnas.study.objectives import maximized, objective_names
 from optnas.study.retrainings import Retrained
 from optnas.utils.text import duration, number
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # it imports torch, which takes a second
 
 
 def metrics_table(metrics: Sequence[Measured]) -> Table:
-    """What was stored, what is now, and how it was measured."""
+    """The stored value of each metric, its value now, and how that was measured."""
     table = Table(box=None, title="measured", title_justify="left", title_style="bold")
     table.add_column("metric")
     table.add_column("stored", justify="right")
@@ -67,9 +67,8 @@ def retrained_table(result: Retrained) -> Table:
 
 
 def confirmed_table(study: Study) -> Table:
-    """The confirmed trials: what the search said, mean ± deviation of fresh seeds, the verdict."""
-    names = objective_names(study)
-    trials = study.get_trials(deepcopy=False)
+    """The confirmed trials: the search's values, mean ± deviation of fresh seeds, the verdict."""
+    seen = Snapshot.of(study)
     before = "search, with inherited weights" if has_inherited(study) else "search"
     table = Table(
         title=escape(f"Confirmed members of the front of {study.study_name}"),
@@ -78,38 +77,41 @@ def confirmed_table(study: Study) -> Table:
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
-    for name in names:
+    for name in seen.names:
         table.add_column(escape(name), justify="right")
     table.add_column("seeds", justify="right")
     table.add_column("verdict")
     table.add_column("architecture", overflow="fold")
-    found = confirmed(study)
-    sign = -1 if maximized(study)[0] else 1
-    best_first = sorted(
-        standing(study),
-        key=lambda s: sign * found[s.trial].spreads[0].mean if found[s.trial].n else math.inf,
-    )
-    for judged in best_first:
-        member = found[judged.trial]
-        spreads = member.spreads or ("–",) * len(names)
+    for found in _best_first(seen):
+        member = found.member
+        spreads = member.spreads or ("–",) * len(seen.names)
         values = [
             number(was) if member.n and not again else f"{number(was)} → {now}"
             for was, now, again in zip(member.search, spreads, member.again, strict=True)
         ]
-        architecture = architecture_name(trials[judged.trial])
-        link = "to" if judged.verdict == "falls" else "of"
-        verdict = judged.verdict if judged.by is None else f"{judged.verdict} {link} {judged.by}"
+        architecture = architecture_name(seen.trials[found.trial])
+        link = "to" if found.verdict == "falls" else "of"
+        verdict = found.verdict if found.by is None else f"{found.verdict} {link} {found.by}"
         failed = f" of {len(member.tried)}" if member.failures else ""
         table.add_row(
-            str(judged.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)
+            str(found.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)
         )
     return table
 
 
+def _best_first(study: Snapshot) -> list[Standing]:
+    """The confirmed trials by the mean of their first objective; failed ones last."""
+    known = [found for found in study.standing.values() if found.member.n]
+    means = losses([[s.mean for s in found.member.spreads] for found in known], study.directions)
+    order = means[:, 0].argsort(kind="stable")
+    failed = [found for found in study.standing.values() if not found.member.n]
+    return [*(known[i] for i in order), *failed]
+
+
 def standing_line(study: Study) -> str:
-    """How many of the confirmed trials stand, in one sentence."""
+    """The number of the confirmed trials that stand, in one sentence."""
     found = standing(study)
-    count = Counter(judged.verdict for judged in found)
+    count = Counter(one.verdict for one in found)
     named = {
         "within noise": count["stands within noise"],
         "falls" if count["falls"] == 1 else "fall": count["falls"],
@@ -117,7 +119,7 @@ def standing_line(study: Study) -> str:
     }
     parts = [f"{count['stands']} of {len(found)} confirmed networks stand"]
     parts += [f"{number} {verdict}" for verdict, number in named.items() if number]
-    repeated = [member for member in confirmed(study).values() if member.n > 1]
+    repeated = [one.member for one in found if one.member.n > 1]
     noisy = any(spread.deviation > 0 for member in repeated for spread in member.spreads)
     still = "; every fresh seed gave the same values: nothing here is noisy"
     return ", ".join(parts) + (still if repeated and not noisy else "")

@@ -10,41 +10,32 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto.front import feasible_trials, front
+from optnas.pareto.dominance import losses
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots.axes import Axis, chosen_decisions, decision_axis, objective_axis, shown
-from optnas.plots.style import (
-    FAINT,
-    GREY,
-    INK,
-    color_bar,
-    figure,
-    label,
-    position,
-    shade,
-    short,
-    spread,
-)
+from optnas.plots.scales import color_bar, named_axis, position, shade
+from optnas.plots.style import FAINT, GREY, INK, figure, spread
+from optnas.plots.texts import drawn_note, label, short
 from optnas.study.attributes import BASELINE, DUPLICATE_OF
-from optnas.study.objectives import maximized, objective_names
 from optnas.utils.text import number
 
 DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
-"""Most columns, of each kind and in all."""
+"""The largest number of columns, of each kind and in all."""
 LINES, FAINT_LINES = 60, 150
-"""Most coloured lines, and most grey ones: more hide each other."""
+"""The largest number of coloured lines, and of grey ones: more hide each other."""
 ABSENT = -0.16
-"""Where the line of an architecture goes that has no such decision."""
+"""The height at which the lines of trials without a decision pass."""
 BINS = 8
-"""Lines have one of so many colours: each is one trace."""
+"""The number of colours of the lines; each colour is one trace."""
 FEW = 20
-"""Of a single objective the best so many lines have a colour, or a tenth."""
+"""With a single objective the best 20 lines have a colour, or the best tenth."""
 
 
 class Line(NamedTuple):
     """A trial: its number, where it crosses each axis, and the values there.
 
-    The position is None where it has no such decision. `best` says whether it is on the front (or
-    among the best of a single objective).
+    The position is None where the trial has no such decision. `best` tells whether the trial is on
+    the front (or among the best of a single objective).
     """
 
     number: int
@@ -55,18 +46,18 @@ class Line(NamedTuple):
 
 
 class ParallelData(NamedTuple):
-    """What the parallel coordinates show.
+    """The data of the parallel coordinates.
 
     Attributes:
         study_name: Of the study.
         axes: The decisions, then the objectives.
         lines: Those that are drawn, the best in the first objective first.
-        best: How many trials are on the front, or among the best.
-        others: How many aren't.
+        best: The number of trials on the front, or among the best.
+        others: The number of other trials.
         first: Name of the first objective.
-        objectives: How many there are.
-        decisions: How many there are.
-        chosen_by: Why these are shown, if not all are.
+        objectives: The number of objectives.
+        decisions: The number of decisions.
+        chosen_by: Why these decisions are shown, if not all are.
     """
 
     study_name: str
@@ -80,34 +71,36 @@ class ParallelData(NamedTuple):
     chosen_by: str
 
 
-def parallel_data(study: Study) -> ParallelData:
+def parallel_data(study: Study | Snapshot) -> ParallelData:
     """The feasible trials of a study, with the decisions that made them.
 
-    Trials, and not architectures: one may have been trained by different recipes.
+    It has trials, not architectures, because one may have been trained by different recipes.
 
     Raises:
         InputError: There is no feasible COMPLETE trial with parameters.
     """
+    seen = Snapshot.of(study)
     trials = [
         t
-        for t in feasible_trials(study)
+        for t in seen.feasible
         if t.params and BASELINE not in t.user_attrs and DUPLICATE_OF not in t.user_attrs
     ]
     if not trials:
         raise InputError(
-            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds: "
-            "run it first, or loosen them"
+            f"study {seen.study.study_name!r} has no COMPLETE trial with parameters within its "
+            "bounds: run it first, or loosen them"
         )
-    objectives, more = objective_names(study), maximized(study)
+    objectives = seen.names
     room = min(DECISIONS, COLUMNS - min(len(objectives), OBJECTIVES))
-    names, every, chosen_by = chosen_decisions(study, trials, room)
+    names, every, chosen_by = chosen_decisions(seen, trials, room)
     columns = [decision_axis(name, trials) for name in names]
     columns += [
-        objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives[:OBJECTIVES])
+        objective_axis(i, name, seen.maximized[i], trials)
+        for i, name in enumerate(objectives[:OBJECTIVES])
     ]
-    best, others = _best(study, trials)
+    best, others = _best(seen, trials)
     return ParallelData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         axes=[axis for axis, _ in columns],
         lines=[
             Line(
@@ -133,12 +126,13 @@ def parallel_data(study: Study) -> ParallelData:
 
 
 def _best(
-    study: Study, trials: Sequence[FrozenTrial]
+    study: Snapshot, trials: Sequence[FrozenTrial]
 ) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
     """The front, or the best tenth in a single objective; and the others; the best first."""
-    order = sorted(trials, key=lambda t: t.values[0], reverse=maximized(study)[0])
-    if len(study.directions) > 1:
-        members = {t.number for t in front(study)}
+    points = losses([trial.values for trial in trials], study.directions)
+    order = [trials[i] for i in points[:, 0].argsort(kind="stable")]
+    if len(study.names) > 1:
+        members = {t.number for t in study.front}
         return (
             [t for t in order if t.number in members],
             [t for t in order if t.number not in members],
@@ -180,33 +174,26 @@ def parallel_figure(data: ParallelData) -> go.Figure:
         f"{short(data.study_name, 50)}: which decisions lead where",
         lines=_lines(data, kind),
         notes=[
-            f"{len(drawn)} of {count} lines are drawn: {name}"
-            for name, drawn, count in ((kind, best, data.best), ("others", others, data.others))
-            if len(drawn) < count
+            drawn_note(best, data.best, f"lines are drawn: {kind}"),
+            drawn_note(others, data.others, "lines are drawn: others"),
         ],
         height=560,
         annotations=_labels(data),
-        xaxis={
-            "tickvals": [_place(data, i) for i in range(len(data.axes))],
-            "ticktext": [
+        xaxis=named_axis(
+            [_place(data, i) for i in range(len(data.axes))],
+            [
                 label(axis.name, 24) if axis.more is None else f"<b>{label(axis.name, 24)}</b>"
                 for axis in data.axes
             ],
-            "tickangle": -40,
-            "tickfont": {"size": 11},
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-            "range": [-0.1, _place(data, len(data.axes) - 1) + 0.6],
-        },
-        yaxis={
-            "tickvals": [ABSENT] if any(axis.conditional for axis in data.axes) else [],
-            "ticktext": ["absent"],
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-            "range": [ABSENT - 0.06, 1.08],
-        },
+            tickangle=-40,
+            tickfont={"size": 11},
+            range=[-0.1, _place(data, len(data.axes) - 1) + 0.6],
+        ),
+        yaxis=named_axis(
+            [ABSENT] if any(axis.conditional for axis in data.axes) else [],
+            ["absent"],
+            range=[ABSENT - 0.06, 1.08],
+        ),
     )
 
 
@@ -231,7 +218,7 @@ def _place(data: ParallelData, column: int) -> float:
 
 
 def _paths(data: ParallelData, lines: Sequence[Line], aside: dict[int, float]) -> dict[str, Any]:
-    """Lines as one trace, with gaps between them; `aside` moves them within a level."""
+    """Lines as one trace with gaps between them; `aside` moves each within a level."""
     x: list[float | None] = []
     y: list[float | None] = []
     texts, numbers = [], []

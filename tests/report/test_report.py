@@ -1,12 +1,15 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+import optnas
 from optnas.errors import InputError
+from optnas.pareto import front as front_module
 from optnas.pareto.confirmed import keep_repeat
 from optnas.report import report_html, write_report
 from optnas.report.data import report_data
@@ -554,3 +557,29 @@ def test_odd_studies_open(opened, name):
     if figures.count():
         figures.first.scroll_into_view_if_needed()
         page.wait_for_selector(".figure.drawn")
+
+
+def test_the_front_is_computed_once_for_a_report(study, monkeypatch, tmp_path):
+    """Tables, figures, facts and details share it: other searches are of planes and of boxes."""
+    found = []
+    computed = front_module.front_of
+
+    def counted(trials, directions):
+        found.append(len(trials))
+        return computed(trials, directions)
+
+    monkeypatch.setattr(front_module, "front_of", counted)
+    write_report(study, tmp_path / "report.html")
+    assert found == [5], "the feasible trials without the one that reused values"
+
+
+def test_no_file_but_one_tests_dominance_or_flips_signs():
+    """`dominates` and `losses` of optnas.pareto.dominance are the only ones."""
+    by_hand = re.compile(
+        r"\(\w+ <= \w+\)\.all|np\.all\(\w+ <= \w+|-1(\.0)? if (more|maximi|\w+ == StudyDirection)"
+    )
+    package = Path(optnas.__file__).parent
+    rooms = ("pareto", "plots", "report", "dashboard", "cli", "finished", "study")
+    files = [path for room in rooms for path in (package / room).glob("*.py")]
+    found = {path.name for path in files if by_hand.search(path.read_text())}
+    assert found == {"dominance.py"}
