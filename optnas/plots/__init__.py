@@ -18,7 +18,8 @@ from optnas.plots.curves import CurvesData, curves_data, curves_figure
 from optnas.plots.history import HistoryData, history_data, history_figure
 from optnas.plots.importance import ImportanceData, importance_data, importance_figure
 from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
-from optnas.plots.parallel import ParallelData, parallel_data, parallel_figure
+from optnas.plots.parallel import ParallelData, parallel_data
+from optnas.plots.parallel_drawing import parallel_figure
 from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
 from optnas.plots.timeline import TimelineData, timeline_data, timeline_figure
 
@@ -103,7 +104,7 @@ PLOTS: tuple[Plot, ...] = (
         "importance",
         "Which decisions matter",
         "How much each decision, of the architecture and of its training (recipe.…), sets the best "
-        "trials of an objective apart from all trials. It says how much, not which choice is "
+        "trials of an objective apart from all trials. It shows how much, not which choice is "
         "better.",
         lambda study: importance_figure(importance_data(study)),
     ),

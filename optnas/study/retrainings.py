@@ -1,4 +1,4 @@
-"""What a study knows of the networks that were trained for good, and judged on the test part."""
+"""The networks of a study that were retrained and scored on the test part."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RETRAINED = "retrained"
 
 @dataclass(frozen=True)
 class Run:
-    """One training for good, with one seed.
+    """One final training, with one seed.
 
     Attributes:
         settings: Tells retrainings of one trial apart: a hash of all that decides their outcome.
         architecture: The network.
         recipe: How it was trained.
         evaluator: By what: data, epochs and so on.
-        number: Which of the seeds: 0, 1, …
+        number: The number of the seed: 0, 1, …
         seed: The seed itself.
         scores: On the test part; empty if the training failed.
         failure: Why it failed; else empty.
@@ -54,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Retrained:
-    """A trial's network, trained for good with several seeds and the same settings."""
+    """A trial's network, retrained with several seeds and the same settings."""
 
     trial: int
     runs: tuple[Run, ...]
@@ -73,7 +73,7 @@ class Retrained:
 
     @property
     def tested(self) -> bool:
-        """Whether the test part has said anything of it."""
+        """Whether it has scores on the test part."""
         return any(run.scores for run in self.runs)
 
     def spreads(self) -> dict[str, Spread]:
@@ -94,9 +94,9 @@ class Retrained:
 
 
 def retrained(study: Study) -> list[Retrained]:
-    """The retrainings of a study, by trial; of one trial the one that went on last stands last.
+    """The retrainings of a study, by trial; of one trial the one that was resumed last is last.
 
-    What somebody else wrote in their place is left out.
+    Notes in another form are ignored.
     """
     found = []
     for trial, written in notes(study, RETRAINED).items():
@@ -123,7 +123,7 @@ def keep_run(study: Study, trial: int, run: Run) -> None:
 
 
 def others_tested(study: Study, trial: int, settings: str) -> str:
-    """One sentence if the test part has judged other networks than this one; else empty.
+    """A sentence if other networks than this one were scored on the test part; else empty.
 
     Args:
         study: The study.
@@ -138,8 +138,8 @@ def others_tested(study: Study, trial: int, settings: str) -> str:
     if not others:
         return ""
     return (
-        f"the test part has judged other networks of this study: {', '.join(others)}; "
-        "whoever chooses by these scores makes it a validation part"
+        f"other networks of this study were scored on the test part: {', '.join(others)}; "
+        "a choice by these scores would make it a validation part"
     )
 
 

@@ -168,12 +168,12 @@ def test_numbers_say_how_they_were_measured():
     (latency,) = [one for one in data.measurings if one.name == "latency_ms"]
     assert latency.remarks == [
         "95 % interval: ± 5.0% (median of 1 network), ± 5.0% at worst",
-        "1 network timed beside a training: take with care",
+        "1 network timed during a training: take with care",
     ]
     assert data.details[0]["numbers"][1] == (
         "latency_ms",
         2.0,
-        "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 · 40 passes · beside a training",
+        "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 · 40 passes · during a training",
     )
 
 
