@@ -165,7 +165,7 @@ def compare(
     y: OnY = None,
     html: Html = None,
 ) -> None:
-    """Compare the fronts of several studies: hypervolumes, and which front dominates which."""
+    """Compare the fronts of several studies: hypervolume, and who dominates whom."""
     from optnas.cli.study_argument import studies_of
     from optnas.cli.tables import comparison_tables
     from optnas.pareto.compare import compare as compared

@@ -280,7 +280,7 @@ def held(tmp_path, monkeypatch, optnas, *args):
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
-    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[1]}:{STUDY.parent}")
+    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[2]}:{STUDY.parent}")
     process = subprocess.Popen(
         [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5", *args],
         stdout=subprocess.PIPE,
