@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def _read(study: str, storage: str | None, name: str | None) -> Snapshot:
     """A snapshot of a study for one command: garbage collection leaves its trials alone."""
-    from optnas.cli.study_argument import study_of
+    from optnas.cli.study_argument import open_study_argument
     from optnas.pareto.snapshot import Snapshot
 
     found = open_study_argument(study, storage, name, brief=True).study

@@ -25,7 +25,7 @@ def measure(
 ) -> None:
     """Measure a trial's network again, and show it layer by layer."""
     from optnas.cli.network_tables import metrics_table
-    from optnas.cli.study_argument import search_and_study
+    from optnas.cli.study_argument import open_study_argument
     from optnas.finished.measure import measure_again
     from optnas.pareto.choose import choose_trial
     from optnas.study.record import differences, listing, record_of
@@ -58,7 +58,7 @@ def retrain(
     Seeds that are done already, with the same settings, aren't trained again.
     """
     from optnas.cli.network_tables import retrained_table
-    from optnas.cli.study_argument import search_and_study_to_write
+    from optnas.cli.study_argument import open_study_argument
     from optnas.cli.tables import search_line
     from optnas.finished.retrain import retrain
     from optnas.study.folders import retrained_folder
@@ -154,7 +154,7 @@ def confirm(
     already aren't repeated.
     """
     from optnas.cli.network_tables import confirmed_table, standing_line
-    from optnas.cli.study_argument import search_and_study_to_write
+    from optnas.cli.study_argument import open_study_argument
     from optnas.finished.confirm import confirm
 
     numbers = None if trials is None else _numbers(trials)

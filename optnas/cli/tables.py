@@ -19,7 +19,7 @@ from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, is_void
 from optnas.study.describe import recipe_text, state_of
 from optnas.study.leases import age, is_abandoned
-from optnas.study.record import as_options, record_of
+from optnas.study.record import record_of
 from optnas.utils.text import definitions, duration, number
 
 INHERITED = (
@@ -59,7 +59,7 @@ def front_table(study: Study | Snapshot) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(escape(name), justify="right")
-    scores = [name for name in record_of(seen.study).get("scores", ()) if name not in names]
+    scores = [name for name in record_of(seen.study).scores if name not in names]
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
@@ -93,7 +93,7 @@ def _fresh(study: Snapshot) -> dict[int, str]:
 
 def search_line(study: Study, trial: int) -> str:
     """The scores of a trial in the search, on the validation part; empty without any."""
-    names = record_of(study).get("scores", ())
+    names = record_of(study).scores
     attrs = study.get_trials(deepcopy=False)[trial].user_attrs
     scores = "  ".join(f"{name} {number(attrs[name])}" for name in names if name in attrs)
     weights = ", with inherited weights" if has_inherited(study) else ""
@@ -123,7 +123,7 @@ def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
     for i, name in enumerate(names):
         best, worst = seen.extremes(i)
         table.add_row(escape(name), *map(number, (trial.values[i], best, worst)))
-    known = {name: measured(names, trial, name) for name in record_of(seen.study).get("scores", ())}
+    known = {name: measured(names, trial, name) for name in record_of(seen.study).scores}
     for name, value in known.items():
         if value is not None and name not in names:
             table.add_row(escape(name), number(value), style="dim")

@@ -106,7 +106,7 @@ class Notes:
 
     def _settings(self, trial: FrozenTrial) -> Iterable[str]:
         """The settings of the evaluator, and those of the metrics."""
-        known = self._record.get("fingerprint", {})
+        known = self._record.fingerprint
         found = _of("evaluator", known)
         if RECIPE in trial.user_attrs:
             found["recipe"] = trial.user_attrs[RECIPE]

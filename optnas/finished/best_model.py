@@ -11,7 +11,7 @@ from optnas.objective.objective import Objective
 from optnas.pareto.choose import best_in
 from optnas.pareto.front import front, why_no_front
 from optnas.search.search import Search
-from optnas.study.objectives import maximized, objective_names
+from optnas.study.objectives import objective_names
 
 
 def best_model(

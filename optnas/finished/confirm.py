@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from optuna.study import Study
 from rich.console import Console
 
-from optnas.candidate import Candidate
-from optnas.devices.device import cpu_threads, release_memory
-from optnas.errors import CandidateError, InputError, fault_of_candidate
-from optnas.evaluators.reporting import finite, promised, reporting
-from optnas.finished.decode import decode, recipe_of
-from optnas.finished.revisit import accepted_changes, fresh_candidate
-from optnas.objective.objective import Objective
+from optnas.devices.device import cpu_threads
+from optnas.errors import InputError
+from optnas.evaluators.abilities import training_of
+from optnas.finished.decode import accepted_changes, decode, fresh_candidate, recipe_of
+from optnas.finished.evaluate import evaluate_again
 from optnas.pareto.choose import complete_trial
 from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat
 from optnas.pareto.dominance import losses, spread
 from optnas.pareto.front import front, why_no_front
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.utils.progress_bar import Steps
-from optnas.utils.text import named_numbers, number
+from optnas.utils.text import named_numbers
 
 
 def confirm(
@@ -123,33 +121,3 @@ def _members(study: Study, most: int | None) -> list[int]:
         points = losses([t.values for t in members], study.directions)
         members = [members[i] for i in spread(points, most)]
     return [t.number for t in members]
-
-
-def _evaluated(
-    objective: Objective, trial: FrozenTrial, candidate: Candidate, display: Steps, about: str
-) -> tuple[dict[str, float], str]:
-    """All that a seed may change, by name, or why the evaluation failed."""
-    evaluator = objective.evaluator.real
-
-    def show(epoch: int, scores: Mapping[str, float]) -> None:
-        shown = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
-        display.running(f"{about}, epoch {epoch + 1}, {shown}")
-
-    try:
-        values = {
-            metric.name: finite(metric.name, metric.measure(candidate))
-            for metric in objective.metrics
-            if not metric.exact
-        }
-        recipe = recipe_of(evaluator, trial, candidate.seed)
-        with reporting(evaluator, objective.device, listeners=[show]) as report:
-            scores = evaluator.evaluate(candidate, recipe, report)
-        return values | dict(promised(evaluator, scores)), ""
-    except (CandidateError, TrialPruned) as error:
-        return {}, str(error) or "the evaluator ended it"
-    except Exception as error:
-        reason = fault_of_candidate(error)
-        if reason is None:
-            raise
-        release_memory(error)
-        raise InputError(f"{about}: {reason}. What is finished is kept") from error

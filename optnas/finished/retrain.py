@@ -16,15 +16,16 @@ from safetensors import SafetensorError
 from safetensors.torch import save_model
 
 from optnas.candidate import Candidate
-from optnas.devices.device import cpu_threads, device_name, release_memory
-from optnas.errors import CandidateError, InputError, fault_of_candidate
-from optnas.evaluators.reporting import promised, reporting, training_device
-from optnas.finished.decode import decode, recipe_of
-from optnas.finished.provenance import moments, versions
-from optnas.finished.revisit import SPACE, accepted_changes, fresh_candidate
+from optnas.datasets.dataset import moments_json
+from optnas.devices.device import cpu_threads, device_name
+from optnas.errors import InputError
+from optnas.evaluators.abilities import data_of, retraining_of
+from optnas.evaluators.reporting import training_device
+from optnas.finished.decode import SPACE, accepted_changes, decode, fresh_candidate, recipe_of
+from optnas.finished.evaluate import evaluate_again
 from optnas.objective.objective import Objective
 from optnas.pareto.choose import complete_trial
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder
 from optnas.study.places import place, study_seed

@@ -94,8 +94,8 @@ class Meanings:
 
     def __init__(self, study: Study, trials: Iterable[FrozenTrial]) -> None:
         record = record_of(study)
-        self._fingerprint: Mapping[str, str] = record.get("fingerprint", {})
-        self.scores: list[str] = record.get("scores", [])
+        self._fingerprint: Mapping[str, str] = record.fingerprint
+        self.scores = record.scores
         """The evaluator's scores, and the user's own metrics."""
         self.measured = dict.fromkeys(
             name

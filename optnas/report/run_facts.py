@@ -49,7 +49,7 @@ def facts(
     """The circumstances, by label; those that aren't known are left out."""
     trials = study.trials
     record = record_of(study.study)
-    fingerprint: dict[str, str] = record.get("fingerprint", {})
+    fingerprint = record.fingerprint
     sampler, seed = _sampler(search, record), study.study.user_attrs.get(SEED)
     found = {
         "Trials": _states(trials),

@@ -55,7 +55,7 @@ def summary(study: Snapshot) -> str:
     """One or two sentences: the question, how many networks were tried, and the front."""
     names, networks = study.names, study.architectures
     what = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-    size = readable_size(record_of(study.study).get("size", ""))
+    size = readable_size(record_of(study.study).size)
     of = f" of {size} possible" if size else ""
     asked = (
         f"Which networks offer the best trade-offs between {what}?"
@@ -82,7 +82,7 @@ def notes(study: Snapshot) -> list[str]:
     found = [
         f"Settings were changed while the study ran, and numbers before and after can't be "
         f"compared without care: {change}"
-        for change in record_of(study.study).get("accepted", ())
+        for change in record_of(study.study).accepted
     ]
     live = sum(t.state == TrialState.RUNNING for t in study.trials)
     if live:
