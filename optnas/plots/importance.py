@@ -90,8 +90,7 @@ def importance_data(study: Study | Snapshot) -> ImportanceData:
     sample = spread(trials, max(min(MOST, affordable), 10 * FEWEST))
     best = max(BEST, BEST_TRIALS / len(sample))
     names = seen.names
-    record = record_of(seen.study)
-    scores = record.scores if record.fingerprint else names
+    scores = record_of(seen.study).scores or names
     sampled = _Sample(seen.study, sample)
     points = losses([trial.values for trial in sample], seen.directions)
     counts = Counter(name for trial in sample for name in trial.params)

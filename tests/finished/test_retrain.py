@@ -572,7 +572,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     (tmp_path / "interrupt").touch()
     ended, _, err = optnas("retrain", "mine.py", "--trial", 1, "--seeds", 2)
     assert ended == code
-    assert "what is finished is kept: the same command goes on from there" in err
+    assert "what is finished is kept: the same command continues from there" in err
 
     ended, out, err = optnas("retrain", "mine.py", "--trial", 1, "--seeds", 2, "--device", "cpu")
     assert ended == 0
