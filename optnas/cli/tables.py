@@ -16,7 +16,13 @@ from optnas.pareto.compare import Comparison
 from optnas.pareto.front import why_no_front
 from optnas.pareto.pick import Pick, measured
 from optnas.pareto.snapshot import Snapshot
-from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, is_void
+from optnas.study.attributes import (
+    DUPLICATE_OF,
+    FAILURE,
+    SEED,
+    has_inherited,
+    is_without_result,
+)
 from optnas.study.describe import recipe_text, state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
@@ -213,7 +219,7 @@ def failure_line(study: Study | Snapshot) -> str:
     reasons = Counter(
         str(t.user_attrs.get(FAILURE, "no reason given"))
         for t in Snapshot.of(study).trials
-        if t.state == TrialState.FAIL and not is_void(t)
+        if t.state == TrialState.FAIL and not is_without_result(t)
     )
     if not reasons:
         return ""

@@ -17,19 +17,24 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from optuna_dashboard import _app
 
 from optnas.dashboard.publisher import GRAPH, Publisher
 from optnas.errors import InputError
 from optnas.pareto.front import front_of
 from optnas.plots import PLOTS
 from optnas.storage.faults import storage_fault
+from optnas.storage.guard import Private
 
 REST = 3.0
 """Pause after each step, as a multiple of its duration: the same process serves the page, and other
 processes run trials on the machine."""
 LEAVE = 10.0
 """When the dashboard ends, a step in progress has this number of seconds to finish."""
+
+FRONT = Private(
+    {"optuna_dashboard._app:get_pareto_front_trials": "5bd3ef2c6acfe280"},
+    "the dashboard finds the front by itself, which takes long where there are many trials",
+)
 
 log = logging.getLogger("optnas")
 
@@ -73,7 +78,10 @@ def make_app(storage: BaseStorage, weights: Path) -> Any:
     """The dashboard as a WSGI application."""
     # Optuna's own function compares all pairs of trials for each view of the page, which takes half
     # a minute with 10,000 trials of four objectives.
-    _app.get_pareto_front_trials = _front
+    if FRONT.is_known():
+        from optuna_dashboard import _app
+
+        _app.get_pareto_front_trials = _front
     app: Any = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
     app.install(_in_order)
     return app

@@ -20,7 +20,7 @@ from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
 from optnas.runs.time_limit import time_limit
 from optnas.storage.faults import storage_fault
-from optnas.study.attributes import BASELINE, FAILURE, is_void
+from optnas.study.attributes import BASELINE, FAILURE, is_without_result
 from optnas.study.leases import Renewal, lease
 
 POLL = 0.5
@@ -156,6 +156,6 @@ def _tell(
 ) -> FrozenTrial:
     """Raises UpdateFinishedTrialError if another worker has ended the trial in the meantime."""
     ended = study.tell(trial, values, state, skip_if_finished=True)
-    if is_void(ended):
+    if is_without_result(ended):
         raise UpdateFinishedTrialError
     return ended

@@ -13,8 +13,19 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from optnas.storage.guard import Private
 from optnas.study.attributes import LEASE
 from optnas.study.leases import is_dead, lease_of, same_worker
+
+ASK = Private(
+    {
+        "optuna.study.study:Study.ask": "3d1c91ccf4027e20",
+        "optuna.trial._trial:Trial.__init__": "640b6615a4b5aeee",
+    },
+    "trials get their lease a moment after they begin, and a trial whose process is killed in that "
+    "moment is repeated a day later",
+)
+"""What `take_trial` replaces."""
 
 
 def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenTrial]) -> Trial:
@@ -29,6 +40,10 @@ def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenT
         lease: The worker's lease.
         waiting: The WAITING trials, as they were read just now.
     """
+    if not ASK.is_known():
+        asked = study.ask()
+        asked.set_user_attr(LEASE, dict(lease))
+        return asked
     storage = study._storage
     study._thread_local.cached_all_trials = None  # as ask() does: what is cached is one trial's
     for trial in sorted(waiting, key=lambda t: _is_claimed(t, lease)):

@@ -31,7 +31,7 @@ from optnas.study.attributes import (
     SURPLUS,
     is_counted,
     is_lost,
-    is_void,
+    is_without_result,
     retry_of,
 )
 from optnas.study.leases import Renewal, is_abandoned, is_alive
@@ -109,7 +109,7 @@ class Tally:
                 self._not_counted += 1
                 if is_lost(trial):
                     self._lost.append(trial)
-        with_result = [t for t in ended if not is_void(t)]
+        with_result = [t for t in ended if not is_without_result(t)]
         self.unsuccessful += [t for t in with_result if not is_counted(t)]
         self.ended += sorted(with_result, key=lambda t: t.datetime_complete or datetime.min)
         return trials

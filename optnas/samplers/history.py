@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.study.attributes import BASELINE, is_void
+from optnas.study.attributes import BASELINE, is_without_result
 from optnas.study.leases import is_dead, lease_of
 from optnas.study.places import Places
 
@@ -105,7 +105,7 @@ class History:
         return state
 
     def _finish(self, trial: FrozenTrial) -> None:
-        if is_void(trial) or not _counts(trial):
+        if is_without_result(trial) or not _counts(trial):
             return
         self.tried.add(path_of(trial))
         key = (trial.datetime_complete or datetime.datetime.min, trial.number)

@@ -1,4 +1,4 @@
-"""Who runs a trial, and whether they still live: it works on every storage.
+"""Which process runs a trial, and whether it still lives; this works on every storage.
 
 A running trial holds a lease: machine, process, start time of the process, and when it was last
 renewed. On one machine the operating system knows which processes live. Of other machines only the
@@ -29,18 +29,17 @@ from optnas.study.attributes import LEASE
 RENEW = 60.0
 """Seconds between two renewals of a lease."""
 SILENCE = 300.0
-"""A process of another machine that has been silent for so many seconds is dead."""
+"""Seconds without a renewal after which a process of another machine is presumed dead."""
 YOUNG = 60.0
-"""A running trial without a lease, plain Optuna's, is believed to live for so many seconds."""
+"""Seconds that a running trial without a lease, plain Optuna's, is presumed alive."""
 FORGOTTEN = 86_400.0
-"""After so many seconds it is dead: its process didn't end it in a day."""
-
+"""Seconds after which such a trial is presumed dead: its process didn't end it in a day."""
 ORPHANED = 10.0
 """Seconds that a worker may need to write its lease on a trial that it has taken."""
 
 
 def lease() -> dict[str, Any]:
-    """This process, so that others can tell whether it still lives."""
+    """The lease of this process, by which others can tell whether it still lives."""
     pid = os.getpid()
     return {
         "host": _host(),
@@ -58,7 +57,7 @@ def lease_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
 
 
 def is_dead(lease: Mapping[str, Any]) -> bool:
-    """Whether the process of a lease is gone, or silent for too long where it can't be seen."""
+    """Whether the process of a lease is gone, or, on another machine, its lease has expired."""
     if lease.get("host") != _host():
         renewed = lease.get("renewed")
         return not (isinstance(renewed, (int, float)) and time.time() - renewed <= SILENCE)
@@ -82,7 +81,7 @@ def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> boo
 
 
 def is_alive(trial: FrozenTrial) -> bool:
-    """Whether somebody is running the trial."""
+    """Whether a process is running the trial."""
     if trial.state != TrialState.RUNNING:
         return False
     held = lease_of(trial)
@@ -142,7 +141,7 @@ class Renewal:
             trial_id = self.trial_id
             if trial_id is None:
                 continue
-            # A storage that is away, or a trial that has just ended: the worker finds out itself.
+            # If the storage is away, or the trial has just ended, the worker itself finds out.
             with suppress(Exception):
                 renewed = {**self._lease, "renewed": time.time()}
                 self._storage.set_trial_user_attr(trial_id, LEASE, renewed)
@@ -163,7 +162,7 @@ def _host() -> str:
 
 @functools.cache
 def _boot() -> str:
-    """Which start of the machine this is; empty where it doesn't say."""
+    """Which start of the machine this is; empty where that isn't known."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
@@ -172,8 +171,8 @@ def _boot() -> str:
 def _started(pid: int) -> float | None:
     """When a living process started; None if there is none.
 
-    On Linux that is in ticks since the machine's start: what is reckoned from the clock changes
-    when the clock is set.
+    On Linux that is in ticks since the machine's start: a time of the clock would change when the
+    clock is set.
     """
     if platform.system() == "Linux":
         try:

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from optnas.runs.loop import run_trials
 from optnas.samplers import RegularizedEvolutionSampler
-from optnas.study.attributes import LEASE, is_void
+from optnas.study.attributes import LEASE, is_without_result
 
 KINDS = ["sqlite", "journal", "postgresql"]
 
@@ -137,7 +137,7 @@ def test_a_process_killed_once_goes_on_as_if_it_had_not_been():
         if killed:
             assert not killed_after(study, -1, 12)
         trials = crew.checked(study, 12)
-        return killed, [(t.params, t.values, t.state) for t in trials if not is_void(t)]
+        return killed, [(t.params, t.values, t.state) for t in trials if not is_without_result(t)]
 
     _, whole = run(-1)
     assert {state.name for _, _, state in whole} == {"COMPLETE", "PRUNED", "FAIL"}
