@@ -1,14 +1,13 @@
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import urllib.request
 from pathlib import Path
 
 import optuna
 import pytest
+from command_line import start, wait_for_line
 
 from optnas.study.attributes import is_counted, is_stopped
 from optnas.study.leases import lease
@@ -268,26 +267,12 @@ search = optnas.Search(
 """
 
 
-def wait_for_line(stream, text):
-    for line in stream:
-        if text in line:
-            return
-    pytest.fail(f"it never said {text!r}")
-
-
-def held(tmp_path, monkeypatch, optnas, *args):
+def held(tmp_path, optnas, *args):
     """A run that is in the middle of its third trial."""
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
-    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[1]}:{STUDY.parent}")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    return process
+    return start("run", "slow.py", "--trials", 5, *args)
 
 
 @pytest.mark.parametrize(
@@ -300,9 +285,9 @@ def held(tmp_path, monkeypatch, optnas, *args):
     ],
 )
 def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
-    optnas, tmp_path, monkeypatch, numbers, code, reason
+    optnas, tmp_path, numbers, code, reason
 ):
-    process = held(tmp_path, monkeypatch, optnas)
+    process = held(tmp_path, optnas)
     assert process.stdout.readline() == "holding\n"
     for number in numbers:
         process.send_signal(number)
@@ -328,8 +313,8 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert integrity == [("ok",)]
 
 
-def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path, monkeypatch):
-    process = held(tmp_path, monkeypatch, optnas)
+def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path):
+    process = held(tmp_path, optnas)
     assert process.stdout.readline() == "holding\n"
     process.send_signal(signal.SIGINT)
     wait_for_line(process.stderr, "finishing what is running")
