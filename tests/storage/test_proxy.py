@@ -1,16 +1,14 @@
 """Servers: a PostgreSQL database that restarts, and Optuna's proxy in front of one."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import urllib.request
 from pathlib import Path
 
 import optuna
 import pytest
+from command_line import start
 from common import crew
 from common.crew import Job
 from common.postgres import database, server
@@ -34,11 +32,7 @@ def postgres_url(request, postgres_server):
 @pytest.fixture
 def proxy(postgres_url):
     """`optnas serve` in a process of its own, and its URL."""
-    command = [sys.executable, "-m", "optnas", "serve", postgres_url, "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = start("serve", postgres_url, "--port", 0)
     line = process.stdout.readline()
     assert "(Ctrl-C ends)" in line, process.stderr.read()
     yield process, line.split()[0]
