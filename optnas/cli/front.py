@@ -166,7 +166,7 @@ def compare(
     y: OnY = None,
     html: Html = None,
 ) -> None:
-    """Compare the fronts of several studies: hypervolume, and who dominates whom."""
+    """Compare the fronts of several studies: hypervolumes, and which front dominates which."""
     from optnas.cli.study_argument import studies_by_label
     from optnas.cli.tables import comparison_tables
     from optnas.pareto.compare import compare as compared
