@@ -102,6 +102,12 @@ def checked(study, trials):
         assert len(trial.user_attrs["curve"]) == 5
         assert set(trial.params) == {"depth", *(f"x{i}" for i in range(trial.params["depth"]))}
     repeated = [t.user_attrs["retry_of"] for t in every if "retry_of" in t.user_attrs]
+    run = [
+        t.user_attrs["retry_of"]
+        for t in every
+        if "retry_of" in t.user_attrs and t.state in (states.COMPLETE, states.PRUNED)
+    ]
+    assert len(run) == len(set(run)), "a lost trial was repeated twice"
     for trial in every:
         if trial.state == states.FAIL:
             reasons = {"lost", "surplus", "failure"} & set(trial.user_attrs)

@@ -17,19 +17,21 @@ from pathlib import Path
 
 VARIABLE = "OPTNAS_TEST_RUN"
 ENDED = "ended\n"
-GRACE = 5.0
-"""Seconds that processes have to end by themselves after a run that ended in the usual way."""
 PYTEST = os.getppid()
 """Of the watcher: the process whose end it waits for."""
 
 
 class Watcher:
-    """The watcher of this process; what is started from now on belongs to the run."""
+    """The watcher of this process; what is started from now on belongs to the run.
 
-    def __init__(self):
+    Args:
+        grace: Seconds that processes have to end by themselves after a run that isn't killed.
+    """
+
+    def __init__(self, grace=5.0):
         self.run = f"optnas-tests-{uuid.uuid4().hex}"
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", __file__, self.run],
+            [sys.executable, "-S", "-E", __file__, self.run, str(grace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,9 +65,9 @@ def left_in_the_end(run):
     return {pid: command for pid, command in found.items() if pid not in own}
 
 
-def main(run):
+def main(run, grace):
     regular = sys.stdin.read() == ENDED
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + float(grace)
     if regular:
         while left_in_the_end(run) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -82,4 +84,4 @@ def main(run):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

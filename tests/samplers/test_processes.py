@@ -44,8 +44,9 @@ def test_a_worker_that_is_killed_five_times_leaves_no_trace_in_the_sequence(tmp_
     rng = random.Random(name)
     for _ in range(5):
         draws, drawn = multiprocessing.Pipe(duplex=False)
-        with draws, drawn:
+        with draws:
             worker = processes.start(sampler_process.work_on, tmp_path, 30, name, drawn)
+            drawn.close()
             for _ in range(rng.randrange(12, 40)):  # somewhere among the parameters of a trial
                 draws.recv_bytes()
             worker.kill()
