@@ -76,10 +76,10 @@ def race(kind: str, workers: int, trials: int, queued: int = 0) -> dict[str, flo
         for i in range(queued):
             study.enqueue_trial({"x0": "abcde"[i % 5]})
         command = [sys.executable, __file__, "--work", kind, url, str(trials)]
-        crew = [
+        processes = [
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(workers)
         ]
-        errors = [worker.communicate()[1] for worker in crew]
+        errors = [worker.communicate()[1] for worker in processes]
         every = study.get_trials(deepcopy=False)
         taken = Counter(Path(f"{folder}/study.db.taken").read_text().split())
         ended = [t for t in every if t.state == TrialState.COMPLETE]
@@ -89,7 +89,7 @@ def race(kind: str, workers: int, trials: int, queued: int = 0) -> dict[str, flo
             "trials_per_second": len(ended) / seconds.total_seconds(),
             "complete": len(ended),
             "running": sum(t.state == TrialState.RUNNING for t in every),
-            "failed_workers": sum(worker.returncode != 0 for worker in crew),
+            "failed_workers": sum(worker.returncode != 0 for worker in processes),
             "locked": sum("database is locked" in error for error in errors),
             "taken_twice": sum(times > 1 for times in taken.values()),
         }
