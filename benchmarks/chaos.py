@@ -16,38 +16,63 @@ import tempfile
 import time
 from pathlib import Path
 
-import crew
 import optuna
-from postgres import database, server
+from common import light_workers
+from common.postgres import database, server
+from common.processes import wait_for
 
 RESULTS = Path(__file__).parent / "results" / "chaos.json"
 WORKERS = 4
 
 
-def storm(url: str, trials: int, seconds: float, seed: int, limit: float) -> dict[str, float]:
-    """One run; raises AssertionError if anything is wrong in the end."""
+def storm(
+    url: str,
+    trials: int,
+    seconds: float,
+    seed: int,
+    limit: float,
+    pause: float = 1.0,
+    between: int = 0,
+) -> dict[str, float]:
+    """One run; raises AssertionError if anything is wrong in the end.
+
+    Args:
+        url: The storage.
+        trials: How many COMPLETE trials there are in the end.
+        seconds: How long a trial takes.
+        seed: Decides which worker is killed when.
+        limit: Seconds after which the run hangs.
+        pause: Seconds before a kill, in the mean.
+        between: How many trials are made between two kills, so that a slow machine gets on, too.
+    """
     rng = random.Random(seed)
-    study = crew.make_study(url)
-    job = crew.Job(url, trials=trials, seconds=seconds)
+    study = light_workers.make_study(url)
+    job = light_workers.Job(url, trials=trials, seconds=seconds)
     begun = time.monotonic()
-    workers = [crew.start(job) for _ in range(WORKERS)]
+    workers = [light_workers.start(job) for _ in range(WORKERS)]
     kills = 0
     try:
-        while any(worker.poll() is None for worker in workers):
+        while any(worker.is_alive() for worker in workers):
+            made = len(study.get_trials(deepcopy=False))
+            wanted = made + between
+            while made < wanted and any(worker.is_alive() for worker in workers):
+                assert time.monotonic() < begun + limit, "it hangs"
+                time.sleep(0.01)
+                made = len(study.get_trials(deepcopy=False))
             assert time.monotonic() < begun + limit, "it hangs"
-            time.sleep(rng.uniform(0.7, 1.3))
+            time.sleep(pause * rng.uniform(0.7, 1.3))
             victim = rng.randrange(WORKERS)
-            if workers[victim].poll() is None:
+            if workers[victim].is_alive():
                 workers[victim].kill()
-                workers[victim].wait()
+                workers[victim].join()
                 kills += 1
-                workers[victim] = crew.start(job)
-        assert [worker.returncode for worker in workers] == [0] * WORKERS
+                workers[victim] = light_workers.start(job)
+        assert [worker.exitcode for worker in workers] == [0] * WORKERS
     finally:
-        crew.wait_for(workers)
+        wait_for(workers)
     took = time.monotonic() - begun
-    every = crew.checked(study, trials)
-    crew.close(study)
+    every = light_workers.checked(study, trials)
+    light_workers.close(study)
     if url.startswith("sqlite"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -14,7 +14,7 @@ writes benchmarks/results/early_stopping.json. About half an hour in one process
 """
 
 import numpy as np
-from comparison import arguments, best_known, run_all, save
+from common.comparison import arguments, best_known, run_all, save
 from samplers_digits import complete_values, run
 
 from optnas.study.attributes import CURVE, STOPPED

@@ -8,7 +8,7 @@ against the whole, and writes benchmarks/results/predictor_ablation.json.
 
 import numpy as np
 import optuna
-from comparison import arguments, at_budgets, paired, run_all, save, table
+from common.comparison import arguments, at_budgets, paired, run_all, save, table
 from samplers_nb201 import WORST_ERROR, benchmark
 
 from optnas.samplers import PredictorSampler, ensemble, proposals

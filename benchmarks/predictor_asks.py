@@ -16,7 +16,7 @@ import time
 
 import optuna
 import torch
-from comparison import save
+from common.comparison import save
 from optuna.trial import create_trial
 
 import optnas

@@ -21,7 +21,7 @@ import math
 from functools import cache
 
 import numpy as np
-from comparison import (
+from common.comparison import (
     COLORS,
     PEERS,
     PREDICTOR,

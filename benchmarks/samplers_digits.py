@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 import optuna
-from comparison import arguments, at_budgets, best_known, paired, run_all, save, table
+from common.comparison import arguments, at_budgets, best_known, paired, run_all, save, table
 
 import optnas
 

@@ -24,7 +24,7 @@ from functools import cache
 
 import moocore
 import numpy as np
-from comparison import (
+from common.comparison import (
     COLORS,
     PEERS,
     PREDICTOR,

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 import optuna
-from comparison import best_known, run_all, save
-from sharing import TASKS, shared, space, training
+from common.comparison import best_known, run_all, save
+from common.sharing import TASKS, shared, space, training
 
 import optnas
 from optnas.pareto.confirmed import confirmed
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--scored", type=int, default=1000, help="networks with shared weights")
     parser.add_argument("--trained", type=int, default=20, help="of them, to be trained")
     parser.add_argument("--ordinary", type=int, default=60, help="networks of the other study")
-    parser.add_argument("--keep", type=Path, help="file for finished runs, to go on from")
+    parser.add_argument("--keep", type=Path, help="file for finished runs, to resume from")
     options = parser.parse_args()
     sizes = options.scored, options.trained, options.ordinary
     tasks = [(name, seed, *sizes) for seed in range(options.seeds) for name in options.tasks]

@@ -52,7 +52,7 @@ def fault_of_candidate(error: Exception) -> str | None:
     """
     if isinstance(error, CandidateError):
         return str(error)
-    # PyTorch has an own type for this on CUDA alone.
+    # PyTorch raises a type of its own for this on CUDA alone.
     if (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

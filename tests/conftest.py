@@ -7,7 +7,7 @@ import torch
 from command_line import exit_code
 from databases import BaseModel, copying, make_template
 from hypothesis import settings
-from leftovers import Watcher
+from leftovers import VARIABLE, Watcher
 from networks import build_linear, score
 from threadpoolctl import threadpool_limits
 from turns import turn
@@ -36,7 +36,7 @@ def pytest_configure(config):
     # something else to do, small matrices take ten times as long.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of processes that are started, too
     threadpool_limits(1, user_api="blas")
-    if not IS_WORKER and os.path.isdir("/proc/self"):
+    if not IS_WORKER:
         config.stash[WATCHER] = Watcher()
 
 
@@ -120,9 +120,9 @@ def command_line(capsys):
 @pytest.fixture(scope="session")
 def postgres_server():
     """The URL of a PostgreSQL server of this session; skips where none is installed."""
-    import postgres  # not above: study files import this module
+    from common import postgres  # not above: study files import this module
 
-    with postgres.server() as server:
+    with postgres.server(f"{os.environ[VARIABLE]}-") as server:
         if server is None:
             pytest.skip("no PostgreSQL is installed here")
         yield server.url

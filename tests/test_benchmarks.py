@@ -1,5 +1,7 @@
 """The measures of the benchmarks, where they can be checked without running them."""
 
+import sys
+
 import numpy as np
 import optuna
 import pytest
@@ -36,8 +38,8 @@ def test_nasbench201_costs_are_those_of_its_networks(dataset, classes, size):
 
 
 def test_the_share_of_the_best_known_front():
-    import comparison
     import samplers_conditional
+    from common import comparison
 
     objective = samplers_conditional.landscape(0).objective
     values = [
@@ -49,7 +51,9 @@ def test_the_share_of_the_best_known_front():
     assert all(0 <= share(v[:10]) <= share(v) <= 1 + 1e-9 for v in values)
 
 
-def test_the_table_of_the_regression_study():
+def test_the_table_of_the_regression_study(monkeypatch):
+    # A study file of this name may have been imported by another test.
+    monkeypatch.delitem(sys.modules, "regression_mlp", raising=False)
     import regression_mlp
 
     assert len(regression_mlp.losses()) == 3600
@@ -69,7 +73,7 @@ def test_the_overhead_of_a_sampler():
 
 
 def test_paired_tests_are_one_sided():
-    import comparison
+    from common import comparison
 
     better = [{50: 0.9 + 0.001 * i} for i in range(12)]
     worse = [{50: 0.8 + 0.002 * i} for i in range(12)]
@@ -128,7 +132,7 @@ def test_what_early_stopping_saves_and_loses():
 
 def test_the_tasks_of_shared_weights():
     import shared_weights
-    import sharing
+    from common import sharing
 
     found = sharing.architectures("digits", 30)
     assert len({str(a) for a in found}) == 30
@@ -141,7 +145,7 @@ def test_the_tasks_of_shared_weights():
 
 def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     import shared_search
-    import sharing
+    from common import sharing
 
     monkeypatch.setitem(shared_search.EPOCHS, "digits", 1)
     monkeypatch.setitem(sharing.STEPS, "digits", 3)

@@ -24,8 +24,10 @@ def measure(
     name: Name = None,
 ) -> None:
     """Measure a trial's network again, and show it layer by layer."""
+    from optnas.cli.network_tables import metrics_table
     from optnas.cli.study_argument import open_study_argument
-    from optnas.finished.measure import choose_trial, measure_again, metrics_table
+    from optnas.finished.measure import measure_again
+    from optnas.pareto.choose import choose_trial
     from optnas.study.record import differences, listing, record_of
 
     opened = open_study_argument(study, storage, name, with_search=True)
@@ -55,12 +57,12 @@ def retrain(
 
     Seeds that are done already, with the same settings, aren't trained again.
     """
+    from optnas.cli.network_tables import retrained_table
     from optnas.cli.study_argument import open_study_argument
     from optnas.cli.tables import search_line
     from optnas.finished.retrain import retrain
     from optnas.study.folders import retrained_folder
     from optnas.study.record import Overrides
-    from optnas.study.retrainings import retrained_table
 
     opened = open_study_argument(study, storage, name, with_search=True, writable=True)
     search, found = opened.needed_search(), opened.study
@@ -151,8 +153,9 @@ def confirm(
     Networks that were scored with shared weights are trained for real. Evaluations that are done
     already aren't repeated.
     """
+    from optnas.cli.network_tables import confirmed_table, standing_line
     from optnas.cli.study_argument import open_study_argument
-    from optnas.finished.confirm import confirm, confirmed_table, standing_line
+    from optnas.finished.confirm import confirm
 
     numbers = None if trials is None else _numbers(trials)
     opened = open_study_argument(study, storage, name, with_search=True, writable=True)

@@ -25,12 +25,12 @@ def report(
     """Write a page about a study: one file that opens offline, to send to a colleague."""
     from optnas.cli.study_argument import open_study_argument
     from optnas.report import write_report
-    from optnas.study.folders import beside
+    from optnas.study.folders import next_to_database
 
     if output is not None:
         check_page("--output", output)
     opened = open_study_argument(study, storage, name, with_search=True)
-    path = output or beside(opened.url, f"{opened.study.study_name}_report.html")
+    path = output or next_to_database(opened.url, f"{opened.study.study_name}_report.html")
     check_page("--output", path)
     if opened.search is None:
         typer.echo(f"without drawings of the networks: {opened.why}", err=True)

@@ -8,19 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from optnas.drawings.blocks import ArchitectureDrawing, Block, Stage
-from optnas.plots.style import (
-    BLUE,
-    FAINT,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    short,
-    si,
-)
+from optnas.plots.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
+from optnas.plots.texts import short, si
 
 COLORS = {
     "conv": BLUE,

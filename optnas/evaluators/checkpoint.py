@@ -91,7 +91,7 @@ class Checkpoint:
             self._write()
         except Exception as error:
             log.warning(
-                "no checkpoint can be written to %s, training goes on without: %s: %s",
+                "no checkpoint can be written to %s, training continues without: %s: %s",
                 self._path,
                 type(error).__name__,
                 error,

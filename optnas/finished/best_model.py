@@ -8,9 +8,10 @@ from torch import nn
 from optnas.errors import InputError
 from optnas.finished.decode import rebuild
 from optnas.objective.objective import Objective
+from optnas.pareto.choose import best_in
 from optnas.pareto.front import front, why_no_front
 from optnas.search.search import Search
-from optnas.study.objectives import maximized, objective_names
+from optnas.study.objectives import objective_names
 
 
 def best_model(
@@ -52,8 +53,6 @@ def best_model(
         by = by or names[0]
         if by not in names:
             raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
-        i = names.index(by)
-        sign = -1 if maximized(study)[i] else 1
-        chosen = min(members, key=lambda t: sign * t.values[i])
+        chosen = best_in(study, members, names.index(by))
     objective = search if isinstance(search, Objective) else search.objective()
     return rebuild(study, objective, chosen)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 
 from optuna.study import Study
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from optnas.devices.device import cpu_threads
 from optnas.errors import InputError
 from optnas.evaluators.abilities import training_of
 from optnas.finished.decode import accepted_changes, decode, fresh_candidate, recipe_of
 from optnas.finished.evaluate import evaluate_again
-from optnas.finished.revisit import complete_trial
-from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat, standing
+from optnas.pareto.choose import complete_trial
+from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat
 from optnas.pareto.dominance import losses, spread
 from optnas.pareto.front import front, why_no_front
 from optnas.search.search import Search
-from optnas.study.attributes import has_inherited
-from optnas.study.describe import architecture_name
-from optnas.study.objectives import maximized, objective_names
 from optnas.utils.progress_bar import Steps
-from optnas.utils.text import named_numbers, number
+from optnas.utils.text import named_numbers
 
 
 def confirm(
@@ -128,60 +121,3 @@ def _members(study: Study, most: int | None) -> list[int]:
         points = losses([t.values for t in members], study.directions)
         members = [members[i] for i in spread(points, most)]
     return [t.number for t in members]
-
-
-def confirmed_table(study: Study) -> Table:
-    """The confirmed trials: values in the search and with fresh seeds, and the verdict."""
-    names = objective_names(study)
-    trials = study.get_trials(deepcopy=False)
-    before = "search, with inherited weights" if has_inherited(study) else "search"
-    table = Table(
-        title=escape(f"Confirmed members of the front of {study.study_name}"),
-        title_justify="left",
-        caption=f"{before} → mean ± standard deviation over the fresh seeds",
-        caption_justify="left",
-    )
-    table.add_column("trial", justify="right")
-    for name in names:
-        table.add_column(escape(name), justify="right")
-    table.add_column("seeds", justify="right")
-    table.add_column("verdict")
-    table.add_column("architecture", overflow="fold")
-    found = confirmed(study)
-    sign = -1 if maximized(study)[0] else 1
-    best_first = sorted(
-        standing(study),
-        key=lambda s: sign * found[s.trial].spreads[0].mean if found[s.trial].n else math.inf,
-    )
-    for result in best_first:
-        member = found[result.trial]
-        spreads = member.spreads or ("–",) * len(names)
-        values = [
-            number(was) if member.n and not again else f"{number(was)} → {now}"
-            for was, now, again in zip(member.search, spreads, member.again, strict=True)
-        ]
-        architecture = architecture_name(trials[result.trial])
-        link = "to" if result.verdict == "falls" else "of"
-        verdict = result.verdict if result.by is None else f"{result.verdict} {link} {result.by}"
-        failed = f" of {len(member.tried)}" if member.failures else ""
-        table.add_row(
-            str(result.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)
-        )
-    return table
-
-
-def standing_line(study: Study) -> str:
-    """One sentence: how many of the confirmed trials stand."""
-    found = standing(study)
-    count = Counter(result.verdict for result in found)
-    named = {
-        "within noise": count["stands within noise"],
-        "falls" if count["falls"] == 1 else "fall": count["falls"],
-        "failed": count["failed"],
-    }
-    parts = [f"{count['stands']} of {len(found)} confirmed networks stand"]
-    parts += [f"{number} {verdict}" for verdict, number in named.items() if number]
-    repeated = [member for member in confirmed(study).values() if member.n > 1]
-    noisy = any(spread.deviation > 0 for member in repeated for spread in member.spreads)
-    still = "; every fresh seed gave the same values: nothing here is noisy"
-    return ", ".join(parts) + (still if repeated and not noisy else "")

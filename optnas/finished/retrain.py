@@ -23,8 +23,8 @@ from optnas.evaluators.abilities import data_of, retraining_of
 from optnas.evaluators.reporting import training_device
 from optnas.finished.decode import SPACE, accepted_changes, decode, fresh_candidate, recipe_of
 from optnas.finished.evaluate import evaluate_again
-from optnas.finished.revisit import complete_trial
 from optnas.objective.objective import Objective
+from optnas.pareto.choose import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder

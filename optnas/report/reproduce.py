@@ -1,4 +1,4 @@
-"""How to get there again: files, commands, versions, what was overridden."""
+"""How to run the study again: files, commands, versions, overrides."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Command(NamedTuple):
 
 
 class Reproducing(NamedTuple):
-    """The means to do it again.
+    """The means to run the study again.
 
     Attributes:
         facts: Study file, storage and name, by label.
         commands: For the shell.
-        overrides: What was set beside the study file, by option.
+        overrides: What was set in addition to the study file, by option.
         accepted: Changes of settings that were accepted on the way.
         fingerprint: Everything that must be the same for numbers to be comparable.
         versions: Of what made this page, and of what made the study where that is known.
@@ -41,7 +41,7 @@ class Reproducing(NamedTuple):
 
 
 def reproducing(study: Study, url: str) -> Reproducing:
-    """What a study remembers of its making.
+    """The settings that a study keeps of its own run.
 
     Args:
         study: The study.
@@ -79,7 +79,7 @@ def _commands(study: Study, url: str, file: str, overrides: dict[str, str]) -> l
     if url:
         line = [url, "--name", study.study_name]
         if file:
-            found.append(Command("Go on with this study", shlex.join(["optnas", "resume", *line])))
+            found.append(Command("Resume this study", shlex.join(["optnas", "resume", *line])))
         found.append(Command("Make this page again", shlex.join(["optnas", "report", *line])))
         found.append(
             Command("Look at it in Optuna's dashboard", shlex.join(["optnas", "dashboard", *line]))

@@ -1,4 +1,4 @@
-"""How, when and where the question was looked into: the facts under the question."""
+"""The circumstances of the study: how, when and where it ran. They stand under the question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.hypervolume import hypervolume
+from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size
 from optnas.study.attributes import DUPLICATE_OF, SEED
@@ -41,16 +41,16 @@ _STATES = {
 
 
 def facts(
-    study: Study,
-    trials: Sequence[FrozenTrial],
+    study: Snapshot,
     meanings: Meanings,
     search: Search | None,
     fresh: Mapping[int, Again],
 ) -> dict[str, str]:
-    """The circumstances, by label; what isn't known is left out."""
-    record = record_of(study)
+    """The circumstances, by label; those that aren't known are left out."""
+    trials = study.trials
+    record = record_of(study.study)
     fingerprint = record.fingerprint
-    sampler, seed = _sampler(search, record), study.user_attrs.get(SEED)
+    sampler, seed = _sampler(search, record), study.study.user_attrs.get(SEED)
     found = {
         "Trials": _states(trials),
         "When": _when(trials),
@@ -62,13 +62,13 @@ def facts(
         "Device": "; ".join(_devices(fingerprint)),
         "Hypervolume": _hypervolume(study),
         "Fresh seeds": standing_text(fresh.values()),
-        "On the test part": _judged(study),
+        "On the test part": _tested(study.study),
     }
     return {label: text for label, text in found.items() if text}
 
 
-def _judged(study: Study) -> str:
-    """What the test part has said of networks that were trained for good."""
+def _tested(study: Study) -> str:
+    """The scores on the test part of networks that were retrained."""
     texts = []
     for one in filter(lambda r: r.tested, retrained(study)):
         scores = ", ".join(f"{name} {spread}" for name, spread in one.spreads().items())
@@ -178,10 +178,10 @@ def _devices(fingerprint: Mapping[str, str]) -> list[str]:
     )
 
 
-def _hypervolume(study: Study) -> str:
-    if len(study.directions) < 2:
+def _hypervolume(study: Snapshot) -> str:
+    if len(study.names) < 2:
         return ""
-    volume = hypervolume(study)
+    volume = study.hypervolume
     if volume is None:
         return "known after 10 finished trials within all bounds"
     return f"{volume:.4f} (1: the front covers the whole range of the first 10 trials)"

@@ -26,7 +26,7 @@ from optnas.samplers import make_sampler
 from optnas.search_spaces import SearchSpace
 from optnas.storage.urls import sqlite_url
 from optnas.study.artifacts import WeightStore
-from optnas.study.folders import beside, shared_folder, weights_folder
+from optnas.study.folders import next_to_database, shared_folder, weights_folder
 from optnas.study.record import Overrides
 
 LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
@@ -100,7 +100,7 @@ class Settings:
 
     def path(self, suffix: str) -> Path:
         """A file next to the study's database, named after the study (`_front.html`)."""
-        return beside(self.url, f"{self.study_name}{suffix}")
+        return next_to_database(self.url, f"{self.study_name}{suffix}")
 
     def override(self, overrides: Overrides) -> Self:
         """This search with some settings replaced."""

@@ -34,6 +34,7 @@ except ModuleNotFoundError as error:
 
 # So that a failed assertion shows its values; it must happen before these files are imported.
 pytest.register_assert_rewrite(
+    "optnas.testing.child_samplers",
     "optnas.testing.evaluators",
     "optnas.testing.history_samplers",
     "optnas.testing.metrics",
@@ -41,8 +42,9 @@ pytest.register_assert_rewrite(
     "optnas.testing.spaces",
 )
 
+from optnas.testing.child_samplers import ChildContract
 from optnas.testing.evaluators import EvaluatorContract
-from optnas.testing.history_samplers import ChildContract, HistorySamplerContract
+from optnas.testing.history_samplers import HistorySamplerContract
 from optnas.testing.metrics import MetricContract
 from optnas.testing.samplers import SamplerContract
 from optnas.testing.spaces import SpaceContract

@@ -1,14 +1,13 @@
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import urllib.request
 from pathlib import Path
 
 import optuna
 import pytest
+from command_line import start, wait_for_line
 
 from optnas.study.attributes import is_counted, is_stopped
 from optnas.study.leases import lease
@@ -268,26 +267,12 @@ search = optnas.Search(
 """
 
 
-def wait_for_line(stream, text):
-    for line in stream:
-        if text in line:
-            return
-    pytest.fail(f"it never said {text!r}")
-
-
-def held(tmp_path, monkeypatch, optnas, *args):
+def held(tmp_path, optnas, *args):
     """A run that is in the middle of its third trial."""
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
-    monkeypatch.setenv("PYTHONPATH", f"{STUDY.parents[2]}:{STUDY.parent}")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "optnas", "run", "slow.py", "--trials", "5", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    return process
+    return start("run", "slow.py", "--trials", 5, *args)
 
 
 @pytest.mark.parametrize(
@@ -300,9 +285,9 @@ def held(tmp_path, monkeypatch, optnas, *args):
     ],
 )
 def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
-    optnas, tmp_path, monkeypatch, numbers, code, reason
+    optnas, tmp_path, numbers, code, reason
 ):
-    process = held(tmp_path, monkeypatch, optnas)
+    process = held(tmp_path, optnas)
     assert process.stdout.readline() == "holding\n"
     for number in numbers:
         process.send_signal(number)
@@ -313,13 +298,13 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert process.returncode == code
     assert "Traceback" not in err
     if code > 0:
-        assert "interrupted; running trials are repeated next time" in err
+        assert "interrupted; what was running is repeated next time" in err
         assert "2 of 5 trials are done and kept" in err
     (tmp_path / "hold").unlink()
 
     code, _, err = optnas("run", "slow.py")
     assert code == 0
-    assert ("repeating lost trials: 2" in err) == (reason == "killed")
+    assert ("lost trials taken up again: 2" in err) == (reason == "killed")
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
     assert study.trials[2].user_attrs["lost"] == reason
@@ -328,15 +313,15 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert integrity == [("ok",)]
 
 
-def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path, monkeypatch):
-    process = held(tmp_path, monkeypatch, optnas)
+def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path):
+    process = held(tmp_path, optnas)
     assert process.stdout.readline() == "holding\n"
     process.send_signal(signal.SIGINT)
     wait_for_line(process.stderr, "finishing what is running")
     (tmp_path / "hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3
-    assert "stopped; running trials were finished. 3 of 5 trials are done and kept" in err
+    assert "stopped; what was running is finished. 3 of 5 trials are done and kept" in err
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
 
@@ -506,22 +491,3 @@ def test_workers_stop_early_too_and_end_with_exactly_what_was_asked_for(optnas, 
     assert code == 0, err
     assert sum(map(is_counted, load().trials)) == 30
     assert any(map(is_stopped, load().trials))
-
-
-def test_run_and_resume_are_one_command(optnas, tmp_path):
-    """A database file or a URL leads to the study file that the study remembers."""
-    assert optnas("run", "tiny.py", "--trials", 1)[0] == 0
-    for trials, study in enumerate(("tiny.db", "sqlite:///tiny.db"), 2):
-        code, _, err = optnas("run", study, "--trials", trials)
-        assert (code, f"study file: {tmp_path}/tiny.py" in err) == (0, True)
-        assert len(load().trials) == trials
-    assert optnas("resume", "tiny.py", "--trials", 4)[0] == 0
-    assert len(load().trials) == 4
-    for args, message in [
-        (["run", "tiny.db", "--storage", "sqlite:///b.db"], "leave out --storage"),
-        (["run", "tiny.py", "--file", "tiny.py"], "leave out --file"),
-        (["resume", "none.db"], "there is no study at none.db"),
-    ]:
-        code, out, err = optnas(*args)
-        assert (code, out) == (2, "")
-        assert message in err

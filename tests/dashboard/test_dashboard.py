@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import urllib.request
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from command_line import start
 from optuna.trial import Trial, TrialState, create_trial
 from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
@@ -424,14 +423,7 @@ def test_notes_are_copied_to_the_trials_they_belong_to(publisher, study, optnas)
 @contextmanager
 def command(*args, **settings):
     """`optnas dashboard` in a process, and the address that it prints; it ends with no error."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "optnas", "dashboard", *args, "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        **settings,
-    )
+    process = start("dashboard", *args, "--port", 0, **settings)
     try:
         yield process, process.stdout.readline().split()[0]
         process.send_signal(signal.SIGINT)

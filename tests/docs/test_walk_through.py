@@ -47,6 +47,8 @@ def shorter(command):
 def test_the_commands_of_all_pages_work(checkout, optnas):
     done = set()
     for page in PAGES:
+        if page.name == "examples.md":  # its studies take minutes
+            continue
         for command in commands_in(page):
             if command not in done and command.split()[1] not in SERVERS:
                 done.add(command)

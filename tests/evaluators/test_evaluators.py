@@ -198,7 +198,7 @@ def test_another_seed_in_the_recipe_is_another_training():
     assert results[0] == results[1] != results[2]
 
 
-def test_trains_from_a_persons_own_loaders():
+def test_trains_from_the_users_own_loaders():
     data = blobs()
     with seeded(0):
         train_loader = DataLoader(TensorDataset(*data.train), 16, shuffle=True)

@@ -342,7 +342,7 @@ def test_which_weights_are_taken():
     )
     card = done.card.read_text()
     assert f"| `test_loss` | {last.runs[0].scores['test_loss']:.4g} | " in card
-    assert f"Warning: the test part has judged other networks of this study: trial {on}" in card
+    assert f"Warning: other networks of this study were scored on the test part: trial {on}" in card
     assert export(on, weights="search").weights.run is None
     path.write_bytes(b"no safetensors at all, but something else")
     with pytest.raises(InputError, match=r"weights of trial \d can't be read"):

@@ -12,9 +12,9 @@ from optuna.trial import create_trial
 from scipy.stats import ttest_ind
 
 import optnas
+from optnas.cli.network_tables import confirmed_table, standing_line
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators import FunctionEvaluator
-from optnas.finished.confirm import confirmed_table, standing_line
 from optnas.metrics import FunctionMetric
 from optnas.pareto.confirmed import CONFIRMED, Confirmed, _noise, confirmed, standing
 from optnas.search_spaces import FunctionSpace

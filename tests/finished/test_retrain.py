@@ -572,7 +572,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     (tmp_path / "interrupt").touch()
     ended, _, err = optnas("retrain", "mine.py", "--trial", 1, "--seeds", 2)
     assert ended == code
-    assert "what is finished is kept: the same command goes on from there" in err
+    assert "what is finished is kept: the same command continues from there" in err
 
     ended, out, err = optnas("retrain", "mine.py", "--trial", 1, "--seeds", 2, "--device", "cpu")
     assert ended == 0
@@ -582,7 +582,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     ended, out, err = optnas("retrain", "sqlite:///mine.db", "--trial", 1, "--seeds", 2)
     assert (ended, err) == (0, "")
     _, _, err = optnas("retrain", "mine.py", "--trial", 2, "--seeds", 1, "--epochs", 1)
-    assert "the test part has judged other networks of this study: trial 1 (2 epochs)" in err
+    assert "other networks of this study were scored on the test part: trial 1 (2 epochs)" in err
     (tmp_path / "deep").mkdir()
     ended, out, _ = optnas("backup", "mine.py", "deep/copy.db")
     assert (ended, "weights:  deep/mine_retrained" in out) == (0, True)

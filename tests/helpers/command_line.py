@@ -1,7 +1,9 @@
-"""The command line, called in this process."""
+"""The command line, called in this process or in one of its own."""
 
 import gc
+import os
 import signal
+import subprocess
 import sys
 from unittest import mock
 
@@ -24,3 +26,22 @@ def exit_code(args):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         gc.unfreeze()  # a command that only reads freezes what it read, as it ends soon
     return 0
+
+
+def environment():
+    """That of processes that can import what this one can, be it installed or not."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def start(*args, **settings):
+    """A command in a process of its own; its standard output and error are pipes of text."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "optnas", *map(str, args)],
+        text=True,
+        env=environment(),
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings,
+    )
+
+
+def wait_for_line(stream, text):
+    assert any(text in line for line in stream), f"there was no line with {text!r}"

@@ -8,6 +8,7 @@ kills every process that has the name: workers, servers, browsers, and what they
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,17 +17,21 @@ from pathlib import Path
 
 VARIABLE = "OPTNAS_TEST_RUN"
 ENDED = "ended\n"
-GRACE = 5.0
-"""Seconds that processes have to end by themselves after a run that ended in the usual way."""
+PYTEST = os.getppid()
+"""Of the watcher: the process whose end it waits for."""
 
 
 class Watcher:
-    """The watcher of this process; what is started from now on belongs to the run."""
+    """The watcher of this process; what is started from now on belongs to the run.
 
-    def __init__(self):
+    Args:
+        grace: Seconds that processes have to end by themselves after a run that isn't killed.
+    """
+
+    def __init__(self, grace=5.0):
         self.run = f"optnas-tests-{uuid.uuid4().hex}"
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", __file__, self.run],
+            [sys.executable, "-S", "-E", __file__, self.run, str(grace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -41,34 +46,42 @@ class Watcher:
 
 
 def left(run):
-    """Ids and command lines of the processes of a run."""
+    """The processes of a run: their ids with their parents' and command lines."""
     name = f"{VARIABLE}={run}".encode()
     found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
+    for folder in Path("/proc").glob("[0-9]*"):  # on Linux; nothing is looked for elsewhere
         with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             if name in (folder / "environ").read_bytes().split(b"\0"):
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(folder.name)] = command.decode(errors="replace").strip()
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(folder.name)] = parent, command
     return found
 
 
-def main(run):
+def left_in_the_end(run):
+    """Those without the servers of `multiprocessing`, which end when pytest does."""
+    found = left(run)
+    own = {p for p, (parent, c) in found.items() if parent == PYTEST and "multiprocessing." in c}
+    return {pid: command for pid, command in found.items() if pid not in own}
+
+
+def main(run, grace):
     regular = sys.stdin.read() == ENDED
-    deadline = time.monotonic() + (GRACE if regular else 0)
-    while left(run) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    deadline = time.monotonic() + float(grace)
+    if regular:
+        while left_in_the_end(run) and time.monotonic() < deadline:
+            time.sleep(0.02)
     killed = {}
-    while found := left(run):
+    while found := left_in_the_end(run) if regular else left(run):
         killed |= found
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
     for folder in Path("/tmp").glob(f"{run}*"):  # of servers, which can't clean up any more
         shutil.rmtree(folder, ignore_errors=True)
-    if regular:
-        print(*killed.values(), sep="\n", end="")
+    print(*(command for _, command in killed.values()), sep="\n", end="")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,16 +1,7 @@
-"""Runs trials of our samplers in a process of its own (see samplers/test_processes.py).
-
-    python sampler_process.py FOLDER TOTAL
-    python sampler_process.py FOLDER TOTAL NAME
-
-The first: every storage and every sampler, until each study has TOTAL trials. The second: one
-sampler on SQLite, as a worker that recovers what a killed one left, until TOTAL are COMPLETE; it
-prints a line whenever it has drawn a parameter.
-"""
+"""Trials of our samplers, for processes of their own (see test_processes.py)."""
 
 import hashlib
-import sys
-from pathlib import Path
+import warnings
 
 import optuna
 from optuna.storages import JournalStorage
@@ -84,26 +75,36 @@ def open_study(storage, name):
     )
 
 
+def begin():
+    """For a process of its own: as in the tests, warnings are errors."""
+    warnings.simplefilter("error")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
 def run(folder, total):
+    """Runs every sampler on every storage until each study has that many trials."""
+    begin()
     for _, storage in storages(folder):
         for name in SAMPLERS:
             study = open_study(storage, name)
             study.optimize(objective, n_trials=total - len(study.trials))
 
 
-class Talking:
-    """A trial that prints a line at every parameter."""
+class Watched:
+    """A trial that sends a message at every parameter."""
 
-    def __init__(self, trial):
+    def __init__(self, trial, drawn):
         self._trial = trial
+        self._drawn = drawn
 
     def __getattr__(self, name):
         if name.startswith("suggest"):
-            print(flush=True)
+            self._drawn.send_bytes(b".")
         return getattr(self._trial, name)
 
 
-def work(storage, total, name, talk=True):
+def work(storage, total, name, drawn=None):
+    """Runs one sampler as a worker that recovers what a killed one left, until all are COMPLETE."""
     study = optuna.create_study(
         study_name=name,
         storage=storage,
@@ -113,17 +114,13 @@ def work(storage, total, name, talk=True):
     )
     run_trials(
         study,
-        (lambda trial: objective(Talking(trial))) if talk else objective,
+        objective if drawn is None else (lambda trial: objective(Watched(trial, drawn))),
         trials=total,
         max_failures=100,
     )
     return study
 
 
-if __name__ == "__main__":
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if len(sys.argv) > 3:
-        url = f"sqlite:///{sys.argv[1]}/killed.db"
-        work(open_storage(url, create=True), int(sys.argv[2]), sys.argv[3])
-    else:
-        run(Path(sys.argv[1]), int(sys.argv[2]))
+def work_on(folder, total, name, drawn):
+    begin()
+    work(open_storage(f"sqlite:///{folder}/killed.db", create=True), total, name, drawn)

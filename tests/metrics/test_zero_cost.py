@@ -15,9 +15,10 @@ from torch import nn
 import optnas
 from optnas import ZeroCost
 from optnas.candidate import Candidate
+from optnas.cli.network_tables import metrics_table
 from optnas.cli.tables import front_table
 from optnas.finished.decode import decode
-from optnas.finished.measure import measure_again, metrics_table
+from optnas.finished.measure import measure_again
 from optnas.metrics.zero_cost import PROXIES
 from optnas.report.labels import Meanings
 from optnas.study.attributes import FAILURE

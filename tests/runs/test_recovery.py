@@ -90,7 +90,7 @@ def test_other_machines_are_believed_to_live_while_they_renew():
     assert not is_dead(elsewhere)
     assert not is_dead(elsewhere | {"renewed": time.time() - 200})
     assert is_dead(elsewhere | {"renewed": time.time() - 400})
-    assert is_dead({"host": "elsewhere"})  # somebody else's attribute of this name
+    assert is_dead({"host": "elsewhere"})  # an attribute of this name that other code wrote
 
 
 def test_a_lease_is_renewed_while_its_trial_runs(monkeypatch):
@@ -111,7 +111,7 @@ def test_a_lease_is_renewed_while_its_trial_runs(monkeypatch):
         assert renewed.wait(30)
     assert study.trials[0].user_attrs[LEASE]["renewed"] > time.time() - 60
     study.tell(trial, 1.0)
-    with Renewal(study._storage, own) as renewal:  # a trial that somebody else has ended
+    with Renewal(study._storage, own) as renewal:  # a trial that another process has ended
         renewal.trial_id = trial._trial_id
         renewed.clear()
         renewal._ended.wait(0.01)
@@ -212,7 +212,7 @@ class TestTakeTrial:
         assert take(study, lease() | {"worker": "own"}).number == 0
 
     def test_an_orphan_with_a_workers_own_lease_is_recovered(self):
-        """Whoever took the trial was killed before it could write its own lease on it."""
+        """The worker that took the trial was killed before it could write its own lease on it."""
         study = optuna.create_study()
         own = lease() | {"worker": "own"}
         study.add_trial(running(5, **{LEASE: own}))

@@ -3,10 +3,10 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import command_line
 import networks
 import optuna
 import pytest
@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 import optnas
 import optnas.runs.worker_process
+import optnas.runs.workers
 from optnas.errors import InputError, WorkerError
 
 STUDY = """
@@ -90,7 +91,7 @@ time.sleep(0.02)
     # Two workers may draw the same architecture in the same instant: it is trained once.
     trained = [t for t in trials() if t.values and "duplicate_of" not in t.user_attrs]
     assert sum(log.read_text().count("printed by the study") for log in logs) == len(trained)
-    # What there is goes on with any number of workers.
+    # The study continues with any number of workers.
     optnas.load_search(file).override(optnas.study.record.Overrides(trials=8)).run(workers=1)
     assert states() == ["COMPLETE"] * 8
 
@@ -108,7 +109,7 @@ if first("died"):
     assert lost.user_attrs["lost"] == "killed"
     err = capsys.readouterr().err
     assert "died (SIGKILL); another one is started" in err
-    assert f"repeating lost trials: {lost.number}" in err
+    assert f"lost trials taken up again: {lost.number}" in err
 
 
 def test_workers_that_all_die_end_the_run(write, monkeypatch):
@@ -116,6 +117,7 @@ def test_workers_that_all_die_end_the_run(write, monkeypatch):
     file.write_text("import os\nif 'WORKER' in os.environ: os._exit(7)\n" + file.read_text())
     search = optnas.load_search(file)
     monkeypatch.setenv("WORKER", "1")
+    monkeypatch.setattr(optnas.runs.workers, "MAX_DEATHS", 1)  # each takes seconds
     with pytest.raises(InputError, match=r"workers died one after the other .*exit code 7"):
         search.run(workers=2, progress=False)
 
@@ -178,28 +180,17 @@ def start(write):
     """A run with two workers, each in the middle of a trial."""
     file = write(HOLD)
     Path("hold").touch()
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "optnas", "run", str(file), "--workers", "2"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    process = command_line.start("run", file, "--workers", 2, stdout=subprocess.DEVNULL)
     while not Path("began").exists() or sum("recipe" in t.user_attrs for t in trials()) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     return process
 
 
-def wait_for_line(stream, text):
-    assert any(text in line for line in stream), f"it never said {text!r}"
-
-
 def test_one_ctrl_c_lets_workers_finish(write):
     process = start(write)
     process.send_signal(signal.SIGINT)
-    wait_for_line(process.stderr, "finishing what is running")
+    command_line.wait_for_line(process.stderr, "finishing what is running")
     Path("hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3, err
@@ -214,7 +205,7 @@ def test_what_is_given_up_is_queued_again(write, number, code):
     pids = {t.user_attrs["lease"]["pid"] for t in trials()}
     process.send_signal(number)
     if number == signal.SIGINT:
-        wait_for_line(process.stderr, "finishing what is running")
+        command_line.wait_for_line(process.stderr, "finishing what is running")
         process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == code, err

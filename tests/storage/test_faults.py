@@ -65,7 +65,7 @@ def files():
 
 
 def limit_pages(study, beyond):
-    """A disk that is full after so many more pages."""
+    """A disk that is full after a number of further pages."""
 
     def limit(connection, _record):
         pages = connection.execute("PRAGMA page_count").fetchone()[0]

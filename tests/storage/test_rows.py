@@ -6,13 +6,13 @@ import threading
 import optuna
 import pytest
 import sqlalchemy
+from common.postgres import database
 from hypothesis import given, settings, strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
-from postgres import database
 from ways import both_ways
 
 import optnas.storage.rows

@@ -8,13 +8,14 @@ import sqlite3
 import time
 from pathlib import Path
 
-import crew
 import optuna
 import pytest
-from crew import Job
+from common import light_workers
+from common.light_workers import Job
+from common.postgres import database
+from common.processes import wait_for
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
-from postgres import database
 
 from optnas.errors import InputError
 from optnas.storage.open import close_storage, open_storage
@@ -207,26 +208,26 @@ def test_a_backup_of_another_kind_or_of_a_damaged_file(optnas, tmp_path):
 
 def test_a_backup_while_two_workers_write(optnas, tmp_path):
     url = "sqlite:///study.db"
-    study = crew.make_study(url)
-    workers = [crew.start(Job(url, 100)) for _ in range(2)]
+    study = light_workers.make_study(url)
+    workers = [light_workers.start(Job(url, 100)) for _ in range(2)]
     copies = []
     try:
-        while all(worker.poll() is None for worker in workers) and len(copies) < 4:
+        while all(worker.is_alive() for worker in workers) and len(copies) < 4:
             if len(study.get_trials(deepcopy=False)) < 20 * (len(copies) + 1):
                 time.sleep(0.01)
                 continue
             copies.append(f"copy{len(copies)}.db")
             assert optnas("backup", url, copies[-1])[0] == 0
     finally:
-        codes = crew.wait_for(workers)
+        codes = wait_for(workers)
     assert codes == [0, 0]
     assert len(copies) > 1
-    whole = {t.number: t for t in crew.checked(study, 100)}
+    whole = {t.number: t for t in light_workers.checked(study, 100)}
     for name in copies:
         with sqlite3.connect(name) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.close()
-        copied = optuna.load_study(study_name="crew", storage=f"sqlite:///{name}")
+        copied = optuna.load_study(study_name="light workers", storage=f"sqlite:///{name}")
         trials = copied.get_trials()
         assert [t.number for t in trials] == list(range(len(trials)))
         finished = [t for t in trials if t.state.is_finished()]

@@ -23,7 +23,7 @@ from optnas.samplers import (
     ReinforceSampler,
 )
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 BUDGETS = (50, 100, 200, 300, 500)
 CURVE = (*range(10, 120, 10), *range(125, 500, 25), 500)
 

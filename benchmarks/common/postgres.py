@@ -25,12 +25,16 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def server():
-    """Gives a server whose databases are made by `database()`; None where none is installed."""
+def server(prefix="optnas-postgres-"):
+    """Gives a server whose databases are made by `database()`; None where none is installed.
+
+    Args:
+        prefix: The name of its folder in /tmp begins with it.
+    """
     if not PROGRAMS:
         yield None
         return
-    programs, folder = PROGRAMS[-1], Path(tempfile.mkdtemp(prefix="optnas-postgres-", dir="/tmp"))
+    programs, folder = PROGRAMS[-1], Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]

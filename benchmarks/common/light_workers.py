@@ -1,22 +1,19 @@
 """Worker processes without torch, for tests of what many of them do to one study.
 
-    python benchmarks/crew.py '{"url": …, "trials": …}'
-
-It runs trials until the study is complete, and appends the number of every trial that its objective
-is called with to a file.
+A worker runs trials until the study is complete, and appends the number of every trial that its
+objective is called with to a file.
 """
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import optuna
 
+from common import processes
 from optnas.runs.loop import run_trials
 from optnas.samplers import RegularizedEvolutionSampler
 from optnas.storage.open import close_storage, open_storage
@@ -37,13 +34,13 @@ class Job:
 def make_study(url):
     storage = open_storage(url, create=True)
     return optuna.create_study(
-        study_name="crew", storage=storage, directions=["minimize", "minimize"]
+        study_name="light workers", storage=storage, directions=["minimize", "minimize"]
     )
 
 
 def load_study(url):
     return optuna.load_study(
-        study_name="crew",
+        study_name="light workers",
         storage=open_storage(url, create=True),
         sampler=RegularizedEvolutionSampler(seed=1),
     )
@@ -79,21 +76,19 @@ def objective(job, trial):
 
 
 def start(job):
-    return subprocess.Popen([sys.executable, __file__, json.dumps(asdict(job))])
+    """A worker, which is a `multiprocessing.Process`."""
+    return processes.start(work, job)
 
 
-def main():
-    job = Job(**json.loads(sys.argv[1]))
+def work(job):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if job.make:
-        load_or_create(open_storage(job.url, create=True), "crew", ["minimize", "minimize"])
+        load_or_create(
+            open_storage(job.url, create=True), "light workers", ["minimize", "minimize"]
+        )
     study = load_study(job.url)
     run_trials(study, partial(objective, job), trials=job.trials, max_failures=100)
     assert "torch" not in sys.modules
-
-
-if __name__ == "__main__":
-    main()
 
 
 def checked(study, trials):
@@ -109,6 +104,12 @@ def checked(study, trials):
         assert len(trial.user_attrs["curve"]) == 5
         assert set(trial.params) == {"depth", *(f"x{i}" for i in range(trial.params["depth"]))}
     repeated = [t.user_attrs["retry_of"] for t in every if "retry_of" in t.user_attrs]
+    run = [
+        t.user_attrs["retry_of"]
+        for t in every
+        if "retry_of" in t.user_attrs and t.state in (states.COMPLETE, states.PRUNED)
+    ]
+    assert len(run) == len(set(run)), "a lost trial was repeated twice"
     for trial in every:
         if trial.state == states.FAIL:
             reasons = {"lost", "surplus", "failure"} & set(trial.user_attrs)
@@ -118,13 +119,3 @@ def checked(study, trials):
         else:
             assert trial.state in (states.COMPLETE, states.PRUNED), trial
     return every
-
-
-def wait_for(workers, seconds=100):
-    """Exit codes of workers; kills those that don't end."""
-    try:
-        return [worker.wait(seconds) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()

@@ -9,7 +9,7 @@ import optnas
 from optnas.search.study_file import load_search
 from optnas.utils.draft import Draft
 
-STUDY = Path(__file__).parent.parent / "studies" / "digits_shared.py"
+STUDY = Path(__file__).parents[2] / "studies" / "digits_shared.py"
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 TASKS = ("digits", "fashion")
 STEPS = {"fashion": 4_000}
