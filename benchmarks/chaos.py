@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import optuna
-from common import crew
+from common import light_workers
 from common.postgres import database, server
 from common.processes import wait_for
 
@@ -46,10 +46,10 @@ def storm(
         between: How many trials are made between two kills, so that a slow machine gets on, too.
     """
     rng = random.Random(seed)
-    study = crew.make_study(url)
-    job = crew.Job(url, trials=trials, seconds=seconds)
+    study = light_workers.make_study(url)
+    job = light_workers.Job(url, trials=trials, seconds=seconds)
     begun = time.monotonic()
-    workers = [crew.start(job) for _ in range(WORKERS)]
+    workers = [light_workers.start(job) for _ in range(WORKERS)]
     kills = 0
     try:
         while any(worker.is_alive() for worker in workers):
@@ -66,13 +66,13 @@ def storm(
                 workers[victim].kill()
                 workers[victim].join()
                 kills += 1
-                workers[victim] = crew.start(job)
+                workers[victim] = light_workers.start(job)
         assert [worker.exitcode for worker in workers] == [0] * WORKERS
     finally:
         wait_for(workers)
     took = time.monotonic() - begun
-    every = crew.checked(study, trials)
-    crew.close(study)
+    every = light_workers.checked(study, trials)
+    light_workers.close(study)
     if url.startswith("sqlite"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

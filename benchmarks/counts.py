@@ -1,4 +1,4 @@
-"""Multiply-accumulates and parameters: thop, PyTorch's counter and optnas beside closed forms.
+"""Multiply-accumulates and parameters: thop, PyTorch's counter and optnas next to closed forms.
 
     python benchmarks/counts.py
 

@@ -5,7 +5,7 @@
 
 Each round starts two processes one after the other. The first measures all networks, in an order of
 its own, on an idle machine: with optnas, with `torch.utils.benchmark.Timer.blocked_autorange` for
-the same time, and as the mean of 100 passes after 10. The second does so beside two processes that
+the same time, and as the mean of 100 passes after 10. The second does so with two processes that
 train through optnas. Some networks differ from their neighbour by less than 5 %. On a GPU every
 pass of the other two methods ends with a synchronisation, too.
 

@@ -3,8 +3,8 @@
     python benchmarks/measuring.py
 
 Seconds to build and measure a candidate (params, macs, memory, latency), each at its default
-settings; of a trial that a bound ends, in an SQLite study; of `objective.costs` for 300 new
-proposals of 6 layers; and the nanoseconds that a training step pays for looking whether somebody
+settings; of a trial that a bound ends, in an SQLite study; of the exact costs for 300 new
+proposals of 6 layers; and the nanoseconds that a training step pays for looking whether a process
 wants to measure. One CPU thread.
 """
 
@@ -32,7 +32,7 @@ OBJECTIVES = ("val_loss", "macs", "params", "peak_memory_mb", "latency_ms")
 
 
 def candidates(number: int) -> dict[str, list[float]]:
-    """Seconds of each metric, and of all, for so many candidates."""
+    """Seconds of each metric, and of all, for a number of candidates."""
     space = optnas.MacroCNNSpace(DATA.input_shape, DATA.outputs)
     study = optuna.create_study(sampler=RandomSampler(seed=0))
     found: dict[str, list[float]] = {"build": [], "all": []}
@@ -79,7 +79,7 @@ def pruned(bound: str, value: float, number: int) -> list[float]:
 
 
 def proposals(number: int) -> float:
-    """Seconds for the exact costs of so many new architectures of 6 layers."""
+    """Seconds for the exact costs of a number of new architectures of 6 layers."""
     space = optnas.MacroCNNSpace(DATA.input_shape, DATA.outputs, depth=(6, 6))
     study = optuna.create_study(sampler=RandomSampler(seed=0))
     params = []
@@ -92,12 +92,12 @@ def proposals(number: int) -> float:
     )
     start = time.perf_counter()
     for chosen in params:
-        objective.costs(chosen)
+        assert objective.preview(chosen).values
     return time.perf_counter() - start
 
 
 def look() -> float:
-    """Nanoseconds of a look at the gate of a device where nobody waits."""
+    """Nanoseconds of a look at the gate of a device where no process waits."""
     with Sharing(torch.device("cpu")) as sharing:
         return min(timeit.repeat(sharing.give_way, number=100_000, repeat=5)) / 100_000 * 1e9
 

@@ -1,4 +1,4 @@
-"""How long a front, a hypervolume and a look at a large study take, beside Optuna.
+"""How long a front, a hypervolume and a look at a large study take, compared with Optuna.
 
     python benchmarks/pareto.py [--trials 10000 30000] [--repeats 5]
 

@@ -40,7 +40,7 @@ def main():
     )
 
     def values(params):
-        flops, count = objective.costs(params).values()
+        flops, count = objective.preview(params).values.values()
         noise = random.Random(str(params))
         loss = 3 / math.log(count) + 0.05 * noise.random()
         return loss, flops, count, 0.05 + flops**0.5 / 4000 + 0.01 * noise.random()
@@ -59,9 +59,8 @@ def main():
                 )
             )
         fresh = optnas.Objective(space, objective.evaluator, objective.objectives)
-        study.sampler = optnas.PredictorSampler(
-            fresh.suggest, fresh.costs, proxies=fresh.proxies, seed=0
-        )
+        study.sampler = optnas.PredictorSampler(seed=0)
+        study.sampler.fill_in(fresh.suggest, fresh.preview)
         seconds = []
         for _ in range(ASKS + 1):
             started = time.perf_counter()

@@ -53,7 +53,7 @@ def work(name, seed, scored, trained, ordinary):
     with tempfile.TemporaryDirectory() as folder:
         one = search(name, seed, folder, shared(name, seed, epochs), scored)
         started = time.perf_counter()
-        one.objective().evaluator.prepare()
+        one.objective().prepare()
         seconds["supernet"] = time.perf_counter() - started
         study = one.run(progress=False)
         seconds["scores"] = time.perf_counter() - started - seconds["supernet"]
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--scored", type=int, default=1000, help="networks with shared weights")
     parser.add_argument("--trained", type=int, default=20, help="of them, to be trained")
     parser.add_argument("--ordinary", type=int, default=60, help="networks of the other study")
-    parser.add_argument("--keep", type=Path, help="file for finished runs, to go on from")
+    parser.add_argument("--keep", type=Path, help="file for finished runs, to resume from")
     options = parser.parse_args()
     sizes = options.scored, options.trained, options.ordinary
     tasks = [(name, seed, *sizes) for seed in range(options.seeds) for name in options.tasks]

@@ -1,4 +1,4 @@
-"""Do inherited weights rank networks as training does? Beside counts and zero-cost proxies.
+"""Do inherited weights rank networks as training does? Compared with counts and zero-cost proxies.
 
     python benchmarks/shared_weights.py [--networks 100] [--seeds 3] [--keep FILE]
 
@@ -11,7 +11,7 @@ Tasks: the networks of `studies/digits_shared.py`, trained for 30 epochs, and fo
 half of them have lost what tells them apart; and 6,000 training images of Fashion-MNIST (Debian's
 package dataset-fashion-mnist), 10 epochs. Prints tables and writes
 benchmarks/results/shared_weights.json. About an hour and a half on two cores; with `--keep` each
-trained network is kept in a file, from which an interrupted run goes on.
+trained network is kept in a file, from which an interrupted run resumes.
 """
 
 import argparse

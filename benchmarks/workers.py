@@ -7,7 +7,7 @@ from the first that begins to the last that ends; how many trials there are in t
 how many of 300 queued trials were taken twice. Optuna runs `study.optimize` with its
 `MaxTrialsCallback` on its default SQLite, without and with its heartbeat (optnas renews its leases
 in both). Instead, `--digits` times the digits study with one worker and with two, and `--latency`
-measures four networks beside two workers of that study, in turns with those stopped.
+measures four networks next to two workers of that study, in turns with those stopped.
 """
 
 import argparse
@@ -69,17 +69,17 @@ def work(kind: str, url: str, trials: int) -> None:
 
 
 def race(kind: str, workers: int, trials: int, queued: int = 0) -> dict[str, float]:
-    """A study with so many workers: trials per second, errors, what was done twice."""
+    """A study with a number of workers: trials per second, errors, what was done twice."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/study.db"
         study = open_study(kind, url)
         for i in range(queued):
             study.enqueue_trial({"x0": "abcde"[i % 5]})
         command = [sys.executable, __file__, "--work", kind, url, str(trials)]
-        crew = [
+        processes = [
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(workers)
         ]
-        errors = [worker.communicate()[1] for worker in crew]
+        errors = [worker.communicate()[1] for worker in processes]
         every = study.get_trials(deepcopy=False)
         taken = Counter(Path(f"{folder}/study.db.taken").read_text().split())
         ended = [t for t in every if t.state == TrialState.COMPLETE]
@@ -89,7 +89,7 @@ def race(kind: str, workers: int, trials: int, queued: int = 0) -> dict[str, flo
             "trials_per_second": len(ended) / seconds.total_seconds(),
             "complete": len(ended),
             "running": sum(t.state == TrialState.RUNNING for t in every),
-            "failed_workers": sum(worker.returncode != 0 for worker in crew),
+            "failed_workers": sum(worker.returncode != 0 for worker in processes),
             "locked": sum("database is locked" in error for error in errors),
             "taken_twice": sum(times > 1 for times in taken.values()),
         }
@@ -123,19 +123,19 @@ def start_digits(
 
 
 def beside_workers(rounds: int) -> dict[str, float]:
-    """Latencies of four networks beside two workers of a study, over those with them stopped.
+    """Latencies of four networks next to two workers of a study, over those with them stopped.
 
     In turns of half a second, because the machine's mood lasts longer than that.
     """
     import optnas
     from optnas.candidate import Candidate
-    from optnas.devices import sharing as quiet
+    from optnas.devices import sharing
 
     data = optnas.digits()
     space = optnas.MacroCNNSpace(data.input_shape, data.outputs)
     sample = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     networks = [space.suggest(sample.ask()) for _ in range(4)]
-    patience, limit = quiet.PATIENCE, quiet.LIMIT
+    patience, limit = sharing.PATIENCE, sharing.LIMIT
 
     def measure(network: object) -> float:
         candidate = Candidate(network, space.example_inputs, lambda: space.build(network))
@@ -148,17 +148,17 @@ def beside_workers(rounds: int) -> dict[str, float]:
             time.sleep(15)  # until both train
             for _ in range(rounds):
                 for found, network in zip(ratios, networks, strict=True):
-                    quiet.PATIENCE, quiet.LIMIT = patience, limit
-                    beside = measure(network)
+                    sharing.PATIENCE, sharing.LIMIT = patience, limit
+                    shared = measure(network)
                     workers = psutil.Process(run.pid).children()
                     assert len(workers) == 2
                     for worker in workers:
                         worker.suspend()
-                    quiet.PATIENCE = quiet.LIMIT = 0.0  # they can't make room now, and needn't
+                    sharing.PATIENCE = sharing.LIMIT = 0.0  # they can't make room now, and needn't
                     alone = measure(network)
                     for worker in workers:
                         worker.resume()
-                    found.append(beside / alone)
+                    found.append(shared / alone)
         finally:
             run.terminate()
             run.wait()

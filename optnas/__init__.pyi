@@ -53,7 +53,7 @@ from .samplers import (
     RegularizedEvolutionSampler as RegularizedEvolutionSampler,
     ReinforceSampler as ReinforceSampler,
 )
-from .search.settings import Search as Search
+from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,

@@ -18,7 +18,12 @@ from optnas.utils.seeds import seeded
 
 
 def copy_of(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode; raises InputError for a model that can't be copied."""
+    """A copy of a model, in evaluation mode.
+
+    Raises:
+        TypeError: It is no `torch.nn.Module`.
+        InputError: It can't be copied.
+    """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model must be a torch.nn.Module, got {model!r}")
     try:
@@ -32,7 +37,7 @@ def copy_of(model: nn.Module) -> nn.Module:
 
 
 def _run_once(model: nn.Module, inputs: Inputs) -> None:
-    """Gives lazy modules their shapes, and leaves the others in their modes."""
+    """Gives lazy modules their shapes; all modules keep their modes."""
     modes = {module: module.training for module in model.modules()}
     with torch.no_grad():
         call(model.eval(), inputs)
@@ -43,13 +48,31 @@ def _run_once(model: nn.Module, inputs: Inputs) -> None:
 class Candidate:
     """One architecture under evaluation: the architecture, example inputs and its model.
 
+    Example:
+        ```python
+        import torch
+        from optnas.candidate import Candidate
+
+        candidate = Candidate("linear", torch.zeros(1, 4), lambda: torch.nn.Linear(4, 2))
+        candidate.model(candidate.example_inputs).shape  # torch.Size([1, 2])
+        ```
+
     Args:
-        architecture: What `SearchSpace.suggest` returned; `str()` of it is canonical.
-        example_inputs: One batch element, with the batch dimension (of size 1) first.
-        build: Makes the model; called once, at the first use of `model`.
-        seed: Seeds the model's initial weights, and whatever training draws.
-        disposable: Whether the model is only made to be counted: it isn't seeded, and no metric
+        architecture: What `SearchSpace.suggest` returned; its `str()` is canonical.
+        example_inputs: One batch element: a tensor of shape `(1, ...)`, or a tuple or dictionary of
+            such tensors.
+        build: Builds the model; called once, at the first use of `model`.
+        seed: Seeds the model's initial weights, and all that its training draws.
+        disposable: Whether the model is built only to be counted: it isn't seeded, and no metric
             copies it.
+
+    Attributes:
+        architecture: As given.
+        example_inputs: As given.
+        seed: As given.
+        details: Further facts by the name of the score or metric that they belong to. They become
+            user attributes of the trial.
+        timed: The latencies measured so far, by the settings they were measured with.
     """
 
     def __init__(
@@ -65,24 +88,26 @@ class Candidate:
         self.example_inputs = example_inputs
         self.seed = seed
         self.details: dict[str, Any] = {}
-        """Further facts, by the name they belong to; they end as user attributes of the trial."""
         self.timed: dict[str, float] = {}
-        """Latencies measured so far, by the settings they were measured with."""
         self._build = build
         self._disposable = disposable
 
     @cached_property
     def model(self) -> nn.Module:
-        """The network, on the CPU with its initial weights until an evaluator trains it."""
+        """The network. It has its initial weights, on the CPU, until an evaluator trains it.
+
+        Raises:
+            InputError: The architecture's code makes no `torch.nn.Module`.
+        """
         with nullcontext() if self._disposable else seeded(self.seed):
             return self._made()
 
     def untrained(self) -> nn.Module:
-        """Another network of the architecture, in evaluation mode, with initial weights of its own.
+        """Another network of the architecture, in evaluation mode, with new initial weights.
 
-        They are the same in every trial: the seed they are drawn with isn't the candidate's.
+        They are drawn with one fixed seed, so that they are the same in every trial.
         """
-        _ = self.model  # a FunctionSpace gives out the one that `suggest` made first
+        _ = self.model  # the first network that a FunctionSpace gives out has the trial's weights
         with seeded(0):
             return copy_of(self._made())
 
@@ -97,7 +122,7 @@ class Candidate:
         return model
 
     def to_measure(self) -> nn.Module:
-        """A copy of the model in evaluation mode, which a metric may run, move and convert."""
+        """A copy of the model in evaluation mode, for a metric to run, move and convert."""
         return self.model.eval() if self._disposable else copy_of(self.model)
 
     def __str__(self) -> str:

@@ -1,23 +1,23 @@
-"""The kinds of error that are nobody's bug, and whose fault an error is."""
+"""The errors that optnas raises on purpose, and a test for whether an architecture is at fault."""
 
 import traceback
 from pathlib import Path
 
 
 class InputError(ValueError):
-    """Something a person gave can't be used.
+    """An input of the user can't be used.
 
-    Its message is one sentence or two: what was given, what is allowed, what to do next. The
-    command line prints it without a traceback and exits with code 2.
+    The message names what was given, what is allowed, and what to do next, in a sentence or two.
+    The command line prints it without a traceback and exits with code 2.
     """
 
 
 class NoStudyError(InputError):
-    """Nothing is stored yet where a study was looked for."""
+    """There is no study at the given place yet."""
 
 
 class Interrupted(SystemExit):
-    """A signal ends the program; its code says which."""
+    """A signal ends the program; the exit code tells which one."""
 
 
 class StorageGoneError(RuntimeError):
@@ -31,9 +31,9 @@ class StorageGoneError(RuntimeError):
 
 
 class CandidateError(RuntimeError):
-    """One architecture is at fault, not the code: it diverged, or did not fit into memory.
+    """An architecture is at fault, not the code: it diverged, or did not fit into memory.
 
-    Its trial fails with this message as the reason, and the study goes on.
+    Its trial fails with the message as its reason, and the study continues.
     """
 
 
@@ -41,14 +41,18 @@ _CHANGED_SPACE = (
     "does not support dynamic value space",
     "Cannot set different distribution kind",
 )
-"""What Optuna says of a parameter whose distribution can't be the same one as before."""
+"""Parts of Optuna's messages about a parameter whose distribution can't be used any more."""
 
 
 def fault_of_candidate(error: Exception) -> str | None:
-    """The reason, where the architecture and not the code is at fault."""
+    """The reason if the architecture is at fault; None if the code is.
+
+    Args:
+        error: What building, measuring or training the architecture raised.
+    """
     if isinstance(error, CandidateError):
         return str(error)
-    # PyTorch has a type of its own for CUDA alone.
+    # PyTorch raises a type of its own for this on CUDA alone.
     if (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -64,26 +68,26 @@ def is_changed_space(error: Exception) -> bool:
 
 
 def with_place(error: Exception) -> str:
-    """Type and message of an error, and the innermost line of code outside of libraries."""
+    """Type and message of an error, with the innermost line of code that isn't in a library."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename] or frames
     return f"{type(error).__name__}: {error} ({Path(own[-1].filename).name}, line {own[-1].lineno})"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP: the machine is wanted back."""
+    """SIGTERM or SIGHUP came: the machine is needed for something else."""
 
 
 class StoppedError(Exception):
-    """What was under way was given up for now, as a run is to end; it goes on the next time."""
+    """Work was interrupted because the run ends; the next run resumes it."""
 
 
 class TrialTimeout(BaseException):
-    """A trial took longer than it may.
+    """A trial took longer than allowed.
 
-    No `Exception`, so that a person's `except Exception` around a batch doesn't swallow it.
+    It is no `Exception`, so that an `except Exception` in the user's code doesn't swallow it.
     """
 
 
 class WorkerError(RuntimeError):
-    """A person's code failed in a worker; the message has the traceback."""
+    """The user's code failed in a worker process; the message has the traceback."""

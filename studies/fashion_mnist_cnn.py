@@ -1,4 +1,4 @@
-"""CNNs for Fashion-MNIST, beside LeNet-5 and a small ResNet.
+"""CNNs for Fashion-MNIST, compared with LeNet-5 and a small ResNet.
 
     optnas run studies/fashion_mnist_cnn.py
 

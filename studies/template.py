@@ -37,7 +37,7 @@ def build(trial):
 
 search = optnas.Search(
     space=optnas.FunctionSpace(build, example_inputs=torch.zeros(1, 1, 8, 8)),
-    # 3. How a network is judged: trained for so many epochs, scored on the validation part.
+    # 3. How a network is evaluated: trained for some epochs, scored on the validation part.
     #    optnas.RecipeSpace searches learning rate, optimizer, … in the same trial; a training
     #    loop of your own comes in with optnas.FunctionEvaluator.
     evaluator=optnas.TrainingEvaluator(data, epochs=10, recipe=optnas.Recipe(learning_rate=0.01)),

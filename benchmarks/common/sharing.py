@@ -20,7 +20,7 @@ STEPS = {"fashion": 4_000}
 def training(name, epochs):
     """The evaluator that trains networks for real."""
     if name == "digits":
-        return load_search(STUDY).evaluator.real.configured(epochs=epochs)
+        return load_search(STUDY).evaluator.training.configured(epochs=epochs)
     data = optnas.idx_images(FASHION_MNIST, train=6_000, val=500)
     return optnas.TrainingEvaluator(data, epochs, recipe=optnas.Recipe(learning_rate=0.01))
 

@@ -24,9 +24,9 @@ app = typer.Typer(
 
 storage_app = typer.Typer(no_args_is_help=True, help="Move studies between storages.")
 app.add_typer(storage_app, name="storage")
+app.command()(run.run)
+app.command("resume", help=run.RESUME)(run.run)
 for command in (
-    run.run,
-    run.resume,
     front.status,
     front.pareto,
     front.pick,
@@ -82,6 +82,6 @@ def main() -> None:
 
 
 def _leave(number: int, _frame: object) -> NoReturn:
-    """Where nothing runs that would have to be put in order first."""
+    """Ends the program, while no run is there that has to be ended in order."""
     typer.echo("optnas: interrupted", err=True)
     raise Interrupted(128 + number)

@@ -1,4 +1,4 @@
-"""What the command line prints, and where."""
+"""How the command line prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_figure(figure: go.Figure, path: Path) -> None:
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """Lets Ctrl-C or SIGTERM end what a server does in the block, which is no failure."""
+    """Lets Ctrl-C or SIGTERM end the server that runs in the block; that is no failure."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
@@ -41,16 +41,16 @@ def until_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def going_on() -> Iterator[None]:
-    """Says, where the block is interrupted, that nothing of it is lost."""
+def resumable() -> Iterator[None]:
+    """Prints, if the block is interrupted, that nothing of it is lost."""
     try:
         yield
     except Interrupted:
-        typer.echo("what is finished is kept: the same command goes on from there", err=True)
+        typer.echo("what is finished is kept: the same command continues from there", err=True)
         raise
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Says what is wrong and exits."""
+    """Prints what is wrong and exits."""
     typer.echo(f"optnas: {message}", err=True)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Commands that show what a study has found."""
+"""Commands that show the results of studies."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from optnas.errors import InputError
 from optnas.utils.gc import no_garbage_collection
 
 if TYPE_CHECKING:
-    from optuna.study import Study
+    from optnas.pareto.snapshot import Snapshot
 
 
-def _read(study: str, storage: str | None, name: str | None) -> Study:
-    """A study that is looked at once: its trials are kept from being searched for garbage."""
-    from optnas.cli.study_argument import study_of
+def _read(study: str, storage: str | None, name: str | None) -> Snapshot:
+    """A snapshot of a study for one command: garbage collection leaves its trials alone."""
+    from optnas.cli.study_argument import open_study_argument
+    from optnas.pareto.snapshot import Snapshot
 
-    found, _ = study_of(study, storage, name, brief=True)
+    found = open_study_argument(study, storage, name, brief=True).study
     with no_garbage_collection():
-        found.get_trials(deepcopy=False)
+        seen = Snapshot.of(found)
         gc.freeze()
-    return found
+    return seen
 
 
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
@@ -74,11 +75,11 @@ def dashboard(
 ) -> None:
     """Open the Optuna dashboard on a study, with figures, notes, drawings and ONNX files.
 
-    They are kept in the study and in the folder of its weights, and follow it while it runs. The
+    They are kept in the study and in the folder of its weights, and are updated while it runs. The
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
-    weights are kept, an ONNX file. A note that somebody has edited stays as it is.
+    weights are kept, an ONNX file. A note that you have edited stays as it is.
     """
-    from optnas.cli.study_argument import study_and_search
+    from optnas.cli.study_argument import open_study_argument
     from optnas.dashboard.publisher import Publisher
     from optnas.dashboard.server import make_app, make_dashboard, publishing
     from optnas.storage.open import open_storage
@@ -87,20 +88,23 @@ def dashboard(
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
-    found, url, search = study_and_search(study, storage, name)
-    if isinstance(search, str):
-        typer.echo(f"no drawings and no ONNX files: {search}", err=True)
+    opened = open_study_argument(study, storage, name, with_search=True)
+    found, url, search = opened.study, opened.url, opened.search
+    if search is None:
+        typer.echo(f"no drawings and no ONNX files: {opened.why}", err=True)
     folder = weights_folder(url, found.study_name)
     server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
-    try:  # not before: where it can't be shown, nothing is written
+    try:  # only now, because nothing is written to a study that can't be shown
         found = load_study(open_storage(url, create=True), found.study_name) or found
         server.set_app(make_app(found._storage, folder))
-        updates = publishing(Publisher(found, folder, None if isinstance(search, str) else search))
+        updates = publishing(Publisher(found, folder, search))
     except InputError as error:
         typer.echo(f"figures, notes and files can't be added: {error}", err=True)
     if host not in LOCAL:
-        typer.echo("the dashboard has no log-in: whoever reaches it can delete studies", err=True)
+        typer.echo(
+            "the dashboard has no log-in: anyone who reaches it can delete studies", err=True
+        )
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
     typer.echo(f"{page}  (Ctrl-C ends)")
     with until_interrupted(), updates:
@@ -133,7 +137,7 @@ def pick(
 ) -> None:
     """Pick a network of the front: within limits, by weights, or the knee.
 
-    With limits alone it is the best in the study's first objective; with nothing, the knee.
+    With limits alone it is the best in the study's first objective; without options, the knee.
     """
     from optnas.cli.tables import pick_table
     from optnas.pareto.pick import pick as choose
@@ -162,13 +166,13 @@ def compare(
     y: OnY = None,
     html: Html = None,
 ) -> None:
-    """Compare the fronts of several studies: hypervolume, and who dominates whom."""
-    from optnas.cli.study_argument import studies_of
+    """Compare the fronts of several studies: hypervolumes, and which front dominates which."""
+    from optnas.cli.study_argument import studies_by_label
     from optnas.cli.tables import comparison_tables
     from optnas.pareto.compare import compare as compared
 
     check_figure(html, {"--x": x, "--y": y})
-    found = compared(studies_of(studies))
+    found = compared(studies_by_label(studies))
     figure = None
     if html is not None:
         from optnas.plots import comparison_figure

@@ -1,4 +1,4 @@
-"""Commands for one network of a study."""
+"""Commands for one network of a study, and for those of its front."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import going_on, show
+from optnas.cli.console import resumable, show
 from optnas.cli.options import AcceptChanges, AnyStudy, Device, Name, Storage, Trial
 from optnas.errors import InputError
 
@@ -17,26 +17,28 @@ def measure(
     trial: Annotated[
         int | None,
         typer.Option(
-            help="Number of the trial; by default the front's best in its first objective."
+            help="Number of the trial; by default the front's best in the first objective."
         ),
     ] = None,
     storage: Storage = None,
     name: Name = None,
 ) -> None:
     """Measure a trial's network again, and show it layer by layer."""
-    from optnas.cli.study_argument import search_and_study
-    from optnas.finished.measure import choose_trial, measure_again, metrics_table
+    from optnas.cli.network_tables import metrics_table
+    from optnas.cli.study_argument import open_study_argument
+    from optnas.finished.measure import measure_again
+    from optnas.pareto.choose import choose_trial
     from optnas.study.record import differences, listing, record_of
 
-    search, found = search_and_study(study, storage, name)
+    opened = open_study_argument(study, storage, name, with_search=True)
+    search, found = opened.needed_search(), opened.study
     objective = search.objective()
-    old = record_of(found).get("fingerprint", {})
-    changes = differences(old, search.fingerprint(objective))
+    changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
     measured = measure_again(objective, choose_trial(found, trial))
     typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
     show(metrics_table(measured.metrics))
     if changes:
-        typer.echo(f"not the study's settings any more ({listing(changes)})", err=True)
+        typer.echo(f"these are not the study's settings any more ({listing(changes)})", err=True)
 
 
 def retrain(
@@ -51,20 +53,21 @@ def retrain(
     name: Name = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
-    """Train a trial's network for good, on all but the test part, and judge it there.
+    """Retrain a trial's network on all but the test part, and score it there.
 
     Seeds that are done already, with the same settings, aren't trained again.
     """
-    from optnas.cli.study_argument import search_and_study_to_write
+    from optnas.cli.network_tables import retrained_table
+    from optnas.cli.study_argument import open_study_argument
     from optnas.cli.tables import search_line
     from optnas.finished.retrain import retrain
     from optnas.study.folders import retrained_folder
     from optnas.study.record import Overrides
-    from optnas.study.retrainings import retrained_table
 
-    search, found = search_and_study_to_write(study, storage, name)
+    opened = open_study_argument(study, storage, name, with_search=True, writable=True)
+    search, found = opened.needed_search(), opened.study
     search = search.override(Overrides(device=device))
-    with going_on():
+    with resumable():
         result = retrain(
             found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
         )
@@ -80,14 +83,14 @@ def export(
     format: Annotated[
         str | None,
         typer.Option(
-            help="onnx, pt2 (torch.export) or safetensors (weights alone); by default what "
-            "--output ends in, else onnx."
+            help="onnx, pt2 (torch.export) or safetensors (weights alone); by default the "
+            "ending of --output, else onnx."
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The file; by default NAME_trialN beside the study's database."
+            "--output", "-o", help="The file; by default NAME_trialN next to the study's database."
         ),
     ] = None,
     weights: Annotated[
@@ -95,18 +98,20 @@ def export(
         typer.Option(help="retrained or search; by default retrained, if there are any."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="The only one that the file will take; by default any.")
+        int | None,
+        typer.Option(help="The only batch size that the file will accept; by default any."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     storage: Storage = None,
     name: Name = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
-    """Write a trial's network with trained weights to a file, and a model card beside it."""
-    from optnas.cli.study_argument import search_and_study
+    """Write a trial's network with trained weights to a file, with a model card next to it."""
+    from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
 
-    search, found = search_and_study(study, storage, name)
+    opened = open_study_argument(study, storage, name, with_search=True)
+    search, found = opened.needed_search(), opened.study
     done = export_model(
         found,
         search,
@@ -127,7 +132,7 @@ def export(
 def confirm(
     study: AnyStudy,
     seeds: Annotated[
-        int, typer.Option(help="Fresh evaluations of each, those there are included.")
+        int, typer.Option(help="Fresh evaluations of each network, earlier ones included.")
     ] = 3,
     trials: Annotated[
         str | None,
@@ -135,23 +140,27 @@ def confirm(
     ] = None,
     most: Annotated[
         int | None,
-        typer.Option(help="Of a larger front, so many: those that keep most of its hypervolume."),
+        typer.Option(
+            help="At most this number of networks: those that keep most of the hypervolume."
+        ),
     ] = None,
     storage: Storage = None,
     name: Name = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
-    """Evaluate the front again with other seeds: which of its members stand, which were lucky.
+    """Evaluate the front again with other seeds, to see which of its members were only lucky.
 
-    Networks that were scored with shared weights are trained for real. What is done already isn't
-    repeated.
+    Networks that were scored with shared weights are trained for real. Evaluations that are done
+    already aren't repeated.
     """
-    from optnas.cli.study_argument import search_and_study_to_write
-    from optnas.finished.confirm import confirm, confirmed_table, standing_line
+    from optnas.cli.network_tables import confirmed_table, standing_line
+    from optnas.cli.study_argument import open_study_argument
+    from optnas.finished.confirm import confirm
 
     numbers = None if trials is None else _numbers(trials)
-    search, found = search_and_study_to_write(study, storage, name)
-    with going_on():
+    opened = open_study_argument(study, storage, name, with_search=True, writable=True)
+    search, found = opened.needed_search(), opened.study
+    with resumable():
         confirm(
             found,
             search,

@@ -11,9 +11,6 @@ from optnas.errors import InputError
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
-StudyFile = Annotated[
-    str, typer.Argument(help="A study file, or the name of a study that comes with optnas.")
-]
 AnyStudy = Annotated[
     str,
     typer.Argument(
@@ -31,11 +28,11 @@ Trial = Annotated[int, typer.Option(help="Number of the trial.")]
 Trials = Annotated[
     int | None,
     typer.Option(
-        help="Trials to reach in all, not beside those there are: COMPLETE, or stopped early."
+        help="Trials to reach in total, earlier ones included: COMPLETE, or stopped early."
     ),
 ]
 Hours = Annotated[
-    float | None, typer.Option(help="Stop after this time; what is running is finished.")
+    float | None, typer.Option(help="Stop after this time; running trials are finished.")
 ]
 Sampler = Annotated[
     str | None,
@@ -48,7 +45,7 @@ Seed = Annotated[
     int | None, typer.Option(help="Seeds sampler, weights and shuffling of a new study.")
 ]
 Device = Annotated[
-    str | None, typer.Option(help="Where to train and to measure: auto, cpu, cuda, cuda:N, mps.")
+    str | None, typer.Option(help="Where to train and measure: auto, cpu, cuda, cuda:N, mps.")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs to train each network.")]
 EarlyStop = Annotated[
@@ -69,8 +66,8 @@ EvaluatorName = Annotated[
 Workers = Annotated[
     int,
     typer.Option(
-        help="Processes that run trials, each on one thread and on the next GPU; one that dies is "
-        "replaced. Another `optnas run` of the same study, here or elsewhere, adds its own."
+        help="Processes that run trials, each on one thread and on the next GPU; a process that "
+        "dies is replaced. Another `optnas run` of the same study, here or elsewhere, adds its own."
     ),
 ]
 TrialTimeout = Annotated[
@@ -78,11 +75,11 @@ TrialTimeout = Annotated[
 ]
 MaxFailures = Annotated[
     int | None,
-    typer.Option(help="Stop when so many trials in a row fail for one reason; 3 by default."),
+    typer.Option(help="Stop after this number of failures in a row for one reason; 3 by default."),
 ]
 AcceptChanges = Annotated[
     bool,
-    typer.Option("--accept-changes", help="Go on although settings differ from the study's."),
+    typer.Option("--accept-changes", help="Continue although settings differ from the study's."),
 ]
 OnX = Annotated[str | None, typer.Option("--x", help="Objective on the horizontal axis.")]
 OnY = Annotated[str | None, typer.Option("--y", help="Objective on the vertical axis.")]
@@ -92,7 +89,7 @@ Html = Annotated[
 
 
 def check_figure(html: Path | None, options: Mapping[str, object]) -> None:
-    """Raises InputError if no figure can be written there, or options are for one not asked for."""
+    """Raises InputError if no figure can be written there, or options want one without --html."""
     if html is None:
         unused = next((option for option, value in options.items() if value is not None), None)
         if unused:
@@ -102,7 +99,7 @@ def check_figure(html: Path | None, options: Mapping[str, object]) -> None:
 
 
 def check_page(option: str, path: Path) -> None:
-    """Raises InputError unless a page may be written to this path, which an option gives."""
+    """Raises InputError unless a page may be written to the path that an option gives."""
     if path.suffix not in (".html", ".htm"):
         raise InputError(f"{option} {path} must end in .html: the file is overwritten")
     if not path.absolute().parent.is_dir():
@@ -110,7 +107,7 @@ def check_page(option: str, path: Path) -> None:
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> dict[str, float]:
-    """What was given as NAME=VALUE.
+    """The numbers that an option gives as NAME=VALUE, by name.
 
     Raises:
         InputError: A text isn't of that form, or a name comes twice.

@@ -16,24 +16,24 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="The file; by default NAME_report.html beside the database."
+            "--output", "-o", help="The file; by default NAME_report.html next to the database."
         ),
     ] = None,
     storage: Storage = None,
     name: Name = None,
 ) -> None:
     """Write a page about a study: one file that opens offline, to send to a colleague."""
-    from optnas.cli.study_argument import study_and_search
+    from optnas.cli.study_argument import open_study_argument
     from optnas.report import write_report
-    from optnas.study.folders import beside
+    from optnas.study.folders import next_to_database
 
     if output is not None:
         check_page("--output", output)
-    found, url, search = study_and_search(study, storage, name)
-    path = output or beside(url, f"{found.study_name}_report.html")
+    opened = open_study_argument(study, storage, name, with_search=True)
+    path = output or next_to_database(opened.url, f"{opened.study.study_name}_report.html")
     check_page("--output", path)
-    if isinstance(search, str):
-        typer.echo(f"without drawings of the networks: {search}", err=True)
+    if opened.search is None:
+        typer.echo(f"without drawings of the networks: {opened.why}", err=True)
     with Console(stderr=True).status("making the page"):
-        write_report(found, path, url=url, search=search)
+        write_report(opened.study, path, url=opened.url, search=opened.search or opened.why)
     typer.echo(f"report: {path}")

@@ -1,9 +1,10 @@
-"""A run on the command line: what it says before, while and after it goes on."""
+"""A run on the command line: what it prints before, during and after it."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import replace
 
 import optuna
 import typer
@@ -12,51 +13,63 @@ from optuna.study import Study
 from optnas.cli.console import fail, show, write_figure
 from optnas.cli.tables import failure_line, front_table
 from optnas.errors import Terminated, WorkerError
+from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.plots import pareto_data, pareto_figure
 from optnas.runs.progress import Progress, number_counted
 from optnas.runs.stop import Stop, stopping
 from optnas.runs.workers import check_workers
-from optnas.search.settings import Search
+from optnas.search.open import open_study
+from optnas.search.run import observed_objective, run_study
+from optnas.search.search import Search
 from optnas.storage.urls import shown_url
-from optnas.study.record import Overrides, as_options
+from optnas.study.record import Overrides
 
 STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
-"""Exit codes: one Ctrl-C (all that ran was finished), a second one, SIGTERM."""
+"""Exit codes: after one Ctrl-C (running trials were finished), after a second one, by SIGTERM."""
 
 
 def run_search(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
-    """Runs a search with what is overridden now, and was before; then shows the front."""
+    """Runs a search with the overrides of this and of earlier runs; then shows the front."""
     check_workers(workers, search.file, search.url)
     remembered = search.remembered()
-    kept = {k: v for k, v in remembered.given().items() if k not in overrides.given()}
+    nothing = dict.fromkeys(overrides.given())
+    kept = replace(remembered, **nothing).as_options()
     if kept:
-        listed = " ".join(
-            f"{option} {value}".rstrip() for option, value in as_options(kept).items()
-        )
+        listed = " ".join(f"{option} {value}".rstrip() for option, value in kept.items())
         typer.echo(f"remembered from earlier runs: {listed}", err=True)
     search = search.override(remembered.updated(overrides))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
         typer.echo(f"{workers} workers share {cores} CPU cores", err=True)
-    study = search.open(overrides=overrides, accept_changes=accept_changes)
+    display = Progress()
+    objective = observed_objective(search, display)
+    study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)
     there = number_counted(study)
     if there:
         typer.echo(f"{there} of {search.trials} trials are done already", err=True)
     stop = Stop()
     try:
         with (
-            Progress(study, search.trials) as display,
+            display.following(study, search.trials),
             stopping(stop, display.say, terminate=True),
         ):
-            search.go_on(study, display, workers=workers, stop=stop, accept_changes=accept_changes)
+            run_study(
+                search,
+                objective,
+                study,
+                display,
+                stop,
+                workers=workers,
+                accept_changes=accept_changes,
+            )
     except KeyboardInterrupt as interrupt:
         code = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
-        fail(f"interrupted; what was running is repeated next time. {_kept(study, search)}", code)
+        fail(f"interrupted; running trials are repeated next time. {_kept(study, search)}", code)
     except WorkerError as error:
         fail(f"the code failed in a worker:\n{error}", 1)
     if stop.requested and number_counted(study) < search.trials:
-        fail(f"stopped; what was running is finished. {_kept(study, search)}", STOPPED)
+        fail(f"stopped; running trials were finished. {_kept(study, search)}", STOPPED)
     _summary(study, search)
     failures = failure_line(study)
     if failures:
@@ -72,7 +85,7 @@ def run_search(search: Search, overrides: Overrides, workers: int, accept_change
 def _kept(study: Study, search: Search) -> str:
     return (
         f"{number_counted(study)} of {search.trials} trials are done and kept. "
-        f"Go on with: {_resume(study, search)}"
+        f"Resume with: {_resume(study, search)}"
     )
 
 
@@ -82,7 +95,7 @@ def _summary(study: Study, search: Search) -> None:
         typer.echo("the front is empty: no feasible trial is COMPLETE")
         return
     show(front_table(study))
-    if search.evaluator.real is not search.evaluator:
+    if isinstance(search.evaluator, SharedWeightsEvaluator):
         typer.echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"
         typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
@@ -102,6 +115,6 @@ def _url(search: Search) -> str:
 
 
 def _name(study: Study) -> str:
-    """The option that tells the study from others of its storage, where it takes one."""
+    """The option that names the study, if its storage holds several."""
     several = len(optuna.get_all_study_names(study._storage)) > 1
     return f" --name {shlex.quote(study.study_name)}" if several else ""

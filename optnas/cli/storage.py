@@ -20,12 +20,12 @@ def backup(
     storage: Storage = None,
     name: Name = None,
 ) -> None:
-    """Copy a study's SQLite database, and the weights beside it, while workers write."""
-    from optnas.cli.study_argument import study_of
+    """Copy a study's SQLite database, and the weights next to it, while workers write."""
+    from optnas.cli.study_argument import open_study_argument
     from optnas.study.copy import backup_study
 
-    found, url = study_of(study, storage, name)
-    for line in backup_study(url, found.study_name, file):
+    opened = open_study_argument(study, storage, name)
+    for line in backup_study(opened.url, opened.study.study_name, file):
         typer.echo(line)
 
 
@@ -34,7 +34,7 @@ def storage_copy(
     target: Annotated[str, typer.Argument(help="URL of the storage to copy to.")],
     name: Name = None,
 ) -> None:
-    """Copy a study whole to another storage: trials, states, attributes, curves, times."""
+    """Copy a whole study to another storage: trials, states, attributes, curves, times."""
     from optnas.study.copy import copy_study
 
     for line in copy_study(source, target, name):
@@ -55,7 +55,7 @@ def serve(
 
     server, port = make_proxy(storage, host, port)
     if host not in LOCAL:
-        typer.echo("the proxy has no log-in: whoever reaches it can delete studies", err=True)
+        typer.echo("the proxy has no log-in: everyone who reaches it can delete studies", err=True)
     server.start()
     typer.echo(f"grpc://{host}:{port}  (Ctrl-C ends)")
     with until_interrupted():

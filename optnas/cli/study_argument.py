@@ -1,10 +1,10 @@
-"""A study, and the search that it was run with, by what a person typed."""
+"""The study that the user names on the command line, and the search that it was run with."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,42 +17,87 @@ from optnas.study.load import find_studies, find_study, load_study
 from optnas.study.record import record_of
 
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
-    from optnas.search.settings import Search
+    from optnas.search.search import Search
 
 
-def search_of(study: str, storage: str | None, name: str | None) -> Search:
-    """The search of a study file or bundled name, with another storage or name if given."""
-    from optnas.search.study_file import load_search
+@dataclass(frozen=True)
+class Opened:
+    """A study that the user named.
 
-    search = load_search(study)
-    if storage is None and not search.url:
-        raise InputError(f"the storage of {study} is an object: give its URL, or --storage")
-    return replace(search, storage=storage or search.storage, name=name or search.name)
-
-
-def study_of(
-    study: str, storage: str | None, name: str | None, *, brief: bool = False
-) -> tuple[Study, str]:
-    """The study behind a study file, a bundled name, a database file or a URL; and the URL.
-
-    With `brief`, curves and details may be left out (see `find_study`).
+    Attributes:
+        study: The study.
+        url: Its storage.
+        search: The search that it was run with, overrides of earlier runs included; None if it
+            wasn't asked for, or can't be had.
+        why: Why the search can't be had; empty otherwise.
+        remedy: What the user can do about that.
     """
-    url = _url(study)
+
+    study: Study
+    url: str
+    search: Search | None = None
+    why: str = ""
+    remedy: str = ""
+
+    def needed_search(self) -> Search:
+        """The search; raises InputError if it can't be had."""
+        if self.search is None:
+            raise InputError(f"{self.why}: {self.remedy}" if self.remedy else self.why)
+        return self.search
+
+
+def open_study_argument(
+    argument: str,
+    storage: str | None = None,
+    name: str | None = None,
+    *,
+    brief: bool = False,
+    writable: bool = False,
+    with_search: bool = False,
+) -> Opened:
+    """Opens the study behind a study file, a bundled name, a database file or a storage URL.
+
+    Args:
+        argument: What the user typed.
+        storage: The option --storage: another storage than the study file's.
+        name: The option --name.
+        brief: Whether curves and details may be left out (see `find_study`).
+        writable: Whether the study will be written to.
+        with_search: Whether to find the search too. For a storage this imports the study file
+            that the study remembers.
+
+    Raises:
+        InputError: There is no such study, or its study file can't be used.
+    """
+    url, search = storage_url(argument), None
     if url is None:
-        search = search_of(study, storage, name)
-        return find_study(search.url, search.study_name, brief=brief), search.url
-    if storage is not None:
-        raise InputError(f"{study} is a storage already: leave out --storage")
-    return find_study(url, name, brief=brief), url
+        search = search_of(argument, storage, name)
+        url, name = search.url, search.study_name
+    elif storage is not None:
+        raise InputError(f"{argument} is a storage already: leave out --storage")
+    study = find_study(url, name, brief=brief)
+    why = remedy = ""
+    if with_search:
+        try:
+            search = search or search_of_study(study, url)
+        except NoStudyFileError as error:
+            why, remedy = error.why, error.remedy
+        except InputError as error:
+            why = str(error)
+        else:
+            search = search.override(record_of(study).overrides)
+    if writable and not why:
+        study = load_study(open_storage(url, create=True), study.study_name) or study
+    return Opened(study, url, search if with_search else None, why, remedy)
 
 
-def studies_of(arguments: Sequence[str]) -> dict[str, Study]:
+def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     """All studies behind study files, bundled names, database files and URLs, by a label."""
     found: dict[str, Study] = {}
     for argument in dict.fromkeys(arguments):
-        url = _url(argument)
+        url = storage_url(argument)
         if url is None:
-            own = [study_of(argument, None, None, brief=True)[0]]
+            own = [open_study_argument(argument, brief=True).study]
         else:
             own = find_studies(url, brief=True)
         for study in own:
@@ -61,66 +106,54 @@ def studies_of(arguments: Sequence[str]) -> dict[str, Study]:
     return found
 
 
-def _url(study: str) -> str | None:
-    """The URL that is given, or that of a database file that is; None for a study file or name."""
-    if "://" in study:
-        return study
-    path = Path(study)
+def storage_url(argument: str) -> str | None:
+    """The URL itself, or that of a database file; None for a study file or a bundled name."""
+    if "://" in argument:
+        return argument
+    path = Path(argument)
     if path.suffix in (".db", ".sqlite", ".sqlite3"):
         return sqlite_url(path)
     return f"journal:///{path}" if path.suffix == ".journal" else None
 
 
-def search_and_study(study: str, storage: str | None, name: str | None) -> tuple[Search, Study]:
-    """A study with the search that it was run with, overrides of earlier runs included."""
-    found, _, search_for = _opened(study, storage, name)
-    search = search_for()
-    return search.override(search.remembered()), found
+def search_of(file: str, storage: str | None, name: str | None) -> Search:
+    """The search of a study file or bundled name, with another storage or name if given."""
+    from optnas.search.study_file import load_search
+
+    search = load_search(file)
+    if storage is None and not search.url:
+        raise InputError(f"the storage of {file} is an object: give its URL, or --storage")
+    return replace(search, storage=storage or search.storage, name=name or search.name)
 
 
-def search_and_study_to_write(
-    study: str, storage: str | None, name: str | None
-) -> tuple[Search, Study]:
-    """The same, with a study that more may be written into."""
-    search, found = search_and_study(study, storage, name)
-    writable = load_study(open_storage(search.url, create=True), found.study_name)
-    return search, writable or found
+def search_of_study(study: Study, url: str) -> Search:
+    """The search that a study was run with, without overrides.
 
-
-def study_and_search(
-    study: str, storage: str | None, name: str | None
-) -> tuple[Study, str, Search | str]:
-    """A study, its storage's URL, and the search; or, in words, why a storage leads to none."""
-    found, url, search_for = _opened(study, storage, name)
-    try:
-        search = search_for()
-    except InputError as error:
-        return found, url, str(error).partition(": give the file")[0]
-    return found, url, search.override(search.remembered())
-
-
-def _opened(
-    study: str, storage: str | None, name: str | None
-) -> tuple[Study, str, Callable[[], Search]]:
-    """A study, its storage's URL, and what makes its search; a study file is imported once."""
-    if _url(study) is None:
-        search = search_of(study, storage, name)
-        return find_study(search.url, search.study_name), search.url, lambda: search
-    found, url = study_of(study, storage, name)
-    return found, url, lambda: search_of(file_of(found), url, found.study_name)
-
-
-def file_of(study: Study) -> str:
-    """The study file that a study remembers; raises InputError if there is none now."""
-    path: str = record_of(study).get("file", "")
+    Raises:
+        NoStudyFileError: The study remembers no study file, or there is none now.
+    """
+    path = record_of(study).file
     if not path:
-        raise InputError(
-            f"study {study.study_name!r} remembers no study file (it was made in Python): give "
-            "the file (`resume` takes --file), or go on with it in Python"
+        raise NoStudyFileError(
+            f"study {study.study_name!r} remembers no study file (it was made in Python)",
+            "give the file (`resume` takes --file), or resume it in Python",
         )
     if not os.path.isfile(path):
-        raise InputError(
-            f"the study file was {path}, where there is none now: give the file (`resume` takes "
-            "--file)"
+        raise NoStudyFileError(
+            f"the study file was {path}, where there is none now",
+            "give the file (`resume` takes --file)",
         )
-    return path
+    return search_of(path, url, study.study_name)
+
+
+class NoStudyFileError(InputError):
+    """A study leads to no study file.
+
+    Args:
+        why: The reason.
+        remedy: What the user can do about it.
+    """
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(f"{why}: {remedy}")
+        self.why, self.remedy = why, remedy

@@ -1,61 +1,63 @@
-"""What the command line prints of a study."""
+"""The tables and lines that the command line prints of a study."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from rich.markup import escape
 from rich.table import Table
 
 from optnas.errors import InputError
+from optnas.pareto.choose import best_in
 from optnas.pareto.compare import Comparison
-from optnas.pareto.confirmed import confirmed, standing
-from optnas.pareto.entries import Entry, baselines, entries
-from optnas.pareto.front import feasible_trials, front, why_no_front
-from optnas.pareto.hypervolume import hypervolume
+from optnas.pareto.front import why_no_front
 from optnas.pareto.pick import Pick, measured
-from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, is_void
+from optnas.pareto.snapshot import Snapshot
+from optnas.study.attributes import (
+    DUPLICATE_OF,
+    FAILURE,
+    SEED,
+    has_inherited,
+    is_without_result,
+)
 from optnas.study.describe import recipe_text, state_of
 from optnas.study.leases import age, is_abandoned
-from optnas.study.objectives import maximized, objective_names
-from optnas.study.record import as_options, record_of
+from optnas.study.record import record_of
 from optnas.utils.text import definitions, duration, number
 
 INHERITED = (
     "scores with inherited weights: they rank networks, and are worse than after training "
     "(`optnas confirm`)"
 )
-"""Stands under tables of such scores."""
+"""A line under tables of such scores."""
 
 
-def front_table(study: Study) -> Table:
+def front_table(study: Study | Snapshot) -> Table:
     """The front, sorted by its first objective, the best first, and the baselines.
 
-    One row for each architecture; scores that are no objectives stand dimmed.
+    It has a row for each architecture. Scores that aren't objectives are dimmed.
 
     Raises:
         InputError: There is no feasible COMPLETE trial.
     """
-    every = entries(study)
-    beaten = {e.trial.number: by for e, by in baselines(study, every)}
-    sign = -1 if maximized(study)[0] else 1
+    seen = Snapshot.of(study)
     rows = sorted(
-        (e for e in every if e.on_front or e.baseline is not None),
-        key=lambda e: (not e.on_front, sign * e.trial.values[0]),
+        (r for r in seen.architectures if r.on_front or r.baseline is not None),
+        key=lambda r: (not r.on_front, r.losses[0]),
     )
     if not rows:
-        raise InputError(why_no_front(study))
-    fresh = _fresh(study)
-    names = objective_names(study)
-    shown = {name for e in rows for name in names if name in e.trial.user_attrs}
-    shared = has_inherited(study)
+        raise InputError(why_no_front(seen.study))
+    fresh = _fresh(seen)
+    names = seen.names
+    shown = {name for r in rows for name in names if name in r.trial.user_attrs}
+    shared = has_inherited(seen.study)
     again = "trained for real" if shared else "with fresh seeds"
-    lines = [INHERITED if shared else "", baseline_line(study, every), definitions(shown)]
+    lines = [INHERITED if shared else "", baseline_line(seen), definitions(shown)]
     table = Table(
-        title=escape(f"Pareto front of {study.study_name}"),
+        title=escape(f"Pareto front of {seen.study.study_name}"),
         title_justify="left",
         caption="\n".join(filter(None, lines)) or None,
         caption_justify="left",
@@ -63,73 +65,71 @@ def front_table(study: Study) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(escape(name), justify="right")
-    scores = [name for name in record_of(study).get("scores", ()) if name not in names]
+    scores = [name for name in record_of(seen.study).scores if name not in names]
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
     further = {
-        "recipe": [recipe_text(e.trial) for e in rows],
-        "other trials": [", ".join(str(n) for n in e.trials if n != e.trial.number) for e in rows],
-        "dominated by": [_few(beaten.get(e.trial.number, [])) for e in rows],
-        again: [fresh.get(e.trial.number, "") for e in rows],
+        "recipe": [recipe_text(r.trial) for r in rows],
+        "other trials": [", ".join(map(str, r.others)) for r in rows],
+        "dominated by": [_few(r.dominated_by) for r in rows],
+        again: [fresh.get(r.number, "") for r in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}
     for name in further:
         table.add_column(name, overflow="fold")
-    for i, entry in enumerate(rows):
-        known = [measured(names, entry.trial, name) for name in (*names, *scores)]
+    for i, row in enumerate(rows):
+        known = [measured(names, row.trial, name) for name in (*names, *scores)]
         texts = ["–" if value is None else number(value) for value in known]
         more = [escape(column[i]) for column in further.values()]
-        table.add_row(str(entry.trial.number), *texts, escape(entry.architecture), *more)
+        table.add_row(str(row.number), *texts, escape(row.architecture), *more)
     return table
 
 
-def _fresh(study: Study) -> dict[int, str]:
-    """What fresh seeds say, by trial: means and deviations of what varies, and the verdict."""
-    found = confirmed(study)
+def _fresh(study: Snapshot) -> dict[int, str]:
+    """The results of fresh seeds by trial: spreads of the objectives that vary, and the verdict."""
     texts = {}
-    for member in standing(study) if found else ():
-        spreads = zip(objective_names(study), found[member.trial].spreads, strict=False)
+    for trial, standing in study.standing.items():
+        spreads = zip(study.names, standing.member.spreads, strict=False)
         varies = ", ".join(f"{name} {spread}" for name, spread in spreads if spread.deviation != 0)
-        by = "" if member.by is None else f" (trial {member.by})"
-        texts[member.trial] = f"{varies}{': ' * bool(varies)}{member.verdict}{by}"
+        by = "" if standing.by is None else f" (trial {standing.by})"
+        texts[trial] = f"{varies}{': ' * bool(varies)}{standing.verdict}{by}"
     return texts
 
 
 def search_line(study: Study, trial: int) -> str:
-    """What the search said of a trial: its scores, on the validation part; empty without any."""
-    names = record_of(study).get("scores", ())
+    """The scores of a trial in the search, on the validation part; empty without any."""
+    names = record_of(study).scores
     attrs = study.get_trials(deepcopy=False)[trial].user_attrs
     scores = "  ".join(f"{name} {number(attrs[name])}" for name in names if name in attrs)
     weights = ", with inherited weights" if has_inherited(study) else ""
     return f"in the search{weights}: {scores}" if scores else ""
 
 
-def baseline_line(study: Study, every: Sequence[Entry] | None = None) -> str:
-    """Which baselines the front dominates, and which stand on it; empty without baselines."""
-    found = baselines(study, every)
-    on = [e.baseline for e, _ in found if e.on_front]
-    beaten = [e.baseline for e, by in found if by]
+def baseline_line(study: Snapshot) -> str:
+    """The baselines that the front dominates, and those on it; empty without baselines."""
+    on = [str(record.baseline) for record in study.baselines if record.on_front]
+    dominated = [str(record.baseline) for record in study.baselines if record.dominated_by]
     lines = []
-    if beaten:
-        lines.append(f"dominated by the front: {', '.join(map(str, beaten))}")
+    if dominated:
+        lines.append(f"dominated by the front: {', '.join(dominated)}")
     if on:
-        lines.append(f"on the front: {', '.join(map(str, on))}")
+        lines.append(f"on the front: {', '.join(on)}")
     return f"baselines {'; '.join(lines)}" if lines else ""
 
 
-def pick_table(study: Study, picked: Pick) -> Table:
-    """The values of a picked network, beside the best and the worst of the front."""
+def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
+    """The values of a picked network, next to the best and the worst of the front."""
+    seen = Snapshot.of(study)
     trial = picked.entry.trial
     table = Table(box=None)
     for name in ("", "this", "best on the front", "worst"):
         table.add_column(name, justify="right" if name else "left")
-    members = front(study)
-    names = objective_names(study)
-    for i, (name, more) in enumerate(zip(names, maximized(study), strict=True)):
-        values = sorted((t.values[i] for t in members), reverse=more)
-        table.add_row(escape(name), *map(number, (trial.values[i], values[0], values[-1])))
-    known = {name: measured(names, trial, name) for name in record_of(study).get("scores", ())}
+    names = seen.names
+    for i, name in enumerate(names):
+        best, worst = seen.extremes(i)
+        table.add_row(escape(name), *map(number, (trial.values[i], best, worst)))
+    known = {name: measured(names, trial, name) for name in record_of(seen.study).scores}
     for name, value in known.items():
         if value is not None and name not in names:
             table.add_row(escape(name), number(value), style="dim")
@@ -137,7 +137,7 @@ def pick_table(study: Study, picked: Pick) -> Table:
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
-    """Each study's front under the common objectives, and who dominates whom."""
+    """The fronts under the common objectives, and the share of each that another dominates."""
     front = Table(title=f"compared by {escape(', '.join(found.names))}", title_justify="left")
     front.add_column("study", overflow="fold")
     about = "" if found.exact else " (approximate)"
@@ -147,11 +147,8 @@ def comparison_tables(found: Comparison) -> list[Table]:
         front.add_column(f"best {escape(name)}", justify="right")
     for own in found.studies:
         standing = sum(member.stands for member in own.front)
-        columns = zip(*(member.values for member in own.front), strict=True)
-        best = [
-            number(max(values) if more else min(values))
-            for values, more in zip(columns, found.maximized, strict=True)
-        ]
+        leaders = (min(own.front, key=lambda m: m.losses[i]) for i in range(len(found.names)))
+        best = [number(leader.values[i]) for i, leader in enumerate(leaders)]
         counts = (str(own.trials), str(len(own.front)), str(standing))
         front.add_row(escape(own.label), *counts, f"{own.hypervolume:.4f}", *best)
     whom = Table(title="share of a front that is dominated", title_justify="left")
@@ -169,9 +166,10 @@ def _few(numbers: Sequence[int]) -> str:
     return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown
 
 
-def status_table(study: Study) -> Table:
+def status_table(of: Study | Snapshot) -> Table:
     """Trials by state, the front, the best of each objective, time per trial, size of the space."""
-    trials = study.get_trials(deepcopy=False)
+    seen = Snapshot.of(of)
+    study, trials = seen.study, seen.trials
     record = record_of(study)
     table = Table(show_header=False, box=None, title=escape(study.study_name), title_justify="left")
     table.add_column(style="bold")
@@ -183,20 +181,15 @@ def status_table(study: Study) -> Table:
     running = [t for t in trials if t.state == TrialState.RUNNING]
     if running:
         table.add_row("running", escape(", ".join(map(_running, running))))
-    table.add_row("front", f"{len(front(study))} trials")
-    volume = hypervolume(study)
-    if len(study.directions) > 1:
+    table.add_row("front", f"{len(seen.front)} trials")
+    volume = seen.hypervolume
+    if len(seen.names) > 1:
         table.add_row(
             "hypervolume", "after 10 feasible trials" if volume is None else f"{volume:.4f}"
         )
-    feasible = feasible_trials(study)
-    for i, (name, direction) in enumerate(
-        zip(objective_names(study), study.directions, strict=True)
-    ):
-        if feasible:
-            pick = max if direction == StudyDirection.MAXIMIZE else min
-            best, of = pick((t.values[i], t.number) for t in feasible)
-            table.add_row(escape(f"best {name}"), f"{number(best)} (trial {of})")
+    for i, name in enumerate(seen.names if seen.feasible else ()):
+        best = best_in(study, seen.feasible, i)
+        table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")
     seconds = [
         t.duration.total_seconds()
         for t in trials
@@ -205,28 +198,28 @@ def status_table(study: Study) -> Table:
     if seconds:
         mean, total = sum(seconds) / len(seconds), sum(seconds)
         table.add_row("time per trial", f"{mean:.1f} s ({duration(total)} in all)")
-    failures = failure_line(study)
+    failures = failure_line(seen)
     if failures:
         table.add_row("failures", escape(failures))
-    for change in record.get("accepted", ()):
+    for change in record.accepted:
         table.add_row("mixed settings", escape(change))
-    if "size" in record:
-        table.add_row("search space", escape(f"{record['size']} architectures"))
+    if record.size:
+        table.add_row("search space", escape(f"{record.size} architectures"))
     if SEED in study.user_attrs:
         table.add_row("seed", str(study.user_attrs[SEED]))
-    for option, value in as_options(record.get("overrides", {})).items():
+    for option, value in record.overrides.as_options().items():
         table.add_row(option, value)
-    if record.get("file"):
-        table.add_row("study file", escape(record["file"]))
+    if record.file:
+        table.add_row("study file", escape(record.file))
     return table
 
 
-def failure_line(study: Study) -> str:
-    """How many trials failed, and the most frequent reason; empty if none did."""
+def failure_line(study: Study | Snapshot) -> str:
+    """The number of failed trials, and the most frequent reason; empty if none failed."""
     reasons = Counter(
         str(t.user_attrs.get(FAILURE, "no reason given"))
-        for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        if not is_void(t)
+        for t in Snapshot.of(study).trials
+        if t.state == TrialState.FAIL and not is_without_result(t)
     )
     if not reasons:
         return ""

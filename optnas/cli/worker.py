@@ -1,7 +1,7 @@
-"""A worker's process: it reads its job from standard input, and tells its parent what happens.
+"""A worker process: it reads its job from standard input, and reports events to its parent.
 
-Standard output carries one JSON object a line; what the study's own code prints goes to the log
-with standard error. When standard input ends, the parent is gone, and so goes the worker.
+Standard output carries one JSON object a line. The output of the study's own code goes to the log,
+with standard error. When standard input ends, the parent is gone, and the worker ends, too.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, TextIO
 
 from optnas.errors import Terminated
+from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop, stopping
+from optnas.runs.worker_process import Job
 
 EPOCH_SECONDS = 0.5
-"""How often the parent is told of epochs at most."""
+"""The shortest time between two epochs that the parent is told of."""
 
 
-class _Reporter:
-    """Tells the parent."""
+class _Reporter(Observer):
+    """Reports the events of the run to the parent."""
 
     def __init__(self, events: TextIO) -> None:
         self._events = events
+        self._shows_epochs = False
         self._epoch = 0.0
         self._lock = threading.Lock()
 
@@ -36,6 +39,17 @@ class _Reporter:
         with self._lock:  # the thread that renews leases may have a remark, too
             self._events.write(json.dumps(event) + "\n")
             self._events.flush()
+
+    @property
+    def shows_epochs(self) -> bool:
+        return self._shows_epochs
+
+    def obey(self, job: Job) -> None:
+        """Reports epochs from now on if the job asks for them."""
+        self._shows_epochs = job.epochs
+
+    def say(self, text: str) -> None:
+        self.tell(remark=text)
 
     def recovered(self, numbers: list[int]) -> None:
         self.tell(recovered=numbers)
@@ -56,14 +70,14 @@ class _Reporter:
 
 
 class _Remarks(logging.Handler):
-    """Lets the parent show what a person should know now, such as a locked database."""
+    """Lets the parent show warnings at once, such as that the database is locked."""
 
     def __init__(self, reporter: _Reporter) -> None:
         super().__init__(logging.WARNING)
         self._reporter = reporter
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._reporter.tell(remark=record.getMessage())
+        self._reporter.say(record.getMessage())
 
 
 def main() -> NoReturn:
@@ -76,7 +90,7 @@ def main() -> NoReturn:
     code = 0
     try:
         with stopping(stop, terminate=True):
-            job = json.loads(sys.stdin.readline())
+            job = Job(**json.loads(sys.stdin.readline()))
             threading.Thread(target=_leave_with_parent, daemon=True).start()
             _work(job, reporter, stop)
     except Terminated:
@@ -92,26 +106,30 @@ def main() -> NoReturn:
     os._exit(code)  # threads of libraries mustn't keep it
 
 
-def _work(job: dict[str, Any], reporter: _Reporter, stop: Stop) -> None:
+def _work(job: Job, reporter: _Reporter, stop: Stop) -> None:
     import warnings
 
     import optuna
 
     from optnas.cli.study_argument import search_of
+    from optnas.search.open import join_study
+    from optnas.search.run import observed_objective, run_here
     from optnas.study.record import Overrides
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    search = search_of(job["file"], job["url"], job["name"])
-    search = search.override(Overrides(**job["overrides"]))
-    study = search.join(accept_changes=job["accept_changes"])
-    search.work(
+    search = search_of(job.file, job.url, job.name).override(Overrides(**job.overrides))
+    reporter.obey(job)
+    objective = observed_objective(search, reporter)
+    study = join_study(search, objective, accept_changes=job.accept_changes)
+    run_here(
+        search,
+        objective,
         study,
         reporter,
         stop,
-        hours=job["hours"],
-        epochs=job["epochs"],
-        accept_changes=job["accept_changes"],
+        hours=job.hours,
+        accept_changes=job.accept_changes,
     )
 
 

@@ -11,12 +11,10 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.dominance import losses
-from optnas.pareto.entries import baselines, entries
-from optnas.pareto.front import complete_trials, feasible_trials
+from optnas.pareto.dominance import dominates, losses
 from optnas.pareto.hypervolume import in_order_of_completion
+from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DETAIL, RECIPE
-from optnas.study.objectives import maximized, objective_names
 from optnas.study.record import record_of
 from optnas.utils.markdown import plain, table, wrapped
 from optnas.utils.text import definitions, number
@@ -27,12 +25,12 @@ _MARKED = re.compile(r"(.*)\n\n\[//\]: # \(optnas ([0-9a-f]{12})\)\s*", re.DOTAL
 
 
 def marked(text: str) -> str:
-    """A note with a mark that isn't shown, by which `is_untouched` knows it."""
+    """A note with a hidden mark, by which `is_untouched` recognises it."""
     return f"{text}\n\n[//]: # (optnas {_digest(text)})"
 
 
 def is_untouched(note: str) -> bool:
-    """Whether a note stands as `marked` made it: nobody has edited it since."""
+    """Whether a note is as `marked` made it: no user has edited it since."""
     found = _MARKED.fullmatch(note)
     return found is not None and _digest(found[1]) == found[2]
 
@@ -45,25 +43,24 @@ class Notes:
     """Notes on the trials of a study, as it is now.
 
     Attributes:
-        trials: Those on which there can be a note: the COMPLETE ones.
+        trials: The trials that can have a note: the COMPLETE ones.
     """
 
-    def __init__(self, study: Study) -> None:
-        self.trials = complete_trials(study)
-        self._names = objective_names(study)
-        self._better = ["more" if more else "less" for more in maximized(study)]
-        self._directions = study.directions
-        self._record = record_of(study)
-        every = entries(study)
-        self._entries = {n: entry for entry in every for n in entry.trials}
-        self._baselines = baselines(study, every)
-        self._feasible = in_order_of_completion(feasible_trials(study))
-        self._losses = losses([t.values for t in self._feasible], study.directions)
+    def __init__(self, study: Study | Snapshot) -> None:
+        seen = Snapshot.of(study)
+        self.trials = seen.complete
+        self._seen = seen
+        self._names = seen.names
+        self._better = ["more" if more else "less" for more in seen.maximized]
+        self._record = record_of(seen.study)
+        self._architectures = {n: record for record in seen.architectures for n in record.trials}
+        self._feasible = in_order_of_completion(seen.feasible)
+        self._losses = losses([t.values for t in self._feasible], seen.directions)
 
     def of(self, trial: FrozenTrial) -> str:
-        """The note on a COMPLETE trial: where it stands, its measurements, its architecture.
+        """The note on a COMPLETE trial: its place, its measurements, its architecture.
 
-        It changes seldom, so that it need not be written again with each trial that finishes.
+        It changes seldom, so the dashboard needn't write it again after each trial that finishes.
         """
         named = {name for name in self._names if name in trial.user_attrs}
         parts = [
@@ -78,22 +75,22 @@ class Notes:
 
     def _standing(self, trial: FrozenTrial) -> str:
         names = plain(", ".join(self._names))
-        (own,) = losses([trial.values], self._directions)
-        rows = self._losses
-        better = np.flatnonzero((rows <= own).all(axis=1) & (rows < own).any(axis=1))
-        if len(better):  # the first one to dominate it, which stays the first
+        (own,) = losses([trial.values], self._seen.directions)
+        better = np.flatnonzero(dominates(self._losses, own))
+        if len(better):  # the first trial to dominate it, which stays the first
             first = self._feasible[better[0]].number
             return f"Not on the Pareto front of {names} any more: trial {first} dominates it."
         text = f"On the **Pareto front** of {names}."
-        if not self._baselines:
+        baselines = self._seen.baselines
+        if not baselines:
             return text
-        beaten = [
-            f"{entry.baseline} (trial {entry.trial.number})"
-            for entry, by in self._baselines
-            if trial.number in by
+        dominated = [
+            f"{record.baseline} (trial {record.number})"
+            for record in baselines
+            if trial.number in record.dominated_by
         ]
-        said = plain(", ".join(beaten)) or "none"
-        return f"{text} Of {len(self._baselines)} baselines it dominates: {said}."
+        listed = plain(", ".join(dominated)) or "none"
+        return f"{text} Of {len(baselines)} baselines it dominates: {listed}."
 
     def _measurements(self, trial: FrozenTrial) -> str:
         rows = [
@@ -102,26 +99,26 @@ class Notes:
         ]
         rows += [
             (name, number(trial.user_attrs[name]))
-            for name in self._record.get("scores", ())
+            for name in self._record.scores
             if name not in self._names and isinstance(trial.user_attrs.get(name), (int, float))
         ]
         return table([("measured", "value"), *((plain(name), value) for name, value in rows)])
 
     def _settings(self, trial: FrozenTrial) -> Iterable[str]:
-        """How the evaluator trained, and how metrics were measured."""
-        known = self._record.get("fingerprint", {})
+        """The settings of the evaluator, and those of the metrics."""
+        known = self._record.fingerprint
         found = _of("evaluator", known)
         if RECIPE in trial.user_attrs:
             found["recipe"] = trial.user_attrs[RECIPE]
         yield _facts(known.get("evaluator", "evaluator"), found)
-        for name in dict.fromkeys((*self._names, *self._record.get("scores", ()))):
+        for name in dict.fromkeys((*self._names, *self._record.scores)):
             details = trial.user_attrs.get(f"{DETAIL}{name}")
             yield _facts(name, _of(name, known) | (details if isinstance(details, dict) else {}))
 
     def _architecture(self, trial: FrozenTrial) -> Iterable[str]:
-        entry = self._entries[trial.number]
-        yield wrapped(f"architecture: {entry.architecture}", WIDTH)
-        others = ", ".join(str(n) for n in entry.trials if n != trial.number)
+        record = self._architectures[trial.number]
+        yield wrapped(f"architecture: {record.architecture}", WIDTH)
+        others = ", ".join(str(n) for n in record.trials if n != trial.number)
         yield wrapped(f"other trials of it: {others}" if others else "", WIDTH)
 
     def _parameters(self, trial: FrozenTrial) -> str:
@@ -135,11 +132,11 @@ def _of(name: str, fingerprint: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _facts(of: str, facts: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{k} {_said(v)}" for k, v in facts.items() if v not in ("", None))
-    return wrapped(f"{of}: {said}", WIDTH) if said else ""
+    listed = ", ".join(f"{k} {_text(v)}" for k, v in facts.items() if v not in ("", None))
+    return wrapped(f"{of}: {listed}", WIDTH) if listed else ""
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
-        return " to ".join(map(_said, value))
+        return " to ".join(map(_text, value))
     return number(value) if isinstance(value, float) else str(value)

@@ -1,7 +1,7 @@
-"""What Optuna's dashboard shows of a study beside its own: figures, notes and artifacts.
+"""Adds figures, notes and artifacts to what Optuna's dashboard shows of a study.
 
 All of it is kept in the study, and in the folder of its weights, so that any Optuna dashboard shows
-it. Whoever shows the study brings it up to date; whoever runs trials has nothing to do with it.
+it. The dashboard updates these; workers never do.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from optnas.drawings import drawing, drawing_svg
 from optnas.errors import InputError
 from optnas.export import export_model
 from optnas.finished.decode import decode
-from optnas.pareto.front import front
 from optnas.pareto.hypervolume import in_order_of_completion
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots import PLOTS
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.storage.faults import storage_fault
 from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
 
 GRAPH = "optnas-"
-"""How the ids of our figures begin."""
+"""The prefix of the ids of optnas's figures."""
 PAUSE = 10.0
-"""Seconds between two looks at whether trials have finished."""
+"""Seconds between two checks whether trials have finished."""
 JOURNAL_PAUSE = 600.0
-"""The same for a journal, which keeps what is written over for ever: 0.2 to 1.4 MB."""
+"""The same for a journal, which keeps overwritten figures for ever: 0.2 to 1.4 MB each time."""
 MEMBERS = 100
-"""There are notes and files on so many members of the front, the newest: for each trial of a study
-Optuna's dashboard looks through all that is kept of all."""
+"""The newest members of the front, up to this number, have notes and files: for each trial that it
+shows, Optuna's dashboard reads those of all trials."""
 HEIGHT = 450
-"""Pixels that the dashboard has for a figure."""
+"""The height of a figure in the dashboard, in pixels."""
 _CPU = torch.device("cpu")
 _NOTE = re.compile(r"dashboard:(\d+):note_ver")
 
@@ -54,12 +54,12 @@ log = logging.getLogger("optnas")
 
 
 class Publisher:
-    """Keeps what the dashboard shows of a study up to date.
+    """Updates the figures, notes and artifacts of a study.
 
     Args:
         study: From a storage that can be written to.
-        folder: Where its weights are, and the other files go.
-        search: What the study was run with, for drawings and ONNX files; None makes none.
+        folder: The folder of its weights, and of the files that are added.
+        search: The search of the study, for drawings and ONNX files; None makes none.
 
     Attributes:
         pause: Seconds to wait between two updates.
@@ -77,22 +77,22 @@ class Publisher:
         self._figures: dict[str, str] = {}
         self._notes: dict[int, str] = {}
         self._refused: set[tuple[int, str]] = set()
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def update(self) -> Iterator[None]:
-        """Brings all up to date, a step at each `next`; it may be left off after any.
+        """Updates everything, one step at each `next`; the caller may stop after any step.
 
-        Nothing is drawn again unless a trial has finished since. Errors of the storage and of the
-        disk are the caller's; the next update makes up for what they kept from being written.
+        Figures are drawn again only if a trial has finished since. Errors of the storage and of the
+        disk are raised; the next update writes what they prevented.
         """
         until = time.monotonic() + self.pause
         finished = self._count()
         if finished != self._finished:
-            yield from self._update_figures()
-            members = front(self._study)
-            ids = {t._trial_id for t in members}
-            self._members = in_order_of_completion(members)[::-1][:MEMBERS]
-            yield from self._update_notes(ids)
+            seen = Snapshot.of(self._study)
+            yield from self._update_figures(seen)
+            ids = {t._trial_id for t in seen.front}
+            self._members = in_order_of_completion(seen.front)[::-1][:MEMBERS]
+            yield from self._update_notes(seen, ids)
             self._store.keep_only(self._study, ids, (DRAWING, ONNX))
             self._finished = finished
         for _ in self._add_files():
@@ -103,12 +103,12 @@ class Publisher:
     def _count(self) -> int:
         return sum(t.state.is_finished() for t in self._study.get_trials(deepcopy=False))
 
-    def _update_figures(self) -> Iterator[None]:
+    def _update_figures(self, seen: Snapshot) -> Iterator[None]:
         for plot in PLOTS:
             try:
                 with Sharing(_CPU):
-                    figure = _fitted(plot.draw(self._study))
-            except InputError:  # there is too little to draw, as yet
+                    figure = _fitted(plot.draw(seen))
+            except InputError:  # there are too few trials yet
                 continue
             except Exception as error:
                 self._excuse(f"there is no figure {plot.title!r}", error)
@@ -119,9 +119,9 @@ class Publisher:
                 self._figures[plot.key] = found
             yield
 
-    def _update_notes(self, members: set[int]) -> Iterator[None]:
-        """Writes notes on members, and on those that were; what a person has edited stays."""
-        notes = Notes(self._study)
+    def _update_notes(self, seen: Snapshot, members: set[int]) -> Iterator[None]:
+        """Writes notes on present and former members; notes that a user has edited stay."""
+        notes = Notes(seen)
         attributes = self._study._storage.get_study_system_attrs(self._study._study_id)
         versions = {int(m[1]): v for k, v in attributes.items() if (m := _NOTE.fullmatch(k))}
         left = [t for t in notes.trials if t._trial_id in versions.keys() - members]
@@ -131,7 +131,7 @@ class Publisher:
                 continue
             live = Trial(self._study, trial._trial_id)
             old = get_note(live)
-            # One that is empty at first was never finished; at last, somebody has emptied it.
+            # An empty first version was never finished; a later one was emptied by a user.
             ours = is_untouched(old) or (not old and versions.get(trial._trial_id, 0) < 2)
             if ours and old != text:
                 save_note(live, text)
@@ -139,7 +139,7 @@ class Publisher:
             yield
 
     def _add_files(self) -> Iterator[None]:
-        """Adds what is missing of the members' drawings, and then of their ONNX files."""
+        """Adds the missing drawings of the members, and then their missing ONNX files."""
         if self._search is None:
             return
         kept = self._store.kept(self._study)
@@ -173,20 +173,20 @@ class Publisher:
             shutil.move(made, path)
 
     def _excuse(self, what: str, error: Exception) -> None:
-        """Goes on without something, unless the storage or the disk is at fault.
+        """Warns of a missing part and continues, unless the storage or the disk is at fault.
 
-        Each reason is told once: many trials may have the same.
+        It warns once for each reason, because many trials may share one.
         """
         if isinstance(error, OSError) or storage_fault(error):
             raise error
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        if reason not in self._said:
-            self._said.add(reason)
+        if reason not in self._warned:
+            self._warned.add(reason)
             log.warning("%s: %s", what, reason)
 
 
 def _fitted(figure: go.Figure) -> go.Figure:
-    """A figure as high as the dashboard's place for it, with less text where that is tight."""
+    """A figure with the height that the dashboard has for it, and less text where room is short."""
     if (figure.layout.height or 0) > 1.5 * HEIGHT:
         figure.for_each_yaxis(lambda y: y.title.update(text=(y.title.text or "").split("<br>(")[0]))
     return figure.update_layout(height=None)

@@ -17,19 +17,24 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from optuna_dashboard import _app
 
 from optnas.dashboard.publisher import GRAPH, Publisher
 from optnas.errors import InputError
 from optnas.pareto.front import front_of
 from optnas.plots import PLOTS
 from optnas.storage.faults import storage_fault
+from optnas.storage.guard import Private
 
 REST = 3.0
-"""How long is rested after each step, in times of what it took: the page is served by the same
-process, and others run trials beside it."""
+"""Pause after each step, as a multiple of its duration: the same process serves the page, and other
+processes run trials on the machine."""
 LEAVE = 10.0
-"""Seconds that a step under way may take when the dashboard ends."""
+"""When the dashboard ends, a step in progress has this number of seconds to finish."""
+
+FRONT = Private(
+    {"optuna_dashboard._app:get_pareto_front_trials": "5bd3ef2c6acfe280"},
+    "the dashboard finds the front by itself, which takes long where there are many trials",
+)
 
 log = logging.getLogger("optnas")
 
@@ -40,7 +45,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: the page asks every few seconds."""
+        """Logs nothing, because the page sends a request every few seconds."""
 
 
 def make_dashboard(
@@ -48,7 +53,7 @@ def make_dashboard(
 ) -> WSGIServer:
     """A server for the dashboard; `serve_forever()` starts it.
 
-    The dashboard has no log-in: whoever reaches it can change and delete studies.
+    The dashboard has no log-in: anyone who reaches it can change and delete studies.
 
     Args:
         storage: The storage to show.
@@ -71,9 +76,12 @@ def make_dashboard(
 
 def make_app(storage: BaseStorage, weights: Path) -> Any:
     """The dashboard as a WSGI application."""
-    # It compares all trials with all at each look at its page: with 10,000 trials of four
-    # objectives that takes half a minute.
-    _app.get_pareto_front_trials = _front
+    # Optuna's own function compares all pairs of trials for each view of the page, which takes half
+    # a minute with 10,000 trials of four objectives.
+    if FRONT.is_known():
+        from optuna_dashboard import _app
+
+        _app.get_pareto_front_trials = _front
     app: Any = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
     app.install(_in_order)
     return app
@@ -84,7 +92,7 @@ def _front(trials: list[FrozenTrial], directions: list[StudyDirection]) -> list[
 
 
 def _in_order(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A plugin of Bottle's: our figures come in our order, which the dashboard draws by lot."""
+    """A plugin for Bottle that sorts optnas's figures; the dashboard has them in random order."""
     order = [GRAPH + plot.key for plot in PLOTS]
 
     def ordered(*args: Any, **kwargs: Any) -> Any:
@@ -115,8 +123,8 @@ def publishing(publisher: Publisher) -> Iterator[None]:
 
 
 def _publish(publisher: Publisher, stop: threading.Event) -> None:
-    """Until it is stopped; what goes wrong is told of, and tried again."""
-    said = ""
+    """Updates until it is stopped; after an error it warns and tries again."""
+    warned = ""
     while not stop.is_set():
         started = time.monotonic()
         try:
@@ -124,12 +132,12 @@ def _publish(publisher: Publisher, stop: threading.Event) -> None:
                 if stop.wait(REST * (time.monotonic() - started)):
                     return
                 started = time.monotonic()
-            said = ""
-        except Exception as error:  # whatever it is, the page goes on
+            warned = ""
+        except Exception as error:  # the page is served all the same
             reason = storage_fault(error) or f"{type(error).__name__}: {error}"
-            if reason != said:
+            if reason != warned:
                 log.warning(
                     "figures, notes or files can't be brought up to date just now: %s", reason
                 )
-            said = reason
+            warned = reason
         stop.wait(publisher.pause)

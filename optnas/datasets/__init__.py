@@ -1,6 +1,7 @@
-"""Data for a search: arrays in, tensors out, split once and for all."""
+"""Data for a search: training, validation and test parts as tensors, or your own loaders."""
 
-from optnas.datasets.arrays import arrays as arrays, diabetes as diabetes, digits as digits
+from optnas.datasets.arrays import arrays as arrays
+from optnas.datasets.bundled import diabetes as diabetes, digits as digits
 from optnas.datasets.dataset import Dataset as Dataset, Loaders as Loaders
 from optnas.datasets.idx import idx_images as idx_images
 

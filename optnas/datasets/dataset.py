@@ -1,8 +1,9 @@
-"""A dataset: examples and targets as tensors, or a person's own loaders."""
+"""A dataset: examples and targets as tensors, or your own loaders."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -19,18 +20,18 @@ Part = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples and targets in three parts. A search never touches `test`.
+    """Examples and targets in three parts. A search never uses `test`.
 
     Attributes:
         name: What the data is called, in reports and errors.
         task: `classification` (targets: int64 class numbers, shape `(n,)`) or `regression`
             (targets: float32, shape `(n, outputs)`).
-        train: Examples `(n, *input_shape)` and targets to train on.
-        val: Those that the search compares architectures on.
-        test: Those kept for the chosen network.
+        train: Examples `(n, *input_shape)` and targets for training.
+        val: Examples and targets on which the search compares architectures.
+        test: Examples and targets for the chosen network.
         outputs: Number of classes, or of regression targets.
-        x_moments: Mean and standard deviation that examples were normalised with.
-        y_moments: Those of regression targets.
+        x_moments: Mean and standard deviation with which the examples were normalised.
+        y_moments: Mean and standard deviation with which regression targets were normalised.
     """
 
     name: str
@@ -43,12 +44,12 @@ class Dataset:
     y_moments: Part = (torch.zeros(()), torch.ones(()))
 
     def normalize(self, x: ArrayLike) -> Tensor:
-        """New raw examples, as a trained network takes them."""
+        """Normalises new raw examples `(n, *input_shape)` for a trained network."""
         mean, std = self.x_moments
         return ((torch.as_tensor(np.asarray(x)) - mean) / std).float()
 
     def denormalize(self, y: Tensor) -> Tensor:
-        """Outputs of a regression network, in the units of the raw targets."""
+        """Converts a regression network's outputs to the units of the raw targets."""
         mean, std = self.y_moments
         return y * std.to(y.device) + mean.to(y.device)
 
@@ -59,29 +60,32 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Name, sizes of the parts, and a hash of what a search sees of them."""
+        """Name, sizes of the parts, and a hash of the training and validation parts."""
         sizes = "/".join(str(len(part[0])) for part in (self.train, self.val, self.test))
         return f"{self.name} {sizes} {_digest(*self.train, *self.val)}"
 
     @cached_property
     def retraining_fingerprint(self) -> str:
-        """The same, and a hash of the test part."""
+        """The fingerprint, with a hash of the test part."""
         return f"{self.fingerprint} test {_digest(*self.test)}"
 
 
 @dataclass(frozen=True, eq=False)
 class Loaders:
-    """A person's own DataLoaders, with their own batches, augmentation and order.
+    """Your own DataLoaders, with their batches, augmentation and order.
 
     Attributes:
-        train: Gives batches `(x, y)`; its length is the number of batches.
-        val: The same for validation, in a fixed order.
+        train: Yields batches `(x, y)`; its length is the number of batches.
+        val: Yields the validation batches, in a fixed order.
         task: `classification` or `regression`.
-        name: What the data is called. It must change whenever the data or the augmentation
-            change: a study can't see into a loader.
-        train_val: For the retraining of a chosen network: training and validation examples
-            together, shuffled and augmented as `train` is.
-        test: Examples that the search never sees, in a fixed order, for the chosen network.
+        name: What the data is called. Change it whenever the data or the augmentation change: a
+            study can't look inside a loader.
+        train_val: Training and validation examples together, shuffled and augmented as `train` is;
+            needed to retrain a chosen network.
+        test: Examples that the search never uses, in a fixed order; needed to retrain.
+
+    Raises:
+        ValueError: The task is unknown, or the name is empty.
     """
 
     train: DataLoader[Any]
@@ -95,18 +99,40 @@ class Loaders:
         if self.task not in get_args(Task):
             raise ValueError(f"task must be one of {', '.join(get_args(Task))}, got {self.task!r}")
         if not self.name:
-            raise ValueError("name is empty: a study tells data apart by it")
+            raise ValueError("name is empty: give one, because a study tells data apart by it")
 
     @property
     def fingerprint(self) -> str:
-        """The name, and the numbers of batches."""
+        """The name, and the numbers of training and validation batches."""
         return f"{self.name} {len(self.train)}/{len(self.val)} batches"
 
     @property
     def retraining_fingerprint(self) -> str:
-        """The name, and the numbers of batches of the other two."""
+        """The name, and the numbers of batches in `train_val` and `test`."""
         both, test = (0 if part is None else len(part) for part in (self.train_val, self.test))
         return f"{self.name} {both}/{test} batches"
+
+
+def moments_json(data: Dataset | Loaders | None) -> dict[str, str]:
+    """Mean and standard deviation that the data was normalised with, as JSON.
+
+    These must stay with a network's weights, because the data may be normalised differently later.
+
+    Returns:
+        `x_mean` and `x_std` of examples, `y_mean` and `y_std` of targets, each where something was
+        normalised. Empty for loaders, which normalise the data themselves.
+    """
+    found: dict[str, str] = {}
+    if isinstance(data, Dataset):
+        for name, (mean, std) in (("x", data.x_moments), ("y", data.y_moments)):
+            if bool((mean != 0).any()) or bool((std != 1).any()):
+                found |= {f"{name}_mean": _json(mean), f"{name}_std": _json(std)}
+    return found
+
+
+def _json(tensor: Tensor) -> str:
+    """A tensor as JSON that restores each float32 exactly; a single element as a number."""
+    return json.dumps(tensor.item() if tensor.numel() == 1 else tensor.tolist())
 
 
 def _digest(*tensors: Tensor) -> str:

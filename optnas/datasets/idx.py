@@ -1,4 +1,4 @@
-"""The file format of MNIST and Fashion-MNIST."""
+"""IDX, the file format of MNIST and Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from optnas.datasets.arrays import check, make_dataset, split
+from optnas.datasets.arrays import check_examples
 from optnas.datasets.dataset import Dataset
+from optnas.datasets.normalize import normalized_dataset
+from optnas.datasets.split import split
 from optnas.errors import InputError
 
 
@@ -25,17 +27,17 @@ def idx_images(
     """Images in the IDX format of MNIST and Fashion-MNIST, gzipped or not.
 
     Args:
-        folder: Holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+        folder: A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
             `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each with or without `.gz`.
             Debian's package `dataset-fashion-mnist` is such a folder
             (/usr/share/datasets/fashion-mnist).
-        train: Number of training images to use; left out, all that validation leaves.
-        val: Share, or number, of the training file's images for validation.
+        train: Number of training images; left out, all that aren't in the validation part.
+        val: Share or number of the training file's images in the validation part.
         seed: Seeds the split.
         name: What the data is called; left out, the folder's name.
 
     Returns:
-        Images of `1×height×width`; the `t10k` files are the test part.
+        Images of shape `(1, height, width)`; the `t10k` files are the test part.
 
     Raises:
         InputError: The folder or a file is missing, truncated, or of another format.
@@ -52,20 +54,20 @@ def idx_images(
     test_x, test_y = _idx(folder, "t10k-images-idx3-ubyte"), _idx(folder, "t10k-labels-idx1-ubyte")
     x, test_x = x[:, None], test_x[:, None]
     classes = int(max(y.max(), test_y.max())) + 1
-    check(x, y, "classification", classes, name)
-    check(test_x, test_y, "classification", classes, name)
+    check_examples(x, y, "classification", classes, name)
+    check_examples(test_x, test_y, "classification", classes, name)
     rest, val_index = split(np.arange(len(x)), y, "classification", val, seed, "val", name)
     if train is not None and train != len(rest):
         _, rest = split(rest, y, "classification", train, seed, "train", name)
     parts = [(x[rest], y[rest]), (x[val_index], y[val_index]), (test_x, test_y)]
-    return make_dataset(parts, "classification", classes, True, name)
+    return normalized_dataset(parts, "classification", classes, True, name)
 
 
 def _idx(folder: Path, stem: str) -> NDArray[np.uint8]:
-    """Reads one IDX file of unsigned bytes.
+    """Reads one IDX file of unsigned bytes, gzipped or not.
 
-    The format: two zero bytes, 8 (unsigned byte), the number of dimensions; their sizes as
-    big-endian 32-bit numbers; the data.
+    The header is two zero bytes, 8 (for unsigned bytes), the number of dimensions, and the size of
+    each dimension as a big-endian 32-bit number. The data follows.
     """
     path = next((p for p in (folder / stem, folder / f"{stem}.gz") if p.is_file()), None)
     if path is None:

@@ -1,4 +1,4 @@
-"""The usual losses and scores, for models whose outputs fit."""
+"""The standard losses and scores of both tasks; they check the shape of the outputs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from optnas.errors import InputError
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of examples whose greatest output is their class."""
+    """Share of examples whose largest output is that of their class.
+
+    Args:
+        outputs: Shape `(n, classes)`.
+        targets: Class numbers, shape `(n,)`.
+    """
     return (outputs.argmax(1) == targets).float().mean()
 
 
 def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
-    """Cross-entropy for classification, the mean squared error for regression."""
+    """The loss of a task: cross-entropy for classification, mean squared error for regression."""
     if data.task == "regression":
         return squared_error
     classes = data.outputs if isinstance(data, Dataset) else 2
@@ -26,7 +31,16 @@ def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """Mean cross-entropy, for models that return one output a class; raises InputError else."""
+    """Mean cross-entropy, in nats.
+
+    Args:
+        outputs: Logits, shape `(n, classes)` or more; further dimensions are averaged too.
+        targets: Class numbers, shape `(n,)`.
+        classes: The least number of outputs.
+
+    Raises:
+        InputError: The model returns fewer outputs than there are classes.
+    """
     if outputs.ndim < 2 or outputs.shape[1] < classes:
         raise InputError(
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
@@ -36,7 +50,15 @@ def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error; unlike `mse_loss` it never broadcasts."""
+    """Mean squared error. Unlike `torch.nn.functional.mse_loss` it never broadcasts.
+
+    Args:
+        outputs: Shape `(n, outputs)`.
+        targets: The same shape.
+
+    Raises:
+        InputError: The shapes differ.
+    """
     if outputs.shape != targets.shape:
         raise InputError(
             f"the model returns shape {tuple(outputs.shape)}, the targets have "

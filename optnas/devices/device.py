@@ -1,4 +1,4 @@
-"""Names of devices, and what stands behind them."""
+"""Devices: their names, their facts, and how PyTorch uses them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def check_device_name(name: str) -> None:
 
 
 def resolve_device(name: str) -> torch.device:
-    """Turns `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into a device that is there.
+    """The device that `auto`, `cpu`, `cuda`, `cuda:1` or `mps` names on this machine.
 
     `auto` is the first of CUDA, MPS and the CPU that this machine has.
 
     Raises:
-        InputError: There is no such device here.
+        InputError: This machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -65,7 +65,7 @@ def device_name(device: torch.device) -> str:
 
 
 def device_key(device: torch.device) -> str:
-    """Names the device itself: each worker calls its own GPU `cuda:0`, but no two share a UUID."""
+    """A name for the hardware: each worker calls its own GPU `cuda:0`, but every GPU has a UUID."""
     if device.type != "cuda":
         return device.type
     properties = torch.cuda.get_device_properties(device)
@@ -73,9 +73,9 @@ def device_key(device: torch.device) -> str:
 
 
 def device_facts(device: torch.device) -> dict[str, Any]:
-    """What nvidia-smi says of a GPU now: `uuid`, `driver`, `clock_mhz` and `max_clock_mhz`.
+    """The state of a GPU now, from nvidia-smi: `uuid`, `driver`, `clock_mhz`, `max_clock_mhz`.
 
-    Empty for other devices; without nvidia-smi, or where it can't tell, facts are missing.
+    Empty for other devices. Facts that nvidia-smi doesn't report are left out.
     """
     if device.type != "cuda":
         return {}
@@ -108,7 +108,7 @@ def _cpu_name() -> str:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done all that it was given."""
+    """Waits until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -116,7 +116,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def release_memory(error: BaseException) -> None:
-    """Frees what a failed network holds: its frames keep tensors alive, and PyTorch the memory."""
+    """Frees the memory of a failed network: clears the error's frames, which keep tensors alive."""
     traceback.clear_frames(error.__traceback__)
     gc.collect()
     if torch.cuda.is_available():
@@ -125,7 +125,7 @@ def release_memory(error: BaseException) -> None:
 
 @contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
-    """Lets PyTorch use so many CPU threads inside the block."""
+    """Sets PyTorch's number of CPU threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -136,9 +136,10 @@ def cpu_threads(number: int) -> Iterator[None]:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Lets cuDNN take only kernels that give the same bits each time, inside the block.
+    """Restricts cuDNN to deterministic kernels inside the block.
 
-    Its usual ones for a convolution's gradient in float32 add in whatever order threads arrive.
+    By default the kernels for a convolution's gradient in float32 add in the order in which
+    threads arrive, so two runs differ in the last bits.
     """
     before = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True

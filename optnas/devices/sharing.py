@@ -1,18 +1,25 @@
-"""Turns on a device: trainings share it, a latency measurement has it alone.
+"""Trainings share a device; a latency measurement uses it exclusively.
 
-Two files for each device, in the machine's temporary folder, are locked with flock(2): whoever
-trains holds the *room* shared, whoever measures holds it exclusively. Such a lock alone would
-starve a measurement for ever, because there is always somebody in the room; so the measurer closes
-the *gate* first, and sets a flag that trainings look at before each step: they leave the room, wait
-at the gate, and come in again afterwards. The flag is a byte of shared memory, so a look costs a
-fraction of a microsecond. The kernel frees the locks of a process that dies; a flag that it left
-behind is cleared by the first that passes the open gate.
+This is a readers-writer lock in which the writer goes first, for all processes of a machine. Each
+device has two lock files in the machine's temporary folder, locked with flock(2):
 
-Nobody waits for ever: a measurement goes on beside trainings that don't make room for `PATIENCE`
-seconds (and says so), and whoever waits for a measurement goes on after `LIMIT`.
+- the *lock*: each training holds it shared, a measurement holds it exclusively;
+- the *gate*: a measurement closes it before it waits for the lock, and a training passes through
+  it before it takes the lock. Without the gate a measurement could wait for ever, because some
+  training always holds the lock.
 
-Processes in containers that don't share a temporary folder don't see each other; and what a
-training starts itself, such as a DataLoader's workers, goes on until its queues are full.
+A measurement also sets a *flag*, which trainings read before each step: they release the lock, wait
+at the gate, and take the lock again afterwards. The flag is a byte of shared memory, so reading it
+costs a fraction of a microsecond. The kernel frees the locks of a process that dies; the first
+training that passes the open gate clears a flag that was left set.
+
+No process waits for ever. If trainings don't release the lock within `PATIENCE` seconds, the
+measurement runs at the same time as they do, and reports this. A process that has waited `LIMIT`
+seconds for a measurement to end continues without the lock.
+
+Two limits: processes in containers with different temporary folders don't see each other, and
+processes that a training starts itself, such as a DataLoader's, keep working until their queues are
+full.
 """
 
 from __future__ import annotations
@@ -33,51 +40,67 @@ from optnas.devices.device import device_key, synchronize
 
 try:
     import fcntl
-except ImportError:  # Windows: no turns are taken, and measurements say so
+except (
+    ImportError
+):  # Windows: nothing is locked, and measurements report that they may be disturbed
     fcntl = None  # type: ignore[assignment]
 
 PATIENCE = 10.0
-"""Seconds that a measurement waits for trainings to make room."""
+"""Seconds that a measurement waits for trainings to release the device."""
 LIMIT = 300.0
-"""Seconds that anybody waits for a measurement to end: its process may have been stopped."""
+"""Seconds that any process waits for a measurement to end: the measuring process may be stopped."""
 POLL = 0.0005
+"""Seconds between two tries to take the lock; short, because a measurement waits."""
 POLL_GATE = 0.005
-"""Seconds between two tries: short before a measurement, long while one goes on."""
+"""Seconds between two tries to pass the gate; long, so that waiting doesn't disturb."""
 
 log = logging.getLogger("optnas")
 
 
 @contextmanager
 def exclusive(device: torch.device, patience: float | None = None) -> Iterator[bool]:
-    """Has the device to itself: trainings on it make room at their next step.
+    """Uses a device exclusively: trainings release it at their next step.
 
     Args:
-        device: Where to measure.
-        patience: Seconds to wait for trainings that are under way; then it goes on beside them.
+        device: The device to measure on.
+        patience: Seconds to wait for running trainings, `PATIENCE` by default; after that the block
+            runs at the same time as they do.
 
     Yields:
-        Whether all of them made room.
+        Whether all trainings released the device. False also where nothing can be locked.
+
+    Example:
+        ```python
+        import torch
+        from optnas.devices.sharing import exclusive
+
+        with exclusive(torch.device("cpu")) as undisturbed:
+            ...  # measure
+        ```
     """
-    room = _Room.open(device)
-    if room is None:
+    locks = _Locks.open(device)
+    if locks is None:
         yield False
         return
-    with closing(room):
-        if not _until(lambda: _lock(room.gate, exclusive=True), LIMIT, POLL_GATE):
+    with closing(locks):
+        if not _until(lambda: _lock(locks.gate, exclusive=True), LIMIT, POLL_GATE):
             yield False
             return
-        room.flag[0] = 1
+        locks.flag[0] = 1
         try:
             seconds = PATIENCE if patience is None else patience
-            yield _until(lambda: _lock(room.lock, exclusive=True), seconds, POLL)
+            yield _until(lambda: _lock(locks.lock, exclusive=True), seconds, POLL)
         finally:
-            room.flag[0] = 0
+            locks.flag[0] = 0
 
 
 class Sharing:
-    """Uses a device beside others, as a context manager, and makes room when asked.
+    """Shares a device with other trainings, and releases it while a measurement needs it.
 
-    A training on a GPU keeps a core of the CPU busy too, so it shares both.
+    A context manager. A training on a GPU keeps a CPU core busy too, so it shares both devices.
+
+    Args:
+        device: The device to train on.
 
     Attributes:
         waited: Seconds spent waiting for measurements.
@@ -86,73 +109,77 @@ class Sharing:
     def __init__(self, device: torch.device) -> None:
         self.waited = 0.0
         self._device = device
-        self._rooms: tuple[_Room, ...] = ()
+        self._held: tuple[_Locks, ...] = ()
 
     def __enter__(self) -> Sharing:
         devices = {self._device, torch.device("cpu")}
-        rooms = [_Room.open(d) for d in sorted(devices, key=str)]
-        self._rooms = tuple(room for room in rooms if room is not None)
-        self._come_in(time.perf_counter())
+        opened = [_Locks.open(d) for d in sorted(devices, key=str)]
+        self._held = tuple(locks for locks in opened if locks is not None)
+        self._acquire(time.perf_counter())
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             synchronize(self._device)
         finally:
-            self._leave_for_good()
+            self._close()
 
     def give_way(self) -> None:
-        """Lets a waiting measurement have the device; to be called before each step."""
-        for room in self._rooms:
-            if room.flag[0]:
+        """Releases the device while a measurement waits for it; call this before each step."""
+        for locks in self._held:
+            if locks.flag[0]:
                 started = time.perf_counter()
                 synchronize(self._device)
-                for held in self._rooms:
+                for held in self._held:
                     _unlock(held.lock)
-                self._come_in(started)
+                self._acquire(started)
                 return
 
-    def _come_in(self, started: float) -> None:
-        """Waits until every gate is open, in no room meanwhile, and then is in all rooms."""
+    def _acquire(self, started: float) -> None:
+        """Takes all locks once every gate is open; holds none of them while it waits."""
         try:
-            came = _until(self._join_all, LIMIT, POLL_GATE)
+            acquired = _until(self._try_to_acquire, LIMIT, POLL_GATE)
         except BaseException:  # Ctrl-C while waiting
-            self._leave_for_good()
+            self._close()
             raise
         self.waited += time.perf_counter() - started
-        if not came:
-            log.warning("a measurement on %s doesn't end; training goes on beside it", self._device)
-            self._leave_for_good()
+        if not acquired:
+            log.warning(
+                "a measurement on %s didn't end within %g s: training continues at the same time",
+                self._device,
+                LIMIT,
+            )
+            self._close()
 
-    def _join_all(self) -> bool:
-        passed = [room for room in self._rooms if _lock(room.gate, exclusive=False)]
-        if len(passed) == len(self._rooms):
-            for room in self._rooms:
-                room.flag[0] = 0  # whoever set it is gone: it would be holding the gate
-                _lock(room.lock, exclusive=False)
-        for room in passed:
-            _unlock(room.gate)
-        return len(passed) == len(self._rooms)
+    def _try_to_acquire(self) -> bool:
+        passed = [locks for locks in self._held if _lock(locks.gate, exclusive=False)]
+        if len(passed) == len(self._held):
+            for locks in self._held:
+                locks.flag[0] = 0  # the process that set it is dead: it would hold the gate
+                _lock(locks.lock, exclusive=False)
+        for locks in passed:
+            _unlock(locks.gate)
+        return len(passed) == len(self._held)
 
-    def _leave_for_good(self) -> None:
-        for room in self._rooms:
-            room.close()
-        self._rooms = ()
+    def _close(self) -> None:
+        for locks in self._held:
+            locks.close()
+        self._held = ()
 
 
-class _Room:
-    """The two locks of a device, and the flag."""
+class _Locks:
+    """The gate, the lock and the flag of one device."""
 
     def __init__(self, gate: int, lock: int) -> None:
         self.gate = gate
         self.lock = lock
         if os.fstat(gate).st_size < 1:
-            os.pwrite(gate, b"\0", 0)  # fails where the disk is full, as touching the map would
+            os.pwrite(gate, b"\0", 0)  # fails on a full disk, where touching the map would crash
         self.flag = mmap.mmap(gate, 1)
 
     @classmethod
-    def open(cls, device: torch.device) -> _Room | None:
-        """The room of a device; None where there can't be one."""
+    def open(cls, device: torch.device) -> _Locks | None:
+        """Opens the files of a device; None where there can't be any."""
         if fcntl is None:
             return None
         key = device_key(device)
@@ -163,6 +190,7 @@ class _Room:
             opened: list[int] = []
             try:
                 opened.append(_open(folder / f"{key}.gate"))
+                # Named as in earlier versions, whose processes may run at the same time.
                 opened.append(_open(folder / f"{key}.room"))
                 return cls(*opened)
             except OSError:
@@ -171,10 +199,10 @@ class _Room:
         return None
 
     def close(self) -> None:
-        """Leaves: frees both locks."""
+        """Frees both locks and closes their files."""
         self.flag.close()
         for file in (self.lock, self.gate):
-            # Not by closing alone: a forked process, such as a DataLoader's, may hold it open.
+            # Closing isn't enough: a forked process, such as a DataLoader's, may hold it open.
             _unlock(file)
             os.close(file)
 
@@ -195,7 +223,7 @@ def _unlock(file: int) -> None:
 
 
 def _until(done: Callable[[], bool], seconds: float, poll: float) -> bool:
-    """Tries until it is done, or the time is up."""
+    """Tries until `done` returns True; False once the seconds are over."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() >= deadline:
@@ -205,13 +233,13 @@ def _until(done: Callable[[], bool], seconds: float, poll: float) -> bool:
 
 
 def _folders() -> list[Path]:
-    """Where the files may lie: one folder for the machine, or else the user's own."""
+    """Folders to try: one that all users of the machine share, else the user's own."""
     base = Path(tempfile.gettempdir())
     return [base / "optnas", base / f"optnas-{os.getuid()}"]
 
 
 def _open(path: Path) -> int:
-    """Opens a file of somebody's, or makes one that everybody may open."""
+    """Opens a file of any owner, or creates one that every user may open."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         return os.open(path, flags)

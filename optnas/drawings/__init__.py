@@ -1,4 +1,4 @@
-"""Drawings of networks: first the data, a NamedTuple that can be compared, then an SVG."""
+"""Drawings of networks: `drawing` reads the data of a network, `drawing_svg` makes an SVG of it."""
 
 from optnas.drawings.blocks import ArchitectureDrawing, Block, Stage, drawing
 from optnas.drawings.members import drawings_of

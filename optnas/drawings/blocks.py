@@ -1,4 +1,4 @@
-"""A network as blocks in the order in which they are called."""
+"""The data of a drawing: a network's blocks, in the order of their calls."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from optnas.utils.inputs import Inputs
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _UNSEEN = (nn.Identity, nn.Flatten, nn.Unflatten, *_CONTAINERS)
-"""What neither computes nor holds anything."""
+"""Modules that neither compute nor hold anything."""
 _WHOLE = (nn.MultiheadAttention, nn.RNNBase)
-"""Modules whose children are no layers of their own."""
+"""Modules that are drawn as one layer, children included."""
 _SKIPS = {"skip", "shortcut", "residual", "downsample"}
-"""What people call the path around a block."""
+"""Usual names of the path around a block."""
 
 
 class Block(NamedTuple):
-    """A layer with what follows it: normalisation, activation, dropout.
+    """A layer with the small layers around it: normalisation, activation, dropout.
 
     Attributes:
-        kind: What decides its colour: `conv`, `depthwise conv`, `linear`, `attention`,
-            `recurrent`, `embedding`, `pool` or `other`.
+        kind: The kind of layer, which decides the colour: `conv`, `depthwise conv`, `linear`,
+            `attention`, `recurrent`, `embedding`, `pool` or `other`.
         title: The operation and its size.
-        after: What is folded into it.
+        after: Short names of the small layers.
         output: Shape of its output, without the batch dimension.
         params: Elements of all its parameters.
         macs: Multiply-accumulates.
-        path: Where it is in the model.
-        times: How often it follows itself.
+        path: Path of the layer in the model.
+        times: Number of equal blocks in a row.
     """
 
     kind: str
@@ -48,7 +48,13 @@ class Block(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Blocks of one module of the model, and how often an equal one follows."""
+    """The blocks of one module of the model.
+
+    Attributes:
+        path: Path of the module; empty for the model itself.
+        blocks: Its blocks.
+        times: Number of equal stages in a row.
+    """
 
     path: str
     blocks: tuple[Block, ...]
@@ -56,7 +62,14 @@ class Stage(NamedTuple):
 
 
 class ArchitectureDrawing(NamedTuple):
-    """What is drawn of a network: what it is called, its stages, and what all of it counts."""
+    """The data of a network's drawing.
+
+    Attributes:
+        name: The title.
+        stages: The stages, in the order of their first call.
+        params: Elements of all parameters of the network.
+        macs: Multiply-accumulates of the network.
+    """
 
     name: str
     stages: tuple[Stage, ...]
@@ -65,7 +78,7 @@ class ArchitectureDrawing(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """A module that does or holds something itself; a small one is folded into another."""
+    """A module that computes or holds something itself; a small one is folded into another."""
 
     path: str
     stage: str
@@ -77,26 +90,26 @@ class _Layer(NamedTuple):
 
 
 def drawing(model: nn.Module, example_inputs: Inputs, name: str = "") -> ArchitectureDrawing:
-    """Reads a network in one inference pass of a copy.
+    """Reads the data of a network's drawing from one inference pass.
 
     Args:
-        model: Any network; left as it was.
+        model: Any network; it stays unchanged, because a copy is run.
         example_inputs: One batch element.
-        name: What it is called.
+        name: The title.
     """
     counts = count_modules(model, example_inputs)
     by_stage = groupby(_layers(model, counts), key=lambda layer: layer.stage)
-    stages = (Stage(path, tuple(_once(_blocks(list(layers))))) for path, layers in by_stage)
+    stages = (Stage(path, tuple(_merged(_blocks(list(layers))))) for path, layers in by_stage)
     return ArchitectureDrawing(
         name=name,
-        stages=tuple(_once(stages)),
+        stages=tuple(_merged(stages)),
         params=count_params(model),
         macs=sum(count.macs for count in counts.values()),
     )
 
 
 def _layers(model: nn.Module, counts: Mapping[str, ModuleCount]) -> Iterator[_Layer]:
-    """The modules that do or hold something, in the order of their first call."""
+    """The modules that compute or hold something, in the order of their first call."""
     modules = dict(model.named_modules())
     seen: set[int] = set()
     whole: list[str] = []
@@ -115,17 +128,17 @@ def _layers(model: nn.Module, counts: Mapping[str, ModuleCount]) -> Iterator[_La
         macs = sum(counts[other].macs for other in inside)
         leaf = next(module.children(), None) is None
         outer, _, name = path.rpartition(".")
-        # One of several parallel operations, say, is told even if it does nothing.
+        # A cell shows each chosen operation, also one that does nothing.
         chosen = leaf and isinstance(modules.get(outer), nn.ModuleList) and not params
-        told = chosen or name in _SKIPS or not isinstance(module, _UNSEEN)
-        if params or macs or (leaf and count.calls and told):
+        visible = chosen or name in _SKIPS or not isinstance(module, _UNSEEN)
+        if params or macs or (leaf and count.calls and visible):
             small = is_small(module) and not macs and not chosen
             stage = _stage(modules, path)
             yield _Layer(path, stage, module, count.output[1:], params, macs, small)
 
 
 def _stage(modules: dict[str, nn.Module], path: str) -> str:
-    """The innermost module around a layer that is more than a container; empty for the model."""
+    """Path of the innermost module around a layer that isn't a container; empty for the model."""
     while path:
         path = path.rpartition(".")[0]
         if not isinstance(modules[path], _CONTAINERS):
@@ -134,7 +147,7 @@ def _stage(modules: dict[str, nn.Module], path: str) -> str:
 
 
 def _blocks(layers: Sequence[_Layer]) -> Iterator[Block]:
-    """Folds what is small into the block before it, or into the next one if a branch begins so."""
+    """Folds small layers into the block before, or into the next one at the start of a branch."""
     block: Block | None = None
     parent = ""
     waiting: list[_Layer] = []
@@ -191,7 +204,7 @@ def _has_more(layers: Sequence[_Layer], parent: str) -> bool:
 
 
 def _is_separable(block: Block, layer: _Layer) -> bool:
-    """Whether a 1×1 convolution follows a depthwise one with nothing between."""
+    """Whether a layer is a 1×1 convolution that directly follows a depthwise one."""
     return (
         block.title.startswith("depthwise ")
         and not block.after
@@ -202,21 +215,14 @@ def _is_separable(block: Block, layer: _Layer) -> bool:
 Named = TypeVar("Named", Block, Stage)
 
 
-def _once(found: Iterable[Named]) -> Iterator[Named]:
-    """What is equal to the one before it, but for its place, stands there once."""
-    last: Named | None = None
-    for one in found:
-        if last is not None and _without_place(last) == _without_place(one):
-            last = last._replace(times=last.times + 1)
-            continue
-        if last is not None:
-            yield last
-        last = one
-    if last is not None:
-        yield last
+def _merged(found: Iterable[Named]) -> Iterator[Named]:
+    """Merges equal neighbours, whatever their paths, and counts them in `times`."""
+    for _, equal in groupby(found, key=_without_path):
+        first, *others = equal
+        yield first._replace(times=first.times + len(others))
 
 
-def _without_place(one: Block | Stage) -> object:
-    if isinstance(one, Block):
-        return one._replace(path="", times=1)
-    return [block._replace(path="") for block in one.blocks]
+def _without_path(item: Block | Stage) -> object:
+    if isinstance(item, Block):
+        return item._replace(path="", times=1)
+    return [block._replace(path="") for block in item.blocks]

@@ -1,4 +1,4 @@
-"""What a layer is called, in two words and its size."""
+"""Short names of layers: the operation and its size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BRIEF = {"BatchNorm": "BN", "InstanceNorm": "IN", "LayerNorm": "LN", "GroupNorm
 
 
 def is_small(module: nn.Module) -> bool:
-    """Whether it goes with another layer: normalisation, activation, dropout, what has no size."""
+    """Whether a layer is drawn as part of another: normalisation, activation, dropout, Flatten."""
     home = type(module).__module__
     if home == "torch.nn.modules.activation" or "norm" in type(module).__name__.lower():
         return not isinstance(module, nn.MultiheadAttention)
@@ -23,7 +23,7 @@ def is_small(module: nn.Module) -> bool:
 
 
 def small_name(module: nn.Module) -> str:
-    """What it is called beside another layer."""
+    """The short name of a small layer."""
     name = type(module).__name__.strip("_")
     if isinstance(module, nn.Identity):
         return "skip"
@@ -33,7 +33,7 @@ def small_name(module: nn.Module) -> str:
 
 
 def described(module: nn.Module) -> tuple[str, str]:
-    """Its kind, and the operation with its size."""
+    """A layer's kind (see `Block`), and its operation with its size."""
     for cls, words in _WORDS:
         if isinstance(module, cls):
             return words(module)

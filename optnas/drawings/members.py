@@ -1,4 +1,4 @@
-"""The drawings of a study's networks, side by side."""
+"""Drawings of a study's networks, in one scale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optnas.errors import InputError
 from optnas.finished.decode import decode
 from optnas.objective.objective import Objective
 from optnas.pareto.front import front
-from optnas.search.settings import Search
+from optnas.search.search import Search
 
 
 def drawings_of(
@@ -25,13 +25,16 @@ def drawings_of(
 ) -> dict[int, str]:
     """An SVG for each trial, all in one scale.
 
-    Where today's code doesn't make a trial's network any more, its drawing says why.
+    If today's code doesn't make a trial's network any more, its drawing gives the reason.
 
     Args:
         study: The study.
-        search: What the study was run with.
+        search: The search that the study was run with, or its objective.
         trials: Numbers of trials; by default the members of the front.
-        width: Of a drawing, in pixels.
+        width: Width of a drawing, in pixels.
+
+    Returns:
+        SVG elements by the trials' numbers.
 
     Raises:
         InputError: There is no such trial.
@@ -49,7 +52,7 @@ def drawings_of(
     for number in numbers:
         try:
             drawn[number] = _drawing(objective, every[number])
-        except Exception as error:  # it is a person's code that makes the network
+        except Exception as error:  # the user's code makes the network
             refused[number] = str(error) or type(error).__name__
     largest = Largest(
         max((d.macs for d in drawn.values()), default=0),

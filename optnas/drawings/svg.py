@@ -1,4 +1,4 @@
-"""The drawing of a network as an SVG that stands alone."""
+"""The drawing of a network as an SVG that needs no other file."""
 
 from __future__ import annotations
 
@@ -8,19 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from optnas.drawings.blocks import ArchitectureDrawing, Block, Stage
-from optnas.plots.style import (
-    BLUE,
-    FAINT,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    short,
-    si,
-)
+from optnas.plots.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
+from optnas.plots.texts import short, si
 
 COLORS = {
     "conv": BLUE,
@@ -33,10 +22,11 @@ COLORS = {
     "other": GREY,
 }
 BLOCKS = 72
-"""Most blocks; of a deeper network the rest is counted."""
+"""Most blocks that are drawn; the number of further blocks is stated."""
 WIDE, HIGH, GAP, PITCH = 106, 46, 8, 96
-"""Of a block, in pixels; what is between two of them, and from one row to the next."""
+"""In pixels: width and height of a block, the gap between blocks, and from one row to the next."""
 LEFT, HEAD = 10, 62
+"""In pixels: the margin on the left, and the height of the heading."""
 
 
 class Largest(NamedTuple):
@@ -51,16 +41,16 @@ def drawing_svg(
 ) -> str:
     """Draws a network from left to right, in rows.
 
-    Each block has two bars: its share of the network's MACs, and of its parameters. With
-    `largest` the network's totals have bars too, in one scale for all that are shown beside it.
+    Each block has two bars: its share of the network's MACs, and its share of the parameters.
 
     Args:
         data: The network.
-        width: In pixels; the height follows.
-        largest: See above.
+        width: Width in pixels; the height follows from the number of rows.
+        largest: The largest totals among the drawings of a page; if given, the network's totals
+            have bars too, in this scale.
 
     Returns:
-        An SVG element; what is wide is scaled down where it is shown in less.
+        An SVG element, which shrinks to the width of the page.
     """
     columns = max(1, (width - 2 * LEFT + GAP) // (WIDE + GAP))
     placed = list(_placed(data.stages, columns))
@@ -77,7 +67,7 @@ def drawing_svg(
 
 
 def refusal_svg(name: str, reason: str, *, width: int = 700) -> str:
-    """What stands in the place of a drawing that there is none of."""
+    """A placeholder for a network that can't be drawn, with the reason."""
     lines = textwrap.wrap(reason, width // 6)
     parts = [_text(LEFT, 20, name, size=13, weight="bold")]
     parts += [_text(LEFT, 40 + 15 * i, line, size=11) for i, line in enumerate(lines)]
@@ -135,7 +125,7 @@ def _head(data: ArchitectureDrawing, width: int, largest: Largest | None) -> Ite
 
 
 def _brackets(placed: Sequence[_Placed]) -> Iterator[str]:
-    """A line over the blocks of a module in each row, with its name and how often it is there."""
+    """A line over the blocks of a module in each row, with its name and how often it repeats."""
     spans: dict[tuple[int, int], list[_Placed]] = {}
     for at in placed:
         if at.stage.path:
@@ -159,13 +149,13 @@ def _block(data: ArchitectureDrawing, at: _Placed) -> Iterator[str]:
     )
     output = "×".join(map(str, block.output))
     times = f" × {block.times}" if block.times > 1 else ""
-    told = [
+    tooltip = [
         f"{block.path or '(the model itself)'}: {block.title}{times}",
         " ".join(block.after),
         f"output {output}" if output else "",
         *(f"{value:,} {name}" for name, value, _, _ in shares),
     ]
-    yield f"<g><title>{_escaped(', '.join(filter(None, told)))}</title>"
+    yield f"<g><title>{_escaped(', '.join(filter(None, tooltip)))}</title>"
     yield (
         f"<rect x='{x}' y='{y}' width='{WIDE}' height='{HIGH}' rx='3' fill='{_tint(color)}' "
         f"stroke='{color}'/>"
@@ -186,7 +176,7 @@ def _block(data: ArchitectureDrawing, at: _Placed) -> Iterator[str]:
 
 
 def _foot(shown: Sequence[_Placed], left_out: int, top: float, width: int) -> tuple[float, str]:
-    """What colours and bars mean, from a height on; and where it ends."""
+    """The legend of colours and bars, drawn from `top` on; and the height at which it ends."""
     entries = [(kind, COLORS[kind], 9) for kind in dict.fromkeys(at.block.kind for at in shown)]
     entries += [("share of MACs", INK, 6), ("of parameters", GREY, 6)]
     parts = []
@@ -225,7 +215,7 @@ def _text(
 
 
 def _escaped(text: str) -> str:
-    """For XML, which has no control characters."""
+    """Text for XML, which allows no control characters."""
     return html.escape("".join(c for c in text if c.isprintable()))
 
 

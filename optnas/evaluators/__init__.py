@@ -1,21 +1,27 @@
-"""Evaluators: how well a network does the task."""
+"""Evaluators find out how well a network does the task."""
 
-from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, StandIn
+from optnas.evaluators.base import Evaluator
 from optnas.evaluators.function import FunctionEvaluator
 from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.report import Report
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.tabular import TabularEvaluator, nasbench201
 from optnas.evaluators.training import TrainingEvaluator
 
 __all__ = [
+    "Configurable",
     "Evaluator",
     "FunctionEvaluator",
+    "Prepared",
     "Recipe",
     "RecipeSpace",
     "Report",
+    "Retrainable",
     "RetrainingEvaluator",
     "SharedWeightsEvaluator",
+    "StandIn",
     "TabularEvaluator",
     "TrainingEvaluator",
     "nasbench201",

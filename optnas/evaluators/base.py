@@ -1,88 +1,53 @@
-"""What an evaluator is, and how it reports."""
+"""What an evaluator is."""
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate
-from optnas.datasets.dataset import Dataset, Loaders
-from optnas.errors import InputError
-from optnas.search_spaces import SearchSpace
+from optnas.evaluators.report import Report
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import Inputs
-
-STORE_SECONDS = 5.0
-"""How often the growing curve of a running trial is stored, and its checkpoint."""
-
-
-class Report:
-    """What an evaluator calls after every epoch (or whatever it calls a step).
-
-    Args:
-        store: Called with the curve from time to time, and at the end.
-        listeners: Called with the step and the scores. One that raises
-            `optuna.TrialPruned` ends the trial as pruned.
-        give_way: Called by `give_way`.
-        folder: Where a checkpoint may lie; None keeps none.
-    """
-
-    def __init__(
-        self,
-        store: Callable[[list[dict[str, float]]], None] | None = None,
-        listeners: Sequence[Callable[[int, Mapping[str, float]], None]] = (),
-        give_way: Callable[[], None] | None = None,
-        folder: Path | None = None,
-    ) -> None:
-        self.curve: list[dict[str, float]] = []
-        """The scores so far, with the key `step`."""
-        self._store = store
-        self._listeners = listeners
-        self.give_way = give_way or _nothing
-        """Lets a waiting latency measurement have the device. To be called before each training
-        step: it takes well under a microsecond where nobody waits, and `report()` calls it too."""
-        self.folder = folder
-        """Where a checkpoint of the running trial may lie, from which its retry goes on; None where
-        none is kept. Whoever writes one makes the folder. It is removed when the trial ends, and
-        stays when the trial is lost with its process."""
-        self._stored = time.monotonic()
-
-    def __call__(self, step: int, scores: Mapping[str, float]) -> None:
-        """Takes the scores after a step, and passes them on."""
-        scores = {name: float(score) for name, score in scores.items()}
-        self.curve.append({"step": step, **scores})
-        if time.monotonic() - self._stored > STORE_SECONDS:
-            self.close()
-        for listener in self._listeners:
-            listener(step, scores)
-        self.give_way()
-
-    def close(self) -> None:
-        """Stores the curve."""
-        if self._store is not None and self.curve:
-            self._store(self.curve)
-            self._stored = time.monotonic()
-
-
-def _nothing() -> None:
-    """Nobody else uses the device."""
 
 
 class Evaluator(ABC):
     """Finds out how well a candidate does the task: trains it, or looks it up.
 
+    A subclass defines the four abstract members. What only some evaluators can do are abstract
+    classes of their own, in `optnas.evaluators.abilities`; derive from those as well where they
+    apply.
+
+    Example:
+        ```python
+        import optnas
+
+        class Train(optnas.Evaluator):
+            provides = {"val_loss": "minimize"}
+            fingerprint = {"data": "my data, version 2", "epochs": 3}
+
+            def suggest(self, trial):
+                return {"rate": trial.suggest_float("rate", 1e-4, 1e-1, log=True)}
+
+            def evaluate(self, candidate, recipe, report):
+                for epoch in range(3):
+                    loss = my_epoch(candidate.model, **recipe)
+                    report(epoch, {"val_loss": loss})
+                return {"val_loss": loss}
+        ```
+
     Attributes:
-        trains: Whether `evaluate` trains `candidate.model`, and leaves the weights in it.
-        device: Where it trains; `auto` is the study's device.
+        estimates: Whether scores stand in for a training: weights are inherited, or scores are
+            looked up. No trained weights are kept then, and slow second counts are made only for
+            networks that join the front.
+        device: Where it trains; `auto` is the study's device. None for an evaluator that computes
+            nothing: latency measurements never wait for it, nor it for them.
     """
 
-    trains: ClassVar[bool] = True
-    device: str = "auto"
+    estimates: ClassVar[bool] = False
+    device: str | None = "auto"
 
     @property
     @abstractmethod
@@ -90,97 +55,32 @@ class Evaluator(ABC):
         """The names of the scores that `evaluate` returns, each with its direction."""
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
-        """Data and settings; scores with different fingerprints can't be compared."""
-        return {}
+    @abstractmethod
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Data and settings by name; scores with different fingerprints can't be compared."""
 
-    @property
-    def data(self) -> Dataset | Loaders | None:
-        """What it trains and scores on; None where only a person's own code knows."""
-        return None
-
-    def check_inputs(self, example_inputs: Inputs) -> None:  # noqa: B027
-        """Raises ValueError if networks with such inputs can't be evaluated on this data."""
-
-    @property
-    def real(self) -> Evaluator:
-        """What trains networks for real, where these scores are estimates; else itself."""
-        return self
-
-    def bind(self, space: SearchSpace[Any], folder: Path | None) -> Evaluator:
-        """This evaluator for the networks of a space.
-
-        Args:
-            space: The search space.
-            folder: Where it may keep what it needs for all of them; None keeps nothing.
-        """
-        return self
-
-    def prepare(
-        self, say: Callable[[str], None] | None = None, stopped: Callable[[], bool] | None = None
-    ) -> str:
-        """Does what has to be done once, before any network is evaluated.
-
-        Args:
-            say: Told how far it is.
-            stopped: Whether it is to be given up for now.
+    @abstractmethod
+    def suggest(self, trial: BaseTrial) -> object:
+        """Draws the training recipe from the trial.
 
         Returns:
-            A hash of what all scores rest on; empty if there is no such thing.
-
-        Raises:
-            StoppedError: It was given up; it goes on from there the next time.
+            Anything whose `str()` is canonical: two trials of one architecture whose recipes have
+            the same string are trained once. An empty string where nothing is drawn.
         """
-        return ""
-
-    def suggest(self, trial: BaseTrial) -> object:
-        """Draws the training recipe, whose `str()` is canonical; nothing by default."""
-        return ""
 
     @abstractmethod
     def evaluate(self, candidate: Candidate, recipe: Any, report: Report) -> dict[str, float]:
         """Returns the scores named in `provides`.
 
         Args:
-            candidate: Its `model` may be trained in place, and moved to a device.
+            candidate: Its `model` may be trained in place, and moved to a device. If the evaluator
+                doesn't estimate, the trained weights must end up in it.
             recipe: What `suggest` returned.
             report: To be called after every epoch.
 
-        Raises:
-            CandidateError: The architecture is at fault (it diverged, say).
-        """
-
-    def retraining(self, epochs: int | None = None) -> Evaluator:
-        """What trains a chosen network anew, for good, and scores it on a part that no trial saw.
-
-        Its scores are named `test_…`; its device is this evaluator's.
-
-        Args:
-            epochs: In place of the search's.
+        Returns:
+            The scores by name. A score that is NaN or infinite fails the trial.
 
         Raises:
-            InputError: It can't.
+            CandidateError: The architecture is at fault (its training diverged, say).
         """
-        raise InputError(
-            f"a {type(self).__name__} has no retraining"
-            + (
-                ": it alone knows its data; train the network with your own code "
-                "(`objective.candidate(trial).model` is the trial's network, untrained), or give "
-                "the evaluator a method `retraining`"
-                if self.trains
-                else ": nothing is trained in this study, its scores are looked up"
-            )
-        )
-
-    def configured(self, *, device: str | None = None, epochs: int | None = None) -> Evaluator:
-        """This evaluator with another device or number of epochs.
-
-        Raises:
-            InputError: It has no such setting.
-        """
-        if epochs is not None:
-            raise InputError(
-                f"epochs={epochs}: a {type(self).__name__} decides on its epochs itself; change "
-                "them in the study file"
-            )
-        return self

@@ -1,18 +1,19 @@
-"""Evaluators by name, as the command line has them."""
+"""Evaluators by the names that the command line has for them."""
 
 from __future__ import annotations
 
 from optnas.errors import InputError
+from optnas.evaluators.abilities import training_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.training import TrainingEvaluator
 
 
 def by_name(name: str, evaluator: Evaluator) -> Evaluator:
-    """The evaluator of a study, trained for real (`training`) or with shared weights (`shared`).
+    """The evaluator of a study in another form: `training`, or `shared` for shared weights.
 
     Raises:
-        InputError: There is no such name, or the evaluator is neither of these.
+        InputError: There is no such name, or the evaluator has no such form.
     """
     if name not in ("training", "shared"):
         raise InputError(f"evaluator must be training or shared, got {name!r}")
@@ -22,14 +23,14 @@ def by_name(name: str, evaluator: Evaluator) -> Evaluator:
             f"SharedWeightsEvaluator; this one has a {type(evaluator).__name__}"
         )
     if name == "training":
-        return evaluator.real
+        return training_of(evaluator)
     if isinstance(evaluator, TrainingEvaluator):
         return SharedWeightsEvaluator(evaluator)
     return evaluator
 
 
 def name_of(evaluator: Evaluator) -> str:
-    """`training` or `shared`; empty for another evaluator."""
+    """`training` or `shared`; empty for any other evaluator."""
     if isinstance(evaluator, SharedWeightsEvaluator):
         return "shared"
     return "training" if isinstance(evaluator, TrainingEvaluator) else ""

@@ -10,23 +10,26 @@ from optnas.evaluators.feed import Feed
 from optnas.evaluators.recipe import Recipe
 
 EXAMPLES = 128
-"""So many are enough: a convolution has as many values for each of its positions, and networks were
-ranked alike with 64 to 512 (the tasks of `benchmarks/shared_weights.py`)."""
+"""Training examples that the statistics are computed from. 128 are enough: a convolution averages
+over positions too, and 64 to 512 examples ranked networks alike on the tasks of
+`benchmarks/shared_weights.py`."""
 
 
 class Calibration:
-    """Training examples, always the same ones, that the statistics are taken from.
+    """Computes the statistics from training examples, the same ones for every network.
 
     Source: Yu and Huang, Universally slimmable networks and improved training techniques, ICCV 2019
     (arXiv 1903.05134): the statistics are computed once the weights are trained.
 
     Args:
-        feed: Gives out the first batches of an epoch, shuffled by torch's generator.
+        feed: Its first training batches are used, shuffled by torch's generator.
+
+    Attributes:
+        batches: Inputs of shape `(batch, *input_shape)`, on the device.
     """
 
     def __init__(self, feed: Feed) -> None:
         self.batches: list[Tensor] = []
-        """Inputs, on the device."""
         for x, _ in feed.train(EXAMPLES, torch.contiguous_format):
             self.batches.append(x)
             if sum(map(len, self.batches)) >= EXAMPLES:
@@ -34,11 +37,11 @@ class Calibration:
 
     @torch.no_grad()
     def apply(self, model: nn.Module, recipe: Recipe) -> None:
-        """Takes the statistics of a model, and leaves it in evaluation mode.
+        """Computes the statistics of a model, and leaves it in evaluation mode.
 
         Args:
             model: The model, on the device.
-            recipe: Of which the precision is used.
+            recipe: Its precision is used.
         """
         model.eval()
         norms = [m for m in model.modules() if isinstance(m, _NormBase) and m.track_running_stats]

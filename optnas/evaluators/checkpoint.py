@@ -1,8 +1,8 @@
 """The checkpoint of a training: written now and then, read by the trial that repeats a lost one.
 
-It holds all that the rest of the training depends on, the states of the random generators too, so
-that a training that goes on from it ends as one that was never interrupted: with the same scores
-and weights, bit by bit on a CPU, and on a GPU where the model's operations repeat themselves.
+It holds all that the rest of the training depends on, the states of the random generators included.
+So a training that is resumed ends like one that was never interrupted: with the same scores and
+weights, bit by bit on a CPU, and on a GPU where the model's operations are deterministic.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 
-from optnas.evaluators.base import STORE_SECONDS, Report
+from optnas.evaluators.report import STORE_SECONDS, Report
 
 SHARE = 0.05
-"""Writing takes no more of a training's time than this."""
+"""Writing takes at most this share of a training's time."""
 FILE = "training.pt"
 
 log = logging.getLogger("optnas")
 
 
 class Resumable(Protocol):
-    """A training that can be taken up again."""
+    """A training that can be resumed."""
 
     @property
     def device(self) -> torch.device:
         """Where it runs."""
 
     def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on from here: tensors, and plain types."""
+        """All that `load_state` needs: tensors and plain types."""
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state."""
+        """Continues from a state."""
 
 
 class Checkpoint:
-    """Saves a training in the report's folder, and takes it up from there.
+    """Saves a training in the report's folder, and resumes it from there.
 
     Args:
         report: Names the folder (None keeps no checkpoint) and holds the curve.
         loop: The training.
-        names: What tells this training from another one: a checkpoint of another isn't used.
+        names: All that distinguishes this training from others. A checkpoint with other names
+            isn't used.
     """
 
     def __init__(self, report: Report, loop: Resumable, names: Mapping[str, str]) -> None:
@@ -62,8 +63,9 @@ class Checkpoint:
         self._pause = STORE_SECONDS
 
     def load(self) -> None:
-        """Goes on from the checkpoint, if there is one; from the start if it can't be used."""
-        if self._path is None or not os.path.exists(self._path):  # False where it may not look
+        """Resumes from the checkpoint if there is one that can be used; else starts anew."""
+        # os.path.exists is False where the folder can't be read; Path.exists raises.
+        if self._path is None or not os.path.exists(self._path):
             return
         start = copy.deepcopy(self._state())
         try:
@@ -78,9 +80,9 @@ class Checkpoint:
             )
 
     def save(self, *, now: bool = False) -> None:
-        """Writes the checkpoint, if the last one is old enough, or `now`.
+        """Writes the checkpoint if the last one is old enough, or `now`.
 
-        One that can't be written (a full disk, say) is the last that is tried.
+        After a write that fails (a full disk, say), none is tried again.
         """
         started = time.monotonic()
         if self._path is None or (started - self._saved < self._pause and not now):
@@ -89,7 +91,7 @@ class Checkpoint:
             self._write()
         except Exception as error:
             log.warning(
-                "no checkpoint can be written to %s, training goes on without: %s: %s",
+                "no checkpoint can be written to %s, training continues without: %s: %s",
                 self._path,
                 type(error).__name__,
                 error,
@@ -101,7 +103,7 @@ class Checkpoint:
     def _write(self) -> None:
         assert self._path is not None
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A kill in the middle must leave the last checkpoint whole.
+        # If the process is killed half-way, the last checkpoint must stay whole.
         part = self._path.with_name(f"{uuid.uuid4()}.part")
         try:
             torch.save(self._state(), part)
@@ -113,7 +115,7 @@ class Checkpoint:
         try:
             # On the CPU first: the generators' states must stay there.
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except UnpicklingError:  # whose own text advises to load it without weights_only
+        except UnpicklingError:  # its own message advises to load without weights_only
             raise ValueError("it holds something else than tensors and plain types") from None
         if state["names"] != self._names:
             raise ValueError("it belongs to another training")
@@ -152,7 +154,7 @@ def _set_random_state(states: Mapping[str, Any], device: torch.device) -> None:
     random.setstate(states["random"])
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["cpu"])
-    # Not there if the training began on a device of another kind.
+    # Missing if the training began on a device of another kind.
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
     elif device.type == "mps" and "mps" in states:

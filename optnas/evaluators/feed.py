@@ -1,4 +1,4 @@
-"""Batches to train on and batches held out, on the device."""
+"""Provides training batches and held-out batches, on the device."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from optnas.datasets.dataset import Part
 
 DEFAULT_BATCH_SIZE = 64
 HELD_OUT_BATCH_SIZE = 512
-"""Large enough to hide a layer's overhead, small enough that its activations stay in the cache."""
+"""Large enough to hide a layer's overhead, small enough that activations stay in the cache."""
 
 
 def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:
-    """How images and convolutions should lie in memory.
+    """The memory layout for images and convolutions.
 
-    On a CPU, channels last makes training faster where a convolution has more than a vector of 8
-    channels, and slower otherwise; on CUDA the bfloat16 kernels want it.
+    On a CPU, channels last makes training faster if a convolution has more than 8 channels (a
+    vector's width), and slower otherwise; on CUDA the bfloat16 kernels need it.
     """
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
     if device.type == "cpu" and max(widths, default=0) > 8:
@@ -36,7 +36,7 @@ def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 class Feed(ABC):
-    """Gives out batches of what is trained on, and of the part that is held out for scores."""
+    """Provides batches of the training part, and of the part that is held out for scores."""
 
     device: torch.device
 
@@ -50,7 +50,7 @@ class Feed(ABC):
 
     @abstractmethod
     def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
-        """The batches of the part that scores are taken on."""
+        """The batches of the part that scores are computed on."""
 
 
 class ArrayFeed(Feed):
@@ -62,12 +62,12 @@ class ArrayFeed(Feed):
         self._held_out_x, self._held_out_y = (t.to(device) for t in held_out)
 
     def steps(self, batch_size: int | None) -> int:
-        """Batches in an epoch, without a last one of a single example."""
+        """Batches in an epoch; a last batch of a single example is left out."""
         size, n = batch_size or DEFAULT_BATCH_SIZE, len(self._train_x)
         return max(n // size + (n % size > 1 or (size == 1 and n % size > 0)), 1)
 
     def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
-        """One gather for the whole epoch, then slices."""
+        """The training part, shuffled once for the epoch and cut into slices."""
         size = batch_size or DEFAULT_BATCH_SIZE
         order = torch.randperm(len(self._train_x)).to(self.device)
         x = _laid_out(self._train_x[order], layout).split(size)
@@ -75,7 +75,7 @@ class ArrayFeed(Feed):
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
     def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
-        """Slices of the part that is held out."""
+        """Slices of the held-out part."""
         return zip(
             _laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
             self._held_out_y.split(HELD_OUT_BATCH_SIZE),
@@ -84,7 +84,7 @@ class ArrayFeed(Feed):
 
 
 class LoaderFeed(Feed):
-    """A person's own DataLoaders; their batches are moved to the device."""
+    """The user's own DataLoaders; their batches are moved to the device."""
 
     def __init__(
         self, train: DataLoader[Any], held_out: DataLoader[Any], device: torch.device

@@ -1,4 +1,4 @@
-"""Anybody's training code as an evaluator."""
+"""Your own training code as an evaluator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.base import Evaluator
+from optnas.evaluators.report import Report
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import code_hash
 from optnas.utils.seeds import seeded
@@ -18,17 +19,34 @@ from optnas.utils.seeds import seeded
 class FunctionEvaluator(Evaluator):
     """Calls `fn(model, recipe, report)`, which trains the model in place and returns scores.
 
-    The function runs under the trial's seed (torch, NumPy and random), on the device it chooses
-    itself. `report(epoch, {"val_loss": 0.3})` after each epoch keeps the curve; it may raise
-    `optuna.TrialPruned`, which must be let through. `report.give_way()` before each step lets
-    another worker's latency measurement have the device. A checkpoint that the function writes into
-    `report.folder` (unless that is None) is there for the retry, if the trial's process dies.
+    The function runs under the trial's seed (torch, NumPy and random), on the device that it
+    chooses. Call `report(epoch, {"val_loss": 0.3})` after each epoch to keep the curve; it may
+    raise `optuna.TrialPruned`, which the function must let through. Call `report.give_way()` before
+    each step to let another worker's latency measurement have the device. A checkpoint that the
+    function writes into `report.folder` (unless that is None) is there for the retry if the trial's
+    process dies.
+
+    Example:
+        ```python
+        import optnas
+
+        def fit(model, recipe, report):
+            loss = 0.3  # train the model here, with recipe["rate"]
+            report(0, {"val_loss": loss})
+            return {"val_loss": loss}
+
+        evaluator = optnas.FunctionEvaluator(
+            fit,
+            {"val_loss": "minimize"},
+            lambda trial: {"rate": trial.suggest_float("rate", 1e-4, 1e-1, log=True)},
+        )
+        ```
 
     Args:
-        fn: The training code; its return value must hold every name in `provides`.
+        fn: The training code. It must return a dictionary with every name in `provides`.
         provides: The names of the scores, each with `minimize` or `maximize`.
-        suggest: Draws the recipe from the trial, if there is one to draw: anything whose `str()`
-            tells recipes apart, such as a dictionary. Without it the recipe is an empty string.
+        suggest: Draws the recipe from the trial: anything whose `str()` distinguishes recipes, such
+            as a dictionary. Without it the recipe is an empty string.
 
     Raises:
         ValueError: `provides` is empty, or a direction is unknown.
@@ -48,12 +66,12 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def provides(self) -> Mapping[str, Direction]:
-        """What was given."""
+        """As given."""
         return self._provides
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """The function's name, and hashes of its code; what it calls can't be compared."""
+        """The function's name, and hashes of its code; the code that it calls isn't included."""
         return {
             "function": getattr(self._fn, "__qualname__", repr(self._fn)),
             "code": code_hash(self._fn),
@@ -61,7 +79,7 @@ class FunctionEvaluator(Evaluator):
         }
 
     def suggest(self, trial: BaseTrial) -> object:
-        """Calls the function that was given."""
+        """The recipe that the given function draws; an empty string without one."""
         return self._suggest(trial) if self._suggest else ""
 
     def evaluate(self, candidate: Candidate, recipe: Any, report: Report) -> dict[str, float]:
@@ -78,7 +96,11 @@ class FunctionEvaluator(Evaluator):
 
 
 def check_directions(what: str, directions: Mapping[str, Direction]) -> dict[str, Direction]:
-    """Raises ValueError unless there are names and each has a known direction."""
+    """The directions as a dictionary.
+
+    Raises:
+        ValueError: There are none, or one is unknown.
+    """
     if not directions:
         raise ValueError(f"{what} is empty: name at least one score with its direction")
     for name, direction in directions.items():

@@ -1,4 +1,4 @@
-"""How a network is trained: fixed, or searched in the same trial as the architecture."""
+"""The training recipe: fixed, or searched in the same trial as the architecture."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import Tensor
 
-from optnas.utils.distributions import as_distribution, draw
+from optnas.utils.distributions import as_distribution, suggest
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a network is trained, besides its architecture.
+    """All settings of a network's training.
 
     The learning rate falls to zero along half a cosine over all steps. The defaults suit small
-    networks; weight decay is AdamW's.
+    networks; the weight decay is AdamW's default.
+
+    Example:
+        ```python
+        import optnas
+
+        recipe = optnas.Recipe(optimizer="sgd", learning_rate=0.1, batch_size=32)
+        ```
 
     Attributes:
         optimizer: `adam`, `adamw`, `sgd` (Nesterov momentum 0.9) or `rmsprop`.
         learning_rate: At the first step.
         weight_decay: As the optimizer defines it.
-        batch_size: Examples in a step; None takes 64, or what a person's own DataLoader makes.
-        seed: A seed of the recipe's own, beside the trial's: another seed is another training of
-            the same network.
-        epochs: Passes over the training part (the evaluator fills this in, and what follows).
+        batch_size: Examples per step; None takes 64, or the size of your DataLoader's batches.
+        seed: Added to the trial's seed: with another one, the same network is trained anew.
+        epochs: Passes over the training part. The evaluator sets this and the following fields.
         precision: `float32` or `bfloat16` (autocast).
         loss: Name of the loss.
         data: Fingerprint of data and split.
@@ -63,15 +69,15 @@ class Recipe:
     def make_optimizer(
         self, trained: Iterable[Tensor], *, in_part: bool = False
     ) -> torch.optim.Optimizer:
-        """The optimizer for parameters, on the device where they are.
+        """Makes the optimizer.
 
         Args:
-            trained: The parameters.
+            trained: The parameters, on their device.
             in_part: Whether some of them have no gradient in some steps.
         """
         parameters = list(trained)
-        # One kernel for all parameters, where PyTorch has one: the step of a small network is
-        # mostly the overhead of launching many.
+        # One kernel for all parameters where PyTorch has one: a small network's step is mostly the
+        # overhead of launching kernels.
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
         lr, decay = self.learning_rate, self.weight_decay
         match self.optimizer:
@@ -80,7 +86,7 @@ class Recipe:
             case "adamw":
                 return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=fused)
             case "sgd":
-                fused = fused and not in_part  # it wants a momentum of all, or of none
+                fused = fused and not in_part  # fused SGD needs a momentum of all, or of none
                 return torch.optim.SGD(
                     parameters, lr, 0.9, weight_decay=decay, nesterov=True, fused=fused
                 )
@@ -88,7 +94,7 @@ class Recipe:
                 return torch.optim.RMSprop(parameters, lr, weight_decay=decay)
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
-        """The precision, for a pass through a network on a device."""
+        """A context that runs a network's passes on a device in this precision."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
@@ -100,15 +106,25 @@ Choice = Any
 
 @dataclass(frozen=True)
 class RecipeSpace:
-    """A recipe of which some settings are searched.
+    """A recipe with settings that are searched.
 
-    Each attribute of the same name in `Recipe` is a fixed value, a sequence of values to choose
-    from, or, for a range, an Optuna distribution (`FloatDistribution(1e-4, 1e-1, log=True)`; the
-    tuple `(1e-4, 1e-1)` would be a choice of two). Searched ones are parameters
+    Each attribute is a fixed value, a sequence of values to choose from, or an Optuna distribution.
+    For a range, give `FloatDistribution(1e-4, 1e-1, log=True)`: the tuple `(1e-4, 1e-1)` is a
+    choice of two values. The parameters of the searched settings are named
     `recipe.learning_rate` and so on.
 
+    Example:
+        ```python
+        import optnas
+        from optuna.distributions import FloatDistribution
+
+        recipe = optnas.RecipeSpace(
+            optimizer=("adamw", "sgd"), learning_rate=FloatDistribution(1e-4, 1e-1, log=True)
+        )
+        ```
+
     Raises:
-        ValueError: A value isn't allowed (every value of a sequence is tried).
+        ValueError: A value isn't allowed (every value of a sequence is checked).
     """
 
     optimizer: Choice = Recipe.optimizer
@@ -129,12 +145,12 @@ class RecipeSpace:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def suggest(self, trial: BaseTrial) -> Recipe:
-        """Draws what is searched."""
+        """Draws the searched settings from the trial."""
         chosen = self._settings()
         for name, choice in chosen.items():
             if isinstance(choice, BaseDistribution) or (
                 isinstance(choice, Sequence) and not isinstance(choice, str)
             ):
                 distribution = as_distribution(name, choice)
-                chosen[name] = draw(trial, f"recipe.{name}", distribution)
+                chosen[name] = suggest(trial, f"recipe.{name}", distribution)
         return Recipe(**chosen)

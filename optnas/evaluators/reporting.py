@@ -1,4 +1,4 @@
-"""An evaluation beside others on the same device."""
+"""Runs an evaluation on a device that others use too, and checks the scores it returns."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import torch
 from optnas.devices.device import resolve_device
 from optnas.devices.sharing import Sharing
 from optnas.errors import CandidateError, InputError
-from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.base import Evaluator
+from optnas.evaluators.report import Report
 
 
 def training_device(evaluator: Evaluator, device: str) -> torch.device:
-    """Where an evaluator trains: on the study's device, unless it names one itself."""
-    return resolve_device(device if evaluator.device == "auto" else str(evaluator.device))
+    """Where an evaluator trains: on its own device if it names one, else on the study's."""
+    own = evaluator.device
+    return resolve_device(device if own is None or own == "auto" else str(own))
 
 
 @contextmanager
@@ -31,19 +33,19 @@ def reporting(
     folder: Path | None = None,
     took: Callable[[float], None] | None = None,
 ) -> Iterator[Report]:
-    """The report for one evaluation; while it lasts, latency measurements get their turns.
+    """The report for one evaluation, in a block that shares the device with latency measurements.
 
     Args:
-        evaluator: What will be given the report.
-        device: Of the study (see `training_device`).
+        evaluator: It will be given the report.
+        device: That of the study (see `training_device`).
         store: See `Report`.
         listeners: See `Report`.
         folder: See `Report`.
-        took: Told at the end, come what may, how many seconds it took, those spent waiting for
-            measurements left out.
+        took: Called at the end, also after an error, with the seconds that the block took. Time
+            spent waiting for measurements doesn't count.
     """
     where = training_device(evaluator, device)
-    sharing = Sharing(where) if evaluator.trains else nullcontext()
+    sharing = nullcontext() if evaluator.device is None else Sharing(where)
     started = time.perf_counter()
     with sharing as shared:
         report = Report(store, listeners, shared.give_way if shared else None, folder)
@@ -60,8 +62,8 @@ def promised(evaluator: Evaluator, scores: Mapping[str, float]) -> Iterator[tupl
     """The scores that an evaluator provides, one by one.
 
     Raises:
-        InputError: One of them isn't there, or is no number.
-        CandidateError: It is NaN or infinite.
+        InputError: A score is missing, or is no number.
+        CandidateError: A score is NaN or infinite.
     """
     for name in evaluator.provides:
         if name not in scores:
@@ -75,8 +77,8 @@ def finite(name: str, given: float) -> float:
     """A measured value as a float.
 
     Raises:
-        InputError: It is no number.
-        CandidateError: It is NaN or infinite.
+        InputError: The value is no number.
+        CandidateError: The value is NaN or infinite.
     """
     try:
         value = float(given)

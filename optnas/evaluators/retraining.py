@@ -1,4 +1,4 @@
-"""The training of a chosen network for good."""
+"""The final training of a chosen network, with its scores on the test part."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.devices.device import repeatable, resolve_device
+from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.base import Evaluator, Report
-from optnas.evaluators.checkpoint import Checkpoint
+from optnas.evaluators.base import Evaluator
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.report import Report
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import Inputs
-from optnas.utils.seeds import seeded
 
 
 class RetrainingEvaluator(Evaluator):
     """Trains on the training and validation parts together, and scores on the test part.
 
-    The test part is looked at once, after the last epoch, so that nothing can be chosen by it: not
-    an epoch, not when to stop. The last epoch's weights are the network, also where the search took
-    those of the best one: that takes a validation part, which is trained on here.
+    The test part is used once, after the last epoch, so that nothing can be chosen by it: neither
+    an epoch, nor when to stop. The network has the weights of the last epoch, also where the search
+    took those of the best one: choosing needs a validation part, and that is trained on here.
 
-    Scores: those of the search, as `test_loss`, `test_accuracy` and so on. They are those of the
-    network in float32, as it is taken home, whatever precision it was trained in. After each epoch
-    the mean loss of its steps is reported as `train_loss`.
+    Scores are those of the search, named `test_loss`, `test_accuracy` and so on. They are computed
+    in float32, the precision of the weights that are kept, whatever precision the network was
+    trained in. After each epoch the mean loss of its steps is reported as `train_loss`.
 
     Args:
-        search: The evaluator that the trial was judged by: recipe, epochs and device are its own.
+        search: The evaluator that scored the trial: recipe, epochs and device are taken from it.
         data: Its data.
         loss: Its loss.
         scores: Its further scores.
@@ -61,24 +60,15 @@ class RetrainingEvaluator(Evaluator):
 
     @property
     def provides(self) -> Mapping[str, Direction]:
-        """The search's scores, with names that say `test`."""
+        """The search's scores, with `test` in their names."""
         return {self._names[name]: d for name, d in self._search.provides.items()}
 
     @property
-    def data(self) -> Dataset | Loaders:
-        """The search's."""
-        return self._data
-
-    @property
     def fingerprint(self) -> dict[str, Any]:
-        """The search's, with the test part and without what has no meaning here."""
-        found = self._search.fingerprint | {"data": self._data.retraining_fingerprint}
+        """The search's, with the test part, and without settings that have no meaning here."""
+        found = dict(self._search.fingerprint) | {"data": self._data.retraining_fingerprint}
         del found["epoch"]
         return found
-
-    def check_inputs(self, example_inputs: Inputs) -> None:
-        """The search's."""
-        self._search.check_inputs(example_inputs)
 
     def suggest(self, trial: BaseTrial) -> Recipe:
         """The recipe that the trial drew, for these parts of the data."""
@@ -92,21 +82,15 @@ class RetrainingEvaluator(Evaluator):
         Raises:
             CandidateError: A loss became NaN or infinite.
         """
-        names = {
-            "architecture": str(candidate),
-            "recipe": str(recipe),
-            "seed": str(candidate.seed),
-            "evaluator": str(self.fingerprint),
-        }
-        feed = self._feed(resolve_device(self.device))
-        with seeded(candidate.seed + recipe.seed), repeatable():
-            loop = TrainingLoop(
+        feed = self._feed(resolve_device(self.device or "auto"))
+
+        def make() -> TrainingLoop:
+            return TrainingLoop(
                 candidate.model, feed, recipe, self._loss, self._scores, report.give_way
             )
-            checkpoint = Checkpoint(report, loop, names)
-            checkpoint.load()
-            for epoch in range(loop.epoch, recipe.epochs):
-                checkpoint.save()
+
+        with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):
+            for epoch in epochs:
                 report(epoch, {"train_loss": loop.train_epoch()})
             return loop.score(self._names["val_loss"], autocast=False)
 
@@ -121,10 +105,10 @@ class RetrainingEvaluator(Evaluator):
 
 
 def names_on_test(names: Iterable[str]) -> dict[str, str]:
-    """What scores of the search are called on the test part: `val_loss` becomes `test_loss`."""
+    """The names of the search's scores on the test part: `val_loss` becomes `test_loss`."""
     found = {name: f"test_{name.removeprefix('val_')}" for name in names}
     taken = list(found.values())
-    # Where somebody has both a `val_f1` and an `f1`.
+    # An evaluator may have both a `val_f1` and an `f1`.
     return {n: t if taken.count(t) == 1 else f"test_{n}" for n, t in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Which part of a shared tensor is a network's parameter."""
+"""Finds the part of a shared tensor that is a network's parameter."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ STACKS: dict[type[nn.Module], int] = {
     nn.GRUCell: 3,
     nn.MultiheadAttention: 3,
 }
-"""Modules that keep several matrices in one parameter, one above the other, and how many."""
+"""Modules that stack several matrices in one parameter, and their number."""
 STACKED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "in_proj")
-"""How the names of those parameters begin."""
+"""The names of those parameters begin with one of these."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A parameter of a network, and where it lies in the shared tensor of its key.
+    """A parameter of a network, and its place in the shared tensor of its key.
 
-    It begins at the first row, column and channel; a kernel lies in the middle of a larger one.
-    Where several matrices are stacked in one parameter (the gates of an LSTM, say) that is so for
-    each of them.
+    The parameter begins at the first row, column and channel; a kernel lies in the middle of a
+    larger one. If several matrices are stacked in one parameter (the gates of an LSTM, say), this
+    holds for each of them.
 
     Attributes:
         name: Its qualified name, such as `layer1.conv.weight`.
-        key: Of the shared tensor: the name, the type of the module that has the parameter, and the
-            groups of a convolution. Parameters with different keys share nothing.
-        shape: Of the parameter.
-        stack: How many matrices it holds, one above the other.
+        key: That of the shared tensor: the name, the type of the parameter's module, and the groups
+            of a convolution. Parameters with different keys share nothing.
+        shape: The parameter's shape.
+        stack: The number of matrices that are stacked in it.
         kernel: Whether all dimensions but the first two are those of a kernel.
     """
 
@@ -48,8 +48,8 @@ class Part:
     def of(self, tensor: Tensor) -> Tensor:
         """The parameter's part of a shared tensor that is at least as large in each dimension.
 
-        It is a view of the tensor, and gradients flow into it; only of stacked matrices that are
-        smaller than the shared ones it is a copy.
+        Gradients flow into the tensor. The part is a view, except that stacked matrices smaller
+        than the shared ones are copied.
         """
         found = self._blocks(tensor)[self._region(self._blocks(tensor).shape)]
         return found.flatten(0, 1) if self.stack > 1 else found
@@ -64,7 +64,7 @@ class Part:
         return all(n <= m for n, m in zip(self.shape, shape, strict=True))
 
     def grown(self, shape: torch.Size) -> torch.Size:
-        """The least shape that holds the parameter and a tensor of this shape.
+        """The smallest shape that holds both the parameter and a tensor of this shape.
 
         Raises:
             InputError: They have different numbers of dimensions.
@@ -93,7 +93,7 @@ def _pairs(shape: torch.Size, full: torch.Size) -> enumerate[tuple[int, int]]:
 
 
 def parts(model: nn.Module) -> list[Part]:
-    """The parameters of a network; of tied ones, the first."""
+    """The parameters of a network; tied ones appear once, under their first name."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     found = []
     for module in model.modules():

@@ -1,4 +1,4 @@
-"""One tensor for each parameter name: every network of a search space is made of slices of them."""
+"""The supernet: one tensor for each parameter name, of which every network takes slices."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ from optnas.utils.whole_file import whole_file
 
 
 class Growth(NamedTuple):
-    """A shared tensor that was replaced by a larger one."""
+    """A shared tensor that was replaced by a larger one.
+
+    Attributes:
+        old: The old tensor's part of the new one.
+        before: The old tensor.
+        after: The new one.
+    """
 
     old: Part
-    """The old tensor's part of the new one."""
     before: Tensor
     after: Tensor
 
 
 class Supernet:
-    """The weights that all networks share: a tensor for each key, at the largest shape admitted.
+    """The weights that all networks share: a tensor for each key, at the largest admitted shape.
 
     Args:
-        tensors: Them, by key (see `slices.Part`).
+        tensors: The tensors by key (see `slices.Part`).
+
+    Attributes:
+        tensors: The tensors by key.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None) -> None:
@@ -37,13 +45,14 @@ class Supernet:
 
     @torch.no_grad()
     def admit(self, model: nn.Module) -> list[Growth]:
-        """Makes tensors for what a network has and the supernet hasn't, and larger ones.
+        """Adds the parameters of a network that the supernet lacks, and enlarges its tensors.
 
-        A new tensor has the network's initial values. What is added to a tensor is drawn from the
-        normal distribution with their mean and deviation, so that a constant stays one.
+        A new tensor has the network's initial values. The added part of a tensor is drawn from the
+        normal distribution with the mean and deviation of those values, so that a constant stays
+        one.
 
         Returns:
-            Which tensors were replaced.
+            The tensors that were replaced.
 
         Raises:
             InputError: A parameter can be no slice of its tensor.
@@ -73,11 +82,11 @@ class Supernet:
 
     @torch.no_grad()
     def load_into(self, model: nn.Module) -> list[str]:
-        """Copies the slices of a network into it.
+        """Copies a network's slices into the network.
 
         Returns:
-            The names of parameters that aren't in the supernet, or not wholly: what isn't there
-            keeps the network's own values.
+            The names of parameters that the supernet lacks, or has at a smaller shape. What is
+            missing keeps the network's own values.
         """
         own = dict(model.named_parameters())
         missing = []
@@ -100,11 +109,11 @@ class Supernet:
 
     @classmethod
     def load(cls, path: Path) -> Supernet:
-        """Reads what `save` has written, onto the CPU."""
+        """Reads a file that `save` has written, onto the CPU."""
         return cls(load_file(path))
 
     def to(self, device: torch.device) -> Supernet:
-        """These weights on a device."""
+        """A copy of these weights on a device."""
         return Supernet({key: tensor.detach().to(device) for key, tensor in self.tensors.items()})
 
     @property

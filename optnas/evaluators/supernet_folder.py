@@ -1,4 +1,4 @@
-"""A supernet is trained once, by one process, and kept for all others."""
+"""Trains a supernet once, in one process, and keeps it for all others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from optnas.devices.device import repeatable
 from optnas.devices.sharing import Sharing
 from optnas.errors import InputError, StoppedError
-from optnas.evaluators.base import Report
 from optnas.evaluators.checkpoint import FILE, Checkpoint
+from optnas.evaluators.report import Report
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.utils.seeds import seeded
@@ -24,44 +24,44 @@ WEIGHTS = "supernet.safetensors"
 EVERY = 5.0
 """Seconds between two lines of progress."""
 POLL = 0.2
-"""Seconds between two looks at whether another process has finished."""
+"""Seconds that a process waits for the lock before it checks whether to stop."""
 
-Say = Callable[[str], None]
+Lines = Callable[[str], None]
 IsStopped = Callable[[], bool]
 
 
-def kept(
+def trained_once(
     training: SupernetTraining,
     seed: int,
     folder: Path | None,
     names: Mapping[str, str],
-    say: Say,
+    report: Lines,
     stopped: IsStopped,
 ) -> Supernet:
-    """The supernet of a folder; if it isn't there, it is trained, or another process waited for.
+    """The supernet of a folder. If it is missing, this process trains it, or waits for another.
 
     Args:
         training: A training that hasn't begun.
-        seed: Seeds it.
-        folder: For the weights, and for checkpoints until they are there; None keeps nothing.
-        names: What tells this supernet from others: goes with the weights.
-        say: Told how far it is.
-        stopped: Whether to give up for now.
+        seed: Seeds the training.
+        folder: Keeps the weights, and checkpoints until the weights are there. None keeps nothing.
+        names: All that distinguishes this supernet from others; stored with the weights.
+        report: Receives lines about the progress.
+        stopped: Whether to stop for now.
 
     Raises:
         InputError: The folder can't be used, or the training fails.
-        StoppedError: It was given up; it goes on from there the next time.
+        StoppedError: It was stopped; the next call resumes it.
     """
     checkpoint = Checkpoint(Report(folder=folder), training, names)
     if folder is None:
-        return _trained(training, checkpoint, seed, say, stopped)
+        return _trained(training, checkpoint, seed, report, stopped)
     path = folder / WEIGHTS
     if not path.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _alone(folder, say, stopped):
+            with _locked(folder, report, stopped):
                 if not path.is_file():
-                    _trained(training, checkpoint, seed, say, stopped).save(path, names)
+                    _trained(training, checkpoint, seed, report, stopped).save(path, names)
                     (folder / FILE).unlink(missing_ok=True)
         except (OSError, SafetensorError) as error:
             raise InputError(f"the shared weights can't be kept in {folder}: {error}") from error
@@ -75,13 +75,13 @@ def kept(
 
 
 def _trained(
-    training: SupernetTraining, checkpoint: Checkpoint, seed: int, say: Say, stopped: IsStopped
+    training: SupernetTraining, checkpoint: Checkpoint, seed: int, report: Lines, stopped: IsStopped
 ) -> Supernet:
     with Sharing(training.device) as sharing, seeded(seed), repeatable():
         checkpoint.load()
-        whence = f" from step {training.step}" if training.step else ""
-        say(f"training the weights that all networks share: {training.steps:,} steps{whence}")
-        began = said = time.monotonic()
+        start = f" from step {training.step}" if training.step else ""
+        report(f"training the weights that all networks share: {training.steps:,} steps{start}")
+        began = reported = time.monotonic()
         first = training.step
         while training.step < training.steps:
             if stopped():
@@ -90,20 +90,20 @@ def _trained(
             loss = training.train_epoch(sharing.give_way)
             checkpoint.save()
             now = time.monotonic()
-            if now - said > EVERY:
-                said = now
+            if now - reported > EVERY:
+                reported = now
                 left = (now - began) / (training.step - first) * (training.steps - training.step)
-                say(
+                report(
                     f"shared weights: step {training.step:,} of {training.steps:,}, "
                     f"train_loss {number(loss)}, {duration(left)} left"
                 )
-        say(f"shared weights trained in {duration(time.monotonic() - began)}")
+        report(f"shared weights trained in {duration(time.monotonic() - began)}")
         return training.supernet
 
 
 @contextmanager
-def _alone(folder: Path, say: Say, stopped: IsStopped) -> Iterator[None]:
-    """Holds the folder's lock, which the kernel takes from a process that dies."""
+def _locked(folder: Path, report: Lines, stopped: IsStopped) -> Iterator[None]:
+    """Holds the folder's lock; the kernel releases it if the process dies."""
     lock = FileLock(folder / "lock")
     waited = False
     while True:
@@ -114,7 +114,7 @@ def _alone(folder: Path, say: Say, stopped: IsStopped) -> Iterator[None]:
             if stopped():
                 raise StoppedError from None
             if not waited:
-                say("another process trains the weights that all networks share: waiting for it")
+                report("another process trains the weights that all networks share: waiting for it")
             waited = True
     try:
         yield

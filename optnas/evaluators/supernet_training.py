@@ -1,9 +1,10 @@
 """The training of the weights that all networks of a search space share.
 
 Source: Guo et al., Single path one-shot neural architecture search with uniform sampling, ECCV 2020
-(arXiv 1904.00420): each step trains networks that are drawn uniformly. The largest and the smallest
-one in each step is the sandwich rule of Yu and Huang, Universally slimmable networks and improved
-training techniques, ICCV 2019 (arXiv 1903.05134), without their distillation.
+(arXiv 1904.00420): each step trains networks that are drawn uniformly. Optionally each step also
+trains the largest and the smallest network: the sandwich rule of Yu and Huang, Universally
+slimmable networks and improved training techniques, ICCV 2019 (arXiv 1903.05134), without their
+distillation.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from random import Random
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from optuna import TrialPruned
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -25,6 +25,7 @@ from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
 from optnas.errors import InputError, fault_of_candidate, with_place
 from optnas.evaluators.feed import Feed
+from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loop import Loss
@@ -32,9 +33,9 @@ from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
 
 WARM_UP = 0.03
-"""Share of the steps in which the learning rate rises to its full height."""
+"""Share of the steps over which the learning rate rises to its full value."""
 MOST_FAILURES = 100
-"""Networks in a row that may fail."""
+"""The training ends with an error after this number of failed networks in a row."""
 
 
 class SupernetTraining:
@@ -42,12 +43,17 @@ class SupernetTraining:
 
     Args:
         space: Networks are drawn from it, uniformly in each choice.
-        feed: Gives out batches.
+        feed: Provides the batches.
         recipe: Optimizer, learning rate, weight decay, batch size and precision.
         loss: `loss(outputs, targets)`, a tensor of one element.
-        steps: How many, in all.
-        networks: How many networks a step trains.
-        sandwich: Whether two of them are the largest and the smallest one.
+        steps: The number of steps, in all.
+        networks: The number of networks that a step trains.
+        sandwich: Whether two of them are the largest and the smallest network.
+
+    Attributes:
+        supernet: The shared weights, on the device.
+        step: The number of steps that are done.
+        steps: As given.
     """
 
     def __init__(
@@ -63,7 +69,6 @@ class SupernetTraining:
     ) -> None:
         self.supernet = Supernet()
         self.step = 0
-        """Steps done."""
         self.steps = steps
         self._space = space
         self._feed = feed
@@ -81,16 +86,16 @@ class SupernetTraining:
         return self._feed.device
 
     def train_epoch(self, give_way: Callable[[], None]) -> float:
-        """One pass over the training part, or what is left of the steps.
+        """Trains for one pass over the training part, or for the remaining steps.
 
         Args:
             give_way: Called before each network: a latency measurement may wait for the device.
 
         Returns:
-            The mean loss of its networks.
+            The mean loss of the pass's networks.
 
         Raises:
-            InputError: It diverged, or a network can't share its weights.
+            InputError: The loss diverged, or a network can't share its weights.
         """
         total: Tensor | float = 0.0
         trained = 0
@@ -132,7 +137,7 @@ class SupernetTraining:
 
     def _made(self) -> list[nn.Module]:
         """The networks of a step, in training mode; their own weights aren't used."""
-        ends: list[type[Draft]] = [_Largest, _Smallest] if self._sandwich else []
+        ends: list[type[Draft]] = [Largest, Smallest] if self._sandwich else []
         found = []
         for pick in ends + [Draft] * (self._networks - len(ends)):
             with self._tolerated():
@@ -147,13 +152,13 @@ class SupernetTraining:
 
     @contextmanager
     def _tolerated(self) -> Iterator[None]:
-        """Passes over a network that can't be made or run: its trial would fail, and no other."""
+        """Skips a network that can't be built or run: in the search only its trial would fail."""
         try:
             yield
         except InputError:
             raise
         except (TrialPruned, RuntimeError, ValueError) as error:
-            if fault_of_candidate(error):  # out of memory; looking for garbage takes a while
+            if fault_of_candidate(error):  # out of memory; else collecting garbage costs time
                 release_memory(error)
             self._failures += 1
             never = not self.supernet.tensors and self.step + 1 == self.steps
@@ -166,7 +171,7 @@ class SupernetTraining:
             self._failures = 0
 
     def _admit(self, model: nn.Module) -> None:
-        """Makes room for a network in the supernet, and in what the optimizer remembers."""
+        """Adds a network's parameters to the supernet, and enlarges the optimizer's state."""
         known = len(self.supernet.tensors)
         grown = self.supernet.admit(model)
         if not grown and len(self.supernet.tensors) == known:
@@ -182,12 +187,12 @@ class SupernetTraining:
                 self._optimizer.state[tensor] = before[tensor]
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        # Optimizers want at least one tensor, and there is none before the first network.
+        # Optimizers need at least one tensor, and there is none before the first network.
         tensors = [*self.supernet.tensors.values()] or [torch.zeros(0, device=self.device)]
         return self._recipe.make_optimizer(tensors, in_part=True)
 
     def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on from here."""
+        """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
         return {
             "tensors": {key: t.detach() for key, t in self.supernet.tensors.items()},
             "optimizer": self._optimizer.state_dict(),
@@ -196,7 +201,7 @@ class SupernetTraining:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state of the same training, on whichever device."""
+        """Continues from a state of the same training, made on any device."""
         tensors = {key: t.to(self.device, copy=True) for key, t in state["tensors"].items()}
         self.supernet = Supernet({key: t.requires_grad_() for key, t in tensors.items()})
         self._optimizer = self._make_optimizer()
@@ -205,32 +210,8 @@ class SupernetTraining:
         self._rng.setstate(state["networks"])
 
 
-class _End(Draft):
-    """Takes one end of everything that is ordered, and draws the rest."""
-
-    end: ClassVar[Callable[..., Any]]
-
-    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
-        if isinstance(distribution, IntDistribution):
-            self._params.setdefault(name, type(self).end(distribution.low, distribution.high))
-        elif isinstance(distribution, CategoricalDistribution) and all(
-            isinstance(choice, (int, float)) and not isinstance(choice, bool)
-            for choice in distribution.choices
-        ):
-            self._params.setdefault(name, type(self).end(distribution.choices))
-        return super()._suggest(name, distribution)
-
-
-class _Largest(_End):
-    end = max
-
-
-class _Smallest(_End):
-    end = min
-
-
 def _padded(state: Mapping[str, Any], growth: Growth) -> dict[str, Any]:
-    """What an optimizer remembers of a tensor, for the larger one in its place."""
+    """An optimizer's state for a tensor, enlarged for the tensor that replaces it."""
     found = dict(state)
     for name, value in state.items():
         if isinstance(value, Tensor) and value.shape == growth.before.shape and value.ndim:

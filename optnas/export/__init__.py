@@ -1,4 +1,4 @@
-"""A trial's network with trained weights, as a file to take home, and its model card."""
+"""Writes a trial's network with trained weights to a file, with a model card."""
 
 from optnas.export.model import Exported, export_model
 

@@ -1,4 +1,4 @@
-"""Whether two ways to run a network agree."""
+"""Compares the outputs of a network in PyTorch with those of its file."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
-from optnas.export.formats import Run
+from optnas.export.base import Run
 from optnas.utils.inputs import Inputs, map_inputs
 
 TOLERANCE = 1e-5
-"""For outputs, as a share of the size of the batch's largest one where that is above 1."""
+"""Largest difference of two outputs, relative to the batch's largest output if that is above 1."""
 BATCH_SIZES = (1, 2, 7, 64)
+"""Batch sizes that are compared if the file accepts any."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was compared, and how far it differs.
+    """The outcome of a comparison.
 
     Attributes:
-        batch_sizes: Of the batches.
-        difference: The greatest one between two outputs (see `TOLERANCE`).
-        real: Whether the batches are examples of the validation part, or random numbers.
+        batch_sizes: The sizes of the compared batches.
+        difference: The largest difference of two outputs, relative as in `TOLERANCE`.
+        real: Whether the batches are examples of the validation part; else random numbers.
     """
 
     batch_sizes: tuple[int, ...]
@@ -38,7 +39,7 @@ class Agreement:
         sizes = ", ".join(map(str, self.batch_sizes))
         what = "validation examples" if self.real else "random inputs"
         return (
-            f"outputs differ by {self.difference:.1e} at most ({TOLERANCE:g} times the largest "
+            f"outputs differ by at most {self.difference:.1e} ({TOLERANCE:g} times the largest "
             f"output, or 1, is allowed), at batch sizes {sizes} of {what}"
         )
 
@@ -47,21 +48,22 @@ def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[in
     """Compares the outputs for batches of these sizes.
 
     Args:
-        one: The network as it should be.
-        other: The network as it is in a file.
-        examples: At least as many as the largest batch has.
+        one: The network in PyTorch.
+        other: The network in its file.
+        examples: At least as many examples as the largest batch has.
         real: Whether they are examples of the data.
-        sizes: Of the batches.
+        sizes: The batch sizes.
 
     Raises:
-        InputError: The outputs differ by more than `TOLERANCE`, or in number, type or shape.
+        InputError: The outputs differ by more than `TOLERANCE`, or in number, type or shape; or
+            only one of them is NaN.
     """
     worst = 0.0
     for size in sizes:
         batch = map_inputs(lambda t, size=size: t[:size].contiguous(), examples)  # type: ignore[misc]
         wanted, got = one(batch), other(batch)
         if _kinds(wanted) != _kinds(got):
-            raise InputError(f"at batch size {size} its outputs are others: {_kinds(got)}")
+            raise InputError(f"at batch size {size} its outputs are different: {_kinds(got)}")
         for name in wanted:
             difference = _difference(wanted[name], got[name])
             if not difference <= TOLERANCE:  # NaN isn't
@@ -71,15 +73,18 @@ def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[in
 
 
 def examples(data: Dataset | Loaders | None, inputs: Inputs, number: int) -> tuple[Inputs, bool]:
-    """So many inputs for a network, and whether they are examples of the validation part.
+    """Inputs to compare outputs for.
 
     Args:
-        data: Where they come from, if it has tensors of the right shape.
-        inputs: One batch element; its values are drawn from where the type is integer.
-        number: How many.
+        data: The data; its validation part is used if its examples have the right shape.
+        inputs: One batch element. Random integers are drawn from its values.
+        number: Number of examples.
+
+    Returns:
+        The inputs, and whether they are examples of the validation part.
     """
     if isinstance(inputs, Tensor):
-        found = _of(data, number)
+        found = _validation_examples(data, number)
         if found is not None and found.shape[1:] == inputs.shape[1:]:
             found = found.to("cpu", inputs.dtype)
             return found[torch.arange(number) % len(found)], True
@@ -95,15 +100,15 @@ def examples(data: Dataset | Loaders | None, inputs: Inputs, number: int) -> tup
     return map_inputs(random, inputs), False
 
 
-def _of(data: Dataset | Loaders | None, number: int) -> Tensor | None:
+def _validation_examples(data: Dataset | Loaders | None, number: int) -> Tensor | None:
     if isinstance(data, Dataset):
         return data.val[0][:number]
     if isinstance(data, Loaders):
-        return _first(data.val, number)
+        return _first_examples(data.val, number)
     return None
 
 
-def _first(loader: DataLoader[tuple[Tensor, Tensor]], number: int) -> Tensor:
+def _first_examples(loader: DataLoader[tuple[Tensor, Tensor]], number: int) -> Tensor:
     batches: list[Tensor] = []
     for x, _ in islice(loader, number):
         batches.append(x)

@@ -1,4 +1,4 @@
-"""The model card: what a network is, what it can do, how that is known, and how to run it."""
+"""The model card: a network's architecture, numbers, training and usage, as Markdown."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
+from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import Agreement
-from optnas.export.formats import Format
+from optnas.export.base import Format
 from optnas.export.trained import Weights
 from optnas.export.usage import Usage
-from optnas.finished.provenance import versions
 from optnas.objective.objective import Objective
 from optnas.pareto.confirmed import confirmed
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.search.study_file import bundled_folder
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
 from optnas.study.objectives import objective_names
@@ -26,27 +26,28 @@ from optnas.study.retrainings import others_tested
 from optnas.utils.markdown import block, code, plain, table
 from optnas.utils.mean_sd import Spread
 from optnas.utils.text import definitions, duration, number
+from optnas.utils.versions import versions
 
 PRINTED = 200
-"""Letters of constants that are printed at most; what is longer is in the file alone."""
+"""Longest constants, in characters, that the card shows; the file holds all of them."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a model card is made of.
+    """The contents of a model card.
 
     Attributes:
         study: The study.
-        search: What it was run with.
-        objective: The search's.
+        search: The search that it was run with.
+        objective: The search's objective.
         trial: The trial.
-        weights: Those in the file.
+        weights: The weights in the file.
         file: The file's name.
-        format: Its format.
-        batch_size: The only one that the network takes; None if it takes any.
+        format: The file's format.
+        batch_size: The only batch size that the file accepts; None for any.
         inputs: One batch element, by name.
-        outputs: Of the network for it, by name.
-        agreement: How the file was checked.
+        outputs: The network's outputs for a batch, by name.
+        agreement: The comparison of the file's outputs with the network's.
     """
 
     study: Study
@@ -63,8 +64,8 @@ class Card:
 
     @property
     def task(self) -> str:
-        """`classification` or `regression`, where the data says so."""
-        data = self.objective.evaluator.data
+        """`classification` or `regression`; empty if the evaluator has no data."""
+        data = data_of(self.objective.evaluator)
         return "" if data is None else data.task
 
 
@@ -86,7 +87,7 @@ def model_card(card: Card) -> str:
         "## How to run it",
         *_usage(card),
         "## The file",
-        f"Run with {card.format.runs_with}, it does as the trained PyTorch network: "
+        f"Run with {card.format.runs_with}, it computes what the trained PyTorch network does: "
         f"{card.agreement}.",
         f"Written on {datetime.now(UTC):%Y-%m-%d} with "
         + ", ".join(f"{name} {plain(version)}" for name, version in found.items())
@@ -147,23 +148,23 @@ def _numbers(card: Card) -> list[str]:
         parts.append(plain(f"{meaning}."))
     run, retraining = card.weights.run, card.weights.retraining
     if run is None or retraining is None:
-        return [*parts, "The test part has not judged these weights."]
+        return [*parts, "These weights have not been scored on the test part."]
     spreads = retraining.spreads()
-    judged = [
+    tested = [
         (code(n), number(run.scores[n]), _spread(spreads[n])) for n in run.scores if n in spreads
     ]
-    parts.append("On the test part, which the search never saw, looked at once after the training:")
-    parts.append(table([("", "these weights", "all seeds"), *judged]))
+    parts.append("On the test part, which the search never used, scored once after the training:")
+    parts.append(table([("", "these weights", "all seeds"), *tested]))
     others = others_tested(card.study, card.trial.number, retraining.settings)
-    return [*parts, plain(f"Beware: {others}.")] if others else parts
+    return [*parts, plain(f"Warning: {others}.")] if others else parts
 
 
 def _how(card: Card, name: str) -> str:
-    """How a metric was measured, as the study remembers it."""
+    """How a metric was measured, as the study stores it."""
     details = card.trial.user_attrs.get(f"{DETAIL}{name}")
     facts = dict(details) if isinstance(details, dict) and "passes" in details else {}
     prefix = f"{name} "
-    for key, value in record_of(card.study).get("fingerprint", {}).items():
+    for key, value in record_of(card.study).fingerprint.items():
         if key.startswith(prefix):
             facts.setdefault(key.removeprefix(prefix), value)
     interval = facts.pop("interval", None)
@@ -173,7 +174,7 @@ def _how(card: Card, name: str) -> str:
 
 
 def _training(card: Card) -> list[str]:
-    weights, data = card.weights, card.objective.evaluator.data
+    weights, data = card.weights, data_of(card.objective.evaluator)
     run, retraining = weights.run, weights.retraining
     rows = [("", ""), ("recipe", code(weights.recipe))]
     if run is None or retraining is None:
@@ -223,7 +224,7 @@ def _usage(card: Card) -> list[str]:
     if card.format.name == "safetensors":
         parts.insert(
             0,
-            "The file holds weights alone: the network's code comes from the study's search space.",
+            "The file holds only weights: the network's code comes from the study's search space.",
         )
     return parts
 

@@ -1,38 +1,40 @@
-"""A trial's network with trained weights, as a file to take home."""
+"""Writes a trial's network with trained weights to a file."""
 
 from __future__ import annotations
 
 import json
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from optuna.study import Study
 from safetensors import SafetensorError
 
 from optnas.errors import InputError
+from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import BATCH_SIZES, Agreement, agree, examples
+from optnas.export.base import Format, Network, runner
 from optnas.export.card import Card, model_card
-from optnas.export.formats import FORMATS, Format, runner
+from optnas.export.formats import FORMATS
 from optnas.export.signature import named_inputs
 from optnas.export.trained import Weights, load_weights
 from optnas.finished.decode import decode
-from optnas.finished.revisit import complete_trial
-from optnas.search.settings import Search
+from optnas.pareto.choose import complete_trial
+from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
+from optnas.utils.versions import version_of
 from optnas.utils.whole_file import whole_file
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The written files.
 
     Attributes:
         path: The network's file.
         card: Its model card.
         weights: Which weights are in it.
-        agreement: How it was checked.
+        agreement: The comparison of its outputs with the network's.
     """
 
     path: Path
@@ -53,26 +55,40 @@ def export_model(
     force: bool = False,
     accept_changes: bool = False,
 ) -> Exported:
-    """Writes a trial's network with trained weights, and a model card beside it (`PATH.md`).
+    """Writes a trial's network with trained weights to a file, with a model card (`PATH.md`).
 
-    The file is loaded again, and its outputs are compared with the network's, before it gets its
-    name.
+    The file is first written under another name and loaded again. It gets its name only if its
+    outputs equal the network's.
 
     Args:
         study: The study.
-        search: What it was run with.
+        search: The search that it was run with.
         trial: The number of a COMPLETE trial.
-        path: The file; by default `NAME_trialN` beside the study's database.
-        format: `onnx`, `pt2` (`torch.export`) or `safetensors` (weights alone); by default what the
-            path's suffix says, else `onnx`.
-        weights: See `optnas.export.trained.load_weights`.
-        batch_size: The only one that the network will take; None lets it take any.
-        force: Whether files that are there are replaced.
-        accept_changes: See `optnas.export.trained.load_weights`.
+        path: The file; by default `NAME_trialN` in the folder of the study's database.
+        format: `onnx`, `pt2` (`torch.export`) or `safetensors` (only weights); by default the
+            path's suffix, else `onnx`.
+        weights: `retrained` or `search`; by default the last retraining if there is one, else the
+            weights that the search kept.
+        batch_size: The only batch size that the file will accept; None for any.
+        force: Whether to replace existing files.
+        accept_changes: Whether to continue although the code of the search space, or for weights of
+            the search the data, differs from the study's.
+
+    Returns:
+        The written files, the source of the weights, and how far outputs differ.
 
     Raises:
-        InputError: There is no such trial, no weights, the code has changed since, the network
-            can't be written in this format, or the file can't.
+        InputError: There is no such trial or no weights, the code has changed since, the network
+            can't be written in this format, or the file can't be written.
+
+    Example:
+        ```python
+        import optnas
+
+        search = optnas.load_search("study.py")
+        done = optnas.export_model(search.run(), search, trial=7, path="model.onnx")
+        print(done.agreement)
+        ```
     """
     chosen = complete_trial(study, trial)
     kind = _format(format, path)
@@ -88,9 +104,9 @@ def export_model(
     model.eval()
     inputs = objective.space.example_inputs
     sizes = BATCH_SIZES if batch_size is None else (batch_size,)
-    batch, real = examples(objective.evaluator.data, inputs, max(sizes))
+    batch, real = examples(data_of(objective.evaluator), inputs, max(sizes))
     facts = {
-        "made_by": f"optnas {version('optnas')}",
+        "made_by": f"optnas {version_of('optnas')}",
         "study": study.study_name,
         "trial": str(trial),
         "architecture": str(chosen.user_attrs[ARCHITECTURE]),
@@ -102,14 +118,15 @@ def export_model(
     }
     try:
         with whole_file(target) as part, whole_file(card) as text:
-            kind.write(model, inputs, part, {k: _utf8(v) for k, v in facts.items()}, batch_size)
+            network = Network(model, inputs, batch_size)
+            kind.write(network, part, {k: _utf8(v) for k, v in facts.items()})
             try:
                 run = kind.load(part, lambda: decode(objective, chosen).model)
                 agreement = agree(runner(model), run, batch, real, sizes)
             except Exception as error:
                 raise InputError(
                     f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
-                    f"network ({error}): another --format may do, or a --batch-size"
+                    f"network ({error}): try another --format, or give --batch-size"
                 ) from error
             found = Card(
                 study=study,
@@ -143,7 +160,7 @@ def _format(name: str | None, path: str | Path | None) -> Format:
 def _check_target(paths: tuple[Path, ...], force: bool) -> None:
     folder = paths[0].absolute().parent
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: make it first")
+        raise InputError(f"there is no folder {folder}: create it first")
     for path in paths:
         if os.path.lexists(path) and (not force or path.is_dir()):
             raise InputError(f"{path} exists already: give another name, or --force to replace it")
@@ -155,9 +172,9 @@ def _check_batch_size(batch_size: int | None, kind: Format) -> None:
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     if kind is FORMATS["safetensors"]:
-        raise InputError("safetensors holds weights, which fit any batch: leave out --batch-size")
+        raise InputError("safetensors holds only weights, for any batch: leave out --batch-size")
 
 
 def _utf8(text: str) -> str:
-    """Without what has no place in UTF-8: a name may hold bytes of another encoding."""
+    """Text that UTF-8 can hold: a name may contain bytes of another encoding."""
     return text.encode("utf-8", "backslashreplace").decode()

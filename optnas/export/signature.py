@@ -1,4 +1,4 @@
-"""What goes into a network and comes out of it, by name, as files of networks have it."""
+"""Names for the inputs and outputs of a network, as its files have them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def named_inputs(inputs: Inputs) -> dict[str, Tensor]:
 
 
 def named_outputs(outputs: Any) -> dict[str, Tensor]:
-    """The tensors of what a network returned, in order: `output`; `output_0`, …; `output_KEY`."""
+    """The tensors in a network's outputs, in order: `output`; `output_0`, …; `output_KEY`."""
     if isinstance(outputs, Tensor):
         return {"output": outputs}
     if isinstance(outputs, Mapping) and all(isinstance(v, Tensor) for v in outputs.values()):

@@ -1,4 +1,4 @@
-"""Trained weights that there are of a trial's network."""
+"""Loads a trial's trained weights: those of a retraining, or those of the search."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
 from torch import nn
 
+from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
-from optnas.finished.provenance import moments
-from optnas.finished.revisit import SPACE, accepted_changes
+from optnas.evaluators.abilities import Retrainable, data_of
+from optnas.finished.decode import SPACE, accepted_changes
 from optnas.objective.objective import Objective
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder
 from optnas.study.retrainings import Retrained, Run, retrained
@@ -28,10 +29,10 @@ class Weights:
     """Where the weights of a network come from.
 
     Attributes:
-        recipe: How they were trained.
-        moments: What inputs (and targets) were normalised with, as `moments` writes it.
-        retraining: The retraining that they come from; None for those of the search.
-        run: The one of its runs.
+        recipe: The recipe of their training.
+        moments: What inputs and targets were normalised with, as `moments_json` writes it.
+        retraining: The retraining that they come from; None for weights of the search.
+        run: The run of that retraining.
     """
 
     recipe: str
@@ -60,19 +61,19 @@ def load_weights(
 ) -> Weights:
     """Loads trained weights of a trial into its network.
 
-    Of several retrained networks the first seed's are taken: the one with the best test scores
-    would be chosen by the test part.
+    Of several retrained networks the first seed's weights are taken. Taking those with the best
+    test scores would choose by the test part.
 
     Args:
         study: The study.
-        search: What it was run with.
-        objective: The search's.
+        search: The search that it was run with.
+        objective: The search's objective.
         trial: The trial.
-        model: Its network.
-        source: `retrained` or `search`; by default the last retraining's if there is one, else
-            those kept from the search, which members of the front have.
-        accept_changes: Whether to go on although the code of the search space, or the data that
-            the search's weights were trained on, differs from the study's.
+        model: The trial's network, into which the weights are loaded.
+        source: `retrained` or `search`; by default the last retraining if there is one, else the
+            search, which keeps the weights of the front.
+        accept_changes: Whether to continue although the code of the search space, or for weights of
+            the search the data, differs from the study's.
 
     Raises:
         InputError: There are no such weights, they don't fit the network, or something differs.
@@ -109,7 +110,7 @@ def load_weights(
             f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
             "others"
         ) from error
-    except RuntimeError as error:  # PyTorch names the tensors that are too many or too few
+    except RuntimeError as error:  # PyTorch lists the missing and unexpected tensors
         raise InputError(
             f"the weights of trial {trial.number} don't fit the network that today's code makes: "
             "put the search space back as it was"
@@ -117,7 +118,7 @@ def load_weights(
 
 
 def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn.Module) -> Weights:
-    if not objective.evaluator.trains:
+    if objective.evaluator.estimates and not isinstance(objective.evaluator, Retrainable):
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
@@ -130,7 +131,7 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
             f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
             "makes some"
         ) from error
-    return Weights(trial.user_attrs.get(RECIPE, ""), moments(objective.evaluator.data))
+    return Weights(trial.user_attrs.get(RECIPE, ""), moments_json(data_of(objective.evaluator)))
 
 
 def _kept(retraining: Retrained) -> list[Run]:

@@ -1,4 +1,4 @@
-"""Code that runs a network's file, for its model card."""
+"""Lines of code that run a network's file, for its model card."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-FACTS = "optnas.json"
-"""The file inside a .pt2 archive that holds the facts."""
-
 
 @dataclass(frozen=True)
 class Usage:
-    """What such code must know.
+    """The facts that the code depends on.
 
     Attributes:
         file: Name of the file.
         inputs: One batch element, by name.
-        by_name: Whether the network takes them by name.
-        outputs: How many outputs the network has.
-        batch_size: Of the examples that it shows.
-        task: `classification` or `regression`; empty where that isn't known.
+        by_name: Whether the network takes its inputs by name.
+        outputs: Number of outputs of the network.
+        batch_size: Number of examples in the code.
+        task: `classification` or `regression`; empty if unknown.
         moments: What inputs and targets were normalised with, by the names in the file.
-        make: Lines that make the network `model`, with weights of no use.
+        make: Lines that make the untrained network `model`.
     """
 
     file: str
@@ -36,78 +33,38 @@ class Usage:
     make: str
 
 
-def onnx_usage(use: Usage) -> str:
-    """Code for ONNX Runtime and NumPy."""
-    read = "np.array(json.loads(facts[{!r}]), dtype=np.float32)"
-    given = ", ".join(f"{name!r}: {variable}" for name, variable in _variables(use).items())
-    return _lines(
-        "import json\n" if use.moments else "",
-        "import numpy as np",
-        "import onnxruntime\n",
-        f"session = onnxruntime.InferenceSession({use.file!r})",
-        "facts = session.get_modelmeta().custom_metadata_map" if use.moments else "",
-        *_prepared(use, read, "np.zeros({shape}, dtype=np.{type})"),
-        f"outputs = session.run(None, {{{given}}}){'[0]' if use.outputs == 1 else ''}",
-        *_shown(use, read),
-    )
-
-
-def pt2_usage(use: Usage) -> str:
-    """Code for PyTorch alone."""
-    extra = ", extra_files=files" if use.moments else ""
-    return _lines(
-        "import json\n" if use.moments else "",
-        "import torch\n",
-        f'files = {{"{FACTS}": ""}}' if use.moments else "",
-        f"model = torch.export.load({use.file!r}{extra}).module()",
-        f'facts = json.loads(files["{FACTS}"])' if use.moments else "",
-        *_called(use),
-    )
-
-
-def safetensors_usage(use: Usage) -> str:
-    """Code for PyTorch and the network's own code."""
-    return _lines(
-        "import json\n" if use.moments else "",
-        "import optnas",
-        "import optuna",
-        "import torch",
-        "from safetensors import safe_open" if use.moments else "",
-        "from safetensors.torch import load_model\n",
-        use.make,
-        f"load_model(model, {use.file!r})",
-        "model.eval()",
-        f'with safe_open({use.file!r}, "pt") as file:' if use.moments else "",
-        "    facts = file.metadata()" if use.moments else "",
-        *_called(use),
-    )
-
-
-def _called(use: Usage) -> list[str]:
+def torch_call(use: Usage) -> list[str]:
+    """Lines that call the PyTorch model `model`; normalisation is read from `facts`."""
     read = "torch.tensor(json.loads(facts[{!r}]))"
     given = ", ".join(
         f"{name}={variable}" if use.by_name else variable
-        for name, variable in _variables(use).items()
+        for name, variable in variables(use).items()
     )
     return [
-        *_prepared(use, read, "torch.zeros({shape}, dtype=torch.{type})"),
+        *prepared(use, read, "torch.zeros({shape}, dtype=torch.{type})"),
         "with torch.no_grad():",
         f"    outputs = model({given})",
-        *_shown(use, read),
+        *shown(use, read),
     ]
 
 
-def _variables(use: Usage) -> dict[str, str]:
-    """What the inputs are called in the code."""
+def variables(use: Usage) -> dict[str, str]:
+    """The variables that hold the inputs, by the inputs' names."""
     if use.by_name:
         return {name: name for name in use.inputs}
     return {name: name.replace("input", "x").replace("_", "") for name in use.inputs}
 
 
-def _prepared(use: Usage, read: str, zeros: str) -> list[str]:
-    """Lines that make the inputs: raw examples, normalised where the data was."""
+def prepared(use: Usage, read: str, zeros: str) -> list[str]:
+    """Lines that make the inputs: raw examples, then normalised if the data was.
+
+    Args:
+        use: The facts.
+        read: Code that reads a fact by its name.
+        zeros: Code that makes an array of a `shape` and a `type`.
+    """
     lines = []
-    for name, variable in _variables(use).items():
+    for name, variable in variables(use).items():
         tensor = use.inputs[name]
         shape = (use.batch_size, *tensor.shape[1:])
         made = zeros.format(shape=shape, type=str(tensor.dtype).removeprefix("torch."))
@@ -118,8 +75,8 @@ def _prepared(use: Usage, read: str, zeros: str) -> list[str]:
     return lines
 
 
-def _shown(use: Usage, read: str) -> list[str]:
-    """Lines that print what the outputs mean."""
+def shown(use: Usage, read: str) -> list[str]:
+    """Lines that print the meaning of the outputs (`read` as in `prepared`)."""
     if use.outputs == 1 and use.task == "classification":
         return ["print(outputs.argmax(1))  # the classes"]
     if use.outputs == 1 and "y_mean" in use.moments:
@@ -131,5 +88,6 @@ def _shown(use: Usage, read: str) -> list[str]:
     return ["print(outputs)"]
 
 
-def _lines(*lines: str) -> str:
+def joined(*lines: str) -> str:
+    """The lines that aren't empty, as one text."""
     return "\n".join(line for line in lines if line)

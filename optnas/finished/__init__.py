@@ -1,1 +1,1 @@
-"""What is done with a finished trial's network: decode, measure, confirm, retrain."""
+"""Uses of a finished trial's network: decode, load, measure, confirm, retrain."""

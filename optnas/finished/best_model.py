@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from torch import nn
 
 from optnas.errors import InputError
 from optnas.finished.decode import rebuild
 from optnas.objective.objective import Objective
+from optnas.pareto.choose import best_in
 from optnas.pareto.front import front, why_no_front
-from optnas.search.settings import Search
+from optnas.search.search import Search
 from optnas.study.objectives import objective_names
 
 
 def best_model(
     study: Study, search: Search | Objective, *, by: str | None = None, trial: int | None = None
 ) -> nn.Module:
-    """A network of the front with its trained weights, on the CPU and in evaluation mode.
+    """A network of the front with the weights that the search kept.
 
     Args:
         study: The study.
-        search: What the study was run with (an objective must have been given `weights`).
-        by: The objective to be best in; the first one by default.
-        trial: The number of a trial of the front, in place of `by`.
+        search: The search that the study was run with; or the objective, made with `weights`.
+        by: The objective in which the network is the best; by default the first one.
+        trial: The number of a trial of the front; if given, `by` is ignored.
+
+    Returns:
+        The network, on the CPU and in evaluation mode.
 
     Raises:
-        InputError: The front is empty, there is no such objective or trial, no weights are kept
-            for it, or the code has changed since.
+        InputError: The front is empty, there is no such objective or trial, no weights are kept for
+            it, or the code has changed since.
+
+    Example:
+        ```python
+        import optnas
+
+        search = optnas.load_search("study.py")
+        model = optnas.best_model(search.run(), search, by="val_accuracy")
+        ```
     """
     members = front(study)
     names = objective_names(study)
@@ -41,8 +53,6 @@ def best_model(
         by = by or names[0]
         if by not in names:
             raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
-        i = names.index(by)
-        sign = -1 if study.directions[i] == StudyDirection.MAXIMIZE else 1
-        chosen = min(members, key=lambda t: sign * t.values[i])
+        chosen = best_in(study, members, names.index(by))
     objective = search if isinstance(search, Objective) else search.objective()
     return rebuild(study, objective, chosen)

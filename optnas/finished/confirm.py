@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from optuna import TrialPruned
 from optuna.study import Study
-from optuna.trial import FrozenTrial
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from optnas.candidate import Candidate
-from optnas.devices.device import cpu_threads, release_memory
-from optnas.errors import CandidateError, InputError, fault_of_candidate
-from optnas.evaluators.reporting import finite, promised, reporting
-from optnas.finished.decode import decode, recipe_of
-from optnas.finished.revisit import accepted_changes, complete_trial, fresh_candidate
-from optnas.objective.objective import Objective
-from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat, standing
+from optnas.devices.device import cpu_threads
+from optnas.errors import InputError
+from optnas.evaluators.abilities import training_of
+from optnas.finished.decode import accepted_changes, decode, fresh_candidate, recipe_of
+from optnas.finished.evaluate import evaluate_again
+from optnas.pareto.choose import complete_trial
+from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat
 from optnas.pareto.dominance import losses, spread
 from optnas.pareto.front import front, why_no_front
-from optnas.search.settings import Search
-from optnas.study.attributes import has_inherited
-from optnas.study.describe import architecture_name
-from optnas.study.objectives import maximized, objective_names
+from optnas.search.search import Search
 from optnas.utils.progress_bar import Steps
-from optnas.utils.text import number
+from optnas.utils.text import named_numbers
 
 
 def confirm(
@@ -41,37 +31,48 @@ def confirm(
     progress: bool = True,
     accept_changes: bool = False,
 ) -> dict[int, Confirmed]:
-    """Evaluates members of the front again, each with other seeds and the recipe that it drew.
+    """Evaluates members of the front again, with their recipes and fresh seeds.
 
-    Where the search scored them with shared weights, they are trained for real.
+    A front prefers lucky values: fresh seeds show how good its members are without luck. Networks
+    that the search scored with shared weights are trained here.
 
-    Everything that a seed may change is found again: the evaluator's scores, and the metrics that
-    are no counts, such as a latency. Each result is kept in the study at once (the attribute
-    `confirmed:TRIAL`), and what is there isn't repeated. The seeds go round the members, so that
-    all have about as many whenever it is interrupted.
+    Measured again is everything that a seed can change: the evaluator's scores, and the metrics
+    that aren't exact, such as a latency. Each result is kept in the study at once (as the attribute
+    `confirmed:TRIAL`), and is never computed again. All members get their first seed before any
+    member gets a second one, so that an interruption leaves them with about as many.
 
     Args:
         study: The study.
-        search: What it was run with.
+        search: The search that it was run with.
         trials: Numbers of COMPLETE trials; by default the front.
-        most: Of a front that has more members, so many, which keep most of its hypervolume.
-        seeds: Fresh evaluations that each is to have, those there are included.
-        progress: Whether to show it.
-        accept_changes: Whether to go on although settings differ from the study's.
+        most: Number of members to take from a larger front: those that keep most of its
+            hypervolume.
+        seeds: Number of fresh evaluations for each trial, earlier ones included.
+        progress: Whether to show progress.
+        accept_changes: Whether to continue although settings differ from the study's.
 
     Returns:
-        All that are confirmed by now (`optnas.pareto.confirmed.standing` judges them).
+        All confirmed trials of the study by number (`optnas.pareto.confirmed.standing` compares
+        them).
 
     Raises:
-        InputError: There is no such trial, no front, or numbers made now couldn't be compared.
+        InputError: There is no such trial or no front, the settings differ, or memory ran out.
+
+    Example:
+        ```python
+        import optnas
+
+        search = optnas.load_search("study.py")
+        found = optnas.confirm(search.run(), search, seeds=3)
+        ```
     """
     if seeds < 1:
         raise InputError(f"seeds must be at least 1, got {seeds}")
     if most is not None and (most < 1 or trials is not None):
         raise InputError(
-            f"most={most} must be at least 1: how many of the front"
+            f"most must be at least 1, got {most}"
             if trials is None
-            else "either trials or the most promising of the front: give one of them"
+            else "give either trials or most, not both"
         )
     numbers = _members(study, most) if trials is None else trials
     chosen = [complete_trial(study, n) for n in dict.fromkeys(numbers)]
@@ -83,6 +84,8 @@ def confirm(
     )
     for trial in chosen:
         decode(objective, trial)
+    evaluator = training_of(objective.evaluator)
+    varying = [metric for metric in objective.metrics if not metric.exact]
     there = confirmed(study)
     missing = [
         (k, trial)
@@ -96,10 +99,19 @@ def confirm(
             about = f"trial {trial.number}, fresh seed {k}"
             display.running(about)
             candidate = fresh_candidate(objective, study, trial, "confirm", k)
-            values, failure = _evaluated(objective, trial, candidate, display, about)
+            values, failure = evaluate_again(
+                evaluator,
+                candidate,
+                recipe_of(evaluator, trial, candidate.seed),
+                objective.device,
+                about=about,
+                advice="Finished evaluations are kept: free some memory, and repeat the command",
+                display=display,
+                metrics=varying,
+            )
             keep_repeat(study, trial.number, k, values, failure, changes)
-            shown = "  ".join(f"{name} {number(value)}" for name, value in values.items())
-            display.done(f"{about}  {f'failed: {failure}' if failure else shown}")
+            outcome = f"failed: {failure}" if failure else named_numbers(values)
+            display.done(f"{about}  {outcome}")
     return confirmed(study)
 
 
@@ -109,90 +121,3 @@ def _members(study: Study, most: int | None) -> list[int]:
         points = losses([t.values for t in members], study.directions)
         members = [members[i] for i in spread(points, most)]
     return [t.number for t in members]
-
-
-def _evaluated(
-    objective: Objective, trial: FrozenTrial, candidate: Candidate, display: Steps, about: str
-) -> tuple[dict[str, float], str]:
-    """All that a seed may change, by name, or why the evaluation failed."""
-    evaluator = objective.evaluator.real
-
-    def show(epoch: int, scores: Mapping[str, float]) -> None:
-        shown = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
-        display.running(f"{about}, epoch {epoch + 1}, {shown}")
-
-    try:
-        values = {
-            metric.name: finite(metric.name, metric.measure(candidate))
-            for metric in objective.metrics
-            if not metric.exact
-        }
-        recipe = recipe_of(evaluator, trial, candidate.seed)
-        with reporting(evaluator, objective.device, listeners=[show]) as report:
-            scores = evaluator.evaluate(candidate, recipe, report)
-        return values | dict(promised(evaluator, scores)), ""
-    except (CandidateError, TrialPruned) as error:
-        return {}, str(error) or "the evaluator ended it"
-    except Exception as error:
-        reason = fault_of_candidate(error)
-        if reason is None:
-            raise
-        release_memory(error)
-        raise InputError(f"{about}: {reason}. What is finished is kept") from error
-
-
-def confirmed_table(study: Study) -> Table:
-    """The confirmed trials: what the search said, mean ± deviation of fresh seeds, the verdict."""
-    names = objective_names(study)
-    trials = study.get_trials(deepcopy=False)
-    before = "search, with inherited weights" if has_inherited(study) else "search"
-    table = Table(
-        title=escape(f"Confirmed members of the front of {study.study_name}"),
-        title_justify="left",
-        caption=f"{before} → mean ± standard deviation over the fresh seeds alone",
-        caption_justify="left",
-    )
-    table.add_column("trial", justify="right")
-    for name in names:
-        table.add_column(escape(name), justify="right")
-    table.add_column("seeds", justify="right")
-    table.add_column("verdict")
-    table.add_column("architecture", overflow="fold")
-    found = confirmed(study)
-    sign = -1 if maximized(study)[0] else 1
-    best_first = sorted(
-        standing(study),
-        key=lambda s: sign * found[s.trial].spreads[0].mean if found[s.trial].n else math.inf,
-    )
-    for judged in best_first:
-        member = found[judged.trial]
-        spreads = member.spreads or ("–",) * len(names)
-        values = [
-            number(was) if member.n and not again else f"{number(was)} → {now}"
-            for was, now, again in zip(member.search, spreads, member.again, strict=True)
-        ]
-        architecture = architecture_name(trials[judged.trial])
-        link = "to" if judged.verdict == "falls" else "of"
-        verdict = judged.verdict if judged.by is None else f"{judged.verdict} {link} {judged.by}"
-        failed = f" of {len(member.tried)}" if member.failures else ""
-        table.add_row(
-            str(judged.trial), *values, f"{member.n}{failed}", verdict, escape(architecture)
-        )
-    return table
-
-
-def standing_line(study: Study) -> str:
-    """How many of the confirmed trials stand, in one sentence."""
-    found = standing(study)
-    count = Counter(judged.verdict for judged in found)
-    named = {
-        "within noise": count["stands within noise"],
-        "falls" if count["falls"] == 1 else "fall": count["falls"],
-        "failed": count["failed"],
-    }
-    parts = [f"{count['stands']} of {len(found)} confirmed networks stand"]
-    parts += [f"{number} {verdict}" for verdict, number in named.items() if number]
-    repeated = [member for member in confirmed(study).values() if member.n > 1]
-    noisy = any(spread.deviation > 0 for member in repeated for spread in member.spreads)
-    still = "; every fresh seed gave the same values: nothing here is noisy"
-    return ", ".join(parts) + (still if repeated and not noisy else "")

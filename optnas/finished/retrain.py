@@ -1,11 +1,10 @@
-"""A trial's network is trained for good, and judged on the test part."""
+"""The final training of a trial's network, and its scores on the test part."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,20 +16,23 @@ from safetensors import SafetensorError
 from safetensors.torch import save_model
 
 from optnas.candidate import Candidate
-from optnas.devices.device import cpu_threads, device_name, release_memory
-from optnas.errors import CandidateError, InputError, fault_of_candidate
-from optnas.evaluators.reporting import promised, reporting, training_device
-from optnas.finished.decode import decode, recipe_of
-from optnas.finished.provenance import moments, versions
-from optnas.finished.revisit import SPACE, accepted_changes, complete_trial, fresh_candidate
+from optnas.datasets.dataset import moments_json
+from optnas.devices.device import cpu_threads, device_name
+from optnas.errors import InputError
+from optnas.evaluators.abilities import data_of, retraining_of
+from optnas.evaluators.reporting import training_device
+from optnas.finished.decode import SPACE, accepted_changes, decode, fresh_candidate, recipe_of
+from optnas.finished.evaluate import evaluate_again
 from optnas.objective.objective import Objective
-from optnas.search.settings import Search
+from optnas.pareto.choose import complete_trial
+from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder
 from optnas.study.places import place, study_seed
 from optnas.study.retrainings import Retrained, Run, keep_run, others_tested, retrained
 from optnas.utils.progress_bar import Steps
-from optnas.utils.text import duration, number
+from optnas.utils.text import duration, named_numbers
+from optnas.utils.versions import versions
 from optnas.utils.whole_file import whole_file
 
 
@@ -44,28 +46,39 @@ def retrain(
     progress: bool = True,
     accept_changes: bool = False,
 ) -> Retrained:
-    """Trains a trial's network from scratch on the training and validation parts.
+    """Trains a trial's network from scratch on the training and validation parts together.
 
-    It is done once for each seed, with the recipe that the trial drew, and scored on the test part
-    once, after the last epoch. After each seed weights and scores are kept: the weights and
-    `results.json` in `NAME_retrained`, the scores also in the study, as the attribute
-    `retrained:TRIAL`. What is there already with the same settings isn't trained again, and a
-    training that was interrupted goes on from its last checkpoint.
+    Each seed is one training with the trial's recipe, and is scored on the test part once, after
+    the last epoch. After each seed, weights and scores are kept: the weights and `results.json` in
+    the folder `NAME_retrained`, the scores also in the study, as the attribute `retrained:TRIAL`.
+    Seeds that are finished with the same settings aren't trained again. An interrupted training
+    resumes from its last checkpoint.
 
     Args:
         study: The study.
-        search: What it was run with.
+        search: The search that it was run with.
         trial: The number of a COMPLETE trial.
-        epochs: Passes over the data, in place of the search's.
-        seeds: How many times.
-        progress: Whether to show it.
-        accept_changes: Whether to go on although settings differ from the study's.
+        epochs: Passes over the data; by default as many as in the search.
+        seeds: Number of trainings, earlier ones included.
+        progress: Whether to show progress.
+        accept_changes: Whether to continue although settings differ from the study's.
 
     Returns:
-        All runs with these settings.
+        All runs with these settings, and their mean ± standard deviation. A seed that diverged has
+        no scores but a reason; no score is NaN.
 
     Raises:
-        InputError: There is no such trial, its evaluator can't, or the code has changed since.
+        InputError: There is no such trial, its evaluator can't retrain, the code has changed since,
+            memory ran out, or the folder can't be written.
+
+    Example:
+        ```python
+        import optnas
+
+        search = optnas.load_search("study.py")
+        result = optnas.retrain(search.run(), search, trial=7, epochs=100)
+        print(result.spreads()["test_accuracy"])
+        ```
     """
     if seeds < 1:
         raise InputError(f"seeds must be at least 1, got {seeds}")
@@ -80,7 +93,7 @@ def retrain(
 
 
 class _Retraining:
-    """One trial's network, and the settings of its retraining."""
+    """The retraining of one trial's network with fixed settings, seed by seed."""
 
     def __init__(
         self,
@@ -93,7 +106,7 @@ class _Retraining:
         self._study = study
         self._trial = trial
         self._objective = search.objective()
-        self._evaluator = self._objective.evaluator.retraining(epochs)
+        self._evaluator = retraining_of(self._objective.evaluator, epochs)
         self._device = training_device(self._evaluator, self._objective.device)
         accepted_changes(
             study,
@@ -111,7 +124,7 @@ class _Retraining:
         seed = study_seed(study, self._objective.seed)
         decides = (seed, at, architecture, str(self._recipe), sorted(fingerprint.items()))
         self.settings = hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
-        """Of all that decides the outcome, but the number of the seed."""
+        """A hash of everything that decides the outcome, except the number of the seed."""
         self._blank = Run(self.settings, architecture, str(self._recipe), fingerprint, 0, 0)
         self._root = retrained_folder(search.url, study.study_name)
         epochs_of = f"_{fingerprint['epochs']}epochs" if "epochs" in fingerprint else ""
@@ -122,13 +135,13 @@ class _Retraining:
         return next((r for r in retrained(self._study) if (r.trial, r.settings) == key), None)
 
     def result(self) -> Retrained:
-        """What there is with these settings."""
+        """All runs with these settings; there must be one."""
         found = self._found()
         assert found is not None
         return found
 
     def missing(self, seeds: int) -> list[int]:
-        """The seeds to train: those without scores or weights; one that diverged would again."""
+        """The seeds to train: those without scores or weights. One that diverged would again."""
         found = self._found()
         done = {
             run.number
@@ -138,7 +151,7 @@ class _Retraining:
         return [k for k in range(seeds) if k not in done]
 
     def run(self, k: int, display: Steps) -> None:
-        """Trains with one seed, and keeps what comes of it."""
+        """Trains with one seed, and keeps the outcome."""
         folder = self._root / self._folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +168,7 @@ class _Retraining:
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"the scores of seed {k} are kept, but its weights can't be written to {folder} "
-                f"({error}): make room, and give the same command again"
+                f"({error}): free some space, and repeat the command"
             ) from error
         finally:
             keep_run(self._study, self._trial.number, run)
@@ -165,32 +178,17 @@ class _Retraining:
 
     def _trained(self, candidate: Candidate, run: Run, checkpoint: Path, display: Steps) -> Run:
         seconds: list[float] = []
-        failure, scores = "", {}
-
-        def show(epoch: int, losses: Mapping[str, float]) -> None:
-            shown = ", ".join(f"{name} {number(value)}" for name, value in losses.items())
-            display.running(f"seed {run.number}, epoch {epoch + 1} of {_epochs(run)}, {shown}")
-
-        try:
-            with reporting(
-                self._evaluator,
-                self._objective.device,
-                listeners=[show],
-                folder=checkpoint,
-                took=seconds.append,
-            ) as report:
-                found = self._evaluator.evaluate(candidate, self._recipe, report)
-            scores = dict(promised(self._evaluator, found))
-        except CandidateError as error:
-            failure = str(error)
-        except Exception as error:
-            reason = fault_of_candidate(error)
-            if reason is None:
-                raise
-            release_memory(error)
-            raise InputError(
-                f"seed {run.number}: {reason}. Give another --device; finished seeds are kept"
-            ) from error
+        scores, failure = evaluate_again(
+            self._evaluator,
+            candidate,
+            self._recipe,
+            self._objective.device,
+            about=f"seed {run.number}",
+            advice="Give another --device; finished seeds are kept",
+            display=display,
+            folder=checkpoint,
+            took=seconds.append,
+        )
         return replace(
             run,
             scores=scores,
@@ -213,33 +211,28 @@ class _Retraining:
             ) from error
 
     def _metadata(self, run: Run) -> dict[str, str]:
-        """What must stay with the weights: data may be normalised otherwise tomorrow."""
+        """Facts that stay with the weights."""
         return {
             "study": self._study.study_name,
             "trial": str(self._trial.number),
             "architecture": run.architecture,
             "recipe": run.recipe,
             "seed": str(run.number),
-            **moments(self._evaluator.data),
+            **moments_json(data_of(self._objective.evaluator)),
         }
 
 
 def _check_recipe(objective: Objective, trial: FrozenTrial) -> None:
-    """Raises InputError if the trial was trained by another recipe than today's study file has."""
+    """Raises InputError unless the study file's recipe is the one that the trial had."""
     recipe = str(recipe_of(objective.evaluator, trial))
     stored = trial.user_attrs.get(RECIPE, recipe)
     if recipe != stored:
         raise InputError(
-            f"trial {trial.number} was trained with {stored}, and today's study file says "
-            f"{recipe}: put it back, or go on all the same with --accept-changes"
+            f"trial {trial.number} was trained with {stored}, and today's study file gives "
+            f"{recipe}: put it back, or continue with --accept-changes"
         )
 
 
-def _epochs(run: Run) -> str:
-    return run.evaluator.get("epochs", "?")
-
-
 def _line(run: Run) -> str:
-    scores = "  ".join(f"{name} {number(value)}" for name, value in run.scores.items())
-    outcome = scores or f"failed: {run.failure}"
+    outcome = named_numbers(run.scores) or f"failed: {run.failure}"
     return f"seed {run.number}  {outcome}  ({duration(run.train_seconds)})"

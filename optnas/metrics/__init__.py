@@ -1,4 +1,4 @@
-"""Metrics: what can be measured of a network without training it."""
+"""Metrics: properties of a network that are measured without training it."""
 
 from optnas.metrics.base import Metric
 from optnas.metrics.command import CommandLatency
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def standard_metrics() -> tuple[Metric, ...]:
-    """The metrics that an objective can name without more ado, at their default settings."""
+    """The metrics that an objective can use by name, with their default settings."""
     return (
         Params(),
         ModelSize(),

@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The contract of a metric."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from optnas.candidate import Candidate
 from optnas.study.objectives import Direction
+from optnas.utils.checks import check_counts as check_counts
 
 
 class Metric(ABC):
@@ -14,12 +15,13 @@ class Metric(ABC):
 
     Attributes:
         direction: Whether less or more of it is better.
-        exact: Whether it depends on the architecture alone, so that measuring it twice gives the
-            same number.
-        tolerance: By what share an exact one may be off on another machine: 0 for a count.
-        effort: How much work it is: 0 looks at the model, 1 runs it once, 2 times it, 3 leaves
-            this process. Metrics are measured in this order, so that a broken bound on a cheap
-            one saves the others.
+        exact: Whether the value depends only on the architecture, so that a second measurement
+            gives the same number.
+        tolerance: The relative difference that an exact value may have on another machine; 0 for a
+            count.
+        effort: How much work a measurement is: 0 inspects the model, 1 runs it once, 2 times it, 3
+            leaves this process. Metrics are measured in this order, so that a broken bound on a
+            cheap metric saves the expensive ones.
     """
 
     direction: Direction = "minimize"
@@ -30,34 +32,39 @@ class Metric(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it is called in a study, with its unit where it has one (`latency_ms`)."""
+        """The metric's name in a study, with its unit where it has one (`latency_ms`)."""
 
     @abstractmethod
     def measure(self, candidate: Candidate) -> float:
-        """Measures the candidate and leaves its model as it was.
+        """Measures the candidate and leaves its model unchanged.
 
-        Further facts may go to `candidate.details[self.name]`.
+        Further facts may go to `candidate.details[self.name]`; they must fit into JSON.
+
+        Returns:
+            The value, in the unit of the name. NaN or infinity fails the trial.
+
+        Raises:
+            CandidateError: This network has no such value; its trial fails with the message as the
+                reason.
         """
 
     def check(self, candidate: Candidate) -> None:  # noqa: B027
-        """Holds the number against an independent one; the outcome goes to the details.
+        """Cross-checks against an independent counter; the outcome goes to the details.
 
         Called once for a candidate that is trained, or whose inherited or looked-up scores join the
-        front; not for those that are only proposed.
+        front; not for candidates that are only proposed.
         """
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Device and settings; numbers with different fingerprints can't be compared."""
+        """Device and settings; values with different fingerprints can't be compared."""
         return {}
 
     def on(self, device: str) -> Metric:
-        """This metric for a study that runs on `device`; the same where devices don't matter."""
+        """This metric for a study that runs on `device`; itself if devices don't matter to it."""
         return self
 
 
-def check_counts(**counts: int) -> None:
-    """Raises ValueError unless each of them is a whole number of at least 1."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+def labelled(name: str, label: str) -> str:
+    """`name`, or `name.label` where a label tells several metrics of one kind apart."""
+    return f"{name}.{label}" if label else name

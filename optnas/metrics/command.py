@@ -1,4 +1,4 @@
-"""Latency on another device, by a program of one's own."""
+"""Latency on another device, measured by your own program."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any, ClassVar
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.metrics.base import Metric, check_counts
-from optnas.utils.inputs import map_inputs
+from optnas.metrics.base import Metric, check_counts, labelled
+from optnas.utils.inputs import batch_of
 from optnas.utils.onnx_file import write_onnx
 
 
 @dataclass(frozen=True)
 class CommandLatency(Metric):
-    """What a program says of a network that it is given as an ONNX file.
+    """Latency in milliseconds, measured by a program that gets the network as an ONNX file.
 
-    The program runs without a shell; the last line that it prints must be a number of
-    milliseconds. This is how one measures on a phone or a board: a script pushes the file there,
-    runs it, and prints the time.
+    Use it to measure on a phone or a board: a script copies the file there, runs it, and prints the
+    time. The program runs without a shell, and the last line that it prints must be a number of
+    milliseconds.
 
     Attributes:
         command: The program and its arguments; `{onnx}` stands for the file's path.
         label: Tells several latencies of one study apart: `latency_ms.LABEL`.
         batch_size: Examples in a pass.
-        timeout: Seconds that the program may take.
+        timeout: Seconds after which the program is stopped.
 
     Raises:
         ValueError: `{onnx}` isn't in the command, or a number is out of range.
@@ -43,7 +43,7 @@ class CommandLatency(Metric):
 
     def __post_init__(self) -> None:
         if "{onnx}" not in self.command:
-            raise ValueError(f"the command must hold {{onnx}}, the file's place: {self.command!r}")
+            raise ValueError(f"the command must hold {{onnx}}, the file's path: {self.command!r}")
         check_counts(batch_size=self.batch_size)
         if not self.timeout > 0:
             raise ValueError(f"timeout must be above 0 seconds, got {self.timeout}")
@@ -51,23 +51,21 @@ class CommandLatency(Metric):
     @property
     def name(self) -> str:
         """`latency_ms`, with the label if there is one."""
-        return f"latency_ms.{self.label}" if self.label else "latency_ms"
+        return labelled("latency_ms", self.label)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """The command and the batch size; what stands behind the program can't be known."""
+        """The command and the batch size; changes of the device behind it can't be seen."""
         return {"command": self.command, "batch_size": self.batch_size}
 
     def measure(self, candidate: Candidate) -> float:
         """Exports the network, runs the program, and reads its last line.
 
         Raises:
-            InputError: There is no such program, or its last line is no number above 0.
-            RuntimeError: It failed, or took too long.
+            InputError: There is no such program, or its last line is no finite number above 0.
+            RuntimeError: The program failed, or took too long.
         """
-        inputs = map_inputs(
-            lambda t: t.repeat_interleave(self.batch_size, dim=0), candidate.example_inputs
-        )
+        inputs = batch_of(candidate.example_inputs, self.batch_size)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             write_onnx(candidate.to_measure(), inputs, path)
@@ -86,8 +84,8 @@ class CommandLatency(Metric):
             except subprocess.TimeoutExpired as error:
                 raise RuntimeError(f"{self.command!r} took over {self.timeout:g} s") from error
         if done.returncode:
-            said = (done.stderr or done.stdout).strip()[-500:]
-            raise RuntimeError(f"{self.command!r} ended with {done.returncode}: {said}")
+            message = (done.stderr or done.stdout).strip()[-500:]
+            raise RuntimeError(f"{self.command!r} ended with {done.returncode}: {message}")
         last = (done.stdout.strip().splitlines() or [""])[-1]
         try:
             value = float(last)

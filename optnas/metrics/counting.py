@@ -3,9 +3,9 @@
 **macs** = multiply-accumulates of convolutions, matrix products, recurrent layers and attention
 (QKᵀ and AV included) for one example; no bias, normalisation, activation, pooling or softmax.
 
-Every operation of a pass is seen, and those with a formula are counted (`formulas.py`). Whatever
-hides operations is switched off: the fused path of multi-head attention, the fused attention
-kernels, and oneDNN, whose recurrent layers are one operation without a formula.
+The counter sees every operation of a pass, and counts those with a formula (`formulas.py`). Fused
+operations would hide others, so they are switched off: the fast path of multi-head attention, the
+fused attention kernels, and oneDNN, whose recurrent layers are one operation without a formula.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from optnas.utils.inputs import Inputs, call
 
 
 class PassCount(NamedTuple):
-    """What one inference pass does.
+    """The count of one inference pass.
 
     Attributes:
         macs: Multiply-accumulates.
-        unknown: Operations that there is no formula for: products on sparse tensors, quantised or
-            custom operations, say. Whatever they do isn't in `macs`.
+        unknown: Names of operations without a formula, such as products of sparse tensors,
+            quantised and custom operations. What they do isn't in `macs`.
     """
 
     macs: int
@@ -43,12 +43,12 @@ class PassCount(NamedTuple):
 
 @dataclass
 class ModuleCount:
-    """What one module did in one inference pass.
+    """The count of one module in one inference pass.
 
     Attributes:
-        macs: Multiply-accumulates of its own operations; those of its children are theirs.
-        calls: How often it was called.
-        order: Its place among the modules by their first call, from 1; 0 if it wasn't called.
+        macs: Multiply-accumulates of its own operations, without those of its children.
+        calls: Number of calls.
+        order: Rank of its first call among all modules, from 1; 0 if it wasn't called.
         output: Shape of the first tensor in its last output; empty if there is none.
     """
 
@@ -62,17 +62,17 @@ def count_macs(model: nn.Module, inputs: Inputs) -> int:
     """Counts the multiply-accumulates of `model(inputs)` in evaluation mode.
 
     Args:
-        model: Left as it was: a copy is run.
+        model: The network; it stays unchanged, because a copy is run.
         inputs: One batch element.
 
     Returns:
-        The count, under the definition in the module's docstring.
+        Multiply-accumulates, as this file's docstring defines them.
     """
     return count_pass(copy_of(model), inputs).macs
 
 
 def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
-    """Counts one pass of the model itself, in the mode that it is in."""
+    """Counts one pass of the model itself, in its present mode."""
     with _counter() as counter:
         call(model, inputs)
     return PassCount(counter.macs, tuple(sorted(counter.unknown)))
@@ -81,11 +81,11 @@ def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
 def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
     """Counts like `count_macs`, for each module by its name in `model.named_modules()`.
 
-    A module that stands at several places is counted under its first name; what a scripted module
-    does counts for the module that calls it.
+    A module that is registered at several places is counted under its first name. A scripted
+    module's operations count for the module that calls it.
     """
     copied = copy_of(model)
-    # The one named "" stands for what happens in the model outside of its modules.
+    # The name "" stands for operations of the model outside of its modules.
     counts = {name: ModuleCount() for name, _ in copied.named_modules()}
     running, counted = [counts[""]], 0
     places = itertools.count(1)
@@ -111,7 +111,7 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
             running.pop().output = _shape(output)
 
         for name, module in copied.named_modules():  # hooks on a copy need no removal
-            if not isinstance(module, torch.jit.ScriptModule):  # which takes none
+            if not isinstance(module, torch.jit.ScriptModule):  # it takes no hooks
                 module.register_forward_pre_hook(enter(counts[name]))
                 module.register_forward_hook(leave)
         call(copied, inputs)
@@ -126,20 +126,20 @@ def _shape(output: object) -> Shape:
 
 
 class EagerMode(TorchDispatchMode):
-    """Sees each operation of this thread, as PyTorch runs it."""
+    """Intercepts each operation of this thread, as PyTorch runs it."""
 
     supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here: don't import a compiler (a second) to say so
+        return False  # nothing is compiled here, and importing the compiler takes a second
 
 
 class _Counter(EagerMode):
     """Adds up the multiply-accumulates of all operations of this thread.
 
-    `FlopCounterMode` does the same with the same formulas; it also follows modules, through hooks
-    on every module of the process, which takes most of its time.
+    `FlopCounterMode` does the same with the same formulas, but also follows modules, through hooks
+    on every module of the process, which take most of its time.
     """
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Counter(EagerMode):
 
 @cache
 def _is_composite(func: Any) -> bool:
-    """Whether an operation is made of others, which are the ones to count."""
+    """Whether an operation consists of others, which are counted instead."""
     if not isinstance(func, torch._ops.OpOverload):
         return False
     key = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -174,16 +174,16 @@ def _is_composite(func: Any) -> bool:
 
 @cache
 def _may_multiply(func: Any) -> bool:
-    """Whether an operation without a formula may be a product: a foreign one, or by its name."""
+    """Whether an operation without a formula may be a product, by its name or namespace."""
     words = set(func.name().partition("::")[2].partition(".")[0].split("_"))
     return func.namespace not in ("aten", "prim", "prims") or bool(words & PRODUCTS)
 
 
 @contextmanager
 def _counter() -> Iterator[_Counter]:
-    """A counter that sees every operation that there is a formula for."""
+    """A counter that no fused operation escapes."""
     with (
-        nothing_hidden(onednn=False),
+        unfused(onednn=False),
         torch.no_grad(),
         sdpa_kernel(SDPBackend.MATH),
         _Counter() as counter,
@@ -195,10 +195,13 @@ _backends = threading.RLock()
 
 
 @contextmanager
-def nothing_hidden(*, onednn: bool) -> Iterator[None]:
-    """Has no operation stand for a whole layer: no fused attention layers, nor oneDNN's, if so.
+def unfused(*, onednn: bool) -> Iterator[None]:
+    """Runs multi-head attention operation by operation, and recurrent layers too.
 
-    These are settings of the process, so one thread at a time may have them its way.
+    These are settings of the whole process, so only one thread at a time is inside the block.
+
+    Args:
+        onednn: Whether oneDNN stays on; it runs a recurrent layer as one operation.
     """
     with _backends:
         before = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()

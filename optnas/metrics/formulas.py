@@ -1,6 +1,13 @@
-"""What an operation of PyTorch costs, in floating-point operations: two for a multiply-accumulate.
+"""The cost of each PyTorch operation, by the shapes of its tensors.
 
-The formulas of `torch.utils.flop_counter`, and our own for the products that it has none for.
+All formulas give floating-point operations: two for each multiply-accumulate. `FORMULAS` holds
+PyTorch's own (`torch.utils.flop_counter`: convolutions, `mm`, `bmm`, `addmm`, fused attention on
+GPUs, their gradients) and the ones below, for products that PyTorch has no formula for.
+
+Attention is counted as QKᵀ and AV, without the softmax. `counting.py` switches the fused attention
+kernels off, so that attention runs as two `bmm`, which are counted by their formula; a model that
+chooses a fused kernel itself is counted by `_attention`, which gives the same number. The
+projections of Q, K, V and the output are ordinary matrix products.
 """
 
 from __future__ import annotations
@@ -17,21 +24,33 @@ Shape = tuple[int, ...]
 
 
 def count_flops(formula: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    """What a formula says of one operation, from its arguments and its result."""
+    """Floating-point operations of one operation.
+
+    Args:
+        formula: A formula of `FORMULAS`.
+        args: The operation's arguments.
+        kwargs: The operation's keyword arguments.
+        out: The operation's result.
+    """
     of_shapes = getattr(formula, "__wrapped__", None)
-    if of_shapes is None:  # one that wants the tensors themselves
+    if of_shapes is None:  # a formula that takes the tensors themselves
         return int(formula(*args, **kwargs, out_val=out))
-    # What the wrapper does, without its walk through every argument's insides.
+    # What PyTorch's wrapper does, without its slow walk through nested arguments.
     shapes = [a.shape if isinstance(a, Tensor) else a for a in args]
     named = {n: a.shape if isinstance(a, Tensor) else a for n, a in kwargs.items()}
     return int(of_shapes(*shapes, **named, out_shape=getattr(out, "shape", None)))
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """QKᵀ and AV: query (…, L, E), key (…, S, E), value (…, S, V)."""
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def _matrix_vector(matrix: Shape, vector: Shape, **_: Any) -> int:
     return 2 * prod(matrix)
 
 
-def _plus_matrix_vector(added: Shape, matrix: Shape, vector: Shape, **_: Any) -> int:
+def _added_matrix_vector(added: Shape, matrix: Shape, vector: Shape, **_: Any) -> int:
     return 2 * prod(matrix)
 
 
@@ -39,11 +58,11 @@ def _dot(a: Shape, b: Shape, **_: Any) -> int:
     return 2 * prod(a)
 
 
-def _plus_outer(added: Shape, a: Shape, b: Shape, **_: Any) -> int:
+def _added_outer(added: Shape, a: Shape, b: Shape, **_: Any) -> int:
     return 2 * prod(a) * prod(b)
 
 
-def _plus_batch(added: Shape, a: Shape, b: Shape, **_: Any) -> int:
+def _added_batch(added: Shape, a: Shape, b: Shape, **_: Any) -> int:
     return 2 * prod(a) * b[-1]
 
 
@@ -55,30 +74,25 @@ def _bilinear(
     return 2 * batch * outputs * (in_a * in_b + in_b)
 
 
-def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
-    """QKᵀ and AV of a fused kernel: (…, L, E), (…, S, E) and (…, S, V)."""
-    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
-
-
 def _convolution_tbc(x: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+    """A convolution over (time, batch, channels)."""
     return 2 * prod(out_shape) * weight[0] * weight[1]
 
 
 _aten = torch.ops.aten
 _OWN: dict[Any, Callable[..., int]] = {
+    _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     _aten.mv: _matrix_vector,
-    _aten.addmv: _plus_matrix_vector,
-    _aten.addmv_: _plus_matrix_vector,
+    _aten.addmv: _added_matrix_vector,
+    _aten.addmv_: _added_matrix_vector,
     _aten.dot: _dot,
     _aten.vdot: _dot,
-    _aten.addr: _plus_outer,
-    _aten.addr_: _plus_outer,
-    _aten.addbmm: _plus_batch,
-    _aten.addbmm_: _plus_batch,
+    _aten.addr: _added_outer,
+    _aten.addr_: _added_outer,
+    _aten.addbmm: _added_batch,
+    _aten.addbmm_: _added_batch,
     _aten._trilinear: _bilinear,
     _aten.conv_tbc: _convolution_tbc,
-    # A model may choose the kernel itself.
-    _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
 }
 FORMULAS = {
     **flop_registry,
@@ -88,5 +102,6 @@ FORMULAS = {
     _aten._int_mm: flop_registry[_aten.mm],
     _aten._addmm_activation: flop_registry[_aten.addmm],
 }
+"""The formula of each operation."""
 PRODUCTS = {"mm", "bmm", "addmm", "matmul", "convolution", "attention", "linear", "rnn"}
-"""What is said of a product in the names of PyTorch's operations."""
+"""Words in the names of PyTorch's operations that mark a product."""

@@ -1,4 +1,4 @@
-"""A person's own metric, made of a function."""
+"""Your own metric, made of a function."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ from optnas.utils.code_hash import code_hash
 
 
 class FunctionMetric(Metric):
-    """A name, a direction, and a function of the candidate.
+    """A metric that a function computes from the candidate.
 
     Args:
-        name: What it is called in a study, with its unit where it has one.
-        function: Given the candidate (`architecture`, `model`, `example_inputs`), returns a
-            finite number. `candidate.to_measure()` is a copy of the model that it may run.
+        name: The metric's name in a study, with its unit where it has one.
+        function: Takes the candidate (`architecture`, `model`, `example_inputs`) and returns a
+            number; NaN or infinity fails the trial. It may run `candidate.to_measure()`, a copy of
+            the model.
         direction: `minimize` or `maximize`.
-        exact: Whether it depends on the architecture alone, not on initial weights or on the
-            machine: then samplers may know it before training, and `best_model` checks it.
+        exact: Whether the value depends only on the architecture, not on initial weights or the
+            machine. Samplers then use it before training, and `best_model` checks it.
 
     Raises:
         ValueError: The name is empty, or the direction unknown.
         TypeError: `function` can't be called.
+
+    Example:
+        ```python
+        import optnas
+
+        depth = optnas.FunctionMetric("depth", lambda c: len(list(c.model.modules())), exact=True)
+        ```
     """
 
     effort: ClassVar[int] = 3
@@ -51,16 +59,20 @@ class FunctionMetric(Metric):
 
     @property
     def name(self) -> str:
-        """What was given."""
+        """The given name."""
         return self._name
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """A hash of the function's code; what it calls can't be compared."""
+        """A hash of the function's code, without the code that it calls."""
         return {"code": code_hash(self._function)}
 
     def measure(self, candidate: Candidate) -> float:
-        """Calls the function; raises InputError unless it returns a number."""
+        """Calls the function.
+
+        Raises:
+            InputError: It doesn't return a number.
+        """
         value = self._function(candidate)
         try:
             return float(value)

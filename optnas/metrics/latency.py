@@ -1,4 +1,4 @@
-"""The time of one inference pass, and the passes in a second."""
+"""The time of one inference pass, and the examples per second."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from optnas.devices.device import (
 )
 from optnas.devices.sharing import exclusive
 from optnas.errors import InputError
-from optnas.metrics.base import Metric, check_counts
+from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.command import CommandLatency
 from optnas.metrics.runtimes import Pass, onnxruntime_pass, runtime_version, torch_pass
 from optnas.metrics.timing import time_passes
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import map_inputs
+from optnas.utils.inputs import batch_of, map_inputs
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Runtime = Literal["torch", "onnxruntime"]
@@ -35,29 +35,37 @@ Runtime = Literal["torch", "onnxruntime"]
 class Latency(Metric):
     """Median time of one inference pass, in milliseconds.
 
-    The measurement has the device to itself among the trainings of optnas on this machine: they
-    make room at their next step. It warms up until the times are steady, then times passes one by
-    one, over at least 0.3 s, until the 95 % interval of the median is narrow enough or the time
-    is up (`optnas.metrics.timing` says how the interval is made). Inputs are on the device already.
+    The measurement uses the device exclusively: trainings of optnas on this machine release it at
+    their next step. After a warm-up until the times are steady, passes are timed one by one for at
+    least 0.3 s, until the 95 % interval of the median is narrow enough or `max_seconds` are over
+    (`optnas.metrics.timing` explains the interval). Copying inputs to the device isn't timed.
 
-    Details: `p95`, `interval`, `passes`; `alone`, which is False if a training never made room;
-    on CUDA the card's `uuid`, `driver` and `clock_mhz`.
+    Details of a trial, times in milliseconds: `p95`; `interval`; `passes`; `alone`, which is False
+    if a training ran on the device at the same time; on CUDA the card's `uuid`, `driver` and
+    `clock_mhz`.
 
     Attributes:
         device: Where to measure; `auto` is the device of the study.
         batch_size: Examples in a pass.
-        threads: CPU threads during the measurement, and only then.
-        dtype: Of weights and floating-point inputs: `float32`, `bfloat16` or `float16`.
-        channels_last: Whether images and convolutions lie in memory with channels last.
+        threads: CPU threads during the measurement.
+        dtype: Type of weights and floating-point inputs: `float32`, `bfloat16` or `float16`.
+        channels_last: Whether images and convolutions are stored with channels last.
         compile: Whether to run the model through `torch.compile`; compiling isn't timed. Each
-            measurement forgets what was compiled before it (`torch.compiler.reset`).
+            measurement calls `torch.compiler.reset` first.
         runtime: `torch`, or `onnxruntime` (the extra `onnx`).
-        target_error: Half the width of the interval that is enough, as a share of the median.
-        max_seconds: Time for the timed passes, and again for the warm-up at most.
+        target_error: Half the width of a sufficiently narrow interval, as a share of the median.
+        max_seconds: Most seconds for the timed passes, and again for the warm-up.
         label: Tells several latencies of one study apart: `latency_ms.LABEL`.
 
     Raises:
-        ValueError: A setting is out of range, or two of them don't go together.
+        ValueError: A setting is out of range, or two settings can't be combined.
+
+    Example:
+        ```python
+        import optnas
+
+        latency = optnas.Latency(device="cpu", batch_size=8, label="batch8")
+        ```
     """
 
     device: str = "auto"
@@ -98,25 +106,25 @@ class Latency(Metric):
     def command(
         cls, command: str, *, label: str = "", batch_size: int = 1, timeout: float = 300.0
     ) -> CommandLatency:
-        """Latency on a phone or a board, by a program of one's own (see `CommandLatency`).
+        """Latency on a phone or a board, measured by your own program (see `CommandLatency`).
 
         Args:
-            command: Such as `./on_device {onnx}`, from the working directory and without a shell:
-                it is given an ONNX file, and prints milliseconds in its last line.
+            command: A program and its arguments, such as `./on_device {onnx}`. It runs in the
+                working directory, gets an ONNX file, and prints milliseconds in its last line.
             label: Tells several latencies of one study apart.
             batch_size: Examples in a pass.
-            timeout: Seconds that the program may take.
+            timeout: Seconds after which the program is stopped.
         """
         return CommandLatency(command, label, batch_size, timeout)
 
     @property
     def name(self) -> str:
         """`latency_ms`, with the label if there is one."""
-        return f"latency_ms.{self.label}" if self.label else "latency_ms"
+        return labelled("latency_ms", self.label)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """The device and its model, versions, and settings that change what is timed."""
+        """The device, its model, versions, and the settings that change what is timed."""
         device = resolve_device(self.device)
         found: dict[str, Any] = {
             "device": device.type,
@@ -139,7 +147,11 @@ class Latency(Metric):
         return replace(self, device=device) if self.device == "auto" else self
 
     def measure(self, candidate: Candidate) -> float:
-        """Times passes of a copy of the model in evaluation mode."""
+        """Times passes of a copy of the model in evaluation mode; returns milliseconds.
+
+        Raises:
+            InputError: The device, the threads or the runtime aren't available here.
+        """
         device = resolve_device(self.device)
         there = os.cpu_count() or 1
         if self.threads > there:
@@ -147,23 +159,21 @@ class Latency(Metric):
         one_pass = self._pass(candidate, device)
         with cpu_threads(self.threads), torch.inference_mode():
             one_pass()  # compiles, and allocates
-            with exclusive(device) as quiet:
+            with exclusive(device) as undisturbed:
                 timing = time_passes(one_pass, self.target_error, self.max_seconds)
                 facts = device_facts(device)
         candidate.details[self.name] = {
             "p95": timing.p95,
             "interval": list(timing.interval),
             "passes": timing.passes,
-            "alone": quiet,
+            "alone": undisturbed,
             **facts,
         }
         candidate.timed[repr(self)] = timing.median
         return timing.median
 
     def _pass(self, candidate: Candidate, device: torch.device) -> Pass:
-        inputs = map_inputs(
-            lambda t: t.repeat_interleave(self.batch_size, dim=0), candidate.example_inputs
-        )
+        inputs = batch_of(candidate.example_inputs, self.batch_size)
         model = candidate.to_measure()
         if self.runtime == "onnxruntime":
             return onnxruntime_pass(model, inputs, device, self.threads)
@@ -182,16 +192,17 @@ class Latency(Metric):
         )
         if not self.compile:
             return torch_pass(model, inputs, device)
-        # The compiler gives up on code that it compiled for eight other networks.
+        # The compiler falls back to eager code after it has compiled the same code eight times.
         torch.compiler.reset()
         return torch_pass(torch.compile(model), inputs, device)
 
 
 class Throughput(Metric):
-    """Examples in a second: 1000 · batch_size / latency_ms.
+    """Examples per second: 1000 · batch_size / latency_ms.
 
     Args:
-        latency: How the latency is measured; a study that measures it anyhow measures it once.
+        latency: The latency's settings; `Latency()` by default. A study that has this latency as a
+            metric too measures it once.
     """
 
     direction: Direction = "maximize"
@@ -208,7 +219,7 @@ class Throughput(Metric):
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """The latency's."""
+        """The latency's fingerprint."""
         return self._latency.fingerprint
 
     def on(self, device: str) -> Throughput:
@@ -216,6 +227,6 @@ class Throughput(Metric):
         return Throughput(self._latency.on(device))
 
     def measure(self, candidate: Candidate) -> float:
-        """Derives it from the latency, which is measured if it isn't known."""
+        """Computes it from the latency, which is measured unless it is known already."""
         latency = candidate.timed.get(repr(self._latency)) or self._latency.measure(candidate)
         return 1000.0 * self._latency.batch_size / latency

@@ -1,4 +1,4 @@
-"""A network's parameters and multiply-accumulates, layer by layer."""
+"""Parameters and multiply-accumulates of a network, layer by layer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Layer:
     """One module that computes something itself, or holds parameters itself.
 
     Attributes:
-        name: Its path in the model; empty for the model itself.
-        kind: Its type.
+        name: Path in the model; empty for the model itself.
+        kind: Name of the module's class.
         output: Shape of its last output, with the batch dimension; empty if it wasn't called.
-        params: Elements of the parameters that it holds itself; tied ones stand at the first.
+        params: Elements of its own parameters; tied ones count for the first module that has them.
         macs: Multiply-accumulates of its own operations.
-        macs_thop: What thop counts for it and its children; None where thop doesn't look.
+        macs_thop: thop's count for it and its children; None where thop doesn't count it.
     """
 
     name: str
@@ -39,10 +39,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Profile:
-    """The layers of a network, in order, and thop's count beside; `print` shows a table.
+    """Parameters and multiply-accumulates of each layer; `print` shows a table.
 
-    `inputs` are the shapes it was called with; `not_counted` names operations, such as quantised
-    or custom ones, that there is no formula for.
+    Attributes:
+        layers: The layers, in the order of `model.named_modules()`.
+        params: Elements of all parameters; tied ones count once.
+        thop: The cross-check with thop.
+        inputs: The shapes of the inputs.
+        not_counted: Names of operations without a formula, such as quantised or custom ones.
     """
 
     layers: tuple[Layer, ...]
@@ -100,11 +104,11 @@ class Profile:
         ]
         notes += [
             f"thop counts {_or_dash(d.macs_thop)} in {d.module or 'the model itself'} ({d.kind}), "
-            f"which does {d.macs:,}."
+            f"which has {d.macs:,}."
             for d in self.thop.differences
         ]
         if self.not_counted:
-            notes.append(f"Not in macs, for want of a formula: {', '.join(self.not_counted)}.")
+            notes.append(f"Not in macs, as there is no formula: {', '.join(self.not_counted)}.")
         if self.thop.no_rule:
             notes.append(f"thop has no rule for: {', '.join(self.thop.no_rule)}.")
         return [*notes, f"thop failed: {self.thop.error}."] if self.thop.error else notes
@@ -114,11 +118,19 @@ def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
     """Counts parameters and multiply-accumulates of each layer in one inference pass.
 
     Args:
-        model: Left as it was: copies are run, in evaluation mode.
+        model: The network; it stays unchanged, because copies are run, in evaluation mode.
         example_inputs: One batch element: a tensor, a tuple of tensors, or tensors by name.
 
     Returns:
-        The layers; `print` it for a table.
+        The layers; `print` shows them as a table.
+
+    Example:
+        ```python
+        import torch
+        from optnas.metrics import profile
+
+        print(profile(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 16, 16)))
+        ```
     """
     thop = check_with_thop(model, example_inputs)
     seen: set[int] = set()

@@ -4,9 +4,10 @@
 (QKᵀ and AV included) for one example; no bias, normalisation, activation, pooling or softmax.
 **flops** = 2 · macs.
 
-thop's number, which many papers quote, is stored beside ours as `macs_thop` in the details of what
-is checked (`Metric.check`), with what explains the difference where thop is at fault. Operations
-that nobody has a formula for, such as quantised or custom ones, are named there as `not_counted`.
+`counting.py` counts, with the formulas in `formulas.py`. Many papers quote the count of the package
+thop instead: `check` stores it as `macs_thop` in the trial's details, together with every
+difference that the definition doesn't explain (`thop_check.py`). The details also name operations
+without a formula, such as quantised or custom ones, as `not_counted`.
 """
 
 from __future__ import annotations
@@ -20,33 +21,29 @@ from optnas.metrics.thop_check import check_with_thop
 
 
 class Macs(Metric):
-    """Multiply-accumulates for one example (see the module's docstring for the definition)."""
+    """Multiply-accumulates of one inference pass over one example.
 
+    Counted are convolutions, matrix products, recurrent layers and attention (QKᵀ and AV included);
+    no bias, normalisation, activation, pooling or softmax.
+    """
+
+    name = "macs"
     effort: ClassVar[int] = 0
-
-    @property
-    def name(self) -> str:
-        """`macs`."""
-        return "macs"
 
     def measure(self, candidate: Candidate) -> float:
         """Counts one inference pass over the example inputs."""
         return float(_macs(candidate))
 
     def check(self, candidate: Candidate) -> None:
-        """Counts with thop too: `macs_thop`, and `differences` where thop is at fault."""
+        """Counts with thop too: details `macs_thop`, and `differences` where thop is at fault."""
         _check(candidate)
 
 
 class Flops(Metric):
-    """Floating-point operations for one example: 2 · macs."""
+    """Floating-point operations of one inference pass over one example: 2 · macs (see `Macs`)."""
 
+    name = "flops"
     effort: ClassVar[int] = 0
-
-    @property
-    def name(self) -> str:
-        """`flops`."""
-        return "flops"
 
     def measure(self, candidate: Candidate) -> float:
         """Counts one inference pass over the example inputs."""
@@ -58,7 +55,7 @@ class Flops(Metric):
 
 
 def _macs(candidate: Candidate) -> int:
-    """The count of a candidate, made once."""
+    """The count of a candidate; counted once for both metrics."""
     if "macs" not in candidate.details:
         found = count_pass(candidate.to_measure(), candidate.example_inputs)
         unknown = {"not_counted": list(found.unknown)} if found.unknown else {}

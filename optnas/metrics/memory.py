@@ -1,9 +1,9 @@
-"""The memory that one inference needs.
+"""The memory that one inference pass needs.
 
-A pass of one example is followed operation by operation: which tensor storages there are, when
-they come, when they go. Counted exactly, in 10⁶ bytes; what a kernel allocates for itself (a
-convolution's workspace) is no tensor and isn't in it, nor are sparse tensors. Attention counts as
-PyTorch's fused kernel for the CPU runs it, which never holds QKᵀ as a whole.
+A pass over one example is followed operation by operation: when each tensor's storage is allocated,
+last read and freed. The bytes are counted exactly. Not counted are a kernel's own allocations, such
+as a convolution's workspace, and sparse tensors. Attention is counted as PyTorch's fused CPU kernel
+runs it, which never holds QKᵀ as a whole.
 """
 
 from __future__ import annotations
@@ -17,24 +17,21 @@ from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import Candidate
 from optnas.devices.device import device_name, resolve_device, synchronize
-from optnas.metrics.base import Metric, check_counts
-from optnas.metrics.counting import EagerMode, nothing_hidden
-from optnas.utils.inputs import Inputs, call, map_inputs
+from optnas.metrics.base import Metric, check_counts, labelled
+from optnas.metrics.counting import EagerMode, unfused
+from optnas.utils.inputs import Inputs, batch_of, call, map_inputs
 
 MB = 1e6
 
 
 class PeakMemory(Metric):
-    """Most memory that PyTorch's tensors hold during one inference, in 10⁶ bytes.
+    """Peak memory of all tensors during one inference pass over one example, in 10⁶ bytes.
 
-    Weights, inputs, and every tensor that the model's Python code keeps alive at the worst moment,
-    for one example in float32 or whatever the model's types are, run as it is written.
+    Counted are weights, inputs, and every tensor that the model's Python code keeps alive at the
+    worst moment, in the types that the model has.
     """
 
-    @property
-    def name(self) -> str:
-        """`peak_memory_mb`."""
-        return "peak_memory_mb"
+    name = "peak_memory_mb"
 
     def measure(self, candidate: Candidate) -> float:
         """Follows one inference pass over the example inputs."""
@@ -42,18 +39,15 @@ class PeakMemory(Metric):
 
 
 class PeakActivation(Metric):
-    """Most memory for activations during one inference, in 10⁶ bytes, without the weights.
+    """Peak memory of the activations during one inference pass over one example, in 10⁶ bytes.
 
-    This is what a micro-controller's RAM must hold: a tensor counts from the operation that makes
-    it to the last one that reads it, as a runtime with a planned memory keeps it (Lin et al.,
-    MCUNet: Tiny deep learning on IoT devices, 2020), wherever Python code would keep it longer. The
-    input counts; an operation in place needs no second tensor.
+    A micro-controller's RAM must hold this much. A tensor counts from the operation that makes it
+    to the last one that reads it, as in a runtime that plans its memory (Lin et al., MCUNet: Tiny
+    deep learning on IoT devices, 2020), even where Python code keeps it longer. The input counts,
+    the weights don't; an in-place operation needs no second tensor.
     """
 
-    @property
-    def name(self) -> str:
-        """`peak_activation_mb`."""
-        return "peak_activation_mb"
+    name = "peak_activation_mb"
 
     def measure(self, candidate: Candidate) -> float:
         """Follows one inference pass over the example inputs."""
@@ -61,15 +55,18 @@ class PeakActivation(Metric):
 
 
 class CudaPeakMemory(Metric):
-    """What CUDA's allocator gives out during one inference, in 10⁶ bytes, weights included.
+    """Peak memory of PyTorch's CUDA allocator during one inference pass, in 10⁶ bytes.
 
-    The allocator's own figure, with the workspaces of kernels and its rounding. cuDNN chooses its
-    kernels by the shapes, so a larger batch may need less.
+    Weights, kernels' workspaces and the allocator's rounding are included. cuDNN chooses its
+    kernels by the shapes, so a larger batch may need less memory.
 
     Args:
         device: `cuda` or `cuda:N`.
         batch_size: Examples in the pass.
-        label: Tells several of one study apart: `cuda_peak_memory_mb.LABEL`.
+        label: Tells several such metrics of one study apart: `cuda_peak_memory_mb.LABEL`.
+
+    Raises:
+        ValueError: The device isn't a CUDA device, or the batch size isn't at least 1.
     """
 
     effort: ClassVar[int] = 2
@@ -84,7 +81,7 @@ class CudaPeakMemory(Metric):
     @property
     def name(self) -> str:
         """`cuda_peak_memory_mb`, with the label if there is one."""
-        return f"cuda_peak_memory_mb.{self._label}" if self._label else "cuda_peak_memory_mb"
+        return labelled("cuda_peak_memory_mb", self._label)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -96,16 +93,14 @@ class CudaPeakMemory(Metric):
         }
 
     def measure(self, candidate: Candidate) -> float:
-        """The allocator's peak in a second pass, over what it held before, plus the model."""
+        """The growth of the allocator's peak in a second pass, plus weights and inputs."""
         device = resolve_device(self._device)
         model = candidate.to_measure().to(device)
-        inputs = map_inputs(
-            lambda t: t.to(device).repeat_interleave(self._batch_size, dim=0),
-            candidate.example_inputs,
-        )
+        batch = batch_of(candidate.example_inputs, self._batch_size)
+        inputs = map_inputs(lambda tensor: tensor.to(device), batch)
         resident = sum(_storages(model, inputs).values())
         with torch.inference_mode():
-            call(model, inputs)  # workspaces that stay are allocated here
+            call(model, inputs)  # allocates the workspaces that are kept
             synchronize(device)
             before = torch.cuda.memory_allocated(device)
             torch.cuda.reset_peak_memory_stats(device)
@@ -115,28 +110,28 @@ class CudaPeakMemory(Metric):
 
 
 def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
-    """Bytes that one inference pass holds at its worst moment.
+    """Peak bytes of one inference pass.
 
     Args:
-        model: Run once, in the mode that it is in.
+        model: Run once, in its present mode.
         inputs: One batch element.
 
     Returns:
         The peak of all tensors, weights included, as Python keeps them; and the peak of the
-        activations, each kept from its making to its last use.
+        activations, each counted from its making to its last use.
     """
-    inputs = map_inputs(torch.clone, inputs)  # a slice would bring all of its data along
+    inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
     resident = _storages(model)
     trace = _Trace(resident)
     trace.read(inputs)
-    with nothing_hidden(onednn=True), torch.no_grad(), trace:
+    with unfused(onednn=True), torch.no_grad(), trace:
         result = call(model, inputs)
-    trace.read(result)  # it is held to the end
+    trace.read(result)  # in use to the end
     return trace.peak + sum(resident.values()), trace.peak_in_use()
 
 
 def _storages(model: nn.Module, inputs: Any = ()) -> dict[int, int]:
-    """The bytes of each storage behind all tensors that a model holds, and some others."""
+    """The bytes of each storage behind the tensors of a model and of `inputs`, by its address."""
     held = [value for module in model.modules() for value in vars(module).values()]
     tensors = [*model.parameters(), *model.buffers(), *held, *tree_leaves(inputs)]
     storages = [t.untyped_storage() for t in tensors if _has_storage(t)]
@@ -156,7 +151,7 @@ class _Trace(EagerMode):
         self._resident = resident
         self._step = 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
-        # Made at, last read at, bytes; one entry for each storage, in the order of their making.
+        # For each storage, in the order of their making: steps of making and of last use, bytes.
         self._lives: list[list[int]] = []
         self._life: dict[int, list[int]] = {}
 
@@ -170,7 +165,7 @@ class _Trace(EagerMode):
         return out
 
     def read(self, tensors: Any) -> None:
-        """Takes note of tensors that are read now, or were made just now."""
+        """Records tensors that are read now, or were just made."""
         for tensor in tree_leaves(tensors):
             if not _has_storage(tensor):
                 continue
@@ -187,7 +182,7 @@ class _Trace(EagerMode):
         self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
 
     def peak_in_use(self) -> int:
-        """The peak with each storage kept from its making to its last use."""
+        """Peak bytes if each storage is kept from its making to its last use."""
         changes = [0] * (self._step + 2)
         for made, last, size in self._lives:
             changes[made] += size

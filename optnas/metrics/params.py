@@ -1,4 +1,4 @@
-"""The number of parameters, and what they take in a file."""
+"""The number of parameters, and the size of the weights in a file."""
 
 from __future__ import annotations
 
@@ -11,38 +11,28 @@ from optnas.metrics.base import Metric
 
 
 def count_params(model: nn.Module) -> int:
-    """Elements of all parameters, wherever they are held; tied ones count once."""
+    """Elements of all parameters, in modules of any kind; tied parameters count once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 class Params(Metric):
-    """Elements of all parameters: tied ones count once, buffers don't count."""
+    """Number of parameter elements. Tied parameters count once; buffers don't count."""
 
+    name = "params"
     effort: ClassVar[int] = 0
 
-    @property
-    def name(self) -> str:
-        """`params`."""
-        return "params"
-
     def measure(self, candidate: Candidate) -> float:
-        """Counts the elements of `model.parameters()`, which lists tied ones once."""
+        """Counts the elements of `model.parameters()`."""
         return float(count_params(candidate.model))
 
 
 class ModelSize(Metric):
-    """Size of the weights in 10⁶ bytes: parameters and buffers, tied ones once."""
+    """Size of the weights in 10⁶ bytes: parameters and buffers; tied ones count once."""
 
+    name = "model_size_mb"
     effort: ClassVar[int] = 0
-
-    @property
-    def name(self) -> str:
-        """`model_size_mb`."""
-        return "model_size_mb"
 
     def measure(self, candidate: Candidate) -> float:
         """Adds up the bytes of all parameters and buffers, in the types that they have."""
-        model = candidate.model
-        return (
-            sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())) / 1e6
-        )
+        tensors = (*candidate.model.parameters(), *candidate.model.buffers())
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6

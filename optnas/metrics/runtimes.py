@@ -1,4 +1,4 @@
-"""What runs a network, pass by pass."""
+"""Timed inference passes in PyTorch and in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import nn
 from optnas.devices.device import synchronize
 from optnas.errors import InputError
 from optnas.utils.inputs import Inputs, call, in_order
-from optnas.utils.onnx_file import NEEDED, write_onnx
+from optnas.utils.onnx_file import import_onnxruntime, write_onnx
 
 Pass = Callable[[], float]
 """Runs one pass and returns its milliseconds."""
+NEEDED_BY = "runtime='onnxruntime'"
 
 
 def torch_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) -> Pass:
-    """Passes in PyTorch: between CUDA events on CUDA, by the clock elsewhere.
+    """Passes in PyTorch, timed with CUDA events on CUDA, with the CPU's clock elsewhere.
 
-    Both ends of a pass are synchronised: nothing is queued before it starts, and it is over when
-    its time is read.
+    The device is synchronised before and after each pass.
     """
     if device.type == "cuda":
         return _cuda_pass(model, inputs, device)
@@ -56,24 +56,16 @@ def _cuda_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) 
 
 def runtime_version() -> str:
     """The version of ONNX Runtime; raises InputError if it isn't installed."""
-    return str(_onnxruntime().__version__)
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise InputError(f"runtime='onnxruntime' {NEEDED}") from error
-    return onnxruntime
+    return str(import_onnxruntime(NEEDED_BY).__version__)
 
 
 def onnxruntime_pass(model: nn.Module, inputs: Inputs, device: torch.device, threads: int) -> Pass:
-    """Passes in ONNX Runtime, by the clock; inputs and outputs are arrays of the host.
+    """Passes in ONNX Runtime, timed with the CPU's clock; inputs and outputs are NumPy arrays.
 
     Raises:
         InputError: The packages aren't installed, or ONNX Runtime can't use the device.
     """
-    onnxruntime = _onnxruntime()
+    onnxruntime = import_onnxruntime(NEEDED_BY)
     provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.type)
     there = onnxruntime.get_available_providers()
     if provider not in there:

@@ -1,10 +1,10 @@
-"""thop's count of multiply-accumulates, held against ours module by module.
+"""Cross-checks macs against an independent counter, the package thop, module by module.
 
-thop counts by a rule for each type of module, so it misses what is functional, and modules that it
-has no rule for; it adds normalisation, pooling, activations, and the biases of recurrent layers,
-which the definition of macs leaves out. Whatever else differs is a fault of thop's (or of ours:
-each is a reason to look), and is noted. The package `thop` may be the original or the fork
-ultralytics-thop: both provide the module `thop`.
+thop has a rule for each type of module. It misses functional operations and modules without a rule,
+and it adds normalisation, pooling, activations and the biases of recurrent layers, which the
+definition of macs leaves out. Every other difference is noted, because one of the two counters
+must be wrong there. The package may be the original thop or the fork ultralytics-thop; both provide
+the module `thop`.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _LEFT_OUT = {
         "upsampling",
     )
 }
-"""Where the modules live whose operations the definition of macs leaves out."""
-_OF_A_CELL = 16
-"""Most operations a unit that thop counts for a cell beside its products (an LSTM's four gates)."""
+"""The files of `torch.nn` with modules whose operations the definition of macs leaves out."""
+_EXTRA_OF_A_CELL = 16
+"""Most operations that thop adds to a cell's products for each hidden unit (an LSTM's gates)."""
 _NAMED = 3
-"""How many modules of a kind are named in a summary."""
+"""Most modules of a kind that a summary names."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What a module does according to both counters."""
+    """A module whose count differs between the two counters, beyond what is explained."""
 
     module: str
     kind: str
@@ -56,14 +56,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class ThopCheck:
-    """The outcome of both counts.
+    """The counts of both counters.
 
     Attributes:
-        counts: Ours, of each module.
-        macs_thop: thop's; None if it failed, with the reason in `error`.
-        by_module: thop's count of each module that it looked at, its children included.
-        differences: Where it isn't explained by what the definition leaves out.
+        counts: Our count of each module.
+        macs_thop: thop's count of the network; None if thop failed.
+        by_module: thop's count of each module that it counts, children included.
+        differences: Modules whose difference the definition of macs doesn't explain.
         no_rule: Types of modules that thop has no rule for, and counts as 0.
+        error: Why thop failed; else empty.
     """
 
     counts: Mapping[str, ModuleCount]
@@ -75,11 +76,15 @@ class ThopCheck:
 
     @property
     def macs(self) -> int:
-        """Ours, of all modules."""
+        """Our count of the network."""
         return sum(count.macs for count in self.counts.values())
 
     def summary(self) -> dict[str, Any]:
-        """What a trial keeps: `macs_thop`, `differences` by type of module, `no_rule`, `error`."""
+        """The part that a trial stores.
+
+        Returns:
+            `macs_thop`; where there are any, `differences` by type of module, `no_rule`, `error`.
+        """
         found: dict[str, Any] = {"macs_thop": self.macs_thop}
         kinds: dict[str, list[Difference]] = {}
         for difference in self.differences:
@@ -101,20 +106,20 @@ class ThopCheck:
 
 
 def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
-    """Counts one inference pass of copies of the model with both counters.
+    """Counts one inference pass with both counters. A failure of thop is reported, not raised.
 
     Args:
-        model: Left as it was.
+        model: The network, on the CPU; it stays unchanged, because copies are run.
         inputs: One batch element.
     """
     counts = count_modules(model, inputs)
     with warnings.catch_warnings():
-        # thop imports distutils, and warns of what it doesn't know.
+        # thop imports distutils, and warns about modules that it doesn't know.
         warnings.simplefilter("ignore")
         try:
             import thop
 
-            # In a container of our own: thop counts nothing for a layer that is the whole model.
+            # Inside another module, because thop counts 0 for a layer that is the whole model.
             wrapped = _Root(copy_of(model), inputs)
             total, _, layers = thop.profile(
                 wrapped, inputs=wrapped.positional, verbose=False, ret_layer_info=True
@@ -129,12 +134,12 @@ def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
                 tuple(_differences(modules, counts, by_module, functional)),
                 tuple(sorted({type(m).__name__ for m in modules.values() if not _has_rule(m)})),
             )
-        except Exception as error:  # a fault of thop's must not end a trial
+        except Exception as error:  # an error in thop must not fail a trial
             return ThopCheck(counts, None, {}, error=f"{type(error).__name__}: {error}")
 
 
 def _flat(layers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
-    """The nested result of thop by the modules' names; the root's is empty."""
+    """The nested result of thop by the modules' names; the root's name is empty."""
     for name, (macs, _, children) in layers.items():
         path = f"{prefix}.{name}".removeprefix(".")
         yield path.removeprefix("model").removeprefix("."), int(macs)
@@ -147,14 +152,14 @@ def _differences(
     by_module: Mapping[str, int],
     functional: int,
 ) -> Iterator[Difference]:
-    """Compares what each module does itself, then what thop counted outside of all modules."""
+    """Compares each module's own operations, then the operations outside of all modules."""
     own = dict(by_module)
     for name, macs in by_module.items():
         if name:
             own[name.rpartition(".")[0]] -= macs
     rest = {}
     for name, count in counts.items():
-        # Below zero where the fork left out a child that it had counted at another place.
+        # Below 0 where the fork leaves out a child that it has counted at another place.
         theirs = max(own.get(name, 0), 0)
         if theirs == 0 and next(modules[name].children(), None) is not None:
             if count.macs:
@@ -170,17 +175,18 @@ def _differences(
 
 
 def _explained(module: nn.Module, count: ModuleCount, theirs: int) -> bool:
-    """Whether the counts differ by no more than what the definition of macs leaves out."""
+    """Whether the definition of macs explains the difference between the counts."""
     homes = {base.__module__ for base in type(module).__mro__}
     if theirs == count.macs or (count.macs == 0 and homes & _LEFT_OUT):
         return True
     most = 0
-    if isinstance(module, nn.MultiheadAttention):  # its softmax over QKᵀ, which took head_dim each
+    if isinstance(module, nn.MultiheadAttention):
+        # The softmax over QKᵀ: each of its elements took head_dim multiply-accumulates.
         most = 3 * count.macs // (2 * module.head_dim)
     elif isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         outputs = getattr(module, "proj_size", 0) or module.hidden_size
         cells = prod(count.output) // outputs * getattr(module, "num_layers", 1)
-        most = _OF_A_CELL * cells * int(module.hidden_size)
+        most = _EXTRA_OF_A_CELL * cells * int(module.hidden_size)
     return 0 <= theirs - count.macs <= most
 
 
@@ -192,7 +198,7 @@ def _has_rule(module: nn.Module) -> bool:
 
 
 class _Root(nn.Module):
-    """Calls a model by name where its inputs have names: thop gives tensors by position."""
+    """Takes inputs by position, as thop gives them, and calls a model that wants them by name."""
 
     def __init__(self, model: nn.Module, inputs: Inputs) -> None:
         super().__init__()

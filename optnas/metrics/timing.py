@@ -1,11 +1,12 @@
-"""How long something takes, and how sure one can be of it.
+"""The median time of a pass, with a 95 % interval.
 
-Passes are timed one by one, in blocks of 10 ms. What disturbs a machine (its neighbours, its clock)
-lasts longer than a pass: neighbouring passes share it, so the usual interval, which takes them for
-independent, is far too narrow; and it doesn't average out, for the spread between medians of whole
-seconds is no smaller than that between blocks. The interval stated here is therefore that of one
-more block: the spread of the blocks, times `DRIFT` for the moods of the machine that last longer
-than the measurement.
+Passes are timed one by one, in blocks of 10 ms. Disturbances of a machine, such as other processes
+and changes of its clock, last longer than a pass. This has two consequences. Neighbouring passes
+share a disturbance, so the usual interval, which assumes independent passes, is far too narrow. And
+disturbances don't average out: medians of whole seconds spread as much as medians of blocks.
+
+The interval here is therefore a prediction interval for one more block: the spread of the blocks,
+times `DRIFT` for disturbances that last longer than the measurement.
 """
 
 from __future__ import annotations
@@ -22,22 +23,25 @@ from optnas.utils.gc import no_garbage_collection
 
 BLOCK_SECONDS = 0.01
 SPREAD_SECONDS = 0.3
-"""Blocks are spread over at least this time."""
+"""The blocks cover at least this many seconds."""
 MIN_BLOCKS = 5
 DRIFT = 1.75
-"""Spread over minutes and processes, in that of a measurement (`benchmarks/latency.py`)."""
+"""Spread over minutes and processes, divided by the spread within one measurement; measured by
+`benchmarks/latency.py`."""
 WARM_UP_SECONDS, STEADY = 0.05, 0.02
+"""Least seconds of warm-up, and the share by which times may still fall when it ends."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """The outcome, in milliseconds.
+    """The times of one measurement, in milliseconds.
 
     Attributes:
-        median: Of all passes.
-        p95: 95 of 100 passes took no longer.
-        interval: Where the median of another measurement, at another time, lies in 95 % of cases.
-        passes: How many were timed.
+        median: Median of all passes.
+        p95: The 95th percentile of all passes.
+        interval: The range in which the median of another measurement, at another time, lies in
+            95 % of cases.
+        passes: Number of timed passes.
     """
 
     median: float
@@ -51,9 +55,9 @@ def time_passes(one_pass: Callable[[], float], target_error: float, max_seconds:
 
     Args:
         one_pass: Runs one pass and returns its milliseconds.
-        target_error: Half the width of the interval that is enough, as a share of the median.
-        max_seconds: For the timed passes; no less than 5 blocks are taken, though, and the warm-up
-            takes as long again at most.
+        target_error: Half the width of a sufficiently narrow interval, as a share of the median.
+        max_seconds: Most seconds for the timed passes (but at least 5 blocks are taken), and again
+            for the warm-up.
     """
     with no_garbage_collection():
         _warm_up(one_pass, max_seconds)
@@ -81,7 +85,7 @@ def time_passes(one_pass: Callable[[], float], target_error: float, max_seconds:
 
 
 def _warm_up(one_pass: Callable[[], float], max_seconds: float) -> None:
-    """Runs blocks until the last three were no faster than those before."""
+    """Runs blocks until the last three are no faster than the earlier ones."""
     medians: list[float] = []
     start = time.perf_counter()
     while (seconds := time.perf_counter() - start) < max_seconds or not medians:

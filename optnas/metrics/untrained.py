@@ -1,4 +1,4 @@
-"""What passes through an untrained network give: gradients, flows and codes of activations."""
+"""Gradients, synaptic flow and activation codes of an untrained network, for zero-cost proxies."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, n
 ACTIVATIONS = (
     *RECTIFIERS, nn.CELU, nn.SELU, nn.Mish, nn.Softplus, nn.Tanh, nn.Hardtanh, nn.Sigmoid,
 )  # fmt: skip
-"""Activation modules that turn at 0."""
+"""Activation modules with two regimes that meet at 0."""
 
 Gradients = list[tuple[nn.Parameter, Tensor]]
 
 
 def synaptic_flow(model: nn.Module, inputs: Inputs) -> Gradients:
-    """The gradients of the sum of the outputs for inputs of ones, all weights made positive.
+    """The gradients of the sum of the outputs, for inputs of ones and absolute weights.
 
-    Normalisation is by fresh statistics, which change nothing. Sums of products over many layers
-    overflow in single precision, so the model is left in double precision.
+    Changes the model: its weights become absolute, its running statistics are reset so that
+    normalisation has no effect, and it becomes double precision, because products over many layers
+    overflow in single precision.
+
+    Source: Tanaka et al., Pruning neural networks without any data by iteratively conserving
+    synaptic flow, NeurIPS 2020 (arXiv 2006.05467), equation 2.
+
+    Args:
+        model: The network.
+        inputs: One batch element; only its shape and type matter.
     """
     model = model.double().eval()
     for module in model.modules():
@@ -36,7 +44,7 @@ def synaptic_flow(model: nn.Module, inputs: Inputs) -> Gradients:
 
 
 def gradients(model: nn.Module, value: Tensor) -> Gradients:
-    """The parameters that a value depends on, each with its gradient."""
+    """The parameters that a scalar depends on, each with its gradient."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     found = torch.autograd.grad(value, parameters, allow_unused=True)
     return [(p, g) for p, g in zip(parameters, found, strict=True) if g is not None]
@@ -53,19 +61,21 @@ def norms(found: Gradients) -> float:
 
 
 @contextmanager
-def agreement(
+def activation_agreement(
     model: nn.Module, examples: int, kinds: tuple[type[nn.Module], ...] = ACTIVATIONS
 ) -> Iterator[Tensor]:
-    """Counts, in passes of a batch, in how many activations each two examples agree.
+    """Counts for each pair of examples in how many activations they agree, while passes run.
 
-    They agree in an activation whose inputs are above 0 for both, or for neither.
+    Two examples agree in an activation if its input is above 0 for both, or for neither. Source:
+    Mellor et al., Neural architecture search without training, ICML 2021 (arXiv 2006.04647),
+    equation 2.
 
     Args:
-        model: Its modules of these kinds are looked at.
-        examples: Size of the batch.
-        kinds: Activation modules.
+        model: The network whose passes are observed.
+        examples: Number of examples in the batch.
+        kinds: The activation modules that count.
 
-    Returns:
+    Yields:
         The counts, of shape `(examples, examples)`; all 0 before the first pass.
     """
     counts = torch.zeros(examples, examples, dtype=torch.float64)
@@ -84,7 +94,7 @@ def agreement(
 
 
 def first_output(outputs: object) -> Tensor:
-    """The first floating-point tensor of what a network returned; raises TypeError without one."""
+    """The first floating-point tensor in a network's outputs; raises TypeError without one."""
     if isinstance(outputs, Tensor):
         return outputs
     values = outputs.values() if isinstance(outputs, Mapping) else outputs
@@ -96,7 +106,10 @@ def first_output(outputs: object) -> Tensor:
 
 
 def noise(examples: int) -> Callable[[Tensor], Tensor]:
-    """Makes a batch of noise of one example; of integers, those of the example in random order."""
+    """A function from one example to a batch of noise.
+
+    Integer noise consists of the example's own values, drawn with replacement.
+    """
 
     def make(tensor: Tensor) -> Tensor:
         if tensor.is_floating_point():
@@ -108,7 +121,7 @@ def noise(examples: int) -> Callable[[Tensor], Tensor]:
 
 
 def random_readout(outputs: Tensor, examples: int) -> Tensor:
-    """A random linear function of the outputs, in the mean over the examples: stands for a loss."""
+    """A stand-in for a loss: a random linear function of the outputs, averaged over examples."""
     return (outputs * torch.randn_like(outputs)).sum() / examples
 
 

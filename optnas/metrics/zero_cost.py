@@ -1,14 +1,14 @@
-"""Zero-cost proxies: what an untrained network says about how well it will train.
+"""Zero-cost proxies: numbers of an untrained network that correlate with its trained accuracy.
 
-Each is known for one pass or two through the network with its initial weights. None is an estimate
-of a loss: they rank architectures, and are features for a model that has seen losses.
+Each takes one or two passes through the network with its initial weights. None estimates a loss:
+they rank architectures, and they are features for a model that has seen losses.
 
 Sources: synflow: Tanaka et al., Pruning neural networks without any data by iteratively conserving
 synaptic flow, NeurIPS 2020 (arXiv 2006.05467), equation 2. naswot: Mellor et al., Neural
 architecture search without training, ICML 2021 (arXiv 2006.04647), equation 2. grad_norm:
 Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021 (arXiv 2101.08134). snip: Lee,
 Ajanthan and Torr, SNIP: Single-shot network pruning based on connection sensitivity, ICLR 2019
-(arXiv 1810.02340), summed over the weights as Abdelfattah et al. do. live_params is ours.
+(arXiv 1810.02340), summed over the weights as Abdelfattah et al. do. live_params is our own.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset
 from optnas.datasets.losses import standard_loss
 from optnas.errors import CandidateError, InputError
-from optnas.metrics.base import Metric, check_counts
+from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.untrained import (
     RECTIFIERS,
-    agreement,
+    activation_agreement,
     first_output,
     gradients,
     noise,
@@ -43,31 +43,37 @@ from optnas.utils.seeds import seeded
 
 Proxy = Literal["synflow", "naswot", "grad_norm", "snip"]
 BATCH = 8
-"""Examples of noise that the predictor's naswot and grad_norm look at."""
+"""Examples of noise for the predictor's naswot and grad_norm."""
 UNABLE = (RuntimeError, ValueError, TypeError)
-"""What PyTorch raises where a network has no such gradient."""
+"""The errors that PyTorch raises where a network has no such gradient."""
 
 
 @dataclass(frozen=True)
 class ZeroCost(Metric):
-    """A zero-cost proxy: a number of the untrained network, the larger the better.
+    """A zero-cost proxy: a number of the untrained network; larger is better.
 
-    All are natural logarithms, and all weights are those of one seed, whatever the trial's:
+    Each proxy is the natural logarithm of one of these. The initial weights are drawn with the same
+    seed for every trial.
 
-    - `synflow`: of Σ|θ · ∂R/∂θ|, where R is the sum of the outputs for inputs of ones, all weights
-      are replaced by their absolute values, and normalisation changes nothing. It needs no data.
-    - `naswot`: of |det K|, K the number of activations in which two examples of a batch are on the
-      same side of 0. Only activation modules are seen (`nn.ReLU`, not `torch.relu`).
-    - `grad_norm`: of the sum of the Euclidean norms of the parameters' gradients of the loss.
-    - `snip`: of Σ|θ · ∂L/∂θ|, L the loss.
+    - `synflow`: Σ|θ · ∂R/∂θ|, where R is the sum of the outputs for inputs of ones, weights are
+      replaced by their absolute values, and normalisation has no effect. It needs no data.
+    - `naswot`: |det K|, where K counts, for each pair of examples of a batch, the activations in
+      which both are on the same side of 0. It sees only activation modules (`nn.ReLU`, not
+      `torch.relu`).
+    - `grad_norm`: the sum of the Euclidean norms of the gradients of the loss, over the parameters.
+    - `snip`: Σ|θ · ∂L/∂θ|, where L is the loss.
+
+    A network without such a number (the logarithm of 0, an overflow, no gradient) fails its trial.
+    The file's docstring names the papers.
 
     Attributes:
-        proxy: Its name, one of these four.
-        data: Whose training part the batch is drawn from, always the same one, with its task's
-            standard loss. Without it the batch is noise, and a random linear function of the
-            outputs stands in for the loss.
-        batch_size: Examples that all but synflow look at. naswot needs about as many activations.
-        label: Tells several of one proxy apart: `naswot.LABEL`.
+        proxy: Name of the proxy.
+        data: The dataset from whose training part the batch is drawn; always the same batch, with
+            the task's standard loss. Without data, the batch is noise, and a random linear function
+            of the outputs replaces the loss.
+        batch_size: Examples in the batch; not used by synflow. naswot needs at least about as many
+            activations as examples.
+        label: Tells several metrics with the same proxy apart: `naswot.LABEL`.
 
     Raises:
         ValueError: The proxy is unknown, the batch is empty, or synflow was given data.
@@ -99,27 +105,27 @@ class ZeroCost(Metric):
 
     @property
     def name(self) -> str:
-        """The proxy's, with the label if there is one."""
-        return f"{self.proxy}.{self.label}" if self.label else self.proxy
+        """The proxy's name, with the label if there is one."""
+        return labelled(self.proxy, self.label)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """The data and the number of examples, where the proxy looks at some."""
+        """The data and the number of examples, if the proxy uses any."""
         if self.proxy == "synflow":
             return {}
         data = "noise" if self.data is None else self.data.fingerprint
         return {"data": data, "batch_size": self.batch_size}
 
     def measure(self, candidate: Candidate) -> float:
-        """Runs an untrained network of the candidate's architecture, forward and back.
+        """Runs an untrained network of the candidate's architecture, forward and backward.
 
         Raises:
             CandidateError: This network has no such number.
-            InputError: The data don't fit the network.
+            InputError: The data doesn't fit the network.
         """
         model = candidate.untrained()
         try:
-            with seeded(1):  # not that of the weights
+            with seeded(1):  # another seed than the weights'
                 value = self._value(model, candidate.example_inputs)
         except InputError:
             raise
@@ -138,14 +144,14 @@ class ZeroCost(Metric):
         inputs, loss = self._batch(example_inputs)
         model.train()
         if self.proxy == "naswot":
-            with torch.no_grad(), agreement(model, len(in_order(inputs)[0])) as counts:
+            with torch.no_grad(), activation_agreement(model, len(in_order(inputs)[0])) as counts:
                 call(model, inputs)
             return _log_determinant(counts)
         found = gradients(model, loss(first_output(call(model, inputs))))
         return _log(norms(found) if self.proxy == "grad_norm" else saliency(found))
 
     def _batch(self, example_inputs: Inputs) -> tuple[Inputs, Callable[[Tensor], Tensor]]:
-        """Inputs, and the loss of the outputs for them."""
+        """A batch of inputs, and the loss as a function of the outputs."""
         if self.data is None:
             inputs = map_inputs(noise(self.batch_size), example_inputs)
             return inputs, partial(random_readout, examples=self.batch_size)
@@ -178,23 +184,23 @@ def _log(value: float) -> float:
 
 
 def _log_determinant(counts: Tensor) -> float:
-    """That of a matrix of whole numbers; the rank says what rounding would hide."""
+    """Logarithm of |det| of a whole-number matrix; -inf if singular, which rounding would hide."""
     if int(torch.linalg.matrix_rank(counts, hermitian=True)) < len(counts):
         return -math.inf
     return float(torch.linalg.slogdet(counts).logabsdet)
 
 
 def zero_cost(candidate: Candidate) -> dict[str, float]:
-    """What a predictor is told of a candidate: proxies of its model on the CPU, from noise.
+    """The predictor's features of a candidate: proxies of its model on the CPU, from noise.
 
-    `synflow`, `naswot` and `grad_norm` are those of `ZeroCost`, with a batch of 8 and, for naswot,
-    rectifiers alone. `live_params` are the parameters of those tensors through which anything flows
-    in synflow: what lies in a branch that ends nowhere, or begins nowhere, isn't counted.
+    `synflow`, `naswot` and `grad_norm` are computed as in `ZeroCost`, with a batch of 8 and, for
+    naswot, only rectifiers. `live_params` is the number of parameters in tensors with a non-zero
+    gradient in synflow; parameters in a branch that reaches no output, or no input, aren't counted.
 
     Returns:
-        The values by name. NaN stands for what can't be computed for this network: a recurrent
-        layer or an integer input may have no such gradient, a network without activation modules
-        has no naswot.
+        The values by name. A value is NaN where it can't be computed for this network: a recurrent
+        layer or an integer input may have no such gradient, and a network without activation
+        modules has no naswot.
     """
     with seeded(0):
         model, inputs = candidate.to_measure(), candidate.example_inputs
@@ -212,9 +218,9 @@ def _flow(model: nn.Module, inputs: Inputs) -> dict[str, float]:
 
 
 def _noisy(model: nn.Module, batch: Inputs) -> dict[str, float]:
-    """Naswot and grad_norm, from one pass forward and one back."""
+    """Naswot and grad_norm, from one forward and one backward pass."""
     try:
-        with agreement(model, BATCH, RECTIFIERS) as counts:
+        with activation_agreement(model, BATCH, RECTIFIERS) as counts:
             outputs = first_output(call(model, batch))
         found = gradients(model, random_readout(outputs, BATCH))
     except UNABLE:

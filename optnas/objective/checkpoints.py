@@ -1,7 +1,7 @@
-"""The folders where trials keep checkpoints, each for a trial and its retries.
+"""The folders of the trials' checkpoints, each for a trial and its retries.
 
-A retry goes on from what the lost trial has written. When a trial ends in any way but being lost,
-its folder goes.
+A retry resumes from the checkpoint of the lost trial. The folder of a trial is removed when it
+ends, and stays if it is lost.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from optnas.study.places import origin
 def checkpoint_folder(
     checkpoints: Path | None, trial: FrozenTrial, trials: Sequence[FrozenTrial]
 ) -> Iterator[Path | None]:
-    """The folder of a trial while it runs; it stays only where the trial is lost.
+    """The folder of a trial while it runs; it stays only if the trial is lost.
 
     Args:
-        checkpoints: The folder of all of them; None keeps none.
+        checkpoints: The folder that holds the folders of all trials; None keeps none.
         trial: The trial.
         trials: All trials of its study, in the order of their numbers.
     """
     folder = checkpoints and _folder(checkpoints, trial, trials)
     try:
         yield folder
-    except (Exception, SystemExit, TrialTimeout) as error:  # sys.exit() is a failure of the code
-        # What another worker repeats already goes on from here, as does what the storage lost.
+    except (Exception, SystemExit, TrialTimeout) as error:  # sys.exit() is an error of the code
+        # A retry will need the folder if another worker repeats the trial already, or if the
+        # storage failed.
         if not isinstance(error, UpdateFinishedTrialError) and not storage_fault(error):
             _remove(folder)
         raise
@@ -46,10 +47,10 @@ def checkpoint_folder(
 
 
 def sweep(checkpoints: Path | None, study: Study) -> None:
-    """Removes the folders of trials that are over: no retry will read them."""
+    """Removes the folders of trials that no retry will resume."""
     if checkpoints is None:
         return
-    # Listed before the trials: a trial that begins in between keeps its folder.
+    # Listed before the trials are read: a trial that begins in between keeps its folder.
     there = [path for path in checkpoints.glob("*") if re.fullmatch(r"trial\d+", path.name)]
     if not there:
         return
@@ -70,8 +71,8 @@ def _folder(checkpoints: Path, trial: FrozenTrial, trials: Sequence[FrozenTrial]
 
 
 def _remove(folder: Path | None) -> None:
-    """Removes the folder of a trial, and the folder around it with the last one."""
+    """Removes the folder of a trial, and its parent if that is empty then."""
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # there are others, or it was never made
+        with suppress(OSError):  # not empty, or never made
             folder.parent.rmdir()

@@ -1,12 +1,18 @@
-"""Which metrics an objective measures, by the names that it is given."""
+"""Checks an objective's settings, and chooses its metrics by the names that it is given."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from torch import Tensor
+
+from optnas.datasets.dataset import Dataset
+from optnas.evaluators.abilities import data_of
 from optnas.evaluators.base import Evaluator
 from optnas.metrics import Metric, standard_metrics
+from optnas.search_spaces import SearchSpace
 from optnas.study.attributes import is_reserved
 from optnas.study.objectives import Direction
 
@@ -18,21 +24,24 @@ def choose_metrics(
     evaluator: Evaluator,
     device: str,
 ) -> tuple[list[Metric], dict[str, Direction]]:
-    """The metrics to measure, the cheapest first, and the direction of everything known.
+    """The metrics to measure, and the direction of every known name.
 
-    Those that an objective or a constraint names and the evaluator doesn't provide, those that were
-    given, and params.
+    Measured are the metrics that an objective or a constraint names (unless the evaluator provides
+    a score of that name), the given metrics, and params.
 
     Args:
         objectives: Names of scores and metrics.
         constraints: Bounds by name.
-        metrics: Beside, or instead of, the standard ones of the same name.
-        evaluator: Provides scores.
-        device: Where metrics that depend on a device measure.
+        metrics: In addition to the standard ones, or instead of one with the same name.
+        evaluator: Provides the scores.
+        device: For the metrics that depend on it.
+
+    Returns:
+        The metrics, the cheapest first, and directions by name: those of all metrics and scores.
 
     Raises:
-        ValueError: A name is unknown, taken, or stands twice; a bound isn't finite.
-        TypeError: Something among `metrics` is no metric.
+        ValueError: A name is unknown, taken, or given twice; a bound isn't finite.
+        TypeError: An element of `metrics` is no metric.
     """
     given: dict[str, Metric] = {}
     for metric in metrics:
@@ -71,3 +80,36 @@ def choose_metrics(
         key=lambda m: (m.effort, not m.exact, m.name),
     )
     return chosen, known
+
+
+def check_settings(
+    space: SearchSpace[Any],
+    evaluator: Evaluator,
+    objectives: Sequence[str],
+    constraints: Mapping[str, float] | None,
+    early_stop: bool,
+) -> None:
+    """Checks the settings of an objective that need no metrics.
+
+    Raises:
+        TypeError: A setting is of another type.
+        ValueError: There are no objectives, or the space's inputs don't have the data's shape.
+    """
+    if not isinstance(early_stop, bool):
+        raise TypeError(f"early_stop must be True or False, got {early_stop!r}")
+    if not isinstance(space, SearchSpace):
+        raise TypeError(f"space must be a SearchSpace, got {type(space).__name__}")
+    if not isinstance(evaluator, Evaluator):
+        raise TypeError(f"evaluator must be an Evaluator, got {type(evaluator).__name__}")
+    if not isinstance(objectives, (list, tuple)) or not objectives:
+        raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
+    if not isinstance(constraints or {}, Mapping):
+        raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
+    data, inputs = data_of(evaluator), space.example_inputs
+    if isinstance(data, Dataset) and isinstance(inputs, Tensor):
+        shape = tuple(inputs.shape)
+        if shape != (1, *data.input_shape):
+            raise ValueError(
+                f"the search space takes inputs of shape {shape}, one example of {data.name} with "
+                f"its batch dimension has (1, {', '.join(map(str, data.input_shape))})"
+            )

@@ -1,4 +1,4 @@
-"""Which architectures, with which recipes, a study has evaluated."""
+"""Finds trials with the same architecture and recipe, so that nothing is trained twice."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from optuna import TrialPruned
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from optnas.study.attributes import ARCHITECTURE, RECIPE, is_counted, is_stopped
+from optnas.study.attributes import (
+    ARCHITECTURE,
+    DUPLICATE_OF,
+    RECIPE,
+    STOPPED,
+    is_counted,
+    is_stopped,
+)
 from optnas.study.leases import is_alive, is_own, lease_of
 
 POLL = 0.5
-"""Seconds between two looks at a trial that another worker is running."""
+"""Seconds between two reads of a trial that another worker is running."""
 
 
 class Evaluated:
-    """An index of a study's finished trials, kept up to date cheaply."""
+    """An index of a study's finished trials; each call reads only those that are new."""
 
     def __init__(self) -> None:
         self._study: tuple[str, int] | None = None
@@ -38,11 +46,11 @@ class Evaluated:
         """The first COMPLETE trial with this architecture and recipe.
 
         Args:
-            study: The study; another one than last time starts the index anew.
+            study: The study; a call with another study starts the index anew.
             trials: All its trials, by number.
             architecture: The architecture's canonical string.
-            recipe: The recipe's.
-            stopped: Whether one that was stopped early will do, where none is COMPLETE.
+            recipe: The recipe's canonical string.
+            stopped: Whether to return one that was stopped early if none is COMPLETE.
         """
         if self._study != (study.study_name, id(study._storage)):
             self._study = (study.study_name, id(study._storage))
@@ -57,7 +65,15 @@ class Evaluated:
         return None if number is None else trials[number]
 
     def measured(self, architecture: str, names: Iterable[str]) -> dict[str, float]:
-        """What is known of an architecture, each name from the first trial (as of `find`)."""
+        """The numbers known of an architecture, as of the last `find`.
+
+        Args:
+            architecture: Its canonical string.
+            names: Names of user attributes.
+
+        Returns:
+            Those of them that a finished trial has, each from the first such trial.
+        """
         attrs = self._attrs.get(architecture, {})
         return {name: attrs[name] for name in names if name in attrs}
 
@@ -78,19 +94,19 @@ def await_same(
 ) -> FrozenTrial | None:
     """Waits for an earlier trial that is running with the same architecture and recipe.
 
-    Training the same once more would take longer than the rest of that training. Only earlier
-    trials are waited for, so that no two wait for each other, and none of this process, which may
-    be evaluating a batch one after the other.
+    A second training would take longer than the rest of that one. A trial waits only for earlier
+    ones, so that no two wait for each other. It doesn't wait for a trial of its own process, which
+    may be evaluating a batch one after the other.
 
     Args:
         study: The study.
         trials: All its trials, by number, as they were when `own` began.
-        own: The trial that might wait.
+        own: The trial that may wait.
         architecture: Its architecture's canonical string.
-        recipe: The recipe's.
+        recipe: Its recipe's canonical string.
 
     Returns:
-        The other trial, once it is COMPLETE; None if there is none, or it came to nothing.
+        The other trial, once it is COMPLETE; None if there is none, or it ended in another state.
     """
     others = [
         t.number
@@ -111,6 +127,32 @@ def await_same(
         if others:
             time.sleep(POLL)
     return None
+
+
+def reuse(trial: Trial, original: FrozenTrial, names: Iterable[str]) -> tuple[float, ...]:
+    """Copies what another trial measured.
+
+    Args:
+        trial: The running trial.
+        original: A finished trial with the same architecture and recipe.
+        names: Names of scores and metrics.
+
+    Returns:
+        The other trial's values.
+
+    Raises:
+        optuna.TrialPruned: The other trial was stopped early.
+    """
+    trial.set_user_attr(DUPLICATE_OF, original.number)
+    for name in names:
+        if name in original.user_attrs:
+            trial.set_user_attr(name, original.user_attrs[name])
+    for name, value in original.constraints.items():
+        trial.set_constraint(name, value)
+    if original.values is None:
+        trial.set_user_attr(STOPPED, original.user_attrs[STOPPED])
+        raise TrialPruned(f"trial {original.number} was the same, and was stopped early")
+    return tuple(original.values)
 
 
 def _key(trial: FrozenTrial) -> tuple[Any, Any]:

@@ -1,15 +1,14 @@
-"""Trainings that can't reach the front any more are stopped.
+"""Stops trainings that can't reach the front any more.
 
-Optuna's pruners hold one value against those of other trials, and its studies with several
-objectives take none of them. Here a trial is held against the front, with what it could become: its
-costs are known before the training, and the best that its scores may still reach is told by how far
-those of finished trials came from the same step on. Where even that point is dominated, training on
-would add nothing.
+Optuna's pruners compare one value with those of other trials, and don't work in studies with
+several objectives. Here the best point that a trial may still reach is compared with the front. Its
+costs are known before the training; its scores are assumed to improve, from this step on, as much
+as those of any finished trial did. If even that point is dominated, further training adds nothing.
 
-The measure is the finished trial that improved most, and no quantile below it. Of n finished trials
-and one more that is like them, the one more improves most with a probability of 1 / (n + 1). And
-trials that are stopped don't show how they would have ended, so that the others are a selection:
-a quantile of them would stop more and more, the largest improvement never does.
+The largest improvement of all finished trials is used, and no quantile below it. Of n finished
+trials and one more of their kind, the last one improves most with a probability of 1 / (n + 1).
+Stopped trials don't show how they would have ended, so the finished ones are a selection: a
+quantile of them would stop more and more trials over time; the largest improvement doesn't.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ from optnas.study.objectives import Direction
 from optnas.utils.text import number
 
 LEAST_CURVES = 8
-"""So many finished trials must have gone on from a step before one is stopped there."""
+"""A trial is stopped at a step only if this number of finished trials trained beyond it."""
 READ_SECONDS = 1.0
-"""How often the study is read while one trial trains: other workers finish trials meanwhile."""
+"""Pause between two reads of the study while one trial trains: other workers finish trials."""
 
 Curve = Sequence[Mapping[str, float]]
 
 
 class EarlyStopping:
-    """Holds a running trial against the front after every step of its training.
+    """Compares a running trial with the front after every step of its training.
 
     Each score may still improve, from its best value so far to its final one, as much as that of
-    any finished trial did (see `prospects`). A trial that a feasible COMPLETE one dominates even
-    then is stopped.
+    any finished trial did (see `prospects`). The trial is stopped if a feasible COMPLETE one
+    dominates it even then.
 
-    Nothing is stopped before 8 finished trials have reported beyond the step; nor at the last step;
-    nor where an objective that is a score isn't reported at every step.
+    No trial is stopped before 8 finished trials have reported beyond the step, nor at its last
+    step, nor if an objective that is a score isn't reported at every step.
 
     Args:
         objectives: All objectives in order, each with its direction.
-        scores: Names of what the evaluator provides; the other objectives are known before.
+        scores: Names of the evaluator's scores; the other objectives are known before training.
     """
 
     def __init__(self, objectives: Mapping[str, Direction], scores: Collection[str]) -> None:
@@ -66,16 +65,16 @@ class EarlyStopping:
         self._from: dict[float, tuple[Array, Array]] = {}
 
     def check(self, trial: Trial, measured: Mapping[str, float], curve: Curve) -> None:
-        """Ends a trial that has no way left to the front.
+        """Stops a trial that can't reach the front any more.
 
         Args:
             trial: The running trial.
-            measured: What is known of it, by name: all objectives that aren't scores.
+            measured: Its values by name, of all objectives that aren't scores.
             curve: Its scores so far (`Report.curve`).
 
         Raises:
-            optuna.TrialPruned: It is dominated whatever comes; says by which trial. The user
-                attribute `stopped_early` has what was found.
+            optuna.TrialPruned: The trial named in the message dominates it whatever comes. The user
+                attribute `stopped_early` has the step, the best point, and that trial's number.
         """
         best = self._best_so_far(curve)
         if not best:
@@ -110,7 +109,7 @@ class EarlyStopping:
         )
 
     def _read(self, trial: Trial) -> None:
-        """Takes in what has finished since."""
+        """Adds the trials that have finished since the last read."""
         study = trial.study
         if self._study != (study.study_name, id(study._storage)):
             self._forget()
@@ -132,15 +131,16 @@ class EarlyStopping:
         for t in own:
             best = self._best_so_far(t.user_attrs.get(CURVE, ()))
             if best:
-                best.popitem()  # nothing comes after the last step
+                best.popitem()  # no step comes after the last one
                 self._curves.append((best, (self._signs * t.values)[self._scored]))
         self._from.clear()
 
     def _improved_from(self, step: float) -> tuple[Array, Array]:
-        """Of the finished trials that went on from a step: their best so far there, and their end.
+        """The scores of the finished trials that trained beyond a step.
 
         Returns:
-            Two arrays of shape `(trials, scores)`, as losses.
+            Their best so far at the step, and their final ones: two arrays of shape
+            `(trials, scores)`, as losses.
         """
         if step not in self._from:
             pairs = [(best[step], end) for best, end in self._curves if step in best]
@@ -148,7 +148,7 @@ class EarlyStopping:
         return self._from[step]
 
     def _best_so_far(self, curve: Curve) -> dict[float, Array]:
-        """The best value of each score at each step, as losses; empty if one isn't there."""
+        """The best value of each score up to each step, as losses; empty if one is missing."""
         names = [self._names[i] for i in self._scored]
         rows = np.array([[row.get(name, np.nan) for name in names] for row in curve])
         if not rows.size or not np.isfinite(rows).all():
@@ -158,17 +158,17 @@ class EarlyStopping:
 
 
 def prospects(now: float, before: Array, after: Array, *, maximized: bool) -> Array:
-    """Where a score would end if it improved from here on as those of other trials did.
+    """Final values of a score if it improved from here on as those of other trials did.
 
-    That is by the same factor for a loss that is never below 0; for a share from 0 to 1 that is
-    maximised, such as an accuracy, by the same factor of what is missing to 1; else by the same
-    difference.
+    A loss that is never below 0 improves by the same factor. For a share from 0 to 1 that is
+    maximised, such as an accuracy, the distance to 1 shrinks by the same factor. Any other score
+    improves by the same difference.
 
     Args:
         now: The score, as a loss (a maximised one negated).
         before: Those of other trials at the same step, of shape `(trials,)`.
-        after: Their final ones.
-        maximized: Whether the score is.
+        after: Their final ones, of the same shape.
+        maximized: Whether the score is maximised.
 
     Returns:
         Losses of shape `(trials,)`.

@@ -1,4 +1,4 @@
-"""Several studies against each other: their fronts, hypervolumes, and who dominates whom."""
+"""Compares studies: their fronts, their hypervolumes, and which front dominates which."""
 
 from __future__ import annotations
 
@@ -6,23 +6,31 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 
 from optnas.errors import InputError
-from optnas.pareto import dominance
-from optnas.pareto.dominance import Array, nondominated
-from optnas.pareto.entries import entries
-from optnas.pareto.front import complete_trials, why_no_front
-from optnas.study.objectives import maximized, objective_names
+from optnas.pareto.dominance import dominates, is_exact, losses, nondominated
+from optnas.pareto.front import why_no_front
+from optnas.pareto.hypervolume import Box
+from optnas.pareto.snapshot import Snapshot
 from optnas.study.record import differences, record_of
 
 
 class Member(NamedTuple):
-    """An architecture on the front of one study, under the objectives that are compared."""
+    """An architecture on the front of one study, under the objectives that are compared.
+
+    Attributes:
+        trial: The trial that represents it.
+        architecture: Its canonical string.
+        values: Those of the compared objectives.
+        losses: The same with maximised ones negated.
+        stands: Whether no member of another study's front dominates it.
+    """
 
     trial: int
     architecture: str
     values: tuple[float, ...]
+    losses: tuple[float, ...]
     stands: bool
 
 
@@ -30,13 +38,12 @@ class Compared(NamedTuple):
     """One study of a comparison.
 
     Attributes:
-        label: What it is called.
-        trials: Its COMPLETE trials.
-        front: Its front under the objectives that are compared; a member `stands` if no member of
-            another front dominates it.
-        hypervolume: The front's share of the common box.
-        dominates: By label of each other study, the share of that one's front that some member of
-            this one's dominates (the coverage of two sets, Zitzler and Thiele 1998, but strict:
+        label: Its name in the comparison.
+        trials: The number of its COMPLETE trials.
+        front: Its front under the objectives that are compared.
+        hypervolume: The share of the common box that the front dominates.
+        dominates: By the label of each other study, the share of that study's front that members
+            of this front dominate (the coverage of two sets, Zitzler and Thiele 1998, but strict:
             equal points don't count).
     """
 
@@ -48,7 +55,7 @@ class Compared(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Studies under the objectives that they share.
+    """Several studies, compared by the objectives that they share.
 
     Attributes:
         names: The objectives.
@@ -68,11 +75,11 @@ class Comparison(NamedTuple):
 
 
 def compare(studies: Mapping[str, Study]) -> Comparison:
-    """Compares fronts.
+    """Compares the fronts of studies by the objectives that all of them have.
 
-    The hypervolumes share a box: from the best to the worst value of each objective on any of the
-    fronts, widened by a tenth at the worst end; a hypervolume is the share of it that a front
-    dominates.
+    The hypervolumes share a box, which reaches from the best to the worst value of each objective
+    on any of the fronts and is widened by a tenth at the worst end. A hypervolume is the share of
+    the box that a front dominates.
 
     Args:
         studies: The studies by label.
@@ -84,49 +91,43 @@ def compare(studies: Mapping[str, Study]) -> Comparison:
     if len(studies) < 2:
         there = ", ".join(studies) or "none"
         raise InputError(f"a comparison needs two studies or more, got {there}")
-    names, left_out = _shared(studies)
-    more = dict(zip(names, _directions(studies, names), strict=True))
-    signs = np.array([-1.0 if more[name] else 1.0 for name in names])
-    fronts: dict[str, tuple[Member, ...]] = {}
-    points: dict[str, Array] = {}
-    for label, study in studies.items():
-        fronts[label], points[label] = _front(label, study, names, signs)
+    seen = {label: Snapshot.of(study) for label, study in studies.items()}
+    names, left_out = _shared(seen)
+    directions = _directions(seen, names)
+    fronts = {label: _front(label, own, names, directions) for label, own in seen.items()}
+    points = {
+        label: np.array([member.losses for member in front]) for label, front in fronts.items()
+    }
     every = np.concatenate(list(points.values()))
-    stands = nondominated(every)
-    known = np.where(np.isfinite(every), every, np.nan)
-    ideal, worst = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
-    extent = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1.0))
-    reference = np.full(len(names), 1.1)
-    found, start = [], 0
-    for label, own in points.items():
-        standing = stands[start : start + len(own)]
-        start += len(own)
-        scaled = (own - ideal) / extent
-        found.append(
-            Compared(
-                label,
-                len(complete_trials(studies[label])),
-                tuple(
-                    member._replace(stands=bool(s))
-                    for member, s in zip(fronts[label], standing, strict=True)
-                ),
-                dominance.hypervolume(scaled, reference) / 1.1 ** len(names),
-                {other: _covered(own, points[other]) for other in points if other != label},
-            )
+    box = Box.around(every)
+    stands = iter(nondominated(every))
+    found = tuple(
+        Compared(
+            label=label,
+            trials=len(seen[label].complete),
+            front=tuple(member._replace(stands=bool(next(stands))) for member in fronts[label]),
+            hypervolume=box.share(own),
+            dominates={
+                other: float(np.mean([dominates(own, point).any() for point in points[other]]))
+                for other in points
+                if other != label
+            },
         )
+        for label, own in points.items()
+    )
     return Comparison(
-        names,
-        [more[name] for name in names],
-        left_out,
-        tuple(found),
-        dominance.is_exact(len(names)),
-        _notes(studies),
+        names=names,
+        maximized=[direction == StudyDirection.MAXIMIZE for direction in directions],
+        left_out=left_out,
+        studies=found,
+        exact=is_exact(len(names)),
+        notes=_notes(studies),
     )
 
 
-def _shared(studies: Mapping[str, Study]) -> tuple[list[str], list[str]]:
+def _shared(studies: Mapping[str, Snapshot]) -> tuple[list[str], list[str]]:
     """Objectives that all studies have, and those that only some have."""
-    every = [objective_names(study) for study in studies.values()]
+    every = [study.names for study in studies.values()]
     names = [name for name in every[0] if all(name in other for other in every)]
     if not names:
         listed = "; ".join(
@@ -137,56 +138,46 @@ def _shared(studies: Mapping[str, Study]) -> tuple[list[str], list[str]]:
     return names, list(others)
 
 
-def _directions(studies: Mapping[str, Study], names: list[str]) -> list[bool]:
+def _directions(studies: Mapping[str, Snapshot], names: list[str]) -> list[StudyDirection]:
+    """The directions of the shared objectives; raises InputError where they differ."""
     found = []
     for name in names:
-        more = {
-            label: maximized(study)[objective_names(study).index(name)]
-            for label, study in studies.items()
-        }
-        if len(set(more.values())) > 1:
-            up = next(label for label, m in more.items() if m)
-            down = next(label for label, m in more.items() if not m)
+        of = {label: own.directions[own.names.index(name)] for label, own in studies.items()}
+        if len(set(of.values())) > 1:
+            up = next(label for label, d in of.items() if d == StudyDirection.MAXIMIZE)
+            down = next(label for label, d in of.items() if d != StudyDirection.MAXIMIZE)
             raise InputError(
                 f"{name} is maximised in {up} and minimised in {down}: they can't be compared"
             )
-        found.append(next(iter(more.values())))
+        found.append(next(iter(of.values())))
     return found
 
 
 def _front(
-    label: str, study: Study, names: list[str], signs: Array
-) -> tuple[tuple[Member, ...], Array]:
-    own = objective_names(study)
-    columns = [own.index(name) for name in names]
-    feasible = [entry for entry in entries(study) if entry.feasible]
+    label: str, study: Snapshot, names: list[str], directions: list[StudyDirection]
+) -> list[Member]:
+    """The front of a study under the shared objectives."""
+    columns = [study.names.index(name) for name in names]
+    feasible = [record for record in study.architectures if record.feasible]
     if not feasible:
-        raise InputError(f"{label}: {why_no_front(study)}")
-    values = np.array([entry.trial.values for entry in feasible])[:, columns]
-    keep = np.flatnonzero(nondominated(values * signs))
-    members = tuple(
+        raise InputError(f"{label}: {why_no_front(study.study)}")
+    values = [tuple(record.values[i] for i in columns) for record in feasible]
+    points = losses(values, directions)
+    return [
         Member(
-            feasible[i].trial.number,
-            feasible[i].architecture,
-            tuple(values[i].tolist()),
+            trial=feasible[i].number,
+            architecture=feasible[i].architecture,
+            values=values[i],
+            losses=tuple(points[i].tolist()),
             stands=False,
         )
-        for i in keep
-    )
-    return members, values[keep] * signs
-
-
-def _covered(own: Array, other: Array) -> float:
-    """The share of the other points that some own point dominates."""
-    covered = np.zeros(len(other), dtype=bool)
-    for point in own:
-        covered |= (point <= other).all(axis=1) & (point < other).any(axis=1)
-    return float(covered.mean())
+        for i in np.flatnonzero(nondominated(points))
+    ]
 
 
 def _notes(studies: Mapping[str, Study]) -> list[str]:
     """Where the settings of the studies differ from those of the first one."""
-    records = {label: record_of(study).get("fingerprint", {}) for label, study in studies.items()}
+    records = {label: record_of(study).fingerprint for label, study in studies.items()}
     first, *others = records
     notes = []
     for label in others:

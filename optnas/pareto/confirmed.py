@@ -1,8 +1,7 @@
-"""What a study knows of members of its front that were evaluated again, with fresh seeds.
+"""Members of the front that were evaluated again with fresh seeds, as the study keeps them.
 
 A front chooses among noisy values, so its members are the lucky ones: the value that put a network
-there is too good on average (the winner's curse). It says nothing more where fresh seeds have
-spoken, and is left out of their means.
+there is too good on average (the winner's curse). The means of the fresh seeds leave it out.
 """
 
 from __future__ import annotations
@@ -12,18 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import stdtrit
 
+from optnas.pareto.dominance import Array, dominates, losses
 from optnas.study.notes import Note, add_note, notes
-from optnas.study.objectives import maximized, objective_names
+from optnas.study.objectives import objective_names
 from optnas.utils.mean_sd import Spread
 
 CONFIRMED = "confirmed"
 """The kind of note."""
 SURE = 0.975
-"""Quantile of Student's t that a difference must pass: 95 % for both sides."""
+"""Quantile of Student's t beyond which a difference is certain: 95 % on both sides."""
 
 Verdict = Literal["stands", "stands within noise", "falls", "failed"]
 
@@ -35,11 +36,11 @@ class Confirmed:
     Attributes:
         trial: Its number.
         search: The values of its objectives in the search.
-        again: Which objectives were measured again; the others are counts, such as params, which
+        again: Which objectives were measured again. The others are counts, such as params, and
             depend on no seed.
         seeds: The numbers of the fresh seeds whose evaluation succeeded.
         repeats: The values of the objectives with each of them.
-        failures: Why others failed, by the numbers of their seeds.
+        failures: Why other evaluations failed, by the numbers of their seeds.
     """
 
     trial: int
@@ -51,7 +52,7 @@ class Confirmed:
 
     @property
     def n(self) -> int:
-        """How many fresh evaluations succeeded."""
+        """The number of fresh evaluations that succeeded."""
         return len(self.repeats)
 
     @property
@@ -73,24 +74,29 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Standing:
-    """What fresh seeds say of a member of the front.
+    """A trial that was evaluated again, and whether it holds its ground.
 
     Attributes:
-        trial: Its number.
+        member: The trial with its fresh evaluations.
         verdict: `stands`, `stands within noise`, `falls`, or `failed` (no fresh evaluation
             succeeded).
         by: The trial that dominates it, where it falls or stands within noise.
     """
 
-    trial: int
+    member: Confirmed
     verdict: Verdict
     by: int | None = None
+
+    @property
+    def trial(self) -> int:
+        """The number of the trial."""
+        return self.member.trial
 
 
 def confirmed(study: Study) -> dict[int, Confirmed]:
     """The COMPLETE trials that were evaluated again, by number.
 
-    What somebody else wrote in their place is left out.
+    Notes that have another form are ignored.
     """
     trials = study.get_trials(deepcopy=False)
     names = objective_names(study)
@@ -105,34 +111,35 @@ def confirmed(study: Study) -> dict[int, Confirmed]:
 
 
 def standing(study: Study) -> list[Standing]:
-    """Which confirmed trials hold their ground, judged by fresh seeds and among themselves.
+    """Which confirmed trials hold their ground, by fresh seeds and compared with each other.
 
-    A trial *stands* if no other one dominates it by the means: is as good in every objective and
-    better in one. If one does, it *falls* if that is certain: in every objective the other one is
-    better by a difference whose 95 % interval (Welch's, for unequal variances) leaves out zero, or
-    exactly equal where nothing varies. Otherwise it *stands within noise*: in some objective the
-    other one may be the worse. A single fresh seed shows no variance, so nothing is certain by it
-    but counts.
+    A trial *stands* if no other one dominates it by the means. If another one does, it *falls* if
+    that is certain: in every objective the other one is better by a difference whose 95 % interval
+    (Welch's, for unequal variances) excludes zero, or exactly equal where nothing varies. Otherwise
+    it *stands within noise*: in some objective the other one may be the worse. A single fresh seed
+    shows no variance, so only counts are certain by it.
 
     Returns:
         A standing for each confirmed trial, by number.
     """
     members = confirmed(study)
-    signs = [-1.0 if more_is_better else 1.0 for more_is_better in maximized(study)]
+    known = [member for member in members.values() if member.n]
+    means = losses([[s.mean for s in member.spreads] for member in known], study.directions)
+    point = dict(zip((member.trial for member in known), means, strict=True))
     result = []
     for number, member in members.items():
         if not member.n:
-            result.append(Standing(number, "failed"))
+            result.append(Standing(member, "failed"))
             continue
-        others = [m for m in members.values() if m.n and m is not member]
-        above = [m for m in others if _dominates(m, member, signs)]
-        sure = [m for m in above if _surely(m, member, signs)]
+        own = point[number]
+        above = [known[i] for i in np.flatnonzero(dominates(means, own))]
+        sure = [m for m in above if _surely(m, member, own - point[m.trial])]
         if not above:
-            result.append(Standing(number, "stands"))
+            result.append(Standing(member, "stands"))
         elif sure:
-            result.append(Standing(number, "falls", sure[0].trial))
+            result.append(Standing(member, "falls", sure[0].trial))
         else:
-            result.append(Standing(number, "stands within noise", above[0].trial))
+            result.append(Standing(member, "stands within noise", above[0].trial))
     return result
 
 
@@ -150,9 +157,9 @@ def keep_repeat(
         study: The study.
         trial: The trial that was evaluated again.
         seed: The number of the fresh seed.
-        values: All that was measured anew, by name; empty if it failed.
+        values: Everything that was measured again, by name; empty if the evaluation failed.
         failure: Why it failed; else empty.
-        changes: Differences between the study's settings and those it was made with.
+        changes: Differences between the study's settings and those of this evaluation.
     """
     note = {"seed": seed, "values": values, "failure": failure, "changes": changes}
     add_note(study, CONFIRMED, trial, note, lambda old: old.get("seed") == seed)
@@ -198,24 +205,16 @@ def _is_finite(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def _dominates(one: Confirmed, other: Confirmed, signs: list[float]) -> bool:
-    gaps = _gaps(one, other, signs)
-    return min(gaps) >= 0 and max(gaps) > 0
+def _surely(one: Confirmed, other: Confirmed, gaps: Array) -> bool:
+    """Whether one dominates the other beyond noise: the intersection-union test.
 
-
-def _surely(one: Confirmed, other: Confirmed, signs: list[float]) -> bool:
-    """Whether one dominates the other beyond noise: the intersection-union test."""
+    Args:
+        one: A trial with fresh evaluations.
+        other: Another one.
+        gaps: By how much the mean of one is better, for each objective.
+    """
     noises = [_noise(a, b) for a, b in zip(one.spreads, other.spreads, strict=True)]
-    gaps = _gaps(one, other, signs)
     return all(gap > noise or gap == noise == 0 for gap, noise in zip(gaps, noises, strict=True))
-
-
-def _gaps(one: Confirmed, other: Confirmed, signs: list[float]) -> list[float]:
-    """By how much the mean of one is better, for each objective."""
-    return [
-        sign * (b.mean - a.mean)
-        for sign, a, b in zip(signs, one.spreads, other.spreads, strict=True)
-    ]
 
 
 def _noise(a: Spread, b: Spread) -> float:

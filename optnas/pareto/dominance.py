@@ -1,6 +1,7 @@
 """Dominance and hypervolume of points (moocore does the mathematics).
 
-Points are losses, less is better in each: an array of shape (points, objectives).
+Points are losses, less is better in each: an array of shape (points, objectives). `losses` is where
+maximised objectives are negated, and `dominates` is the test of dominance; all code uses these two.
 """
 
 from __future__ import annotations
@@ -15,22 +16,52 @@ from optuna.study import StudyDirection
 Array = NDArray[np.float64]
 
 EXACT_OBJECTIVES = 5
-"""With more objectives a hypervolume is approximated: an exact one takes too long."""
+"""With more objectives a hypervolume is approximated, because an exact one takes too long."""
 SAMPLES = 2**15
 """Directions of an approximated hypervolume: 0.1 % off with 6 objectives and 500 members, in a
 fourteenth of the exact one's time (`benchmarks/pareto.py`)."""
 LOG_RATIO = 20.0
-"""What is positive and spans more than this factor is looked at on a log scale."""
+"""Positive values that span more than this factor are drawn on a log scale."""
 
 
 def losses(values: Sequence[Sequence[float]], directions: Sequence[StudyDirection]) -> Array:
-    """Values as an array of shape (trials, objectives), maximised ones negated."""
+    """Values as an array of shape (trials, objectives), maximised ones negated.
+
+    Args:
+        values: A row for each trial.
+        directions: Of the objectives.
+    """
     signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
     return np.asarray(values, dtype=np.float64).reshape(-1, len(signs)) * signs
 
 
+def dominates(one: Array, other: Array) -> NDArray[np.bool_]:
+    """Whether one point dominates another: it is no worse in any objective, and better in one.
+
+    A point with a NaN dominates none, and none dominates it.
+
+    Args:
+        one: A point of shape `(objectives,)`, or points of shape `(points, objectives)`.
+        other: Likewise; the two are broadcast.
+
+    Returns:
+        Of shape `()` or `(points,)`.
+
+    Example:
+        ```python
+        import numpy as np
+
+        from optnas.pareto.dominance import dominates
+
+        points = np.array([[1.0, 4.0], [2.0, 2.0], [3.0, 3.0]])
+        print(dominates(points, np.array([3.0, 3.0])))  # [False  True False]
+        ```
+    """
+    return np.asarray((one <= other).all(axis=-1) & (one < other).any(axis=-1))
+
+
 def nondominated(points: Array) -> NDArray[np.bool_]:
-    """Which points no other one dominates; equal ones are all kept."""
+    """Which points no other one dominates; equal points are all kept."""
     if len(points) == 0:
         return np.zeros(0, dtype=bool)
     if points.shape[1] == 1:  # moocore wants two objectives
@@ -69,7 +100,7 @@ def crowding(points: Array) -> Array:
 
 
 def is_exact(objectives: int) -> bool:
-    """Whether `hypervolume` is exact with so many objectives."""
+    """Whether `hypervolume` is exact with this number of objectives."""
     return objectives <= EXACT_OBJECTIVES
 
 
@@ -124,10 +155,10 @@ def knee(points: Array) -> int:
 
 
 def spread(points: Array, number: int) -> list[int]:
-    """Positions of points that, so many together, keep most of the hypervolume of all.
+    """Positions of this number of points that together keep most of the hypervolume of all.
 
-    One after the other the point is taken that adds most to those taken before, after
-    `way_from_best`; that is within 1 - 1/e of the best choice (Guerreiro, Fonseca and Paquete,
+    Each next point is the one that adds most to those taken before, after `way_from_best`; the
+    result is within 1 - 1/e of the best choice (Guerreiro, Fonseca and Paquete,
     Greedy hypervolume subset selection in low dimensions, Evolutionary Computation, 2016).
     """
     scaled = way_from_best(points)

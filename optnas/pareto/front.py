@@ -1,6 +1,6 @@
-"""The Pareto front of a study, its hypervolume and its networks.
+"""The Pareto front of a study.
 
-These work on any Optuna study, whoever made it.
+These functions work on any Optuna study, also on one that optnas hasn't made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def feasible_trials(
 
     Args:
         study: The study.
-        complete: Its COMPLETE trials, if they are known.
+        complete: Its COMPLETE trials, if the caller has read them already.
     """
     complete = complete_trials(study) if complete is None else complete
     return [trial for trial in complete if is_feasible(trial)]
@@ -40,12 +40,12 @@ def feasible_trials(
 def front(study: Study, complete: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
     """The feasible COMPLETE trials that no other one dominates, by number.
 
-    A trial that reused the values of another (same architecture, same recipe) is left out: the
-    other one stands for it.
+    A trial that reused the values of another one (same architecture, same recipe) is left out,
+    because the other one represents it.
 
     Args:
         study: The study.
-        complete: Its COMPLETE trials, if they are known.
+        complete: Its COMPLETE trials, if the caller has read them already.
     """
     trials = [t for t in feasible_trials(study, complete) if DUPLICATE_OF not in t.user_attrs]
     return front_of(trials, study.directions)
@@ -54,13 +54,13 @@ def front(study: Study, complete: Sequence[FrozenTrial] | None = None) -> list[F
 def front_of(
     trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
 ) -> list[FrozenTrial]:
-    """Those trials that no other one among them dominates."""
+    """The trials that no other one among them dominates."""
     mask = nondominated(losses([t.values for t in trials], directions))
     return [trial for trial, kept in zip(trials, mask, strict=True) if kept]
 
 
 def why_no_front(study: Study) -> str:
-    """What to say of a study whose front is empty."""
+    """The message for a study whose front is empty."""
     n = len(complete_trials(study))
     if not n:
         return f"study {study.study_name!r} has no COMPLETE trial yet: run it first"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from optuna.study import Study
@@ -14,9 +14,46 @@ from optnas.pareto.dominance import Array, losses, nondominated
 from optnas.pareto.front import feasible_trials
 
 REFERENCE = "optnas:reference"
-
-
+"""The system attribute of a study that keeps its box."""
 REFERENCE_TRIALS = 10
+"""The first feasible COMPLETE trials, which span the box."""
+MARGIN = 0.1
+"""By this share a box is widened at the worst end of each objective."""
+
+
+class Box(NamedTuple):
+    """A box in the space of losses.
+
+    Attributes:
+        ideal: Its best corner, of shape `(objectives,)`.
+        reference: Its worst corner, the reference point of a hypervolume.
+    """
+
+    ideal: Array
+    reference: Array
+
+    @classmethod
+    def around(cls, points: Array) -> Box:
+        """The box that points span, widened by a tenth at the worst end of each objective.
+
+        Where all have one value the box is as wide as that value, and at least 1. Values that
+        aren't finite are ignored.
+
+        Args:
+            points: Losses of shape `(points, objectives)`.
+        """
+        known = np.where(np.isfinite(points), points, np.nan)
+        ideal, worst = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+        extent = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1.0))
+        return cls(ideal, worst + MARGIN * extent)
+
+    def scaled(self, points: Array) -> Array:
+        """The points from 0, at the best corner, to 1, at the reference point."""
+        return (points - self.ideal) / (self.reference - self.ideal)
+
+    def share(self, points: Array) -> float:
+        """The share of the box that the points dominate."""
+        return dominance.hypervolume(self.scaled(points), np.ones(len(self.ideal)))
 
 
 def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> float | None:
@@ -30,7 +67,7 @@ def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> 
 
     Args:
         study: The study.
-        complete: Its COMPLETE trials, if they are known.
+        complete: Its COMPLETE trials, if the caller has read them already.
 
     Returns:
         None until there are 10 such trials, and for a single objective.
@@ -39,48 +76,50 @@ def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> 
     box = reference_box(study, trials)
     if box is None:
         return None
-    scaled = _scaled(losses([t.values for t in trials], study.directions), box)
-    return dominance.hypervolume(scaled, np.ones(scaled.shape[1]))
+    return box.share(losses([t.values for t in trials], study.directions))
 
 
-def hypervolume_history(study: Study, most: int = 200) -> list[tuple[int, float]]:
+def hypervolume_history(
+    study: Study, most: int = 200, complete: Sequence[FrozenTrial] | None = None
+) -> list[tuple[int, float]]:
     """How `hypervolume` grew: (feasible COMPLETE trials so far, hypervolume), by completion.
 
     Args:
         study: The study.
-        most: How many points at most, evenly spread; the first and the last are among them.
+        most: The largest number of points, evenly spread; the first and the last are among them.
+        complete: Its COMPLETE trials, if the caller has read them already.
 
     Returns:
         Empty where `hypervolume` is None.
     """
-    trials = in_order_of_completion(feasible_trials(study))
+    trials = in_order_of_completion(feasible_trials(study, complete))
     box = reference_box(study, trials)
     if box is None:
         return []
-    scaled = _scaled(losses([t.values for t in trials], study.directions), box)
+    points = losses([t.values for t in trials], study.directions)
     found: list[tuple[int, float]] = []
-    best = scaled[:0]
+    best = points[:0]
     start, volume = 0, 0.0
-    for end in np.unique(np.linspace(1, len(scaled), most).round().astype(int)).tolist():
-        joined = np.concatenate([best, scaled[start:end]])
+    for end in np.unique(np.linspace(1, len(points), most).round().astype(int)).tolist():
+        joined = np.concatenate([best, points[start:end]])
         kept = nondominated(joined)
         if kept[len(best) :].any():
-            volume = dominance.hypervolume(joined[kept], np.ones(scaled.shape[1]))
+            volume = box.share(joined[kept])
         found.append((end, volume))
         best, start = joined[kept], end
     return found
 
 
 def in_order_of_completion(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Finished trials by the time they ended; those without a time first."""
+    """Finished trials by the time they ended; trials without a time come first."""
     return sorted(
         trials,
         key=lambda t: (t.datetime_complete.timestamp() if t.datetime_complete else 0.0, t.number),
     )
 
 
-def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> tuple[Array, Array] | None:
-    """The best corner of the box of `hypervolume`, and its reference point, as losses.
+def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
+    """The box of `hypervolume`; None until there are trials enough.
 
     Args:
         study: The study.
@@ -88,34 +127,27 @@ def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> tuple[Array, A
     """
     stored: Any = study._storage.get_study_system_attrs(study._study_id).get(REFERENCE)
     if stored is not None:
-        return np.array(stored["ideal"]), np.array(stored["reference"])
+        return Box(np.array(stored["ideal"]), np.array(stored["reference"]))
     if len(trials) < REFERENCE_TRIALS or len(study.directions) < 2:
         return None
     first = in_order_of_completion(trials)[:REFERENCE_TRIALS]
     points = losses([t.values for t in first], study.directions)
     if not np.isfinite(points).all():
         return None
-    ideal, worst = points.min(axis=0), points.max(axis=0)
-    spread = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1.0))
-    return ideal, worst + 0.1 * spread
-
-
-def _scaled(points: Array, box: tuple[Array, Array]) -> Array:
-    ideal, reference = box
-    return (points - ideal) / (reference - ideal)
+    return Box.around(points)
 
 
 def keep_reference(study: Study) -> bool:
     """Writes the box of `hypervolume` into the study, once there are trials enough.
 
     Returns:
-        Whether it stands there.
+        Whether the study has the box now.
     """
     attrs = study._storage.get_study_system_attrs(study._study_id)
     if REFERENCE in attrs:
         return True
     box = reference_box(study, feasible_trials(study))
     if box is not None:
-        value = {"ideal": box[0].tolist(), "reference": box[1].tolist()}
+        value = {"ideal": box.ideal.tolist(), "reference": box.reference.tolist()}
         study._storage.set_study_system_attr(study._study_id, REFERENCE, value)
     return box is not None

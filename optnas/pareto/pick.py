@@ -1,30 +1,32 @@
-"""One network out of the front: by limits, by weights, or the knee."""
+"""Picks one network of the front: by limits, by weights, or the knee."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto.dominance import knee, losses, way_from_best
-from optnas.pareto.entries import Entry, entries
-from optnas.pareto.front import front_of, why_no_front
-from optnas.study.objectives import maximized, objective_names
+from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.dominance import knee, nondominated, way_from_best
+from optnas.pareto.front import why_no_front
+from optnas.pareto.snapshot import Snapshot
+from optnas.study.describe import number_of
 from optnas.utils.text import number
 
 
 class Pick(NamedTuple):
-    """A chosen network, and what the choice was made by, in words."""
+    """A chosen network, and the reason for the choice, in words."""
 
-    entry: Entry
+    entry: ArchitectureRecord
     why: str
 
 
 def pick(
-    study: Study,
+    study: Study | Snapshot,
     *,
     at_most: Mapping[str, float] | None = None,
     at_least: Mapping[str, float] | None = None,
@@ -33,34 +35,37 @@ def pick(
 ) -> Pick:
     """Chooses a network of the front.
 
-    Of the feasible networks within the limits, those that no other one of them dominates are
-    looked at. One is taken by `weights`: the largest sum of weight times value, each value scaled
-    from 0 to 1 between the smallest and the largest among them. With limits alone it is the one
-    that is best in the study's first objective; with nothing, or `by_knee`, the one closest to the
-    best of everything (`dominance.knee`).
+    Candidates are the feasible networks within the limits that no other one of them dominates.
+    `weights` take the one with the largest sum of weight times value, where each value is scaled
+    from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
+    candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
+    closest to the best of everything (`dominance.knee`).
 
     Args:
-        study: Any study.
+        study: Any study, or a snapshot of it.
         at_most: Upper limits, by the name of an objective or of anything else that was measured.
         at_least: Lower limits, likewise.
         weights: By name of objectives: above 0 where more is better, below 0 where less is.
         by_knee: Whether to take the knee.
 
     Raises:
-        InputError: Nothing is within the limits, a name is unknown, a weight asks for the worse of
-            an objective, or both weights and the knee are asked for.
+        InputError: No network is within the limits, a name is unknown, a weight prefers the worse
+            values of an objective, or both weights and the knee are given.
     """
     if weights and by_knee:
         raise InputError("a network is chosen by the knee or by weights: give one of them")
     at_most, at_least = dict(at_most or {}), dict(at_least or {})
-    names = objective_names(study)
-    within, limits = _within(names, _feasible(study), at_most, at_least)
-    trials = front_of([entry.trial for entry in within], study.directions)
-    members = {trial.number for trial in trials}
-    chosen = [entry for entry in within if entry.trial.number in members]
-    points = losses([entry.trial.values for entry in chosen], study.directions)
+    seen = Snapshot.of(study)
+    names = seen.names
+    feasible = [record for record in seen.architectures if record.feasible]
+    if not feasible:
+        raise InputError(why_no_front(seen.study))
+    within, limits = _within(names, feasible, at_most, at_least)
+    points = np.array([record.losses for record in within])
+    kept = np.flatnonzero(nondominated(points))
+    chosen, points = [within[i] for i in kept], points[kept]
     if weights:
-        i, rule = _by_weights(study, chosen, weights)
+        i, rule = _by_weights(seen, chosen, weights)
     elif by_knee or not limits:
         i = knee(points)
         shares = ", ".join(
@@ -70,39 +75,31 @@ def pick(
         rule = f"closest to the best of everything (the way from best to worst: {shares})"
     else:
         i = int(points[:, 0].argmin())
-        rule = f"best {names[0]} ({number(chosen[i].trial.values[0])})"
+        rule = f"best {names[0]} ({number(chosen[i].values[0])})"
     among = f"{len(chosen)} network{'s' * (len(chosen) > 1)} on the front"
     return Pick(chosen[i], f"{rule} of {among}{' with ' + limits if limits else ''}")
 
 
-def _feasible(study: Study) -> list[Entry]:
-    feasible = [entry for entry in entries(study) if entry.feasible]
-    if not feasible:
-        raise InputError(why_no_front(study))
-    return feasible
-
-
 def measured(names: Sequence[str], trial: FrozenTrial, name: str) -> float | None:
-    """What a trial has under the name of an objective, or of anything else that was measured.
+    """A trial's value of an objective, or of anything else that was measured; None without one.
 
     Args:
-        names: Those of the study's objectives.
+        names: The study's objectives.
         trial: A COMPLETE trial.
         name: The name.
     """
     if name in names:
         return float(trial.values[names.index(name)])
-    value = trial.user_attrs.get(name)
-    return None if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)
+    return number_of(trial, name)
 
 
 def _within(
     names: Sequence[str],
-    feasible: list[Entry],
+    feasible: list[ArchitectureRecord],
     at_most: Mapping[str, float],
     at_least: Mapping[str, float],
-) -> tuple[list[Entry], str]:
-    """The entries within all limits, and the limits in words."""
+) -> tuple[list[ArchitectureRecord], str]:
+    """The architectures within all limits, and the limits in words."""
     limits = [(name, bound, 1.0) for name, bound in at_most.items()]
     limits += [(name, bound, -1.0) for name, bound in at_least.items()]
     texts = []
@@ -110,41 +107,41 @@ def _within(
     for name, bound, sign in limits:
         texts.append(f"{name} {'≤' if sign > 0 else '≥'} {number(bound)}")
         known = [
-            (sign * value, entry)
-            for entry in within
-            if (value := measured(names, entry.trial, name)) is not None
+            (sign * value, record)
+            for record in within
+            if (value := measured(names, record.trial, name)) is not None
         ]
         if not known:
             raise InputError(f"no network has {name!r}; there are: {_known(names, feasible)}")
-        inside = [entry for value, entry in known if value <= sign * bound]
+        inside = [record for value, record in known if value <= sign * bound]
         if not inside:
-            nearest, entry = min(known, key=lambda pair: pair[0])
+            nearest, record = min(known, key=lambda pair: pair[0])
             others = f" and {', '.join(texts[:-1])}" if texts[:-1] else ""
             raise InputError(
                 f"no network on record has {texts[-1]}{others}: the nearest is trial "
-                f"{entry.trial.number} with {name} {number(sign * nearest)}; relax a limit, or "
+                f"{record.number} with {name} {number(sign * nearest)}; relax a limit, or "
                 "search further"
             )
         within = inside
     return within, ", ".join(texts)
 
 
-def _known(names: Sequence[str], feasible: Sequence[Entry]) -> str:
+def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> str:
     known = dict.fromkeys(names)
-    for entry in feasible:
+    for record in feasible:
         known |= dict.fromkeys(
             name
-            for name in entry.trial.user_attrs
-            if measured(names, entry.trial, name) is not None
+            for name in record.trial.user_attrs
+            if measured(names, record.trial, name) is not None
         )
     return ", ".join(known)
 
 
 def _by_weights(
-    study: Study, chosen: Sequence[Entry], weights: Mapping[str, float]
+    study: Snapshot, chosen: Sequence[ArchitectureRecord], weights: Mapping[str, float]
 ) -> tuple[int, str]:
-    names = objective_names(study)
-    more = dict(zip(names, maximized(study), strict=True))
+    names = study.names
+    more = dict(zip(names, study.maximized, strict=True))
     sums = [0.0] * len(chosen)
     for name, weight in weights.items():
         if name not in more:
@@ -152,7 +149,7 @@ def _by_weights(
         if weight == 0 or (weight > 0) != more[name]:
             kind, sign = ("maximised", "above") if more[name] else ("minimised", "below")
             raise InputError(f"{name} is {kind}, so its weight must be {sign} 0, got {weight:g}")
-        values = [entry.trial.values[names.index(name)] for entry in chosen]
+        values = [record.values[names.index(name)] for record in chosen]
         low, high = min(values), max(values)
         for i, value in enumerate(values):
             sums[i] += weight * (value - low) / (high - low) if high > low else 0.0

@@ -1,6 +1,7 @@
 """Figures of a study: first the data, a NamedTuple that can be compared, then the plotly figure.
 
-`PLOTS` lists those that any study can be asked for.
+Both take a study, or a `Snapshot` of it, which several figures can share. `PLOTS` lists the figures
+that can be drawn of any study.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from optuna.study import Study
 
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots.comparison import comparison_figure
 from optnas.plots.curves import CurvesData, curves_data, curves_figure
 from optnas.plots.history import HistoryData, history_data, history_figure
 from optnas.plots.importance import ImportanceData, importance_data, importance_figure
 from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
-from optnas.plots.parallel import ParallelData, parallel_data, parallel_figure
+from optnas.plots.parallel import ParallelData, parallel_data
+from optnas.plots.parallel_drawing import parallel_figure
 from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
-from optnas.plots.points import Point
 from optnas.plots.timeline import TimelineData, timeline_data, timeline_figure
 
 __all__ = [
@@ -30,7 +32,6 @@ __all__ = [
     "ParallelData",
     "ParetoData",
     "Plot",
-    "Point",
     "TimelineData",
     "comparison_figure",
     "curves_data",
@@ -51,28 +52,28 @@ __all__ = [
 
 
 class Plot(NamedTuple):
-    """A figure that a study can be asked for.
+    """A figure that can be drawn of any study.
 
     Attributes:
         key: A short name, for files and anchors.
         title: A heading.
         caption: How to read it, in a sentence or two; plain text.
-        draw: Makes the figure; raises InputError with the reason if the study can't be drawn so.
+        draw: Makes the figure; raises InputError with the reason if the study has no such figure.
     """
 
     key: str
     title: str
     caption: str
-    draw: Callable[[Study], go.Figure]
+    draw: Callable[[Study | Snapshot], go.Figure]
 
 
 PLOTS: tuple[Plot, ...] = (
     Plot(
         "pareto",
         "Pareto front",
-        "Each point is an architecture. Members of the front, which no other architecture beats in "
-        "everything, are coloured; dominated ones are grey. The line joins what is best in the two "
-        "objectives on the axes alone.",
+        "Each point is an architecture. Members of the front, which no other architecture "
+        "dominates, are coloured; dominated ones are grey. The line joins those that are best in "
+        "the two objectives on the axes alone.",
         lambda study: pareto_figure(pareto_data(study)),
     ),
     Plot(
@@ -94,7 +95,7 @@ PLOTS: tuple[Plot, ...] = (
     Plot(
         "history",
         "History",
-        "How the search went on. A rising hypervolume means that the front still improves. Each "
+        "The course of the search. A rising hypervolume means that the front still improves. Each "
         "panel below has the best value of one objective that was sampled so far; marks show where "
         "it was found, dashed lines are baselines.",
         lambda study: history_figure(history_data(study)),
@@ -103,7 +104,7 @@ PLOTS: tuple[Plot, ...] = (
         "importance",
         "Which decisions matter",
         "How much each decision, of the architecture and of its training (recipe.…), sets the best "
-        "trials of an objective apart from all trials. It says how much, not which choice is "
+        "trials of an objective apart from all trials. It shows how much, not which choice is "
         "better.",
         lambda study: importance_figure(importance_data(study)),
     ),
@@ -118,8 +119,8 @@ PLOTS: tuple[Plot, ...] = (
     Plot(
         "timeline",
         "Timeline",
-        "When each trial ran, and beside which others. Gaps are times in which a worker had "
-        "nothing to do or was away.",
+        "When each trial ran, and which others ran at the same time. Gaps are times in which a "
+        "worker had no trial or didn't run.",
         lambda study: timeline_figure(timeline_data(study)),
     ),
 )

@@ -1,4 +1,4 @@
-"""The columns of the parallel coordinates: which they are, and where values lie on them."""
+"""The columns of the parallel coordinates: the choice of columns, and the scale of each."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.dominance import wants_log
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots.importance import importance_data
-from optnas.plots.style import position, short, si, spread
+from optnas.plots.scales import position
+from optnas.plots.style import spread
+from optnas.plots.texts import short, si
 from optnas.utils.text import number
 
 LEVELS = 8
-"""Whole numbers with up to so many steps have a tick for each."""
+"""Whole numbers with up to 8 steps have a tick for each."""
 
 
 class Axis(NamedTuple):
     """A column: its name, its ticks by position (0 to 1), the gap between levels.
 
-    The gap is 0 where values are continuous. `more` says which way is better of an objective,
+    The gap is 0 where values are continuous. `more` tells whether more of an objective is better,
     whose better end has position 1; it is None for a decision.
     """
 
@@ -40,9 +42,9 @@ Scale = Callable[[FrozenTrial], float | None]
 
 
 def chosen_decisions(
-    study: Study, trials: Sequence[FrozenTrial], most: int
+    study: Snapshot, trials: Sequence[FrozenTrial], most: int
 ) -> tuple[list[str], int, str]:
-    """The decisions to show, how many there are, and how these were chosen."""
+    """The decisions to show, the number of all decisions, and the rule of the choice."""
     first: dict[str, object] = {}
     counts: Counter[str] = Counter()
     different: set[str] = set()
@@ -64,7 +66,7 @@ def chosen_decisions(
 
 
 def decision_axis(name: str, trials: Sequence[FrozenTrial]) -> tuple[Axis, Scale]:
-    """The column of a decision, over all that could have been decided."""
+    """The column of a decision, over its whole range."""
     distributions = [t.distributions[name] for t in trials if name in t.distributions]
     conditional = len(distributions) < len(trials)
     different = list({id(d): d for d in distributions}.values())  # those of a storage are few

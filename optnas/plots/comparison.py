@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from optnas.errors import InputError
 from optnas.pareto.compare import Compared, Comparison
 from optnas.pareto.dominance import nondominated
+from optnas.plots.scales import value_axis
 from optnas.plots.style import (
     BLUE,
     GREEN,
@@ -20,11 +21,9 @@ from optnas.plots.style import (
     SKY,
     VERMILLION,
     figure,
-    hover,
-    label,
     spread,
-    value_axis,
 )
+from optnas.plots.texts import hover, label
 
 STYLES = (
     (BLUE, "circle"),
@@ -36,17 +35,17 @@ STYLES = (
     (INK, "hexagon"),
     (GREY, "triangle-down"),
 )
-"""A colour and a symbol for each study; with more than eight they come again."""
+"""A colour and a symbol for each study; the ninth study has those of the first."""
 
 
 def comparison_figure(data: Comparison, x: str | None = None, y: str | None = None) -> go.Figure:
     """The fronts of studies under two of their common objectives.
 
-    Full markers stand against the other studies' fronts in all common objectives; open ones are
-    dominated by another study's front. Each line joins what is best of a study in the plane.
+    Full markers are members that no other study's front dominates in the common objectives; open
+    ones are dominated. Each line joins the members of one study that are best in the plane.
 
     Args:
-        data: What `compare` found.
+        data: The result of `compare`.
         x: Name of the objective on the horizontal axis; by default the first that isn't `y`.
         y: Name of the objective on the vertical axis; by default the first that isn't `x`.
 
@@ -88,9 +87,9 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
 
 
 def _line(data: Comparison, own: Compared, i: int, j: int, color: str) -> dict[str, Any]:
-    signs = np.where(data.maximized, -1.0, 1.0)[[i, j]]
-    plane = np.array([member.values for member in own.front])[:, [i, j]]
-    best = plane[nondominated(plane * signs)]
+    plane = np.array([(member.losses[i], member.losses[j]) for member in own.front])
+    values = np.array([(member.values[i], member.values[j]) for member in own.front])
+    best = values[nondominated(plane)]
     best = best[np.argsort(best[:, 0], kind="stable")]
     return {
         "type": "scatter",

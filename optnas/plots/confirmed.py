@@ -1,69 +1,35 @@
-"""What fresh seeds say of the front's members, in the Pareto figure."""
+"""The results of fresh seeds for the front's members, in the Pareto figure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from optuna.study import Study
-
-from optnas.pareto.confirmed import confirmed, standing
-from optnas.plots.style import GREY, INK, label
+from optnas.pareto.confirmed import Standing
+from optnas.plots.style import GREY, INK
+from optnas.plots.texts import label
+from optnas.utils.mean_sd import Spread
 from optnas.utils.text import plural
 
 
-class Again(NamedTuple):
-    """A trial that was evaluated again with fresh seeds.
+def again_traces(again: Sequence[Standing], names: Sequence[str], x: int, y: int) -> list[Any]:
+    """Means with bars of one standard deviation, each tied to the value that the search found.
 
-    Attributes:
-        number: The trial.
-        seeds: How many fresh evaluations succeeded.
-        search: The values of all objectives in the search.
-        means: Their means over the fresh seeds.
-        deviations: Their standard deviations; 0 of what depends on no seed, and of a single seed.
-        texts: Mean and deviation of each, as people read them.
-        verdict: Whether it holds its ground.
+    Args:
+        again: Trials that were evaluated again, each at least once with success.
+        names: Of the objectives.
+        x: The position of the objective on the horizontal axis.
+        y: And of the one on the vertical axis.
     """
-
-    number: int
-    seeds: int
-    search: tuple[float, ...]
-    means: tuple[float, ...]
-    deviations: tuple[float, ...]
-    texts: tuple[str, ...]
-    verdict: str
-
-
-def again_of(study: Study) -> list[Again]:
-    """The trials of a study that were evaluated again, with success."""
-    verdicts = {s.trial: s.verdict for s in standing(study)}
-    return [
-        Again(
-            number=number,
-            seeds=member.n,
-            search=member.search,
-            means=tuple(s.mean for s in member.spreads),
-            deviations=tuple(
-                0.0 if math.isnan(s.deviation) else s.deviation for s in member.spreads
-            ),
-            texts=tuple(map(str, member.spreads)),
-            verdict=verdicts[number],
-        )
-        for number, member in confirmed(study).items()
-        if member.n
-    ]
-
-
-def again_traces(again: Sequence[Again], names: Sequence[str], x: int, y: int) -> list[Any]:
-    """Means with bars of one standard deviation, each tied to the value that the search found."""
     if not again:
         return []
+    found = [(standing.member.search, standing.member.spreads) for standing in again]
     ties = {
         "type": "scatter",
         "mode": "lines",
-        "x": [at for a in again for at in (a.search[x], a.means[x], None)],
-        "y": [at for a in again for at in (a.search[y], a.means[y], None)],
+        "x": [at for search, fresh in found for at in (search[x], fresh[x].mean, None)],
+        "y": [at for search, fresh in found for at in (search[y], fresh[y].mean, None)],
         "line": {"color": GREY, "width": 1, "dash": "dot"},
         "hoverinfo": "skip",
         "showlegend": False,
@@ -72,29 +38,31 @@ def again_traces(again: Sequence[Again], names: Sequence[str], x: int, y: int) -
         "type": "scatter",
         "mode": "markers",
         "name": "with fresh seeds (mean ± 1 sd)",
-        "x": [a.means[x] for a in again],
-        "y": [a.means[y] for a in again],
-        "error_x": _bars(a.deviations[x] for a in again),
-        "error_y": _bars(a.deviations[y] for a in again),
+        "x": [fresh[x].mean for _, fresh in found],
+        "y": [fresh[y].mean for _, fresh in found],
+        "error_x": _bars([fresh[x] for _, fresh in found]),
+        "error_y": _bars([fresh[y] for _, fresh in found]),
         "marker": {"symbol": "square-open", "size": 8, "color": INK},
-        "customdata": [a.number for a in again],
-        "hovertext": [_hover(a, names) for a in again],
+        "customdata": [standing.trial for standing in again],
+        "hovertext": [_hover(standing, names) for standing in again],
         "hoverinfo": "text",
     }
     return [ties, means]
 
 
-def _bars(lengths: Iterable[float]) -> dict[str, Any]:
+def _bars(spreads: Sequence[Spread]) -> dict[str, Any]:
+    """Bars of one deviation; a single seed shows none."""
     return {
         "type": "data",
-        "array": list(lengths),
+        "array": [0.0 if math.isnan(s.deviation) else s.deviation for s in spreads],
         "color": INK,
         "thickness": 1.2,
         "width": 3,
     }
 
 
-def _hover(a: Again, names: Sequence[str]) -> str:
-    seeds = plural(a.seeds, "fresh seed")
-    values = [f"{label(name)}: {text}" for name, text in zip(names, a.texts, strict=True)]
-    return "<br>".join([f"<b>trial {a.number}</b>, {seeds}: {a.verdict}", *values])
+def _hover(standing: Standing, names: Sequence[str]) -> str:
+    member = standing.member
+    head = f"<b>trial {member.trial}</b>, {plural(member.n, 'fresh seed')}: {standing.verdict}"
+    values = [f"{label(name)}: {text}" for name, text in zip(names, member.spreads, strict=True)]
+    return "<br>".join([head, *values])

@@ -11,35 +11,24 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto.front import front
-from optnas.plots.style import (
-    GREY,
-    VERMILLION,
-    color_bar,
-    figure,
-    hover,
-    label,
-    position,
-    shade,
-    short,
-    spread,
-    value_axis,
-)
+from optnas.pareto.snapshot import Snapshot
+from optnas.plots.scales import axis_title, color_bar, position, shade, value_axis
+from optnas.plots.style import GREY, VERMILLION, figure, spread
+from optnas.plots.texts import drawn_note, hover, label, short
 from optnas.study.attributes import BASELINE, CURVE
 from optnas.study.describe import architecture_name
-from optnas.study.objectives import maximized, objective_names
 from optnas.utils.text import plural
 
 LINES, FAINT_LINES = 60, 200
-"""Most coloured lines, and most grey ones: more hide each other."""
+"""The largest number of coloured lines, and of grey ones: more hide each other."""
 STEPS = 300
-"""Most points of a line."""
+"""The largest number of points of a line."""
 
 
 class Curve(NamedTuple):
-    """A trial's scores by step; one that isn't finite is None.
+    """A trial's scores by step; a score that isn't finite is None.
 
-    `by` is the value that colours it: of an objective, where there is one that isn't learned.
+    `by` is the value that colours it: that of an objective which isn't learned, if there is one.
     """
 
     number: int
@@ -52,10 +41,14 @@ class Curve(NamedTuple):
 
 
 class CurvesData(NamedTuple):
-    """What the learning curves show: one score, by the steps at which it was reported.
+    """The data of the learning curves: one score, by the steps at which it was reported.
 
-    `better` says whether more of it is better, None if that isn't known; `by` is the name of what
-    colours the curves, empty if nothing does.
+    Attributes:
+        study_name: Of the study.
+        score: The name of the score.
+        better: Whether more of it is better; None if that isn't known.
+        by: The name of the objective that colours the curves; empty without one.
+        curves: One for each trial.
     """
 
     study_name: str
@@ -65,37 +58,38 @@ class CurvesData(NamedTuple):
     curves: list[Curve]
 
 
-def curves_data(study: Study, score: str | None = None) -> CurvesData:
-    """The learning curves of a study's trials, those of pruned and failed ones too.
+def curves_data(study: Study | Snapshot, score: str | None = None) -> CurvesData:
+    """The learning curves of a study's trials, also of pruned and failed ones.
 
     Args:
-        study: A study whose evaluator reported scores.
-        score: Which score; by default the first objective that was reported, else the first
-            score.
+        study: A study whose evaluator reported scores, or a snapshot of it.
+        score: The name of the score; by default the first objective that was reported, else the
+            first score.
 
     Raises:
         InputError: No trial has a curve, or none of this score.
     """
-    trials = [t for t in study.get_trials(deepcopy=False) if _rows(t)]
+    seen = Snapshot.of(study)
+    trials = [t for t in seen.trials if _rows(t)]
     reported = dict.fromkeys(key for t in trials for row in _rows(t) for key in row)
     reported.pop("step", None)
     if not reported:
         raise InputError(
-            f"study {study.study_name!r} has no learning curves: nothing was reported while its "
-            "networks were trained"
+            f"study {seen.study.study_name!r} has no learning curves: nothing was reported while "
+            "its networks were trained"
         )
-    names = objective_names(study)
+    names = seen.names
     if score is None:
         score = next((name for name in names if name in reported), next(iter(reported)))
     if score not in reported:
         raise InputError(f"no score {score!r} was reported; there are: {', '.join(reported)}")
-    directions = dict(zip(names, maximized(study), strict=True))
-    # What isn't learned, such as a network's size, tells more beside the score than the score.
+    directions = dict(zip(names, seen.maximized, strict=True))
+    # An objective that isn't learned, such as a network's size, tells more than the score again.
     by = next((i for i, name in enumerate(names) if name not in reported), None)
-    members = {t.number for t in front(study)}
+    members = {t.number for t in seen.front}
     curves = [_curve(trial, score, by, members) for trial in trials]
     return CurvesData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         score=score,
         better=directions.get(score),
         by="" if by is None else names[by],
@@ -170,11 +164,10 @@ def curves_figure(data: CurvesData) -> go.Figure:
         f"{short(data.study_name, 50)}: how {plural(len(data.curves), 'network')} learned",
         lines=[f"coloured by {data.by}: the members of the front"] if values else [],
         notes=[
-            f"{len(some)} of {len(every)} curves are drawn: {name}"
-            for name, some, every in (("front", shown, members), ("others", faint, others))
-            if len(some) < len(every)
+            drawn_note(shown, members, "curves are drawn: front"),
+            drawn_note(faint, others, "curves are drawn: others"),
         ],
-        xaxis={"title": {"text": "step (epoch)", "font": {"size": 13}}, "automargin": True}
+        xaxis={"title": axis_title("step (epoch)"), "automargin": True}
         | ({"dtick": 1} if max(c.steps[-1] - c.steps[0] for c in drawn) <= 10 else {}),
         yaxis=axis,
     )

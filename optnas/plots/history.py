@@ -1,4 +1,4 @@
-"""How the search went on: the hypervolume, and the best of each objective so far."""
+"""The course of the search: the hypervolume, and the best value of each objective so far."""
 
 from __future__ import annotations
 
@@ -11,26 +11,17 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.dominance import is_exact, losses
-from optnas.pareto.front import feasible_trials
 from optnas.pareto.hypervolume import hypervolume_history, in_order_of_completion
-from optnas.plots.style import (
-    BLUE,
-    GREEN,
-    VERMILLION,
-    figure,
-    hover,
-    label,
-    short,
-    small_axis,
-    stacked,
-)
+from optnas.pareto.snapshot import Snapshot
+from optnas.plots.scales import axis_title, small_axis
+from optnas.plots.style import BLUE, GREEN, VERMILLION, figure, stacked
+from optnas.plots.texts import hover, label, short
 from optnas.study.attributes import BASELINE
 from optnas.study.describe import architecture_name
-from optnas.study.objectives import maximized, objective_names
 from optnas.utils.text import number, plural
 
 LABELLED = 3
-"""Up to so many baselines have their names in each panel."""
+"""With more baselines, panels leave out their names."""
 
 
 class Step(NamedTuple):
@@ -51,16 +42,16 @@ class Reference(NamedTuple):
 
 
 class HistoryData(NamedTuple):
-    """What the history shows, by the number of feasible COMPLETE trials so far.
+    """The data of the history, by the number of feasible COMPLETE trials so far.
 
     Attributes:
         study_name: Of the study.
         names: Of the objectives.
-        maximized: Which way each is better.
-        trials: How many feasible COMPLETE trials there are.
+        maximized: Whether each is maximised.
+        trials: The number of feasible COMPLETE trials.
         hypervolume: (trials, hypervolume); empty for one objective, or fewer than 10 trials.
         exact: Whether it is exact; with many objectives it is approximated.
-        best: For each objective where the best value that was sampled so far was found.
+        best: For each objective the trials that sampled a new best value.
         baselines: The hand-made networks, for comparison.
     """
 
@@ -74,26 +65,32 @@ class HistoryData(NamedTuple):
     baselines: list[Reference]
 
 
-def history_data(study: Study) -> HistoryData:
-    """How far the search had come after each of its feasible COMPLETE trials.
+def history_data(study: Study | Snapshot) -> HistoryData:
+    """The hypervolume and the best values after each of the feasible COMPLETE trials.
 
     Raises:
         InputError: There is none.
     """
-    trials = in_order_of_completion(feasible_trials(study))
-    exact = is_exact(len(study.directions))
+    seen = Snapshot.of(study)
+    trials = in_order_of_completion(seen.feasible)
+    exact = is_exact(len(seen.names))
     if not trials:
         raise InputError(
-            f"study {study.study_name!r} has no feasible COMPLETE trial yet: there is no history"
+            f"study {seen.study.study_name!r} has no feasible COMPLETE trial yet: there is no "
+            "history"
         )
     return HistoryData(
-        study_name=study.study_name,
-        names=objective_names(study),
-        maximized=maximized(study),
+        study_name=seen.study.study_name,
+        names=seen.names,
+        maximized=seen.maximized,
         trials=len(trials),
-        hypervolume=hypervolume_history(study, 200 if exact else 20),  # the latter takes time
+        hypervolume=hypervolume_history(
+            seen.study,
+            200 if exact else 20,  # an approximated one takes longer
+            seen.feasible,
+        ),
         exact=exact,
-        best=_best(study, trials),
+        best=_best(seen, trials),
         baselines=[
             Reference(str(t.user_attrs[BASELINE]), t.number, tuple(t.values))
             for t in trials
@@ -102,8 +99,8 @@ def history_data(study: Study) -> HistoryData:
     )
 
 
-def _best(study: Study, trials: Sequence[FrozenTrial]) -> list[list[Step]]:
-    """Where each objective's best value so far was found; baselines don't count."""
+def _best(study: Snapshot, trials: Sequence[FrozenTrial]) -> list[list[Step]]:
+    """The trials that found a new best value of each objective; baselines don't count."""
     points = losses([t.values for t in trials], study.directions)
     best: list[list[Step]] = []
     for i, column in enumerate(points.T.tolist()):
@@ -124,7 +121,7 @@ def history_figure(data: HistoryData) -> go.Figure:
     spans = stacked(heights[::-1], 0.03)[::-1]
     layout: dict[str, Any] = {
         "xaxis": {
-            "title": {"text": "feasible COMPLETE trials", "font": {"size": 13}},
+            "title": axis_title("feasible COMPLETE trials"),
             "anchor": f"y{len(rows)}",
             "range": [0, data.trials * 1.02],
             "automargin": True,

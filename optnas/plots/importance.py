@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -13,29 +13,31 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
-from optnas.pareto.front import complete_trials
-from optnas.plots.style import BLUE, GREY, figure, label, short, spread, stacked
+from optnas.pareto.dominance import losses
+from optnas.pareto.snapshot import Snapshot
+from optnas.plots.scales import axis_title
+from optnas.plots.style import BLUE, GREY, figure, spread, stacked
+from optnas.plots.texts import label, short
 from optnas.study.attributes import BASELINE
-from optnas.study.objectives import maximized, objective_names
 from optnas.study.record import record_of
 from optnas.utils.text import plural
 
 FEWEST = 20
-"""Trials that it takes."""
+"""The smallest number of trials."""
 MOST, WORK = 3000, 100_000
-"""Trials that are looked at, and that number times parameters and objectives: 1 s."""
+"""The largest number of trials that are read, and of trials · parameters · objectives: 1 s."""
 BEST, BEST_TRIALS = 0.1, 10
-"""Which share of the trials counts as the best; at least so many of them."""
+"""The share of the trials that counts as the best, and the smallest number of them."""
 ROWS = 20
-"""Decisions that have a row; the others share one."""
+"""The number of decisions that have a row; the others share one."""
 RECIPE_PREFIX = "recipe."
-"""How the names of searched settings of the training begin."""
+"""The prefix of searched settings of the training."""
 
 
 class Decision(NamedTuple):
     """A parameter: whether only some trials have it, and its importance for each objective.
 
-    None where it can have no influence: of the training on what is measured without training.
+    The importance is None where there can be none: of the training for a metric that needs none.
     """
 
     name: str
@@ -44,16 +46,16 @@ class Decision(NamedTuple):
 
 
 class ImportanceData(NamedTuple):
-    """What the importances are.
+    """The data of the importances.
 
     Attributes:
         study_name: Of the study.
         names: Of the objectives.
-        trials: How many trials were looked at.
-        of: How many there are.
-        best: Which share of them counts as the best.
+        trials: The number of trials that were read.
+        of: The number of trials that there are.
+        best: The share of them that counts as the best.
         decisions: The most important first, by the mean over the objectives. For each objective
-            the shares sum to 1, or are all 0 where nothing can be told.
+            the shares sum to 1, or are all 0 where the trials show no difference.
     """
 
     study_name: str
@@ -64,43 +66,46 @@ class ImportanceData(NamedTuple):
     decisions: list[Decision]
 
 
-def importance_data(study: Study) -> ImportanceData:
+def importance_data(study: Study | Snapshot) -> ImportanceData:
     """The importance of each parameter for each objective, by (conditional) PED-ANOVA.
 
-    It tells what sets the best trials apart, of each objective, from all of them. Parameters that
-    only some trials have are looked at where they are, and so is whether they are there. Sources:
+    It compares the best trials of each objective with all trials. A parameter that only some trials
+    have is compared among these, and its presence among all. Sources:
     Watanabe, Bansal, Hutter, PED-ANOVA, IJCAI 2023 (arXiv 2304.10255), and Optuna's extension to
     conditional parameters (arXiv 2601.20800).
 
     Raises:
         InputError: There are fewer than 20 COMPLETE trials with parameters.
     """
-    trials = [t for t in complete_trials(study) if t.params and BASELINE not in t.user_attrs]
+    seen = Snapshot.of(study)
+    trials = [t for t in seen.complete if t.params and BASELINE not in t.user_attrs]
     if len(trials) < FEWEST:
         count = plural(len(trials), "COMPLETE trial")
         raise InputError(
-            f"study {study.study_name!r} has {count} with parameters: importances take at least "
-            f"{FEWEST}"
+            f"study {seen.study.study_name!r} has {count} with parameters: importances take at "
+            f"least {FEWEST}"
         )
     params = len({name for trial in trials for name in trial.params})
-    affordable = WORK // (params * len(study.directions))
+    affordable = WORK // (params * len(seen.names))
     sample = spread(trials, max(min(MOST, affordable), 10 * FEWEST))
     best = max(BEST, BEST_TRIALS / len(sample))
-    names = objective_names(study)
-    scores = record_of(study).get("scores", names)
-    seen = _Sample(study, sample)
+    names = seen.names
+    scores = record_of(seen.study).scores or names
+    sampled = _Sample(seen.study, sample)
+    points = losses([trial.values for trial in sample], seen.directions)
     counts = Counter(name for trial in sample for name in trial.params)
     found = []
-    for i, (name, more) in enumerate(zip(names, maximized(study), strict=True)):
+    for name, column in zip(names, points.T.tolist(), strict=True):
         trained = name in scores
         known = [p for p in counts if trained or not p.startswith(RECIPE_PREFIX)]
-        found.append(_shares(seen, known, i, -1.0 if more else 1.0, best))
+        numbers = (trial.number for trial in sample)
+        found.append(_shares(sampled, known, dict(zip(numbers, column, strict=True)), best))
     decisions = [
         Decision(name, count < len(sample), tuple(shares.get(name) for shares in found))
         for name, count in counts.items()
     ]
     return ImportanceData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         names=names,
         trials=len(sample),
         of=len(trials),
@@ -110,7 +115,7 @@ def importance_data(study: Study) -> ImportanceData:
 
 
 class _Sample(Study):
-    """A study of which some trials are seen: evaluators read all that a study has."""
+    """A study with some of its trials: Optuna's evaluators read all trials of a study."""
 
     def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
         super().__init__(study.study_name, study._storage)
@@ -122,13 +127,22 @@ class _Sample(Study):
         return self._sample
 
 
-def _shares(study: Study, params: list[str], i: int, sign: float, best: float) -> dict[str, float]:
-    """The importance of parameters for one objective, as shares of all."""
+def _shares(
+    study: Study, params: list[str], losses: Mapping[int, float], best: float
+) -> dict[str, float]:
+    """The importance of parameters for one objective, as shares of all.
+
+    Args:
+        study: The sampled trials.
+        params: The names of the parameters.
+        losses: Of one objective, by the number of the trial.
+        best: The share of the trials that counts as the best.
+    """
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
     with warnings.catch_warnings():
-        # It says that low values are the better ones, and which parameters few trials have.
+        # It warns that low values are the better ones, and of parameters that few trials have.
         warnings.simplefilter("ignore")
-        found = evaluator.evaluate(study, params, target=lambda t: sign * t.values[i])
+        found = evaluator.evaluate(study, params, target=lambda t: losses[t.number])
     total = sum(found.values())
     return {name: float(value / total) if total > 0 else 0.0 for name, value in found.items()}
 
@@ -166,7 +180,7 @@ def importance_figure(data: ImportanceData) -> go.Figure:
         )
         layout[f"xaxis{i + 1}"] = {
             "domain": spans[i],
-            "title": {"text": title, "font": {"size": 12}},
+            "title": axis_title(title, 12),
             "side": "top",
             "range": [0, (120 + 10 * len(titles)) * longest],  # room for the numbers
             "showticklabels": False,

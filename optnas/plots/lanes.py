@@ -1,4 +1,4 @@
-"""Which worker ran which trial when, and how it ended."""
+"""The rows of the timeline: the worker of each trial, its times, and how it ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from optnas.study.attributes import DUPLICATE_OF, FAILURE, LOST, PRUNED, is_lost
 from optnas.study.leases import lease_of
 
 PAUSE, PAUSE_SHARE, CUT = 60.0, 0.05, 0.015
-"""A time in which nothing ran is cut out where it is longer than so many seconds and than this
-share of the rest; the cut is as wide as the last share."""
+"""A time without any trial is cut out if it is longer than `PAUSE` seconds and than `PAUSE_SHARE`
+of the other time; the cut is as wide as `CUT` of it."""
 
 
 class Span(NamedTuple):
-    """A trial with its times in seconds since the first began, and who ran it."""
+    """A trial with its times in seconds since the first began, its machine and its worker."""
 
     trial: FrozenTrial
     start: float
@@ -37,7 +37,7 @@ def spans_of(trials: Sequence[FrozenTrial]) -> list[Span]:
     last = max(t.datetime_complete or start for t, start in begun)
     spans = []
     for trial, start in begun:
-        # One that is running was there at least until its lease was renewed.
+        # A running trial ran at least until its lease was renewed.
         end = trial.datetime_complete or _renewed(trial) or last
         seconds = [(time - first).total_seconds() for time in (start, max(start, end))]
         spans.append(Span(trial, seconds[0], seconds[1], *_worker(trial)))
@@ -48,12 +48,12 @@ def _renewed(trial: FrozenTrial) -> datetime | None:
     renewed = (lease_of(trial) or {}).get("renewed")
     try:
         return datetime.fromtimestamp(renewed) if renewed is not None else None
-    except (TypeError, ValueError, OverflowError, OSError):  # no time at all
+    except (TypeError, ValueError, OverflowError, OSError):  # it isn't a time
         return None
 
 
 def _worker(trial: FrozenTrial) -> tuple[str, str]:
-    """The machine, empty if it isn't known, and who ran the trial."""
+    """The machine, empty if it isn't known, and the worker of a trial."""
     held = lease_of(trial)
     if held is None:
         return "", f"trial {trial.number}"
@@ -65,8 +65,8 @@ def _worker(trial: FrozenTrial) -> tuple[str, str]:
 def lanes_of(spans: Sequence[Span]) -> tuple[list[str], list[int]]:
     """The rows, and the row of each trial.
 
-    A worker takes the first row of its machine whose last worker had ended: a study that was
-    resumed has no more rows than it had workers at once.
+    A worker takes the first row of its machine whose last worker had ended, so a resumed study has
+    no more rows than it had workers at once.
     """
     threads = _threads(spans)
     lives: dict[tuple[str, str, int], tuple[float, float]] = {}
@@ -96,7 +96,10 @@ def _threads(spans: Sequence[Span]) -> list[tuple[str, str, int]]:
 
 
 def _first_free(ends: list[float], start: float, end: float) -> int:
-    """Which of the rows, that are taken up to these times, is free; it is taken from now on."""
+    """The first row that is free at the start; it is taken until the end.
+
+    `ends` has the times until which the rows are taken.
+    """
     free = next((i for i, until in enumerate(ends) if until <= start), len(ends))
     ends[free : free + 1] = [end]
     return free
@@ -105,7 +108,7 @@ def _first_free(ends: list[float], start: float, end: float) -> int:
 def without_pauses(
     spans: Sequence[Span],
 ) -> tuple[Callable[[float], float], list[tuple[float, float]], float]:
-    """A clock that stands still while nothing runs for long; the pauses, and its last time."""
+    """A clock that stops during long pauses; the pauses; and the clock's last time."""
     gaps: list[tuple[float, float]] = []
     until, idle = 0.0, 0.0
     for span in spans:
@@ -126,7 +129,7 @@ def without_pauses(
 
 
 def kind_of(trial: FrozenTrial) -> str:
-    """How a trial ended, in a word."""
+    """The way in which a trial ended, in a word."""
     if trial.state == TrialState.FAIL:
         return "lost" if is_lost(trial) else "failed"
     if trial.state == TrialState.COMPLETE and DUPLICATE_OF in trial.user_attrs:

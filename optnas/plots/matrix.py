@@ -2,52 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.plots.points import Point, hovering, points_of, several_objectives
-from optnas.plots.style import BLUE, GREY, VERMILLION, figure, short, small_axis, spread, stacked
-from optnas.study.objectives import maximized
+from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.snapshot import Snapshot
+from optnas.plots.points import markers, points_of, several_objectives
+from optnas.plots.scales import small_axis
+from optnas.plots.style import BLUE, GREY, VERMILLION, figure, spread, stacked
+from optnas.plots.texts import drawn_note, short
 
 OBJECTIVES = 7
-"""Most objectives that are drawn: more panels are too small to read."""
+"""The largest number of objectives that are drawn: more panels are too small to read."""
 POINTS = 6000
-"""Most dominated points, and most members of the front, over all panels."""
+"""The largest number of dominated points, and of members of the front, over all panels."""
 
 
 class MatrixData(NamedTuple):
-    """What the scatter matrix shows: the feasible architectures, in so many `names`.
+    """The data of the scatter matrix: the feasible architectures.
 
-    `objectives` is how many objectives there are; `names` are those that are drawn.
+    Attributes:
+        study_name: Of the study.
+        names: The objectives that are drawn.
+        maximized: Whether each of them is maximised.
+        objectives: The number of objectives of the study.
+        points: The architectures.
     """
 
     study_name: str
     names: list[str]
     maximized: list[bool]
     objectives: int
-    points: list[Point]
+    points: list[ArchitectureRecord]
 
 
-def matrix_data(study: Study) -> MatrixData:
-    """The feasible COMPLETE trials of a study, one for each architecture.
+def matrix_data(study: Study | Snapshot) -> MatrixData:
+    """The feasible architectures of a study.
 
     Raises:
         InputError: There is only one objective, or no such trial.
     """
-    names = several_objectives(study)
-    points = [p for p in points_of(study) if p.feasible]
+    seen = Snapshot.of(study)
+    names = several_objectives(seen)
+    points = [p for p in points_of(seen) if p.feasible]
     if not points:
         raise InputError(
-            f"no COMPLETE trial of study {study.study_name!r} is within its bounds: loosen them"
+            f"no COMPLETE trial of study {seen.study.study_name!r} is within its bounds: loosen "
+            "them"
         )
     return MatrixData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         names=names[:OBJECTIVES],
-        maximized=maximized(study)[:OBJECTIVES],
+        maximized=seen.maximized[:OBJECTIVES],
         objectives=len(names),
         points=points,
     )
@@ -65,26 +74,27 @@ def matrix_figure(data: MatrixData) -> go.Figure:
     }
     drawn = {name: spread(points, POINTS // len(panels)) for name, points in kinds.items()}
     left_out = [
-        f"{len(drawn[name])} of {len(points)} points of each panel are drawn: {name}"
+        drawn_note(drawn[name], points, f"points of each panel are drawn: {name}")
         for name, points in kinds.items()
-        if len(points) > len(drawn[name])
     ]
     if data.objectives > n:
         left_out.append(f"the first {n} of {data.objectives} objectives")
-    markers: dict[str, dict[str, Any]] = {
+    looks: dict[str, dict[str, Any]] = {
         "dominated": {"size": 4, "color": GREY, "opacity": 0.4},
         "front": {"size": 6 if len(drawn["front"]) < 200 else 4, "color": BLUE, "opacity": 0.8},
         "baselines": {"size": 9, "color": VERMILLION, "symbol": "diamond"},
     }
     traces = [
-        _points(data, drawn[name], column, row)
+        markers(drawn[name], column, row, data.names, n)
         | {
+            "xaxis": f"x{column + 1}",
+            "yaxis": f"y{row}",
             "name": name,
             "legendgroup": name,
             "showlegend": (column, row) == panels[0],
             "marker": marker,
         }
-        for name, marker in markers.items()
+        for name, marker in looks.items()
         if drawn[name]
         for column, row in panels
     ]
@@ -113,16 +123,3 @@ def _axes(data: MatrixData) -> dict[str, Any]:
         if i > 0:  # a row, from the top
             layout[f"yaxis{i}"] = axis | {"domain": spans[n - 1 - i], "anchor": "x1"}
     return layout
-
-
-def _points(data: MatrixData, points: Sequence[Point], column: int, row: int) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [p.values[column] for p in points],
-        "y": [p.values[row] for p in points],
-        "xaxis": f"x{column + 1}",
-        "yaxis": f"y{row}",
-        "customdata": [p.number for p in points],
-        **hovering(points, data.names, len(data.names)),
-    }

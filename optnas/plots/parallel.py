@@ -1,50 +1,34 @@
-"""From decisions to objectives: parallel coordinates (Inselberg, 1985)."""
+"""The data of the parallel coordinates (Inselberg, 1985): from decisions to objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import plotly.graph_objects as go
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto.front import feasible_trials, front
+from optnas.pareto.dominance import losses
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots.axes import Axis, chosen_decisions, decision_axis, objective_axis, shown
-from optnas.plots.style import (
-    FAINT,
-    GREY,
-    INK,
-    color_bar,
-    figure,
-    label,
-    position,
-    shade,
-    short,
-    spread,
-)
+from optnas.plots.style import spread
 from optnas.study.attributes import BASELINE, DUPLICATE_OF
-from optnas.study.objectives import maximized, objective_names
 from optnas.utils.text import number
 
 DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
-"""Most columns, of each kind and in all."""
+"""The largest number of columns, of each kind and in all."""
 LINES, FAINT_LINES = 60, 150
-"""Most coloured lines, and most grey ones: more hide each other."""
-ABSENT = -0.16
-"""Where the line of an architecture goes that has no such decision."""
-BINS = 8
-"""Lines have one of so many colours: each is one trace."""
+"""The largest number of coloured lines, and of grey ones: more hide each other."""
 FEW = 20
-"""Of a single objective the best so many lines have a colour, or a tenth."""
+"""With a single objective the best 20 lines have a colour, or the best tenth."""
 
 
 class Line(NamedTuple):
     """A trial: its number, where it crosses each axis, and the values there.
 
-    The position is None where it has no such decision. `best` says whether it is on the front (or
-    among the best of a single objective).
+    The position is None where the trial has no such decision. `best` tells whether the trial is on
+    the front (or among the best of a single objective).
     """
 
     number: int
@@ -55,18 +39,18 @@ class Line(NamedTuple):
 
 
 class ParallelData(NamedTuple):
-    """What the parallel coordinates show.
+    """The data of the parallel coordinates.
 
     Attributes:
         study_name: Of the study.
         axes: The decisions, then the objectives.
         lines: Those that are drawn, the best in the first objective first.
-        best: How many trials are on the front, or among the best.
-        others: How many aren't.
+        best: The number of trials on the front, or among the best.
+        others: The number of other trials.
         first: Name of the first objective.
-        objectives: How many there are.
-        decisions: How many there are.
-        chosen_by: Why these are shown, if not all are.
+        objectives: The number of objectives.
+        decisions: The number of decisions.
+        chosen_by: Why these decisions are shown, if not all are.
     """
 
     study_name: str
@@ -80,34 +64,36 @@ class ParallelData(NamedTuple):
     chosen_by: str
 
 
-def parallel_data(study: Study) -> ParallelData:
+def parallel_data(study: Study | Snapshot) -> ParallelData:
     """The feasible trials of a study, with the decisions that made them.
 
-    Trials, and not architectures: one may have been trained by different recipes.
+    It has trials, not architectures, because one may have been trained by different recipes.
 
     Raises:
         InputError: There is no feasible COMPLETE trial with parameters.
     """
+    seen = Snapshot.of(study)
     trials = [
         t
-        for t in feasible_trials(study)
+        for t in seen.feasible
         if t.params and BASELINE not in t.user_attrs and DUPLICATE_OF not in t.user_attrs
     ]
     if not trials:
         raise InputError(
-            f"study {study.study_name!r} has no COMPLETE trial with parameters within its bounds: "
-            "run it first, or loosen them"
+            f"study {seen.study.study_name!r} has no COMPLETE trial with parameters within its "
+            "bounds: run it first, or loosen them"
         )
-    objectives, more = objective_names(study), maximized(study)
+    objectives = seen.names
     room = min(DECISIONS, COLUMNS - min(len(objectives), OBJECTIVES))
-    names, every, chosen_by = chosen_decisions(study, trials, room)
+    names, every, chosen_by = chosen_decisions(seen, trials, room)
     columns = [decision_axis(name, trials) for name in names]
     columns += [
-        objective_axis(i, name, more[i], trials) for i, name in enumerate(objectives[:OBJECTIVES])
+        objective_axis(i, name, seen.maximized[i], trials)
+        for i, name in enumerate(objectives[:OBJECTIVES])
     ]
-    best, others = _best(study, trials)
+    best, others = _best(seen, trials)
     return ParallelData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         axes=[axis for axis, _ in columns],
         lines=[
             Line(
@@ -133,159 +119,16 @@ def parallel_data(study: Study) -> ParallelData:
 
 
 def _best(
-    study: Study, trials: Sequence[FrozenTrial]
+    study: Snapshot, trials: Sequence[FrozenTrial]
 ) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
     """The front, or the best tenth in a single objective; and the others; the best first."""
-    order = sorted(trials, key=lambda t: t.values[0], reverse=maximized(study)[0])
-    if len(study.directions) > 1:
-        members = {t.number for t in front(study)}
+    points = losses([trial.values for trial in trials], study.directions)
+    order = [trials[i] for i in points[:, 0].argsort(kind="stable")]
+    if len(study.names) > 1:
+        members = {t.number for t in study.front}
         return (
             [t for t in order if t.number in members],
             [t for t in order if t.number not in members],
         )
     count = max(min(FEW, len(order) // 2), len(order) // 10, 1)
     return order[:count], order[count:]
-
-
-def parallel_figure(data: ParallelData) -> go.Figure:
-    """A line for each trial, from its decisions at the left to its values at the right."""
-    best = [line for line in data.lines if line.best]
-    others = [line for line in data.lines if not line.best]
-    where = position([line.first for line in best])
-    bins: dict[int, list[Line]] = {}
-    for line in best:
-        bins.setdefault(min(int(where(line.first) * BINS), BINS - 1), []).append(line)
-    # Within a level lines lie side by side, in the order of the first objective.
-    aside = {line.number: (i + 0.5) / len(best) - 0.5 for i, line in enumerate(best)}
-    kind = "front" if data.objectives > 1 else "best"
-    traces = [
-        _paths(data, others, {})
-        | {"name": "others", "line": {"color": GREY, "width": 0.7}, "opacity": 0.3},
-        *(
-            _paths(data, lines, aside)
-            | {
-                "name": kind,
-                "showlegend": i == min(bins),
-                "legendgroup": kind,
-                "line": {"color": shade((i + 0.5) / BINS), "width": 1.8},
-                "opacity": 0.85,
-            }
-            for i, lines in sorted(bins.items())
-        ),
-        _rules(data),
-        *([color_bar(data.first, [line.first for line in best])] if best else []),
-    ]
-    return figure(
-        traces,
-        f"{short(data.study_name, 50)}: which decisions lead where",
-        lines=_lines(data, kind),
-        notes=[
-            f"{len(drawn)} of {count} lines are drawn: {name}"
-            for name, drawn, count in ((kind, best, data.best), ("others", others, data.others))
-            if len(drawn) < count
-        ],
-        height=560,
-        annotations=_labels(data),
-        xaxis={
-            "tickvals": [_place(data, i) for i in range(len(data.axes))],
-            "ticktext": [
-                label(axis.name, 24) if axis.more is None else f"<b>{label(axis.name, 24)}</b>"
-                for axis in data.axes
-            ],
-            "tickangle": -40,
-            "tickfont": {"size": 11},
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-            "range": [-0.1, _place(data, len(data.axes) - 1) + 0.6],
-        },
-        yaxis={
-            "tickvals": [ABSENT] if any(axis.conditional for axis in data.axes) else [],
-            "ticktext": ["absent"],
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-            "range": [ABSENT - 0.06, 1.08],
-        },
-    )
-
-
-def _lines(data: ParallelData, kind: str) -> list[str]:
-    what = "on the front" if kind == "front" else "the best"
-    lines = [
-        f"coloured by {data.first}: {data.best} of {data.best + data.others} trials, {what}"
-        "; the better end of each objective is above"
-    ]
-    decisions = sum(axis.more is None for axis in data.axes)
-    if data.chosen_by:
-        lines.append(f"{decisions} of {data.decisions} decisions: {data.chosen_by}")
-    objectives = len(data.axes) - decisions
-    if objectives < data.objectives:
-        lines.append(f"the first {objectives} of {data.objectives} objectives")
-    return lines
-
-
-def _place(data: ParallelData, column: int) -> float:
-    """Objectives stand a little apart."""
-    return column + (0.4 if data.axes[column].more is not None else 0.0)
-
-
-def _paths(data: ParallelData, lines: Sequence[Line], aside: dict[int, float]) -> dict[str, Any]:
-    """Lines as one trace, with gaps between them; `aside` moves them within a level."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    texts, numbers = [], []
-    for line in lines:
-        for i, (axis, at) in enumerate(zip(data.axes, line.positions, strict=True)):
-            room = min(0.5 * axis.gap, 0.12) if at is not None else 0.05
-            x.append(_place(data, i))
-            y.append((ABSENT if at is None else at) + room * aside.get(line.number, 0.0))
-            texts.append(f"{label(axis.name)}: {label(line.values[i])}")
-            numbers.append(line.number)
-        x.append(None)
-        y.append(None)
-        texts.append("")
-        numbers.append(line.number)
-    trace = {"type": "scatter", "mode": "lines", "x": x, "y": y, "customdata": numbers}
-    if not aside:
-        return trace | {"hoverinfo": "skip"}
-    return trace | {
-        "text": texts,
-        "hovertemplate": "trial %{customdata}<br>%{text}<extra></extra>",
-    }
-
-
-def _rules(data: ParallelData) -> dict[str, Any]:
-    """The axes."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for i in range(len(data.axes)):
-        x += [_place(data, i), _place(data, i), None]
-        y += [0.0, 1.0, None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": x,
-        "y": y,
-        "line": {"color": INK, "width": 1},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-
-
-def _labels(data: ParallelData) -> list[dict[str, Any]]:
-    """The ticks of every axis, at its right."""
-    return [
-        {
-            "x": _place(data, i),
-            "y": at,
-            "text": label(text, 12),
-            "showarrow": False,
-            "xanchor": "left",
-            "font": {"size": 10, "color": FAINT},
-            "bgcolor": "rgba(255,255,255,0.75)",
-            "borderpad": 0,
-        }
-        for i, axis in enumerate(data.axes)
-        for at, text in axis.ticks
-    ]

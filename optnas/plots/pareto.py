@@ -11,36 +11,34 @@ import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.errors import InputError
-from optnas.pareto.dominance import losses, nondominated
-from optnas.pareto.front import complete_trials
-from optnas.plots.confirmed import Again, again_of, again_traces
-from optnas.plots.points import Point, hovering, points_of, several_objectives
-from optnas.plots.style import (
-    BLUE,
-    DRAWN,
-    GREY,
-    INK,
-    VERMILLION,
-    colors,
-    figure,
-    label,
-    position,
-    short,
-    spread,
-    value_axis,
-)
-from optnas.study.objectives import maximized
+from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.confirmed import Standing
+from optnas.pareto.dominance import nondominated
+from optnas.pareto.snapshot import Snapshot
+from optnas.plots.confirmed import again_traces
+from optnas.plots.points import markers, points_of, several_objectives
+from optnas.plots.scales import colors, position, value_axis
+from optnas.plots.style import BLUE, DRAWN, GREY, INK, VERMILLION, figure, spread
+from optnas.plots.texts import drawn_note, label, short
 from optnas.utils.text import definitions, number, ranges
 
 
 class ParetoData(NamedTuple):
-    """What the Pareto figure shows.
+    """The data of the Pareto figure.
 
-    `x`, `y`, `color` and `size` are positions of objectives; `color` and `size` are None where
-    there are no more. `plane` are the trials that are best of `x` and `y` alone. `dominating` has
-    for each baseline the trials of the front that are no worse in any objective and better in one.
-    `again` are members of the front that were evaluated again.
-    `definitions` says what the counts among the objectives count.
+    Attributes:
+        study_name: Of the study.
+        names: Of the objectives.
+        maximized: Whether each is maximised.
+        x: The position of the objective on the horizontal axis.
+        y: The position of the objective on the vertical axis.
+        color: The position of the objective shown as colour; None without a third one.
+        size: The position of the objective shown as size; None without a fourth one.
+        points: The architectures.
+        plane: The trials that no other one dominates in `x` and `y` alone.
+        again: The trials that were evaluated again, with success.
+        dominating: For each baseline the architectures on the front that dominate it, by trial.
+        definitions: The definitions of the counts among the objectives.
     """
 
     study_name: str
@@ -50,24 +48,24 @@ class ParetoData(NamedTuple):
     y: int
     color: int | None
     size: int | None
-    points: list[Point]
+    points: list[ArchitectureRecord]
     plane: tuple[int, ...]
-    again: list[Again]
+    again: list[Standing]
     dominating: dict[str, tuple[int, ...]]
     definitions: str
 
 
 def pareto_data(
-    study: Study,
+    study: Study | Snapshot,
     x: str | None = None,
     y: str | None = None,
     color: str | None = None,
     size: str | None = None,
 ) -> ParetoData:
-    """The COMPLETE trials of a study, one for each architecture, and which are on the front.
+    """The architectures of a study, and which of them are on the front.
 
     Args:
-        study: Any multi-objective study.
+        study: Any multi-objective study, or a snapshot of it.
         x: Name of the objective on the horizontal axis; by default the first that is free.
         y: Name of the objective on the vertical axis; by default the first that is free.
         color: Name of the objective shown as colour; by default the next one.
@@ -77,35 +75,40 @@ def pareto_data(
         InputError: There is no such objective, one is asked for twice, there is only one, or no
             COMPLETE trial.
     """
-    names = several_objectives(study)
+    seen = Snapshot.of(study)
+    names = several_objectives(seen)
     chosen = _chosen(names, {"y": y, "x": x, "color": color, "size": size})
-    points = points_of(study)
+    points = points_of(seen)
     feasible = [p for p in points if p.feasible]
-    values = losses([p.values for p in feasible], study.directions)
-    plane = nondominated(values[:, [chosen["x"], chosen["y"]]])
+    plane = np.array([(p.losses[chosen["x"]], p.losses[chosen["y"]]) for p in feasible])
+    members = {p.number for p in points if p.on_front and p.baseline is None}
     return ParetoData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         names=names,
-        maximized=maximized(study),
+        maximized=seen.maximized,
         x=chosen["x"],
         y=chosen["y"],
         color=chosen.get("color"),
         size=chosen.get("size"),
         points=points,
-        plane=tuple(p.number for p, best in zip(feasible, plane, strict=True) if best),
-        again=again_of(study),
-        dominating=_dominating(study, points),
-        definitions=definitions(_measured(study, names)),
+        plane=tuple(feasible[i].number for i in np.flatnonzero(nondominated(plane))),
+        again=[standing for standing in seen.standing.values() if standing.member.n],
+        dominating={
+            p.baseline: tuple(n for n in p.dominated_by if n in members)
+            for p in points
+            if p.baseline is not None
+        },
+        definitions=definitions(_measured(seen)),
     )
 
 
-def _measured(study: Study, names: Sequence[str]) -> set[str]:
-    """Which objectives optnas measured: those of another study may count anything."""
-    return {name for t in complete_trials(study) for name in names if name in t.user_attrs}
+def _measured(study: Snapshot) -> set[str]:
+    """The objectives that optnas measured: those of another study may count anything."""
+    return {name for t in study.complete for name in study.names if name in t.user_attrs}
 
 
 def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, int]:
-    """The position of the objective for each role: the one that is asked for, or the next."""
+    """The position of the objective for each role: the one asked for, or the next free one."""
     roles: dict[str, str] = {}
     for role, name in asked.items():
         if name is None:
@@ -122,26 +125,12 @@ def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, 
     return {role: names.index(name) for role, name in filled.items() if name is not None}
 
 
-def _dominating(study: Study, points: Sequence[Point]) -> dict[str, tuple[int, ...]]:
-    """For each baseline the members of the front that dominate it."""
-    members = [p for p in points if p.on_front and p.baseline is None]
-    values = losses([p.values for p in members], study.directions)
-    dominating = {}
-    for point in points:
-        if point.baseline is not None:
-            own = losses([point.values], study.directions)
-            better = np.all(values <= own, axis=1) & np.any(values < own, axis=1)
-            dominating[point.baseline] = tuple(
-                sorted(members[i].number for i in np.flatnonzero(better))
-            )
-    return dominating
-
-
 def pareto_figure(data: ParetoData) -> go.Figure:
     """Two objectives against each other, a third as colour, a fourth as size.
 
-    The line joins what is best in the plane; full markers are the members of the front of all
-    objectives, faint ones are dominated, crosses break a bound, diamonds are baselines.
+    The line joins the architectures that are best in the plane. Full markers are the members of the
+    front of all objectives, faint ones are dominated, crosses break a bound, diamonds are
+    baselines.
     """
     found = [p for p in data.points if p.baseline is None]
     kinds = {
@@ -150,11 +139,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         _front_name(data): [p for p in found if p.on_front],
     }
     drawn = {name: spread(points, DRAWN) for name, points in kinds.items()}
-    notes = [
-        f"{len(drawn[name])} of {len(points)} are drawn: {name}"
-        for name, points in kinds.items()
-        if len(points) > len(drawn[name])
-    ]
+    notes = [drawn_note(drawn[name], all_, f"are drawn: {name}") for name, all_ in kinds.items()]
     faint = {"size": 7, "color": GREY, "opacity": 0.45}
     dominated, infeasible, members = drawn.values()
     traces = [_points(data, dominated) | {"name": "dominated", "marker": faint}]
@@ -195,15 +180,8 @@ def _front_name(data: ParetoData) -> str:
     return "front" if n == 2 else f"front of all {n} objectives"
 
 
-def _points(data: ParetoData, points: Sequence[Point]) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [p.values[data.x] for p in points],
-        "y": [p.values[data.y] for p in points],
-        "customdata": [p.number for p in points],
-        **hovering(points, data.names),
-    }
+def _points(data: ParetoData, points: Sequence[ArchitectureRecord]) -> dict[str, Any]:
+    return markers(points, data.x, data.y, data.names)
 
 
 def _line(data: ParetoData) -> dict[str, Any]:
@@ -242,7 +220,7 @@ def _baselines(data: ParetoData) -> list[dict[str, Any]]:
 
 
 def _verdict(baseline: str, dominating: Sequence[int]) -> str:
-    """What the search has found against a baseline, in a sentence."""
+    """A sentence about a baseline and the networks that dominate it."""
     name = f"baseline {short(baseline)}"
     if not dominating:
         return f"{name}: no network that was found dominates it"

@@ -1,4 +1,4 @@
-"""Who did what when: the trials of each worker over time."""
+"""The trials of each worker over time."""
 
 from __future__ import annotations
 
@@ -11,25 +11,16 @@ import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.errors import InputError
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots.lanes import kind_of, lanes_of, reason_of, spans_of, without_pauses
-from optnas.plots.style import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    figure,
-    label,
-    short,
-    wrapped,
-)
+from optnas.plots.scales import axis_title, named_axis
+from optnas.plots.style import BLUE, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION, figure
+from optnas.plots.texts import label, short, wrapped
 from optnas.study.attributes import SURPLUS
 from optnas.utils.text import duration, plural, ranges
 
 BARS = 2500
-"""Beyond so many trials, those of one kind that lie close together are one bar."""
+"""With more trials, those of one kind that lie close together become one bar."""
 COLORS = {
     "complete": BLUE,
     "running": SKY,
@@ -40,24 +31,24 @@ COLORS = {
 }
 UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 EDGED = 400
-"""More bars have no edges: nothing else would be seen of them."""
+"""More bars have no edges, which would hide them."""
 PAUSES_NAMED = 4
-"""So many pauses have their length beside them."""
+"""The number of pauses that have a label with their length."""
 MARKS = {"reused": "circle-open", "pruned": "triangle-up", "failed": "x", "lost": "diamond"}
-"""What is easily overlooked, or has no length, has a mark too."""
+"""Marks for the kinds whose bars are easily overlooked."""
 
 
 class Bar(NamedTuple):
     """A trial, or several of one kind that lie close together.
 
     Attributes:
-        lane: Which row.
-        kind: One of `COLORS`.
+        lane: The number of its row.
+        kind: A key of `COLORS`.
         start: Seconds since the study began, without the pauses.
-        seconds: How long it took, or they took in all.
+        seconds: Its duration, or their durations in all.
         numbers: The trials.
         worker: Machine and process of the first; empty if it isn't known.
-        reason: Why it ended without values; of several, the first.
+        reason: Why it ended without values; of several, that of the first.
     """
 
     lane: int
@@ -70,15 +61,15 @@ class Bar(NamedTuple):
 
 
 class TimelineData(NamedTuple):
-    """What the timeline shows.
+    """The data of the timeline.
 
     Attributes:
         study_name: Of the study.
         began: When its first trial began.
-        lanes: The rows: each has what one worker of a machine did after another one.
-        bars: What lies in them.
-        pauses: Times in which nothing ran, which are cut out: where, and how many seconds.
-        seconds: How long the study ran without them.
+        lanes: The rows; in one row the workers of one machine follow each other.
+        bars: The bars in them.
+        pauses: Times without any trial, which are cut out: where, and how many seconds.
+        seconds: The duration of the study without the pauses.
         busy: The share of that time in which a lane was busy, on average.
         counts: Trials by kind; waiting ones have no bar.
     """
@@ -93,16 +84,19 @@ class TimelineData(NamedTuple):
     counts: dict[str, int]
 
 
-def timeline_data(study: Study) -> TimelineData:
+def timeline_data(study: Study | Snapshot) -> TimelineData:
     """When each trial ran, and where.
 
     Raises:
         InputError: No trial has begun.
     """
-    trials = [t for t in study.get_trials(deepcopy=False) if SURPLUS not in t.user_attrs]
+    seen = Snapshot.of(study)
+    trials = [t for t in seen.trials if SURPLUS not in t.user_attrs]
     spans = spans_of(trials)
     if not spans:
-        raise InputError(f"study {study.study_name!r} has no trial that has begun: run it first")
+        raise InputError(
+            f"study {seen.study.study_name!r} has no trial that has begun: run it first"
+        )
     lanes, rows = lanes_of(spans)
     clock, pauses, seconds = without_pauses(spans)
     bars = [
@@ -118,7 +112,7 @@ def timeline_data(study: Study) -> TimelineData:
         for span, row in zip(spans, rows, strict=True)
     ]
     return TimelineData(
-        study_name=study.study_name,
+        study_name=seen.study.study_name,
         began=min(t.datetime_start for t in trials if t.datetime_start is not None),
         lanes=lanes,
         bars=_merged(bars, seconds, len(lanes)),
@@ -130,7 +124,7 @@ def timeline_data(study: Study) -> TimelineData:
 
 
 def _merged(bars: list[Bar], seconds: float, lanes: int) -> list[Bar]:
-    """The bars; where they are too many, those that begin in one short time are one."""
+    """The bars; of too many, those that begin within a short time become one."""
     if len(bars) <= BARS:
         return bars
     width = max(seconds, 1e-9) * lanes / BARS
@@ -147,7 +141,7 @@ def _merged(bars: list[Bar], seconds: float, lanes: int) -> list[Bar]:
 
 
 def timeline_figure(data: TimelineData) -> go.Figure:
-    """A row for each worker, a bar for each trial; what has no values is marked."""
+    """A row for each worker, a bar for each trial; trials without values are marked."""
     unit, size = next((u, s) for u, s in UNITS if data.seconds >= 2 * s or s == 1)
     least = 0.001 * max(data.seconds, 1e-3)
     traces = []
@@ -191,19 +185,12 @@ def timeline_figure(data: TimelineData) -> go.Figure:
         ],
         above=14 * bool(data.pauses),
         xaxis={
-            "title": {"text": f"{unit} since {began}", "font": {"size": 13}},
+            "title": axis_title(f"{unit} since {began}"),
             "range": [-0.01 * data.seconds / size, 1.01 * data.seconds / size],
             "automargin": True,
             "zeroline": False,
         },
-        yaxis={
-            "tickvals": list(range(n)),
-            "ticktext": [label(lane, 24) for lane in data.lanes],
-            "autorange": "reversed",
-            "automargin": True,
-            "showgrid": False,
-            "zeroline": False,
-        },
+        yaxis=named_axis(range(n), [label(lane, 24) for lane in data.lanes], autorange="reversed"),
     )
 
 
@@ -220,7 +207,7 @@ def _lines(data: TimelineData) -> list[str]:
 def _bars(
     bars: Sequence[Bar], kind: str, color: str, size: float, least: float
 ) -> list[dict[str, Any]]:
-    """The bars of one kind, in units of so many seconds, and at least so long to be seen."""
+    """The bars of one kind, in units of `size` seconds, and at least `least` seconds long."""
     marked = kind in MARKS
     edge = 0.5 if len(bars) < EDGED else 0
     shared = {
@@ -229,7 +216,7 @@ def _bars(
         "customdata": [bar.numbers[0] for bar in bars],
         "y": [bar.lane for bar in bars],
     }
-    said = {"hovertext": [_hover(bar) for bar in bars], "hoverinfo": "text"}
+    texts = {"hovertext": [_hover(bar) for bar in bars], "hoverinfo": "text"}
     drawn = shared | {
         "type": "bar",
         "orientation": "h",
@@ -237,7 +224,7 @@ def _bars(
         "x": [max(bar.seconds, least) / size for bar in bars],
         "marker": {"color": color, "line": {"color": "white", "width": edge}},
         "showlegend": not marked,
-        **said,
+        **texts,
     }
     if not marked:
         return [drawn]
@@ -251,7 +238,7 @@ def _bars(
             "color": color,
             "line": {"color": INK, "width": 0.7},
         },
-        **said,
+        **texts,
     }
     return [drawn, marks]
 

@@ -1,26 +1,24 @@
-"""What fresh seeds say of networks of the front (`optnas confirm`)."""
+"""The results of fresh seeds for networks of the front (`optnas confirm`)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from optuna.study import Study
-
-from optnas.pareto.confirmed import confirmed, standing
+from optnas.pareto.confirmed import Standing
 from optnas.utils.text import plural
 
 
 class Again(NamedTuple):
-    """A trial that was evaluated again with fresh seeds.
+    """A `Standing` as the page's scripts read it, from JSON.
 
     Attributes:
         verdict: `stands`, `stands within noise`, `falls` or `failed`.
         by: The trial that dominates it, by the means of the fresh seeds.
         seeds: How many fresh evaluations succeeded.
         spreads: For each objective mean and standard deviation over the fresh seeds, as text; empty
-            where it depends on no seed, or nothing succeeded.
+            where it depends on no seed, or no evaluation succeeded.
     """
 
     verdict: str
@@ -29,15 +27,14 @@ class Again(NamedTuple):
     spreads: tuple[str, ...]
 
 
-def again(study: Study) -> dict[int, Again]:
+def again(standings: Mapping[int, Standing]) -> dict[int, Again]:
     """The trials that were evaluated again, by number."""
-    members = confirmed(study)
     found = {}
-    for judged in standing(study):
-        member = members[judged.trial]
+    for number, standing in standings.items():
+        member = standing.member
         spreads = member.spreads or ("",) * len(member.search)
         texts = (str(s) if fresh else "" for s, fresh in zip(spreads, member.again, strict=True))
-        found[judged.trial] = Again(judged.verdict, judged.by, member.n, tuple(texts))
+        found[number] = Again(standing.verdict, standing.by, member.n, tuple(texts))
     return found
 
 

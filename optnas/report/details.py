@@ -1,56 +1,53 @@
-"""Everything about single trials, for the pane beside the figures."""
+"""Everything about single trials, for the pane next to the figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again
 from optnas.report.failures import ending, repeats
-from optnas.report.labels import number_of
+from optnas.report.labels import measurement_of
 from optnas.report.measurements import how
 from optnas.study.attributes import ARCHITECTURE, CURVE, DETAIL, DUPLICATE_OF, SEED, TRAIN_SECONDS
 from optnas.study.describe import architecture_name, recipe_text, state_of
-from optnas.study.objectives import objective_names
 from optnas.study.places import Places, derived_seed
 from optnas.utils.text import duration, plural
 
 Detail = dict[str, Any]
-"""What is known of one trial; a key is left out where there is nothing to say."""
+"""All that is known of one trial; a key without a value is left out."""
 
 
 def details(
-    study: Study,
-    trials: Sequence[FrozenTrial],
+    study: Snapshot,
     drawings: Mapping[int, str],
     fresh: Mapping[int, Again],
 ) -> list[Detail]:
-    """What is known of each trial, by number.
+    """All that is known of each trial, by number.
 
     Keys: `state`, `name`, `ending` (why it isn't an ordinary COMPLETE trial), `facts` (texts by
     label), `numbers` (name, value, how it was measured), `decisions` (parameters by name), `curve`
     (a list for `step` and for each score), `drawing` (SVG).
     """
-    names = objective_names(study)
-    seed = study.user_attrs.get(SEED)
+    seed = study.study.user_attrs.get(SEED)
     places = Places()
-    places.read(trials)
-    repeated = repeats(trials)
+    places.read(study.trials)
+    repeated = repeats(study.trials)
     return [
         _given(
             state=state_of(trial).lower(),
             name=architecture_name(trial),
             ending=None if (why := ending(trial, repeated)) is None else f"{why[1]}: {why[2]}",
             facts=_facts(trial, seed, places, fresh.get(trial.number)),
-            numbers=_numbers(trial, names, fresh.get(trial.number)),
+            numbers=_numbers(trial, study.names, fresh.get(trial.number)),
             decisions=trial.params,
             curve=_curve(trial),
             drawing=drawings.get(trial.number),
         )
-        for trial in trials
+        for trial in study.trials
     ]
 
 
@@ -92,7 +89,7 @@ def _numbers(
     if trial.state == TrialState.COMPLETE and trial.values is not None:
         values = dict(zip(names, trial.values, strict=True))
     for name in trial.user_attrs:
-        value = number_of(trial, name)
+        value = measurement_of(trial, name)
         if value is not None:
             values.setdefault(name, value)
     return [

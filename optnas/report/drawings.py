@@ -12,7 +12,7 @@ from optnas.report.networks import Network
 from optnas.utils.text import number, plural
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
-    from optnas.search.settings import Search
+    from optnas.search.search import Search
 
 MOST, SECONDS = 200, 20.0
 """Most networks that are drawn, and about how long that may take."""

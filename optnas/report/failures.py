@@ -1,4 +1,4 @@
-"""What didn't become a network of the table, and why."""
+"""The trials that didn't become networks of the table, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optnas.study.leases import is_abandoned
 from optnas.utils.text import ranges
 
 MOST = 25
-"""So many reasons are told one by one."""
+"""The number of reasons that are listed one by one."""
 
 
 class Ending(NamedTuple):

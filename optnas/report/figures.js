@@ -9,7 +9,7 @@ function plotly() {
     const script = document.createElement("script");
     script.textContent = text;
     document.head.append(script);
-    // That took a second: whoever has clicked meanwhile goes first.
+    // That took a second: a click in the meantime goes first.
     return new Promise((resolve) => setTimeout(() => resolve(window.Plotly)));
   });
   return loading;

@@ -5,27 +5,28 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
-from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.pareto.dominance import wants_log
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots import PLOTS, Plot, pareto_data, pareto_figure
-from optnas.plots.style import colors, label, value_axis
+from optnas.plots.scales import colors, value_axis
+from optnas.plots.texts import label
 from optnas.report.networks import Networks
 
 FRONT = "pareto"
-"""The key of the figure that stands beside the table."""
+"""The key of the figure next to the table."""
 
 
 class Figure(NamedTuple):
-    """A figure, or why it can't be drawn of this study.
+    """A figure, or the reason why this study has none.
 
     Attributes:
         key: A short name.
         title: A heading.
         caption: How to read it.
         height: In pixels.
-        json: What plotly draws; empty where there is a reason not to.
+        json: Plotly's JSON; empty where the figure can't be drawn.
         why: The reason.
     """
 
@@ -49,7 +50,7 @@ class Scale(NamedTuple):
     log: bool
 
 
-def figures(study: Study) -> list[Figure]:
+def figures(study: Snapshot) -> list[Figure]:
     """All figures, that of the front first."""
     found = []
     for plot in PLOTS:
@@ -75,9 +76,9 @@ def scales(networks: Networks) -> list[Scale]:
     return found
 
 
-def _front(study: Study) -> go.Figure:
-    # On the page any objective can be chosen for the axes and the colour: none is left for sizes,
-    # and the table has what fresh seeds said.
+def _front(study: Snapshot) -> go.Figure:
+    # On the page readers choose objectives for the axes and the colour, so none is left for sizes;
+    # the table has the results of fresh seeds.
     return pareto_figure(pareto_data(study)._replace(size=None, again=[]))
 
 
@@ -85,7 +86,7 @@ def _figure(plot: Plot, drawn: go.Figure | None = None, why: str = "") -> Figure
     height, text = 0, ""
     if drawn is not None:
         height = drawn.layout.height or 480
-        # The page has headings of its own; what stands below the figure's title stays.
+        # The page has headings of its own; the lines below the figure's title stay.
         title = drawn.layout.title.text.split("<br>")
         lines = [line for line in title if not line.startswith("<b>")]
         drawn.layout.title.text = "<br>".join(lines)

@@ -1,15 +1,15 @@
-"""What names of optnas mean, for readers who have never seen it."""
+"""The meaning of the names that optnas uses, for readers who have never seen it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.study.attributes import is_reserved
+from optnas.study.describe import number_of
 from optnas.study.record import record_of
 from optnas.utils.text import MACS
 
@@ -20,13 +20,13 @@ _SHORT = {
     "flops": "arithmetic operations for one example",
     "peak_memory_mb": "most memory in use during one inference, in megabytes",
     "peak_activation_mb": "most memory for activations during one inference, in megabytes",
-    "cuda_peak_memory_mb": "most memory that the GPU gives out in one inference, in megabytes",
+    "cuda_peak_memory_mb": "most memory that the GPU allocates in one inference, in megabytes",
     "latency_ms": "median time of one inference, in milliseconds",
     "throughput": "examples in a second",
     "synflow": "how much flows through the untrained network; promises a lower loss",
     "naswot": "how well the untrained network tells examples apart; promises a lower loss",
     "grad_norm": "how large the untrained network's gradients are; promises a lower loss",
-    "snip": "how much the loss hangs on the untrained weights; promises a lower loss",
+    "snip": "how much the loss depends on the untrained weights; promises a lower loss",
 }
 _LONG = {
     "params": "Elements of all parameters; tied ones count once, buffers don't count.",
@@ -34,11 +34,11 @@ _LONG = {
     "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
     "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",
     "peak_memory_mb": "Most memory that tensors hold during one inference of one example, weights "
-    "included, as the model's Python code keeps them, in 10⁶ bytes. What a kernel allocates for "
-    "itself isn't in it.",
+    "included, as the model's Python code keeps them, in 10⁶ bytes. Memory that a kernel "
+    "allocates for itself isn't counted.",
     "peak_activation_mb": "The same without the weights, and with each tensor counted from the "
-    "operation that makes it to the last one that reads it: what a micro-controller's RAM must "
-    "hold. In 10⁶ bytes.",
+    "operation that makes it to the last one that reads it: the RAM that a micro-controller needs. "
+    "In 10⁶ bytes.",
     "cuda_peak_memory_mb": "The allocator's own figure for one inference, weights included, in 10⁶ "
     "bytes.",
     "latency_ms": "Median time of one inference pass, timed pass by pass after a warm-up. The 95 % "
@@ -85,7 +85,7 @@ _SCORES = {
 
 
 class Meanings:
-    """What the names in a study mean, as far as optnas itself measured them.
+    """The meaning of the names in a study, as far as optnas itself measured them.
 
     Args:
         study: The study.
@@ -94,27 +94,27 @@ class Meanings:
 
     def __init__(self, study: Study, trials: Iterable[FrozenTrial]) -> None:
         record = record_of(study)
-        self._fingerprint: Mapping[str, str] = record.get("fingerprint", {})
-        self.scores: list[str] = record.get("scores", [])
-        """What the evaluator found out, and metrics of a person's own."""
+        self._fingerprint: Mapping[str, str] = record.fingerprint
+        self.scores = record.scores
+        """The evaluator's scores, and the user's own metrics."""
         self.measured = dict.fromkeys(
             name
             for trial in trials
             for name in trial.user_attrs
-            if number_of(trial, name) is not None
+            if measurement_of(trial, name) is not None
         )
-        """Everything that some trial has a number for (an ordered set)."""
+        """All names under which some trial has a number (an ordered set)."""
 
     def short(self, name: str) -> str:
-        """A few words; empty where nothing is known."""
+        """The meaning in a few words; empty where it isn't known."""
         return self._score(name)[0] or (_SHORT.get(_base(name), "") if self._own(name) else "")
 
     def long(self, name: str) -> str:
-        """The definition; empty where nothing is known."""
+        """The definition; empty where it isn't known."""
         return self._score(name)[1] or (_LONG.get(_base(name), "") if self._own(name) else "")
 
     def settings(self, name: str) -> dict[str, str]:
-        """Device and settings that a metric was measured with."""
+        """The device and the settings with which a metric was measured."""
         start, found = f"{name} ", self._fingerprint.items()
         return {k.removeprefix(start): v for k, v in found if k.startswith(start) and v}
 
@@ -129,12 +129,9 @@ class Meanings:
         return _SCORES.get(self._fingerprint.get("evaluator", ""), {}).get(name, ("", ""))
 
 
-def number_of(trial: FrozenTrial, name: str) -> float | None:
-    """What was measured of a trial under a name; None where that is nothing, or no number."""
-    value: Any = trial.user_attrs.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or is_reserved(name):
-        return None
-    return value
+def measurement_of(trial: FrozenTrial, name: str) -> float | None:
+    """The number that was measured of a trial under a name; None without one."""
+    return None if is_reserved(name) else number_of(trial, name)
 
 
 def _base(name: str) -> str:

@@ -14,7 +14,7 @@ from optnas.study.attributes import DETAIL, DUPLICATE_OF
 from optnas.utils.text import number, plural
 
 LONGEST = 400
-"""Characters of a fact that somebody else wrote."""
+"""The largest length of a fact that other code wrote, in characters."""
 
 
 class Measuring(NamedTuple):
@@ -24,7 +24,7 @@ class Measuring(NamedTuple):
         name: Of the metric or score.
         definition: What it is; empty where nothing is known.
         settings: Device and settings, by name.
-        remarks: What the measurements themselves say: intervals, disturbances, disagreements.
+        remarks: What the measurements themselves show: intervals, disturbances, disagreements.
     """
 
     name: str
@@ -71,7 +71,7 @@ def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
         )
     disturbed = sum(d.get("alone") is False for _, d in details)
     if disturbed:
-        remarks.append(f"{plural(disturbed, 'network')} timed beside a training: take with care")
+        remarks.append(f"{plural(disturbed, 'network')} timed during a training: take with care")
     thop = [
         d["macs_thop"] / d["macs"] - 1
         for _, d in details
@@ -79,7 +79,8 @@ def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
     ]
     if thop:
         remarks.append(
-            f"thop, which counts normalisation and pooling too, says {median(thop):+.1%} (median)"
+            "thop, which counts normalisation and pooling too, differs by "
+            f"{median(thop):+.1%} (median)"
         )
     differ = sum(bool(d.get("differences")) for _, d in details)
     if differ:
@@ -93,7 +94,7 @@ def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
 
 
 def how(detail: Any) -> str:
-    """What a trial keeps about one measurement, as a reader takes it."""
+    """The details that a trial keeps about one measurement, as readable text."""
     if not isinstance(detail, dict):
         return _short(str(detail))
     parts = []
@@ -106,7 +107,7 @@ def how(detail: Any) -> str:
             case "passes" if _is_count(value):
                 parts.append(f"{number(value)} passes")
             case "alone" if isinstance(value, bool):
-                parts.append("undisturbed" if value else "beside a training")
+                parts.append("undisturbed" if value else "during a training")
             case _:
                 shown = number(value) if _is_count(value) else str(value)
                 parts.append(f"{key.replace('_', ' ')} {shown}")

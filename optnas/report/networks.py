@@ -1,29 +1,26 @@
-"""The rows of the table: one for each architecture."""
+"""The rows of the page's table: one for each architecture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from optuna.study import Study
-
 from optnas.pareto.dominance import wants_log
-from optnas.pareto.entries import Entry, baselines, entries
+from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again
-from optnas.report.labels import Meanings, number_of
+from optnas.report.labels import Meanings, measurement_of
 from optnas.study.describe import recipe_text
-from optnas.study.objectives import maximized, objective_names
 
 
 class Column(NamedTuple):
     """A column of numbers.
 
     Attributes:
-        name: What was measured.
+        name: The objective, score or metric.
         objective: Whether it is an objective of the study.
-        better: `less` or `more`; empty where nobody said.
+        better: `less` or `more`; empty where it isn't known.
         log: Whether its axis is logarithmic.
-        meaning: A few words; empty where nothing is known.
+        meaning: A few words; empty where it isn't known.
     """
 
     name: str
@@ -34,17 +31,17 @@ class Column(NamedTuple):
 
 
 class Network(NamedTuple):
-    """One architecture.
+    """An `ArchitectureRecord` as the page's scripts read it, from JSON.
 
     Attributes:
-        trial: The number of the trial that stands for it.
+        trial: The number of the trial that represents it.
         trials: The numbers of all its COMPLETE trials.
-        architecture: What it is called.
-        recipe: How it was trained, as far as that was searched.
+        architecture: Its canonical string, or its parameters.
+        recipe: The searched settings of its training.
         place: `front`, `dominated`, or `infeasible` where it breaks a bound.
         baseline: The name of the hand-made network, if it is one.
         dominated_by: For a baseline, the trials of the front that dominate it.
-        again: What fresh seeds say of one of its trials; None where none was evaluated again.
+        again: The result of fresh seeds for one of its trials; None where none was evaluated again.
         values: Those of the columns.
     """
 
@@ -66,38 +63,31 @@ class Networks(NamedTuple):
     rows: list[Network]
 
 
-def networks(study: Study, meanings: Meanings, fresh: Mapping[int, Again]) -> Networks:
+def networks(study: Snapshot, meanings: Meanings, fresh: Mapping[int, Again]) -> Networks:
     """The architectures of a study, the best in its first objective first.
 
     Args:
         study: The study.
-        meanings: What its names mean.
+        meanings: The meaning of its names.
         fresh: The trials that were evaluated again.
     """
-    names = objective_names(study)
-    more = maximized(study)
+    names, more = study.names, study.maximized
     scores = [name for name in meanings.scores if name not in names]
-    found = entries(study)
-    beaten = {entry.trial.number: by for entry, by in baselines(study, found)}
-    rows = []
-    for entry in found:
-        number = entry.trial.number
-        values = [*entry.trial.values, *(number_of(entry.trial, name) for name in scores)]
-        rows.append(
-            Network(
-                trial=number,
-                trials=entry.trials,
-                architecture=entry.architecture,
-                recipe=recipe_text(entry.trial),
-                place=_place(entry),
-                baseline=None if entry.baseline is None else str(entry.baseline),
-                dominated_by=tuple(beaten.get(number, ())),
-                again=next((fresh[n] for n in (number, *entry.trials) if n in fresh), None),
-                values=tuple(values),
-            )
+    best_first = sorted(study.architectures, key=lambda r: (r.losses[0], r.number))
+    rows = [
+        Network(
+            trial=record.number,
+            trials=record.trials,
+            architecture=record.architecture,
+            recipe=recipe_text(record.trial),
+            place=record.place,
+            baseline=record.baseline,
+            dominated_by=record.dominated_by,
+            again=next((fresh[n] for n in (record.number, *record.trials) if n in fresh), None),
+            values=(*record.values, *(measurement_of(record.trial, name) for name in scores)),
         )
-    sign = -1.0 if more[0] else 1.0
-    rows.sort(key=lambda row: (sign * (row.values[0] or 0.0), row.trial))
+        for record in best_first
+    ]
     columns = [
         Column(
             name,
@@ -109,9 +99,3 @@ def networks(study: Study, meanings: Meanings, fresh: Mapping[int, Again]) -> Ne
         for i, name in enumerate((*names, *scores))
     ]
     return Networks(columns, rows)
-
-
-def _place(entry: Entry) -> str:
-    if entry.on_front:
-        return "front"
-    return "dominated" if entry.feasible else "infeasible"

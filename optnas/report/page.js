@@ -130,7 +130,7 @@ function showAgain() {
         element("pre", null, element("code", null, line)),
       ),
     ),
-    ...listOf("Settings given beside the study file", overrides),
+    ...listOf("Settings given in addition to the study file", overrides),
     ...listOf("Versions of what made this page", versions),
     ...listOf("What must be the same for numbers to be comparable", fingerprint),
   );

@@ -24,7 +24,7 @@ from optnas.report.figures import Figure
 from optnas.utils.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from optnas.search.settings import Search
+    from optnas.search.search import Search
 
 SCRIPTS = ("base.js", "table.js", "pane.js", "gallery.js", "figures.js", "page.js")
 CHUNK = 500

@@ -99,7 +99,7 @@ function siblings(trial) {
 async function followPane() {
   const trial = choice.hovered ?? choice.pinned;
   pane.classList.toggle("open", choice.pinned !== null);
-  const pinned = choice.pinned === null ? "" : `Trial ${choice.pinned} is shown beside the table.`;
+  const pinned = choice.pinned === null ? "" : `Trial ${choice.pinned} is shown next to the table.`;
   document.getElementById("said").textContent = pinned;
   if (trial === null) {
     pane.replaceChildren(

@@ -1,17 +1,16 @@
-"""How to get there again: files, commands, versions, what was overridden."""
+"""How to run the study again: files, commands, versions, overrides."""
 
 from __future__ import annotations
 
-import platform
 import shlex
-from importlib.metadata import version
 from typing import NamedTuple
 
 from optuna.study import Study
 
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
-from optnas.study.record import as_options, overrides_of, record_of
+from optnas.study.record import record_of
+from optnas.utils.versions import versions
 
 
 class Command(NamedTuple):
@@ -22,12 +21,12 @@ class Command(NamedTuple):
 
 
 class Reproducing(NamedTuple):
-    """The means to do it again.
+    """The means to run the study again.
 
     Attributes:
         facts: Study file, storage and name, by label.
         commands: For the shell.
-        overrides: What was set beside the study file, by option.
+        overrides: What was set in addition to the study file, by option.
         accepted: Changes of settings that were accepted on the way.
         fingerprint: Everything that must be the same for numbers to be comparable.
         versions: Of what made this page, and of what made the study where that is known.
@@ -42,31 +41,30 @@ class Reproducing(NamedTuple):
 
 
 def reproducing(study: Study, url: str) -> Reproducing:
-    """What a study remembers of its making.
+    """The settings that a study keeps of its own run.
 
     Args:
         study: The study.
         url: Its storage; empty for a storage object. Passwords aren't shown.
     """
     record = record_of(study)
-    file = record.get("file", "")
+    file = record.file
     shown = shown_url(url) if url else ""
-    overrides = as_options(overrides_of(study).given())
+    overrides = record.overrides.as_options()
     facts = {
         "Study": study.study_name,
         "Storage": shown,
         "Study file": file,
         "Seed": str(study.user_attrs.get(SEED, "")),
-        "Made with optnas": record.get("version", ""),
+        "Made with optnas": record.version,
     }
     return Reproducing(
         facts={label: text for label, text in facts.items() if text},
         commands=_commands(study, shown, file, overrides),
         overrides=overrides,
-        accepted=record.get("accepted", []),
-        fingerprint=record.get("fingerprint", {}),
-        versions={"Python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "optuna", "optnas")},
+        accepted=list(record.accepted),
+        fingerprint=dict(record.fingerprint),
+        versions=versions("optuna"),
     )
 
 
@@ -81,7 +79,7 @@ def _commands(study: Study, url: str, file: str, overrides: dict[str, str]) -> l
     if url:
         line = [url, "--name", study.study_name]
         if file:
-            found.append(Command("Go on with this study", shlex.join(["optnas", "resume", *line])))
+            found.append(Command("Resume this study", shlex.join(["optnas", "resume", *line])))
         found.append(Command("Make this page again", shlex.join(["optnas", "report", *line])))
         found.append(
             Command("Look at it in Optuna's dashboard", shlex.join(["optnas", "dashboard", *line]))

@@ -1,4 +1,4 @@
-"""How, when and where the question was looked into: the facts under the question."""
+"""The circumstances of the study: how, when and where it ran. They stand under the question."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.hypervolume import hypervolume
+from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size
 from optnas.study.attributes import DUPLICATE_OF, SEED
 from optnas.study.describe import state_of
-from optnas.study.record import record_of
+from optnas.study.record import StudyRecord, record_of
 from optnas.study.retrainings import retrained
 from optnas.utils.text import duration, number, plural
 
 if TYPE_CHECKING:
-    from optnas.search.settings import Search
+    from optnas.search.search import Search
 
 _EVALUATORS = {
     "TrainingEvaluator": "",
@@ -41,34 +41,34 @@ _STATES = {
 
 
 def facts(
-    study: Study,
-    trials: Sequence[FrozenTrial],
+    study: Snapshot,
     meanings: Meanings,
     search: Search | None,
     fresh: Mapping[int, Again],
 ) -> dict[str, str]:
-    """The circumstances, by label; what isn't known is left out."""
-    record = record_of(study)
-    fingerprint: dict[str, str] = record.get("fingerprint", {})
-    sampler, seed = _sampler(search, record), study.user_attrs.get(SEED)
+    """The circumstances, by label; those that aren't known are left out."""
+    trials = study.trials
+    record = record_of(study.study)
+    fingerprint = record.fingerprint
+    sampler, seed = _sampler(search, record), study.study.user_attrs.get(SEED)
     found = {
         "Trials": _states(trials),
         "When": _when(trials),
         "Bounds": "; ".join(_bounds(trials, fingerprint)),
-        "Search space": _space(fingerprint.get("space", ""), record.get("size", "")),
+        "Search space": _space(fingerprint.get("space", ""), record.size),
         "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
         "Sampler": sampler,
         "Seed": "" if seed is None else str(seed),
         "Device": "; ".join(_devices(fingerprint)),
         "Hypervolume": _hypervolume(study),
         "Fresh seeds": standing_text(fresh.values()),
-        "On the test part": _judged(study),
+        "On the test part": _tested(study.study),
     }
     return {label: text for label, text in found.items() if text}
 
 
-def _judged(study: Study) -> str:
-    """What the test part has said of networks that were trained for good."""
+def _tested(study: Study) -> str:
+    """The scores on the test part of networks that were retrained."""
     texts = []
     for one in filter(lambda r: r.tested, retrained(study)):
         scores = ", ".join(f"{name} {spread}" for name, spread in one.spreads().items())
@@ -101,7 +101,7 @@ def _span(first: datetime, last: datetime) -> str:
     return f"{first:%Y-%m-%d %H:%M} to {last:{end}}"
 
 
-def _bounds(trials: Sequence[FrozenTrial], fingerprint: dict[str, str]) -> list[str]:
+def _bounds(trials: Sequence[FrozenTrial], fingerprint: Mapping[str, str]) -> list[str]:
     """Bounds in words: at most or at least, as the trials' constraints show."""
     bounds = {
         key.removeprefix("bound on "): value
@@ -162,14 +162,14 @@ def _data(fingerprint: str) -> str:
     return f"{found[1]} ({train} examples to train, {val} to validate, {test} held back)"
 
 
-def _sampler(search: Search | None, record: dict[str, Any]) -> str:
+def _sampler(search: Search | None, record: StudyRecord) -> str:
     if search is not None:
         sampler = search.sampler
         return sampler if isinstance(sampler, str) else type(sampler).__name__
-    return str(record.get("overrides", {}).get("sampler", ""))
+    return record.overrides.sampler or ""
 
 
-def _devices(fingerprint: dict[str, str]) -> list[str]:
+def _devices(fingerprint: Mapping[str, str]) -> list[str]:
     """The devices that metrics were measured on."""
     return list(
         dict.fromkeys(
@@ -178,10 +178,10 @@ def _devices(fingerprint: dict[str, str]) -> list[str]:
     )
 
 
-def _hypervolume(study: Study) -> str:
-    if len(study.directions) < 2:
+def _hypervolume(study: Snapshot) -> str:
+    if len(study.names) < 2:
         return ""
-    volume = hypervolume(study)
+    volume = study.hypervolume
     if volume is None:
         return "known after 10 finished trials within all bounds"
     return f"{volume:.4f} (1: the front covers the whole range of the first 10 trials)"

@@ -1,27 +1,23 @@
-"""What was asked, and what was found: the head of the page."""
+"""The question and the answer: the head of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from optnas.pareto.front import is_feasible
-from optnas.report.labels import readable_size
-from optnas.report.networks import Networks
-from optnas.study.objectives import maximized, objective_names
+from optnas.pareto.snapshot import Snapshot
+from optnas.report.labels import Meanings, readable_size
 from optnas.study.record import record_of
 from optnas.utils.text import number, plural
 
 
 class Goal(NamedTuple):
-    """One objective: what it is, where less or more is better, and what was reached.
+    """One objective: its meaning, its direction, and the values on the front.
 
     Attributes:
         name: Of the objective.
-        meaning: A few words; empty where nothing is known.
+        meaning: A few words; empty where it isn't known.
         better: `less` or `more`.
         best: The best feasible value; None where there is none yet.
         worst: The worst value on the front.
@@ -36,72 +32,64 @@ class Goal(NamedTuple):
     trial: int | None
 
 
-def goals(study: Study, networks: Networks) -> list[Goal]:
+def goals(study: Snapshot, meanings: Meanings) -> list[Goal]:
     """The objectives."""
+    front = [record for record in study.architectures if record.on_front]
     found = []
-    for i, (name, more) in enumerate(zip(objective_names(study), maximized(study), strict=True)):
-        sign = -1.0 if more else 1.0
-        front = [
-            (sign * value, row.trial)
-            for row in networks.rows
-            if row.place == "front" and (value := row.values[i]) is not None
-        ]
-        best, trial = min(front, default=(None, None))
-        worst = max(front)[0] if front else None
+    for i, (name, more) in enumerate(zip(study.names, study.maximized, strict=True)):
+        order = sorted(front, key=lambda record: (record.losses[i], record.number))
         found.append(
             Goal(
                 name=name,
-                meaning=networks.columns[i].meaning,
+                meaning=meanings.short(name),
                 better="more" if more else "less",
-                best=None if best is None else sign * best,
-                worst=None if worst is None else sign * worst,
-                trial=trial,
+                best=order[0].values[i] if order else None,
+                worst=order[-1].values[i] if order else None,
+                trial=order[0].number if order else None,
             )
         )
     return found
 
 
-def summary(study: Study, networks: Networks) -> str:
-    """One or two sentences: what was looked for, how far one looked, and what was found."""
-    names = objective_names(study)
-    rows = networks.rows
+def summary(study: Snapshot) -> str:
+    """One or two sentences: the question, how many networks were tried, and the front."""
+    names, networks = study.names, study.architectures
     what = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-    size = readable_size(record_of(study).get("size", ""))
+    size = readable_size(record_of(study.study).size)
     of = f" of {size} possible" if size else ""
     asked = (
         f"Which networks offer the best trade-offs between {what}?"
         if len(names) > 1
         else f"Which network has the best {what}?"
     )
-    if not rows:
+    if not networks:
         return f"{asked} No trial is complete yet."
-    found = sum(row.place == "front" for row in rows)
-    tried = f"{plural(len(rows), 'network')}{of} {'was' if len(rows) == 1 else 'were'} tried"
-    if not found:
+    front = [record for record in networks if record.on_front]
+    found, n = len(front), len(networks)
+    tried = f"{plural(n, 'network')}{of} {'was' if n == 1 else 'were'} tried"
+    if not front:
         return f"{asked} {tried}; none of them is within all bounds."
     if len(names) == 1:
-        best = next(row for row in rows if row.place == "front")
-        return f"{asked} {tried}; the best reached {number(best.values[0] or 0.0)}."
+        return f"{asked} {tried}; the best reached {number(front[0].values[0])}."
     return (
         f"{asked} {tried}; {number(found)} of them {'is' if found == 1 else 'are'} on the Pareto "
         "front: no other one is at least as good in everything and better in something."
     )
 
 
-def notes(study: Study, trials: Sequence[FrozenTrial], networks: Networks) -> list[str]:
-    """What a reader must know before comparing numbers."""
+def notes(study: Snapshot) -> list[str]:
+    """The warnings that a reader needs before comparing numbers."""
     found = [
-        f"Settings were changed while the study went on, and numbers before and after can't be "
+        f"Settings were changed while the study ran, and numbers before and after can't be "
         f"compared without care: {change}"
-        for change in record_of(study).get("accepted", ())
+        for change in record_of(study.study).accepted
     ]
-    live = sum(t.state == TrialState.RUNNING for t in trials)
+    live = sum(t.state == TrialState.RUNNING for t in study.trials)
     if live:
         found.append(
             f"The study isn't over: {plural(live, 'trial was', 'trials were')} running when this "
             "page was made."
         )
-    rows = networks.rows
-    if rows and not any(is_feasible(t) for t in trials if t.state == TrialState.COMPLETE):
+    if study.complete and not study.feasible:
         found.append("Every finished network breaks a bound: the front is empty.")
     return found

@@ -1,11 +1,12 @@
-"""What a person sees while a study runs."""
+"""The display of a run: a progress bar, or lines."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -14,90 +15,92 @@ from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto.front import front
 from optnas.pareto.hypervolume import hypervolume
+from optnas.runs.observer import Observer
 from optnas.study.attributes import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_counted
 from optnas.study.objectives import objective_names
 from optnas.utils.text import duration, number
 
 SHARE, AT_LEAST = 0.25, 20
-"""It is said when this share of a run's trials, of so many at least, repeat earlier ones."""
+"""The display warns when this share of a run's trials, of at least this number, are repeats."""
 
 
-class Progress:
-    """A progress bar on a terminal; elsewhere one plain line for each trial.
+class Progress(Observer):
+    """Shows a progress bar on a terminal; elsewhere, one plain line for each trial.
+
+    It is made before the study is open, because what reports epochs to it is part of the objective
+    that the study is opened with; the trials are shown inside `following`.
 
     Args:
-        study: The study, as it stands when the run begins.
-        trials: Trials to reach (see `is_counted`).
         console: Where to write; standard error by default.
     """
 
-    def __init__(self, study: Study, trials: int, console: Console | None = None) -> None:
-        self._study = study
-        self._trials = trials
+    def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stderr)
+        self._ended = self._repeats = 0
+        self._warned = False
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+
+    @contextmanager
+    def following(self, study: Study, trials: int) -> Iterator[None]:
+        """Shows the trials that a study runs inside the block.
+
+        Args:
+            study: The study, as it stands when the run begins.
+            trials: Trials to reach (see `is_counted`).
+        """
+        self._study, self._trials = study, trials
         self._names = objective_names(study)
         counted = counted_trials(study)
         self._before = len(counted)
         self._started = time.monotonic()
-        self._ended = self._repeats = 0
-        self._said = False
-        self._bar: Bar | None = None
-        self._task = TaskID(0)
-        if self._console.is_terminal:
-            # Redrawn when something has happened, not by a thread: latencies are measured here.
-            self._bar = Bar(
-                TextColumn("{task.completed}/{task.total} trials"),
-                BarColumn(),
-                TextColumn("{task.description}", markup=False),
-                console=self._console,
-                auto_refresh=False,
-            )
-            self._task = self._bar.add_task(
-                self._summary(counted), total=trials, completed=self._before
-            )
-
-    def __enter__(self) -> Progress:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if not self.shows_epochs:
+            yield
+            return
+        # Redrawn when something has happened, not by a thread: latencies are measured here.
+        self._bar = Bar(
+            TextColumn("{task.completed}/{task.total} trials"),
+            BarColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=self._console,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(
+            self._summary(counted), total=trials, completed=self._before
+        )
+        with self._bar:
+            yield
 
     @property
-    def interactive(self) -> bool:
-        """Whether epochs are shown."""
-        return self._bar is not None
+    def shows_epochs(self) -> bool:
+        """Whether there is a bar, which shows them."""
+        return self._console.is_terminal
 
     def say(self, text: str) -> None:
-        """Something a person should know, on a line of its own."""
+        """Prints a message for the user on a line of its own."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def recovered(self, numbers: list[int]) -> None:
-        """Says which lost trials are taken up again."""
-        self.say(f"lost trials taken up again: {', '.join(map(str, numbers))}")
+        """Prints which lost trials are repeated."""
+        self.say(f"repeating lost trials: {', '.join(map(str, numbers))}")
 
     def waiting(self, numbers: list[int]) -> None:
-        """Says what is waited for."""
+        """Prints which trials the run waits for."""
         listed = ", ".join(map(str, numbers))
-        self.say(f"waiting for what other processes are running: trials {listed}")
-
-    def began(self, number: int) -> None:
-        """Nothing to show: its first epoch is."""
+        self.say(f"waiting for trials that other processes are running: {listed}")
 
     def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
-        """Shows how far a running trial is."""
+        """Shows the latest epoch of a running trial."""
         if self._bar is not None:
             name, score = next(iter(scores.items()), ("", math.nan))
             text = f"{self._summary_text}  · trial {number}, epoch {step + 1}, {name} "
             self._bar.update(self._task, description=f"{text}{score:.4g}", refresh=True)
 
     def finished(self, study: Study, trial: FrozenTrial) -> None:
-        """Shows a trial that has ended, and what the study has come to."""
+        """Shows a trial that has ended, and the state of the study."""
         self._ended += 1
         self._repeats += DUPLICATE_OF in trial.user_attrs
-        self._say_if_repeating()
+        self._warn_if_repeating()
         counted = counted_trials(study)
         done, summary = len(counted), self._summary(counted)
         if self._bar is not None:
@@ -108,15 +111,15 @@ class Progress:
         line = f"[{done}/{self._trials}] {self._outcome(trial)}  |  {summary}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def _say_if_repeating(self) -> None:
-        """Says once that many trials cost nothing and find nothing."""
-        if self._said or self._ended < AT_LEAST or self._repeats < SHARE * self._ended:
+    def _warn_if_repeating(self) -> None:
+        """Warns once that many trials only repeat earlier ones."""
+        if self._warned or self._ended < AT_LEAST or self._repeats < SHARE * self._ended:
             return
-        self._said = True
+        self._warned = True
         self.say(
             f"{self._repeats} of the last {self._ended} trials repeat earlier ones: their values "
-            "are reused, and they count. The space may be nearly exhausted (`optnas status` says "
-            "how large it is), or the sampler has settled"
+            "are reused, and they count. The space may be nearly exhausted (`optnas status` "
+            "shows its size), or the sampler has settled"
         )
 
     def _outcome(self, trial: FrozenTrial) -> str:
@@ -148,10 +151,10 @@ class Progress:
 
 
 def counted_trials(study: Study) -> list[FrozenTrial]:
-    """The trials of a study that count: are COMPLETE, or were stopped early."""
+    """The trials of a study that count: COMPLETE ones, and those that were stopped early."""
     return [t for t in study.get_trials(deepcopy=False) if is_counted(t)]
 
 
 def number_counted(study: Study) -> int:
-    """How many trials of a study count."""
+    """The number of trials of a study that count."""
     return len(counted_trials(study))

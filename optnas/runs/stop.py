@@ -1,4 +1,4 @@
-"""How a run is stopped: Ctrl-C once, twice, and SIGTERM."""
+"""How a run is stopped: by one Ctrl-C, by a second one, and by SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Stop:
     def __init__(self) -> None:
         self.requested = False
         self.pass_on: Callable[[], None] = lambda: None
-        """Called when it is requested, in the signal's handler."""
+        """Called in the signal's handler when a stop is requested."""
 
     def request(self) -> None:
-        """Asks for the end."""
+        """Requests the stop."""
         self.requested = True
         self.pass_on()
 
@@ -31,11 +31,11 @@ def stopping(
 ) -> Iterator[None]:
     """Requests a stop at the first Ctrl-C in the block; the second raises KeyboardInterrupt.
 
-    Signals come to the main thread alone; in another one nothing is changed.
+    Python handles signals in the main thread alone; in another thread this changes nothing.
 
     Args:
-        stop: What is set.
-        say: Told what the first Ctrl-C does.
+        stop: Where the stop is requested.
+        say: Prints what the first Ctrl-C does.
         terminate: Whether SIGTERM and SIGHUP raise `Terminated`.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -1,48 +1,95 @@
-"""Where a study stands, kept up to date by reading what is new."""
+"""The tally of a study: which trials count, which are lost, and which are repeated.
+
+A trial whose process is gone is lost. A lost trial is repeated: its retry is queued with the
+parameters drawn so far and has the place of the trial it repeats, so the rest of it is drawn, and
+seeded, as it would have been. Any number of workers may keep a tally of one study: if two queue a
+retry of the same trial, the first one counts, and the other ends itself.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from optnas.study.attributes import BASELINE, FAILURE, is_counted, is_lost, is_void, retry_of
-from optnas.study.leases import is_alive
+from optnas.runs.take import take_trial
+from optnas.storage.faults import storage_fault
+from optnas.study.attributes import (
+    BASELINE,
+    FAILURE,
+    INTERRUPTED,
+    KILLED,
+    LOST,
+    RETRY_OF,
+    SURPLUS,
+    is_counted,
+    is_lost,
+    is_without_result,
+    retry_of,
+)
+from optnas.study.leases import Renewal, is_abandoned, is_alive
+
+log = logging.getLogger("optnas")
+
+MAX_KILLS = 3
+"""A trial whose process died this many times in a row fails: it may be why."""
+_KILLER = (
+    f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may need more "
+    "memory than there is"
+)
 
 
 class Tally:
     """What a worker knows of all trials of its study.
 
+    Args:
+        study: The study, which is read at once.
+        own: The lease of the worker; a tally without one only recovers.
+        wanted: The number of trials to reach that count. Without it, every lost one is repeated.
+
     Attributes:
-        seen: How many there were at the last look.
-        counted: How many count: those that are COMPLETE, and those that were stopped early.
+        counted: The number of trials that count: COMPLETE ones, and those that were stopped early.
         proven: Whether a sampled network has succeeded, so that the code can't be all wrong.
-        running: Those that are RUNNING, dead ones too.
-        waiting: Those that are WAITING.
-        not_counted: How many others have ended: pruned before their training, failed or lost.
-        unsuccessful: Of these, those that ended since the first look and weren't lost.
+        running: The RUNNING trials, those of dead processes included.
+        waiting: The WAITING trials.
+        ended: The trials that have ended since the first look, in the order of their ends; those
+            without a result (lost or superfluous ones) are left out.
+        unsuccessful: Of these, the trials that don't count: pruned before their training, or
+            failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, study: Study, own: Mapping[str, Any] | None = None, wanted: float = math.inf
+    ) -> None:
+        self._study = study
+        self._own = own or {}
+        self._wanted = wanted
         self.counted = 0
         self.proven = False
         self.running: list[FrozenTrial] = []
         self.waiting: list[FrozenTrial] = []
-        self.not_counted = 0
+        self.ended: list[FrozenTrial] = []
         self.unsuccessful: list[FrozenTrial] = []
-        self._first = True
-        self.seen = 0
+        self._seen = 0
+        self._not_counted = 0
         self._unfinished: list[int] = []
         self._retries: dict[int, int] = {}
         self._lost: list[FrozenTrial] = []
-        self._ended: list[FrozenTrial] = []
+        self.read()
+        self.ended, self.unsuccessful = [], []
 
-    def read(self, trials: Sequence[FrozenTrial]) -> None:
-        """Takes in what is new among all trials of the study, in the order of their numbers."""
-        numbers = [*self._unfinished, *range(self.seen, len(trials))]
-        self.seen, self._unfinished, self.running, self.waiting = len(trials), [], [], []
+    def read(self) -> list[FrozenTrial]:
+        """Takes in what is new; returns all trials of the study, in the order of their numbers."""
+        trials = self._study.get_trials(deepcopy=False)
+        numbers = [*self._unfinished, *range(self._seen, len(trials))]
+        self._seen, self._unfinished, self.running, self.waiting = len(trials), [], [], []
         ended = []
         for number in numbers:
             trial = trials[number]
@@ -55,55 +102,141 @@ class Tally:
                 self._unfinished.append(number)
                 (self.running if trial.state == TrialState.RUNNING else self.waiting).append(trial)
         for trial in ended:
-            self._finish(trial)
-        if not self._first:
-            ended = [t for t in ended if not is_void(t)]
-            self.unsuccessful += [t for t in ended if not is_counted(t)]
-            self._ended += sorted(ended, key=lambda t: t.datetime_complete or datetime.min)
-        self._first = False
-
-    def _finish(self, trial: FrozenTrial) -> None:
-        if is_counted(trial):
-            self.counted += 1
-            self.proven = self.proven or BASELINE not in trial.user_attrs
-        else:
-            self.not_counted += 1
-            if is_lost(trial):
-                self._lost.append(trial)
+            if is_counted(trial):
+                self.counted += 1
+                self.proven = self.proven or BASELINE not in trial.user_attrs
+            else:
+                self._not_counted += 1
+                if is_lost(trial):
+                    self._lost.append(trial)
+        with_result = [t for t in ended if not is_without_result(t)]
+        self.unsuccessful += [t for t in with_result if not is_counted(t)]
+        self.ended += sorted(with_result, key=lambda t: t.datetime_complete or datetime.min)
+        return trials
 
     def alive(self) -> list[int]:
-        """The numbers of the trials that somebody is running."""
+        """The numbers of the trials that a living process is running."""
         return [trial.number for trial in self.running if is_alive(trial)]
 
-    def lost(self) -> list[FrozenTrial]:
-        """The lost trials that no other one repeats yet."""
+    def recover(self) -> list[int]:
+        """Ends the trials of dead processes, and queues a retry of each lost one that has none.
+
+        It may be called at any time, by any number of workers, and again after a crash in the
+        middle. It queues no more retries than are wanted.
+
+        Returns:
+            The numbers of the lost trials that were queued again.
+        """
+        dead = [trial for trial in self.running if is_abandoned(trial, self._own)]
+        for trial in dead:
+            give_up(self._study, trial)
+        if dead:
+            self.read()
         self._lost = [t for t in self._lost if t.number not in self._retries]
-        return list(self._lost)
+        missing = self._wanted - self.counted - len(self.alive()) - len(self.waiting)
+        queued = [trial for i, trial in enumerate(self._lost) if i < missing]
+        for trial in queued:
+            _queue_retry(self._study, trial)
+        if queued:
+            self.read()
+        return [trial.number for trial in queued]
 
-    def is_first_retry(self, trial: FrozenTrial) -> bool:
-        """Whether no trial before this one repeats the same lost trial."""
-        of = retry_of(trial)
-        return of is None or self._retries.get(of, trial.number) >= trial.number
+    @contextmanager
+    def taken(self, renewal: Renewal) -> Iterator[Trial | None]:
+        """Takes the next trial, for the block to run; None if it turns out to be superfluous.
 
-    @property
-    def last_failure(self) -> str:
-        """The reason why the last trial failed."""
-        return str(self._ended[-1].user_attrs[FAILURE])
+        If the block is interrupted, or the storage fails, the trial is marked lost and queued
+        again. If another worker has presumed the trial dead meanwhile, the block's result is
+        dropped.
 
-    def same_failures(self) -> int:
-        """How many of the last trials, one after the other, failed for one reason."""
-        count = 0
-        for trial in reversed(self._ended):
-            reason = kind_of_failure(trial)
-            if reason is None or reason != kind_of_failure(self._ended[-1]):
-                break
-            count += 1
-        return count
+        Args:
+            renewal: Renews the worker's lease, on this trial while the block lasts.
+        """
+        trial = take_trial(self._study, self._own, self.waiting)
+        renewal.trial_id = trial._trial_id
+        try:
+            yield None if self._end_if_superfluous(trial) else trial
+        except KeyboardInterrupt:
+            self._lose(trial)
+            raise
+        except UpdateFinishedTrialError:
+            log.warning(
+                "trial %d was presumed dead and is repeated: its result came too late", trial.number
+            )
+        except Exception as error:
+            if storage_fault(error):
+                with suppress(Exception):
+                    self._lose(trial)
+            raise
+        finally:
+            renewal.trial_id = None
+
+    def _end_if_superfluous(self, trial: Trial) -> bool:
+        """Ends a trial that was just taken if it isn't needed, before anything is suggested.
+
+        Several workers may have asked for the last trial at once, or queued a retry of the same
+        one. Trials are numbered in the order they are made, so enough of them stay. A new trial
+        is needed if its number, less the trials that don't count, is below the wanted number.
+        """
+        if trial.number >= self._seen and trial.number - self._not_counted < self._wanted:
+            return False
+        trials = self.read()
+        of = retry_of(trials[trial.number])
+        before = sum(
+            is_counted(t) or t.state == TrialState.WAITING or is_alive(t)
+            for t in trials[: trial.number]
+        )
+        if of is not None and self._retries.get(of, trial.number) < trial.number:
+            reason = f"trial {of} is repeated by an earlier one already"
+        elif before >= self._wanted:
+            reason = f"{self._wanted} trials before it are enough"
+        else:
+            return False
+        with suppress(UpdateFinishedTrialError):
+            trial.set_user_attr(SURPLUS, reason)
+            self._study.tell(trial, state=TrialState.FAIL)
+        return True
+
+    def _lose(self, trial: Trial) -> None:
+        """Marks a running trial of this process as lost and queues its retry, unless it ended."""
+        with suppress(UpdateFinishedTrialError, ValueError):
+            trial.set_user_attr(LOST, INTERRUPTED)
+            _queue_retry(self._study, self._study.tell(trial, state=TrialState.FAIL))
 
 
-def kind_of_failure(trial: FrozenTrial) -> str | None:
-    """The reason why a trial failed, without the numbers in it; None if it didn't."""
-    reason = trial.user_attrs.get(FAILURE)
-    if trial.state != TrialState.FAIL or reason is None:
-        return None
-    return re.sub(r"[\d.]+", "#", str(reason))
+def give_up(study: Study, trial: FrozenTrial) -> None:
+    """Ends a trial whose process is gone, as lost; as failed if it may be to blame.
+
+    A trial that holds a reason already was killed while it ended, and keeps that reason.
+    """
+    ending = trial.user_attrs.keys() & {FAILURE, LOST, SURPLUS}
+    storage = study._storage
+    with suppress(UpdateFinishedTrialError):  # another process was quicker
+        if not ending:
+            key, reason = LOST, KILLED
+            if _kills(study, trial) >= MAX_KILLS - 1:
+                key, reason = FAILURE, _KILLER
+            storage.set_trial_user_attr(trial._trial_id, key, reason)
+        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+
+def _kills(study: Study, trial: FrozenTrial) -> int:
+    """The number of trials in a row that this one repeats and that were killed."""
+    kills, trials = 0, study.get_trials(deepcopy=False)
+    while (of := retry_of(trial)) is not None:
+        trial = trials[of]
+        if trial.user_attrs.get(LOST) != KILLED:
+            break
+        kills += 1
+    return kills
+
+
+def _queue_retry(study: Study, trial: FrozenTrial) -> None:
+    baseline = {k: v for k, v in trial.user_attrs.items() if k == BASELINE}
+    study.add_trial(
+        create_trial(
+            state=TrialState.WAITING,
+            user_attrs={RETRY_OF: trial.number} | baseline,
+            system_attrs={"fixed_params": trial.params},
+        )
+    )

@@ -13,7 +13,7 @@ from optnas.utils.text import duration
 
 
 def check_timeout(seconds: float | None) -> None:
-    """Raises InputError unless the limit is positive, and can be kept here."""
+    """Raises InputError unless the limit is positive and this system has the signals for it."""
     if seconds is None:
         return
     if not seconds > 0:
@@ -26,10 +26,10 @@ def check_timeout(seconds: float | None) -> None:
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Raises TrialTimeout in the block once the time is up; None sets no limit.
 
-    What runs in compiled code is interrupted when it returns to Python.
+    Compiled code is interrupted when it returns to Python.
 
     Raises:
-        InputError: This isn't the main thread, where alone a signal can interrupt something.
+        InputError: This isn't the main thread; signals interrupt no other.
     """
     if seconds is None or seconds == float("inf"):
         yield

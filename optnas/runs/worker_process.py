@@ -1,4 +1,4 @@
-"""Processes of workers: started, listened to, and ended."""
+"""Worker processes: started, listened to, and ended."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from optnas.errors import InputError, WorkerError
-from optnas.runs.loop import Observer
-from optnas.runs.recovery import recover
+from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
+from optnas.runs.tally import Tally
 from optnas.study.attributes import FAILURE
 from optnas.utils.text import duration
 
@@ -32,29 +32,18 @@ HANGING = 60.0
 """Seconds beyond `trial_timeout` after which a worker that doesn't react is killed."""
 
 
-class Display(Observer, Protocol):
-    """What shows a run."""
-
-    @property
-    def interactive(self) -> bool:
-        """Whether it shows epochs."""
-
-    def say(self, text: str) -> None:
-        """Something a person should know."""
-
-
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told; it imports the study file itself.
+    """What a worker process is told to do; it imports the study file itself.
 
     Attributes:
         file: The study file.
         url: The storage.
         name: The study's name.
-        overrides: What is overridden in the study file.
-        accept_changes: Whether to go on although settings differ from the study's.
+        overrides: Settings that replace those of the study file.
+        accept_changes: Whether settings may differ from the study's.
         hours: Time that is left; None sets no limit.
-        epochs: Whether to tell of every epoch.
+        epochs: Whether to report every epoch.
     """
 
     file: str
@@ -67,7 +56,7 @@ class Job:
 
 
 class Worker:
-    """A worker's process, and what it has told."""
+    """A worker process, and what it has reported."""
 
     def __init__(self, index: int, process: subprocess.Popen[str]) -> None:
         self.index = index
@@ -77,7 +66,7 @@ class Worker:
         self.listener: threading.Thread | None = None
 
     def close(self) -> None:
-        """Lets go of the pipes of a process that has ended."""
+        """Closes the pipes of a process that has ended."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -89,9 +78,9 @@ Event = dict[str, Any]
 
 
 class WorkerProcesses:
-    """The living workers; all of them are gone when the block is left."""
+    """The living worker processes; all of them have ended when the block is left."""
 
-    def __init__(self, study: Study, display: Display, logs: Path) -> None:
+    def __init__(self, study: Study, display: Observer, logs: Path) -> None:
         self.workers: list[Worker] = []
         self._study = study
         self._display = display
@@ -114,8 +103,8 @@ class WorkerProcesses:
                 worker.process.wait()
             worker.close()
         if self.workers:
-            recover(self._study)
-        with contextlib.suppress(OSError):  # logs in which nothing stands
+            Tally(self._study).recover()
+        with contextlib.suppress(OSError):  # empty logs are removed
             for path in self._logs.glob("*.log"):
                 if not path.stat().st_size:
                     path.unlink()
@@ -124,7 +113,7 @@ class WorkerProcesses:
     def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
         """Starts a worker."""
         self._logs.mkdir(exist_ok=True)
-        # As multiprocessing's spawn does: what could be imported here can be imported there.
+        # As multiprocessing's spawn does: the worker can import what this process can.
         code = f"import sys; sys.path[:] = {sys.path!r}; from optnas.cli.worker import main; main()"
         path = self._logs / f"{socket.gethostname()}-worker{index + 1}.log"
         with open(path, "a") as file:
@@ -135,7 +124,7 @@ class WorkerProcesses:
                 stderr=file,
                 env=environment,
                 text=True,
-                start_new_session=True,  # Ctrl-C is for this process to decide on
+                start_new_session=True,  # this process decides what Ctrl-C does
             )
         worker = Worker(index, process)
         self.workers.append(worker)
@@ -155,7 +144,7 @@ class WorkerProcesses:
         self._queue.put((worker, {"left": _how(worker.process.wait())}))
 
     def events(self) -> list[tuple[Worker, Event]]:
-        """What workers have told since, after telling the display; waits half a second at most."""
+        """What workers have reported, shown on the display; waits half a second at most."""
         found = []
         with contextlib.suppress(queue.Empty):
             found.append(self._queue.get(timeout=0.5))
@@ -181,14 +170,14 @@ class WorkerProcesses:
         elif "recovered" in event:
             self._display.recovered(event["recovered"])
         elif "remark" in event:
-            if event["remark"] != self._remark:  # all workers find the same database locked
+            if event["remark"] != self._remark:  # all workers report the same locked database
                 self._display.say(event["remark"])
             self._remark = event["remark"]
         elif "waiting" in event and len(self.workers) == 1:
             self._display.waiting(event["waiting"])
 
     def leave(self, worker: Worker, stop: Stop | None) -> bool:
-        """Takes a worker's end; False if it has died and is to be replaced."""
+        """Removes a worker that has ended; False if it died and has to be replaced."""
         self.workers.remove(worker)
         worker.close()
         code = worker.process.returncode
@@ -198,7 +187,7 @@ class WorkerProcesses:
         return False
 
     def finish(self) -> None:
-        """Lets every worker finish its trial and leave."""
+        """Lets every worker finish its trial and end."""
         for worker in self.workers:
             worker.process.send_signal(signal.SIGINT)
 
@@ -213,7 +202,7 @@ class WorkerProcesses:
                 storage = self._study._storage
                 reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
                 with contextlib.suppress(UpdateFinishedTrialError):
-                    # The reason first: once it is dead, others may find its trial and repeat it.
+                    # The reason first: another worker may repeat the trial once this one is dead.
                     storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
                 worker.process.kill()
                 worker.process.wait()
@@ -222,7 +211,7 @@ class WorkerProcesses:
 
 
 def _how(code: int) -> str:
-    """How a process ended."""
+    """How a process ended: the signal or the exit code."""
     if code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name

@@ -1,4 +1,4 @@
-"""Several processes on one study, which share its storage and nothing else."""
+"""Several worker processes on one study, which share its storage and nothing else."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from optuna.study import Study
 
 from optnas.devices.device import visible_gpus
 from optnas.errors import InputError
+from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
-from optnas.runs.worker_process import Display, Job, WorkerProcesses
+from optnas.runs.worker_process import Job, WorkerProcesses
 
 MAX_DEATHS = 3
-"""The run ends when so many deaths a worker leave no trial finished between them."""
+"""The run ends after this many deaths for each worker if no trial has finished meanwhile."""
 
 
 def check_workers(workers: int, file: Path | None, url: str) -> None:
-    """Raises InputError unless processes can be started that find the study by themselves."""
+    """Raises InputError unless worker processes can find the study by themselves."""
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     if workers > 1 and file is None:
@@ -44,23 +45,23 @@ def run_workers(
     device: str = "auto",
     trial_timeout: float | None = None,
     logs: Path = Path(),
-    display: Display,
+    display: Observer,
     stop: Stop | None = None,
 ) -> None:
-    """Runs a study in processes of its own, until they find nothing left to do.
+    """Runs a study in worker processes, until they find nothing left to do.
 
-    A worker that dies is replaced, and its trial is repeated. The GPUs that are visible here are
-    dealt out in turn (`CUDA_VISIBLE_DEVICES`), unless `device` names one.
+    A worker that dies is replaced, and its trial is repeated. The workers get the visible GPUs in
+    turn (`CUDA_VISIBLE_DEVICES`), unless `device` names one.
 
     Args:
-        study: The study, made already.
-        job: What the workers are told.
+        study: The study, which exists in its storage.
+        job: What the workers are told to do.
         number: How many workers.
-        hours: Time for this call; what is running then is finished.
+        hours: Time for this call; trials that are running then are finished.
         threads: CPU threads of each worker.
-        device: Where they train and measure.
+        device: Where the workers train and measure.
         trial_timeout: Seconds after which a trial fails.
-        logs: Folder for what workers print and log.
+        logs: Folder for what the workers print and log.
         display: Told of every trial that begins and ends.
         stop: When it is requested, running trials are finished, and the call returns.
 
@@ -71,7 +72,7 @@ def run_workers(
     """
     gpus = visible_gpus() if device in ("auto", "cuda") else []
     deadline = None if hours is None else time.monotonic() + 3600 * hours
-    with WorkerProcesses(study, display, logs) as crew:
+    with WorkerProcesses(study, display, logs) as processes:
 
         def start(index: int) -> None:
             environment = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -79,18 +80,18 @@ def run_workers(
             if gpus:
                 environment["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
             left = None if deadline is None else max(deadline - time.monotonic(), 0) / 3600
-            crew.start(index, replace(job, hours=left), environment)
+            processes.start(index, replace(job, hours=left), environment)
 
         if stop is not None:
-            stop.pass_on = crew.finish
+            stop.pass_on = processes.finish
         for index in range(number):
             start(index)
         deaths = 0
-        while crew.workers:
-            for worker, event in crew.events():
+        while processes.workers:
+            for worker, event in processes.events():
                 if "finished" in event:
                     deaths = 0
-                if "left" in event and not crew.leave(worker, stop):
+                if "left" in event and not processes.leave(worker, stop):
                     deaths += 1
                     if deaths > MAX_DEATHS * number:
                         raise InputError(
@@ -99,4 +100,4 @@ def run_workers(
                         )
                     start(worker.index)
             if trial_timeout is not None:
-                crew.end_hanging(trial_timeout)
+                processes.end_hanging(trial_timeout)

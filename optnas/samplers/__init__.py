@@ -1,4 +1,4 @@
-"""Samplers, by name."""
+"""Samplers of architectures, one algorithm a file; `make_sampler` makes them by name."""
 
 from __future__ import annotations
 
@@ -30,19 +30,29 @@ _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 SAMPLERS = (*_OPTNAS, *_OPTUNA)
-"""The names that `make_sampler` knows."""
+"""The names that `make_sampler` accepts."""
 
 
 def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
     """Makes a sampler by its name, with its default settings.
 
     Args:
-        name: optnas's own `predictor`, `evolution`, `local_search` and `reinforce`; Optuna's
-            `random`, `tpe`, `nsgaii`, `nsgaiii` and `gp`.
-        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+        name: `predictor`, `evolution`, `local_search` or `reinforce` of optnas; `random`, `tpe`,
+            `nsgaii`, `nsgaiii` or `gp` of Optuna.
+        seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
+            draws one and keeps it there.
 
     Raises:
         InputError: There is no sampler of this name.
+
+    Example:
+        ```python
+        import optuna
+
+        from optnas.samplers import make_sampler
+
+        study = optuna.create_study(sampler=make_sampler("evolution", seed=0))
+        ```
     """
     if name in _OPTNAS:
         return _OPTNAS[name](seed)

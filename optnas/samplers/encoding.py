@@ -1,9 +1,9 @@
-"""Architectures as numbers.
+"""Encodes architectures as numbers (part of `predictor`, which has the outline).
 
-The decisions themselves say everything, but little of it to a model that has seen twenty trials.
-What layers of one kind chose in all says most of it: how many edges are convolutions, how wide the
-layers are in the mean. Parameters are of one kind if their names differ in numbers alone
-(`layer0.width`, `layer1.width`) and they have the same choices.
+A model that has seen twenty trials can't learn much from the single decisions. Totals over layers
+of one kind tell it more: how many edges are convolutions, how wide the layers are on average.
+Parameters are of one kind if their names differ only in numbers (`layer0.width`, `layer1.width`)
+and they have the same choices.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.pareto.dominance import Array
 from optnas.samplers.genes import Genes
-from optnas.utils.draws import to_unit
+from optnas.utils.distributions import to_unit
 
 ABSENT = -1.0
-"""The code of a parameter that isn't there, at a distance of at least 1 from all others."""
+"""The code of an absent parameter, at a distance of at least 1 from all other codes."""
 
 
 def choices(architectures: Sequence[Genes]) -> Array:
-    """A column a parameter: the number of its category, or its place in its range from 0 to 1.
+    """Encodes each parameter as a column: the index of a category, or a position from 0 to 1.
 
-    Two codes differ by at least 1 wherever two categories differ, or one has the parameter and the
-    other doesn't. Shape: `(architectures, parameters)`.
+    Two codes differ by at least 1 if their categories differ, or if only one of the architectures
+    has the parameter.
+
+    Returns:
+        An array of shape `(architectures, parameters)`.
     """
     kinds = _kinds(architectures)
     codes = np.full((len(architectures), len(kinds)), ABSENT)
@@ -40,11 +43,15 @@ def choices(architectures: Sequence[Genes]) -> Array:
 
 
 def counts(architectures: Sequence[Genes]) -> Array:
-    """What parameters of one kind chose together, for each kind with two of them or more.
+    """Adds up the choices of the parameters of one kind, for each kind with at least two of them.
 
-    Of a category: how many chose it; of numbers: how many there are, and the sum of their places.
-    Divided by the root of the number of parameters, and 0.6, which is about a random
-    architecture's standard deviation. Shape: `(architectures, features)`.
+    For categories, a column counts how often each is chosen. For ordered ranges, two columns have
+    the number of parameters and the sum of their positions from 0 to 1. All are divided by 0.6
+    times the root of the number of parameters, which is about the standard deviation among random
+    architectures.
+
+    Returns:
+        An array of shape `(architectures, features)`.
     """
     groups: dict[tuple[str, BaseDistribution], list[str]] = defaultdict(list)
     for name, distribution in _kinds(architectures).items():
@@ -71,7 +78,7 @@ def counts(architectures: Sequence[Genes]) -> Array:
 
 
 def _kinds(architectures: Sequence[Genes]) -> dict[str, BaseDistribution]:
-    """All parameters there are, each with the distribution it was first drawn from."""
+    """All parameters that have a choice, each with the distribution it was first drawn from."""
     kinds: dict[str, BaseDistribution] = {}
     for genes in architectures:
         for name, (distribution, _) in genes.items():
@@ -87,7 +94,10 @@ def _code(distribution: BaseDistribution, value: Any) -> float:
 
 
 def by_rank(values: Array) -> Array:
-    """Each column by its ranks, from -√3 to √3 (variance 1); NaN, and a constant, becomes 0."""
+    """Replaces each column by its ranks, from -√3 to √3 (variance 1).
+
+    Values that aren't finite become 0, and so does a constant column.
+    """
     ranked = np.zeros(values.shape)
     for i, column in enumerate(values.T):
         known = np.isfinite(column)

@@ -1,4 +1,7 @@
-"""What a few trials say about architectures that weren't tried: all objectives, and the gain."""
+"""Predicts the objectives of untried architectures, and their gain in hypervolume.
+
+Part of `predictor`, which has the outline.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,18 @@ from optnas.samplers.genes import Genes, genes_of
 from optnas.samplers.ranking import violation
 
 Known = Callable[[Genes], tuple[dict[int, float], list[float]]]
+"""Returns an architecture's costs, by the position of the objective, and its proxies."""
 
 DRAWS = 4
-"""From the posterior, for each trial."""
+"""Draws from the posterior at each trial."""
 GREED = 0.5
-"""How much more a member's predictions of good trials count than those of bad ones."""
+"""How much more the prediction of a good trial counts than that of a bad one."""
 FITTED = 80
-"""Hyperparameters are fitted to so many trials."""
+"""The number of trials that hyperparameters are fitted to."""
 CEILING, FRONT_CEILING = 1.0, 1.5
-"""Interquartile ranges above the upper quartile of all trials, and of the front (Tukey's fence),
-beyond which all values are alike: how bad a bad network is teaches nothing about good ones."""
+"""Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
+ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
+and of the front (Tukey's fence); the higher of the two counts."""
 REFERENCE = 1.1
 """The reference point, as a multiple of the range of values up to the ceiling."""
 
@@ -43,13 +48,18 @@ WITH_PROXIES = (
 
 
 class Predictor:
-    """Learns from trials, and judges architectures.
+    """Learns from trials, and computes the acquisition values of architectures.
 
     Args:
-        trials: Those to learn from: COMPLETE ones, and pruned ones that broke a constraint.
+        trials: The trials to learn from: COMPLETE ones, and pruned ones that broke a constraint.
         running: The architectures of running trials.
-        directions: Of the objectives.
-        known: Gives an architecture's costs, by position, and its proxies.
+        directions: The directions of the objectives.
+        known: Returns an architecture's costs and proxies.
+
+    Attributes:
+        seen: The architectures of the trials.
+        parents: The members of the front; if no trial is feasible, the least infeasible ones.
+        costs: The positions of the objectives that are known before training.
     """
 
     def __init__(
@@ -79,17 +89,16 @@ class Predictor:
             best = np.flatnonzero(broken == broken.min())
             self.parents = [self.seen[i] for i in best]
         self.costs = sorted(known(self.seen[0])[0])
-        """Positions of the objectives that are known before training."""
-        self._measure()
+        self._set_scale()
 
     def _scaled(self, values: Array) -> Array:
-        """Losses as they are modelled: of what is always positive, the logarithm."""
+        """Losses as they are modelled: the logarithm of an objective that is always positive."""
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(np.maximum(values, np.finfo(float).tiny))
         return np.where(self._logs, logs, values)
 
     def screen(self, pool: Sequence[Genes], rng: Random) -> Array:
-        """What each architecture promises going by its decisions alone, costs predicted too."""
+        """Acquisition values from the decisions alone, with predicted costs; see `acquisition`."""
         every = [*self.seen, *pool]
         features = {CHOICES: choices(every), "counts": counts(every)}
         seen = {name: x[: len(self.seen)] for name, x in features.items()}
@@ -99,14 +108,15 @@ class Predictor:
             costs[: len(values), column] = values
             process = GaussianProcess(DECISIONS, seen, values, FITTED)
             costs[len(values) :, column] = process.predict(_rows(features, len(values)))[0]
-        return self._promise(features | {"costs": costs}, (PLAIN,), len(pool), rng)
+        return self._acquisition(features | {"costs": costs}, (PLAIN,), len(pool), rng)
 
-    def judge(self, pool: Sequence[Genes], rng: Random) -> Array:
-        """What each architecture promises going by all that can be known before training.
+    def acquisition(self, pool: Sequence[Genes], rng: Random) -> Array:
+        """Acquisition values from all that is known before training.
 
         Returns:
-            The mean gain in hypervolume times the probability that it is feasible, of shape
-            `(architectures,)`; where nothing would gain, a negative distance from doing so.
+            The mean gain in hypervolume times the probability of being feasible, of shape
+            `(architectures,)`. If no architecture gains anything, it is the negative distance from
+            a gain.
         """
         every = [*self.seen, *pool, *self._running]
         proxies = by_rank(np.array([self._known(genes)[1] for genes in every], dtype=float))
@@ -118,24 +128,24 @@ class Predictor:
             "proxies": proxies,
         }
         ensemble = WITH_PROXIES if proxies.shape[1] else WITHOUT_PROXIES
-        return self._promise(features, ensemble, len(pool), rng)
+        return self._acquisition(features, ensemble, len(pool), rng)
 
     def _costs_of(self, architectures: Sequence[Genes]) -> Array:
-        """Exact costs as they are modelled, of shape `(architectures, costs)`."""
+        """The exact costs as they are modelled, of shape `(architectures, costs)`."""
         table = np.zeros((len(architectures), len(self._signs)))
         for row, genes in zip(table, architectures, strict=True):
             for position, value in self._known(genes)[0].items():
                 row[position] = self._signs[position] * value
         return self._scaled(table)[:, self.costs]
 
-    def _promise(
+    def _acquisition(
         self,
         features: dict[str, Array],
         ensemble: Sequence[Sequence[Term]],
         number: int,
         rng: Random,
     ) -> Array:
-        """Of the `number` architectures that follow the seen ones in `features`."""
+        """Acquisition values of the `number` architectures after the seen ones in `features`."""
         costs = features["costs"]
         spread = costs.std(axis=0)
         features["costs"] = (costs - costs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -170,9 +180,10 @@ class Predictor:
         return mean_gain if (mean_gain > 0).any() else np.mean(gained, axis=0) + feasible
 
     def _feasibility(self, features: Features, number: int) -> Array:
-        """The probability, for each architecture asked about, that no constraint is broken.
+        """The probability that no constraint is broken, for `number` architectures.
 
-        Below a half it counts as 0, where others are above: a large gain must not outweigh that.
+        Probabilities below a half become 0 if any other is above: a large gain must not outweigh
+        a small probability.
         """
         probability: Array = np.ones(number)
         asked = {n: x[len(self.seen) :][:number] for n, x in features.items()}
@@ -188,12 +199,12 @@ class Predictor:
         return probability
 
     def _unit(self, values: Array) -> Array:
-        """From 0, the best, to 1, the worst below the ceiling."""
+        """Scales losses to 0 for the best and 1 for the worst below the ceiling."""
         scaled: Array = (values - self._ideal) / self._extent
         return scaled
 
-    def _measure(self) -> None:
-        """The scale of the gain, and the front on it."""
+    def _set_scale(self) -> None:
+        """Sets the scale on which hypervolume is measured, and the front on that scale."""
         front = self._values[self._front_rows]
         self._front = front
         if not len(front):
@@ -216,13 +227,13 @@ def _rows(features: Features, start: int) -> dict[str, Array]:
 
 
 def _fence(values: Array, ranges: float) -> float:
-    """So many interquartile ranges above the upper quartile; infinite where that range is 0."""
+    """A number of interquartile ranges above the upper quartile; infinite if that range is 0."""
     lower, upper = np.quantile(values, [0.25, 0.75])
     return float(upper + ranges * (upper - lower)) if upper > lower else np.inf
 
 
 def _within(values: Array) -> Array:
-    """Infinite values become the largest, or smallest, finite one of their objective."""
+    """Replaces infinite values by the largest, or smallest, finite one of their objective."""
     finite = np.isfinite(values)
     low = np.where(finite, values, np.inf).min(axis=0, initial=np.inf)
     high = np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf)
@@ -231,9 +242,9 @@ def _within(values: Array) -> Array:
 
 
 def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
-    """For each constraint that was broken: the trials it is known of, and by how much.
+    """For each constraint that was ever broken: the rows of its trials, and its values there.
 
-    In logarithms on both sides of 0, in units of the median.
+    The values are in units of the median, on a log scale to both sides of 0.
     """
     found: dict[str, dict[int, float]] = {}
     for row, trial in enumerate(trials):

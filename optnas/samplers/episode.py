@@ -1,4 +1,4 @@
-"""A policy while it draws one trial: parameters as actions."""
+"""Draws one trial from a policy, parameter by parameter (part of `reinforce`)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.samplers.base import Ask
 from optnas.samplers.policy import Action, Array, Policy
-from optnas.utils.distributions import option, option_number, options, stored
-from optnas.utils.draws import from_unit, to_unit, without
+from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
+from optnas.utils.draws import without
 
 MOST_ACTIONS, BINS = 32, 16
-"""An ordered range of more values than the first is cut into the second number of bins."""
+"""An ordered range with more than 32 values is cut into 16 bins, one action each."""
 
 
 class Episode:
-    """The policy while it draws one trial."""
+    """Draws the parameters of one trial.
+
+    Args:
+        policy: The policy, which must not change meanwhile.
+        preference: The weights of the objectives, of shape `(objectives,)`.
+        ask: The trial.
+    """
 
     def __init__(self, policy: Policy, preference: Array, ask: Ask) -> None:
         self._policy, self._preference, self._ask = policy, preference, ask
@@ -25,7 +31,7 @@ class Episode:
         self._done: list[Action] = []
 
     def __call__(self, name: str, distribution: BaseDistribution) -> Any:
-        """Draws a parameter, given the decisions before it."""
+        """Draws the value of a parameter, given the decisions before it."""
         for decision in self._ask.decisions[len(self._done) :]:
             done = action(*decision)
             self._state, _ = self._step(done.name, done.actions)
@@ -46,7 +52,7 @@ class Episode:
         return value
 
     def log_probability(self) -> float:
-        """Of all the trial's decisions."""
+        """The log probability of all decisions of the trial."""
         actions = [action(*decision) for decision in self._ask.decisions]
         return self._policy.log_probability(actions, self._preference)
 
@@ -63,7 +69,7 @@ def _count(distribution: BaseDistribution) -> int:
 
 
 def action(name: str, distribution: BaseDistribution, value: Any) -> Action:
-    """The action that a decision was."""
+    """The action that corresponds to a decision."""
     count = _count(distribution)
     if count == options(distribution):
         return Action(name, count, option_number(distribution, value))

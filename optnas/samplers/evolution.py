@@ -1,10 +1,16 @@
 """Regularized evolution.
 
 Source: Real, Aggarwal, Huang and Le, Regularized evolution for image classifier architecture
-search, AAAI 2019 (arXiv 1802.01548). What differs: a trial is a member of the population by
-the time it finished, so any number of workers can take part; the tournament compares
-non-dominated rank and hypervolume contribution where there are several objectives, and feasibility
-before; nothing is proposed twice; and evolution begins before the first population is complete.
+search, AAAI 2019 (arXiv 1802.01548).
+
+What differs: trials join the population in the order in which they finish, so any number of workers
+can take part; the tournament compares feasibility first, and with several objectives non-dominated
+rank and hypervolume contribution; nothing is proposed twice; and evolution begins before the first
+population is complete.
+
+Defaults: population and tournament are those of the paper (100 and 25). Evolution from the 10th
+trial on, and hypervolume contributions in place of crowding distances, were chosen on NAS-Bench-201
+with CIFAR-10 (benchmarks/samplers_nb201.py); CIFAR-100 and ImageNet16-120 were kept for validation.
 """
 
 from __future__ import annotations
@@ -18,37 +24,43 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.samplers.base import Ask, Draw, HistorySampler
-from optnas.samplers.genes import Genes, genes_of, values_of, was_tried
+from optnas.samplers.genes import Genes, crossed, genes_of, mutated, values_of, was_tried
 from optnas.samplers.history import History
 from optnas.samplers.ranking import best_first, may_be_parent, violation
-from optnas.utils.draws import move
+from optnas.utils.checks import check_counts
 
 ATTEMPTS = 25
-"""After this many children that were tried before, one more decision is mutated."""
+"""After this number of children that were tried before, one more decision is mutated."""
 
 
 class RegularizedEvolutionSampler(HistorySampler):
-    """Evolution whose population ages: the newest trials are the parents, however good others were.
+    """Evolution with a population that ages: only the newest trials may be parents.
 
-    A child is the winner of a tournament with one decision changed: a category to any other, an
-    ordered value more often to a near one than to a far one. It keeps its parent's decisions
-    wherever the same parameters exist again; only newly appearing ones are drawn.
+    A child is the winner of a tournament with one decision changed: a category becomes any other
+    one, an ordered value more often a near one than a far one. The child keeps its parent's
+    decisions for all parameters that it has too; parameters that are new are drawn at random.
 
-    Population and tournament are those of the paper (100 and 25). Evolution from the 10th trial on,
-    and hypervolume contributions in place of crowding distances, were chosen on NAS-Bench-201 with
-    CIFAR-10 (benchmarks/samplers_nb201.py); CIFAR-100 and ImageNet16-120 were left for checking.
+    Example:
+        ```python
+        import optuna
+
+        import optnas
+
+        study = optuna.create_study(sampler=optnas.RegularizedEvolutionSampler(seed=0))
+        ```
 
     Args:
-        population_size: How many of the newest finished trials may be parents.
-        tournament_size: How many of them, drawn at random, compete; the best becomes a parent.
-        mutations: How many decisions of a child are changed.
-        crossover: The share of children that, before mutation, take each decision from one of two
-            winners at random, wherever both have it.
-        aging: If False, the population is the elite of all trials instead: after every
-            `population_size` trials the best ones of the old population and the new trials stay
-            (the generational genetic algorithm of textbooks).
-        n_startup_trials: How many trials are drawn at random first.
-        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+        population_size: The number of newest finished trials that may be parents.
+        tournament_size: The number of them, drawn at random, that compete; the best is the parent.
+        mutations: The number of decisions that are changed in a child.
+        crossover: The share of children that have two parents, winners of two tournaments. Before
+            mutation, they take each decision from one of the two at random, wherever both have it.
+        aging: If False, the population is an elite instead: after every `population_size` trials
+            the best of the old population and of the new trials stay (the generational genetic
+            algorithm of textbooks).
+        n_startup_trials: The number of trials at the start that are drawn at random.
+        seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
+            draws one and keeps it there.
 
     Raises:
         ValueError: A number is out of range.
@@ -71,12 +83,9 @@ class RegularizedEvolutionSampler(HistorySampler):
                 "tournament_size must be from 1 to population_size, got "
                 f"{tournament_size} of {population_size}"
             )
-        if mutations < 1:
-            raise ValueError(f"mutations must be at least 1, got {mutations}")
+        check_counts(mutations=mutations, n_startup_trials=n_startup_trials)
         if not 0 <= crossover <= 1:
             raise ValueError(f"crossover must be from 0 to 1, got {crossover}")
-        if n_startup_trials < 1:
-            raise ValueError(f"n_startup_trials must be at least 1, got {n_startup_trials}")
         self._population_size = population_size
         self._tournament_size = tournament_size
         self._mutations = mutations
@@ -85,7 +94,7 @@ class RegularizedEvolutionSampler(HistorySampler):
         self._n_startup_trials = n_startup_trials
 
     def start(self, ask: Ask) -> Draw:
-        """Breeds a child that wasn't tried yet."""
+        """Breeds a child that hasn't been tried yet."""
         history = ask.history
         members = history.fold(self._found, _Population.add).members
         if len(members) < self._n_startup_trials:
@@ -97,7 +106,7 @@ class RegularizedEvolutionSampler(HistorySampler):
             genes = self._breed(ranked, rng, self._mutations + attempt // ATTEMPTS)
             child = values_of(genes)
             if history.tried.root.closed or not was_tried(history.tried.root, genes):
-                break  # a new one, or there is none left
+                break  # it is new, or nothing new is left
         return ask.inherit(child)
 
     def _found(self, history: History) -> _Population:
@@ -106,14 +115,8 @@ class RegularizedEvolutionSampler(HistorySampler):
     def _breed(self, ranked: list[FrozenTrial], rng: Random, mutations: int) -> Genes:
         genes = genes_of(self._win(ranked, rng))
         if self._crossover > 0 and rng.random() < self._crossover:
-            for name, gene in genes_of(self._win(ranked, rng)).items():
-                if name in genes and rng.random() < 0.5:
-                    genes[name] = gene
-        free = [name for name, (distribution, _) in genes.items() if not distribution.single()]
-        for name in rng.sample(free, min(mutations, len(free))):
-            distribution, value = genes[name]
-            genes[name] = distribution, move(rng, distribution, value)
-        return genes
+            genes = crossed(genes, genes_of(self._win(ranked, rng)), rng)
+        return mutated(genes, mutations, rng)
 
     def _win(self, ranked: list[FrozenTrial], rng: Random) -> FrozenTrial:
         """The winner of a tournament."""
@@ -121,7 +124,7 @@ class RegularizedEvolutionSampler(HistorySampler):
 
 
 class _Population:
-    """Who may be a parent; infeasible trials only while there are too few others."""
+    """The trials that may be parents; infeasible ones only while there are too few others."""
 
     def __init__(self, size: int, aging: bool, directions: Sequence[StudyDirection]) -> None:
         self._size, self._aging, self._directions = size, aging, directions
@@ -130,7 +133,7 @@ class _Population:
         self._elite: list[FrozenTrial] = []
 
     def add(self, trial: FrozenTrial) -> None:
-        """Takes in the next finished trial."""
+        """Adds the next finished trial."""
         if not may_be_parent(trial):
             return
         newest = self._feasible if violation(trial) == 0 else self._infeasible

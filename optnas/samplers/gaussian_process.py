@@ -1,10 +1,10 @@
-"""Gaussian processes over architectures.
+"""Gaussian processes over architectures (part of `predictor`, which has the outline).
 
 Source: Rasmussen and Williams, Gaussian processes for machine learning, 2006; the leave-one-out
 density is its equation 5.10 to 5.12. The kernel is a sum of terms, each over a few groups of
-features, so that what few trials tell (how a loss falls with the size) isn't drowned by what takes
-many (which decision follows which). All hyperparameters have priors, which is what makes a fit to
-ten trials sensible; the fit is their posterior mode.
+features: so effects that few trials show (the loss falls with the size) aren't drowned by effects
+that take many trials to learn (the interplay of decisions). All hyperparameters have priors, which
+make a fit to ten trials sensible; the fit is the mode of their posterior.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from optnas.pareto.dominance import Array
 from optnas.samplers.encoding import ABSENT
 
 Features = Mapping[str, Array]
-"""Groups of features by name, each of shape `(architectures, features)`."""
+"""Groups of features, by name; each has shape `(architectures, features)`."""
 
 CHOICES = "choices"
-"""The group whose features are decisions: their distance is at most 1 (see `encoding.choices`)."""
+"""The group of features that are decisions; their distance is at most 1 (`encoding.choices`)."""
 ITERATIONS = 40
+"""The most iterations of a fit."""
 NOISE = 0.01
-"""Prior median of the noise's variance; targets have variance 1."""
+"""The prior median of the noise's variance; targets have variance 1."""
 SPREAD_OF_SCALES, SPREAD_OF_WEIGHTS = 1.5, 0.5
-"""Of the log-normal priors: of variances, and of the weights of features."""
+"""The spreads of the log-normal priors of variances, and of the weights of features."""
 JITTER = 1e-6
+"""Added to the kernel's diagonal, so that it can be factorised."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Term:
     """One summand of the kernel.
 
     Attributes:
-        groups: The groups of features whose distances are added up, each with a weight.
-        smooth: Whether the correlation is Matérn's with ν = 5/2, or else exp(-distance).
+        groups: The groups of features; their weighted distances are added up.
+        smooth: Whether the correlation is Matérn's with ν = 5/2; otherwise it is exp(-distance).
     """
 
     groups: tuple[str, ...]
@@ -50,9 +52,9 @@ class GaussianProcess:
 
     Args:
         terms: The summands of the kernel.
-        features: Of the architectures seen.
-        targets: What was seen, of shape `(architectures,)`.
-        fitted: How many of them, evenly spaced, the hyperparameters are fitted to.
+        features: The features of the architectures seen.
+        targets: Their values, of shape `(architectures,)`, without NaN.
+        fitted: The number of architectures, evenly spaced, that the hyperparameters are fitted to.
     """
 
     def __init__(
@@ -74,7 +76,11 @@ class GaussianProcess:
         self._alpha = cho_solve(self._factor, self._targets)
 
     def predict(self, features: Features) -> tuple[Array, Array]:
-        """Mean and standard deviation of the function, without noise, each `(architectures,)`."""
+        """Predicts the function without noise.
+
+        Returns:
+            Mean and standard deviation, each of shape `(architectures,)`.
+        """
         cross = self._kernel(self._distances(features, self._features), self._theta)
         reduced = solve_triangular(self._factor[0], cross.T, lower=True)
         prior = sum(np.exp(self._theta[i]) for i in self._offsets())
@@ -83,10 +89,10 @@ class GaussianProcess:
         return mean * self._scale + self._mean, np.sqrt(variance) * self._scale
 
     def leave_one_out(self, greed: float) -> float:
-        """How well each target is predicted from the others: the sum of logarithmic densities.
+        """Scores how well each target is predicted from the others: the sum of log densities.
 
         Args:
-            greed: The weight of a target falls by e where it is 1/greed deviations larger.
+            greed: A target that is 1/greed standard deviations larger has 1/e of the weight.
         """
         inverse = cho_solve(self._factor, np.eye(len(self._targets)))
         variance = 1 / np.diag(inverse)
@@ -96,7 +102,7 @@ class GaussianProcess:
         return float((density * weights).sum() / weights.sum() * len(density))
 
     def _offsets(self) -> list[int]:
-        """Where in theta each term's variance stands; its weights follow."""
+        """The index in theta of each term's variance; the term's weights follow it."""
         offsets, at = [], 1
         for term in self._terms:
             offsets.append(at)
@@ -104,14 +110,14 @@ class GaussianProcess:
         return offsets
 
     def _priors(self) -> tuple[Array, Array]:
-        """Medians and spreads of the logarithms of all hyperparameters."""
+        """The medians and spreads of the logarithms of all hyperparameters."""
         medians, spreads = [np.log(NOISE)], [SPREAD_OF_SCALES]
         for term in self._terms:
             medians.append(-np.log(len(self._terms)))
             spreads.append(SPREAD_OF_SCALES)
             for group in term.groups:
                 x = self._features[group]
-                # On average 3 for two architectures that share no decision.
+                # So that two architectures that share no decision are 3 apart on average.
                 active = max((x != ABSENT).sum(axis=1).mean(), 1.0)
                 weight = 3 / active if group == CHOICES else min(0.2, 1 / x.shape[1])
                 medians += [np.log(weight)] * x.shape[1]
@@ -119,7 +125,7 @@ class GaussianProcess:
         return np.array(medians), np.array(spreads)
 
     def _distances(self, rows: Features, columns: Features) -> list[Array]:
-        """For each term, an array of shape `(features, rows, columns)`."""
+        """The distances for each term, of shape `(features, rows, columns)`."""
         found: dict[str, Array] = {}
         for group in self._features:
             a, b = rows[group].T[:, :, None], columns[group].T[:, None, :]
@@ -134,7 +140,7 @@ class GaussianProcess:
         return kernel
 
     def _fit(self, features: Features, rows: Array) -> Array:
-        """The posterior mode, by L-BFGS from the medians, in units of the spreads."""
+        """Finds the posterior mode by L-BFGS, from the medians and in units of the spreads."""
         medians, spreads = self._priors()
         distances = self._distances(features, features)
         targets, eye = self._targets[rows], np.eye(len(rows))
@@ -176,7 +182,7 @@ class GaussianProcess:
 
 
 def _correlation(distance: Array, smooth: bool) -> tuple[Array, Array]:
-    """The correlation at a distance, and its derivative; a smooth one takes squared distances."""
+    """The correlation and its derivative at a distance (if smooth, at a squared distance)."""
     if not smooth:
         value = np.exp(-distance)
         return value, -value

@@ -1,7 +1,8 @@
-"""The decisions of a trial, as something that can be changed and combined."""
+"""The decisions of a trial, which can be mutated and crossed."""
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -9,13 +10,14 @@ from optuna.trial import FrozenTrial
 
 from optnas.samplers.trie import Node, tried
 from optnas.utils.distributions import stored
+from optnas.utils.draws import move
 
 Genes = dict[str, tuple[BaseDistribution, Any]]
-"""Distribution and value of each parameter, in the order of drawing."""
+"""The distribution and value of each parameter, in the order of drawing."""
 
 
 def genes_of(trial: FrozenTrial) -> Genes:
-    """What a trial drew."""
+    """The decisions of a trial."""
     return {name: (trial.distributions[name], value) for name, value in trial.params.items()}
 
 
@@ -25,5 +27,24 @@ def values_of(genes: Genes) -> dict[str, Any]:
 
 
 def was_tried(root: Node, genes: Genes) -> bool:
-    """Whether nothing new comes of these decisions."""
+    """Whether these decisions lead to nothing new."""
     return tried(root, {name: stored(d, value) for name, (d, value) in genes.items()})
+
+
+def crossed(genes: Genes, other: Genes, rng: Random) -> Genes:
+    """Takes each decision from one of two at random, wherever both have it."""
+    child = dict(genes)
+    for name, gene in other.items():
+        if name in child and rng.random() < 0.5:
+            child[name] = gene
+    return child
+
+
+def mutated(genes: Genes, number: int, rng: Random) -> Genes:
+    """Changes a number of decisions, drawn at random from those that have a choice (see `move`)."""
+    child = dict(genes)
+    free = [name for name, (distribution, _) in genes.items() if not distribution.single()]
+    for name in rng.sample(free, min(number, len(free))):
+        distribution, value = genes[name]
+        child[name] = distribution, move(rng, distribution, value)
+    return child

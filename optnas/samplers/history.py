@@ -1,6 +1,6 @@
-"""The finished trials of a study, in the order of completion, kept up to date.
+"""Keeps the finished trials of a study in the order of completion.
 
-Optuna hands out the list of all trials; what is read here at each trial is only what is new.
+Optuna returns the list of all trials; each update reads only the new ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.study.attributes import BASELINE, is_void
+from optnas.study.attributes import BASELINE, is_without_result
 from optnas.study.leases import is_dead, lease_of
 from optnas.study.places import Places
 
@@ -23,16 +23,16 @@ Key = tuple[datetime.datetime, int]
 
 
 class History:
-    """What a sampler may know of a study.
+    """The part of a study that a sampler may depend on.
 
-    Lost and surplus trials aren't in it, nor are baselines (they have no parameters). Trials that
-    failed or were pruned are: they were tried.
+    It leaves out trials that were lost, trials that were superfluous, and baselines (they have no
+    parameters). It has the trials that failed or were pruned, because they were tried.
 
     Attributes:
         study: The study.
-        trials: Finished trials by (datetime_complete, number).
-        running: Other trials that are running, with the parameters drawn so far.
-        tried: Their parameters, and those of the running ones, as a tree.
+        trials: The finished trials, ordered by (datetime_complete, number).
+        running: The other running trials, with the parameters drawn so far.
+        tried: The parameters of both, as a tree.
     """
 
     def __init__(self, study: Study) -> None:
@@ -48,14 +48,14 @@ class History:
         self._folds: dict[Callable[[History], Any], tuple[Any, int]] = {}
 
     def is_of(self, study: Study) -> bool:
-        """Whether this is the history of a study."""
+        """Whether this is the history of the given study."""
         return study._storage is self.study._storage and study._study_id == self.study._study_id
 
     def update(self, own: FrozenTrial) -> None:
-        """Reads what has happened since.
+        """Reads what has changed since the last update.
 
         Args:
-            own: The trial that parameters are to be drawn for; it doesn't count as running.
+            own: The trial whose parameters are drawn next; it isn't one of the running ones.
         """
         every = self.study._storage.get_all_trials(self.study._study_id, deepcopy=False)
         for path in self._running:
@@ -88,12 +88,16 @@ class History:
     def fold(
         self, start: Callable[[History], State], step: Callable[[State, FrozenTrial], None]
     ) -> State:
-        """Learned state: `start(self)`, then `step(state, trial)` for each finished trial in order.
+        """Returns a learned state: a fold over the finished trials in order.
 
-        It is kept, and only the trials finished since are taken in; when one arrives late (another
-        worker's, with an earlier time), everything is taken in again.
+        The state is kept, so a later call adds only the new trials. If a trial arrives late (from
+        another worker, with an earlier time), the fold starts again from its beginning.
+
+        Args:
+            start: Returns the state before any trial.
+            step: Adds one trial to the state.
         """
-        # Taken out meanwhile: an interrupt in the middle must not leave a state half updated.
+        # Removed meanwhile, so that an interrupt never leaves a state half updated.
         state, count = self._folds.pop(start, None) or (start(self), 0)
         for trial in self.trials[count:]:
             step(state, trial)
@@ -101,7 +105,7 @@ class History:
         return state
 
     def _finish(self, trial: FrozenTrial) -> None:
-        if is_void(trial) or not _counts(trial):
+        if is_without_result(trial) or not _counts(trial):
             return
         self.tried.add(path_of(trial))
         key = (trial.datetime_complete or datetime.datetime.min, trial.number)
@@ -113,7 +117,7 @@ class History:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    """Whether the trial is one of a sampler, and not of a dead process."""
+    """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""
     if BASELINE in trial.user_attrs or not trial.params:
         return False
     held = lease_of(trial)

@@ -1,4 +1,4 @@
-"""A search space as the trials of a study show it."""
+"""Learns a search space from the trials of a study (part of `predictor`, which has the outline)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
 from optnas.samplers.genes import Genes
-from optnas.utils.distributions import draw
+from optnas.utils.distributions import suggest as suggest_one
 
 Rule = tuple[str, Mapping[str, bool]]
-"""The parameter that decides whether another is drawn, and whether it is, by its value's text."""
+"""The name of the parameter that decides whether another is drawn, and the verdict by its value."""
 
 
 def learned_space(seen: Sequence[Genes]) -> Callable[[BaseTrial], None]:
-    """A function that draws, from a trial, the parameters that the given architectures suggest.
+    """Returns a function that draws the parameters from a trial as the given architectures did.
 
-    In a define-by-run space an earlier decision says whether a parameter is drawn. For each
-    parameter that some architectures lack, it is the one whose value (or absence) settled that in
-    most of them; of equal ones the latest.
+    In a define-by-run space, an earlier decision determines whether a parameter is drawn. For each
+    parameter that some architectures lack, this takes the earlier one whose value (or absence)
+    explains most of them; of equally good ones, the latest.
     """
     names = _in_order(seen)
     distributions: dict[str, BaseDistribution] = {}
@@ -43,13 +43,13 @@ def learned_space(seen: Sequence[Genes]) -> Callable[[BaseTrial], None]:
                 value = repr(drawn[decider]) if decider in drawn else ""
                 if not verdicts.get(value, value != ""):
                     continue
-            drawn[name] = draw(trial, name, distributions[name])
+            drawn[name] = suggest_one(trial, name, distributions[name])
 
     return suggest
 
 
 def _in_order(seen: Sequence[Genes]) -> list[str]:
-    """All parameters, each after those it was drawn after."""
+    """All parameters, each after those that were drawn before it."""
     before: dict[str, set[str]] = {}
     for genes in seen:
         names = list(genes)

@@ -1,9 +1,14 @@
 """Local search.
 
 Source: White, Nolen and Savani, Exploring the loss landscape in neural architecture search, UAI
-2021 (arXiv 2005.02960). What differs: with several objectives the neighbours of the whole front are
-tried, those of the member with the largest hypervolume contribution first; and a better neighbour
-is moved to as soon as it is found, not after all others were tried.
+2021 (arXiv 2005.02960).
+
+What differs: with several objectives the neighbours of the whole front are tried, those of the
+member with the largest hypervolume contribution first; and the search moves to a better neighbour
+as soon as it finds one, before all others are tried.
+
+Defaults: the 10 random trials at the start were chosen on NAS-Bench-201 with CIFAR-10
+(benchmarks/samplers_nb201.py).
 """
 
 from __future__ import annotations
@@ -19,26 +24,34 @@ from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.history import History
 from optnas.samplers.ranking import contributions, may_be_parent, violation
 from optnas.samplers.trie import Node, tried
+from optnas.utils.checks import check_counts
 from optnas.utils.distributions import option, options, stored
 from optnas.utils.draws import LISTED, move, move_weights
 
 RESTART = "optnas:restart"
-"""On a trial: it is a new starting point, because all neighbours of the front had been tried."""
+"""On a trial: it starts a new front, because all neighbours of the old one had been tried."""
 
 
 class LocalSearchSampler(HistorySampler):
-    """Tries what differs from a trial of the front in one decision: the greedy one of the family.
+    """Tries neighbours of the front: trials with one of their decisions changed.
 
-    Of the front's members, the one with the largest hypervolume contribution that has an untried
-    neighbour is changed (with one objective: the best trial). When none is left, a random trial
-    starts a new front, which is climbed from there on.
+    It changes the member with the largest hypervolume contribution that has an untried neighbour
+    (with one objective: the best trial). When no such member is left, a random trial starts a new
+    front, and the search continues from it.
 
-    The 10 trials at the start were chosen on NAS-Bench-201 with CIFAR-10
-    (benchmarks/samplers_nb201.py).
+    Example:
+        ```python
+        import optuna
+
+        import optnas
+
+        study = optuna.create_study(sampler=optnas.LocalSearchSampler(seed=0))
+        ```
 
     Args:
-        n_startup_trials: How many trials are drawn at random first.
-        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+        n_startup_trials: The number of trials at the start that are drawn at random.
+        seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
+            draws one and keeps it there.
 
     Raises:
         ValueError: A number is out of range.
@@ -46,8 +59,7 @@ class LocalSearchSampler(HistorySampler):
 
     def __init__(self, *, n_startup_trials: int = 10, seed: int | None = None) -> None:
         super().__init__(seed)
-        if n_startup_trials < 1:
-            raise ValueError(f"n_startup_trials must be at least 1, got {n_startup_trials}")
+        check_counts(n_startup_trials=n_startup_trials)
         self._n_startup_trials = n_startup_trials
 
     def start(self, ask: Ask) -> Draw:
@@ -84,7 +96,7 @@ class _Front:
         self._ordered: list[FrozenTrial] | None = None
 
     def add(self, trial: FrozenTrial) -> None:
-        """Takes in the next finished trial."""
+        """Adds the next finished trial."""
         if RESTART in trial.system_attrs:
             self._begin()
         if not may_be_parent(trial):
@@ -93,7 +105,7 @@ class _Front:
         broken = violation(trial)
         if broken > self._violation:
             return
-        if broken < self._violation:  # feasibility first: the least infeasible, then the front
+        if broken < self._violation:  # feasibility first: nothing more infeasible stays
             self._begin()
             self._violation = broken
         if broken > 0:
@@ -109,7 +121,7 @@ class _Front:
         self._ordered = None
 
     def by_contribution(self) -> list[FrozenTrial]:
-        """The members, that of the largest hypervolume contribution first; newer ones before."""
+        """The members by hypervolume contribution, the largest first; of equal ones the newest."""
         if self._ordered is None:
             gain = np.zeros(len(self._members))
             if self._points.shape[1] > 1 and self._violation == 0:
@@ -120,9 +132,9 @@ class _Front:
 
 
 def _untried_neighbour(trial: FrozenTrial, root: Node, rng: Random) -> dict[str, Any] | None:
-    """One changed parameter that makes an untried set of parameters of the trial's, if any.
+    """Finds a changed value of one parameter that makes the trial's parameters untried, if any.
 
-    Every parameter is as likely as any other; within one, near values are likelier (`move`).
+    All parameters are equally likely; within one, near values are likelier (see `move`).
     """
     distributions = trial.distributions
     keys = {name: stored(distributions[name], value) for name, value in trial.params.items()}

@@ -1,11 +1,11 @@
-"""An autoregressive recurrent policy over the decisions of a define-by-run space.
+"""A recurrent policy over the decisions of a define-by-run space (part of `reinforce`).
 
-At each decision, the state h = tanh(U h' + e(last action) + n(parameter) + C context) of an Elman
-network sees all decisions before it, and the logits of the parameter's actions are
-V h + b + P context. Parameters get their weights when they are first met, from a seed of their
-name, so a space needn't be known beforehand. The gradients are written out (they are tested
-against automatic differentiation): for a network this small, a step takes a sixth of the time that
-PyTorch spends around the arithmetic, and every resumed study takes one for each of its trials.
+It is an Elman network. At each decision the state h = tanh(U h' + e(last action) + n(parameter) +
+C context) depends on all decisions before, and the logits of the parameter's actions are
+V h + b + P context. A parameter gets its weights when it first appears, from a seed derived from
+its name, so the space needn't be known beforehand. The gradients are written out, and tested
+against automatic differentiation: for so small a network, a step takes a sixth of the time that
+PyTorch needs, and every resumed study takes one step for each of its trials.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from optnas.study.places import derived_seed
 Array = NDArray[np.float64]
 Key = tuple[str, str, int]
 SCALE = 0.3
-"""Standard deviation of the weights that lead into the state."""
+"""The standard deviation of the weights that lead into the state."""
 
 
 class Action(NamedTuple):
-    """One of a number of actions for a parameter."""
+    """The action taken for a parameter, out of a number of actions."""
 
     name: str
     actions: int
@@ -34,14 +34,14 @@ class Action(NamedTuple):
 
 
 class Policy:
-    """The policy, with its optimizer (Adam, uphill).
+    """The policy with its optimizer (Adam, uphill).
 
-    No weight is changed in place: `frozen` is a cheap copy that later steps leave alone.
+    No weights change in place, so `frozen` makes a cheap copy that later steps leave unchanged.
 
     Args:
-        context: Size of the context vector, which every decision sees.
-        hidden: Size of the state.
-        learning_rate: Of Adam.
+        context: The size of the context vector, which each decision depends on.
+        hidden: The size of the state.
+        learning_rate: The learning rate of Adam.
         seed: Seeds the weights.
     """
 
@@ -56,7 +56,7 @@ class Policy:
         self._add(("C", "", 0), SCALE * rng.normal(size=(hidden, context)))
 
     def frozen(self) -> Policy:
-        """A copy that stays as it is while this policy learns on."""
+        """Returns a copy that doesn't change while this policy continues to learn."""
         policy = copy(self)
         policy._places = dict(self._places)
         return policy
@@ -64,7 +64,7 @@ class Policy:
     def step(
         self, state: Array, last: Action | None, name: str, count: int, context: Array
     ) -> tuple[Array, Array]:
-        """The next state, and the logarithms of the probabilities of the parameter's actions."""
+        """The next state, and the log probabilities of the parameter's actions."""
         self._meet(name, count)
         inputs = self["U"] @ state + self["n", name, count] + self["C"] @ context
         if last is not None:
@@ -77,7 +77,7 @@ class Policy:
         return state, logits - np.log(np.exp(logits).sum())
 
     def log_probability(self, actions: Sequence[Action], context: Array) -> float:
-        """The logarithm of the probability of a whole sequence of decisions."""
+        """The log probability of a whole sequence of decisions."""
         state, last, total = np.zeros(self.hidden), None, 0.0
         for action in actions:
             state, log_p = self.step(state, last, action.name, action.actions, context)
@@ -121,7 +121,7 @@ class Policy:
         return gradient
 
     def ascend(self, gradient: Array) -> None:
-        """One step of Adam (Kingma and Ba 2015) along a gradient."""
+        """Takes one step of Adam (Kingma and Ba 2015) along a gradient."""
         self._steps += 1
         self._mean = 0.9 * self._mean + 0.1 * gradient
         self._square = 0.999 * self._square + 0.001 * gradient**2
@@ -142,7 +142,7 @@ class Policy:
             self._meet(action.name, action.actions)
 
     def _meet(self, name: str, count: int) -> None:
-        """Gives a parameter its weights; until something is learned, all actions are as likely."""
+        """Gives a parameter its weights; before any learning, all actions are equally likely."""
         if ("b", name, count) in self._places:
             return
         rng = np.random.default_rng(derived_seed(self._seed, count, f"policy:{name}"))

@@ -1,22 +1,36 @@
-"""Search with a predictor that knows the costs.
+"""Bayesian optimisation with a predictor that knows the costs.
 
-In architecture search most objectives are known before any training. General-purpose samplers
-model them as black boxes beside the loss; here they are exact, and only the rest is predicted.
+Most objectives of architecture search are known before any training. General-purpose samplers
+model them as black boxes, as they do the loss; here they are exact, and only the rest is predicted.
 
-Sources: choosing by the gain in hypervolume under random draws from the posterior is Bradford,
-Schweidtmann and Lapkin, Efficient multiobjective optimization employing Gaussian processes,
-spectral sampling and a genetic algorithm, Journal of Global Optimization 2018; an ensemble that
-screens an evolving pool is White, Neiswanger and Savani, BANANAS, AAAI 2021 (arXiv 1910.11858);
-zero-cost proxies as features are White et al., How powerful are performance predictors in neural
-architecture search?, NeurIPS 2021 (arXiv 2104.01177). What differs: the costs are exact, in the
-gain and as features; and the ensemble's members are Gaussian processes on different features, each
-trusted by how well it predicts trials that it hasn't seen.
+Outline of `start`, which decides on one trial:
+1. The first trials are spread over the costs (`_spread`).
+2. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
+   objective, with features from `encoding`: the decisions, counts of them, costs and proxies.
+3. `proposals` makes 200 new architectures, as the space draws them. Without a space,
+   `learned_space` infers one from the trials.
+4. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
+5. Their costs and proxies are computed, and `Predictor.acquisition` takes the best.
+
+Sources: the gain in hypervolume under random draws from the posterior is Bradford, Schweidtmann and
+Lapkin, Efficient multiobjective optimization employing Gaussian processes, spectral sampling and a
+genetic algorithm, Journal of Global Optimization 2018; an ensemble that screens an evolving pool is
+White, Neiswanger and Savani, BANANAS, AAAI 2021 (arXiv 1910.11858); zero-cost proxies as features
+are White et al., How powerful are performance predictors in neural architecture search?, NeurIPS
+2021 (arXiv 2104.01177).
+
+What differs: the costs are exact, in the gain and as features; and the members of the ensemble are
+Gaussian processes on different features, weighted by how well they predict trials left out.
+
+Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py); CIFAR-100,
+ImageNet16-120 and the conditional space were kept for validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,61 +46,78 @@ from optnas.samplers.learned_space import learned_space
 from optnas.samplers.proposals import Suggest, complete, propose
 from optnas.samplers.ranking import best_first, may_be_parent
 from optnas.study.attributes import STOPPED, is_stopped
+from optnas.utils.checks import check_counts
 
 Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
-"""From a trial's parameters to the objectives that are known before training, by position."""
+"""Returns the objectives that are known before training, by position, given the parameters."""
 Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
-"""From a trial's parameters to numbers that tell something of the loss, by name."""
+"""Returns numbers that correlate with the loss, by name, given the parameters."""
 
 UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
-"""Raised for an architecture that no network can be made of, or that isn't complete."""
+"""Raised for an architecture that is incomplete, or has no network that runs."""
 MOST_TRIALS = 200
-"""So many trials are learned from: half of them the best, the others the newest."""
+"""The most trials that are learned from: half of them the best, the others the newest."""
 SAMPLE, TRIALS_OF_A_PART = 100, 4
-"""Architectures that the startup trials are chosen from, and how many have their proxies looked at
-for each."""
+"""The number of random architectures that the startup trials are chosen from, and the number of
+them that are compared by their proxies for each."""
 
 
 class PredictorSampler(HistorySampler):
-    """Proposes many architectures, and takes the one that promises the largest hypervolume.
+    """Proposes many architectures, and takes the one with the largest expected hypervolume.
 
-    For each trial 200 new architectures are made from the front's members and at random. Their
-    costs and losses are predicted from the decisions; of the 40 most promising, the costs are
-    computed, and the losses predicted again, now with costs and zero-cost proxies as features. The
-    one whose predicted objectives gain the most hypervolume, in the mean over four draws from the
-    posterior, is taken. A gain counts by the probability that no constraint is broken, and for
-    nothing where that is below a half; running trials count as if they had turned out as predicted,
-    so that a batch is diverse, and trials that were stopped early as if they had ended at their
-    best.
+    For each trial it makes 200 new architectures, from members of the front and at random, and
+    predicts their costs and losses from the decisions. For the 40 most promising it computes the
+    costs, and predicts the losses again, now with costs and zero-cost proxies as features. It takes
+    the one with the largest gain in hypervolume, averaged over four draws from the posterior and
+    multiplied by the probability that no constraint is broken (0 if that is below a half). Running
+    trials count as if they had ended as predicted, so that a batch is diverse; trials that were
+    stopped early count as if they had ended at their best.
 
-    The startup trials are spread over the costs, each the most promising of four by its proxies.
+    The startup trials are spread over the costs; each is the best of four by its proxies.
 
-    Everything may be left out. Without `space`, architectures are made from past trials alone;
-    without `costs`, all objectives are predicted, so that it works for any objective in plain
-    Optuna. In an `optnas.Search`, what is left out is the search's own.
+    All arguments are optional. Without `space`, architectures are made from past trials alone.
+    Without `costs`, all objectives are predicted, so the sampler works for any objective in plain
+    Optuna. An `optnas.Search` fills in what is left out.
 
-    The settings were chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py);
-    CIFAR-100, ImageNet16-120 and the conditional space were left for checking.
+    Example:
+        ```python
+        import optuna
+
+        import optnas
+
+
+        def objective(trial):
+            width = trial.suggest_int("width", 1, 100)
+            return 1 / width, width
+
+
+        study = optuna.create_study(
+            directions=["minimize", "minimize"],
+            sampler=optnas.PredictorSampler(costs=lambda params: {1: params["width"]}, seed=0),
+        )
+        study.optimize(objective, n_trials=10)
+        ```
 
     Args:
         space: A `SearchSpace`, or any function that draws an architecture from a trial; it must
             draw nothing that isn't in the trial.
         costs: Gives the objectives that are known before training, by position, from a trial's
-            parameters: `objective.costs` does.
+            parameters.
         proxies: Gives further numbers that are known before training, by name, from a trial's
-            parameters; larger should mean better, and the most telling come first:
-            `objective.proxies` does. They must be the same at every call, as must the costs.
-        n_startup_trials: How many trials are spread over the costs first.
-        n_candidates: How many architectures are proposed for each trial.
-        n_checked: Of how many of them the costs and proxies are computed.
-        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+            parameters; larger should mean better, and the most telling come first.
+            They must be the same at every call, as must the costs.
+        n_startup_trials: The number of trials at the start that are spread over the costs.
+        n_candidates: The number of architectures that are proposed for each trial.
+        n_checked: The number of them whose costs and proxies are computed.
+        seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
+            draws one and keeps it there.
 
     Raises:
         ValueError: A number is out of range.
-        TypeError: `space` is no space and no function, or `costs` or `proxies` no function.
+        TypeError: `space` is neither a space nor a function, or `costs` or `proxies` no function.
 
-    What `costs` or `proxies` raise for one architecture takes it out of the choice; what they raise
-    for all is raised.
+    An architecture for which `costs` or `proxies` raise isn't chosen. If they raise for all, the
+    error is raised.
     """
 
     def __init__(
@@ -101,13 +132,9 @@ class PredictorSampler(HistorySampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        for name, number in (
-            ("n_startup_trials", n_startup_trials),
-            ("n_candidates", n_candidates),
-            ("n_checked", n_checked),
-        ):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+        check_counts(
+            n_startup_trials=n_startup_trials, n_candidates=n_candidates, n_checked=n_checked
+        )
         for name, function in (("costs", costs), ("proxies", proxies)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of parameters, got {function!r}")
@@ -128,11 +155,20 @@ class PredictorSampler(HistorySampler):
         del settings["_costs_of"], settings["_proxies_of"]
         return settings
 
-    def fill_in(self, space: Any, costs: Costs, proxies: Proxies) -> None:
-        """Takes what wasn't given when the sampler was made (see there)."""
+    def fill_in(self, space: Any, preview: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Takes what wasn't given when the sampler was made.
+
+        An `optnas.Search` calls it. In plain Optuna, you do, with an `optnas.Objective`:
+        `sampler.fill_in(objective.suggest, objective.preview)`.
+
+        Args:
+            space: See the class.
+            preview: Gives a record of a trial's parameters, with `values` in place of `costs`, and
+                `proxies`.
+        """
         self._suggest = self._suggest or _suggest_of(space)
-        self._costs = self._costs or costs
-        self._proxies = self._proxies or proxies
+        self._costs = self._costs or partial(_part, preview, "values")
+        self._proxies = self._proxies or partial(_part, preview, "proxies")
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
@@ -141,7 +177,7 @@ class PredictorSampler(HistorySampler):
         tried = self._learned_from(tried, history.study.directions)
         sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
-            self._known_of(genes_of(tried[-1]))  # a mistake in costs or proxies: it shows here
+            self._known_of(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
         if len(tried) < self._n_startup_trials:
             return ask.inherit(self._spread(ask))
@@ -157,13 +193,13 @@ class PredictorSampler(HistorySampler):
         if not pool:
             return ask.inherit({})
         if self._costs is not None or self._proxies is not None:
-            promise = predictor.screen(pool, rng)
-            pool = [pool[i] for i in np.argsort(-promise, kind="stable")[: self._n_checked]]
+            value = predictor.screen(pool, rng)
+            pool = [pool[i] for i in np.argsort(-value, kind="stable")[: self._n_checked]]
             pool = [genes for genes in pool if self._is_sound(genes)]
             if not pool:
                 return ask.inherit({})
-        promise = predictor.judge(pool, rng)
-        return ask.inherit(values_of(pool[int(np.argmax(promise))]))
+        value = predictor.acquisition(pool, rng)
+        return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
     def _learned_from(
         self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
@@ -175,22 +211,22 @@ class PredictorSampler(HistorySampler):
         return [trials[i] for i in sorted(best.union(newest))]
 
     def _known_of(self, genes: Genes) -> tuple[dict[int, float], list[float]]:
-        """Costs by position, and proxies."""
+        """The costs by position, and the proxies."""
         params = values_of(genes)
         key = str(params)
         if key not in self._proxies_of:
             proxies = {} if self._proxies is None else self._proxies(params)
             self._proxies_of[key] = list(proxies.values())
-        return self._count(params), self._proxies_of[key]
+        return self._counted_costs(params), self._proxies_of[key]
 
-    def _count(self, params: dict[str, Any]) -> dict[int, float]:
+    def _counted_costs(self, params: dict[str, Any]) -> dict[int, float]:
         key = str(params)
         if key not in self._costs_of:
             self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
         return self._costs_of[key]
 
     def _is_sound(self, genes: Genes) -> bool:
-        """Whether its costs and proxies can be computed; a network that can't run fails here."""
+        """Whether costs and proxies can be computed; not so for a network that can't run."""
         try:
             self._known_of(genes)
         except UNSOUND:
@@ -198,7 +234,7 @@ class PredictorSampler(HistorySampler):
         return True
 
     def _spread(self, ask: Ask) -> dict[str, Any]:
-        """A startup trial: of random architectures in order of costs, one from its part."""
+        """A startup trial: random architectures are sorted by cost, and each trial has its part."""
         if self._suggest is None:
             return {}
         rng = ask.shared_rng("startup")
@@ -207,7 +243,7 @@ class PredictorSampler(HistorySampler):
         for _ in range(SAMPLE):
             genes = complete(self._suggest, {}, rng)
             try:
-                found = self._count(values_of(genes))
+                found = self._counted_costs(values_of(genes))
             except UNSOUND:
                 continue  # a network that can't run
             if genes and not was_tried(ask.history.tried.root, genes):
@@ -228,16 +264,20 @@ class PredictorSampler(HistorySampler):
 
 
 def _at_best(trial: FrozenTrial) -> FrozenTrial:
-    """A trial that was stopped early as if it had ended at its best; any other as it is.
+    """Returns a trial that was stopped early as if it had ended at its best; others as they are.
 
-    To learn nothing from it would lead to the like of it again and again. A trial is stopped when
-    it looks worst: on average it would have ended closer to its best than to what was likely then.
+    Without it, the sampler would propose similar architectures again and again. A trial is stopped
+    when it looks worst: on average it would have ended closer to its best than to its prediction.
     """
     if not is_stopped(trial):
         return trial
     ended = copy(trial)
     ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
     return ended
+
+
+def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:
+    return getattr(preview(params), name)
 
 
 def _suggest_of(space: Any) -> Suggest | None:

@@ -1,6 +1,7 @@
-"""New architectures to choose from: children of the best ones, and random ones.
+"""Proposes new architectures: children of the best ones, and random ones.
 
-Each is what the space makes of the inherited decisions, so it is valid and complete.
+Part of `predictor`, which has the outline. The space itself completes each proposal from the
+inherited decisions, so all are valid.
 """
 
 from __future__ import annotations
@@ -12,23 +13,24 @@ from typing import Any
 from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
-from optnas.samplers.genes import Genes, values_of, was_tried
+from optnas.samplers.genes import Genes, crossed, mutated, values_of, was_tried
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
-from optnas.utils.draws import move
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`."""
 
 RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
-"""The shares of random architectures, and of children of two parents; most mutations of a child."""
+"""The share of random architectures, the share of children with two parents, and the greatest
+number of mutations of a child."""
 
 
 def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> Genes:
-    """The architecture that a space makes of some values, drawing what is missing.
+    """Completes given values to an architecture of the space; missing values are drawn.
 
-    Nothing where the space gives up on it (`optuna.TrialPruned`), or can't make a network of it
-    (RuntimeError, ValueError): its trial would be lost.
+    Returns:
+        The decisions; empty if the space gives up on the architecture (`optuna.TrialPruned`) or
+        can't make a network of it (RuntimeError, ValueError).
     """
     draft = Draft(params, rng)
     try:
@@ -41,14 +43,17 @@ def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> Genes:
 def propose(
     parents: Sequence[Genes], suggest: Suggest, root: Node, rng: Random, number: int
 ) -> list[Genes]:
-    """Different architectures that weren't tried; fewer than `number` if there are hardly any.
+    """Proposes different architectures that haven't been tried.
 
     Args:
         parents: The best architectures known.
         suggest: Draws an architecture of the space.
-        root: Of the tree of what was tried.
+        root: The root of the tree of tried architectures.
         rng: The generator.
-        number: How many.
+        number: The number of architectures.
+
+    Returns:
+        At most `number` architectures; fewer if the search for them is mostly unsuccessful.
     """
     found: dict[str, Genes] = {}
     for _ in range(4 * number):
@@ -62,14 +67,8 @@ def propose(
 
 
 def _child(parents: Sequence[Genes], rng: Random) -> dict[str, Any]:
-    """The values of a parent, or of two, with some changed."""
-    genes = dict(rng.choice(parents))
+    """The values of one or two parents, with some of them mutated."""
+    genes = rng.choice(parents)
     if rng.random() < CROSSED:
-        for name, gene in rng.choice(parents).items():
-            if name in genes and rng.random() < 0.5:
-                genes[name] = gene
-    free = [name for name, (distribution, _) in genes.items() if not distribution.single()]
-    for name in rng.sample(free, min(rng.randint(1, MUTATIONS), len(free))):
-        distribution, value = genes[name]
-        genes[name] = distribution, move(rng, distribution, value)
-    return values_of(genes)
+        genes = crossed(genes, rng.choice(parents), rng)
+    return values_of(mutated(genes, rng.randint(1, MUTATIONS), rng))

@@ -1,4 +1,4 @@
-"""Which trials are better than others: feasible ones first, then by dominance, then by spread."""
+"""Ranks trials: feasible ones first, then by dominance, then by hypervolume contribution."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from optnas.pareto.dominance import Array, crowding, losses
 REFERENCE = 1.1
 """The reference point of contributions, as a multiple of the front's extent."""
 MOST_OBJECTIVES, MOST_POINTS = 4, 200
-"""Beyond these, hypervolume contributions take too long to compute for every trial."""
+"""With more, hypervolume contributions take too long to compute at every trial."""
 
 
 def violation(trial: FrozenTrial) -> float:
-    """By how much the constraints of a trial are broken, in all; 0 if it is feasible."""
+    """The sum of a trial's constraint violations; 0 if it is feasible."""
     return float(sum(max(value, 0.0) for value in trial.constraints.values()))
 
 
 def may_be_parent(trial: FrozenTrial) -> bool:
-    """Whether something is known of the trial's quality: its values, or how infeasible it is."""
+    """Whether the trial's quality is known: by its values, or by how infeasible it is."""
     if trial.state == TrialState.PRUNED:
         return violation(trial) > 0
     return trial.state == TrialState.COMPLETE
 
 
 def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[int]:
-    """Positions of the trials, the best first.
+    """The positions of the trials, the best one first.
 
-    Feasible trials come first, by non-dominated rank and within a rank by `contributions` (by the
-    value, where there is one objective); infeasible ones follow by their violation (Deb et al.,
-    A fast and elitist multiobjective genetic algorithm: NSGA-II, 2002). Of equal ones, the first.
+    Feasible trials come first, by non-dominated rank and within a rank by `contributions` (with one
+    objective, by its value). Infeasible ones follow by their violation (Deb et al., A fast and
+    elitist multiobjective genetic algorithm: NSGA-II, 2002). Equal trials keep their order.
     """
     broken = np.array([violation(trial) for trial in trials])
     good, bad = np.flatnonzero(broken == 0), np.flatnonzero(broken > 0)
@@ -58,15 +58,19 @@ def _rank(points: Array) -> NDArray[np.intp]:
 
 
 def contributions(points: Array) -> Array:
-    """How much each point of a front adds to its hypervolume.
+    """How much each point of a front adds to the front's hypervolume.
 
-    Every objective is scaled so that the front's best value is 0 and its worst is 1, but no value
-    further out than three interquartile ranges counts (Tukey's far-out fence): one diverged network
-    that is small must not flatten the differences between all others. The reference point is 1.1
-    in each. With more than 4 objectives or 200 points it is the crowding distance instead.
+    Each objective is scaled so that the front's best value is 0 and its worst is 1. The worst value
+    is at most three interquartile ranges above the upper quartile (Tukey's far-out fence): a single
+    network that diverged, and is small, must not flatten the differences between all others. The
+    reference point is 1.1 in each objective. With more than 4 objectives or 200 points, the
+    crowding distance stands in for the contribution.
 
     Args:
         points: Losses of shape `(points, objectives)`; none dominates another.
+
+    Returns:
+        An array of shape `(points,)`, without NaN.
     """
     if len(points) == 1:
         return np.ones(1)

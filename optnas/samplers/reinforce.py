@@ -1,12 +1,25 @@
-"""Reinforcement learning: a policy that writes an architecture decision by decision.
+"""Reinforcement learning: a policy draws an architecture decision by decision.
+
+Outline, for one trial:
+1. `start` learns from the trials finished since (`_learn`): `reward.Rewards` turns each into an
+   advantage under its preference, and `policy.Policy` takes a gradient step (PPO: a few steps for
+   each batch).
+2. It draws the trial's preference, the weights of the objectives, from the seed and the place.
+3. It returns an `episode.Episode`, which draws each parameter from the policy as it is now.
+4. For PPO, `finish` stores the probability of the trial under that policy.
 
 Sources: Williams, Simple statistical gradient-following algorithms for connectionist reinforcement
 learning, Machine Learning 8 (1992); Zoph and Le, Neural architecture search with reinforcement
 learning, ICLR 2017 (arXiv 1611.01578); Schulman et al., Proximal policy optimization algorithms,
 2017 (arXiv 1707.06347); Tan et al., MnasNet, CVPR 2019 (arXiv 1807.11626), for the reward with
-targets. What differs: a trial is an episode and each `suggest_*` an action, so define-by-run spaces
-are at home; the policy sees a preference among the objectives, drawn for each trial, so one policy
+targets.
+
+What differs: a trial is an episode and each `suggest_*` an action, so any define-by-run space will
+do; the policy depends on a preference among the objectives, drawn for each trial, so one policy
 learns the whole front; and nothing is proposed twice.
+
+Defaults: learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
+(benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
 """
 
 from __future__ import annotations
@@ -29,43 +42,53 @@ from optnas.study.objectives import objective_names
 from optnas.study.places import derived_seed
 
 LOG_PROBABILITY = "optnas:log_probability"
-"""On a trial: the logarithm of the probability that the policy gave it."""
+"""On a trial: its log probability under the policy that drew it."""
 
 
 class ReinforceSampler(HistorySampler):
     """Learns by policy gradients which decisions lead to a good architecture.
 
-    Each trial draws a preference (weights of the objectives, uniformly from the simplex); its
-    reward is the negative augmented Chebyshev value of the objectives' ranks under it, and the
-    baseline is the moving average of recent trials' rewards under the same preference. With
-    `targets` it is MnasNet's soft constraint instead: the quality in the other objectives times
+    Each trial draws a preference (weights of the objectives, uniformly from the simplex). Its
+    reward is the negative augmented Chebyshev value of the objectives' ranks under the preference;
+    the reward's baseline is the moving average of recent trials under the same preference. With
+    `targets` the reward is MnasNet's instead: the quality in the other objectives, times
     (cost / target) ^ exponent for each target.
 
-    Ordered ranges of more than 32 values, and continuous ones, are cut into 16 bins; within one,
-    the value is uniform. Infeasible, pruned and failed trials have a reward below that of any
-    other. Where actions are passed over because they lead to nothing untried, the policy still
-    learns as if it had been free to take them.
+    Continuous ranges, and ordered ones with more than 32 values, are cut into 16 bins; within a bin
+    the value is uniform. Infeasible, pruned and failed trials have a lower reward than any other.
+    Actions that lead to nothing untried are skipped, but the policy learns as if it were free to
+    take them.
 
-    Learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
-    (benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
+    Example:
+        ```python
+        import optuna
+
+        import optnas
+
+        study = optuna.create_study(
+            directions=["minimize", "minimize"],
+            sampler=optnas.ReinforceSampler(targets={1: 50_000.0}, seed=0),
+        )
+        ```
 
     Args:
-        learning_rate: Of the policy's optimizer (Adam).
-        entropy: Weight of the entropy bonus; more keeps the policy exploring for longer.
-        hidden: Size of the policy's state.
+        learning_rate: The learning rate of the policy's optimizer (Adam).
+        entropy: The weight of the entropy bonus; with more, the policy explores for longer.
+        hidden: The size of the policy's state.
         targets: Targets of minimised, positive costs, by objective name or position.
-        exponent: MnasNet's w, below 0: by default, twice the cost is worth 5 % of quality.
-        algorithm: `reinforce` updates after every trial. `ppo` takes `epochs` steps over every
-            `batch_size` trials on PPO's clipped objective, with the probabilities that the trials
-            had when they were drawn.
-        batch_size: Trials in an update of PPO.
-        epochs: Steps in an update of PPO.
+        exponent: MnasNet's w, below 0. By default, twice the cost is worth 5 % of the quality.
+        algorithm: `reinforce` updates after every trial. `ppo` takes `epochs` steps on PPO's
+            clipped objective after every `batch_size` trials, with the probabilities that the
+            trials had when they were drawn.
+        batch_size: The number of trials in an update of PPO.
+        epochs: The number of steps in an update of PPO.
         clip: PPO's ε: how far a trial's probability may move in an update.
-        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+        seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
+            draws one and keeps it there.
 
     Raises:
         ValueError: A number is out of range.
-        InputError: At the first trial: there is no such objective to have a target.
+        InputError: At the first trial, if a target is given for no such objective.
     """
 
     def __init__(
@@ -105,17 +128,17 @@ class ReinforceSampler(HistorySampler):
         self._batch_size, self._epochs, self._clip = batch_size, epochs, clip
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Looks whether the targets are among the objectives."""
+        """Checks the seed, and that all targets are among the objectives."""
         super().before_trial(study, trial)
         _positions(study, self._targets)
 
     def start(self, ask: Ask) -> Draw:
-        """Lets the policy, as it is now, draw the trial's parameters."""
+        """Returns a draw of the trial's parameters from the policy as it is now."""
         learner = ask.history.fold(self._new_learner, self._learn)
         return Episode(learner.policy.frozen(), learner.preference(ask.place), ask)
 
     def finish(self, ask: Ask, draw: Draw) -> None:
-        """For PPO, writes down how probable the trial was."""
+        """For PPO, stores the trial's log probability."""
         if self._algorithm == "ppo" and isinstance(draw, Episode):
             ask.mark(LOG_PROBABILITY, draw.log_probability())
 
@@ -159,7 +182,7 @@ class ReinforceSampler(HistorySampler):
 
 
 class _Lesson(NamedTuple):
-    """What is learned from one trial."""
+    """The data for a gradient step on one trial."""
 
     actions: list[Action]
     preference: Array
@@ -168,7 +191,7 @@ class _Lesson(NamedTuple):
 
 
 class _Learner:
-    """The policy, and what it takes to learn from the next trial."""
+    """The policy, with the rewards and the batch that it learns from."""
 
     def __init__(self, history: History, policy: Policy, rewards: Rewards, seed: int) -> None:
         self.policy = policy
@@ -182,7 +205,7 @@ class _Learner:
         return rng.dirichlet(np.ones(self._objectives))
 
     def lesson(self, trial: FrozenTrial) -> _Lesson:
-        """Takes in the next finished trial."""
+        """Adds the next finished trial, and returns its lesson."""
         actions = [
             action(name, distribution, trial.params[name])
             for name, distribution in trial.distributions.items()
@@ -190,13 +213,13 @@ class _Learner:
         preference = self.preference(self._history.place(trial))
         self._rewards.add(trial)
         known = trial.system_attrs.get(LOG_PROBABILITY)
-        if known is None:  # drawn by hand, or by another sampler
+        if known is None:  # it was added by hand, or drawn by another sampler
             known = self.policy.log_probability(actions, preference)
         return _Lesson(actions, preference, self._rewards.advantage(preference), known)
 
 
 def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:
-    """Targets by position of the objective."""
+    """The targets by the position of their objective."""
     names = objective_names(study)
     found = {}
     for key, target in targets.items():
@@ -207,5 +230,5 @@ def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, fl
             raise InputError(f"targets: {names[position]} is maximised; a target is for a cost")
         found[position] = target
     if found and len(found) == len(names):
-        raise InputError("targets: one objective at least must have none; it is the quality")
+        raise InputError("targets: at least one objective must have none; it is the quality")
     return found

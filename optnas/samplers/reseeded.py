@@ -1,8 +1,8 @@
-"""Optuna's own samplers, made to resume exactly and to look past baselines.
+"""Wraps Optuna's own samplers, so that they resume exactly and ignore baselines.
 
-Optuna's samplers keep their random state in the process, so a resumed study with a seed repeats
-its first suggestions; and most of them work on the parameters that all COMPLETE trials share, so
-one hand-made network without parameters would switch them off.
+Optuna's samplers keep their random state in the process, so a resumed study with a seed would
+repeat its first suggestions. And most of them work on the parameters that all COMPLETE trials
+share, so one hand-made network without parameters would switch them off.
 """
 
 from __future__ import annotations
@@ -21,16 +21,27 @@ from optnas.study.places import derived_seed, place, study_seed
 
 
 class ReseededSampler(BaseSampler):
-    """Another sampler, made anew for each trial from the study's seed and the trial's place.
+    """Makes another sampler anew for each trial, seeded by the study's seed and the trial's place.
 
-    Parameters that it draws independently have a seed each, by their name.
+    Each parameter that is drawn independently has its own seed, derived from its name.
 
-    So a suggestion is a function of seed, place and history, and a study that was interrupted goes
-    on as if it hadn't been. The other sampler doesn't see the trials of baselines.
+    So a suggestion is a function of seed, place and history, and an interrupted study resumes as if
+    it had never stopped. The other sampler doesn't see the trials of baselines.
+
+    Example:
+        ```python
+        import optuna
+
+        from optnas.samplers import ReseededSampler
+
+        sampler = ReseededSampler(lambda seed: optuna.samplers.TPESampler(seed=seed), seed=0)
+        study = optuna.create_study(sampler=sampler)
+        ```
 
     Args:
-        make: Makes the sampler from a seed: `lambda seed: TPESampler(seed=seed)`.
-        seed: The study's seed; left out, the one it keeps, or one drawn and kept.
+        make: Makes the sampler from a seed.
+        seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
+            draws one and keeps it there.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int | None = None) -> None:
@@ -49,7 +60,7 @@ class ReseededSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What the other sampler infers; nothing for a baseline."""
+        """Returns what the other sampler infers; nothing for a baseline."""
         if BASELINE in trial.user_attrs:
             return {}
         sampler = self._samplers[trial._trial_id]
@@ -58,7 +69,7 @@ class ReseededSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """What the other sampler draws."""
+        """Returns what the other sampler draws."""
         sampler = self._samplers[trial._trial_id]
         return sampler.sample_relative(_without_baselines(study), trial, search_space)
 
@@ -69,10 +80,9 @@ class ReseededSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """What the other sampler draws.
+        """Returns what the other sampler, made anew, draws.
 
-        It is made anew, so that parameters that are fixed, such as those of a retry, take no random
-        numbers from the others.
+        So parameters that are fixed, such as those of a retry, take no random numbers from others.
         """
         sampler = self._make(self._seeds[trial._trial_id](f"sampler:{param_name}"))
         return sampler.sample_independent(
@@ -86,7 +96,7 @@ class ReseededSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Lets the other sampler finish, and forgets it."""
+        """Lets the other sampler finish the trial, and drops it."""
         self._seeds.pop(trial._trial_id, None)
         sampler = self._samplers.pop(trial._trial_id, None)
         if sampler is not None and BASELINE not in trial.user_attrs:
@@ -97,7 +107,7 @@ class ReseededSampler(BaseSampler):
 
 
 class _StudyWithoutBaselines(Study):
-    """A study as its sampler may see it."""
+    """A view of a study that hides the trials of baselines."""
 
     def _get_trials(
         self,

@@ -1,4 +1,4 @@
-"""How good a trial was, as one number, under a preference among the objectives."""
+"""Rewards of trials under a preference among the objectives (part of `reinforce`)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from optnas.samplers.ranking import violation
 Array = NDArray[np.float64]
 
 WINDOW = 50
-"""The moving average of rewards is taken over this many trials."""
+"""The number of trials in the moving average of rewards."""
 AUGMENTATION = 0.3
-"""Weight of the sum beside the maximum in the augmented Chebyshev value."""
+"""The weight of the sum, which is added to the maximum, in the augmented Chebyshev value."""
 
 
 class Rewards:
-    """The rewards of a study's trials, seen from the trial that was added last.
+    """The rewards of a study's trials, as of the trial that was added last.
 
-    An objective's values are replaced by the share of all trials so far that were better, so
+    Each objective's value is replaced by the share of all trials so far that were better, so
     neither units nor a diverged training matter.
 
     Args:
-        directions: The study's.
-        targets: Objectives that have a target, by position: MnasNet's reward.
-        exponent: MnasNet's w.
+        directions: The directions of the study's objectives.
+        targets: The targets of MnasNet's reward, by the objective's position.
+        exponent: The exponent w of MnasNet's reward.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Rewards:
         self._worst_violation = 0.0
 
     def add(self, trial: FrozenTrial) -> None:
-        """Takes in the next finished trial."""
+        """Adds the next finished trial."""
         point: Array | None = None
         broken = violation(trial)
         if trial.state == TrialState.COMPLETE:
@@ -61,12 +61,14 @@ class Rewards:
         self._recent = [*self._recent[-WINDOW:], (point, broken)]
 
     def advantage(self, preference: Array) -> float:
-        """The last trial's reward less the average of those before it, in standard deviations.
+        """The last trial's reward minus the average of those before it, in standard deviations.
 
-        All of them are taken under one preference: that of the last trial.
+        Args:
+            preference: The last trial's, of shape `(objectives,)`. All rewards are computed under
+                it.
 
         Returns:
-            0 for the first few trials; at most 5 either way.
+            A number from -5 to 5; 0 for the first few trials.
         """
         if len(self._recent) < 5:
             return 0.0
@@ -82,7 +84,7 @@ class Rewards:
             points = np.array([self._recent[i][0] for i in known])
             rewards[known] = self._feasible(points, preference)
         for i, (point, broken) in enumerate(self._recent):
-            if point is None:  # infeasible, or failed: worse than anything feasible
+            if point is None:  # infeasible or failed: worse than any feasible one
                 share = broken / self._worst_violation if np.isfinite(broken) else 1.0
                 rewards[i] = -(1 + AUGMENTATION) - min(share, 1.0)
         return rewards

@@ -1,9 +1,9 @@
-"""What was tried already, as a tree of decisions.
+"""The tried architectures, as a tree of decisions.
 
-A define-by-run space is a tree: at each node a parameter is drawn, and each of its values leads on.
-A trial is a path from the root. A node is closed once nothing new can be reached through it, so
-whoever draws one value after the other, and takes none that leads to a closed node, never repeats
-a trial, in conditional spaces just as in others.
+A define-by-run space is a tree: at each node a parameter is drawn, and each of its values leads to
+another node. A trial is a path from the root. A node is closed once nothing new can be reached
+through it. A sampler that draws one value after the other, and none that leads to a closed node,
+never repeats a trial, in conditional spaces too.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from optuna.trial import FrozenTrial
 from optnas.utils.distributions import options, stored
 
 Decision = tuple[str, float, float]
-"""A parameter's name, its value as Optuna stores it, and how many values it has."""
+"""A parameter's name, its value as Optuna stores it, and the number of its values."""
 
 
 class Fork:
-    """A parameter at a node: its values that were taken, and those of them that are closed."""
+    """A parameter at a node: the values that were taken, and which of them are closed."""
 
     __slots__ = ("_closed", "children", "size")
 
     def __init__(self) -> None:
         self.children: dict[float, Node] = {}
-        self._closed: set[float] | None = None  # most forks have none, and there are many forks
+        self._closed: set[float] | None = None  # None saves memory: most forks have no closed value
         self.size = math.inf
 
     @property
@@ -35,7 +35,7 @@ class Fork:
         return self._closed or ()
 
     def settle(self, key: float, closed: bool) -> None:
-        """Notes whether a value is closed."""
+        """Records whether a value is closed."""
         if closed and self._closed is None:
             self._closed = {key}
         elif self._closed is not None:
@@ -48,10 +48,10 @@ class Fork:
 
 
 class Node:
-    """A place in the tree: the parameters that were drawn next, and the trials that ended here.
+    """A node of the tree: the parameters that were drawn next, and how many trials ended here.
 
-    A deterministic space draws the same parameter next whenever it comes to the same place; trials
-    that were added by hand may have another order.
+    A deterministic space always draws the same parameter next at a node. A node has several only if
+    trials were added by hand in another order.
     """
 
     __slots__ = ("ends", "forks")
@@ -68,19 +68,19 @@ class Node:
         return any(fork.full for fork in self.forks.values())
 
     def child(self, name: str, key: float) -> Node | None:
-        """Where a value leads, if it was taken before."""
+        """The node that a value leads to, if the value was taken before."""
         fork = self.forks.get(name)
         return fork.children.get(key) if fork is not None else None
 
 
 class Trie:
-    """All paths."""
+    """The tree of all paths."""
 
     def __init__(self) -> None:
         self.root = Node()
 
     def add(self, path: list[Decision]) -> None:
-        """Adds a trial."""
+        """Adds the path of a trial."""
         nodes = [self.root]
         for name, key, size in path:
             fork = nodes[-1].forks.get(name)
@@ -95,7 +95,7 @@ class Trie:
         self._settle(path, nodes)
 
     def remove(self, path: list[Decision]) -> None:
-        """Takes a trial out that was added."""
+        """Removes a path that was added."""
         nodes = [self.root]
         for name, key, _ in path:
             nodes.append(nodes[-1].forks[name].children[key])
@@ -104,7 +104,7 @@ class Trie:
 
     @staticmethod
     def _settle(path: list[Decision], nodes: list[Node]) -> None:
-        """Closes and opens the nodes of a path, and drops what holds no trial any more."""
+        """Closes or opens the nodes of a path, and drops those that no trial passes any more."""
         for (name, key, _), node, child in zip(
             reversed(path), nodes[-2::-1], nodes[:0:-1], strict=True
         ):
@@ -117,11 +117,11 @@ class Trie:
 
 
 def tried(node: Node, params: Mapping[str, float]) -> bool:
-    """Whether nothing new comes of taking these values wherever their parameters are drawn.
+    """Whether taking these values for their parameters leads to nothing new.
 
     Args:
-        node: Where to begin, such as the root.
-        params: Values as Optuna stores them; a parameter that isn't among them is free.
+        node: The first node, such as the root.
+        params: Values as Optuna stores them; parameters without a value are free.
     """
     while node.forks and not node.closed:
         name = next((n for n in node.forks if n in params), None)

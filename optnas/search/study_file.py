@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from optnas.errors import InputError, Interrupted
-from optnas.search.settings import Search
+from optnas.search.search import Search
 
 
 def load_search(study: str | Path) -> Search:
@@ -19,7 +19,7 @@ def load_search(study: str | Path) -> Search:
 
     Args:
         study: A path, or the name of a study that comes with optnas (`digits_cnn`). The default
-            storage of a path lies beside it, that of a name in the working directory.
+            storage of a path lies next to it, that of a name in the working directory.
 
     Raises:
         InputError: The file is missing, can't be imported, or has no `search`.
@@ -39,18 +39,18 @@ def load_search(study: str | Path) -> Search:
         found = (
             "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
         )
-        raise InputError(f"{path} is no study file: {found}; it must say search = optnas.Search(…)")
+        raise InputError(f"{path} is no study file: {found}; define search = optnas.Search(…)")
     return replace(search, file=path, folder=folder)
 
 
 def bundled_folder() -> Path:
-    """The studies that come with optnas: in the wheel, or beside the package in a checkout."""
+    """The studies that come with optnas: in the wheel, or next to the package in a checkout."""
     package = Path(__file__).parents[1]
     return next(p for p in (package / "studies", package.parent / "studies") if p.is_dir())
 
 
 def _text(value: object, how: Callable[[object], str]) -> str:
-    """What an object of a person's own says of itself, if it can."""
+    """The text of an object of the user's, if it has one."""
     try:
         return how(value)
     except Exception:
@@ -73,7 +73,7 @@ def _import(path: Path) -> object:
         raise InputError(f"{where}: {error.msg}") from error
     except (KeyboardInterrupt, Interrupted):
         raise
-    except BaseException as error:  # SystemExit, too: it is the file's
+    except BaseException as error:  # SystemExit, too: the file's code raised it
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = f", line {frames[-1].lineno}" if frames else ""
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "

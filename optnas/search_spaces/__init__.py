@@ -1,4 +1,4 @@
-"""Search spaces: which architectures there are, and how one is built."""
+"""Search spaces: each defines a set of architectures and builds their networks."""
 
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.function_space import FunctionSpace

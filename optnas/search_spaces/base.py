@@ -1,4 +1,4 @@
-"""What a search space is."""
+"""The abstract search space."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optnas.utils.code_hash import code_hash
 from optnas.utils.inputs import Inputs
 
 Architecture = TypeVar("Architecture")
-"""A frozen dataclass whose `str()` is canonical: equal strings mean equal networks."""
+"""A frozen dataclass with a canonical `str()`: equal strings mean equal networks."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -26,15 +26,55 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class SearchSpace(ABC, Generic[Architecture]):
     """A set of architectures, defined by a function that draws one through an Optuna trial.
 
-    `suggest` is the only definition of the space: called with a finished trial or with
-    `optuna.trial.FixedTrial(params)` it decodes that trial, so there is no decoder beside it.
-    Parameter names are paths (`layer2.kernel_size`) and stay the same between versions.
+    `suggest` is the only definition of the space, and the decoder too: called with a finished trial
+    or with `optuna.trial.FixedTrial(params)`, it returns that trial's architecture. Parameter names
+    are paths (`layer2.kernel_size`) and stay the same between versions of the code.
+
+    `optnas.testing.SpaceContract` has the tests of a space.
+
+    Example:
+        ```python
+        from dataclasses import dataclass
+
+        import torch
+
+        import optnas
+
+
+        @dataclass(frozen=True)
+        class Perceptron:
+            width: int
+
+            def __str__(self):
+                return f"perceptron {self.width}"
+
+
+        @dataclass(frozen=True)
+        class PerceptronSpace(optnas.SearchSpace):
+            inputs: int
+
+            @property
+            def example_inputs(self):
+                return torch.zeros(1, self.inputs)
+
+            def suggest(self, trial):
+                return Perceptron(trial.suggest_int("width", 8, 64))
+
+            def build(self, architecture):
+                width = architecture.width
+                return torch.nn.Sequential(
+                    torch.nn.Linear(self.inputs, width), torch.nn.ReLU(), torch.nn.Linear(width, 1)
+                )
+        ```
     """
 
     @property
     @abstractmethod
     def example_inputs(self) -> Inputs:
-        """One batch element, with the batch dimension (of size 1) first."""
+        """One batch element with the batch dimension (of size 1) first.
+
+        A tensor, a tuple of tensors, or a dictionary of tensors by argument name.
+        """
 
     @abstractmethod
     def suggest(self, trial: BaseTrial) -> Architecture:
@@ -42,19 +82,19 @@ class SearchSpace(ABC, Generic[Architecture]):
 
     @abstractmethod
     def build(self, architecture: Architecture) -> nn.Module:
-        """Makes the network of an architecture, with fresh weights."""
+        """Makes the network of an architecture, with new weights at each call."""
 
     @property
     def fingerprint(self) -> str:
-        """Tells this space from others; a study is resumed only with an equal one."""
+        """A text that differs between spaces; a study resumes only with the same one."""
         return repr(self)
 
     @property
     def code(self) -> str:
-        """A hash of a person's own code that defines the space; empty for optnas's own spaces."""
+        """A hash of your own code that defines the space; empty for a space of optnas."""
         return "" if type(self).__module__.startswith("optnas.") else code_hash(type(self))
 
 
 def random_example(*shape: int) -> Tensor:
-    """A standard normal tensor of shape `(1, *shape)`, the same at every call."""
+    """Returns a standard normal tensor of shape `(1, *shape)`, the same at every call."""
     return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))

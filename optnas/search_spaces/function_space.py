@@ -1,4 +1,4 @@
-"""A person's own define-by-run function as a search space."""
+"""Makes a search space of a define-by-run function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optnas.utils.inputs import Inputs
 
 @dataclass(frozen=True)
 class FunctionArchitecture:
-    """The parameters that the function drew, in the order of drawing."""
+    """The parameters that the function drew, in that order."""
 
     params: tuple[tuple[str, Any], ...]
     _made: list[nn.Module] = field(default_factory=list, compare=False, repr=False)
@@ -27,17 +27,37 @@ class FunctionArchitecture:
 
 
 class FunctionSpace(SearchSpace[FunctionArchitecture]):
-    """A search space that is one function: `build(trial)` draws parameters and returns a model.
+    """A search space of one function: `build(trial)` draws parameters and returns a model.
 
-    The function runs in `suggest`, and the model it made is kept for the first `build`; any later
-    `build` of the same architecture runs the function again with the parameters fixed. The
-    architecture is its parameters.
+    `suggest` runs the function and keeps the model for the first `build`. Any later `build` of the
+    same architecture runs the function again with the parameters fixed. The architecture consists
+    of these parameters.
+
+    Example:
+        ```python
+        import torch
+
+        import optnas
+
+
+        def build(trial):
+            width = trial.suggest_int("width", 8, 64, step=8)
+            return torch.nn.Sequential(
+                torch.nn.Linear(4, width), torch.nn.ReLU(), torch.nn.Linear(width, 3)
+            )
+
+
+        space = optnas.FunctionSpace(build, torch.zeros(1, 4))
+        ```
 
     Args:
-        build: Draws with `trial.suggest_*` and returns a `torch.nn.Module`. What it returns may
-            depend on the drawn parameters alone.
-        example_inputs: One batch element, with the batch dimension (of size 1) first: a tensor,
+        build: Draws with `trial.suggest_*` and returns a `torch.nn.Module`, which may depend on
+            nothing but the drawn parameters.
+        example_inputs: One batch element with the batch dimension (of size 1) first: a tensor,
             a tuple of tensors, or a dictionary of tensors by argument name.
+
+    Raises:
+        TypeError: `build` can't be called.
     """
 
     def __init__(self, build: Callable[[Any], nn.Module], example_inputs: Inputs) -> None:
@@ -48,11 +68,11 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
 
     @property
     def example_inputs(self) -> Inputs:
-        """The example inputs that were given."""
+        """The given example inputs."""
         return self._example_inputs
 
     def suggest(self, trial: BaseTrial) -> FunctionArchitecture:
-        """Runs the function; raises InputError if it returns no module."""
+        """Runs the function; raises InputError unless it returns a module."""
         recorder = _Recorder(trial)
         model = self._build(recorder)
         if not isinstance(model, nn.Module):
@@ -60,7 +80,7 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
         return FunctionArchitecture(tuple(recorder.drawn.items()), [model])
 
     def build(self, architecture: FunctionArchitecture) -> nn.Module:
-        """The model that `suggest` made; the second time, a new one from the same parameters."""
+        """Returns the model that `suggest` made, and at later calls a new one."""
         if architecture._made:
             return architecture._made.pop()
         return self._build(FixedTrial(dict(architecture.params)))
@@ -75,7 +95,7 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
 
 
 class _Recorder:
-    """Passes everything on to a trial, and writes down what was drawn here."""
+    """A trial that records the parameters that are drawn through it."""
 
     def __init__(self, trial: BaseTrial) -> None:
         self._trial = trial

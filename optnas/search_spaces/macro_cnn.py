@@ -1,4 +1,4 @@
-"""Small convolutional networks, layer by layer."""
+"""Small convolutional networks with layers that are chosen one by one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
-from optnas.search_spaces.mlp import check_activations, check_range, check_sizes
+from optnas.search_spaces.checks import (
+    check_activations,
+    check_image_shape,
+    check_range,
+    check_sizes,
+)
+from optnas.utils.checks import check_counts
 
 OPERATIONS = ("conv", "sepconv")
 POOLS = ("none", "max", "avg")
@@ -19,7 +25,7 @@ POOLS = ("none", "max", "avg")
 class ConvLayer:
     """One layer: operation, kernel size, output channels, activation, skip connection, pooling.
 
-    `operation` is `conv` (a convolution) or `sepconv` (depthwise convolution, then 1×1).
+    The operation is `conv` (a convolution) or `sepconv` (a depthwise convolution, then a 1×1 one).
     """
 
     operation: str
@@ -37,7 +43,7 @@ class ConvLayer:
 
 @dataclass(frozen=True)
 class MacroCNNArchitecture:
-    """The layers from input to global average pooling."""
+    """The layers from the input to the global average pooling."""
 
     layers: tuple[ConvLayer, ...]
 
@@ -47,22 +53,30 @@ class MacroCNNArchitecture:
 
 @dataclass(frozen=True)
 class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
-    """Convolutional networks whose layers are chosen one by one.
+    """Convolutional networks with layers that are chosen one by one.
+
+    Global average pooling and a linear layer follow the last of them.
 
     Parameters: `depth`; for each layer `layer1.operation`, `layer1.kernel_size`,
-    `layer1.channels`, `layer1.activation`, `layer1.skip` and `layer1.pool`, …; the pooling of a
-    layer halves height and width and exists only where both are at least 2; kernels are offered
-    only where more than their middle can touch the image, so on a 1×1 image the layer is a 1×1
-    convolution and has neither operation nor kernel size to choose. Global average pooling and a
-    linear layer follow the last one.
+    `layer1.channels`, `layer1.activation`, `layer1.skip` and `layer1.pool`, …. Pooling halves
+    height and width, and is a choice only where both are at least 2. A kernel is a choice only
+    where more than its middle can touch the image: on a 1×1 image the layer is a 1×1 convolution,
+    without a choice of operation or kernel size.
+
+    Example:
+        ```python
+        import optnas
+
+        space = optnas.MacroCNNSpace((3, 32, 32), 10, depth=(2, 4), channels=(16, 32))
+        ```
 
     Attributes:
         input_shape: `(channels, height, width)` of one image.
-        outputs: Number of classes.
-        depth: Fewest and most layers.
-        channels: Choices for a layer's output channels.
-        kernel_sizes: Smallest and largest kernel, both odd; steps of 2.
-        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`, chosen for each layer.
+        outputs: The number of classes.
+        depth: The least and greatest number of layers.
+        channels: The choices for a layer's output channels.
+        kernel_sizes: The least and greatest kernel size, both odd, in steps of 2.
+        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; each layer has its own.
 
     Raises:
         ValueError: A range is empty, a kernel is even, or an activation is unknown.
@@ -82,11 +96,8 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         if any(size % 2 == 0 for size in self.kernel_sizes):
             raise ValueError(f"kernel_sizes must be odd, got {self.kernel_sizes}")
         check_sizes("channels", self.channels)
-        check_sizes("outputs", (self.outputs,))
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise ValueError(
-                f"input_shape must be (channels, height, width), got {self.input_shape}"
-            )
+        check_counts(outputs=self.outputs)
+        check_image_shape(self.input_shape)
 
     @property
     def example_inputs(self) -> Tensor:
@@ -94,9 +105,9 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         return random_example(*self.input_shape)
 
     def suggest(self, trial: BaseTrial) -> MacroCNNArchitecture:
-        """Draws the depth, then every layer in turn."""
+        """Draws the depth, then each layer in turn."""
         layers = []
-        # A dimension of size 1 can't be halved, so the smaller one says whether to pool.
+        # A dimension of size 1 can't be halved, so pooling depends on the smaller one.
         height, width = self.input_shape[1:]
         for i in range(1, trial.suggest_int("depth", *self.depth) + 1):
             layer = self._suggest_layer(trial, f"layer{i}", height, width)
@@ -124,9 +135,9 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         return ConvLayer(operation, kernel_size, channels, activation, skip, pool)
 
     def build(self, architecture: MacroCNNArchitecture) -> nn.Module:
-        """The layers, global average pooling, and a linear head.
+        """Makes the layers, global average pooling, and a linear head.
 
-        They are called `layer1`, …, `pool`, `flatten` and `head`.
+        They are named `layer1`, …, `pool`, `flatten` and `head`.
         """
         modules: dict[str, nn.Module] = {}
         channels = self.input_shape[0]
@@ -139,9 +150,10 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
 
 
 class _Block(nn.Module):
-    """Convolution, batch normalisation, activation; plus the input if `skip`; then pooling.
+    """Convolution, batch normalisation, activation, skip connection (if any), then pooling.
 
-    A skip connection between different numbers of channels is a 1×1 convolution.
+    A skip connection adds the block's input; where the numbers of channels differ, through a 1×1
+    convolution.
     """
 
     def __init__(self, channels: int, layer: ConvLayer) -> None:

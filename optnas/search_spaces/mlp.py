@@ -10,11 +10,13 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
+from optnas.search_spaces.checks import check_activations, check_range, check_sizes
+from optnas.utils.checks import check_counts
 
 
 @dataclass(frozen=True)
 class MLPArchitecture:
-    """Widths of the hidden layers, their activation, and the dropout after each."""
+    """A perceptron: the widths of its hidden layers, their activation and dropout probability."""
 
     widths: tuple[int, ...]
     activation: str
@@ -29,15 +31,24 @@ class MLPArchitecture:
 class MLPSpace(SearchSpace[MLPArchitecture]):
     """Multi-layer perceptrons of different depths and widths.
 
+    Example:
+        ```python
+        import optnas
+
+        space = optnas.MLPSpace((4,), 3, depth=(1, 3), width=(16, 64), width_step=16)
+        ```
+
     Parameters: `depth`; for each hidden layer `layer1.width`, …; `activation`; `dropout`.
 
     Attributes:
-        input_shape: Shape of one example, without the batch dimension; it is flattened.
-        outputs: Number of classes, or of regression targets.
-        depth: Fewest and most hidden layers.
-        width: Smallest and largest hidden layer; steps of `width_step`.
-        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; one for all layers.
-        dropout: Smallest and largest dropout probability; steps of `dropout_step`.
+        input_shape: The shape of one example without the batch dimension; it is flattened.
+        outputs: The number of classes, or of regression targets.
+        depth: The least and greatest number of hidden layers.
+        width: The least and greatest width of a hidden layer.
+        width_step: The step between two widths.
+        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; all layers share one.
+        dropout: The least and greatest dropout probability.
+        dropout_step: The step between two dropout probabilities.
 
     Raises:
         ValueError: A range is empty or negative, or an activation is unknown.
@@ -54,7 +65,7 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
 
     def __post_init__(self) -> None:
         check_sizes("input_shape", self.input_shape)
-        check_sizes("outputs and width_step", (self.outputs, self.width_step))
+        check_counts(outputs=self.outputs, width_step=self.width_step)
         check_range("depth", self.depth, 1)
         check_range("width", self.width, 1)
         check_range("dropout", self.dropout, 0.0)
@@ -68,7 +79,7 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
         return random_example(*self.input_shape)
 
     def suggest(self, trial: BaseTrial) -> MLPArchitecture:
-        """Draws depth, widths, activation and dropout."""
+        """Draws the depth, each width, the activation and the dropout."""
         depth = trial.suggest_int("depth", *self.depth)
         widths = tuple(
             trial.suggest_int(f"layer{i}.width", *self.width, step=self.width_step)
@@ -79,9 +90,9 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
         return MLPArchitecture(widths, activation, round(dropout, 6))
 
     def build(self, architecture: MLPArchitecture) -> nn.Module:
-        """Linear layers, each with its activation and dropout, and a linear head.
+        """Makes linear layers, each with activation and dropout, and a linear head.
 
-        They are called `layer1`, …, `head`.
+        They are named `layer1`, …, `head`.
         """
         layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
         size = math.prod(self.input_shape)
@@ -93,27 +104,3 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
             size = width
         layers["head"] = nn.Linear(size, self.outputs)
         return nn.Sequential(OrderedDict(layers))
-
-
-def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
-    """Raises ValueError unless `lowest <= bounds[0] <= bounds[1]`."""
-    try:
-        low, high = bounds
-        fits = lowest <= low <= high
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds}")
-
-
-def check_sizes(name: str, sizes: tuple[int, ...]) -> None:
-    """Raises ValueError unless all are whole numbers of at least 1, and there is one."""
-    if not sizes or not all(isinstance(size, int) and size >= 1 for size in sizes):
-        raise ValueError(f"{name} must be whole numbers of at least 1, got {sizes}")
-
-
-def check_activations(names: tuple[str, ...]) -> None:
-    """Raises ValueError unless every name is a known activation and there is one."""
-    unknown = [name for name in names if name not in ACTIVATIONS]
-    if unknown or not names:
-        raise ValueError(f"activations must be among {', '.join(ACTIVATIONS)}, got {names}")

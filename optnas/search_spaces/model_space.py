@@ -1,4 +1,4 @@
-"""A class and its choices as a search space."""
+"""Makes a search space of a class and the choices for its arguments."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import nn
 
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import code_hash
-from optnas.utils.distributions import as_distribution, draw
+from optnas.utils.distributions import as_distribution, suggest
 from optnas.utils.inputs import Inputs
 
 
 @dataclass(frozen=True)
 class ModelArchitecture:
-    """The chosen value (or its label) for every argument, in the order of the choices."""
+    """The chosen value (or its label) of each argument, in the order of the choices."""
 
     choices: tuple[tuple[str, Any], ...]
 
@@ -27,18 +27,42 @@ class ModelArchitecture:
 
 
 class ModelSpace(SearchSpace[ModelArchitecture]):
-    """All models that a class makes when it is called with one choice for each argument.
+    """A search space of one class: each model is a call with one choice for each argument.
+
+    Example:
+        ```python
+        import torch
+        from torch import nn
+
+        import optnas
+
+
+        class Net(nn.Module):
+            def __init__(self, width, activation):
+                super().__init__()
+                self.body = nn.Sequential(nn.Linear(4, width), activation(), nn.Linear(width, 3))
+
+            def forward(self, x):
+                return self.body(x)
+
+
+        space = optnas.ModelSpace(
+            Net,
+            {"width": [8, 16, 32], "activation": {"relu": nn.ReLU, "tanh": nn.Tanh}},
+            torch.zeros(1, 4),
+        )
+        ```
 
     Args:
-        model: Called as `model(**chosen)`; returns a `torch.nn.Module`.
-        choices: For each argument one of: a sequence of values (None, bool, int, float, str); a
-            dictionary from labels to any objects, whose labels are stored (`{"relu": nn.ReLU}`);
-            or an Optuna distribution (`IntDistribution(1, 5)`).
-        example_inputs: One batch element, with the batch dimension (of size 1) first.
+        model: A class or function; `model(**chosen)` returns a `torch.nn.Module`.
+        choices: For each argument, a sequence of values (None, bool, int, float, str); or a
+            dictionary from labels to objects (`{"relu": nn.ReLU}`), where the labels are stored; or
+            an Optuna distribution (`IntDistribution(1, 5)`).
+        example_inputs: One batch element with the batch dimension (of size 1) first.
 
     Raises:
         TypeError: `model` can't be called, or a choice is none of these.
-        ValueError: There are no choices, or those for one argument are empty.
+        ValueError: There are no choices, or those for an argument are empty.
     """
 
     def __init__(
@@ -58,13 +82,13 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
 
     @property
     def example_inputs(self) -> Inputs:
-        """The example inputs that were given."""
+        """The given example inputs."""
         return self._example_inputs
 
     def suggest(self, trial: BaseTrial) -> ModelArchitecture:
-        """Draws a value for every argument."""
+        """Draws a value for each argument."""
         return ModelArchitecture(
-            tuple((name, draw(trial, name, dist)) for name, dist in self._distributions.items())
+            tuple((name, suggest(trial, name, dist)) for name, dist in self._distributions.items())
         )
 
     def build(self, architecture: ModelArchitecture) -> nn.Module:

@@ -12,11 +12,12 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.search_spaces.base import SearchSpace, random_example
-from optnas.search_spaces.mlp import check_sizes
+from optnas.search_spaces.checks import check_image_shape
+from optnas.utils.checks import check_counts
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""From and to which node of the cell, in the order of the benchmark's strings."""
+"""The two nodes that each edge of the cell connects, in the order of the benchmark's strings."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,26 @@ class NASBench201Architecture:
 class NASBench201Space(SearchSpace[NASBench201Architecture]):
     """15,625 cells of four nodes and six edges, each edge with one of five operations.
 
-    A node is the sum of its edges' outputs. Three stages of cells follow a 3×3 convolution, with a
-    residual block of stride 2 before the second and third; then normalisation, global average
-    pooling and a linear layer. With the default settings and 10 classes it has
-    73,306 + 28,000·n1 + 243,040·n3 parameters for n1 convolutions of 1×1 and n3 of 3×3 in the cell.
+    A node is the sum of the outputs of the edges that lead to it. The network has a 3×3
+    convolution, three stages of cells with a residual block of stride 2 before the second and the
+    third, normalisation, global average pooling and a linear layer. With the default settings it
+    has 73,306 + 28,000·n1 + 243,040·n3 parameters, where the cell has n1 convolutions of 1×1 and n3
+    of 3×3.
 
     Parameters: `edge0-1`, `edge0-2`, `edge1-2`, `edge0-3`, `edge1-3` and `edge2-3`.
 
+    Example:
+        ```python
+        import optnas
+
+        space = optnas.NASBench201Space(outputs=10, cells=1)
+        ```
+
     Attributes:
-        outputs: Number of classes.
+        outputs: The number of classes.
         input_shape: `(channels, height, width)` of one image.
-        channels: Of the first stage; each later one has twice as many.
-        cells: In each of the three stages.
+        channels: Channels of the first stage; each later stage has twice as many.
+        cells: The number of cells in each of the three stages.
 
     Raises:
         ValueError: A size is below 1.
@@ -59,12 +68,8 @@ class NASBench201Space(SearchSpace[NASBench201Architecture]):
     cells: int = 5
 
     def __post_init__(self) -> None:
-        check_sizes("input_shape", self.input_shape)
-        check_sizes("outputs, channels and cells", (self.outputs, self.channels, self.cells))
-        if len(self.input_shape) != 3:
-            raise ValueError(
-                f"input_shape must be (channels, height, width), got {self.input_shape}"
-            )
+        check_counts(outputs=self.outputs, channels=self.channels, cells=self.cells)
+        check_image_shape(self.input_shape)
 
     @property
     def example_inputs(self) -> Tensor:
@@ -78,7 +83,7 @@ class NASBench201Space(SearchSpace[NASBench201Architecture]):
         )
 
     def build(self, architecture: NASBench201Architecture) -> nn.Module:
-        """The whole network, as it was trained for the benchmark."""
+        """Makes the whole network, as it was trained for the benchmark."""
         width = self.channels
         layers: list[nn.Module] = [
             nn.Conv2d(self.input_shape[0], width, 3, padding=1, bias=False),
@@ -124,7 +129,7 @@ class _Reduction(nn.Module):
         wide = 2 * channels
         self.body = nn.Sequential(_conv(channels, wide, 3, stride=2), _conv(wide, wide, 3))
         self.shortcut = nn.Sequential(
-            # Odd sizes are rounded up, as the convolution of stride 2 does.
+            # Rounds odd sizes up, as the convolution of stride 2 does.
             nn.AvgPool2d(2, stride=2, ceil_mode=True),
             nn.Conv2d(channels, wide, 1, bias=False),
         )

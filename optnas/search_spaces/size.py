@@ -1,6 +1,6 @@
-"""How many architectures a define-by-run function can make.
+"""Counts the architectures of a define-by-run function, or estimates their number.
 
-A small space is counted by visiting every leaf of the tree of its choices. A larger one is
+The choices form a tree. The leaves of a small tree are visited one by one. A larger one is
 estimated by Knuth's method: along a random walk from the root to a leaf, the product of the
 numbers of choices is an unbiased estimate of the number of leaves.
 
@@ -33,8 +33,8 @@ class SpaceSize:
     """The number of different settings of a space's parameters.
 
     Attributes:
-        count: The number, or its estimate; infinite where a parameter is continuous.
-        error: The standard error of the estimate, as a share of it; 0 where counted.
+        count: The number or its estimate; infinite if a parameter is continuous.
+        error: The standard error as a share of the estimate; 0 if the settings were counted.
     """
 
     count: float
@@ -57,11 +57,19 @@ def space_size(
 ) -> SpaceSize:
     """Counts the settings that `suggest` can draw, or estimates their number.
 
+    Example:
+        ```python
+        from optnas import NASBench201Space
+        from optnas.search_spaces import space_size
+
+        print(space_size(NASBench201Space().suggest))
+        ```
+
     Args:
         suggest: Draws parameters from a trial, such as `space.suggest`.
-        walks: A space of at most `walks / 10` settings is counted exactly; the number for any
-            other is estimated from this many random walks.
-        max_seconds: Time after which counting gives way to walking, and walking ends.
+        walks: A space of at most `walks / 10` settings is counted exactly; a larger one is
+            estimated from this many random walks.
+        max_seconds: Counting ends after half of this time, and walking after the other half.
         seed: Seeds the walks.
 
     Returns:
@@ -98,13 +106,13 @@ def space_size(
 
 
 def _along(path: list[int]) -> Callable[[int, int], int]:
-    """Chooses along a path, then always the first."""
+    """Chooses along a path, and the first choice from its end on."""
     return lambda depth, n: path[depth] if depth < len(path) else 0
 
 
 @dataclass
 class _Walk:
-    """Stands in for a trial: takes the choice that `choose(depth, number of choices)` names."""
+    """Stands in for a trial: takes the choice with the index `choose(depth, number of choices)`."""
 
     choose: Callable[[int, int], int]
     path: list[int] = field(default_factory=list)

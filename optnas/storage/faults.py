@@ -1,4 +1,4 @@
-"""What the storage said, where an error came from there."""
+"""Which errors come from the storage, and what to report of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optnas.storage.sqlite import explain
 
 
 def storage_fault(error: BaseException) -> str | None:
-    """What the storage said, if the error came from there (a full disk, a damaged file, …)."""
+    """The storage's message, if the error is one of its own (a full disk, a damaged file, …)."""
     kinds = (
         optuna.exceptions.StorageInternalError,
         sqlalchemy.exc.SQLAlchemyError,
@@ -25,16 +25,16 @@ def storage_fault(error: BaseException) -> str | None:
 
 
 def storage_message(error: BaseException) -> str | None:
-    """What to say of an error, if it came from the storage."""
+    """A sentence for the user, if the error is the storage's."""
     reason = storage_fault(error)
     if reason is None or isinstance(error, StorageGoneError):
         return reason
-    return f"the storage failed ({reason}); what it holds is kept: run it again to go on"
+    return f"the storage failed ({reason}); what it holds is kept: run it again to resume"
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what the database itself said."""
-    while error.__cause__ is not None:  # the database's own words
+    """The first line of the database's own message."""
+    while error.__cause__ is not None:
         error = error.__cause__
     details = getattr(error, "details", None)  # gRPC's errors, whose first line says nothing
     found = details() if callable(details) else str(error)

@@ -1,4 +1,4 @@
-"""Files that may be opened or made where they are asked for, and are whole when they are there."""
+"""Whether the file of a storage is there, and may be made and written."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from optnas.errors import InputError, NoStudyError
 
 
 def exists_in_place(path: Path, *, create: bool) -> bool:
-    """Whether the file is there.
+    """Whether the file of a storage is there.
 
     Args:
         path: The file.
-        create: Whether it may be new.
+        create: Whether it may be made.
 
     Raises:
-        NoStudyError: It isn't, and mayn't be new.
-        InputError: No file can be there.
+        NoStudyError: It isn't there, and may not be made.
+        InputError: No file can lie at this path.
     """
     try:
         exists = path.exists()
@@ -35,7 +35,7 @@ def exists_in_place(path: Path, *, create: bool) -> bool:
 def check_writable(path: Path) -> None:
     """Raises InputError unless the file, if there is one, and its folder can be written to.
 
-    SQLite keeps its log, and a journal its lock, beside the file.
+    SQLite keeps its log, and a journal its lock, next to the file.
     """
     folder = path.absolute().parent
     for what in (path, folder) if path.exists() else (folder,):

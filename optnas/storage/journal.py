@@ -1,4 +1,4 @@
-"""Journal files as Optuna storages: for file systems of networks, where SQLite isn't safe."""
+"""Journal files as Optuna storages: for network file systems, where SQLite isn't safe."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
 from optnas.storage.file_access import check_writable, exists_in_place
 
 
-class _Lock(BaseJournalFileLock):
-    """A lock that its holder can't take into the grave, unlike Optuna's own, which are files.
+class _Lock:
+    """A lock that ends with its process; Optuna's own ones are files, which a kill leaves behind.
 
-    Whoever takes it first cuts off the line that a killed writer may have left half written:
-    the next line would be glued to it, and the journal be unreadable from there on.
+    Taking it cuts off a line that a killed writer has left half written: the next line would be
+    glued to it, and the journal be unreadable from there on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,19 +57,24 @@ class _Lock(BaseJournalFileLock):
 
 
 class _Backend(JournalFileBackend):
-    """Optuna's, which says of an error that it is the storage's."""
+    """Optuna's, whose errors are the storage's."""
+
+    def __init__(self, path: Path) -> None:
+        lock: Any = _Lock(path)  # Optuna's own class of locks is private
+        super().__init__(str(path), lock)
+        self._path = path
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        with _faults(self._file_path):
+        with _as_storage_errors(self._path):
             yield from super().read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with _faults(self._file_path):
+        with _as_storage_errors(self._path):
             super().append_logs(logs)
 
 
 @contextmanager
-def _faults(path: str) -> Iterator[None]:
+def _as_storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -96,14 +100,14 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
             _check(path, create)
         if create:
             check_writable(path)
-        return JournalStorage(_Backend(str(path), _Lock(path)))
+        return JournalStorage(_Backend(path))
     except OSError as error:
         raise InputError(f"{path} can't be opened as a journal: {error.strerror}") from error
     except InputError:
         raise
     except StorageInternalError as error:
         raise InputError(f"{error}; mend it, or give another --storage") from error
-    except Exception as error:  # whatever Optuna meets where a line isn't one of its own
+    except Exception as error:  # Optuna raises anything where a line isn't one of its own
         raise InputError(
             f"{path} is damaged, or no journal of Optuna's ({type(error).__name__}: {error}); "
             "mend it, or give another --storage"

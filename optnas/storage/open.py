@@ -11,25 +11,24 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage, GrpcStorageProxy
-from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from sqlalchemy.engine import URL
 
 from optnas.errors import InputError, NoStudyError
 from optnas.storage.faults import first_line
 from optnas.storage.journal import open_journal
-from optnas.storage.row_storage import BulkStorage
+from optnas.storage.row_storage import RowStorage
 from optnas.storage.sqlite import READ_TIMEOUT, SQLiteStorage, check_sqlite, reading_url
 from optnas.storage.urls import parse_url, shown_url, storage_path
 
 ATTEMPTS = 20
-"""How often the tables are tried to be made, while others may be making them."""
+"""Attempts to make the tables, while other processes may be making them."""
 ANSWER_SECONDS = 10.0
-"""How long a storage proxy may take to answer at first."""
+"""Seconds that a storage proxy may take for its first answer."""
 RESTART_SECONDS = 60.0
-"""How long a run waits for a database server that has gone away."""
+"""Seconds that a run waits for a database server that has gone away."""
 POLL = 0.5
-"""Seconds between two tries."""
+"""Seconds between two attempts to reach the server."""
 
 log = logging.getLogger("optnas")
 Storage = TypeVar("Storage", bound=BaseStorage)
@@ -67,7 +66,7 @@ def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ())
         if create:
             return optuna.storages.get_storage(_made(lambda: SQLiteStorage(path, made=made)))
         return optuna.storages.get_storage(
-            BulkStorage(
+            RowStorage(
                 reading_url(path),
                 {"connect_args": {"timeout": READ_TIMEOUT}},
                 skip_table_creation=True,
@@ -87,17 +86,18 @@ def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ())
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Closes the connections of a storage, where it has some to a database."""
-    if isinstance(storage, _CachedStorage):
-        storage.remove_session()
-        storage._backend.engine.dispose()
+    """Closes a storage's connections to a database, if it has any."""
+    database = getattr(storage, "_backend", storage)  # the cache that Optuna puts before one
+    if isinstance(database, RDBStorage):
+        database.remove_session()
+        database.engine.dispose()
 
 
 def _made(make: Callable[[], Storage]) -> Storage:
-    """A storage whose tables are made; several processes may begin to make them at once.
+    """Makes a storage with its tables, while other processes may be making the same ones.
 
-    Optuna looks for each table before it makes it, and fails if another process makes it between
-    the two; once all are there, it succeeds.
+    Optuna looks for each table before it makes it, and fails if another process makes it in
+    between; once all are there, it succeeds.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -126,24 +126,24 @@ def _connect_server(url: URL, shown: str, create: bool) -> BaseStorage:
                 raise NoStudyError(f"there is no study in {shown} yet: `optnas run` makes one")
         finally:
             engine.dispose()
-    # A connection that a restarted server has closed is made anew.
-    storage = _made(lambda: BulkStorage(full, {"pool_pre_ping": True}))
+    # With `pool_pre_ping` a connection that a restarted server has closed is made anew.
+    storage = _made(lambda: RowStorage(full, {"pool_pre_ping": True}))
     sqlalchemy.event.listen(storage.engine, "do_connect", _connect_patiently)
     return optuna.storages.get_storage(storage)
 
 
 def _connect_patiently(dialect: Any, _record: object, args: Any, settings: Any) -> Any:
     """Waits for a server that has answered before: it may be restarting."""
-    deadline, said = time.monotonic() + RESTART_SECONDS, False
+    deadline, warned = time.monotonic() + RESTART_SECONDS, False
     while True:
         try:
             return dialect.connect(*args, **settings)
         except dialect.loaded_dbapi.OperationalError as error:
             if time.monotonic() > deadline:
                 raise
-            if not said:
+            if not warned:
                 log.warning("the database is away; waiting for it (%s)", first_line(error))
-                said = True
+                warned = True
             time.sleep(POLL)
 
 

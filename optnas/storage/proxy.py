@@ -10,13 +10,13 @@ from optnas.storage.open import close_storage, open_storage
 from optnas.storage.urls import kind_of
 
 THREADS = 10
-"""Requests that are answered at once, as many as Optuna's own server answers."""
+"""Requests that are answered at once: the number of Optuna's own server."""
 
 
 def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
     """A gRPC server for a storage, and its port; `start()` starts it.
 
-    It has no log-in: whoever reaches it can change and delete studies.
+    It has no log-in: anyone who reaches it can change and delete studies.
 
     Args:
         url: The storage; a PostgreSQL database.

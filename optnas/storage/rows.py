@@ -1,47 +1,110 @@
-"""Rows of a database -> Optuna's trials, many at once."""
+"""Rows of a database -> Optuna's trials, many at once.
+
+This needs Optuna's private tables: `row_storage` calls it only where these are the known ones.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from optuna.distributions import json_to_distribution
 from optuna.storages._rdb import models
-from optuna.trial import FrozenTrial
-from sqlalchemy import bindparam, select
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session, scoped_session
+
+from optnas.utils.gc import no_garbage_collection
 
 FEW = 500
-"""Up to so many trials are named one by one where they are asked for."""
+"""Up to this many trials are named one by one in a query."""
+# Statements are made once: making one takes longer than SQLite takes to answer it.
 _TEXT = ("key", "value_json")
-_STUDIES = select(models.StudyModel.__table__.c.study_id)
+_STUDY = models.StudyModel.__table__.c
+_STUDIES = select(_STUDY.study_id)
+_IS_THERE = _STUDIES.where(_STUDY.study_id == bindparam("study_id"))
 _TRIAL = models.TrialModel.__table__.c
-TRIALS = select(
+_TRIALS = select(
     _TRIAL.trial_id,
     _TRIAL.number,
     _TRIAL.state,
     _TRIAL.datetime_start,
     _TRIAL.datetime_complete,
 ).order_by(_TRIAL.trial_id)
-"""The rows of all trials, by id."""
+_ONE = _TRIALS.where(_TRIAL.trial_id == bindparam("trial_id"))
+_OF_STUDY = _TRIALS.where(_TRIAL.study_id == bindparam("study_id"))
+_NEW = _OF_STUDY.where(
+    or_(
+        _TRIAL.trial_id.in_(bindparam("included", expanding=True)),
+        _TRIAL.trial_id > bindparam("after"),
+    )
+)
 
 
-def read_trials(
+@contextmanager
+def reading(sessions: scoped_session[Session]) -> Iterator[Connection]:
+    """A connection to read by, in a transaction of Optuna's."""
+    with _create_scoped_session(sessions) as session, no_garbage_collection():
+        yield session.connection()
+
+
+def one_trial(connection: Connection, trial_id: int) -> FrozenTrial:
+    """A trial by its id, as Optuna's `get_trial`; raises KeyError if there is none."""
+    found = connection.execute(_ONE, {"trial_id": trial_id}).all()
+    if not found:
+        raise KeyError(models.NOT_FOUND_MSG)
+    return _read_trials(connection, found)[0]
+
+
+def trials_of(
+    connection: Connection,
+    without: Sequence[str],
+    study_id: int,
+    states: Container[TrialState] | None,
+    included_trial_ids: set[int],
+    trial_id_greater_than: int,
+) -> list[FrozenTrial]:
+    """Trials of a study, as Optuna's `_get_trials`; raises KeyError if there is no such study.
+
+    Args:
+        connection: A connection to the database.
+        without: User attributes that are left out, as patterns of SQL's LIKE.
+        study_id: The study.
+        states: The states to read; None for all.
+        included_trial_ids: Trials to read whatever their id.
+        trial_id_greater_than: All trials with a greater id are read.
+    """
+    known = {"study_id": study_id}
+    if trial_id_greater_than < 0 or len(included_trial_ids) > FEW:
+        found = connection.execute(_OF_STUDY, known).all()
+    else:
+        new = {"included": list(included_trial_ids), "after": trial_id_greater_than}
+        found = connection.execute(_NEW, known | new).all()
+    if not found and connection.execute(_IS_THERE, known).first() is None:
+        raise KeyError(models.NOT_FOUND_MSG)
+    found = [
+        row
+        for row in found
+        if (row.trial_id > trial_id_greater_than or row.trial_id in included_trial_ids)
+        and (states is None or row.state in states)
+    ]
+    return _read_trials(connection, found, without)
+
+
+def _read_trials(
     connection: Connection, found: Any, without: Sequence[str] = ()
 ) -> list[FrozenTrial]:
     """Reads the rest of some trials, with one query for each table.
 
-    What is finished doesn't change, so that nothing is read of it that isn't whole, although each
-    query sees the database as it is then.
-
-    Args:
-        connection: A connection to the database.
-        found: Rows of `TRIALS`, read just now, all of one study.
-        without: User attributes that are left out, as patterns of SQL's LIKE.
+    Each query sees the database as it is then; finished trials are whole all the same, because they
+    don't change. `found` are rows of `_TRIALS`, read just now, all of one study.
     """
     if not found:
         return []
@@ -111,7 +174,7 @@ def _query(model: Any, columns: tuple[str, ...], order: str | None, few: bool) -
 
 
 def _local(stored: datetime.datetime | None) -> datetime.datetime | None:
-    """A time of this place, as Optuna gives it: what is stored is UTC."""
+    """A stored time, which is UTC, in the local time zone, as Optuna gives it."""
     if stored is None:
         return None
     return stored.replace(tzinfo=datetime.UTC).astimezone().replace(tzinfo=None)

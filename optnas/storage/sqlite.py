@@ -1,4 +1,4 @@
-"""SQLite files as Optuna storages that many workers share, and that survive."""
+"""SQLite files as Optuna storages that many workers share, and that survive kills."""
 
 from __future__ import annotations
 
@@ -13,35 +13,51 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from optuna.storages._rdb.models import BaseModel
+from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
 from optnas.storage.file_access import check_writable, exists_in_place
-from optnas.storage.row_storage import BulkStorage
+from optnas.storage.row_storage import RowStorage
 from optnas.storage.urls import sqlite_url
 
 TIMEOUT = 300.0
 """Seconds that a run waits for a lock that another program holds."""
 READ_TIMEOUT = 30.0
-"""Seconds that whoever only reads waits."""
+"""Seconds that a command which only reads waits."""
 SLOW = 5.0
-"""Seconds after which it is said that the file is locked."""
+"""Seconds after which a warning reports that the file is locked."""
+OPTUNA_TABLES = {
+    "alembic_version",
+    "studies",
+    "study_directions",
+    "study_system_attributes",
+    "study_user_attributes",
+    "trial_heartbeats",
+    "trial_intermediate_values",
+    "trial_params",
+    "trial_system_attributes",
+    "trial_user_attributes",
+    "trial_values",
+    "trials",
+    "version_info",
+}
+"""The tables of Optuna 5.0; another version is asked for its own where these don't fit."""
 
 log = logging.getLogger("optnas")
 T = TypeVar("T")
 
 
-class SQLiteStorage(BulkStorage):
-    """Optuna's storage on a file in WAL mode; what is read and then written is read locked.
+class SQLiteStorage(RowStorage):
+    """Optuna's storage on a file in WAL mode, which locks the file before it reads to write.
 
     Optuna reads a trial's state, and then writes it, without a lock in SQLite, so two workers may
     take the same queued trial. Here such a transaction begins with `BEGIN IMMEDIATE`; all others
     begin as usual, because a lock that isn't needed costs the other workers a third of their speed.
     With `synchronous=NORMAL` a crash of the machine can lose the last transactions, but never the
-    file. If the file is deleted or replaced, no transaction begins any more: SQLite would go on
-    writing into what no folder holds.
+    file. Once the file is deleted or replaced, no transaction begins: SQLite would write on into a
+    file that no folder holds.
 
     Args:
         path: The file.
@@ -132,8 +148,8 @@ def _locked() -> Iterator[None]:
 
 
 def _patiently(call: Callable[[], T], path: Path, seconds: float) -> T:
-    """Waits for a lock, in turns of a few seconds: it is said, and Ctrl-C works in between."""
-    deadline, said = time.monotonic() + seconds, False
+    """Waits for a lock, a few seconds at a time, so that Ctrl-C works; a warning reports it."""
+    deadline, warned = time.monotonic() + seconds, False
     while True:
         try:
             return call()
@@ -141,16 +157,16 @@ def _patiently(call: Callable[[], T], path: Path, seconds: float) -> T:
             locked = error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
             if not locked or time.monotonic() > deadline:
                 raise
-            if not said:
+            if not warned:
                 log.warning("another program has %s locked; waiting for it", path)
-                said = True
+                warned = True
 
 
 def check_sqlite(path: Path, *, create: bool) -> bool:
     """Raises InputError unless the file is an SQLite database of Optuna's (or empty, to create).
 
-    SQLite does the looking: a process that opens and closes the file itself drops the locks that
-    its own connections hold on it.
+    It is looked at through SQLite: a process that opens and closes the file itself drops the locks
+    that its own connections hold on it.
 
     Args:
         path: The file.
@@ -181,14 +197,24 @@ def _has_tables(path: Path, create: bool) -> bool:
             f"{path} can't be read as an SQLite database ({explain(str(error))}); give another "
             "--storage"
         ) from error
-    if not {"alembic_version", *BaseModel.metadata.tables}.issuperset(tables):
+    if not (OPTUNA_TABLES.issuperset(tables) or _tables_of_optuna().issuperset(tables)):
         raise InputError(
             f"{path} is a database of another program (tables: {', '.join(tables[:5])}); give "
             "another --storage"
         )
-    if not versions and not create:  # what is written last: they may have been interrupted
+    if not versions and not create:  # the version is written last: the making was interrupted
         raise NoStudyError(f"there is no study in {path} yet: `optnas run` makes one")
     return bool(versions)
+
+
+def _tables_of_optuna() -> set[str]:
+    """The tables that the installed version of Optuna makes."""
+    storage = RDBStorage("sqlite:///:memory:")
+    try:
+        return set(sqlalchemy.inspect(storage.engine).get_table_names())
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _names(connection: sqlite3.Connection, table: str, column: str) -> list[str]:
@@ -203,7 +229,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def reading_url(path: Path) -> str:
-    """The URL to read a file by, which isn't made anew should it be gone."""
+    """The URL to read a file by; opening it makes no new file where there is none."""
     uri, _, option = _uri(path).partition("?")
     query = {"uri": "true"} | dict([option.split("=")])
     return sqlalchemy.URL.create("sqlite", database=uri, query=query).render_as_string()
@@ -212,12 +238,12 @@ def reading_url(path: Path) -> str:
 def _uri(path: Path) -> str:
     """The name that SQLite opens.
 
-    In a folder that can't be written to, SQLite can't make the files that it keeps beside one in
-    WAL mode. If they aren't there, nobody is writing, and it can be read without them.
+    In a folder that can't be written to, SQLite can't make the files that it keeps next to one in
+    WAL mode. If they aren't there, no process is writing, and it can be read without them.
     """
     path = path.absolute()
-    beside = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
-    unchanging = not beside and not os.access(path.parent, os.W_OK)
+    has_log = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    unchanging = not has_log and not os.access(path.parent, os.W_OK)
     return f"{path.as_uri()}?{'immutable=1' if unchanging else 'mode=rw'}"
 
 
@@ -240,11 +266,11 @@ def backup(source: Path, target: Path) -> None:
     try:
         with closing(connect(source)) as old, closing(sqlite3.connect(partial)) as new:
             old.backup(new)  # in one step: the copy is that of one moment
-            new.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+            new.execute("PRAGMA journal_mode=DELETE")  # one file, without a log
             (found,) = new.execute("PRAGMA integrity_check").fetchone()
         if found != "ok":
             raise InputError(f"{source} is damaged ({found}): no backup was made")
-        os.link(partial, target)  # fails where another backup was quicker
+        os.link(partial, target)  # fails if another backup has made it meanwhile
     except (sqlite3.Error, OSError) as error:
         raise InputError(f"can't back {source} up to {target}: {explain(str(error))}") from error
     finally:
@@ -262,5 +288,5 @@ _MEANING = {
 
 
 def explain(message: str) -> str:
-    """What SQLite says, in plain words where it has a habit of speaking otherwise."""
+    """A message of SQLite's, with its meaning in plain words where it needs them."""
     return next((f"{meaning}: {m}" for m, meaning in _MEANING.items() if m in message), message)

@@ -1,4 +1,4 @@
-"""URLs of storages: which kind they name, which file, and how they are shown."""
+"""URLs of storages: their kind, their file, and how they are shown."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from sqlalchemy.engine import URL, make_url
 from optnas.errors import InputError
 
 Kind = Literal["sqlite", "journal", "postgresql", "grpc"]
-
-
 KINDS: tuple[Kind, ...] = ("sqlite", "journal", "postgresql", "grpc")
 
 

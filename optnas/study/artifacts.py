@@ -1,9 +1,8 @@
-"""What is kept of the front's members, as artifacts of their trials: weights, and files about them.
+"""Files about the front's members, as artifacts of their trials: weights, drawings, ONNX.
 
-Optuna's file-system artifact store keeps the files. Which file belongs to which trial stands in
-the study's attributes under the key that Optuna's dashboard uses for artifacts of finished trials,
-because a finished trial's own attributes can't be changed: files must go when their trial leaves
-the front.
+Optuna's file-system artifact store keeps the files. The study's attributes list them by trial,
+under the key that Optuna's dashboard uses for artifacts of finished trials: a finished trial's own
+attributes can't be changed, and files are removed when their trial leaves the front.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from torch import nn
 from optnas.errors import InputError
 
 PREFIX = "dashboard:artifacts:"
-"""Of the study attributes under which Optuna's dashboard files artifacts, by the trial's id."""
+"""Begins the study attributes in which Optuna's dashboard lists artifacts, by the trial's id."""
 WEIGHTS, DRAWING, ONNX = "weights.safetensors", "architecture.svg", "model.onnx"
-"""The names of the files, by which a trial's are told from those that somebody else has added."""
+"""The names of the files; other artifacts of a trial are the user's own."""
 _TYPES = {
     WEIGHTS: "application/octet-stream",
     DRAWING: "image/svg+xml",
@@ -37,7 +36,7 @@ class WeightStore:
     """Keeps the weights of chosen trials, and files about them, in a folder.
 
     Args:
-        folder: Made when the first file comes.
+        folder: The folder; made with the first file.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -79,13 +78,13 @@ class WeightStore:
     def keep_only(
         self, study: Study, trial_ids: Collection[int], names: Collection[str] = tuple(_TYPES)
     ) -> None:
-        """Drops the files of these names of all other trials."""
+        """Removes the files of these names from all other trials."""
         for (trial_id, name), artifact_ids in self._index(study).items():
             if trial_id in trial_ids or name not in names:
                 continue
             for artifact_id in artifact_ids:
                 self._write(study, f"{PREFIX}{trial_id}:{artifact_id}", None)
-                with suppress(ArtifactNotFound):  # dropped by another worker
+                with suppress(ArtifactNotFound):  # another worker removed it
                     self._files.remove(artifact_id)
 
     def load(self, study: Study, trial_id: int, model: nn.Module) -> None:
@@ -105,7 +104,7 @@ class WeightStore:
         )
 
     def kept(self, study: Study) -> set[tuple[int, str]]:
-        """Which files are kept: ids of trials, and names."""
+        """The kept files, each as the id of its trial and its name."""
         return set(self._index(study))
 
     def _index(self, study: Study) -> dict[tuple[int, str], list[str]]:

@@ -24,29 +24,28 @@ FAILURE = "failure"
 PRUNED = "pruned"
 """Why the trial was ended early (which bound is broken, say)."""
 STOPPED = "stopped_early"
-"""Of a training that was stopped because it led nowhere: after which `step`, the values that the
-objectives could have reached `at_best`, and by which trial these are `dominated_by`."""
+"""Of a training that was stopped because it couldn't reach the front: the last `step`, the values
+that the objectives could have reached `at_best`, and the trial that they are `dominated_by`."""
 LOST = "lost"
 """Why the trial ended through no fault of its own: `interrupted` or `killed`."""
 KILLED, INTERRUPTED = "killed", "interrupted"
 RETRY_OF = "retry_of"
 """The number of the lost trial that this trial repeats."""
 SURPLUS = "surplus"
-"""Why the trial ended before anything was suggested: another one is enough."""
+"""Why the trial ended before anything was suggested: it was superfluous."""
 LEASE = "lease"
 """Which process is running the trial."""
 TRAIN_SECONDS = "train_seconds"
-"""How long the evaluator took."""
+"""Seconds that the evaluator took."""
 DETAIL = "detail:"
 """Prefix of further facts about one measured name, such as `detail:latency_ms`."""
 SHARED = "shared_weights"
-"""The detail of a trial whose network inherited its weights: which, and what it found none for."""
+"""The detail of a trial whose network inherited its weights: what it found, and what it didn't."""
 
 SEED = "optnas:seed"
 """On the study: its seed."""
 SHARED_WEIGHTS = "optnas:shared_weights"
 """On the study: the hash of the weights that all networks share, if they do."""
-
 
 _RESERVED = {
     ARCHITECTURE,
@@ -71,7 +70,7 @@ def is_reserved(name: str) -> bool:
 
 
 def is_stopped(trial: FrozenTrial) -> bool:
-    """Whether the training was stopped early, as it led nowhere."""
+    """Whether the training was stopped early, because it couldn't reach the front."""
     return trial.state == TrialState.PRUNED and STOPPED in trial.user_attrs
 
 
@@ -90,15 +89,15 @@ def is_lost(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and LOST in trial.user_attrs
 
 
-def is_void(trial: FrozenTrial) -> bool:
-    """Whether the trial failed without having said anything of an architecture."""
+def is_without_result(trial: FrozenTrial) -> bool:
+    """Whether the trial ended without a result for its network: lost, or superfluous."""
     return is_lost(trial) or SURPLUS in trial.user_attrs
 
 
 def retry_of(trial: FrozenTrial) -> int | None:
     """The number of the lost trial that this one repeats; None if it is no retry.
 
-    A number that can't be one, which somebody else wrote, is no retry either.
+    Other programs may write there: a number that can't be a trial's is no retry either.
     """
     of = trial.user_attrs.get(RETRY_OF)
     return of if type(of) is int and 0 <= of < trial.number else None

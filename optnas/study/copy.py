@@ -1,4 +1,10 @@
-"""Whole copies of a study: to another storage, or as a backup."""
+"""Whole copies of a study: to another storage, or as a backup.
+
+Optuna's `copy_study` doesn't serve. Its dashboard lists artifacts and notes in study attributes
+whose names hold ids of trials, and the trials of a copy have other ids. `copy_study` keeps the old
+names, and an attribute can't be deleted afterwards: a trial could show another one's artifacts. Nor
+does it remove what it has written if it fails in the middle.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +31,10 @@ _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
 
 def backup_study(url: str, study_name: str, target: Path) -> Iterator[str]:
-    """Copies the SQLite database of a study while workers write, and the weights beside it.
+    """Copies the SQLite database of a study while workers write, and its folders of weights.
 
     Yields:
-        What was written.
+        A line for each thing that was written.
 
     Raises:
         InputError: It is another kind of storage, the file exists, or it can't be written.
@@ -45,7 +51,7 @@ def backup_study(url: str, study_name: str, target: Path) -> Iterator[str]:
 
 
 def copy_study(source: str, target: str, name: str | None = None) -> Iterator[str]:
-    """Copies a study whole to another storage: trials with their numbers, states and times.
+    """Copies a whole study to another storage: trials with their numbers, states and times.
 
     Args:
         source: URL of the storage that holds it.
@@ -53,7 +59,7 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
         name: Its name, where the source holds several.
 
     Yields:
-        What was written.
+        A line for each thing that was written.
 
     Raises:
         InputError: There is no such study, or the target holds one of this name.
@@ -72,7 +78,7 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
 
 
 def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
-    """Copies all but the files; nothing stays of a copy that isn't whole."""
+    """Copies all but the files; a copy that isn't whole is removed."""
     name = study.study_name
     if load_study(storage, name) is not None:
         raise InputError(f"{shown} holds a study {name!r} already: copy to another storage")
@@ -84,14 +90,14 @@ def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
         copied.add_trials(trials)
         _copy_system_attrs(study, copied)
     except BaseException:  # Ctrl-C, too
-        with suppress(Exception):  # what went wrong first is what is told
+        with suppress(Exception):  # the first error is the one to report
             optuna.delete_study(study_name=name, storage=storage)
         raise
     return trials
 
 
 def _copy_system_attrs(old: Study, new: Study) -> None:
-    """Optuna's dashboard files artifacts and notes under the ids of trials, which differ."""
+    """Copies them under the ids of the new trials, where their names hold ids of trials."""
     found = new.get_trials(deepcopy=False)
     ids = {
         str(t._trial_id): copy._trial_id
@@ -108,7 +114,7 @@ def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:
     for folder in (weights_folder, retrained_folder, shared_folder):
         old, new = folder(source, study_name), folder(target, study_name)
         if old.is_dir() and old.absolute() != new.absolute():
-            unfinished = shutil.ignore_patterns(".*", "*.part")  # which may be gone in a moment
+            unfinished = shutil.ignore_patterns(".*", "*.part")  # these may be gone in a moment
             try:
                 shutil.copytree(old, new, dirs_exist_ok=True, ignore=unfinished)
             except OSError as error:

@@ -1,4 +1,4 @@
-"""What a trial is called, in words."""
+"""A trial in words and numbers: its state, its recipe, its network's name, what it has measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from optnas.study.attributes import ARCHITECTURE, RECIPE, SURPLUS, is_lost, is_s
 
 
 def state_of(trial: FrozenTrial) -> str:
-    """The state of a trial; `lost` and `surplus` are no failures of its architecture."""
+    """The state of a trial: Optuna's, or `stopped`, `lost` or `surplus`.
+
+    The last two are no failures of the architecture.
+    """
     if SURPLUS in trial.user_attrs:
         return "surplus"
     if is_stopped(trial):
@@ -17,7 +20,7 @@ def state_of(trial: FrozenTrial) -> str:
 
 
 def recipe_text(trial: FrozenTrial) -> str:
-    """What was searched of the training; or what a person's own evaluator drew."""
+    """The searched settings of the training, or the recipe that the user's own evaluator drew."""
     searched = {k: v for k, v in trial.params.items() if k.startswith("recipe.")}
     if searched:
         return " ".join(
@@ -29,8 +32,14 @@ def recipe_text(trial: FrozenTrial) -> str:
 
 
 def architecture_name(trial: FrozenTrial) -> str:
-    """What a trial's network is called: its canonical string, or its parameters."""
+    """The name of a trial's network: its canonical string, or its parameters."""
     name = trial.user_attrs.get(ARCHITECTURE)
     if name:
         return str(name)
     return " ".join(f"{k}={v}" for k, v in trial.params.items()) or "(no parameters)"
+
+
+def number_of(trial: FrozenTrial, name: str) -> float | None:
+    """The number that a trial keeps under a name, as an attribute; None without one."""
+    value = trial.user_attrs.get(name)
+    return None if isinstance(value, bool) or not isinstance(value, (int, float)) else value

@@ -1,4 +1,4 @@
-"""Who runs a trial, and whether they still live: it works on every storage.
+"""Which process runs a trial, and whether it still lives; this works on every storage.
 
 A running trial holds a lease: machine, process, start time of the process, and when it was last
 renewed. On one machine the operating system knows which processes live. Of other machines only the
@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -28,15 +29,17 @@ from optnas.study.attributes import LEASE
 RENEW = 60.0
 """Seconds between two renewals of a lease."""
 SILENCE = 300.0
-"""A process of another machine that has been silent for so many seconds is dead."""
+"""Seconds without a renewal after which a process of another machine is presumed dead."""
 YOUNG = 60.0
-"""A running trial without a lease, plain Optuna's, is believed to live for so many seconds."""
+"""Seconds that a running trial without a lease, plain Optuna's, is presumed alive."""
 FORGOTTEN = 86_400.0
-"""After so many seconds it is dead: its process didn't end it in a day."""
+"""Seconds after which such a trial is presumed dead: its process didn't end it in a day."""
+ORPHANED = 10.0
+"""Seconds that a worker may need to write its lease on a trial that it has taken."""
 
 
 def lease() -> dict[str, Any]:
-    """This process, so that others can tell whether it still lives."""
+    """The lease of this process, by which others can tell whether it still lives."""
     pid = os.getpid()
     return {
         "host": _host(),
@@ -54,7 +57,7 @@ def lease_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
 
 
 def is_dead(lease: Mapping[str, Any]) -> bool:
-    """Whether the process of a lease is gone, or silent for too long where it can't be seen."""
+    """Whether the process of a lease is gone, or, on another machine, its lease has expired."""
     if lease.get("host") != _host():
         renewed = lease.get("renewed")
         return not (isinstance(renewed, (int, float)) and time.time() - renewed <= SILENCE)
@@ -70,8 +73,15 @@ def is_own(held: Mapping[str, Any]) -> bool:
     return all(held.get(key) == mine[key] for key in ("host", "boot", "pid", "started"))
 
 
+def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> bool:
+    """Whether a lease that some trial holds, if it holds one, is the given one, renewed or not."""
+    return held is not None and all(
+        held.get(key) == value for key, value in lease.items() if key != "renewed"
+    )
+
+
 def is_alive(trial: FrozenTrial) -> bool:
-    """Whether somebody is running the trial."""
+    """Whether a process is running the trial."""
     if trial.state != TrialState.RUNNING:
         return False
     held = lease_of(trial)
@@ -80,12 +90,20 @@ def is_alive(trial: FrozenTrial) -> bool:
     return age(trial) < YOUNG
 
 
-def is_abandoned(trial: FrozenTrial) -> bool:
-    """Whether a running trial will never be ended by whoever began it."""
+def is_abandoned(trial: FrozenTrial, own: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether no process will ever end a running trial.
+
+    Args:
+        trial: The trial.
+        own: The lease of a worker that runs nothing now. A trial that has held it for a while was
+            taken by a process that was killed before it could write its own lease.
+    """
     held = lease_of(trial)
-    if held is not None:
-        return is_dead(held)
-    return age(trial) > FORGOTTEN
+    if held is None:
+        return age(trial) > FORGOTTEN
+    if own and same_worker(held, own) and age(trial) > ORPHANED:
+        return True
+    return is_dead(held)
 
 
 def age(trial: FrozenTrial) -> float:
@@ -123,7 +141,7 @@ class Renewal:
             trial_id = self.trial_id
             if trial_id is None:
                 continue
-            # A storage that is away, or a trial that has just ended: the worker finds out itself.
+            # If the storage is away, or the trial has just ended, the worker itself finds out.
             with suppress(Exception):
                 renewed = {**self._lease, "renewed": time.time()}
                 self._storage.set_trial_user_attr(trial_id, LEASE, renewed)
@@ -144,7 +162,7 @@ def _host() -> str:
 
 @functools.cache
 def _boot() -> str:
-    """Which start of the machine this is; empty where it doesn't say."""
+    """Which start of the machine this is; empty where that isn't known."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
@@ -153,8 +171,8 @@ def _boot() -> str:
 def _started(pid: int) -> float | None:
     """When a living process started; None if there is none.
 
-    On Linux that is in ticks since the machine's start: what is reckoned from the clock changes
-    when the clock is set.
+    On Linux that is in ticks since the machine's start: a time of the clock would change when the
+    clock is set.
     """
     if platform.system() == "Linux":
         try:

@@ -16,7 +16,7 @@ from optnas.study.attributes import CURVE, DETAIL
 from optnas.study.objectives import Direction
 
 LONG = (CURVE, f"{DETAIL}%")
-"""Learning curves and details of measurements: most of what is stored, and seldom needed."""
+"""Learning curves and details of measurements: the largest part of a storage, seldom needed."""
 
 
 def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Study:

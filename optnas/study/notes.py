@@ -1,7 +1,7 @@
-"""What was found out about a trial after it had finished.
+"""Notes on finished trials.
 
-Optuna doesn't let the attributes of a finished trial change, so it stands on the study: a list of
-dictionaries under the attribute `KIND:TRIAL`.
+Optuna doesn't let the attributes of a finished trial change, so notes are kept on the study: a list
+of dictionaries under the attribute `KIND:TRIAL`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Note = dict[str, Any]
 
 
 def notes(study: Study, kind: str) -> dict[int, list[Note]]:
-    """The notes of a kind by the number of the trial, oldest first; of trials that there are.
+    """The notes of a kind by the number of the trial, oldest first; only of trials that exist.
 
-    What somebody else wrote there in another form is left out.
+    Attributes in another form are ignored.
     """
     found: dict[int, list[Note]] = {}
     trials = len(study.get_trials(deepcopy=False))
@@ -35,10 +35,10 @@ def add_note(
 
     Args:
         study: The study.
-        kind: What it is about.
+        kind: The kind of note.
         trial: The number of the trial.
-        note: What JSON can hold.
-        replaces: Which of the trial's notes it takes the place of.
+        note: Values that JSON can hold.
+        replaces: Whether it replaces a note that the trial has.
     """
     kept = [old for old in notes(study, kind).get(trial, []) if not replaces(old)]
     study.set_user_attr(f"{kind}:{trial}", [*kept, note])

@@ -19,7 +19,7 @@ class Places:
 
     A retry has the place of the trial it repeats; any other trial has its number minus the
     retries numbered before it. So a trial that was lost and repeated leaves no trace in the
-    sequence: everything that is seeded by the place goes on as if it had never been lost.
+    sequence: what is seeded by the place is as if the trial had never been lost.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Places:
         self._repeated: dict[int, int] = {}
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
-        """Takes in what is new among all trials of the study, in the order of their numbers."""
+        """Reads the new ones among all trials of the study, in the order of their numbers."""
         for trial in trials[self._read :]:
             of = retry_of(trial)
             if of is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.study import Study
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from optnas.study.objectives import Direction
 
 RECORD = "optnas"
-"""The study attribute: version, study file, fingerprint, overrides, names of the scores, size of
-the space, changes that were accepted."""
+"""The study attribute that holds a `StudyRecord`."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """Settings given beside the study file; the study remembers them. None leaves the file's."""
+    """Settings that replace those of the study file; the study remembers them. None keeps one."""
 
     trials: int | None = None
     hours: float | None = None
@@ -35,56 +34,88 @@ class Overrides:
     evaluator: str | None = None
 
     def updated(self, later: Overrides) -> Overrides:
-        """These, with those that are given later in their place."""
+        """These overrides, replaced by the later ones where those are given."""
         return replace(self, **later.given())
 
     def given(self) -> dict[str, Any]:
-        """Those that aren't None."""
+        """The overrides that aren't None, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
+    def as_options(self) -> dict[str, str]:
+        """The same as options of the command line, each with its value; a switch has none."""
+        found = {}
+        for name, value in self.given().items():
+            option = name.replace("_", "-")
+            if isinstance(value, bool):
+                found[f"--{option}" if value else f"--no-{option}"] = ""
+            else:
+                found[f"--{option}"] = str(value)
+        return found
 
-def as_options(overrides: Mapping[str, Any]) -> dict[str, str]:
-    """Overrides as options of the command line, each with its value; a switch has none."""
-    found = {}
-    for name, value in overrides.items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            found[f"--{option}" if value else f"--no-{option}"] = ""
-        else:
-            found[f"--{option}"] = str(value)
-    return found
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What optnas keeps in a study about its making.
+
+    Attributes:
+        version: The version of optnas that last opened the study to run it.
+        file: The study file; empty for a search that was made in Python.
+        fingerprint: What must stay the same for the numbers to be comparable; empty in a study
+            that optnas didn't make.
+        overrides: Settings that replaced those of the study file.
+        scores: Names of the evaluator's scores and of the user's own metrics.
+        accepted: Changes of the fingerprint that the user accepted, and from which trial on.
+        size: The number of architectures in the search space, in words; empty if unknown.
+    """
+
+    version: str = ""
+    file: str = ""
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    overrides: Overrides = Overrides()
+    scores: Sequence[str] = ()
+    accepted: Sequence[str] = ()
+    size: str = ""
+
+    def stored(self) -> dict[str, Any]:
+        """The record as it is stored: JSON."""
+        return {
+            "version": self.version,
+            "file": self.file,
+            "fingerprint": dict(self.fingerprint),
+            "overrides": self.overrides.given(),
+            "scores": list(self.scores),
+            "accepted": list(self.accepted),
+            "size": self.size,
+        }
 
 
-def record_of(study: Study) -> dict[str, Any]:
-    """What a study remembers; what somebody else wrote there in another form is left out."""
+def record_of(study: Study) -> StudyRecord:
+    """What a study remembers; a field that other code wrote in another form is left out."""
     found = study.user_attrs.get(RECORD)
     if not isinstance(found, dict):
-        return {}
-    return {key: found[key] for key, fits in _FORMS.items() if key in found and fits(found[key])}
+        return StudyRecord()
+    texts = {name: found[name] for name in ("version", "file", "size") if _is_text(found.get(name))}
+    fingerprint, overrides = found.get("fingerprint"), found.get("overrides")
+    return StudyRecord(
+        **texts,
+        fingerprint=fingerprint
+        if isinstance(fingerprint, dict) and all(map(_is_text, fingerprint.values()))
+        else {},
+        overrides=_overrides(overrides if isinstance(overrides, dict) else {}),
+        scores=_texts(found.get("scores")),
+        accepted=_texts(found.get("accepted")),
+    )
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) and all(map(_is_text, value)) else ()
 
 
-_FORMS: dict[str, Callable[[Any], bool]] = {
-    "version": _is_text,
-    "file": _is_text,
-    "fingerprint": lambda v: isinstance(v, dict) and all(map(_is_text, v.values())),
-    "overrides": lambda v: isinstance(v, dict),
-    "scores": _are_texts,
-    "accepted": _are_texts,
-    "size": _is_text,
-}
-
-
-def overrides_of(study: Study) -> Overrides:
-    """What was overridden in earlier runs of a study."""
-    found = record_of(study).get("overrides", {})
+def _overrides(found: Mapping[str, Any]) -> Overrides:
     return Overrides(**{name: found[name] for name in _KINDS if _fits(name, found.get(name))})
 
 
@@ -102,20 +133,20 @@ def check_same_study(
     fingerprint: Mapping[str, str],
     accept_changes: bool,
 ) -> str:
-    """Raises InputError if going on would mix numbers that can't be compared.
+    """Raises InputError if resuming the study would mix numbers that can't be compared.
 
     Returns:
         The differences that were accepted; empty if there are none.
     """
-    record = record_of(study)
+    known = record_of(study).fingerprint
     where = f"there is a study {study.study_name!r} in this storage already"
     other = "give another --name or --storage to start a new one"
-    if "fingerprint" not in record:
+    if not known:
         same = [d.name.lower() for d in study.directions] == list(directions)
         if same and not study.get_trials(deepcopy=False):
             return ""  # made, but interrupted before anything was written
         raise InputError(f"{where}, which wasn't made by optnas: {other}")
-    changes = differences(record["fingerprint"], fingerprint)
+    changes = differences(known, fingerprint)
     if not changes:
         return ""
     listed = listing(changes)
@@ -125,7 +156,7 @@ def check_same_study(
     if not accept_changes:
         raise InputError(
             f"{where}, whose numbers can't be compared with new ones ({listed}): go back to its "
-            f"settings, {other}, or go on all the same with --accept-changes"
+            f"settings, {other}, or continue all the same with --accept-changes"
         )
     return listed
 
@@ -134,9 +165,9 @@ def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
     """Raises InputError if the study's scores rest on other shared weights than those here.
 
     Args:
-        study: The study; it remembers the first ones.
-        digest: The hash of those here; empty where scores rest on no such thing.
-        accept_changes: Whether those here may take the place of the others.
+        study: The study; it remembers the first weights.
+        digest: The hash of the weights here; empty for an evaluator that shares none.
+        accept_changes: Whether the weights here may replace the others.
     """
     known = study.user_attrs.get(SHARED_WEIGHTS)
     if known == digest or not digest:
@@ -145,14 +176,14 @@ def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
         raise InputError(
             f"the trials of study {study.study_name!r} were scored with the shared weights {known},"
             f" and those here are {digest}: put the study's folder {study.study_name}_shared back "
-            "(or copy it here from where the study was begun), or go on all the same with "
+            "(or copy it here from where the study was begun), or continue all the same with "
             "--accept-changes"
         )
     study.set_user_attr(SHARED_WEIGHTS, digest)
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """What two fingerprints have under the names where they differ."""
+    """The entries in which two fingerprints differ: for each key, the old and the new text."""
     return {
         key: (old.get(key, "nothing"), new.get(key, "nothing"))
         for key in (*old, *(key for key in new if key not in old))
@@ -161,5 +192,5 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tup
 
 
 def listing(changes: Mapping[str, tuple[str, str]]) -> str:
-    """Differences between a study and its file, as people read them."""
+    """The differences between a study and its file, for a message."""
     return "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())

@@ -1,4 +1,4 @@
-"""What a study knows of the networks that were trained for good, and judged on the test part."""
+"""The networks of a study that were retrained and scored on the test part."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
-from rich.markup import escape
-from rich.table import Table
 
 from optnas.study.notes import Note, add_note, notes
 from optnas.utils.mean_sd import Spread
-from optnas.utils.text import duration, number
 
 RETRAINED = "retrained"
 """The kind of note."""
@@ -22,14 +19,14 @@ RETRAINED = "retrained"
 
 @dataclass(frozen=True)
 class Run:
-    """One training for good, with one seed.
+    """One final training, with one seed.
 
     Attributes:
         settings: Tells retrainings of one trial apart: a hash of all that decides their outcome.
         architecture: The network.
         recipe: How it was trained.
         evaluator: By what: data, epochs and so on.
-        number: Which of the seeds: 0, 1, …
+        number: The number of the seed: 0, 1, …
         seed: The seed itself.
         scores: On the test part; empty if the training failed.
         failure: Why it failed; else empty.
@@ -57,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Retrained:
-    """A trial's network, trained for good with several seeds and the same settings."""
+    """A trial's network, retrained with several seeds and the same settings."""
 
     trial: int
     runs: tuple[Run, ...]
@@ -76,7 +73,7 @@ class Retrained:
 
     @property
     def tested(self) -> bool:
-        """Whether the test part has said anything of it."""
+        """Whether it has scores on the test part."""
         return any(run.scores for run in self.runs)
 
     def spreads(self) -> dict[str, Spread]:
@@ -97,9 +94,9 @@ class Retrained:
 
 
 def retrained(study: Study) -> list[Retrained]:
-    """The retrainings of a study, by trial; of one trial the one that went on last stands last.
+    """The retrainings of a study, by trial; of one trial the one that was resumed last is last.
 
-    What somebody else wrote in their place is left out.
+    Notes in another form are ignored.
     """
     found = []
     for trial, written in notes(study, RETRAINED).items():
@@ -126,7 +123,7 @@ def keep_run(study: Study, trial: int, run: Run) -> None:
 
 
 def others_tested(study: Study, trial: int, settings: str) -> str:
-    """One sentence if the test part has judged other networks than this one; else empty.
+    """A sentence if other networks than this one were scored on the test part; else empty.
 
     Args:
         study: The study.
@@ -141,33 +138,9 @@ def others_tested(study: Study, trial: int, settings: str) -> str:
     if not others:
         return ""
     return (
-        f"the test part has judged other networks of this study: {', '.join(others)}; "
-        "whoever chooses by these scores makes it a validation part"
+        f"other networks of this study were scored on the test part: {', '.join(others)}; "
+        "a choice by these scores would make it a validation part"
     )
-
-
-def retrained_table(result: Retrained) -> Table:
-    """The scores of each seed, and their mean ± standard deviation."""
-    spreads = result.spreads()
-    table = Table(
-        title=escape(f"trial {result.trial}: {result.runs[0].architecture}"),
-        title_justify="left",
-        caption=escape(result.runs[0].recipe),
-        caption_justify="left",
-    )
-    table.add_column("seed", justify="right")
-    for name in spreads:
-        table.add_column(escape(name), justify="right")
-    table.add_column("time", justify="right")
-    table.add_column("weights" if spreads else "outcome", overflow="fold")
-    for run in result.runs:
-        values = [number(run.scores[n]) if n in run.scores else "–" for n in spreads]
-        outcome = run.weights or run.failure
-        table.add_row(str(run.number), *values, duration(run.train_seconds), escape(outcome))
-    if spreads:
-        table.add_section()
-        table.add_row("mean", *map(str, spreads.values()), "", "")
-    return table
 
 
 def _read(note: Note) -> Run | None:

@@ -1,33 +1,53 @@
-"""Contract tests: what every space, evaluator, metric and sampler must do.
+"""Contract tests: what every search space, sampler, evaluator and metric must do.
 
-A test of a new one inherits them; pytest must be installed.
+They are for your own ones, too: a test class that inherits a contract has its tests. Each contract
+says which attributes or methods the class must have, and has an example that is a whole test file.
+They need pytest, which optnas itself doesn't: `pip install pytest`.
 
 Example:
     ```python
+    import torch
+
+    import optnas
     from optnas.testing import SpaceContract
 
+
+    def build(trial):
+        width = trial.suggest_int("width", 1, 8)
+        return torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.Linear(width, 2))
+
+
     class TestMySpace(SpaceContract):
-        space = MySpace(...)
+        space = optnas.FunctionSpace(build, torch.zeros(1, 4))
     ```
+
+Raises:
+    ImportError: pytest isn't installed.
 """
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "optnas.testing needs pytest, which isn't installed: pip install pytest"
+    ) from error
 
+# So that a failed assertion shows its values; it must happen before these files are imported.
 pytest.register_assert_rewrite(
+    "optnas.testing.child_samplers",
     "optnas.testing.evaluators",
+    "optnas.testing.history_samplers",
     "optnas.testing.metrics",
     "optnas.testing.samplers",
     "optnas.testing.spaces",
 )
 
-from optnas.testing.evaluators import EvaluatorContract as EvaluatorContract
-from optnas.testing.metrics import MetricContract as MetricContract
-from optnas.testing.samplers import (
-    ChildContract as ChildContract,
-    HistorySamplerContract as HistorySamplerContract,
-    SamplerContract as SamplerContract,
-)
-from optnas.testing.spaces import SpaceContract as SpaceContract
+from optnas.testing.child_samplers import ChildContract
+from optnas.testing.evaluators import EvaluatorContract
+from optnas.testing.history_samplers import HistorySamplerContract
+from optnas.testing.metrics import MetricContract
+from optnas.testing.samplers import SamplerContract
+from optnas.testing.spaces import SpaceContract
 
 __all__ = [
     "ChildContract",

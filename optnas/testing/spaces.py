@@ -1,81 +1,141 @@
 """What every search space must do."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import optuna
 import torch
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FixedTrial
+from torch import Tensor
 
-from optnas.utils.inputs import call
+from optnas.search_spaces import SearchSpace
+from optnas.testing.common import missing, random_study
+from optnas.utils.inputs import call, in_order
 
 
-def architectures(space, number, seed=0):
+def architectures(
+    space: SearchSpace[Any], number: int, seed: int = 0
+) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Random architectures of a space, each with its trial's parameters."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    study = random_study(seed)
     for _ in range(number):
         trial = study.ask()
         yield space.suggest(trial), trial.params
 
 
-def values_of(distribution):
-    match distribution:
-        case optuna.distributions.CategoricalDistribution():
-            return distribution.choices
-        case optuna.distributions.IntDistribution():
-            return range(distribution.low, distribution.high + 1, distribution.step)
-        case optuna.distributions.FloatDistribution():
-            return (distribution.low, distribution.high)
-
-
 class SpaceContract:
-    """Attribute: `space`."""
+    """What a `SearchSpace` must do: build networks that run, and decode its own trials.
 
-    samples = 25
+    To set: `space`, the search space, as an attribute of the class.
 
-    def test_builds_networks_that_take_the_example_inputs(self):
+    Attributes:
+        samples: How many random architectures most of the tests look at.
+
+    Example:
+        ```python
+        import torch
+
+        import optnas
+        from optnas.testing import SpaceContract
+
+
+        def build(trial):
+            layers, size = [], 4
+            for i in range(trial.suggest_int("depth", 0, 2)):
+                width = trial.suggest_int(f"layer{i}.width", 2, 8, step=2)
+                layers += [torch.nn.Linear(size, width), torch.nn.ReLU()]
+                size = width
+            return torch.nn.Sequential(*layers, torch.nn.Linear(size, 3))
+
+
+        class TestMySpace(SpaceContract):
+            space = optnas.FunctionSpace(build, torch.zeros(1, 4))
+        ```
+    """
+
+    samples: int = 25
+
+    @property
+    def space(self) -> SearchSpace[Any]:
+        """The search space under test."""
+        raise NotImplementedError(missing(self, "space, a search space"))
+
+    def test_builds_networks_that_take_the_example_inputs(self) -> None:
         for architecture, _ in architectures(self.space, self.samples):
             outputs = call(self.space.build(architecture).eval(), self.space.example_inputs)
-            assert torch.isfinite(outputs).all()
+            tensors = list(_tensors(outputs))
+            assert tensors, f"a network returned {outputs!r}, which holds no tensor"
+            assert all(torch.isfinite(tensor).all() for tensor in tensors), str(architecture)
 
-    def test_example_inputs_are_one_batch_element(self):
-        inputs = self.space.example_inputs
-        tensors = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-        assert all(len(tensor) == 1 for tensor in tensors)
+    def test_example_inputs_are_one_batch_element(self) -> None:
+        assert all(len(tensor) == 1 for tensor in in_order(self.space.example_inputs))
 
-    def test_suggest_decodes_finished_trials(self):
+    def test_suggest_decodes_finished_trials(self) -> None:
         for architecture, params in architectures(self.space, self.samples):
             again = self.space.suggest(FixedTrial(params))
             assert again == architecture
             assert str(again) == str(architecture)
             assert hash(again) == hash(architecture)
 
-    def test_equal_strings_are_equal_networks_and_others_are_not(self):
-        shapes = {}
+    def test_equal_strings_are_equal_networks_and_others_are_not(self) -> None:
+        by_text: dict[str, object] = {}
+        by_params: dict[str, str] = {}
         for architecture, params in architectures(self.space, 60):
             network = self.space.build(architecture)
             weights = {name: tuple(p.shape) for name, p in network.named_parameters()}
-            seen = shapes.setdefault(str(architecture), (weights, params))
-            assert seen == (weights, params)
+            text = str(architecture)
+            assert by_text.setdefault(text, (weights, params)) == (weights, params)
+            assert by_params.setdefault(repr(params), text) == text
 
-    def test_has_no_dead_parameters(self):
+    def test_has_no_dead_parameters(self) -> None:
         """Each parameter of a trial changes the architecture when it alone is changed."""
         for architecture, params in architectures(self.space, 8):
             trial = FixedTrial(params)
             self.space.suggest(trial)
             for name, distribution in trial.distributions.items():
-                others = [v for v in values_of(distribution) if v != params[name]]
+                others = [v for v in _some_values(distribution) if v != params[name]]
                 if not others:
                     continue
-                changed = dict(params) | {name: others[0]}
-                study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-                study.enqueue_trial(changed)
+                study = random_study()
+                study.enqueue_trial(params | {name: others[0]})
                 assert str(self.space.suggest(study.ask())) != str(architecture), name
 
-    def test_building_again_gives_fresh_weights_and_the_same_parameters(self):
-        architecture, _ = next(iter(architectures(self.space, 1)))
+    def test_building_again_gives_fresh_weights_and_the_same_parameters(self) -> None:
+        architecture, _ = next(architectures(self.space, 1))
         first, second = self.space.build(architecture), self.space.build(architecture)
         assert first is not second
         assert [p.shape for p in first.parameters()] == [p.shape for p in second.parameters()]
 
-    def test_fingerprint_is_stable(self):
+    def test_fingerprint_is_stable(self) -> None:
+        """The `repr()` of a plain object holds its address in memory, which is another one."""
         assert self.space.fingerprint == copy.copy(self.space).fingerprint
+
+
+def _some_values(distribution: BaseDistribution) -> Sequence[Any]:
+    """Values of a distribution, at least two where it has two."""
+    match distribution:
+        case CategoricalDistribution():
+            return distribution.choices
+        case IntDistribution(low=low, high=high, step=step):
+            return range(low, high + 1, step)
+        case FloatDistribution(low=low, high=high):
+            return (low, high)
+        case _:
+            raise TypeError(f"unknown distribution {distribution!r}")
+
+
+def _tensors(outputs: object) -> Iterator[Tensor]:
+    """All tensors in what a network returned: one, or nested sequences and dictionaries of them."""
+    if isinstance(outputs, Tensor):
+        yield outputs
+    elif isinstance(outputs, (Mapping, list, tuple)):
+        for part in outputs.values() if isinstance(outputs, Mapping) else outputs:
+            yield from _tensors(part)

@@ -1,1 +1,1 @@
-"""Small tools that know nothing of studies: text, files, inputs, seeds."""
+"""Small tools that know nothing of studies: text, files, inputs, seeds, distributions."""

@@ -1,4 +1,4 @@
-"""Tells whether somebody's code has changed."""
+"""Hashes code, so that a change of it is noticed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from types import CodeType
 
 
 def code_hash(thing: object) -> str:
-    """A short hash of the code of a function or class; comments and layout don't count.
+    """Hashes the code of a function or class, without comments and layout.
 
-    What the code calls isn't looked into. Empty where there is no code to be had.
+    Functions that the code calls aren't included.
+
+    Returns:
+        12 hexadecimal digits, or an empty string where the code isn't available.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))  # type: ignore[arg-type]
         text = ast.dump(tree)
     except (OSError, TypeError, SyntaxError, tokenize.TokenError):
-        # Typed in, built in, a lambda inside a call, or a file that isn't the code's any more.
+        # Typed in, built in, a lambda inside a call, or a file that has changed since the import.
         code = getattr(thing, "__code__", None)
         if code is None:
             return ""

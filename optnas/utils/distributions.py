@@ -1,4 +1,7 @@
-"""Choices as people write them, as Optuna draws them, and as numbered options."""
+"""Distributions of parameters: made from choices, numbered value by value, scaled to 0 … 1.
+
+Nothing here is random; `optnas.utils.draws` is.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,17 @@ from optuna.trial import BaseTrial
 
 
 def as_distribution(name: str, choices: object) -> BaseDistribution:
-    """Turns a sequence of values, a mapping from labels, or a distribution into a distribution."""
+    """Turns the choices that a user gave for a parameter into a distribution.
+
+    Args:
+        name: The parameter's, for messages.
+        choices: A sequence of values, a mapping from labels to objects (the labels are drawn), or a
+            distribution, which is returned as it is.
+
+    Raises:
+        TypeError: `choices` is none of these, or a value is of a type that Optuna can't store.
+        ValueError: There are no choices.
+    """
     if isinstance(choices, BaseDistribution):
         return choices
     if isinstance(choices, str) or not isinstance(choices, (Sequence, Mapping)):
@@ -35,8 +48,8 @@ def as_distribution(name: str, choices: object) -> BaseDistribution:
     return CategoricalDistribution(tuple(choices))
 
 
-def draw(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
-    """Draws a parameter with a given distribution from a trial."""
+def suggest(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
+    """Calls the `trial.suggest_*` that draws from a distribution."""
     match distribution:
         case CategoricalDistribution():
             return trial.suggest_categorical(name, distribution.choices)
@@ -49,7 +62,7 @@ def draw(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
 
 
 def options(distribution: BaseDistribution) -> int:
-    """The number of values; 0 stands for a continuous range."""
+    """How many values a distribution has; 0 stands for a continuous range."""
     if distribution.single():
         return 1
     match distribution:
@@ -66,7 +79,7 @@ def options(distribution: BaseDistribution) -> int:
 
 
 def option(distribution: BaseDistribution, index: int) -> Any:
-    """The value with a number, counted from the lowest (or first) one; not of continuous ranges."""
+    """The value at an index, counted from 0 for the lowest (or first); not of continuous ranges."""
     match distribution:
         case CategoricalDistribution():
             return distribution.choices[index]
@@ -79,7 +92,7 @@ def option(distribution: BaseDistribution, index: int) -> Any:
 
 
 def option_number(distribution: BaseDistribution, value: Any) -> int:
-    """The number of a value (see `option`)."""
+    """The index of a value (see `option`); 0 in a continuous range."""
     match distribution:
         case CategoricalDistribution():
             return int(distribution.to_internal_repr(value))
@@ -93,5 +106,51 @@ def option_number(distribution: BaseDistribution, value: Any) -> int:
 
 
 def stored(distribution: BaseDistribution, value: Any) -> float:
-    """A value as Optuna stores it: the number of a category, any other as it is."""
+    """A value as Optuna stores it: the index of a category, and any other value as it is."""
     return float(distribution.to_internal_repr(value))
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a distribution has a value."""
+    try:
+        return distribution._contains(stored(distribution, value))
+    except (ValueError, TypeError):
+        return False
+
+
+def to_unit(distribution: BaseDistribution, value: float) -> float:
+    """Where a value lies in its range, from 0 to 1; on a log scale if the range has one."""
+    ordered = _ordered(distribution)
+    low, high = _bounds(ordered)
+    if ordered.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    if high <= low:  # a range too narrow for its logarithms to differ
+        return 0.0
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def from_unit(distribution: BaseDistribution, unit: float) -> Any:
+    """The inverse of `to_unit`; in a range with steps, the nearest value."""
+    ordered = _ordered(distribution)
+    low, high = _bounds(ordered)
+    if ordered.log:
+        value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+    else:
+        value = low + unit * (high - low)
+    value = min(max(value, ordered.low), ordered.high)
+    if ordered.step is None:
+        return value
+    number = math.floor((value - ordered.low) / ordered.step + 0.5)
+    return option(ordered, min(number, options(ordered) - 1))
+
+
+def _ordered(distribution: BaseDistribution) -> FloatDistribution | IntDistribution:
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        return distribution
+    raise TypeError(f"{distribution!r} has no order")
+
+
+def _bounds(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
+    """The ends of the range; one with steps is widened by half a step at both ends."""
+    half = (distribution.step or 0.0) / 2
+    return distribution.low - half, distribution.high + half

@@ -1,6 +1,6 @@
-"""Drawing the value of one parameter, and changing it.
+"""Draws the value of a parameter at random, or moves it to another one.
 
-Both pass over the values that lead to nothing new, as long as there are others.
+Both skip the values that are closed (they lead to nothing new), unless all are.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ from collections.abc import Collection, Sequence
 from random import Random
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optnas.utils.distributions import option, option_number, options, stored
+from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
 
 LISTED = 512
-"""A range of more values than this isn't listed value by value."""
+"""A range with more values than this is drawn from without a list of its values."""
 SMALLEST_STEP = 1e-3
-"""Of a change in a continuous range, as a share of the range."""
+"""The smallest move in a continuous range, as a share of the range."""
 
 
 def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] = ()) -> Any:
@@ -31,7 +26,7 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     Args:
         rng: The generator.
         distribution: The parameter's.
-        closed: Values (as Optuna stores them) to pass over.
+        closed: Values (as Optuna stores them) to skip.
     """
     n = options(distribution)
     if n == 0:
@@ -49,28 +44,20 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     return option(distribution, rng.randrange(n))
 
 
-def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value is one of the distribution's."""
-    try:
-        return distribution._contains(stored(distribution, value))
-    except (ValueError, TypeError):
-        return False
-
-
 def move(
     rng: Random, distribution: BaseDistribution, value: Any, closed: Collection[float] = ()
 ) -> Any:
-    """Changes a value: a category to any other, an ordered value more often to a near one.
+    """Moves to another value: any other category, or, more often, a near one of an ordered range.
 
-    The distance of an ordered value's move has the density 1/distance, so every order of magnitude
-    is as likely as any other: fine steps and leaps need no setting. Continuous ranges move by at
-    least a thousandth of their width.
+    The distance of a move in an ordered range has the density 1/distance. So all orders of
+    magnitude are equally likely, and no setting is needed for fine steps or for leaps. In a
+    continuous range a move is at least a thousandth of the width.
 
     Args:
         rng: The generator.
-        distribution: The parameter's; it must have two values at least.
+        distribution: The parameter's; it must have at least two values.
         value: The present value.
-        closed: Values (as Optuna stores them) to pass over.
+        closed: Values (as Optuna stores them) to skip.
     """
     n = options(distribution)
     if n == 0 or n > LISTED:
@@ -88,7 +75,7 @@ def move(
 
 
 def move_weights(distribution: BaseDistribution, value: Any) -> list[float]:
-    """How likely each value is to be moved to; 0 for the present one."""
+    """The weight of a move to each of the distribution's values; 0 for the present one."""
     n, own = options(distribution), option_number(distribution, value)
     if isinstance(distribution, CategoricalDistribution):
         return [float(i != own) for i in range(n)]
@@ -96,7 +83,7 @@ def move_weights(distribution: BaseDistribution, value: Any) -> list[float]:
 
 
 def log_weights(distribution: IntDistribution) -> list[float]:
-    """How likely each whole number of a logarithmic range is: the share of it that rounds there."""
+    """The weight of each whole number of a logarithmic range: how much of it rounds to it."""
     numbers = range(distribution.low, distribution.high + 1, distribution.step)
     return [math.log((i + 0.5) / (i - 0.5)) for i in numbers]
 
@@ -111,47 +98,9 @@ def _pick(
 def without(
     weights: Sequence[float], distribution: BaseDistribution, closed: Collection[float]
 ) -> list[float]:
-    """The weights of a distribution's values, those of closed ones 0 (unless all are closed)."""
+    """Sets the weights of closed values to 0, unless all are closed."""
     left = list(weights)
     for key in closed:
-        if distribution._contains(key):  # a range may have been another when it was closed
+        if distribution._contains(key):  # the range may have changed since the value was closed
             left[option_number(distribution, distribution.to_external_repr(key))] = 0.0
     return left if any(left) else list(weights)
-
-
-def to_unit(distribution: BaseDistribution, value: float) -> float:
-    """Where a value lies in its range, from 0 to 1; logarithmically if the range is."""
-    ordered = _ordered(distribution)
-    low, high = _bounds(ordered)
-    if ordered.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    if high <= low:  # a range narrower than its logarithm can tell
-        return 0.0
-    return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
-def from_unit(distribution: BaseDistribution, unit: float) -> Any:
-    """The value at a place of its range (see `to_unit`), rounded to a step if there are any."""
-    ordered = _ordered(distribution)
-    low, high = _bounds(ordered)
-    if ordered.log:
-        value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
-    else:
-        value = low + unit * (high - low)
-    value = min(max(value, ordered.low), ordered.high)
-    if ordered.step is None:
-        return value
-    number = math.floor((value - ordered.low) / ordered.step + 0.5)
-    return option(ordered, min(number, options(ordered) - 1))
-
-
-def _ordered(distribution: BaseDistribution) -> FloatDistribution | IntDistribution:
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        return distribution
-    raise TypeError(f"{distribution!r} has no order")
-
-
-def _bounds(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    """The range; that of whole numbers and steps is widened by half a step at both ends."""
-    half = (distribution.step or 0.0) / 2
-    return distribution.low - half, distribution.high + half

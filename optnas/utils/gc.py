@@ -1,4 +1,4 @@
-"""A stretch without garbage collection."""
+"""Suspends garbage collection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Keeps the collector from running inside the block: it takes time, at a moment of its own."""
+    """Suspends the garbage collector, which would run at any moment of a measurement."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Text that a person gave, in Markdown."""
+"""Escapes text for Markdown: text that a user wrote may hold anything."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _BLOCK = re.compile(r"(?m)^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+=:|]))")
 
 
 def plain(text: str) -> str:
-    """Text on a line, of which nothing is taken for Markdown or for a link."""
+    """Text on one line, escaped so that nothing in it becomes markup or a link."""
     line = re.sub(r"\s", " ", text)
-    unlinked = _LINK.sub(lambda m: f"{m[0][0]}\u2060{m[0][1:]}", line)  # a joiner of no width
+    unlinked = _LINK.sub(lambda m: f"{m[0][0]}\u2060{m[0][1:]}", line)  # a zero-width joiner
     return _SPECIAL.sub(r"\\\g<0>", unlinked)
 
 
 def wrapped(text: str, width: int) -> str:
-    """Text likewise, on lines of so many characters (before what escapes them) at most."""
+    """Text as in `plain`, on lines of at most `width` characters (counted before escaping)."""
     lines = "\n".join(map(plain, textwrap.wrap(" ".join(text.split()), width)))
     return _BLOCK.sub(r"\1\\", lines).replace("\n", "\\\n")  # a \ at the end breaks a line
 
 
 def code(text: str) -> str:
-    """Text as code inside a line."""
+    """Text as code inside a line; `(empty)` for blank text."""
     text = re.sub(r"\s", " ", text)
     fence = "`" * (_longest_run(text) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
@@ -33,13 +33,13 @@ def code(text: str) -> str:
 
 
 def block(text: str, language: str = "") -> str:
-    """Lines of code."""
+    """Text as a block of code."""
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row is its head, and cells are Markdown already."""
+    """A table with the first row as its head. The cells must be Markdown already."""
     return "\n".join(map(_row, [rows[0], ["---"] * len(rows[0]), *rows[1:]]))
 
 

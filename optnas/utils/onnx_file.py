@@ -1,4 +1,4 @@
-"""A network as an ONNX file."""
+"""Writes a network as an ONNX file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,22 @@ from optnas.utils.inputs import Inputs, in_order
 NEEDED = "needs the extra onnx: pip install 'optnas[onnx]'"
 
 
+def import_onnxruntime(needed_by: str) -> Any:
+    """The package onnxruntime.
+
+    Args:
+        needed_by: What needs the package; the error begins with it.
+
+    Raises:
+        InputError: It isn't installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise InputError(f"{needed_by} {NEEDED}") from error
+    return onnxruntime
+
+
 def write_onnx(
     model: nn.Module | ExportedProgram,
     inputs: Inputs,
@@ -30,16 +46,16 @@ def write_onnx(
     outputs: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Exports a model, with its weights inside, for inputs of these shapes.
+    """Exports a model with its weights, for inputs of these shapes.
 
     Args:
-        model: In evaluation mode, on the CPU; or what was traced of it.
-        inputs: One batch.
+        model: In evaluation mode and on the CPU, or traced already.
+        inputs: One batch of example inputs.
         path: The file to write.
-        names: Of the inputs; by default those of the arguments.
-        shapes: Which dimensions may change (`dynamic_shapes` of `torch.export.export`).
+        names: Names of the inputs; by default those of the arguments.
+        shapes: The dimensions that may vary (`dynamic_shapes` of `torch.export.export`).
         outputs: Names of the outputs; by default those of the last operations.
-        metadata: What to write into the file beside the network.
+        metadata: Text by key that the file holds in addition to the network.
 
     Returns:
         The names of the inputs in the file, in the order of `inputs`.
@@ -49,7 +65,7 @@ def write_onnx(
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401 - what the exporter is written in
+        import onnxscript  # noqa: F401 - the exporter imports it
     except ModuleNotFoundError as error:
         raise InputError(f"writing ONNX {NEEDED}") from error
     named = dict(inputs) if isinstance(inputs, Mapping) else None
@@ -76,8 +92,8 @@ def write_onnx(
 def without_remarks() -> Iterator[None]:
     """Silences PyTorch's exporters.
 
-    They warn of what isn't installed beside them and of their own deprecations, and print programs
-    that they can't trace.
+    They warn about packages that aren't installed and about their own deprecations, and print the
+    programs that they can't trace.
     """
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What a person sees while a few long steps go on."""
+"""Shows the progress of a few long steps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 
 class Steps:
-    """One line for each step that is done; below them, on a terminal, a bar and the running one.
+    """Prints a line for each finished step; on a terminal, a bar below shows the running one.
 
     Args:
-        total: Steps to do.
-        unit: What they are called.
+        total: The number of steps.
+        unit: The noun for the steps, in plural (`seeds`).
         console: Where to write; standard error by default.
     """
 
@@ -24,7 +24,7 @@ class Steps:
         self._bar: Bar | None = None
         self._task = TaskID(0)
         if self._console.is_terminal:
-            # Redrawn when something has happened, not by a thread: latencies are measured here.
+            # No thread redraws it: that would disturb the latencies that are measured meanwhile.
             self._bar = Bar(
                 TextColumn(f"{{task.completed}}/{{task.total}} {unit}"),
                 BarColumn(),
@@ -44,17 +44,17 @@ class Steps:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Something a person should know, on a line of its own; nothing if it is empty."""
+        """Prints a message on a line of its own, unless it is empty."""
         if text:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def running(self, text: str) -> None:
-        """Shows how far the running step is, where there is a bar."""
+        """Shows the state of the running step in the bar, if there is one."""
         if self._bar is not None:
             self._bar.update(self._task, description=text, refresh=True)
 
     def done(self, text: str) -> None:
-        """A step is done."""
+        """Prints the line of a finished step, and advances the bar."""
         self._done += 1
         self.say(f"[{self._done}/{self._total}] {text}")
         if self._bar is not None:

@@ -1,4 +1,4 @@
-"""Blocks under a seed of their own."""
+"""Runs a block under its own seed, or without a trace in the random generators."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Runs a block, and puts the states of all generators back (torch, NumPy, random).
+    """Restores the states of all generators (torch, NumPy, random) after the block.
 
-    A GPU that nobody has used yet is left asleep: what its generators will start from is put back
-    instead.
+    A GPU that hasn't been used yet isn't initialised for this; the seed that its generators will
+    start from is restored instead.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     awake = torch.cuda.is_initialized()
@@ -31,11 +31,11 @@ def preserved() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Runs a block under a seed of its own, and puts all generators back (see `preserved`)."""
+    """Seeds all generators for the block, and restores them after it (see `preserved`)."""
     with preserved():
         if torch.accelerator.is_available():
             torch.manual_seed(seed)
-        else:  # that takes a stack trace for each kind of device, also where there is none
+        else:  # manual_seed takes a stack trace for each kind of device, even without any
             torch.default_generator.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)

@@ -1,7 +1,7 @@
-"""Numbers as people read them."""
+"""Formats numbers and durations for people."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 MACS = (
     "multiply-accumulates of convolutions, matrix products, recurrent layers and attention for one "
@@ -10,7 +10,7 @@ MACS = (
 
 
 def definitions(names: Collection[str]) -> str:
-    """What macs and flops count, where one of them is among the names; else empty."""
+    """Defines macs or flops if one of them is among the names; else empty."""
     if "flops" in names:
         return f"flops = 2 · macs; macs = {MACS}"
     return f"macs = {MACS}" if "macs" in names else ""
@@ -24,12 +24,17 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number for a table: whole ones whole, others to four digits."""
+    """A number for a table: whole numbers in full, others with four significant digits."""
     return (
         f"{value:,.0f}"
         if math.isfinite(value) and value == round(value) and abs(value) < 1e15
         else f"{value:.4g}"
     )
+
+
+def named_numbers(values: Mapping[str, float], between: str = "  ") -> str:
+    """Numbers with their names: `val_loss 0.1234  params 1,234`."""
+    return between.join(f"{name} {number(value)}" for name, value in values.items())
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -38,7 +43,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def ranges(numbers: Iterable[int], most: int = 40) -> str:
-    """Numbers in ascending order as `1, 3–7, 9`; after so many pieces, how many more there are."""
+    """Ascending numbers as `1, 3–7, 9`; from the `most`-th piece on, how many more there are."""
     pieces: list[list[int]] = []
     for n in numbers:
         if pieces and n == pieces[-1][-1] + 1:

@@ -1,4 +1,4 @@
-"""Files that are whole when they are there."""
+"""Writes a file so that readers see all of it or nothing."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to, beside `path`, which becomes that file if the block succeeds.
+    """Gives a temporary path in the same folder, which replaces `path` if the block succeeds.
 
-    So a reader never sees half a file, and nothing is left of one that can't be written. It has the
-    suffix of `path`.
+    So a reader never sees half a file, and a failed write leaves nothing behind. The temporary path
+    has the suffix of `path`.
     """
     part = path.with_name(f".{uuid.uuid4()}{path.suffix}")
     part.touch()
     mode = part.stat().st_mode
     try:
         yield part
-        part.chmod(mode)  # safetensors makes a file that its owner alone can read
+        part.chmod(mode)  # safetensors makes the file readable for its owner alone
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

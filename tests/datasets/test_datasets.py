@@ -1,4 +1,7 @@
+"""Data sets: splits, normalisation, files, and what is refused."""
+
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from idx_files import FILES, idx
 from torch.utils.data import DataLoader, TensorDataset
 
 import optnas
+from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
 
 
@@ -39,7 +43,7 @@ def test_parts_are_disjoint_and_stratified():
     assert [int(p[1].sum()) for p in parts] == [14, 4, 2]
 
 
-def test_images_are_normalised_by_channel_and_constants_survive():
+def test_images_are_normalised_by_channel_and_constants_stay_finite():
     x = np.random.default_rng(0).normal(3.0, 2.0, (60, 2, 4, 4))
     x[:, 1] = 7.0
     data = optnas.arrays(x, np.tile([0, 1], 30))
@@ -72,7 +76,7 @@ def test_tokens_stay_whole_numbers():
         (np.zeros((10, 1)), [0, 1] * 5, {"val": float("nan")}, "val=nan asks for 0 of"),
     ],
 )
-def test_arrays_say_what_is_wrong(x, y, kwargs, message):
+def test_unusable_arrays_are_refused(x, y, kwargs, message):
     with pytest.raises(InputError, match=message):
         optnas.arrays(x, y, **kwargs)
 
@@ -99,7 +103,7 @@ def test_idx_images(tmp_path, compress):
     assert data.train[1].bincount().tolist() == [10, 10, 10]
 
 
-def test_idx_folder_that_is_missing_says_how_to_get_one():
+def test_a_missing_idx_folder_is_reported_with_a_way_to_get_one():
     with pytest.raises(InputError, match="apt-get install dataset-fashion-mnist"):
         optnas.idx_images("nowhere")
 
@@ -114,7 +118,7 @@ def test_idx_folder_that_is_missing_says_how_to_get_one():
         (lambda p: p.rename(f"{p}.gz"), "can't be read"),
     ],
 )
-def test_idx_files_that_are_damaged(tmp_path, damage, message):
+def test_damaged_idx_files_are_refused(tmp_path, damage, message):
     folder = write_folder(tmp_path / "images", compress=False)
     damage(folder / FILES[0])
     with pytest.raises(InputError, match=message):
@@ -144,7 +148,7 @@ def test_bools_are_classes_and_numpy_sizes_are_numbers():
     assert [len(p[1]) for p in (data.train, data.val, data.test)] == [24, 7, 9]
 
 
-def test_raw_examples_and_targets_can_be_taken_to_the_networks_units_and_back():
+def test_normalize_and_denormalize_convert_between_raw_and_network_units():
     rng = np.random.default_rng(0)
     x, y = rng.normal(5, 3, (50, 4)), rng.normal(100, 20, 50)
     data = optnas.arrays(x, y)
@@ -154,3 +158,13 @@ def test_raw_examples_and_targets_can_be_taken_to_the_networks_units_and_back():
     assert torch.allclose(again.sum(0), everything.sum(0), atol=1e-3)
     raw = torch.cat([data.denormalize(p[1]) for p in parts]).flatten()
     assert torch.allclose(raw.sort().values, torch.tensor(np.sort(y)).float(), atol=1e-3)
+
+
+def test_the_moments_survive_json_exactly_and_are_left_out_where_nothing_is_normalised():
+    data = optnas.diabetes()
+    found = {name: torch.tensor(json.loads(text)) for name, text in moments_json(data).items()}
+    assert torch.equal(found["x_mean"], data.x_moments[0])
+    assert torch.equal(found["y_std"].reshape(data.y_moments[1].shape), data.y_moments[1])
+    assert set(moments_json(optnas.digits())) == {"x_mean", "x_std"}
+    raw = optnas.arrays(np.zeros((20, 2)), np.tile([0, 1], 10), normalize=False)
+    assert moments_json(raw) == moments_json(None) == {}

@@ -1,4 +1,4 @@
-"""Who trains makes room for who measures."""
+"""Trainings release a device for measurements."""
 
 import errno
 import multiprocessing
@@ -13,58 +13,58 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from optnas.devices import sharing as quiet
+from optnas.devices import sharing
 from optnas.devices.device import device_key
 from optnas.devices.sharing import Sharing, exclusive
 
 CPU = torch.device("cpu")
-TURNS = multiprocessing.get_context("spawn")
+SPAWN = multiprocessing.get_context("spawn")
 
 
 def measure(results):
-    with exclusive(CPU, patience=60) as quiet_now:
-        results.append(quiet_now)
+    with exclusive(CPU, patience=60) as undisturbed:
+        results.append(undisturbed)
 
 
-def test_nobody_else_is_there():
-    with exclusive(CPU) as quiet_now:
-        assert quiet_now
-    with Sharing(CPU) as sharing:
-        sharing.give_way()
-    assert sharing.waited < 1
+def test_without_other_processes_the_device_is_exclusive():
+    with exclusive(CPU) as undisturbed:
+        assert undisturbed
+    with Sharing(CPU) as training:
+        training.give_way()
+    assert training.waited < 1
 
 
-def test_a_training_makes_room_at_its_next_step():
+def test_a_training_releases_the_device_at_its_next_step():
     results = []
     measurer = threading.Thread(target=measure, args=(results,))
-    with Sharing(CPU) as sharing:
+    with Sharing(CPU) as training:
         measurer.start()
         while not results:
-            sharing.give_way()
-        assert sharing.waited > 0
+            training.give_way()
+        assert training.waited > 0
     measurer.join()
     assert results == [True]
 
 
 def train(started, stop, overlaps, measuring):
-    with Sharing(CPU) as sharing:
+    with Sharing(CPU) as training:
         started.release()
         while not stop.is_set():
-            sharing.give_way()
+            training.give_way()
             if measuring.is_set():
                 overlaps.set()
 
 
-def test_trainings_that_are_always_there_starve_no_measurement():
+def test_trainings_without_a_pause_starve_no_measurement():
     """Three processes train without a pause; ten measurements each have the device exclusive."""
     started, stop, overlaps, measuring = (
-        TURNS.Semaphore(0),
-        TURNS.Event(),
-        TURNS.Event(),
-        TURNS.Event(),
+        SPAWN.Semaphore(0),
+        SPAWN.Event(),
+        SPAWN.Event(),
+        SPAWN.Event(),
     )
     trainers = [
-        TURNS.Process(target=train, args=(started, stop, overlaps, measuring)) for _ in range(3)
+        SPAWN.Process(target=train, args=(started, stop, overlaps, measuring)) for _ in range(3)
     ]
     for trainer in trainers:
         trainer.start()
@@ -72,8 +72,8 @@ def test_trainings_that_are_always_there_starve_no_measurement():
         for _ in trainers:
             assert started.acquire(timeout=60)
         for _ in range(10):
-            with exclusive(CPU, patience=60) as quiet_now:
-                assert quiet_now
+            with exclusive(CPU, patience=60) as undisturbed:
+                assert undisturbed
                 measuring.set()
                 for _ in range(1000):
                     pass
@@ -89,10 +89,10 @@ def test_measurements_take_turns():
     inside, most, results = [], [], []
 
     def one():
-        with exclusive(CPU, patience=60) as quiet_now:
+        with exclusive(CPU, patience=60) as undisturbed:
             inside.append(1)
             most.append(len(inside))
-            results.append(quiet_now)
+            results.append(undisturbed)
             inside.pop()
 
     threads = [threading.Thread(target=one) for _ in range(8)]
@@ -105,10 +105,10 @@ def test_measurements_take_turns():
 
 
 def test_a_training_that_never_yields_is_reported():
-    with Sharing(CPU), exclusive(CPU, patience=0.02) as quiet_now:
-        assert not quiet_now
-    with exclusive(CPU) as quiet_now:
-        assert quiet_now
+    with Sharing(CPU), exclusive(CPU, patience=0.02) as undisturbed:
+        assert not undisturbed
+    with exclusive(CPU) as undisturbed:
+        assert undisturbed
 
 
 HOLDER = """
@@ -129,14 +129,14 @@ def test_the_locks_of_a_killed_process_are_free():
     holder.wait()
     holder.stdin.close()
     holder.stdout.close()
-    room = quiet._Room.open(CPU)
-    assert room.flag[0] == 1  # it had no time to take it back
-    with Sharing(CPU) as sharing:
-        assert room.flag[0] == 0
-        sharing.give_way()
-    with exclusive(CPU) as quiet_now:
-        assert quiet_now
-    room.close()
+    locks = sharing._Locks.open(CPU)
+    assert locks.flag[0] == 1  # the killed process could not clear it
+    with Sharing(CPU) as training:
+        assert locks.flag[0] == 0
+        training.give_way()
+    with exclusive(CPU) as undisturbed:
+        assert undisturbed
+    locks.close()
 
 
 def test_a_gpu_is_known_by_its_uuid(monkeypatch):
@@ -148,54 +148,54 @@ def test_a_gpu_is_known_by_its_uuid(monkeypatch):
 
 
 def test_a_training_on_a_gpu_shares_the_cpu_too(monkeypatch):
-    monkeypatch.setattr(quiet, "device_key", lambda device: device.type)
-    monkeypatch.setattr(quiet, "synchronize", lambda device: None)
+    monkeypatch.setattr(sharing, "device_key", lambda device: device.type)
+    monkeypatch.setattr(sharing, "synchronize", lambda device: None)
     with Sharing(torch.device("cuda", 0)):
         for device in (CPU, torch.device("cuda", 0)):
-            with exclusive(device, patience=0) as quiet_now:
-                assert not quiet_now
+            with exclusive(device, patience=0) as undisturbed:
+                assert not undisturbed
 
 
-def test_without_a_folder_for_locks_nothing_is_claimed(monkeypatch, tmp_path):
-    monkeypatch.setattr(quiet, "_folders", lambda: [tmp_path / "a" / "b"])
-    with exclusive(CPU) as quiet_now:
-        assert not quiet_now
-    with Sharing(CPU) as sharing:
-        sharing.give_way()
+def test_without_a_folder_for_locks_a_measurement_may_be_disturbed(monkeypatch, tmp_path):
+    monkeypatch.setattr(sharing, "_folders", lambda: [tmp_path / "a" / "b"])
+    with exclusive(CPU) as undisturbed:
+        assert not undisturbed
+    with Sharing(CPU) as training:
+        training.give_way()
 
 
 def test_the_folder_is_the_users_own_where_the_shared_one_is_closed(monkeypatch, tmp_path):
     shared, own = tmp_path / "optnas", tmp_path / "optnas-1"
     shared.write_text("not a folder")
-    monkeypatch.setattr(quiet, "_folders", lambda: [shared, own])
-    with exclusive(CPU) as quiet_now:
-        assert quiet_now
+    monkeypatch.setattr(sharing, "_folders", lambda: [shared, own])
+    with exclusive(CPU) as undisturbed:
+        assert undisturbed
     assert sorted(path.name for path in own.iterdir()) == ["cpu.gate", "cpu.room"]
 
 
-def test_an_error_in_a_training_leaves_the_room_free():
+def test_an_error_in_a_training_frees_its_locks():
     with pytest.raises(ZeroDivisionError), Sharing(CPU):
         raise ZeroDivisionError
-    with exclusive(CPU, patience=0) as quiet_now:
-        assert quiet_now
+    with exclusive(CPU, patience=0) as undisturbed:
+        assert undisturbed
 
 
 def open_files():
     return len(list(Path("/dev/fd").iterdir()))
 
 
-def test_a_measurement_that_never_ends_holds_nobody_up(monkeypatch, caplog):
-    """Its process was stopped, say: trainings and other measurements go on beside it."""
-    monkeypatch.setattr(quiet, "LIMIT", 0.02)
+def test_a_measurement_that_never_ends_blocks_no_other_process(monkeypatch, caplog):
+    """If its process was stopped, trainings and other measurements continue without the lock."""
+    monkeypatch.setattr(sharing, "LIMIT", 0.02)
     with exclusive(CPU) as first:
         assert first
         with exclusive(CPU) as second:
             assert not second
-        with Sharing(CPU) as sharing:
-            assert "doesn't end; training goes on beside it" in caplog.text
-            sharing.give_way()
-    with Sharing(CPU), exclusive(CPU, patience=0) as quiet_now:
-        assert not quiet_now
+        with Sharing(CPU) as training:
+            assert "didn't end within 0.02 s: training continues at the same time" in caplog.text
+            training.give_way()
+    with Sharing(CPU), exclusive(CPU, patience=0) as undisturbed:
+        assert not undisturbed
 
 
 def test_an_interrupt_while_waiting_leaves_nothing_locked(monkeypatch):
@@ -205,40 +205,40 @@ def test_an_interrupt_while_waiting_leaves_nothing_locked(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(quiet, "_until", interrupt)
+        patched.setattr(sharing, "_until", interrupt)
         with pytest.raises(KeyboardInterrupt), Sharing(CPU):
             pass
         with pytest.raises(KeyboardInterrupt), exclusive(CPU):
             pass
     assert open_files() == before
-    with exclusive(CPU, patience=0) as quiet_now:
-        assert quiet_now
+    with exclusive(CPU, patience=0) as undisturbed:
+        assert undisturbed
 
 
-def test_who_waits_for_a_gpu_is_not_in_the_cpus_room(monkeypatch):
-    monkeypatch.setattr(quiet, "device_key", lambda device: device.type)
-    monkeypatch.setattr(quiet, "synchronize", lambda device: None)
+def test_a_training_that_waits_for_a_gpu_does_not_hold_the_cpu(monkeypatch):
+    monkeypatch.setattr(sharing, "device_key", lambda device: device.type)
+    monkeypatch.setattr(sharing, "synchronize", lambda device: None)
     tried = threading.Event()
-    join_all = Sharing._join_all
+    try_to_acquire = Sharing._try_to_acquire
 
-    def join(sharing):
-        joined = join_all(sharing)
+    def recorded(sharing):
+        acquired = try_to_acquire(sharing)
         tried.set()
-        return joined
+        return acquired
 
     def wait_for_it():
         with Sharing(gpu):
             pass
 
-    monkeypatch.setattr(Sharing, "_join_all", join)
+    monkeypatch.setattr(Sharing, "_try_to_acquire", recorded)
     gpu = torch.device("cuda", 0)
     waiting = threading.Thread(target=wait_for_it)
-    with exclusive(gpu) as quiet_now:
-        assert quiet_now
+    with exclusive(gpu) as undisturbed:
+        assert undisturbed
         waiting.start()
         assert tried.wait(timeout=60)
-        with exclusive(CPU, patience=60) as quiet_too:
-            assert quiet_too
+        with exclusive(CPU, patience=60) as undisturbed_too:
+            assert undisturbed_too
     waiting.join()
 
 
@@ -246,11 +246,11 @@ def test_a_full_disk_leaves_no_file_open(monkeypatch, tmp_path):
     def full(*args):
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(quiet, "_folders", lambda: [tmp_path / "optnas"])
+    monkeypatch.setattr(sharing, "_folders", lambda: [tmp_path / "optnas"])
     monkeypatch.setattr(os, "pwrite", full)
     before = open_files()
-    with exclusive(CPU) as quiet_now:
-        assert not quiet_now
+    with exclusive(CPU) as undisturbed:
+        assert not undisturbed
     assert open_files() == before
 
 
@@ -258,9 +258,9 @@ def test_a_folder_that_was_there_keeps_its_mode(monkeypatch, tmp_path):
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     (tmp_path / "optnas").symlink_to(private)
-    monkeypatch.setattr(quiet, "_folders", lambda: [tmp_path / "optnas"])
-    with exclusive(CPU) as quiet_now:
-        assert quiet_now
+    monkeypatch.setattr(sharing, "_folders", lambda: [tmp_path / "optnas"])
+    with exclusive(CPU) as undisturbed:
+        assert undisturbed
     assert private.stat().st_mode & 0o777 == 0o700
 
 

@@ -1,3 +1,5 @@
+"""Drawings of networks: their data, and the SVG made from it."""
+
 import re
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -66,7 +68,7 @@ def test_small_layers_are_folded_into_the_one_before():
 
 
 class Residual(nn.Module):
-    """Pre-activation, so that what is small comes before its convolution."""
+    """Pre-activation, so that small layers come before their convolution."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +93,7 @@ def test_stages_repeat_and_branches_are_named():
     assert (total(found, "params"), total(found, "macs")) == (found.params, found.macs)
 
 
-def test_equal_layers_in_a_row_stand_once():
+def test_equal_layers_in_a_row_are_drawn_once():
     model = nn.Sequential(
         nn.Linear(4, 8), nn.ReLU(), *(m for _ in range(3) for m in (nn.Linear(8, 8), nn.ReLU()))
     )
@@ -143,8 +145,8 @@ def test_kinds_of_layers(model, inputs, kinds):
     ],
     ids=lambda space: type(space).__name__,
 )
-def test_nothing_is_lost_of_the_spaces_networks(space):
-    """Every parameter and multiply-accumulate is in a block, as in the table."""
+def test_blocks_add_up_to_the_whole_network(space):
+    """Every parameter and multiply-accumulate is in a block, as in `profile`."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(5):
         model = space.build(space.suggest(study.ask()))
@@ -169,7 +171,7 @@ def test_a_cell_shows_what_was_chosen_even_where_it_does_nothing():
     ]  # fmt: skip
 
 
-def test_svg_says_what_each_block_is_and_takes():
+def test_svg_names_each_block_and_its_shares():
     model = nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 4, bias=False))
     svg = drawing_svg(drawing(model, torch.zeros(1, 4), "a net"))
     found = texts(svg)
@@ -186,7 +188,7 @@ def test_svg_is_safe_and_as_wide_as_asked():
     root = ElementTree.fromstring(svg)
     assert root.get("width") == "300"
     assert texts(svg)[0].startswith("<script>alert(")
-    assert not re.search(r"href|url\(|@import", svg), "it stands alone"
+    assert not re.search(r"href|url\(|@import", svg), "it refers to another file"
 
 
 def test_networks_side_by_side_have_one_scale():
@@ -205,7 +207,7 @@ def test_networks_side_by_side_have_one_scale():
     assert longest == [[50, 50], [200, 200]]
 
 
-def test_a_deep_network_is_cut_off_and_says_so():
+def test_a_deep_network_is_cut_off_with_a_note():
     widths = [4 + i % 2 for i in range(101)]
     layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
     svg = drawing_svg(drawing(nn.Sequential(*layers), torch.zeros(1, 4)))
@@ -224,7 +226,7 @@ def test_drawings_of_the_front(search):
         drawings_of(study, search, [99])
 
 
-def test_a_refused_trial_says_why(search):
+def test_a_trial_without_a_network_is_drawn_as_its_reason(search):
     study = search.run()
     study.add_trial(create_trial(state=TrialState.FAIL))
     (svg,) = drawings_of(study, search, [6]).values()

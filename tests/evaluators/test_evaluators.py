@@ -21,6 +21,7 @@ from optnas.evaluators import (
     TrainingEvaluator,
     nasbench201,
 )
+from optnas.evaluators.abilities import configured
 from optnas.search_spaces import MacroCNNSpace, MLPSpace, NASBench201Space
 from optnas.search_spaces.nasbench201 import EDGES, NASBench201Architecture
 from optnas.testing import EvaluatorContract
@@ -197,7 +198,7 @@ def test_another_seed_in_the_recipe_is_another_training():
     assert results[0] == results[1] != results[2]
 
 
-def test_trains_from_a_persons_own_loaders():
+def test_trains_from_the_users_own_loaders():
     data = blobs()
     with seeded(0):
         train_loader = DataLoader(TensorDataset(*data.train), 16, shuffle=True)
@@ -253,9 +254,9 @@ def test_settings_can_be_overridden():
     changed = evaluator.configured(device="cpu", epochs=9)
     assert (changed.fingerprint["epochs"], evaluator.fingerprint["epochs"]) == (9, 3)
     function = FunctionEvaluator(len, {"loss": "minimize"})
-    assert function.configured(device="cpu") is function
+    assert configured(function, device="cpu") is function
     with pytest.raises(InputError, match="decides on its epochs itself"):
-        function.configured(epochs=3)
+        configured(function, epochs=3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -28,7 +28,7 @@ from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.slices import parts
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
-from optnas.finished.revisit import fresh_candidate
+from optnas.finished.decode import fresh_candidate
 from optnas.pareto.confirmed import confirmed
 from optnas.pareto.dominance import nondominated, spread
 from optnas.search_spaces import (
@@ -348,13 +348,13 @@ def test_the_sandwich_has_the_largest_and_the_smallest_network():
     assert len(others) == 2
 
 
-def test_a_loss_that_diverges_says_what_to_do():
+def test_the_error_of_a_diverged_loss_names_what_to_do():
     one = training(Recipe(optimizer="sgd", learning_rate=1e30, batch_size=16))
     with pytest.raises(InputError, match=r"diverged after \d+ steps.*lower learning rate than 1e"):
         one.train_epoch(nothing)
 
 
-def test_a_space_that_makes_nothing_says_so():
+def test_a_space_that_makes_no_network_is_an_error():
     def never(trial):
         raise ValueError("too wide")
 
@@ -365,7 +365,7 @@ def test_a_space_that_makes_nothing_says_so():
         finish(training(space=space, steps=2))
 
 
-def test_a_network_that_cannot_be_made_or_run_is_passed_over():
+def test_a_network_that_cannot_be_made_or_run_is_skipped():
     class Fragile(nn.Module):
         def __init__(self, how):
             super().__init__()
@@ -486,7 +486,7 @@ def test_settings_are_checked(settings, error, message):
         SharedWeightsEvaluator(**{"training": REAL} | settings)
 
 
-def test_without_a_space_it_says_what_to_do():
+def test_without_a_space_the_error_names_what_to_do():
     evaluator = SharedWeightsEvaluator(REAL, 2)
     with pytest.raises(InputError, match="has to know the search space"):
         evaluator.prepare()
@@ -530,7 +530,7 @@ def test_other_settings_have_weights_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize("passes", [1, 3, 7])
-def test_a_training_given_up_goes_on_to_the_same_weights(tmp_path, passes):
+def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path, passes):
     def settings(folder):
         return shared(folder, steps=9, networks=3)
 
@@ -573,7 +573,7 @@ def test_waiting_ends_with_the_run(tmp_path):
         shared(tmp_path).prepare(stopped=lambda: True)
 
 
-def test_weights_that_cannot_be_read_or_kept_say_so(tmp_path):
+def test_weights_that_cannot_be_read_or_kept_are_an_error(tmp_path):
     shared(tmp_path).prepare()
     (weights,) = tmp_path.rglob("*.safetensors")
     weights.write_bytes(b"nothing")
@@ -609,9 +609,9 @@ def test_a_study_with_shared_weights(tmp_path, capsys):
     assert {detail["weights"] for detail in details} == {digest}
     # Inherited weights aren't those of a network that was trained.
     assert not (tmp_path / "tiny_weights").exists()
-    said = capsys.readouterr().err
-    assert "[6/6]" in said
-    assert "weights trained" not in said
+    printed = capsys.readouterr().err
+    assert "[6/6]" in printed
+    assert "weights trained" not in printed
 
 
 def test_thop_counts_what_joins_the_front(tmp_path):
@@ -625,7 +625,7 @@ def test_thop_counts_what_joins_the_front(tmp_path):
     assert 0 < sum("macs_thop" in t.user_attrs["detail:macs"] for t in study.trials) < 25
 
 
-def test_tables_say_that_scores_are_inherited(tmp_path):
+def test_tables_show_that_scores_are_inherited(tmp_path):
     def printed(command, *options):
         url = f"sqlite:///{tmp_path}/tiny.db"
         result = CliRunner().invoke(app, [command, url, *options], env={"COLUMNS": "200"})
@@ -683,12 +683,12 @@ def test_confirm_trains_for_real(tmp_path):
     assert member.repeats[0][0] == pytest.approx(alone, rel=1e-6)
 
 
-def test_confirm_takes_so_many_of_the_front(tmp_path, monkeypatch):
+def test_confirm_takes_the_given_number_of_the_front(tmp_path, monkeypatch):
     one = search(tmp_path)
     study = one.run(progress=False)
-    with pytest.raises(InputError, match="most=0 must be at least 1"):
+    with pytest.raises(InputError, match="most must be at least 1, got 0"):
         optnas.confirm(study, one, most=0)
-    with pytest.raises(InputError, match="give one of them"):
+    with pytest.raises(InputError, match="give either trials or most, not both"):
         optnas.confirm(study, one, most=2, trials=[0])
     monkeypatch.setattr("optnas.finished.confirm.front", lambda study: study.trials)
     assert len(optnas.confirm(study, one, most=2, seeds=1, progress=False)) == 2
@@ -714,12 +714,13 @@ def test_retrain_trains_for_real(tmp_path):
 
 
 def test_the_evaluator_by_name(tmp_path):
+    from optnas.search.run import overrides_for_workers
     from optnas.study.record import Overrides
 
     one = search(tmp_path, REAL)
     sharing = one.override(Overrides(evaluator="shared"))
     assert isinstance(sharing.evaluator, SharedWeightsEvaluator)
-    assert sharing._given()["evaluator"] == "shared"
+    assert overrides_for_workers(sharing)["evaluator"] == "shared"
     assert sharing.override(Overrides(evaluator="shared")).evaluator is sharing.evaluator
     assert sharing.override(Overrides(evaluator="training")).evaluator is REAL
     with pytest.raises(InputError, match="must be training or shared, got 'fast'"):

@@ -1,4 +1,4 @@
-"""Networks in files: what is written does as the network did, in a process without optnas."""
+"""Files of networks: they compute what the network did, in a process without optnas."""
 
 import json
 import re
@@ -20,7 +20,9 @@ import optnas
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator, TrainingEvaluator
 from optnas.export.agreement import agree, examples
-from optnas.export.formats import FORMATS, ONNX, runner
+from optnas.export.base import Network, runner
+from optnas.export.formats import FORMATS
+from optnas.export.onnx import ONNX
 from optnas.search.study_file import load_search
 from optnas.search_spaces import FunctionSpace, MLPSpace, ModelSpace, NASBench201Space
 from optnas.study.retrainings import retrained
@@ -68,7 +70,7 @@ def code_of(card):
 
 
 def run_alone(card, zeros, first, second):
-    """What the card's code makes of other examples, in a new process without optnas."""
+    """Outputs of the card's code for other examples, in a new process without optnas."""
     text = code_of(card)
     assert text.count(zeros) == 1
     script = ALONE.format(first=text.replace(zeros, first), second=text.replace(zeros, second))
@@ -78,8 +80,8 @@ def run_alone(card, zeros, first, second):
 
 
 @pytest.mark.slow
-def test_taken_home(optnas, tmp_path):
-    """Search, retrain, export; then the file says on the test part what the study says it does."""
+def test_a_file_scores_on_the_test_part_what_the_study_reports(optnas, tmp_path):
+    """Search, retrain and export; then run the file on the test part, without optnas."""
     (tmp_path / "mine.py").write_text(DIGITS)
     assert optnas("run", "mine.py")[0] == 0
     code, out, _ = optnas("retrain", "mine.py", "--trial", 1, "--epochs", 2, "--seeds", 2)
@@ -88,7 +90,7 @@ def test_taken_home(optnas, tmp_path):
     (kept,) = retrained(study)
     stated = kept.runs[0].scores["test_accuracy"]
 
-    # The raw images, split as the study has split them.
+    # The raw images, in the study's split.
     search = load_search("mine.py")
     data = search.evaluator.data
     raw = data.test[0] * data.x_moments[1] + data.x_moments[0]
@@ -218,7 +220,7 @@ def test_networks_that_take_one_batch_size(kind, capfd):
     exec(code_of(done.card), {})
     search = exported_search(Branches, torch.zeros(1, 4))
     study = search.run(progress=False)
-    with pytest.raises(InputError, match=r"for batches of 1 .*--format safetensors takes"):
+    with pytest.raises(InputError, match=r"for batches of 1 .*--format safetensors needs"):
         optnas.export_model(study, search, 0, f"other.{kind}", batch_size=1)
     assert capfd.readouterr().err == ""
     assert {p.name for p in Path().iterdir() if kind in p.name} == {
@@ -273,18 +275,18 @@ def test_how_outputs_are_compared():
     assert agree(plus(0, 1e4), plus(9e-2, 1e4), inputs, True, (64,)).difference < 1e-5
     with pytest.raises(InputError, match=r"differ by nan"):
         agree(plus(0), plus(float("nan")), inputs, True, (1,))
-    with pytest.raises(InputError, match=r"its outputs are others: .*int32 of shape \(1, 1\)"):
+    with pytest.raises(InputError, match=r"its outputs are different: .*int32 of shape \(1, 1\)"):
         agree(plus(0), lambda x: {"output": x.int()}, inputs, True, (1,))
     whole = inputs.int() + 3
     with pytest.raises(InputError, match=r"differ by inf"):
         agree(lambda x: {"o": x}, lambda x: {"o": x + 1}, whole, True, (1,))
 
 
-def test_examples_are_those_of_the_validation_part_where_they_fit():
+def test_examples_come_from_the_validation_part_if_they_fit():
     found, real = examples(BLOBS, torch.zeros(1, 4), 64)
     assert real
     assert torch.equal(found[:18], BLOBS.val[0])
-    assert torch.equal(found[18], BLOBS.val[0][0])  # too few: they begin anew
+    assert torch.equal(found[18], BLOBS.val[0][0])  # too few, so they repeat
     assert examples(BLOBS, torch.zeros(1, 5), 3)[1] is False
     tokens = torch.tensor([[3, 5, 7]])
     found, real = examples(None, {"a": tokens, "b": torch.zeros(1, 2)}, 64)
@@ -313,7 +315,7 @@ def test_which_weights_are_taken():
 
     done = export(on)
     assert str(done.weights) == "those of the search"
-    assert "The test part has not judged these weights." in done.card.read_text()
+    assert "These weights have not been scored on the test part." in done.card.read_text()
     model = optnas.best_model(study, search, trial=on)
     weights, facts = kept()
     assert all(torch.equal(weights[n], t) for n, t in model.state_dict().items())
@@ -340,7 +342,7 @@ def test_which_weights_are_taken():
     )
     card = done.card.read_text()
     assert f"| `test_loss` | {last.runs[0].scores['test_loss']:.4g} | " in card
-    assert f"Beware: the test part has judged other networks of this study: trial {on}" in card
+    assert f"Warning: other networks of this study were scored on the test part: trial {on}" in card
     assert export(on, weights="search").weights.run is None
     path.write_bytes(b"no safetensors at all, but something else")
     with pytest.raises(InputError, match=r"weights of trial \d can't be read"):
@@ -369,7 +371,7 @@ def test_edited_code_is_refused():
     transposed = search_of(space=space(transposed_network), baselines={})
     with pytest.raises(InputError, match=r"don't fit the network that today's code makes"):
         optnas.export_model(study, transposed, number, accept_changes=True)
-    # How examples are normalised goes with the search's weights.
+    # The weights of the search depend on how examples were normalised.
     other = search_of(TrainingEvaluator(LINE, 1, device="cpu"), space=space(relu_network))
     with pytest.raises(InputError, match=r"other settings \(evaluator data: blobs"):
         optnas.export_model(study, other, number)
@@ -395,7 +397,7 @@ def wider_network(trial):
 
 
 def transposed_network(trial):
-    """As many parameters and products, in other layers."""
+    """As many parameters and macs, but other layer names."""
     width = trial.suggest_int("width", 4, 6)
     return nn.Sequential(nn.Identity(), nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
 
@@ -447,7 +449,7 @@ def test_a_baseline_and_its_name():
     exec(code_of(done.card), {})
 
 
-def test_text_of_a_persons_own_stays_text_in_markdown():
+def test_the_users_text_is_escaped_in_markdown():
     assert code("a`b") == "``a`b``"
     assert code("`a`") == "`` `a` ``"
     assert code("a\nb") == "`a b`"
@@ -457,7 +459,7 @@ def test_text_of_a_persons_own_stays_text_in_markdown():
     assert table([("a", "b"), ("c|d", "`e|f`")]) == "| a | b |\n| --- | --- |\n| c\\|d | `e\\|f` |"
 
 
-def test_files_that_are_there_and_places_that_are_not(tmp_path):
+def test_existing_files_and_unusable_paths_are_refused(tmp_path):
     search = search_of()
     study = search.run(progress=False)
     number = optnas.front(study)[0].number
@@ -475,19 +477,19 @@ def test_files_that_are_there_and_places_that_are_not(tmp_path):
         export(format="pt2")
     (tmp_path / "folder.pt2").mkdir()
     for path, kwargs, message in (
-        ("no/m.pt2", {}, r"there is no folder .*no: make it first"),
+        ("no/m.pt2", {}, r"there is no folder .*no: create it first"),
         ("m.pt2", {"format": "onnx"}, r"m\.pt2 must end in \.onnx"),
         ("m.txt", {}, r"m\.txt must end in \.onnx"),
         ("m.h5", {"format": "h5"}, r"unknown format 'h5'; there are: onnx, pt2, safetensors"),
         ("folder.pt2", {"force": True}, r"folder\.pt2 exists already"),
-        ("m.safetensors", {"batch_size": 2}, r"weights, which fit any batch"),
+        ("m.safetensors", {"batch_size": 2}, r"only weights, for any batch"),
         ("m.pt2", {"batch_size": 0}, r"batch_size must be at least 1, got 0"),
     ):
         with pytest.raises(InputError, match=message):
             export(path, **kwargs)
 
 
-def test_a_disk_that_is_full(monkeypatch, tmp_path):
+def test_a_full_disk_leaves_nothing(monkeypatch, tmp_path):
     search = search_of()
     study = search.run(progress=False)
     number = optnas.front(study)[0].number
@@ -503,13 +505,13 @@ def test_a_disk_that_is_full(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_packages_that_are_missing(package, monkeypatch):
+def test_missing_packages_are_reported(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=r"needs the extra onnx: pip install 'optnas\[onnx\]'"):
-        ONNX().write(nn.Linear(2, 2), torch.zeros(1, 2), Path("m.onnx"), {}, None)
+        ONNX().write(Network(nn.Linear(2, 2), torch.zeros(1, 2)), Path("m.onnx"), {})
 
 
-def test_tables_have_no_weights():
+def test_a_study_of_looked_up_scores_has_no_weights():
     def build(trial):
         return nn.Linear(2, trial.suggest_int("width", 1, 3))
 
@@ -533,7 +535,7 @@ def test_a_cell_of_nasbench201(kind):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     model = space.build(space.suggest(study.ask())).eval()
     inputs = space.example_inputs
-    FORMATS[kind].write(model, inputs, Path(f"m.{kind}"), {"a": "ü"}, None)
+    FORMATS[kind].write(Network(model, inputs), Path(f"m.{kind}"), {"a": "ü"})
     batch, real = examples(None, inputs, 64)
     run = FORMATS[kind].load(Path(f"m.{kind}"), lambda: model)
     agree(runner(model), run, batch, real, (1, 2, 7, 64))

@@ -1,4 +1,4 @@
-"""Members of the front, evaluated again: what is found, kept, and concluded."""
+"""Confirming the front: fresh evaluations, what is kept of them, and the verdicts."""
 
 import math
 
@@ -12,9 +12,9 @@ from optuna.trial import create_trial
 from scipy.stats import ttest_ind
 
 import optnas
+from optnas.cli.network_tables import confirmed_table, standing_line
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators import FunctionEvaluator
-from optnas.finished.confirm import confirmed_table, standing_line
 from optnas.metrics import FunctionMetric
 from optnas.pareto.confirmed import CONFIRMED, Confirmed, _noise, confirmed, standing
 from optnas.search_spaces import FunctionSpace
@@ -66,7 +66,7 @@ def test_fresh_seeds_are_kept_and_nothing_is_repeated(monkeypatch):
     assert len(members) > 1
     found = confirm(study, search, seeds=2)
     assert list(found) == members
-    # The seeds go round the members.
+    # All members get a seed before any gets the next one.
     assert seeds == [derived_seed(1, n, f"confirm {k}") for k in range(2) for n in members]
     assert confirm(study, search, seeds=2) == found
     assert confirm(study, search, seeds=1) == found
@@ -84,12 +84,12 @@ def test_fresh_seeds_are_kept_and_nothing_is_repeated(monkeypatch):
         assert len({*losses, trial.values[0]}) == 3
         assert member.spreads[0] == pytest.approx((np.mean(losses), np.std(losses, ddof=1), 2))
         assert member.spreads[1] == Spread(trial.values[1], 0.0, 2)
-        # All scores are kept, also those that are no objectives.
+        # All scores are kept, including those that are no objectives.
         notes = study.user_attrs[f"{CONFIRMED}:{number}"]
         assert {name for note in notes for name in note["values"]} == {"loss", "spare"}
 
 
-def test_metrics_that_are_no_counts_are_measured_again():
+def test_metrics_that_are_not_exact_are_measured_again():
     calls = []
     noise = FunctionMetric("noise", lambda c: float(len(calls.append(0) or calls)))
     count = FunctionMetric("count", lambda c: 7.0, exact=True)
@@ -102,7 +102,7 @@ def test_metrics_that_are_no_counts_are_measured_again():
     assert found[0].again == (True, True, False)
 
 
-def test_interrupted_it_keeps_what_is_finished():
+def test_an_interruption_keeps_finished_evaluations():
     search = search_of()
     study = search.run(progress=False)
     members = front_of(study)
@@ -125,7 +125,7 @@ def test_interrupted_it_keeps_what_is_finished():
     assert confirm(study, search, seeds=2) == whole
 
 
-def test_failures_are_told_of_and_not_repeated():
+def test_failures_are_reported_and_not_repeated():
     outcomes, calls = [], []
 
     def fails(model, recipe, report):
@@ -158,7 +158,7 @@ def test_failures_are_told_of_and_not_repeated():
         confirm(study, search_of(broken, trials=4), trials=[1], accept_changes=True)
 
 
-def test_numbers_that_could_not_be_compared_are_refused():
+def test_changed_settings_are_refused():
     study = search_of().run(progress=False)
 
     def other(model, recipe, report):
@@ -173,7 +173,7 @@ def test_numbers_that_could_not_be_compared_are_refused():
     assert notes[0]["changes"].startswith("evaluator function: ")
 
 
-def test_nothing_to_confirm():
+def test_what_cannot_be_confirmed_is_refused():
     search = search_of()
     study = search.open()
     with pytest.raises(InputError, match=r"'noisy' has no COMPLETE trial yet"):
@@ -184,7 +184,7 @@ def test_nothing_to_confirm():
         confirm(study, search, trials=[3])
 
 
-def test_tables_have_no_noise():
+def test_looked_up_scores_have_no_noise():
     table = {f"width={w}": {"loss": 1.0 / w} for w in (1, 2, 3)}
 
     def build(trial):
@@ -220,7 +220,7 @@ def verdicts(study):
     return [(s.verdict, s.by) for s in standing(study)]
 
 
-def test_who_stands_and_who_falls():
+def test_verdicts():
     study = made(
         [
             ([1.0, 1.1, 0.9], 10),  # the best of its size
@@ -251,18 +251,18 @@ def test_who_stands_and_who_falls():
     ]
 
 
-def test_what_never_varies_is_certain():
+def test_without_variance_the_verdict_is_certain():
     study = made([([1.0, 1.0], 10), ([1.0, 1.0], 11), ([1.0, 1.0], 10), ([0.5, 0.5], 12)])
     assert verdicts(study) == [("stands", None), ("falls", 0), ("stands", None), ("stands", None)]
 
 
-def test_more_may_be_better():
+def test_verdicts_with_a_maximised_objective():
     study = made([([0.9, 0.91], 10), ([0.1, 0.11], 10)], ("maximize", "minimize"))
     assert verdicts(study) == [("stands", None), ("falls", 0)]
 
 
-def test_the_search_has_no_say():
-    """Its value of 0 is the best of all, and in no mean."""
+def test_the_value_of_the_search_is_not_in_the_mean():
+    """The search's value of 0 would be the best of all."""
     study = made([([1.0, 1.2], 10)])
     assert confirmed(study)[0].spreads[0].mean == pytest.approx(1.1)
     assert confirmed(study)[0].search == (0.0, 10.0)
@@ -272,7 +272,7 @@ def test_the_search_has_no_say():
     st.lists(st.integers(1, 30), min_size=2, max_size=5, unique=True),
     st.lists(st.integers(1, 30), min_size=2, max_size=5, unique=True),
 )
-def test_the_noise_is_welchs(a, b):
+def test_the_noise_equals_welchs_test(a, b):
     one, other = Spread.of(a), Spread.of(b)
     noise = _noise(one, other)
     p = ttest_ind(a, b, equal_var=False).pvalue
@@ -294,7 +294,7 @@ def test_the_noise_is_welchs(a, b):
         [{"seed": 0, "values": {"loss": 1.0}, "failure": 3}],
     ],
 )
-def test_what_others_wrote_there_is_left_out(value):
+def test_notes_in_another_form_are_ignored(value):
     study = made([([1.0, 2.0], 10), ([1.0], 9)])
     good = confirmed(study)
     study.set_user_attr(f"{CONFIRMED}:1", value)
@@ -309,7 +309,7 @@ def test_what_others_wrote_there_is_left_out(value):
     assert confirmed(study)[0].seeds == (0, 1)
 
 
-def test_a_plain_study_has_none():
+def test_a_study_without_notes_has_nothing_confirmed():
     study = optuna.create_study()
     assert (confirmed(study), standing(study)) == ({}, [])
     assert isinstance(made([([1.0], 1)]).user_attrs["confirmed:0"], list)

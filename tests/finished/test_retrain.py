@@ -1,4 +1,4 @@
-"""Networks trained for good: what a study keeps of it, and that nothing is done twice."""
+"""Final trainings: what a study keeps of them, and that no seed is trained twice."""
 
 import copy
 import json
@@ -19,6 +19,7 @@ import optnas.finished.retrain
 from optnas.candidate import Candidate
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators import FunctionEvaluator, Recipe, Report, TrainingEvaluator, checkpoint
+from optnas.evaluators.abilities import retraining_of
 from optnas.evaluators.retraining import names_on_test
 from optnas.evaluators.training_loop import TrainingLoop
 from optnas.search_spaces import FunctionSpace, MLPSpace
@@ -108,22 +109,22 @@ def test_it_equals_a_loop_written_out_by_hand():
     assert [entry["train_loss"] for entry in report.curve] == pytest.approx(list(means), rel=1e-4)
 
 
-def test_the_test_part_is_looked_at_once_for_a_seed(monkeypatch):
+def test_the_test_part_is_scored_once_for_each_seed(monkeypatch):
     search = search_of(trials=2)
     study = run_of(search)
-    looks = []
+    scored_after = []
     score = TrainingLoop.score
 
     def counted(loop, *args, **kwargs):
-        looks.append(loop.epoch)
+        scored_after.append(loop.epoch)
         return score(loop, *args, **kwargs)
 
     monkeypatch.setattr(TrainingLoop, "score", counted)
     retrain(study, search, 1, epochs=3, seeds=2)
-    assert looks == [3, 3]
+    assert scored_after == [3, 3]
 
 
-def test_scores_of_a_bfloat16_training_are_those_of_the_network_taken_home():
+def test_scores_of_a_bfloat16_training_are_those_of_the_float32_network():
     search = search_of(TrainingEvaluator(DATA, 2, precision="bfloat16", device="cpu"))
     study = run_of(search)
     run = retrain(study, search, 1, seeds=1).runs[0]
@@ -134,7 +135,7 @@ def test_scores_of_a_bfloat16_training_are_those_of_the_network_taken_home():
     assert run.scores["test_loss"] == pytest.approx(loss, rel=1e-6)
 
 
-def test_further_scores_have_names_of_their_own_on_the_test_part():
+def test_further_scores_get_test_names():
     assert names_on_test(["val_loss", "f1"]) == {"val_loss": "test_loss", "f1": "test_f1"}
     both = names_on_test(["val_f1", "f1"])
     assert both == {"val_f1": "test_val_f1", "f1": "test_f1"}
@@ -145,7 +146,7 @@ def test_further_scores_have_names_of_their_own_on_the_test_part():
     assert run.scores["test_error"] == pytest.approx(1 - run.scores["test_accuracy"])
 
 
-def test_what_is_kept_of_it():
+def test_weights_scores_and_facts_are_kept():
     search = search_of()
     study = run_of(search)
     result = retrain(study, search, 2, epochs=3, seeds=2)
@@ -172,12 +173,12 @@ def test_what_is_kept_of_it():
         "seed0.safetensors",
         "seed1.safetensors",
     }
-    # Everything that stands in the study can be read without optnas.
+    # Everything in the study can be read without optnas.
     assert json.loads(json.dumps(study.user_attrs))["retrained:2"][0]["scores"]["test_loss"]
 
 
 def count_epochs(monkeypatch):
-    """A list that grows by the seed's model at each epoch that is trained."""
+    """A list that gets the number of each epoch that is trained."""
     epochs = []
     train = TrainingLoop.train_epoch
     monkeypatch.setattr(
@@ -228,7 +229,7 @@ def test_other_data_is_another_retraining():
     assert second.runs[0].scores != first.runs[0].scores
 
 
-def test_interrupted_it_goes_on_and_ends_as_if_it_had_not_been(monkeypatch, tmp_path):
+def test_an_interrupted_retraining_resumes_and_ends_the_same(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "STORE_SECONDS", 0.0)
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     search = search_of(storage=f"sqlite:///{tmp_path}/whole.db")
@@ -262,7 +263,7 @@ def test_interrupted_it_goes_on_and_ends_as_if_it_had_not_been(monkeypatch, tmp_
     assert not [p for p in folder.iterdir() if p.is_dir()]
 
 
-def test_a_seed_that_diverges_is_told_of_and_not_trained_again(monkeypatch):
+def test_a_seed_that_diverges_is_reported_and_not_trained_again(monkeypatch):
     search = search_of()
     study = run_of(search)
     epochs = count_epochs(monkeypatch)
@@ -282,7 +283,7 @@ def test_a_seed_that_diverges_is_told_of_and_not_trained_again(monkeypatch):
     assert len(epochs) == 6
 
 
-def test_memory_that_runs_out_is_no_property_of_the_seed(monkeypatch):
+def test_running_out_of_memory_is_not_kept_as_a_failure_of_the_seed(monkeypatch):
     search = search_of()
     study = run_of(search)
 
@@ -316,7 +317,7 @@ def test_scores_are_kept_where_weights_cannot_be_written(monkeypatch):
     assert weights(search, again.runs[0])
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_reported_before_training(tmp_path, monkeypatch):
     search = search_of()
     study = run_of(search)
     epochs = count_epochs(monkeypatch)
@@ -327,7 +328,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(tmp_
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_gpu_it_repeats_itself_and_is_taken_home():
+def test_on_a_gpu_a_retraining_is_repeatable_and_can_be_exported():
     space = optnas.MacroCNNSpace((1, 8, 8), 10)
     evaluator = TrainingEvaluator(optnas.digits(), 2, device="cuda")
     search = search_of(evaluator, space=space, baselines={}, trials=1)
@@ -366,13 +367,13 @@ def loaders(**parts):
     )
 
 
-def test_loaders_bring_their_own_parts():
+def test_loaders_need_parts_for_retraining():
     both = tuple(torch.cat(parts) for parts in zip(DATA.train, DATA.val, strict=True))
     plain = search_of(TrainingEvaluator(loaders(), 1, device="cpu"))
     study = run_of(plain)
     with pytest.raises(InputError, match=r"give them Loaders\(…, train_val=…, test=…\)"):
         retrain(study, plain, 1)
-    # They may be added to the study file later: the search never looks at them.
+    # They may be added to the study file later: the search never uses them.
     full = TrainingEvaluator(loaders(train_val=both, test=DATA.test), 1, device="cpu")
     search = search_of(full)
     run = retrain(study, search, 1, seeds=1).runs[0]
@@ -383,14 +384,14 @@ def test_loaders_bring_their_own_parts():
     assert "blobs in loaders 5/2 batches" in run.recipe
 
 
-def test_evaluators_that_cannot():
+def test_evaluators_that_cannot_retrain():
     own = FunctionEvaluator(lambda m, r, report: {"loss": 1.0}, {"loss": "minimize"})
     search = search_of(own, objectives=("loss",), baselines={})
     with pytest.raises(InputError, match=r"a FunctionEvaluator has no retraining: .* own code"):
         retrain(run_of(search), search, 0)
     table = optnas.TabularEvaluator({"a": {"loss": 1.0}}, {"loss": "minimize"})
     with pytest.raises(InputError, match=r"nothing is trained in this study"):
-        table.retraining()
+        retraining_of(table)
     empty = optnas.Dataset("d", "regression", DATA.train, DATA.val, (X[:0], X[:0]), 1)
     with pytest.raises(InputError, match=r"no examples in its test part"):
         TrainingEvaluator(empty).retraining()
@@ -398,7 +399,7 @@ def test_evaluators_that_cannot():
         TrainingEvaluator(DATA).retraining(0)
 
 
-def test_trials_that_cannot():
+def test_trials_that_cannot_be_retrained():
     search = search_of()
     study = run_of(search)
     with pytest.raises(InputError, match=r"there is no trial 99"):
@@ -469,8 +470,8 @@ def test_another_network_is_refused_even_if_changes_are_accepted(space, message)
         retrain(study, edited, 1, accept_changes=True)
 
 
-def test_a_study_without_a_record_is_checked_by_its_trials():
-    """One that `study.optimize` ran."""
+def test_a_study_without_a_record_is_checked_through_its_trials():
+    """`study.optimize` keeps no record."""
     search = search_of(baselines={})
     study = optuna.create_study(directions=["minimize"] * 2)
     study.optimize(search.objective(), n_trials=2)
@@ -480,15 +481,15 @@ def test_a_study_without_a_record_is_checked_by_its_trials():
         retrain(study, longer, 1)
 
 
-def test_other_networks_that_the_test_part_has_judged():
+def test_other_networks_scored_on_the_test_part_are_named():
     search = search_of()
     study = run_of(search)
     one = retrain(study, search, 1, seeds=1)
     assert others_tested(study, 1, one.settings) == ""
     two = retrain(study, search, 2, seeds=1, epochs=1)
     longer = retrain(study, search, 2, seeds=1)
-    said = others_tested(study, 2, longer.settings)
-    assert "trial 1 (2 epochs), trial 2 (1 epoch);" in said
+    warning = others_tested(study, 2, longer.settings)
+    assert "trial 1 (2 epochs), trial 2 (1 epoch);" in warning
     assert two.settings != longer.settings
 
 
@@ -502,7 +503,7 @@ def test_other_networks_that_the_test_part_has_judged():
         [{"settings": 1, "number": -1}],
     ],
 )
-def test_what_others_wrote_there_is_left_out(value):
+def test_notes_in_another_form_are_ignored(value):
     search = search_of()
     study = run_of(search)
     result = retrain(study, search, 1, seeds=1)
@@ -571,7 +572,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     (tmp_path / "interrupt").touch()
     ended, _, err = optnas("retrain", "mine.py", "--trial", 1, "--seeds", 2)
     assert ended == code
-    assert "what is finished is kept: the same command goes on from there" in err
+    assert "what is finished is kept: the same command continues from there" in err
 
     ended, out, err = optnas("retrain", "mine.py", "--trial", 1, "--seeds", 2, "--device", "cpu")
     assert ended == 0
@@ -581,7 +582,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     ended, out, err = optnas("retrain", "sqlite:///mine.db", "--trial", 1, "--seeds", 2)
     assert (ended, err) == (0, "")
     _, _, err = optnas("retrain", "mine.py", "--trial", 2, "--seeds", 1, "--epochs", 1)
-    assert "the test part has judged other networks of this study: trial 1 (2 epochs)" in err
+    assert "other networks of this study were scored on the test part: trial 1 (2 epochs)" in err
     (tmp_path / "deep").mkdir()
     ended, out, _ = optnas("backup", "mine.py", "deep/copy.db")
     assert (ended, "weights:  deep/mine_retrained" in out) == (0, True)
@@ -591,7 +592,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     assert (ended, "Missing option '--trial'" in err) == (2, True)
 
 
-def test_plain_studies_and_studies_without_a_file_are_told_apart(optnas):
+def test_a_study_without_a_study_file_is_refused(optnas):
     optuna.create_study(study_name="plain", storage="sqlite:///plain.db")
     for command in ("retrain", "export"):
         code, _, err = optnas(command, "sqlite:///plain.db", "--trial", 0)

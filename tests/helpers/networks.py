@@ -3,6 +3,25 @@
 import torch
 
 
+class TwoInputs(torch.nn.Module):
+    """Takes `a` of shape (1, 3) and `b` of shape (1, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 2)
+
+    def forward(self, a, b):
+        return self.layer(a) + b
+
+
+TWO_INPUTS = [
+    (torch.zeros(1, 3), torch.zeros(1, 2)),
+    {"a": torch.zeros(1, 3), "b": torch.zeros(1, 2)},
+    {"b": torch.zeros(1, 2), "a": torch.zeros(1, 3)},
+]
+"""The inputs of `TwoInputs` by position, and by name in both orders."""
+
+
 def build_linear(trial):
     """A space of 12 networks: 1 to 3 inputs' worth of width, two activations, a switch."""
     width = trial.suggest_int("width", 1, 3)

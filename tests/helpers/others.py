@@ -1,6 +1,6 @@
 """What another process does to a study, done in this one."""
 
-from optnas.runs.recovery import take_trial
+from optnas.runs.take import take_trial
 from optnas.study.leases import lease
 
 

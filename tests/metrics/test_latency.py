@@ -1,4 +1,4 @@
-"""Latency: settings, statistics on a clock of our own, other runtimes, other devices."""
+"""Latency: settings, statistics with a simulated clock, other runtimes, other devices."""
 
 import random
 import shutil
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import TWO_INPUTS, TwoInputs
 from torch import nn
 from torch.utils.benchmark import Timer
 
 from optnas.candidate import Candidate
-from optnas.devices import sharing as quiet
+from optnas.devices import sharing
 from optnas.errors import InputError
 from optnas.metrics import Latency, Throughput, timing
 from optnas.metrics.timing import time_passes
@@ -22,7 +23,7 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 
 class Clock:
-    """Passes that take what they are told, on a clock that nothing else moves."""
+    """Passes of given durations, on a simulated clock."""
 
     def __init__(self, monkeypatch, milliseconds):
         self.now = 0.0
@@ -45,14 +46,14 @@ def test_a_steady_device_is_measured_no_longer_than_needed(monkeypatch):
     assert timing.SPREAD_SECONDS <= found.passes / 1e3 < timing.SPREAD_SECONDS + 0.1
 
 
-def test_a_moody_device_takes_the_whole_time_and_the_interval_says_so(monkeypatch):
-    """Moods of 50 ms: consecutive passes agree to a thousandth, and yet are off by 5 %."""
+def test_a_disturbed_device_takes_the_whole_time_and_has_a_wide_interval(monkeypatch):
+    """Disturbances of 50 ms: consecutive passes agree to 0.1 %, and yet are off by 5 %."""
     rng = random.Random(0)
-    moods = {}
+    disturbances = {}
 
     def taken(now):
-        mood = moods.setdefault(int(now * 20), rng.choice([0.95, 1.0, 1.05]))
-        return mood + rng.uniform(-0.001, 0.001)
+        factor = disturbances.setdefault(int(now * 20), rng.choice([0.95, 1.0, 1.05]))
+        return factor + rng.uniform(-0.001, 0.001)
 
     found = time_passes(Clock(monkeypatch, taken), target_error=0.01, max_seconds=1.0)
     assert found.passes >= 900
@@ -61,8 +62,8 @@ def test_a_moody_device_takes_the_whole_time_and_the_interval_says_so(monkeypatc
     assert found.p95 > 1.04
 
 
-def test_the_interval_holds_what_other_moments_show(monkeypatch):
-    """Moods that last ten times longer than a measurement, as they do on shared machines."""
+def test_the_interval_covers_measurements_at_other_times(monkeypatch):
+    """Disturbances may last ten times longer than a measurement, as on shared machines."""
     rng = np.random.default_rng(0)
     steps = {scale: rng.normal(0, 0.01, 200_000) for scale in (0.02, 0.2, 2.0, 20.0)}
 
@@ -84,7 +85,7 @@ def test_slow_first_passes_are_not_counted(monkeypatch):
     assert time_passes(clock, 0.01, 1.0).p95 == pytest.approx(1.0)
 
 
-def test_a_slow_network_gets_five_passes(monkeypatch):
+def test_a_slow_network_is_timed_in_five_passes(monkeypatch):
     clock = Clock(monkeypatch, lambda now: 2000.0)
     found = time_passes(clock, 0.01, 0.5)
     assert found.passes == timing.MIN_BLOCKS
@@ -152,25 +153,16 @@ def test_types_and_layout_reach_the_network():
 
 
 def test_inputs_by_name_are_timed_in_both_runtimes():
-    class Two(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(3, 2)
-
-        def forward(self, a, b):
-            return self.layer(a) + b
-
-    a, b = torch.zeros(1, 3), torch.zeros(1, 2)
-    for inputs in ({"a": a, "b": b}, {"b": b, "a": a}, (a, b)):
+    for inputs in TWO_INPUTS:
         for runtime in ("torch", "onnxruntime"):
             metric = Latency("cpu", runtime=runtime, max_seconds=0.01)
-            assert metric.measure(Candidate("", inputs, Two)) > 0
+            assert metric.measure(Candidate("", inputs, TwoInputs)) > 0
 
 
-def test_a_training_that_does_not_yield_is_noted(monkeypatch):
-    monkeypatch.setattr(quiet, "PATIENCE", 0.01)
+def test_a_training_that_does_not_release_the_device_is_noted(monkeypatch):
+    monkeypatch.setattr(sharing, "PATIENCE", 0.01)
     candidate = Candidate("", torch.zeros(1, 3), nn.Identity)
-    with quiet.Sharing(torch.device("cpu")):
+    with sharing.Sharing(torch.device("cpu")):
         Latency("cpu", max_seconds=0.01).measure(candidate)
     assert candidate.details["latency_ms"]["alone"] is False
 
@@ -205,7 +197,7 @@ def test_latency_refuses_devices_that_are_not_there():
         Latency(device="cuda:99").measure(Candidate("", torch.zeros(1), nn.Identity))
 
 
-def test_onnx_runtime_is_asked_for_where_it_is_missing(monkeypatch):
+def test_a_missing_onnx_runtime_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(InputError, match=r"pip install 'optnas\[onnx\]'"):
         Latency("cpu", runtime="onnxruntime").measure(Candidate("", torch.zeros(1), nn.Identity))
@@ -251,13 +243,13 @@ def test_a_program_measures_an_onnx_file(tmp_path):
         ("while True: pass", RuntimeError, "took over 0.5 s"),
     ],
 )
-def test_a_program_that_fails_says_how(tmp_path, program, error, message):
+def test_a_failing_program_is_reported(tmp_path, program, error, message):
     metric = on_board(tmp_path, program, timeout=0.5 if "while" in program else 300.0)
     with pytest.raises(error, match=message):
         metric.measure(Candidate("", torch.zeros(1, 3), lambda: nn.Linear(3, 2)))
 
 
-def test_a_program_that_is_not_there():
+def test_a_missing_program_is_reported():
     with pytest.raises(InputError, match=r"can't run '\./on_device'"):
         Latency.command("./on_device {onnx}").measure(
             Candidate("", torch.zeros(1, 3), lambda: nn.Linear(3, 2))
@@ -268,8 +260,8 @@ def test_a_program_that_is_not_there():
         Latency.command("./on_device {onnx}", batch_size=0)
 
 
-def test_a_module_named_thop_or_a_compiler_is_not_imported_to_count():
-    """A search that never compiles doesn't wait for the compiler's import (a second)."""
+def test_counting_imports_no_compiler():
+    """The compiler's import takes a second, which a search without it saves."""
     import subprocess
 
     code = (
@@ -283,8 +275,8 @@ def test_a_module_named_thop_or_a_compiler_is_not_imported_to_count():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_compiler_starts_afresh_for_each_network(monkeypatch):
-    """It gives up on code that it compiled for eight others, and would time eager code then."""
+def test_the_compiler_is_reset_for_each_network(monkeypatch):
+    """After eight networks with the same code it would fall back to eager code."""
     calls = []
     monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
     monkeypatch.setattr(torch, "compile", lambda model: calls.append("compile") or model)
@@ -294,7 +286,7 @@ def test_the_compiler_starts_afresh_for_each_network(monkeypatch):
     assert calls == ["reset", "compile"] * 2
 
 
-def test_channels_last_is_for_images_and_leaves_others_alone():
+def test_channels_last_changes_only_images():
     model = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Flatten())
     metric = Latency("cpu", channels_last=True, max_seconds=0.01)
     assert metric.measure(Candidate("", torch.zeros(1, 1, 4, 4, 4), lambda: model)) > 0
@@ -314,7 +306,7 @@ def test_a_compiled_network_is_timed(device):
 @NEEDS_CUDA
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_a_pass_on_a_gpu_takes_as_long_as_the_clock_says(dtype):
-    """Of a network that takes milliseconds, so that the ends of a pass are nothing beside it."""
+    """The network takes milliseconds, so that the overhead of a pass doesn't matter."""
     model = nn.Sequential(*(nn.Conv2d(256, 256, 3, padding=1) for _ in range(8)))
     candidate = Candidate("", torch.randn(1, 256, 64, 64), lambda: model)
     metric = Latency("cuda", batch_size=64, dtype=dtype, channels_last=True, max_seconds=0.2)

@@ -1,4 +1,4 @@
-"""Counts against closed forms, for what thop and PyTorch's counter get wrong among others."""
+"""Counts equal closed forms, also where thop and PyTorch's counter are wrong."""
 
 import sys
 import types
@@ -10,6 +10,7 @@ import optuna
 import pytest
 import torch
 from counts import ATTENTION, CASES, IMAGE, SEQUENCE, Net, tied
+from networks import TWO_INPUTS, TwoInputs
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -36,7 +37,7 @@ def test_the_number_is_that_of_the_closed_form(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_fault_of_thop_is_noted(name):
-    """Where thop's number isn't explained by what the definition leaves out, and only there."""
+    """Only differences that the definition of macs doesn't explain are noted."""
     case = CASES[name]
     check = check_with_thop(case.model, case.inputs)
     assert check.macs == case.macs
@@ -64,7 +65,7 @@ def test_a_module_at_two_places_counts_for_each_call():
     check = check_with_thop(model, inputs)
     assert check.macs == 512
     assert bool(check.differences) == (check.macs_thop != 512)
-    if ORIGINAL_THOP:  # two calls at each of two places, it says
+    if ORIGINAL_THOP:  # it counts two calls at each of the two places
         assert check.macs_thop == 2048
 
 
@@ -101,8 +102,8 @@ def test_products_without_a_formula_are_named():
     assert count_pass(harmless.eval(), SEQUENCE).unknown == ()
 
 
-def test_threads_that_count_at_once_do_not_disturb_each_other():
-    """What hides operations is a setting of the process: an LSTM counted 0 beside another count."""
+def test_threads_can_count_at_the_same_time():
+    """Fusing is a setting of the process: an LSTM once counted 0 while another thread counted."""
     before = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
     lstm = nn.LSTM(16, 8, batch_first=True)
     with ThreadPoolExecutor(8) as pool:
@@ -124,7 +125,7 @@ def test_counting_puts_everything_back_after_an_error():
     assert before == (torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled())
 
 
-def test_an_error_in_thop_ends_nothing(monkeypatch):
+def test_an_error_in_thop_is_reported_and_not_raised(monkeypatch):
     broken = types.ModuleType("thop")
 
     def profile(*args, **kwargs):
@@ -141,7 +142,7 @@ def profile_of_a_linear():
     return profile(nn.Linear(3, 2), torch.zeros(1, 3))
 
 
-def test_flops_are_twice_the_macs_and_thop_stands_beside():
+def test_flops_are_twice_the_macs_and_thops_count_is_in_the_details():
     candidate = Candidate("", IMAGE, lambda: nn.Conv2d(3, 8, 3, padding=1))
     macs = 256 * 27 * 8
     assert Flops().measure(candidate) == 2 * Macs().measure(candidate) == 2 * macs
@@ -151,7 +152,7 @@ def test_flops_are_twice_the_macs_and_thop_stands_beside():
     assert candidate.details["macs"] == {"macs": macs, "macs_thop": macs}
 
 
-def test_differences_are_summed_up_by_type():
+def test_differences_are_summarised_by_type():
     layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
     model = nn.TransformerEncoder(layer, 5, enable_nested_tensor=False)
     summary = check_with_thop(model, SEQUENCE).summary()
@@ -162,17 +163,9 @@ def test_differences_are_summed_up_by_type():
 
 
 def test_inputs_come_in_three_forms():
-    class Two(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(3, 2)
-
-        def forward(self, a, b):
-            return self.layer(a) + b
-
-    a, b = torch.zeros(1, 3), torch.zeros(1, 2)
-    for inputs in ((a, b), {"a": a, "b": b}, {"b": b, "a": a}):
-        assert count_macs(Two(), inputs) == check_with_thop(Two(), inputs).macs_thop == 6
+    for inputs in TWO_INPUTS:
+        assert count_macs(TwoInputs(), inputs) == 6
+        assert check_with_thop(TwoInputs(), inputs).macs_thop == 6
 
 
 def test_a_profile_is_a_table():
@@ -192,7 +185,7 @@ def test_a_profile_is_a_table():
     assert repr(found) == table
 
 
-def test_a_profile_says_what_it_was_given():
+def test_a_profile_warns_of_batches_and_refuses_other_things_than_modules():
     assert "first dimension is 8: if that is a batch" in str(
         profile(nn.Linear(3, 4), torch.zeros(8, 3))
     )
@@ -219,7 +212,7 @@ def test_scripted_modules_are_counted():
     assert check_with_thop(model, torch.zeros(1, 8)).macs == 40
 
 
-def test_what_no_formula_is_known_for_is_named():
+def test_operations_without_a_formula_are_named():
     """A count that silently leaves out a custom operation can't be trusted."""
     model = Net(lambda s, x: torch.ops.optnas_test.double(s.parts[0](x)), nn.Linear(8, 4))
     candidate = Candidate("", torch.zeros(1, 8), lambda: model)
@@ -227,14 +220,14 @@ def test_what_no_formula_is_known_for_is_named():
         library.define("double(Tensor x) -> Tensor")
         library.impl("double", lambda x: 2 * x, "CPU")
         assert Macs().measure(candidate) == 32
-        assert "for want of a formula: optnas_test::double" in str(
+        assert "as there is no formula: optnas_test::double" in str(
             profile(model, torch.zeros(1, 8))
         )
     assert candidate.details["macs"]["not_counted"] == ["optnas_test::double"]
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
-def test_a_model_that_cannot_be_copied_says_what_to_do():
+def test_a_model_that_cannot_be_copied_is_refused_with_advice():
     with pytest.raises(InputError, match=r"take the one in torch\.nn\.utils\.parametrizations"):
         count_macs(nn.utils.weight_norm(nn.Linear(8, 4)), torch.zeros(1, 8))
     model = nn.utils.parametrizations.weight_norm(nn.Linear(8, 4))

@@ -27,16 +27,16 @@ class Residual(nn.Module):
         return x + self.second(self.first(x))
 
 
-# What Python keeps, and what is needed until its last use; both without the weights.
+# Peaks as Python keeps tensors, and with each tensor kept to its last use; without weights.
 @pytest.mark.parametrize(
     ("model", "kept", "needed"),
     [
         (nn.Identity(), INPUT, INPUT),
         (conv(3, 8), INPUT + WIDE, INPUT + WIDE),
-        # Whoever calls a model holds its input to the end; a planned runtime doesn't.
+        # The caller of a model keeps its input to the end; a runtime that plans memory doesn't.
         (nn.Sequential(conv(3, 8), nn.ReLU()), INPUT + 2 * WIDE, 2 * WIDE),
         (nn.Sequential(conv(3, 8), nn.ReLU(inplace=True)), INPUT + WIDE, INPUT + WIDE),
-        # So does a module that calls others; how modules are nested changes nothing that is needed.
+        # A module that calls others does so too; nesting doesn't change the planned peak.
         (
             nn.Sequential(
                 nn.Sequential(conv(3, 8), nn.ReLU()), nn.Sequential(conv(8, 8), nn.ReLU())
@@ -68,7 +68,7 @@ def test_tied_weights_and_buffers_count_once():
 
 
 def test_attention_is_followed_inside_a_transformer_layer():
-    """The fused layer would be one operation, and hide all that is in it."""
+    """The fused layer would be a single operation, whose tensors can't be seen."""
     layer = nn.TransformerEncoderLayer(16, 4, 256, batch_first=True).eval()
     _, needed = trace_memory(layer, torch.zeros(1, 10, 16))
     assert needed >= 4 * (10 * 16 + 2 * 10 * 256)  # the two wide tensors of the feed-forward part
@@ -116,8 +116,8 @@ def test_a_slice_of_a_data_set_is_one_example():
     assert trace_memory(nn.Identity(), data[:1]) == (16, 16)
 
 
-def test_constants_are_there_from_the_beginning():
-    """A tensor that is no buffer takes as much memory as one, and is no activation."""
+def test_constants_count_like_weights():
+    """A tensor attribute takes as much memory as a buffer, and is no activation."""
 
     class Constant(nn.Module):
         def __init__(self):
@@ -137,7 +137,7 @@ def test_a_storage_that_grows_counts_as_it_is():
         def forward(self, x):
             return torch.empty(0).resize_(1000)
 
-    # The input, which nothing reads, is kept all the same, but not needed.
+    # No operation reads the input: Python keeps it, but it isn't needed.
     assert trace_memory(Grows(), torch.zeros(1, 10)) == (4 * 1010, 4 * 1000)
 
 

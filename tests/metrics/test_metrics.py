@@ -1,3 +1,5 @@
+"""Metrics: their contract, their settings, and how an objective uses them."""
+
 import pytest
 import torch
 from torch import nn
@@ -79,7 +81,7 @@ class TestFunctionMetric(MetricContract):
 @pytest.mark.exclusive
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 class TestLatencyOnCuda(MetricContract):
-    # So many examples that the GPU computes for longer than the CPU takes to tell it what.
+    # Enough examples that the GPU computes for longer than the CPU takes to launch the kernels.
     metric = Latency(device="cuda", batch_size=512, max_seconds=0.05)
 
 
@@ -169,7 +171,7 @@ def test_a_metric_that_does_not_return_a_number_stops_the_run(space, evaluator, 
         search.run(progress=False)
 
 
-def test_what_is_no_metric_or_has_the_name_of_a_score_is_refused(space, evaluator):
+def test_other_objects_and_names_of_scores_are_refused_as_metrics(space, evaluator):
     with pytest.raises(TypeError, match=r"FunctionMetric\(name, function\) makes one"):
         optnas.Objective(space, evaluator, ("loss",), metrics=[len])
     taken = FunctionMetric("loss", len)
@@ -179,7 +181,7 @@ def test_what_is_no_metric_or_has_the_name_of_a_score_is_refused(space, evaluato
         optnas.Objective(space, evaluator, ("loss",), constraints=["params"])
 
 
-def test_a_metric_beside_the_objectives_is_measured_and_shown(space, evaluator):
+def test_a_metric_that_is_no_objective_is_measured_and_shown(space, evaluator):
     search = optnas.Search(
         space=space,
         evaluator=evaluator,

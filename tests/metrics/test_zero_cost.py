@@ -1,3 +1,5 @@
+"""Zero-cost proxies: closed forms, networks without them, and their use in a study."""
+
 import math
 from dataclasses import replace
 from functools import partial
@@ -13,9 +15,10 @@ from torch import nn
 import optnas
 from optnas import ZeroCost
 from optnas.candidate import Candidate
+from optnas.cli.network_tables import metrics_table
 from optnas.cli.tables import front_table
 from optnas.finished.decode import decode
-from optnas.finished.measure import measure_again, metrics_table
+from optnas.finished.measure import measure_again
 from optnas.metrics.zero_cost import PROXIES
 from optnas.report.labels import Meanings
 from optnas.study.attributes import FAILURE
@@ -31,7 +34,7 @@ POINTS = optnas.arrays(
     name="points",
 )
 EVERY_POINT = len(POINTS.train[0])
-"""A batch of all examples is the same one in whatever order."""
+"""With all examples in the batch, their order doesn't matter."""
 
 
 class TestSynflow(MetricContract):
@@ -95,7 +98,7 @@ def test_synflow_of_linear_layers_in_closed_form(sizes):
     assert measure(ZeroCost("synflow"), build, torch.randn(1, 3)) == pytest.approx(expected)
 
 
-def test_synflow_is_no_gradient_of_what_normalisation_has_seen():
+def test_synflow_ignores_running_statistics():
     def build(scale):
         norm = nn.BatchNorm1d(5)
         norm.running_var.fill_(scale)
@@ -152,8 +155,8 @@ def test_naswot_is_the_determinant_of_a_kernel_made_by_hand():
 
 
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.GELU, partial(nn.ReLU, inplace=True)])
-def test_naswot_looks_at_what_goes_into_an_activation(activation):
-    """All of these turn at 0, so they have one code."""
+def test_naswot_uses_the_inputs_of_an_activation(activation):
+    """All of these change at 0, so their codes are equal."""
 
     def build(kind):
         return nn.Sequential(nn.Linear(4, 32), kind(), nn.Linear(32, 2))
@@ -207,7 +210,7 @@ def study_of(space, evaluator, seed, **settings):
     return objective, study
 
 
-def test_they_are_objectives_by_name_and_known_before_training(spaces, evaluator):
+def test_proxies_are_objectives_by_name_and_known_before_training(spaces, evaluator):
     for space in spaces:
         found = []
         for seed in (1, 2):
@@ -215,7 +218,7 @@ def test_they_are_objectives_by_name_and_known_before_training(spaces, evaluator
             assert objective.directions == ["minimize", *["maximize"] * 4]
             found.append([trial.values[1:] for trial in study.trials])
             for trial in study.trials:
-                costs = objective.costs(trial.params)
+                costs = objective.preview(trial.params).values
                 assert [costs[i] for i in range(1, 5)] == trial.values[1:]
         assert found[0] == found[1]
         assert len({tuple(values) for values in found[0]}) == 3
@@ -232,7 +235,7 @@ def test_a_bound_is_a_lower_one_and_ends_a_trial_before_training(spaces, evaluat
         assert trial.user_attrs["synflow"] == other.values[1]
 
 
-def test_a_study_shows_them_and_says_what_they_are(search):
+def test_tables_and_the_report_show_proxies(search):
     given = replace(
         search,
         objectives=("loss", "synflow"),
@@ -257,7 +260,7 @@ def test_another_machine_may_round_otherwise(spaces, evaluator):
         decode(objective, trial)
 
 
-def test_a_trial_that_failed_for_want_of_one_can_be_measured_again(evaluator):
+def test_a_trial_that_failed_without_a_proxy_can_be_measured_again(evaluator):
     space = optnas.FunctionSpace(lambda trial: linear(4, 1), torch.zeros(1, 4))
     objective = optnas.Objective(space, evaluator, ("loss", "naswot"))
     study = optuna.create_study(directions=objective.directions)
@@ -272,7 +275,7 @@ def test_a_trial_that_failed_for_want_of_one_can_be_measured_again(evaluator):
     assert metrics_table(found.metrics).row_count == 2
 
 
-def test_the_fingerprint_has_what_the_number_depends_on():
+def test_the_fingerprint_has_the_data_and_the_batch_size():
     assert ZeroCost("synflow").fingerprint == {}
     assert ZeroCost("snip").fingerprint == {"data": "noise", "batch_size": 16}
     found = ZeroCost("naswot", data=POINTS, batch_size=4).fingerprint
@@ -330,7 +333,7 @@ def dead():
         (ZeroCost("synflow"), nn.Identity, "synflow can't be computed for this network"),
     ],
 )
-def test_what_a_network_has_not_is_its_fault(metric, build, message):
+def test_a_network_without_the_number_is_at_fault(metric, build, message):
     with pytest.raises(optnas.CandidateError, match=message):
         measure(metric, build)
 
@@ -356,6 +359,6 @@ def test_wrong_settings_are_refused(make, message):
         make()
 
 
-def test_an_unknown_name_is_told_which_there_are(space, evaluator):
+def test_an_unknown_name_is_refused_with_the_known_ones(space, evaluator):
     with pytest.raises(ValueError, match=r"unknown .*'synflo'.*grad_norm.*naswot.*snip.*synflow"):
         optnas.Objective(space, evaluator, ("loss", "synflo"))

@@ -41,7 +41,7 @@ def _at_every_epoch(monkeypatch):
 
 
 class Noise(nn.Module):
-    """Draws from all generators of the CPU, so that each must go on where it was."""
+    """Draws from all generators of the CPU, so that each must resume where it was."""
 
     def forward(self, x):
         if not self.training:
@@ -103,7 +103,7 @@ def outcome(study, objective):
             try:
                 objective.weights.load(study, trial._trial_id, model)
                 weights = {n: t.tolist() for n, t in model.state_dict().items()}
-            except ValueError:  # driven off the front
+            except ValueError:  # no longer on the front
                 weights = {}
             scores = [trial.user_attrs[name] for name in objective.evaluator.provides]
             found.append((trial.values, scores, trial.user_attrs[CURVE], weights))
@@ -138,7 +138,7 @@ def test_a_retry_ends_as_a_training_that_was_never_interrupted(tmp_path, optimiz
     assert not objective.checkpoints.exists()
 
 
-def test_a_retry_of_a_retry_goes_on_too(tmp_path):
+def test_a_retry_of_a_retry_resumes_too(tmp_path):
     study, objective = make(tmp_path / "whole", evaluator_of())
     run_trials(study, objective, trials=1)
     whole = outcome(study, objective)
@@ -158,7 +158,7 @@ def test_a_retry_of_a_retry_goes_on_too(tmp_path):
     assert [origin(t, study.trials) for t in study.trials] == [0, 0, 0]
 
 
-def test_baselines_and_searched_recipes_go_on_too(tmp_path):
+def test_baselines_and_searched_recipes_resume_too(tmp_path):
     evaluator = TrainingEvaluator(
         DATA, 3, optnas.RecipeSpace(learning_rate=[0.01, 0.1]), device="cpu"
     )
@@ -175,7 +175,7 @@ def test_baselines_and_searched_recipes_go_on_too(tmp_path):
     assert (1, 0) not in listener.epochs
 
 
-def test_loaders_that_draw_from_the_global_generators_go_on_exactly(tmp_path):
+def test_loaders_that_draw_from_the_global_generators_resume_exactly(tmp_path):
     loaders = optnas.Loaders(
         DataLoader(TensorDataset(*DATA.train), 16, shuffle=True),
         DataLoader(TensorDataset(*DATA.val), 16),
@@ -312,7 +312,7 @@ def cnn(width):
 
 @NEEDS_CUDA
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_goes_on_on_cuda_bit_by_bit(tmp_path, precision):
+def test_resumes_on_cuda_bit_by_bit(tmp_path, precision):
     recipe = Recipe(learning_rate=0.01, batch_size=32)
     evaluator = TrainingEvaluator(
         optnas.digits(), EPOCHS, recipe, device="cuda", precision=precision
@@ -327,7 +327,7 @@ def test_goes_on_on_cuda_bit_by_bit(tmp_path, precision):
 
 
 @NEEDS_CUDA
-def test_goes_on_on_another_device(tmp_path):
+def test_resumes_on_another_device(tmp_path):
     def on(device):
         return TrainingEvaluator(DATA, EPOCHS, device=device)
 
@@ -346,7 +346,7 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, caplog):
     assert study.trials[0].state == TrialState.COMPLETE
     (record,) = caplog.records
     assert "no checkpoint can be written" in record.message
-    assert "training goes on without" in record.message
+    assert "training continues without" in record.message
 
 
 def test_a_write_that_fails_half_way_leaves_the_last_checkpoint(tmp_path, caplog, monkeypatch):
@@ -406,7 +406,7 @@ def test_checkpoints_are_rare_enough(tmp_path, monkeypatch, epoch, write, writes
     assert (tmp_path / "new").exists() == bool(writes)
 
 
-def test_the_folder_goes_with_the_end_of_its_trial(tmp_path):
+def test_the_folder_is_removed_when_its_trial_ends(tmp_path):
     def fit(model, recipe, report):
         folders.append(report.folder)
         assert not report.folder.exists()
@@ -437,7 +437,7 @@ def test_the_folder_goes_with_the_end_of_its_trial(tmp_path):
     assert len(folders) == 6
 
 
-def test_training_code_of_ones_own_finds_its_checkpoint_in_the_retry(tmp_path):
+def test_your_own_training_code_finds_its_checkpoint_in_the_retry(tmp_path):
     def fit(model, recipe, report):
         file = report.folder / "epoch"
         start = int(file.read_text()) if file.exists() else 0
@@ -475,7 +475,7 @@ def add(study, state, **attrs):
     study.add_trial(create_trial(state=state, values=values, user_attrs=attrs))
 
 
-def test_folders_that_no_retry_will_read_are_swept(tmp_path):
+def test_folders_that_no_retry_will_read_are_removed(tmp_path):
     study = optuna.create_study()
     add(study, TrialState.COMPLETE)
     add(study, TrialState.RUNNING)
@@ -545,7 +545,7 @@ def test_a_killed_process_loses_the_epochs_since_its_checkpoint(tmp_path):
     assert outcome(study, search.objective()) == whole
 
 
-def test_a_search_keeps_checkpoints_beside_its_database(tmp_path):
+def test_a_search_keeps_checkpoints_next_to_its_database(tmp_path):
     search = make_search(tmp_path / "place")
     checkpoints = tmp_path / "place" / "here_checkpoints"
     assert search.objective().checkpoints == checkpoints

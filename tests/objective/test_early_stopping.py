@@ -1,4 +1,4 @@
-"""Trainings that can't reach the front any more are stopped, and no others."""
+"""Stops trainings that can't reach the front any more, and no others."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def study_of(objective, widths, study=None):
 FIRST = range(1, LEAST_CURVES + 1)
 
 
-def test_a_training_without_a_way_to_the_front_is_stopped():
+def test_a_training_that_cannot_reach_the_front_is_stopped():
     """After the second step 0.8 may still become 0.4, and the smaller width 1 has 0.25."""
     study = study_of(trained({50: (0.9, 0.8, 0.1)}), [*FIRST, 50])
     *first, last = study.trials
@@ -81,12 +81,12 @@ def test_a_training_without_a_way_to_the_front_is_stopped():
         (0.1, 9.0, 9.0),  # its best value so far is what counts
     ],
 )
-def test_a_training_that_may_end_on_the_front_goes_on(curve):
+def test_a_training_that_may_end_on_the_front_continues(curve):
     study = study_of(trained({50: curve}), [*FIRST, 50])
     assert study.trials[-1].state == TrialState.COMPLETE
 
 
-def test_what_is_cheaper_than_all_others_is_never_stopped():
+def test_a_network_cheaper_than_all_others_is_never_stopped():
     study = study_of(trained({1: (9.0, 9.0, 9.0)}), [*range(2, 12), 1])
     assert study.trials[-1].state == TrialState.COMPLETE
 
@@ -120,7 +120,7 @@ def test_a_score_that_is_not_known_at_every_step_stops_nothing(curve):
     assert study.trials[-1].state == TrialState.COMPLETE
 
 
-def test_an_evaluator_without_curves_is_let_alone():
+def test_an_evaluator_without_curves_stops_no_trial():
     evaluator = FunctionEvaluator(lambda m, *_: {"loss": m.out_features}, {"loss": "minimize"})
     objective = optnas.Objective(SPACE, evaluator, ("loss", "params"), early_stop=True)
     study = study_of(objective, range(1, 20))
@@ -161,7 +161,7 @@ def test_baselines_are_trained_to_the_end():
     assert study.trials[-1].values == [9.0, 100.0]
 
 
-def test_what_was_stopped_is_not_trained_again():
+def test_a_stopped_training_is_not_repeated():
     curves = {50: (0.9, 0.8, 0.1)}
     study = study_of(trained(curves), [*FIRST, 50, 50])
     first, again = study.trials[-2:]
@@ -173,8 +173,8 @@ def test_what_was_stopped_is_not_trained_again():
     assert study.trials[-1].values == [0.1, 100.0]
 
 
-def test_a_retry_is_judged_by_the_whole_curve():
-    """It goes on from a checkpoint, whose curve has a better value than what comes after."""
+def test_a_retry_is_stopped_by_the_whole_curve():
+    """It resumes from a checkpoint, whose curve has a better value than the epochs after it."""
 
     def fit(model, recipe, report):
         if model.out_features == 50:
@@ -260,7 +260,7 @@ def test_a_trial_that_another_worker_stops_counts(monkeypatch):
     assert [t.state.name for t in study.trials] == ["PRUNED", "COMPLETE", "COMPLETE"]
 
 
-def test_a_study_goes_on_as_if_it_had_never_stopped_and_with_another_choice():
+def test_a_resumed_study_is_as_one_that_ran_through_and_early_stop_may_change():
     whole = searched(name="whole", trials=15).run(progress=False)
     for trials in (3, 11, 15):
         cut = searched(name="cut", trials=trials).run(progress=False)
@@ -281,7 +281,7 @@ def test_the_predictor_learns_what_a_stopped_trial_could_have_reached():
 
 
 @pytest.mark.parametrize("sampler", [*optnas.samplers.SAMPLERS])
-def test_every_sampler_goes_on_beside_stopped_trials(sampler):
+def test_every_sampler_works_with_stopped_trials(sampler):
     memory = optuna.storages.InMemoryStorage()
     study = searched(sampler=sampler, trials=13, storage=memory).run(progress=False)
     assert sum(STOPPED in t.user_attrs for t in study.trials) > 0
@@ -315,7 +315,7 @@ CURVES = st.lists(st.tuples(VALUES, VALUES, VALUES), min_size=9, max_size=16)
 
 
 @given(CURVES, st.lists(st.integers(1, 9), min_size=16, max_size=16))
-def test_who_ends_on_the_front_within_what_was_seen_is_never_stopped(curves, costs):
+def test_a_trial_that_ends_on_the_front_by_a_known_improvement_is_never_stopped(curves, costs):
     """Whatever the curves are: from no step on, the last one improves more than any other did."""
     *finished, (first, second, _) = curves
     least = max(

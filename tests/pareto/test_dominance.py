@@ -32,6 +32,23 @@ def test_nondominated_equals_brute_force_and_optuna(points):
 
 
 @given(POINTS)
+def test_a_point_dominates_if_it_is_no_worse_anywhere_and_better_somewhere(points):
+    table = dominance.dominates(points[:, None], points[None])
+    for i, p in enumerate(points.tolist()):
+        for j, q in enumerate(points.tolist()):
+            gaps = [b - a for a, b in zip(p, q, strict=True)]
+            assert table[i, j] == (min(gaps) >= 0 and max(gaps) > 0)
+            assert dominance.dominates(points[i], points[j]) == table[i, j]
+    assert dominance.nondominated(points).tolist() == (~table.any(axis=0)).tolist()
+
+
+def test_nothing_dominates_a_point_without_number_nor_is_dominated_by_it():
+    known, unknown = np.array([1.0, 1.0]), np.array([0.0, np.nan])
+    assert not dominance.dominates(unknown, known)
+    assert not dominance.dominates(known, unknown)
+
+
+@given(POINTS)
 def test_ranks_equal_optunas_and_peeling(points):
     found = dominance.ranks(points)
     assert found.tolist() == _fast_non_domination_rank(points).tolist()

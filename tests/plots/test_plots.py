@@ -11,16 +11,9 @@ from odd_studies import STUDIES, add, make
 
 from optnas.errors import InputError
 from optnas.plots import PLOTS
-from optnas.plots.style import (
-    direction,
-    label,
-    log_ticks,
-    position,
-    si,
-    small_axis,
-    spread,
-    wrapped,
-)
+from optnas.plots.scales import log_ticks, position, small_axis
+from optnas.plots.style import spread
+from optnas.plots.texts import direction, label, si, wrapped
 
 KEYS = ["pareto", "matrix", "parallel", "history", "importance", "curves", "timeline"]
 NOTHING = dict.fromkeys(["empty", "failed"], "no COMPLETE trial yet")

@@ -1,12 +1,15 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+import optnas
 from optnas.errors import InputError
+from optnas.pareto import front as front_module
 from optnas.pareto.confirmed import keep_repeat
 from optnas.report import report_html, write_report
 from optnas.report.data import report_data
@@ -165,12 +168,12 @@ def test_numbers_say_how_they_were_measured():
     (latency,) = [one for one in data.measurings if one.name == "latency_ms"]
     assert latency.remarks == [
         "95 % interval: ± 5.0% (median of 1 network), ± 5.0% at worst",
-        "1 network timed beside a training: take with care",
+        "1 network timed during a training: take with care",
     ]
     assert data.details[0]["numbers"][1] == (
         "latency_ms",
         2.0,
-        "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 · 40 passes · beside a training",
+        "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 · 40 passes · during a training",
     )
 
 
@@ -554,3 +557,29 @@ def test_odd_studies_open(opened, name):
     if figures.count():
         figures.first.scroll_into_view_if_needed()
         page.wait_for_selector(".figure.drawn")
+
+
+def test_the_front_is_computed_once_for_a_report(study, monkeypatch, tmp_path):
+    """Tables, figures, facts and details share it: other searches are of planes and of boxes."""
+    found = []
+    computed = front_module.front_of
+
+    def counted(trials, directions):
+        found.append(len(trials))
+        return computed(trials, directions)
+
+    monkeypatch.setattr(front_module, "front_of", counted)
+    write_report(study, tmp_path / "report.html")
+    assert found == [5], "the feasible trials without the one that reused values"
+
+
+def test_no_file_but_one_tests_dominance_or_flips_signs():
+    """`dominates` and `losses` of optnas.pareto.dominance are the only ones."""
+    by_hand = re.compile(
+        r"\(\w+ <= \w+\)\.all|np\.all\(\w+ <= \w+|-1(\.0)? if (more|maximi|\w+ == StudyDirection)"
+    )
+    package = Path(optnas.__file__).parent
+    rooms = ("pareto", "plots", "report", "dashboard", "cli", "finished", "study")
+    files = [path for room in rooms for path in (package / room).glob("*.py")]
+    found = {path.name for path in files if by_hand.search(path.read_text())}
+    assert found == {"dominance.py"}

@@ -5,8 +5,8 @@ from functools import partial
 import chaos
 import optuna
 import pytest
-from common import crew
-from common.crew import Job
+from common import light_workers
+from common.light_workers import Job
 from common.postgres import database
 from common.processes import wait_for
 from hypothesis import given, settings, strategies as st
@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from optnas.runs.loop import run_trials
 from optnas.samplers import RegularizedEvolutionSampler
-from optnas.study.attributes import LEASE, is_void
+from optnas.study.attributes import LEASE, is_without_result
 
 KINDS = ["sqlite", "journal", "postgresql"]
 
@@ -23,9 +23,9 @@ KINDS = ["sqlite", "journal", "postgresql"]
 @pytest.fixture
 def study(url):
     """A study in a storage that this process has open."""
-    study = crew.make_study(url)
+    study = light_workers.make_study(url)
     yield study
-    crew.close(study)
+    light_workers.close(study)
 
 
 @pytest.fixture(params=KINDS)
@@ -47,7 +47,7 @@ def test_workers_that_are_killed_leave_exactly_the_trials_asked_for(url):
 def test_no_queued_trial_is_taken_twice(url, study, tmp_path):
     for i in range(100):
         study.enqueue_trial({"depth": 2, "x0": i % 10, "x1": i // 10})
-    workers = [crew.start(Job(url, 80, log=str(tmp_path / "begun"))) for _ in range(8)]
+    workers = [light_workers.start(Job(url, 80, log=str(tmp_path / "begun"))) for _ in range(8)]
     assert wait_for(workers) == [0] * 8
     begun = (tmp_path / "begun").read_text().split()
     assert len(begun) == len(set(begun))
@@ -57,11 +57,11 @@ def test_no_queued_trial_is_taken_twice(url, study, tmp_path):
 
 
 def test_workers_that_make_the_same_study_at_once_all_succeed(url):
-    workers = [crew.start(Job(url, 12, make=True)) for _ in range(6)]
+    workers = [light_workers.start(Job(url, 12, make=True)) for _ in range(6)]
     assert wait_for(workers) == [0] * 6
-    study = crew.load_study(url)
-    crew.checked(study, 12)
-    crew.close(study)
+    study = light_workers.load_study(url)
+    light_workers.checked(study, 12)
+    light_workers.close(study)
 
 
 class Killed(BaseException):
@@ -99,7 +99,7 @@ def killed_after(study, writes, trials):
     storage = study._storage
     storage.writes_left = writes
     try:
-        run_trials(study, partial(crew.objective, Job("", trials)), trials=trials)
+        run_trials(study, partial(light_workers.objective, Job("", trials)), trials=trials)
     except Killed:
         storage.writes_left = -1
         for trial in study.get_trials(deepcopy=False):
@@ -121,7 +121,7 @@ def test_a_process_killed_after_any_writes_leaves_exactly_the_trials_asked_for(k
     for writes in kills:
         killed_after(study, writes, 8)
     assert not killed_after(study, -1, 8)
-    crew.checked(study, 8)
+    light_workers.checked(study, 8)
 
 
 def test_a_process_killed_once_goes_on_as_if_it_had_not_been():
@@ -136,8 +136,8 @@ def test_a_process_killed_once_goes_on_as_if_it_had_not_been():
         killed = killed_after(study, writes, 12)
         if killed:
             assert not killed_after(study, -1, 12)
-        trials = crew.checked(study, 12)
-        return killed, [(t.params, t.values, t.state) for t in trials if not is_void(t)]
+        trials = light_workers.checked(study, 12)
+        return killed, [(t.params, t.values, t.state) for t in trials if not is_without_result(t)]
 
     _, whole = run(-1)
     assert {state.name for _, _, state in whole} == {"COMPLETE", "PRUNED", "FAIL"}

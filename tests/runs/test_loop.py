@@ -14,8 +14,10 @@ import optnas
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator
 from optnas.runs.loop import run_trials
-from optnas.runs.recovery import give_up, take_trial
+from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
+from optnas.runs.take import take_trial
+from optnas.runs.tally import give_up
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF
 from optnas.study.places import derived_seed, place
 
@@ -33,7 +35,7 @@ def states(study):
     return [t.state.name for t in study.trials]
 
 
-class Log:
+class Log(Observer):
     def __init__(self):
         self.queued, self.begun, self.ended, self.awaited = [], [], [], []
 
@@ -122,11 +124,15 @@ def test_the_same_failure_three_times_in_a_row_stops_the_run(space, outcome, rea
         return {"loss": 1.0 if n < 3 else outcome(n)}
 
     study, objective = make(space, broken_later)
-    with pytest.raises(InputError, match=f"last 3 trials failed alike.*{reason}.*max_failures"):
+    with pytest.raises(
+        InputError, match=f"last 3 trials failed for the same reason.*{reason}.*max_failures"
+    ):
         run_trials(study, objective, trials=50)
     assert states(study)[-3:] == ["FAIL"] * 3
     before = states(study).count("FAIL")
-    with pytest.raises(InputError, match="last 1 trials failed alike"):  # this run's alone count
+    with pytest.raises(
+        InputError, match="last 1 trials failed for the same reason"
+    ):  # this run's alone count
         run_trials(study, objective, trials=50, max_failures=1)
     assert states(study).count("FAIL") == before + 1
 
@@ -252,7 +258,7 @@ def test_a_trial_that_is_one_too_many_ends_itself(space, monkeypatch):
             rivals.append(running(study))
         return take_trial(study, own, waiting)
 
-    monkeypatch.setattr("optnas.runs.loop.take_trial", take)
+    monkeypatch.setattr("optnas.runs.tally.take_trial", take)
     monkeypatch.setattr("optnas.runs.loop.time.sleep", lambda _: study.tell(rivals[0], [1.0, 1.0]))
     log = Log()
     run_trials(study, objective, trials=3, observer=log)
@@ -265,7 +271,7 @@ def test_a_trial_that_is_one_too_many_ends_itself(space, monkeypatch):
 
 
 def test_a_late_result_is_survived(space, caplog):
-    """The worker was taken for dead, because its machine slept, and is repeated by another."""
+    """The worker was presumed dead, because its machine slept, and is repeated by another."""
 
     def sleepy(model, recipe, report):
         if len(study.trials) == 2:
@@ -280,7 +286,7 @@ def test_a_late_result_is_survived(space, caplog):
     assert study.trials[2].params == study.trials[1].params
     assert study.trials[2].user_attrs[RETRY_OF] == 1
     assert log.ended == [0, 2, 3]
-    assert "trial 1 was taken for dead" in caplog.text
+    assert "trial 1 was presumed dead" in caplog.text
 
 
 def test_the_same_architecture_and_recipe_is_waited_for(monkeypatch):

@@ -11,7 +11,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 import optnas.study.leases
-from optnas.runs.recovery import MAX_KILLS, recover, take_trial
+from optnas.runs.loop import run_trials
+from optnas.runs.take import take_trial
+from optnas.runs.tally import MAX_KILLS, Tally
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SURPLUS, is_lost
 from optnas.study.leases import Renewal, is_alive, is_dead, lease
 
@@ -44,13 +46,13 @@ def test_the_dead_are_recovered_and_the_living_left_alone():
     study.add_trial(running(**{LEASE: lease()}))
     study.add_trial(running(**{LEASE: lease() | {"host": "elsewhere", "pid": 1}}))
     study.add_trial(running())
-    assert recover(study) == [0]
+    assert Tally(study).recover() == [0]
     assert states(study) == ["FAIL", "RUNNING", "RUNNING", "RUNNING", "WAITING"]
     retry = study.trials[4]
     assert study.trials[0].user_attrs[LOST] == "killed"
     assert retry.user_attrs == {RETRY_OF: 0, BASELINE: "b"}
     assert retry.system_attrs == {"fixed_params": {"x": 1}}
-    assert recover(study) == []
+    assert Tally(study).recover() == []
     assert len(study.trials) == 5
 
 
@@ -88,7 +90,7 @@ def test_other_machines_are_believed_to_live_while_they_renew():
     assert not is_dead(elsewhere)
     assert not is_dead(elsewhere | {"renewed": time.time() - 200})
     assert is_dead(elsewhere | {"renewed": time.time() - 400})
-    assert is_dead({"host": "elsewhere"})  # somebody else's attribute of this name
+    assert is_dead({"host": "elsewhere"})  # an attribute of this name that other code wrote
 
 
 def test_a_lease_is_renewed_while_its_trial_runs(monkeypatch):
@@ -109,7 +111,7 @@ def test_a_lease_is_renewed_while_its_trial_runs(monkeypatch):
         assert renewed.wait(30)
     assert study.trials[0].user_attrs[LEASE]["renewed"] > time.time() - 60
     study.tell(trial, 1.0)
-    with Renewal(study._storage, own) as renewal:  # a trial that somebody else has ended
+    with Renewal(study._storage, own) as renewal:  # a trial that another process has ended
         renewal.trial_id = trial._trial_id
         renewed.clear()
         renewal._ended.wait(0.01)
@@ -120,7 +122,7 @@ def test_plain_optunas_running_trials_are_left_alone_for_a_day():
     study = optuna.create_study()
     for seconds in (10, 3600, 90_000):
         study.add_trial(running(seconds))
-    assert recover(study) == [2]
+    assert Tally(study).recover() == [2]
     assert [is_alive(t) for t in study.trials[:3]] == [True, False, False]
 
 
@@ -128,7 +130,7 @@ def test_a_trial_that_keeps_killing_its_process_fails():
     study = optuna.create_study()
     study.add_trial(running(**{LEASE: dead_lease()}))
     for _ in range(MAX_KILLS + 2):
-        recover(study)
+        Tally(study).recover()
         if study.trials[-1].state != TrialState.WAITING:
             break
         study.ask().set_user_attr(LEASE, dead_lease())
@@ -141,7 +143,7 @@ def test_a_trial_that_keeps_killing_its_process_fails():
 def test_a_trial_killed_in_the_act_of_ending_keeps_its_reason(reason):
     study = optuna.create_study()
     study.add_trial(running(**{LEASE: dead_lease(), reason: "said by itself"}))
-    assert recover(study) == ([0] if reason == LOST else [])
+    assert Tally(study).recover() == ([0] if reason == LOST else [])
     ended = study.trials[0]
     assert ended.state == TrialState.FAIL
     assert {k: v for k, v in ended.user_attrs.items() if k != LEASE} == {reason: "said by itself"}
@@ -149,15 +151,10 @@ def test_a_trial_killed_in_the_act_of_ending_keeps_its_reason(reason):
 
 def test_two_workers_that_recover_at_once_repeat_a_trial_once():
     """Both have read the study before either wrote; the second retry ends itself."""
-    from optnas.runs.loop import run_trials
-    from optnas.runs.tally import Tally
-
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.add_trial(running(**{LEASE: dead_lease()}))
-    ledgers = [Tally(), Tally()]
-    for tally in ledgers:
-        tally.read(study.get_trials(deepcopy=False))
-    assert [recover(study, tally) for tally in ledgers] == [[0], []]
+    tallies = [Tally(study), Tally(study)]
+    assert [tally.recover() for tally in tallies] == [[0], []]
     # A crash between two steps, and a late reader: a second retry is there all the same.
     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={RETRY_OF: 0}))
     run_trials(study, lambda trial: [float(trial.suggest_int("x", 0, 3))], trials=2)
@@ -215,14 +212,14 @@ class TestTakeTrial:
         assert take(study, lease() | {"worker": "own"}).number == 0
 
     def test_an_orphan_with_a_workers_own_lease_is_recovered(self):
-        """Whoever took the trial was killed before it could write its own lease on it."""
+        """The worker that took the trial was killed before it could write its own lease on it."""
         study = optuna.create_study()
         own = lease() | {"worker": "own"}
         study.add_trial(running(5, **{LEASE: own}))
         study.add_trial(running(15, **{LEASE: own}))
         study.add_trial(running(15, **{LEASE: own | {"worker": "another"}}))
-        assert recover(study) == []
-        assert recover(study, own=own) == [1]
+        assert Tally(study).recover() == []
+        assert Tally(study, own).recover() == [1]
 
     @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.RUNNING])
     def test_a_trial_that_somebody_else_took_is_passed_over(self, state):

@@ -91,7 +91,7 @@ time.sleep(0.02)
     # Two workers may draw the same architecture in the same instant: it is trained once.
     trained = [t for t in trials() if t.values and "duplicate_of" not in t.user_attrs]
     assert sum(log.read_text().count("printed by the study") for log in logs) == len(trained)
-    # What there is goes on with any number of workers.
+    # The study continues with any number of workers.
     optnas.load_search(file).override(optnas.study.record.Overrides(trials=8)).run(workers=1)
     assert states() == ["COMPLETE"] * 8
 

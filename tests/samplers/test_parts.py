@@ -1,4 +1,4 @@
-"""What the samplers are made of, and what each of them alone does."""
+"""The parts of the samplers, and what each sampler alone does."""
 
 import math
 from random import Random
@@ -23,8 +23,8 @@ from optnas.samplers.ranking import best_first, contributions
 from optnas.samplers.reinforce import LOG_PROBABILITY
 from optnas.samplers.reward import Rewards
 from optnas.samplers.trie import Trie, tried
-from optnas.utils.distributions import option, option_number, options, stored
-from optnas.utils.draws import draw, from_unit, move, to_unit
+from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
+from optnas.utils.draws import draw, move
 
 MINIMIZE, MAXIMIZE = optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDirection.MAXIMIZE
 
@@ -152,10 +152,10 @@ def test_an_outlier_does_not_flatten_the_rest():
     cost = np.sort(np.random.default_rng(0).random(20))
     points = np.column_stack([1 - cost**2, 1 + cost])
     diverged = np.vstack([points, [1e12, 0.9]])
-    without, beside = contributions(points), contributions(diverged)
+    without, with_it = contributions(points), contributions(diverged)
     order = np.argsort(without[1:-1])
-    np.testing.assert_array_equal(np.argsort(beside[1:19]), order)
-    assert beside[20] < beside.max()
+    np.testing.assert_array_equal(np.argsort(with_it[1:19]), order)
+    assert with_it[20] < with_it.max()
     infinite = np.vstack([points, [math.inf, 0.5]])
     assert np.isfinite(contributions(infinite)).all()
 

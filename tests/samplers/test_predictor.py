@@ -247,7 +247,11 @@ def batch_objective(trial):
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
-        ({"n_startup_trials": 0}, ValueError, "n_startup_trials must be at least 1, got 0"),
+        (
+            {"n_startup_trials": 0},
+            ValueError,
+            "n_startup_trials must be a whole number",
+        ),
         ({"n_candidates": 0}, ValueError, "n_candidates must be"),
         ({"space": 3}, TypeError, "space must be a SearchSpace or a function"),
         ({"costs": {}}, TypeError, "costs must be a function"),

@@ -2,6 +2,7 @@ import math
 
 import optuna
 import pytest
+from docstrings import examples
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -9,6 +10,7 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import FixedTrial
 
+from optnas import samplers
 from optnas.errors import InputError
 from optnas.samplers import (
     SAMPLERS,
@@ -139,6 +141,11 @@ class TestGP(SamplerContract):
 
     def params(self, seed, cuts, total=13):
         return super().params(seed, [c for c in cuts if c < total], total)
+
+
+@pytest.mark.parametrize(("place", "example"), list(examples(samplers)))
+def test_examples_run(place, example):
+    exec(compile(example, place, "exec"), {"__name__": place})
 
 
 def test_a_name_that_is_unknown():

@@ -28,7 +28,7 @@ def test_a_study_file_may_import_its_neighbours(tmp_path):
         ("x = (", "mine.py, line 1: "),
         ("\nimport no_such_module", "mine.py, line 2: ModuleNotFoundError: No module named"),
         ("x = 1", "it defines no `search`"),
-        ("search = 3", "its `search` is 3; it must say search = optnas.Search"),
+        ("search = 3", "its `search` is 3; define search = optnas.Search"),
         ("import optnas\n\noptnas.MLPSpace((3,), 1, depth=(2, 1))", "line 3: ValueError: depth"),
         ("import optnas\noptnas.idx_images('nowhere')", "line 2: no folder nowhere"),
         ("raise SystemExit(3)", "SystemExit: 3"),

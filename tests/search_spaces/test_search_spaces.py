@@ -3,11 +3,13 @@ import math
 
 import pytest
 import torch
+from docstrings import examples
 from hypothesis import given, settings, strategies as st
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 from torch import nn
 
+from optnas import search_spaces
 from optnas.metrics.counting import count_macs
 from optnas.search_spaces import (
     FunctionSpace,
@@ -173,6 +175,11 @@ def test_function_space_draws_on_the_trial_only_its_own_parameters():
 def test_function_space_refuses_what_is_no_module():
     with pytest.raises(ValueError, match=r"must return a torch\.nn\.Module, got int"):
         FunctionSpace(lambda trial: 3, torch.zeros(1)).suggest(FixedTrial({}))
+
+
+@pytest.mark.parametrize(("place", "example"), list(examples(search_spaces)))
+def test_examples_run(place, example):
+    exec(compile(example, place, "exec"), {"__name__": place})
 
 
 @pytest.mark.parametrize(

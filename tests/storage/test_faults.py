@@ -17,6 +17,7 @@ from hypothesis import example, given, strategies as st
 from networks import build_linear, score
 from optuna.trial import TrialState, create_trial
 from privileges import without_privileges
+from ways import both_ways
 
 import optnas.storage.sqlite
 from optnas.cli.tables import front_table, status_table
@@ -64,7 +65,7 @@ def files():
 
 
 def limit_pages(study, beyond):
-    """A disk that is full after so many more pages."""
+    """A disk that is full after a number of further pages."""
 
     def limit(connection, _record):
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -75,6 +76,7 @@ def limit_pages(study, beyond):
     engine.dispose()
 
 
+@both_ways
 def test_a_disk_that_fills_up_in_the_middle_of_a_run():
     make()
     study = load()
@@ -83,7 +85,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run():
         run_trials(study, objective, trials=200)
     assert storage_message(raised.value) == (
         "the storage failed (the disk is full: database or disk is full); what it holds is kept: "
-        "run it again to go on"
+        "run it again to resume"
     )
     close_storage(study._storage)
 
@@ -98,6 +100,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run():
     close_storage(study._storage)
 
 
+@both_ways
 def test_a_database_whose_making_was_interrupted_is_finished():
     """As when the disk was full: some tables are there."""
     execute("CREATE TABLE studies (study_id INTEGER PRIMARY KEY, study_name VARCHAR(512))")
@@ -155,6 +158,7 @@ def hold_lock(monkeypatch, before, level="EXCLUSIVE"):
     return connection, said, lambda: connection.execute(f"BEGIN {level}")
 
 
+@both_ways
 @pytest.mark.parametrize("level", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_run_waits_for_a_lock_and_says_so(monkeypatch, level):
     make()
@@ -167,6 +171,7 @@ def test_a_run_waits_for_a_lock_and_says_so(monkeypatch, level):
     close_storage(study._storage)
 
 
+@both_ways
 def test_opening_waits_for_a_lock_and_says_so(monkeypatch):
     optuna.create_study(study_name="s", storage=URL)._storage.remove_session()
     _, said, lock = hold_lock(monkeypatch, 0.05)
@@ -175,6 +180,7 @@ def test_opening_waits_for_a_lock_and_says_so(monkeypatch):
     assert said == ["another program has study.db locked; waiting for it"]
 
 
+@both_ways
 def test_a_lock_that_never_ends(monkeypatch):
     make()
     connection, _, lock = hold_lock(monkeypatch, 100)
@@ -189,6 +195,7 @@ def test_a_lock_that_never_ends(monkeypatch):
     close_storage(study._storage)
 
 
+@both_ways
 @pytest.mark.parametrize(("url", "replaced"), [(URL, False), (URL, True), (JOURNAL, False)])
 def test_a_file_that_is_deleted_in_the_middle_of_a_run(url, replaced):
     make(url)

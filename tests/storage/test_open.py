@@ -3,6 +3,7 @@ import sqlite3
 import optuna
 import pytest
 import sqlalchemy
+from ways import both_ways
 
 import optnas.storage.open
 from optnas.errors import InputError
@@ -13,6 +14,7 @@ from optnas.storage.urls import storage_path
 pytestmark = pytest.mark.makes_databases
 
 
+@both_ways
 def test_a_new_database_is_set_up_to_survive(tmp_path):
     storage = open_storage(f"sqlite:///{tmp_path}/new.db", create=True)
     study = optuna.create_study(storage=storage)
@@ -25,6 +27,7 @@ def test_a_new_database_is_set_up_to_survive(tmp_path):
     assert pragmas == ["wal", 1, 5_000]
 
 
+@both_ways
 def test_plain_optuna_opens_it(tmp_path):
     url = f"sqlite:///{tmp_path}/new.db"
     optuna.create_study(study_name="s", storage=open_storage(url, create=True))
@@ -99,6 +102,7 @@ def test_path_of_a_url():
     assert storage_path("postgresql://host/x") is None
 
 
+@both_ways
 def test_a_database_that_fails_in_the_middle_is_told_from_a_mistake_in_the_code(tmp_path):
     path = tmp_path / "study.db"
     storage = open_storage(f"sqlite:///{path}", create=True)

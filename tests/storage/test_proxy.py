@@ -9,8 +9,8 @@ from pathlib import Path
 import optuna
 import pytest
 from command_line import start
-from common import crew
-from common.crew import Job
+from common import light_workers
+from common.light_workers import Job
 from common.postgres import database, server
 from common.processes import wait_for
 
@@ -42,10 +42,10 @@ def proxy(postgres_url):
 
 def test_workers_through_the_proxy_and_its_end(proxy, optnas, tmp_path):
     process, url = proxy
-    workers = [crew.start(Job(url, 30, make=True)) for _ in range(3)]
+    workers = [light_workers.start(Job(url, 30, make=True)) for _ in range(3)]
     assert wait_for(workers) == [0] * 3
-    study = crew.load_study(url)
-    crew.checked(study, 30)
+    study = light_workers.load_study(url)
+    light_workers.checked(study, 30)
     code, out, _ = optnas("status", url)
     assert (code, "30 COMPLETE" in out) == (0, True)
     assert optnas("pareto", url, "--html", "f.html")[0] == 0
@@ -58,7 +58,7 @@ def test_workers_through_the_proxy_and_its_end(proxy, optnas, tmp_path):
     assert process.returncode == 0
     assert "Traceback" not in err
     with pytest.raises(Exception) as raised:  # noqa: PT011
-        run_trials(study, crew.outcome, trials=40)
+        run_trials(study, light_workers.outcome, trials=40)
     assert "the storage failed (" in storage_message(raised.value)
     study._storage.close()
 
@@ -153,7 +153,7 @@ def test_a_run_waits_for_a_server_that_restarts(monkeypatch):
     with server() as postgres:
         if postgres is None:
             pytest.skip("no PostgreSQL is installed here")
-        study = crew.make_study(database(postgres.url, "restart"))
+        study = light_workers.make_study(database(postgres.url, "restart"))
         said = []
 
         def start_again(message, *args):
@@ -162,17 +162,17 @@ def test_a_run_waits_for_a_server_that_restarts(monkeypatch):
 
         monkeypatch.setattr(optnas.storage.open.log, "warning", start_again)
         postgres.stop()
-        run_trials(study, crew.outcome, trials=3)
+        run_trials(study, light_workers.outcome, trials=3)
         assert len(said) == 1
         assert said[0].startswith("the database is away; waiting for it (connection failed")
 
         monkeypatch.setattr(optnas.storage.open, "RESTART_SECONDS", -1.0)
         postgres.stop()
         with pytest.raises(Exception) as raised:  # noqa: PT011
-            run_trials(study, crew.outcome, trials=6)
+            run_trials(study, light_workers.outcome, trials=6)
         assert storage_message(raised.value).startswith("the storage failed (connection failed")
         postgres.start()
-        run_trials(study, crew.outcome, trials=6)
+        run_trials(study, light_workers.outcome, trials=6)
         states = [t.state for t in study.trials]
         assert states.count(optuna.trial.TrialState.COMPLETE) == 6
         close_storage(study._storage)

@@ -13,11 +13,12 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
+from ways import both_ways
 
-import optnas.storage.row_storage
 import optnas.storage.rows
 from optnas.storage.open import close_storage, open_storage
 
+pytestmark = both_ways
 DISTRIBUTIONS = [
     FloatDistribution(0.0, 1.0),
     FloatDistribution(0.0, 2.0),
@@ -66,7 +67,7 @@ OPERATION = st.one_of(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def storages(request):
+def storages(request, way):
     """Optuna's storage and ours, each in a database of its own, and how to open ours as Optuna."""
     if request.param == "sqlite":
         urls = "sqlite:///theirs.db", "sqlite:///ours.db"
@@ -143,8 +144,7 @@ def test_the_same_operations_come_to_the_same(storages):
 @pytest.mark.parametrize("few", [500, 2])
 def test_what_is_new_is_what_optuna_reads(storages, few, monkeypatch):
     _, ours, reader = storages
-    for module in (optnas.storage.row_storage, optnas.storage.rows):
-        monkeypatch.setattr(module, "FEW", few)
+    monkeypatch.setattr(optnas.storage.rows, "FEW", few)
     first, second = Run(ours), Run(ours)
     for template in (None, TEMPLATE, WAITING, TEMPLATE, None, WAITING):
         for run in (first, second):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from common import crew
-from common.crew import Job
+from common import light_workers
+from common.light_workers import Job
 from common.postgres import database
 from common.processes import wait_for
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -208,8 +208,8 @@ def test_a_backup_of_another_kind_or_of_a_damaged_file(optnas, tmp_path):
 
 def test_a_backup_while_two_workers_write(optnas, tmp_path):
     url = "sqlite:///study.db"
-    study = crew.make_study(url)
-    workers = [crew.start(Job(url, 100)) for _ in range(2)]
+    study = light_workers.make_study(url)
+    workers = [light_workers.start(Job(url, 100)) for _ in range(2)]
     copies = []
     try:
         while all(worker.is_alive() for worker in workers) and len(copies) < 4:
@@ -222,12 +222,12 @@ def test_a_backup_while_two_workers_write(optnas, tmp_path):
         codes = wait_for(workers)
     assert codes == [0, 0]
     assert len(copies) > 1
-    whole = {t.number: t for t in crew.checked(study, 100)}
+    whole = {t.number: t for t in light_workers.checked(study, 100)}
     for name in copies:
         with sqlite3.connect(name) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         connection.close()
-        copied = optuna.load_study(study_name="crew", storage=f"sqlite:///{name}")
+        copied = optuna.load_study(study_name="light workers", storage=f"sqlite:///{name}")
         trials = copied.get_trials()
         assert [t.number for t in trials] == list(range(len(trials)))
         finished = [t for t in trials if t.state.is_finished()]

@@ -1,4 +1,4 @@
-"""Whether somebody's code has changed."""
+"""Whether code has changed."""
 
 import linecache
 

@@ -34,13 +34,13 @@ class Job:
 def make_study(url):
     storage = open_storage(url, create=True)
     return optuna.create_study(
-        study_name="crew", storage=storage, directions=["minimize", "minimize"]
+        study_name="light workers", storage=storage, directions=["minimize", "minimize"]
     )
 
 
 def load_study(url):
     return optuna.load_study(
-        study_name="crew",
+        study_name="light workers",
         storage=open_storage(url, create=True),
         sampler=RegularizedEvolutionSampler(seed=1),
     )
@@ -83,7 +83,9 @@ def start(job):
 def work(job):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if job.make:
-        load_or_create(open_storage(job.url, create=True), "crew", ["minimize", "minimize"])
+        load_or_create(
+            open_storage(job.url, create=True), "light workers", ["minimize", "minimize"]
+        )
     study = load_study(job.url)
     run_trials(study, partial(objective, job), trials=job.trials, max_failures=100)
     assert "torch" not in sys.modules

@@ -1,0 +1,76 @@
+"""The settings of a supernet's training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.supernet_training import SupernetTraining
+from optnas.evaluators.training import TrainingEvaluator
+from optnas.metrics.base import check_counts
+from optnas.search_spaces import SearchSpace
+
+TRAININGS = 16
+"""The default cost of the supernet's training, as a multiple of a single network's."""
+
+
+@dataclass(frozen=True)
+class SupernetSettings:
+    """How the weights that all networks share are trained.
+
+    Attributes:
+        steps: Number of steps; None makes them cost about as much as 16 trainings of one network.
+        networks: Networks trained in each step.
+        recipe: Optimizer, learning rate, weight decay, batch size and seed.
+        sandwich: Whether each step trains the largest and the smallest network among the others.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    steps: int | None = None
+    networks: int = 1
+    recipe: Recipe = field(default_factory=lambda: Recipe(learning_rate=0.01))
+    sandwich: bool = False
+
+    def __post_init__(self) -> None:
+        check_counts(
+            networks=self.networks, **({} if self.steps is None else {"steps": self.steps})
+        )
+        if self.sandwich and self.networks < 3:
+            raise ValueError(
+                f"the sandwich rule trains 3 networks a step or more, got {self.networks}"
+            )
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """All settings, under the names that studies store."""
+        return {
+            "steps": self.steps or f"as {TRAININGS} trainings",
+            "networks": self.networks,
+            "shared recipe": repr(self.recipe),
+            "sandwich": self.sandwich,
+        }
+
+    def training(self, evaluator: TrainingEvaluator, space: SearchSpace[Any]) -> SupernetTraining:
+        """A training that hasn't begun.
+
+        Args:
+            evaluator: Data, loss and precision are taken from it.
+            space: The networks are drawn from it.
+        """
+        feed = evaluator.feed()
+        steps = self.steps
+        if steps is None:
+            single = evaluator.epochs * feed.steps(self.recipe.batch_size)
+            steps = max(TRAININGS * single // self.networks, 1)
+        return SupernetTraining(
+            space,
+            feed,
+            replace(self.recipe, precision=evaluator.precision),
+            evaluator.loss,
+            steps=steps,
+            networks=self.networks,
+            sandwich=self.sandwich,
+        )

@@ -1,0 +1,47 @@
+"""Keeps the trained weights of the front's members, and drops those of dominated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+from torch import nn
+
+from optnas.pareto.dominance import losses, nondominated
+from optnas.pareto.front import front
+from optnas.study.artifacts import WeightStore
+
+
+def members_left(trial: Trial, values: Sequence[float]) -> set[int] | None:
+    """The members that stay on the front if a trial joins it.
+
+    Args:
+        trial: The running trial, its constraints set.
+        values: Its values.
+
+    Returns:
+        Their trial ids; None if the trial doesn't join: a bound is broken, or it is dominated.
+    """
+    if any(excess > 0 for excess in trial.constraints.values()):
+        return None
+    members = front(trial.study)
+    points = losses([*(t.values for t in members), values], trial.study.directions)
+    *stays, joins = nondominated(points)
+    if not joins:
+        return None
+    return {t._trial_id for t, stay in zip(members, stays, strict=True) if stay}
+
+
+def keep_weights(
+    store: WeightStore, trial: Trial, values: Sequence[float], model: nn.Module
+) -> None:
+    """Keeps a trial's weights if it joins the front, and drops those of members it dominates."""
+    left = members_left(trial, values)
+    if left is None:
+        return
+    study: Study = trial.study
+    # Another process may be about to finish its trial, and has kept that trial's weights already.
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    store.save(study, trial._trial_id, model)
+    store.keep_only(study, left | {t._trial_id for t in running})

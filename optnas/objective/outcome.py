@@ -1,0 +1,66 @@
+"""The error policy of a trial: which errors end the trial, and which end the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from optuna import TrialPruned
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import Trial
+
+from optnas.devices.device import release_memory
+from optnas.errors import InputError, fault_of_candidate, is_changed_space, with_place
+from optnas.storage.faults import storage_fault
+from optnas.study import attributes as attr
+
+
+@contextmanager
+def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
+    """Stores on the trial why its block ended, and the details that the block found.
+
+    An error for which the architecture is at fault ends here: the trial fails, and the study goes
+    on. Every other error is raised.
+
+    Args:
+        trial: The running trial.
+        details: Further facts by the name that they belong to, filled in by the block.
+
+    Raises:
+        InputError: The user's code is at fault: it called sys.exit(), or draws a parameter from
+            other choices than earlier trials did.
+    """
+    writable = True
+    try:
+        yield
+    except KeyboardInterrupt:
+        trial.set_user_attr(attr.LOST, attr.INTERRUPTED)
+        raise
+    except TrialPruned as pruned:
+        trial.set_user_attr(attr.PRUNED, str(pruned))
+        raise
+    except SystemExit as error:
+        trial.set_user_attr(attr.FAILURE, "the evaluator called sys.exit()")
+        raise InputError(f"the evaluator called sys.exit({error.code})") from error
+    except UpdateFinishedTrialError:  # its lease expired, and another worker ended the trial
+        writable = False
+        raise
+    except Exception as error:
+        if storage_fault(error):
+            writable = False
+            raise
+        reason = fault_of_candidate(error)
+        trial.set_user_attr(attr.FAILURE, reason or with_place(error))
+        if is_changed_space(error):
+            raise InputError(
+                f"a parameter is drawn from other choices than in this study before ({error}): "
+                "put them back, or start another study (--name)"
+            ) from error
+        if reason is None:
+            raise
+        release_memory(error)
+    finally:
+        if writable:
+            for name, detail in details.items():
+                trial.set_user_attr(f"{attr.DETAIL}{name}", detail)

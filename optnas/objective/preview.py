@@ -1,0 +1,121 @@
+"""What is known exactly of an architecture before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from optuna.trial import FixedTrial
+
+from optnas.candidate import Candidate
+from optnas.devices.sharing import Sharing
+from optnas.metrics import Metric
+from optnas.metrics.zero_cost import zero_cost
+from optnas.objective.bounds import Bounds
+from optnas.search_spaces import SearchSpace
+from optnas.utils.seeds import seeded
+
+Key = TypeVar("Key", int, str)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is known exactly of an architecture before its training.
+
+    Each part is computed when it is first read, because their costs differ: counts take
+    milliseconds, zero-cost proxies half a second. Reading a part raises what the user's code raises
+    for an architecture that can't be built or run.
+
+    Attributes:
+        params: The trial's parameters; those beyond the architecture are ignored.
+    """
+
+    params: Mapping[str, Any]
+    _source: Previews = field(repr=False, compare=False)
+
+    @cached_property
+    def values(self) -> Mapping[int, float]:
+        """The objectives that are counts, such as params, by position, as in `trial.values`."""
+        return self._source.values(self.params)
+
+    @cached_property
+    def constraints(self) -> Mapping[str, float]:
+        """How far each bound on a count is broken, by name, as in `trial.constraints`.
+
+        A bound holds at 0 or less.
+        """
+        return self._source.constraints(self.params)
+
+    @cached_property
+    def proxies(self) -> Mapping[str, float]:
+        """The zero-cost proxies by name; NaN for one that the network doesn't have."""
+        return self._source.proxies(self.params)
+
+
+class Previews:
+    """Computes the parts of previews, each once for an architecture.
+
+    Args:
+        space: The search space.
+        metrics: Those of the objective; the exact ones among them are used.
+        objectives: Names of scores and metrics, in order.
+        bounds: Those of the objective.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Any],
+        metrics: Iterable[Metric],
+        objectives: Sequence[str],
+        bounds: Bounds,
+    ) -> None:
+        self._space = space
+        self._exact = {metric.name: metric for metric in metrics if metric.exact}
+        self._objectives = {i: name for i, name in enumerate(objectives) if name in self._exact}
+        self._bounds = bounds.among(self._exact)
+        self._found: dict[tuple[str, str], Any] = {}
+
+    def values(self, params: Mapping[str, Any]) -> Mapping[int, float]:
+        """See `Preview.values`."""
+
+        def count(candidate: Candidate) -> dict[int, float]:
+            return {i: self._exact[n].measure(candidate) for i, n in self._objectives.items()}
+
+        return self._part("values", params, count)
+
+    def constraints(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        """See `Preview.constraints`."""
+
+        def count(candidate: Candidate) -> dict[str, float]:
+            return {
+                name: self._bounds.excess(name, self._exact[name].measure(candidate))
+                for name in self._bounds.limits
+            }
+
+        return self._part("constraints", params, count)
+
+    def proxies(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        """See `Preview.proxies`."""
+        return self._part("proxies", params, zero_cost)
+
+    def _part(
+        self, part: str, params: Mapping[str, Any], find: Callable[[Candidate], dict[Key, float]]
+    ) -> dict[Key, float]:
+        """One part, computed unless the architecture has it, in turns with measurements."""
+        with seeded(0):
+            architecture = self._space.suggest(FixedTrial(dict(params)))
+            key = part, str(architecture)
+            if key not in self._found:
+                candidate = Candidate(
+                    architecture,
+                    self._space.example_inputs,
+                    lambda: self._space.build(architecture),
+                    disposable=True,
+                )
+                with Sharing(torch.device("cpu")):
+                    self._found[key] = find(candidate)
+        found: dict[Key, float] = self._found[key]
+        return found

@@ -1,0 +1,118 @@
+"""The architectures of a study: one record each, for tables, figures, the report and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from optnas.pareto.dominance import dominates, losses
+from optnas.pareto.front import front_of
+from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
+from optnas.study.describe import architecture_name
+
+
+@dataclass(frozen=True)
+class ArchitectureRecord:
+    """One architecture of a study.
+
+    Attributes:
+        trial: The trial that represents it: the first of its trials on the front; where there is
+            none, the first feasible one that no other one of its trials dominates.
+        architecture: Its canonical string, or its parameters.
+        trials: The numbers of all its COMPLETE trials (other recipes, reused values).
+        values: Those of the trial, one for each objective.
+        losses: The same with maximised ones negated: less is better in each.
+        feasible: Whether the trial breaks no constraint.
+        on_front: Whether the trial is on the front.
+        baseline: The name of the hand-made network, if it is one.
+        dominated_by: For a baseline, the numbers of the front's trials that dominate it.
+    """
+
+    trial: FrozenTrial
+    architecture: str
+    trials: tuple[int, ...]
+    values: tuple[float, ...]
+    losses: tuple[float, ...]
+    feasible: bool
+    on_front: bool
+    baseline: str | None
+    dominated_by: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        """The number of the trial that represents it."""
+        return self.trial.number
+
+    @property
+    def others(self) -> list[int]:
+        """The numbers of its other COMPLETE trials."""
+        return [number for number in self.trials if number != self.trial.number]
+
+    @property
+    def place(self) -> str:
+        """Its place: `front`, `dominated`, or `infeasible` where it breaks a constraint."""
+        if self.on_front:
+            return "front"
+        return "dominated" if self.feasible else "infeasible"
+
+
+def architecture_records(
+    complete: Sequence[FrozenTrial],
+    feasible: Sequence[FrozenTrial],
+    front: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+) -> list[ArchitectureRecord]:
+    """A record for each architecture, by the number of its first trial.
+
+    Args:
+        complete: The COMPLETE trials of a study, by number.
+        feasible: Those that break no constraint.
+        front: Those on the front.
+        directions: Of the objectives.
+    """
+    groups: dict[str, list[FrozenTrial]] = {}
+    for trial in complete:
+        unknown = not trial.params and ARCHITECTURE not in trial.user_attrs
+        key = f"trial {trial.number}" if unknown else architecture_name(trial)
+        groups.setdefault(key, []).append(trial)
+    allowed = {trial.number for trial in feasible}
+    members = {trial.number for trial in front}
+    chosen = [_representative(group, allowed, members, directions) for group in groups.values()]
+    points = losses([trial.values for trial in chosen], directions)
+    of_front = losses([trial.values for trial in front], directions)
+    found = []
+    for group, trial, point in zip(groups.values(), chosen, points, strict=True):
+        baseline = trial.user_attrs.get(BASELINE)
+        better = [] if baseline is None else np.flatnonzero(dominates(of_front, point)).tolist()
+        found.append(
+            ArchitectureRecord(
+                trial=trial,
+                architecture=architecture_name(trial),
+                trials=tuple(t.number for t in group),
+                values=tuple(trial.values),
+                losses=tuple(point.tolist()),
+                feasible=trial.number in allowed,
+                on_front=trial.number in members,
+                baseline=None if baseline is None else str(baseline),
+                dominated_by=tuple(front[i].number for i in better),
+            )
+        )
+    return found
+
+
+def _representative(
+    group: list[FrozenTrial],
+    feasible: Collection[int],
+    members: Collection[int],
+    directions: Sequence[StudyDirection],
+) -> FrozenTrial:
+    if len(group) == 1:
+        return group[0]
+    own = [t for t in group if DUPLICATE_OF not in t.user_attrs] or group
+    candidates = [t for t in own if t.number in members]
+    candidates = candidates or front_of([t for t in own if t.number in feasible], directions)
+    return (candidates or own)[0]

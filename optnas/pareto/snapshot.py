@@ -1,0 +1,107 @@
+"""A study, read once: what tables, figures, the report and notes share.
+
+Each of them needs the front, the architectures, or what fresh seeds found. A `Snapshot` computes
+each of these once, when it is first asked for, and all from the same trials: in a study that is
+running, a table and a figure that share a snapshot agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pareto.architectures import ArchitectureRecord, architecture_records
+from optnas.pareto.confirmed import Standing, standing
+from optnas.pareto.dominance import losses
+from optnas.pareto.front import feasible_trials, front
+from optnas.pareto.hypervolume import hypervolume
+from optnas.study.objectives import maximized, objective_names
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The trials of a study as they are now, and what follows from them.
+
+    Attributes:
+        study: The study.
+        trials: All its trials, by number.
+        names: The names of its objectives.
+        directions: Their directions.
+        maximized: Whether each is maximised.
+
+    Example:
+        ```python
+        from optnas.pareto.snapshot import Snapshot
+
+        seen = Snapshot.of(study)
+        for record in seen.architectures:
+            print(record.number, record.architecture, record.place, record.values)
+        ```
+    """
+
+    study: Study
+    trials: list[FrozenTrial]
+    names: list[str]
+    directions: list[StudyDirection]
+    maximized: list[bool]
+
+    @classmethod
+    def of(cls, study: Study | Snapshot) -> Snapshot:
+        """A snapshot of a study; a snapshot is returned as it is."""
+        if isinstance(study, Snapshot):
+            return study
+        return cls(
+            study=study,
+            trials=study.get_trials(deepcopy=False),
+            names=objective_names(study),
+            directions=study.directions,
+            maximized=maximized(study),
+        )
+
+    @cached_property
+    def complete(self) -> list[FrozenTrial]:
+        """The COMPLETE trials, by number."""
+        return [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+
+    @cached_property
+    def feasible(self) -> list[FrozenTrial]:
+        """The COMPLETE trials without a broken constraint, by number."""
+        return feasible_trials(self.study, self.complete)
+
+    @cached_property
+    def front(self) -> list[FrozenTrial]:
+        """The trials on the Pareto front, by number (see `optnas.pareto.front.front`)."""
+        return front(self.study, self.feasible)
+
+    @cached_property
+    def architectures(self) -> list[ArchitectureRecord]:
+        """The architectures of the COMPLETE trials, by the number of their first trial."""
+        return architecture_records(self.complete, self.feasible, self.front, self.directions)
+
+    def extremes(self, objective: int) -> tuple[float, float]:
+        """The best and the worst value of an objective on the front, which has a trial at least.
+
+        Args:
+            objective: Its position.
+        """
+        order = losses([trial.values for trial in self.front], self.directions)[:, objective]
+        best, worst = self.front[int(order.argmin())], self.front[int(order.argmax())]
+        return best.values[objective], worst.values[objective]
+
+    @property
+    def baselines(self) -> list[ArchitectureRecord]:
+        """The hand-made networks among the architectures."""
+        return [record for record in self.architectures if record.baseline is not None]
+
+    @cached_property
+    def hypervolume(self) -> float | None:
+        """The hypervolume of the front (see `optnas.pareto.hypervolume.hypervolume`)."""
+        return hypervolume(self.study, self.feasible)
+
+    @cached_property
+    def standing(self) -> dict[int, Standing]:
+        """What fresh seeds found of the trials that were evaluated again, by number."""
+        return {found.trial: found for found in standing(self.study)}

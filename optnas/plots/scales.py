@@ -1,0 +1,127 @@
+"""Where values lie in a figure: axes, logarithms, ticks, colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from plotly.colors import sample_colorscale
+
+from optnas.pareto.dominance import wants_log
+from optnas.plots.texts import direction, label, si
+
+SCALE = "Viridis"
+
+
+def value_axis(name: str, maximized: bool, values: Sequence[float]) -> dict[str, Any]:
+    """The axis of an objective, logarithmic where its values span much."""
+    axis: dict[str, Any] = {
+        "title": {"text": f"{label(name)} ({direction(maximized)})", "font": {"size": 13}},
+        "automargin": True,
+    }
+    return axis | scale_of(values)
+
+
+def small_axis(
+    name: str, maximized: bool, values: Sequence[float], *, brief: bool = False
+) -> dict[str, Any]:
+    """The axis of an objective in a small panel: small print, few ticks, a title on short lines.
+
+    With `brief` an arrow says which way is better.
+    """
+    arrow = "↑ better" if maximized else "↓ better"
+    # A line break for each dozen characters, where the name has a joint.
+    title = label(name, 20).replace("_", "_<br>", len(name) // 12)
+    return scale_of(values, few=True) | {
+        "title": {
+            "text": f"{title}<br>({arrow if brief else direction(maximized)})",
+            "font": {"size": 11},
+        },
+        "tickfont": {"size": 10},
+        "automargin": True,
+    }
+
+
+def scale_of(values: Sequence[float], *, few: bool = False) -> dict[str, Any]:
+    """Type and ticks of an axis; `few` ticks where there is little room."""
+    if not wants_log(values):
+        return {"exponentformat": "SI"} | ({"nticks": 5} if few else {})
+    ticks = log_ticks(values, few=few)
+    return {"type": "log", "tickvals": ticks, "ticktext": [si(tick) for tick in ticks]}
+
+
+def log_ticks(values: Sequence[float], *, few: bool = False) -> list[float]:
+    """1, 2, 5, 10, … over up to three decades, powers of ten over more; fewer if asked for."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    span = high - low
+    steps: tuple[int, ...] = (1,) if span >= (2 if few else 3) else (1, 3) if few else (1, 2, 5)
+    every = max(1, round(span / (3 if few else 6)))
+    decades = range(math.floor(low), math.ceil(high) + 1, every)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
+
+
+def axis_title(text: str, size: int = 13) -> dict[str, Any]:
+    """The title of an axis."""
+    return {"text": text, "font": {"size": size}}
+
+
+def named_axis(positions: Sequence[float], names: Sequence[str], **more: Any) -> dict[str, Any]:
+    """An axis without a grid whose ticks have names.
+
+    Args:
+        positions: Where the ticks lie.
+        names: Their texts, escaped.
+        more: What else plotly has for the axis.
+    """
+    return {
+        "tickvals": list(positions),
+        "ticktext": list(names),
+        "automargin": True,
+        "showgrid": False,
+        "zeroline": False,
+        **more,
+    }
+
+
+def colors(name: str, values: Sequence[float]) -> dict[str, Any]:
+    """Markers coloured by a value, logarithmic where it spans much, with the colour bar."""
+    bar: dict[str, Any] = {
+        "title": {"text": label(name, 24), "font": {"size": 13}},
+        "exponentformat": "SI",
+        "thickness": 14,
+    }
+    shown = list(values)
+    if wants_log(values):
+        ticks = log_ticks(values)
+        bar |= {"tickvals": [math.log10(t) for t in ticks], "ticktext": [si(t) for t in ticks]}
+        shown = [math.log10(v) for v in values]
+    return {"color": shown, "colorscale": SCALE, "showscale": True, "colorbar": bar}
+
+
+def position(values: Sequence[float]) -> Callable[[float], float]:
+    """A function from a value to its place from the smallest (0) to the largest (1), as drawn."""
+    finite = [v for v in values if math.isfinite(v)] or [0.0]
+    low, high = min(finite), max(finite)
+    scale: Callable[[float], float] = math.log if wants_log(finite) else float
+    span = scale(high) - scale(low)
+    return lambda v: (scale(min(max(v, low), high)) - scale(low)) / span if span > 0 else 0.5
+
+
+def shade(share: float) -> str:
+    """The colour at a share of the colour scale."""
+    (color,) = sample_colorscale(SCALE, [min(max(share, 0.0), 1.0)])
+    return str(color)
+
+
+def color_bar(name: str, values: Sequence[float]) -> dict[str, Any]:
+    """A trace without points that has the colour bar of lines."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [None, None],
+        "y": [None, None],
+        "showlegend": False,
+        "marker": colors(name, [min(values), max(values)]),
+    }

@@ -1,0 +1,85 @@
+"""Ends a run that leads nowhere, and explains why."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import InputError
+from optnas.runs.tally import Tally
+from optnas.study.attributes import FAILURE
+from optnas.utils.text import number
+
+
+def check_success(tally: Tally, wanted: int, max_failures: int) -> None:
+    """Raises InputError if a run should stop because its trials don't succeed.
+
+    Args:
+        tally: The run's tally.
+        wanted: Trials to reach that count. The run stops after `10 · wanted + 100` trials that
+            were pruned or failed.
+        max_failures: The run stops after this number of failures in a row for one reason.
+    """
+    unsuccessful = tally.unsuccessful
+    if len(unsuccessful) >= 10 * wanted + 100:
+        raise InputError(_why_infeasible(unsuccessful, tally.counted, wanted))
+    if _same_failures(tally.ended) >= max_failures:
+        reason = str(tally.ended[-1].user_attrs[FAILURE]).rstrip(".")
+        raise InputError(
+            f"the last {max_failures} trials failed for the same reason, so the run stops; what "
+            f"was measured is kept. The last one: {reason}. Correct the cause and run it again, or "
+            "give a larger max_failures (--max-failures) if many of these networks must fail"
+        )
+
+
+def _same_failures(ended: Sequence[FrozenTrial]) -> int:
+    """The number of failures in a row, counted from the last trial, for one reason."""
+    count = 0
+    for trial in reversed(ended):
+        reason = kind_of_failure(trial)
+        if reason is None or reason != kind_of_failure(ended[-1]):
+            break
+        count += 1
+    return count
+
+
+def kind_of_failure(trial: FrozenTrial) -> str | None:
+    """The reason why a trial failed, without the numbers in it; None if it didn't fail."""
+    reason = trial.user_attrs.get(FAILURE)
+    if trial.state != TrialState.FAIL or reason is None:
+        return None
+    return re.sub(r"[\d.]+", "#", str(reason))
+
+
+def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: int) -> str:
+    lines = [
+        f"{len(unsuccessful)} trials of this run were pruned or failed and {counted} of {wanted} "
+        "are done, so the run stops; what was measured is kept."
+    ]
+    broken: dict[str, list[tuple[float, float]]] = {}
+    for trial in unsuccessful:
+        for name, excess in trial.constraints.items():
+            if excess > 0:
+                value = trial.user_attrs.get(name, math.nan)
+                broken.setdefault(name, []).append((excess, value))
+    for name, found in broken.items():
+        lines.append(
+            f"The bound on {name} was broken {len(found)} times; the nearest was "
+            f"{number(min(found)[1])}, which is off by {min(found)[0]:.4g}."
+        )
+    reasons = Counter(
+        str(t.user_attrs.get(FAILURE, "no reason given"))
+        for t in unsuccessful
+        if t.state == TrialState.FAIL
+    )
+    for reason, times in reasons.most_common(1):
+        lines.append(f"The most frequent failure ({times} times): {reason.rstrip('.')}.")
+    if 2 * reasons.total() >= len(unsuccessful):
+        lines.append("Correct the cause, then run it again.")
+    else:
+        lines.append("Loosen the bounds.")
+    return " ".join(lines)

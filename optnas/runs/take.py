@@ -1,0 +1,69 @@
+"""Takes the next trial of a study, with a lease on it from the start."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from optnas.storage.guard import Private
+from optnas.study.attributes import LEASE
+from optnas.study.leases import is_dead, lease_of, same_worker
+
+ASK = Private(
+    {
+        "optuna.study.study:Study.ask": "3d1c91ccf4027e20",
+        "optuna.trial._trial:Trial.__init__": "640b6615a4b5aeee",
+    },
+    "trials get their lease a moment after they begin, and a trial whose process is killed in that "
+    "moment is repeated a day later",
+)
+"""What `take_trial` replaces."""
+
+
+def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenTrial]) -> Trial:
+    """`study.ask()`, but the trial holds the lease from the start.
+
+    At no moment would a kill leave a trial that runs for ever. A new trial is made with its lease.
+    A waiting one is given the lease before it is set running; if two workers have done so, the one
+    that took it writes its lease again. Trials that another worker is about to take come last.
+
+    Args:
+        study: The study.
+        lease: The worker's lease.
+        waiting: The WAITING trials, as they were read just now.
+    """
+    if not ASK.is_known():
+        asked = study.ask()
+        asked.set_user_attr(LEASE, dict(lease))
+        return asked
+    storage = study._storage
+    study._thread_local.cached_all_trials = None  # as ask() does: what is cached is one trial's
+    for trial in sorted(waiting, key=lambda t: _is_claimed(t, lease)):
+        with suppress(UpdateFinishedTrialError):
+            storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))
+            if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                taken = optuna.Trial(study, trial._trial_id)
+                if not same_worker(taken.user_attrs.get(LEASE), lease):
+                    taken.set_user_attr(LEASE, dict(lease))
+                return taken
+    template = copy.copy(_EMPTY)
+    template.user_attrs = {LEASE: dict(lease)}
+    template.datetime_start = datetime.datetime.now()
+    return optuna.Trial(study, storage.create_new_trial(study._study_id, template))
+
+
+_EMPTY = create_trial(state=TrialState.RUNNING)
+
+
+def _is_claimed(trial: FrozenTrial, lease: Mapping[str, Any]) -> bool:
+    """Whether another living worker has written its lease on a waiting trial."""
+    held = lease_of(trial)
+    return held is not None and not same_worker(held, lease) and not is_dead(held)

@@ -1,0 +1,161 @@
+"""Runs a search: in this process, in several, or as one of several.
+
+A run makes one `Objective`. It is made first, because opening the study takes it; the study's
+sampler, the preparation of the evaluator and the trials use the same one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from optuna.study import Study
+from rich.console import Console
+
+from optnas.devices.device import cpu_threads
+from optnas.errors import StoppedError
+from optnas.evaluators.by_name import name_of
+from optnas.objective.objective import Objective
+from optnas.runs.loop import queue_baselines, run_trials
+from optnas.runs.observer import Observer
+from optnas.runs.progress import Progress
+from optnas.runs.stop import Stop, stopping
+from optnas.runs.worker_process import Job
+from optnas.runs.workers import check_workers, run_workers
+from optnas.search.open import open_study
+from optnas.search.settings import Settings
+from optnas.study.record import Overrides, check_same_weights
+
+
+def run_search(search: Settings, *, workers: int, progress: bool, accept_changes: bool) -> Study:
+    """Opens and runs the study of a search (see `Search.run`)."""
+    check_workers(workers, search.file, search.url)
+    display = Progress(Console(stderr=True, quiet=not progress))
+    objective = observed_objective(search, display)
+    study = open_study(search, objective, accept_changes=accept_changes)
+    stop = Stop()
+    with display.following(study, search.trials), stopping(stop, display.say):
+        run_study(
+            search, objective, study, display, stop, workers=workers, accept_changes=accept_changes
+        )
+    if stop.requested:
+        raise KeyboardInterrupt
+    return study
+
+
+def observed_objective(search: Settings, observer: Observer) -> Objective:
+    """The search's objective, whose epochs an observer is told of if it shows them."""
+    if not observer.shows_epochs:
+        return search.objective()
+    return search.objective([lambda t, step, scores: observer.epoch(t.number, step, scores)])
+
+
+def run_study(
+    search: Settings,
+    objective: Objective,
+    study: Study,
+    display: Observer,
+    stop: Stop,
+    *,
+    workers: int,
+    accept_changes: bool,
+) -> None:
+    """Runs an open study, in this process or in several worker processes.
+
+    Args:
+        search: The search.
+        objective: Its objective.
+        study: Its study, from `open_study`.
+        display: Shows the run.
+        stop: When it is requested, running trials are finished, and the call returns.
+        workers: Processes that run trials; one is this process.
+        accept_changes: Whether settings may differ from the study's.
+    """
+    if workers == 1:
+        run_here(
+            search,
+            objective,
+            study,
+            display,
+            stop,
+            hours=search.hours,
+            accept_changes=accept_changes,
+        )
+        return
+    assert search.file is not None
+    # The preparation is done here, where its progress is seen; the workers find it done.
+    if not _prepare(search, objective, study, display, stop, accept_changes):
+        return
+    queue_baselines(study, search.baselines)
+    job = Job(
+        file=str(search.file.absolute()),
+        url=search.url,
+        name=search.study_name,
+        overrides=overrides_for_workers(search),
+        accept_changes=accept_changes,
+        epochs=display.shows_epochs,
+    )
+    run_workers(
+        study,
+        job,
+        workers,
+        hours=search.hours,
+        threads=search.threads,
+        device=search.device,
+        trial_timeout=search.trial_timeout,
+        logs=search.path("_logs"),
+        display=display,
+        stop=stop,
+    )
+
+
+def run_here(
+    search: Settings,
+    objective: Objective,
+    study: Study,
+    observer: Observer,
+    stop: Stop,
+    *,
+    hours: float | None,
+    accept_changes: bool,
+) -> None:
+    """Runs trials of an open study in this process; others may run theirs at the same time."""
+    if not _prepare(search, objective, study, observer, stop, accept_changes):
+        return
+    with cpu_threads(search.threads):
+        run_trials(
+            study,
+            objective,
+            trials=search.trials,
+            hours=hours,
+            baselines=search.baselines,
+            trial_timeout=search.trial_timeout,
+            max_failures=search.max_failures,
+            observer=observer,
+            stop=stop,
+        )
+
+
+def _prepare(
+    search: Settings,
+    objective: Objective,
+    study: Study,
+    observer: Observer,
+    stop: Stop,
+    accept_changes: bool,
+) -> bool:
+    """Prepares the evaluator; False if the run was stopped before that was done."""
+    try:
+        with cpu_threads(search.threads):
+            made = objective.prepare(observer.say, lambda: stop.requested)
+    except StoppedError:
+        return False
+    check_same_weights(study, made, accept_changes)
+    return True
+
+
+def overrides_for_workers(search: Settings) -> dict[str, Any]:
+    """The settings that workers must take from here instead of the study file."""
+    settings = {f.name: getattr(search, f.name) for f in fields(Overrides)}
+    settings["evaluator"] = name_of(search.evaluator) or None
+    return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}

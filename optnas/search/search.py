@@ -1,0 +1,95 @@
+"""A search: what a study file defines."""
+
+from __future__ import annotations
+
+from optuna.study import Study
+
+from optnas.search.open import open_study, remembered_overrides
+from optnas.search.run import run_search
+from optnas.search.settings import Settings
+from optnas.study.record import Overrides
+
+
+class Search(Settings):
+    """Everything that a study needs: what to try, how to score it, and for how long.
+
+    Attributes:
+        space: The search space.
+        evaluator: Trains and scores an architecture.
+        objectives: Names among the evaluator's scores and the metrics.
+        constraints: Bounds by name. A candidate that breaks a bound known before training isn't
+            trained.
+        metrics: Metrics in addition to the standard ones, or in their place: params,
+            model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms, throughput,
+            and the zero-cost proxies synflow, naswot, grad_norm and snip.
+        baselines: Hand-made networks by name, each a function that makes one. They are the first
+            trials.
+        sampler: `predictor`, `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`,
+            `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
+        trials: Trials to reach in total: COMPLETE ones, and those that were stopped early.
+        hours: Time for one run; None sets no limit.
+        seed: Seeds the sampler, the weights and the shuffling. Without one, the study draws a seed
+            and keeps it.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
+        threads: CPU threads that PyTorch may use while the study runs. A small network gains
+            little from a second one, and next to another busy process it loses far more, because
+            waiting threads spin. More threads pay for large networks on an otherwise idle CPU.
+        epochs: Training epochs, in place of the evaluator's.
+        early_stop: Whether to stop trainings that can't reach the front any more (see
+            `EarlyStopping`). A study may be resumed with another choice.
+        trial_timeout: Seconds after which a trial fails; None sets no limit.
+        max_failures: The run ends after this number of failures in a row for one reason.
+        name: Name of the study; the study file's by default.
+        storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an
+            SQLite file `NAME.db`, next to the study file if there is one.
+        weights: Whether to keep the trained weights of the front's members, in `NAME_weights`.
+        file: The study file, filled in when it is loaded.
+        folder: Where the default storage lies: the working directory, or the study file's.
+
+    Raises:
+        ValueError: A setting is unknown or out of range.
+        TypeError: A part is of the wrong kind.
+    """
+
+    def run(
+        self, *, workers: int = 1, progress: bool = True, accept_changes: bool = False
+    ) -> Study:
+        """Opens the study, or makes it, and runs trials until it has `trials` that count.
+
+        The settings are those of this search. The study also remembers what earlier runs on the
+        command line overrode: see `remembered`.
+
+        The first Ctrl-C finishes the running trials, the second gives them up; both raise.
+
+        Args:
+            workers: Processes that run trials. One is this process. Several import the study file,
+                so they need one (`load_search("study.py").run(workers=4)`).
+            progress: Whether to show a progress bar (plain lines where there is no terminal).
+            accept_changes: Whether to resume a study that was made with other settings.
+
+        Returns:
+            The study.
+
+        Raises:
+            InputError: The study can't be opened or resumed, or no architecture is feasible.
+            KeyboardInterrupt: It was interrupted.
+        """
+        return run_search(self, workers=workers, progress=progress, accept_changes=accept_changes)
+
+    def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
+        """Opens the study, or makes it, with its sampler; stores what the study must remember.
+
+        Args:
+            overrides: The settings of this search that the study shall remember as overridden.
+            accept_changes: Whether to open a study that was made with other settings.
+
+        Raises:
+            InputError: The storage can't be opened, or holds another study of this name.
+        """
+        return open_study(
+            self, self.objective(), overrides=overrides, accept_changes=accept_changes
+        )
+
+    def remembered(self) -> Overrides:
+        """The settings that earlier runs of this study overrode."""
+        return remembered_overrides(self)

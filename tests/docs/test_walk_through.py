@@ -1,0 +1,57 @@
+"""The commands that pages show work one after the other, from where README's set-up leaves you."""
+
+import shlex
+import shutil
+
+import pytest
+from pages import PAGES, ROOT, commands_in, name
+
+SERVERS = ("dashboard", "serve")
+"""They run until they are stopped; their own tests start them."""
+SHORTER = (
+    ("epochs=15", "epochs=1"),
+    ("trials=40", "trials=15"),
+    ("seed=0", 'seed=0,\n    sampler="random",\n    metrics=[optnas.Latency(target_error=0.5)]'),
+)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch, optnas):
+    """Where README's first command has been run, with a shorter study."""
+    shutil.copytree(ROOT / "studies", "studies", ignore=shutil.ignore_patterns("*[!y]"))
+    study = tmp_path / "studies" / "digits_cnn.py"
+    text = study.read_text()
+    for old, new in SHORTER:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    study.write_text(text)
+    code, _, err = optnas("run", "studies/digits_cnn.py")
+    assert code == 0, err
+
+
+def shorter(command):
+    """The same command where it would train for long."""
+    words = shlex.split(command)[1:]
+    match words[0]:
+        case "run" | "resume":
+            words += ["--trials", "16" if "digits_cnn" in command else "2"]
+            words += [] if "digits_cnn" in command else ["--epochs", "1"]
+        case "retrain":
+            words += ["--epochs", "1"]
+        case "confirm":
+            words += ["--most", "2", "--seeds", "1"]
+    return words
+
+
+@pytest.mark.slow
+def test_the_commands_of_all_pages_work(checkout, optnas):
+    done = set()
+    for page in PAGES:
+        if page.name == "examples.md":  # its studies take minutes
+            continue
+        for command in commands_in(page):
+            if command not in done and command.split()[1] not in SERVERS:
+                done.add(command)
+                code, out, err = optnas(*shorter(command))
+                assert code == 0, f"{name(page)}: {command}\n{out}\n{err}"
+    assert len(done) > 10

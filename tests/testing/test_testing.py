@@ -1,0 +1,108 @@
+"""The contracts serve code outside this repository, without its fixtures and settings."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import optnas
+from optnas import testing
+
+CONTRACTS = [getattr(testing, name) for name in testing.__all__]
+ROOT = Path(optnas.__file__).parents[1]
+
+
+def python(*args, folder):
+    """Runs Python as a stranger would: in a folder of their own, with optnas on the path."""
+    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    return subprocess.run(
+        [sys.executable, *args],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_every_example_passes_in_an_empty_folder(tmp_path):
+    for contract in [testing, *CONTRACTS]:
+        (example,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(contract), re.S)
+        name = contract.__name__.rpartition(".")[2].lower()
+        (tmp_path / f"test_{name}.py").write_text(textwrap.dedent(example))
+    done = python("-m", "pytest", "-q", "-W", "error", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d{2} passed", done.stdout)
+    assert "failed" not in done.stdout
+    assert "skipped" not in done.stdout
+
+
+BROKEN = """
+import torch
+
+import optnas
+from optnas.testing import EvaluatorContract, SpaceContract
+
+
+class Space(optnas.SearchSpace):
+    example_inputs = torch.zeros(1, 2)
+
+    def suggest(self, trial):
+        trial.suggest_int("unused", 1, 2)
+        return trial.suggest_int("width", 1, 2)
+
+    def build(self, width):
+        return torch.nn.Linear(2, width)
+
+
+class TestSpace(SpaceContract):
+    space = Space()
+
+
+class TestIncomplete(EvaluatorContract):
+    evaluator = None
+"""
+
+
+def test_what_is_wrong_fails_and_is_named(tmp_path):
+    """A parameter without use, a fingerprint with an address, and a contract without a space."""
+    (tmp_path / "test_broken.py").write_text(BROKEN)
+    done = python("-m", "pytest", "-q", folder=tmp_path)
+    assert done.returncode == 1
+    failed = re.findall(r"^FAILED .*::TestSpace::test_(\w+)", done.stdout, re.M)
+    assert failed == [
+        "equal_strings_are_equal_networks_and_others_are_not",
+        "has_no_dead_parameters",
+        "fingerprint_is_stable",
+    ]
+    # Values are shown, as in tests that stand in the stranger's own file.
+    assert "AssertionError: unused" in done.stdout
+    assert "AssertionError: assert '<test_broken" in done.stdout
+    assert "TestIncomplete must define space, a search space for the evaluator" in done.stdout
+
+
+def test_optnas_runs_without_pytest(tmp_path):
+    """Only `optnas.testing` needs it, and says so."""
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "import optnas, optnas.cli\n"
+        "[getattr(optnas, name) for name in optnas.__all__]\n"
+        "print('optnas.testing' in sys.modules)\n"
+        "import optnas.testing\n"
+    )
+    done = python("-c", code, folder=tmp_path)
+    assert done.stdout == "False\n"
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: optnas.testing needs pytest, which isn't installed: pip install pytest"
+    )
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_contract_has_tests_and_no_file_collects_it_by_its_name(contract):
+    assert [name for name in dir(contract) if name.startswith("test_")]
+    assert not contract.__name__.startswith("Test")
