@@ -1,6 +1,8 @@
 import os
+import sys
 import tempfile
 
+import joblib
 import optuna
 import pytest
 import torch
@@ -28,7 +30,7 @@ WATCHER = pytest.StashKey[Watcher]()
 
 def pytest_xdist_auto_num_workers():
     """One worker for each CPU that this process may use."""
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(joblib.cpu_count(), MOST_WORKERS)
 
 
 def pytest_configure(config):
@@ -61,6 +63,7 @@ def pytest_runtest_protocol(item):
 def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     """Every test runs in a folder of its own, on one thread; locks of devices lie there too."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which study files add their folders
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)

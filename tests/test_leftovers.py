@@ -6,6 +6,7 @@ import sys
 
 import psutil
 import pytest
+from command_line import environment
 
 RUN = """
 import subprocess, sys
@@ -32,7 +33,7 @@ def test_what_a_run_has_started_ends_with_it(killed):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
     pids = process.stdout.readline().split()
     children = [psutil.Process(int(pid)) for pid in pids]

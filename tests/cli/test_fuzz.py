@@ -13,7 +13,7 @@ from unittest import mock
 import optuna
 import pytest
 import typer
-from command_line import exit_code
+from command_line import environment, exit_code
 from hypothesis import example, given, settings, strategies as st
 
 import optnas.storage.open
@@ -166,7 +166,7 @@ def test_command_lines(args):
 def test_a_path_that_cant_be_shown(encoding, tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "optnas", "new", b"\xff.py"],
-        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment() | {"PYTHONIOENCODING": encoding},
         capture_output=True,
         cwd=tmp_path,
     )

@@ -302,6 +302,7 @@ def test_a_compiled_network_is_timed(device):
     assert Latency(device, compile=True, max_seconds=0.05).measure(candidate) > 0
 
 
+@pytest.mark.exclusive
 @NEEDS_CUDA
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_a_pass_on_a_gpu_takes_as_long_as_the_clock_says(dtype):

@@ -49,21 +49,25 @@ class TestPeakActivation(MetricContract):
     metric = PeakActivation()
 
 
+@pytest.mark.exclusive
 class TestLatency(MetricContract):
     metric = SHORT
 
 
+@pytest.mark.exclusive
 class TestThroughput(MetricContract):
     metric = Throughput(SHORT)
     grows = False
 
 
+@pytest.mark.exclusive
 class TestLatencyOfSeveral(MetricContract):
     metric = Latency(
         "cpu", batch_size=2, dtype="bfloat16", channels_last=True, max_seconds=0.05, label="bf16"
     )
 
 
+@pytest.mark.exclusive
 class TestLatencyInOnnxRuntime(MetricContract):
     metric = Latency("cpu", runtime="onnxruntime", max_seconds=0.05)
 
@@ -74,6 +78,7 @@ class TestFunctionMetric(MetricContract):
     )
 
 
+@pytest.mark.exclusive
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 class TestLatencyOnCuda(MetricContract):
     # Enough examples that the GPU computes for longer than the CPU takes to launch the kernels.

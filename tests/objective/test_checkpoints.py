@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from command_line import environment
 from optuna.trial import FixedTrial, TrialState, create_trial
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -534,8 +535,7 @@ def test_a_killed_process_loses_the_epochs_since_its_checkpoint(tmp_path):
     search = make_search(tmp_path / "whole")
     whole = outcome(search.run(progress=False), search.objective())
     code = "import sys, test_checkpoints as t; t.run_and_be_killed(sys.argv[1], 1, 3)"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "cut")], env=environment)
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "cut")], env=environment())
     assert killed.returncode == -signal.SIGKILL
     search, listener = make_search(tmp_path / "cut"), Listener()
     study = search.open()

@@ -1,7 +1,6 @@
 """What goes wrong with a storage: each is one sentence, and nothing that was there is lost."""
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +12,7 @@ import optuna
 import pytest
 import sqlalchemy
 import torch
+from command_line import environment
 from hypothesis import example, given, strategies as st
 from networks import build_linear, score
 from optuna.trial import TrialState, create_trial
@@ -227,7 +227,7 @@ def call(*args):
         capture_output=True,
         text=True,
         preexec_fn=without_privileges,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
     assert "Traceback" not in process.stderr
     return process.returncode, process.stdout, process.stderr
