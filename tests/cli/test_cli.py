@@ -298,13 +298,13 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert process.returncode == code
     assert "Traceback" not in err
     if code > 0:
-        assert "interrupted; what was running is repeated next time" in err
+        assert "interrupted; running trials are repeated next time" in err
         assert "2 of 5 trials are done and kept" in err
     (tmp_path / "hold").unlink()
 
     code, _, err = optnas("run", "slow.py")
     assert code == 0
-    assert ("lost trials taken up again: 2" in err) == (reason == "killed")
+    assert ("repeating lost trials: 2" in err) == (reason == "killed")
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
     assert study.trials[2].user_attrs["lost"] == reason
@@ -321,7 +321,7 @@ def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path):
     (tmp_path / "hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3
-    assert "stopped; what was running is finished. 3 of 5 trials are done and kept" in err
+    assert "stopped; running trials were finished. 3 of 5 trials are done and kept" in err
     study = optuna.load_study(study_name="slow", storage="sqlite:///slow.db")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 3
 

@@ -15,7 +15,7 @@ import optuna
 import pytest
 from command_line import start
 from optuna.trial import Trial, TrialState, create_trial
-from optuna_dashboard import get_note, save_note
+from optuna_dashboard import _app, get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 from torch import nn
@@ -404,7 +404,7 @@ def test_the_front_of_the_page_is_that_of_optuna(objectives):
     found = dashboard._front(study.trials, study.directions)
     assert [t.number for t in found] == sorted(t.number for t in expected)
     make_dashboard(study._storage, Path(), port=0).server_close()
-    assert dashboard._app.get_pareto_front_trials is dashboard._front
+    assert _app.get_pareto_front_trials is dashboard._front
 
 
 def test_notes_are_copied_to_the_trials_they_belong_to(publisher, study, optnas):

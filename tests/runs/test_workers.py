@@ -109,7 +109,7 @@ if first("died"):
     assert lost.user_attrs["lost"] == "killed"
     err = capsys.readouterr().err
     assert "died (SIGKILL); another one is started" in err
-    assert f"lost trials taken up again: {lost.number}" in err
+    assert f"repeating lost trials: {lost.number}" in err
 
 
 def test_workers_that_all_die_end_the_run(write, monkeypatch):
