@@ -1,6 +1,7 @@
 """The cost of each PyTorch operation, by the shapes of its tensors.
 
-All formulas give floating-point operations: two for each multiply-accumulate. `FORMULAS` holds
+All formulas give floating-point operations, two for each multiply-accumulate; `counting.py` halves
+them to MACs. `FORMULAS` holds
 PyTorch's own (`torch.utils.flop_counter`: convolutions, `mm`, `bmm`, `addmm`, fused attention on
 GPUs, their gradients) and the ones below, for products that PyTorch has no formula for.
 

@@ -1,7 +1,6 @@
-"""What optnas writes on a trial, and the place and seed of a trial.
+"""The names of the user attributes that optnas writes, and what they say of a trial.
 
-These names are user attributes of the trials, so that a study can be read, plotted and resumed
-with plain Optuna.
+Most are on the trials, those from `SEED` on are on the study; plain Optuna reads them all.
 """
 
 from __future__ import annotations
