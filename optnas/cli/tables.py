@@ -11,18 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from optnas.errors import InputError
-from optnas.pareto.choose import best_in
 from optnas.pareto.compare import Comparison
+from optnas.pareto.find_trial import best_in
 from optnas.pareto.front import why_no_front
 from optnas.pareto.pick import Pick, measured
 from optnas.pareto.snapshot import Snapshot
-from optnas.study.attributes import (
-    DUPLICATE_OF,
-    FAILURE,
-    SEED,
-    has_inherited,
-    is_without_result,
-)
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, has_inherited, is_without_result
 from optnas.study.describe import recipe_text, state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of

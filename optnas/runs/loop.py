@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.errors import InputError, TrialTimeout
-from optnas.pareto.hypervolume import keep_reference
+from optnas.pareto.reference_box import keep_reference
 from optnas.runs.failing import check_success
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop

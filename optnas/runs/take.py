@@ -31,9 +31,10 @@ ASK = Private(
 def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenTrial]) -> Trial:
     """`study.ask()`, but the trial holds the lease from the start.
 
-    At no moment would a kill leave a trial that runs for ever. A new trial is made with its lease.
-    A waiting one is given the lease before it is set running; if two workers have done so, the one
-    that took it writes its lease again. Trials that another worker is about to take come last.
+    So a worker may be killed at any moment, and other workers can tell that its trial is lost. A
+    new trial is made with its lease. A waiting trial gets the lease first and is set running then.
+    Two workers may write their lease on one waiting trial. Only one of them sets it running, and
+    that one writes its lease again. Trials that another worker is about to take come last.
 
     Args:
         study: The study.

@@ -1,9 +1,8 @@
 """The tally of a study: which trials count, which are lost, and which are repeated.
 
-A trial whose process is gone is lost. A lost trial is repeated: its retry is queued with the
-parameters drawn so far and has the place of the trial it repeats, so the rest of it is drawn, and
-seeded, as it would have been. Any number of workers may keep a tally of one study: if two queue a
-retry of the same trial, the first one counts, and the other ends itself.
+A lost trial is repeated by a retry (see `optnas.runs.recovery`). Any number of workers may keep a
+tally of one study: if two queue a retry of the same trial, the first one counts, and the other ends
+itself.
 """
 
 from __future__ import annotations
@@ -12,22 +11,17 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.runs.recovery import give_up, lose, queue_retry
 from optnas.runs.take import take_trial
 from optnas.storage.faults import storage_fault
 from optnas.study.attributes import (
     BASELINE,
-    FAILURE,
-    INTERRUPTED,
-    KILLED,
-    LOST,
-    RETRY_OF,
     SURPLUS,
     is_counted,
     is_lost,
@@ -35,15 +29,9 @@ from optnas.study.attributes import (
     retry_of,
 )
 from optnas.study.leases import Renewal, is_abandoned, is_alive
+from optnas.study.trial_order import in_order_of_completion
 
 log = logging.getLogger("optnas")
-
-MAX_KILLS = 3
-"""A trial whose process died this many times in a row fails: it may be why."""
-_KILLER = (
-    f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may need more "
-    "memory than there is"
-)
 
 
 class Tally:
@@ -111,7 +99,7 @@ class Tally:
                     self._lost.append(trial)
         with_result = [t for t in ended if not is_without_result(t)]
         self.unsuccessful += [t for t in with_result if not is_counted(t)]
-        self.ended += sorted(with_result, key=lambda t: t.datetime_complete or datetime.min)
+        self.ended += in_order_of_completion(with_result)
         return trials
 
     def alive(self) -> list[int]:
@@ -136,7 +124,7 @@ class Tally:
         missing = self._wanted - self.counted - len(self.alive()) - len(self.waiting)
         queued = [trial for i, trial in enumerate(self._lost) if i < missing]
         for trial in queued:
-            _queue_retry(self._study, trial)
+            queue_retry(self._study, trial)
         if queued:
             self.read()
         return [trial.number for trial in queued]
@@ -157,7 +145,7 @@ class Tally:
         try:
             yield None if self._end_if_superfluous(trial) else trial
         except KeyboardInterrupt:
-            self._lose(trial)
+            lose(self._study, trial)
             raise
         except UpdateFinishedTrialError:
             log.warning(
@@ -166,7 +154,7 @@ class Tally:
         except Exception as error:
             if storage_fault(error):
                 with suppress(Exception):
-                    self._lose(trial)
+                    lose(self._study, trial)
             raise
         finally:
             renewal.trial_id = None
@@ -196,47 +184,3 @@ class Tally:
             trial.set_user_attr(SURPLUS, reason)
             self._study.tell(trial, state=TrialState.FAIL)
         return True
-
-    def _lose(self, trial: Trial) -> None:
-        """Marks a running trial of this process as lost and queues its retry, unless it ended."""
-        with suppress(UpdateFinishedTrialError, ValueError):
-            trial.set_user_attr(LOST, INTERRUPTED)
-            _queue_retry(self._study, self._study.tell(trial, state=TrialState.FAIL))
-
-
-def give_up(study: Study, trial: FrozenTrial) -> None:
-    """Ends a trial whose process is gone, as lost; as failed if it may be to blame.
-
-    A trial that holds a reason already was killed while it ended, and keeps that reason.
-    """
-    ending = trial.user_attrs.keys() & {FAILURE, LOST, SURPLUS}
-    storage = study._storage
-    with suppress(UpdateFinishedTrialError):  # another process was quicker
-        if not ending:
-            key, reason = LOST, KILLED
-            if _kills(study, trial) >= MAX_KILLS - 1:
-                key, reason = FAILURE, _KILLER
-            storage.set_trial_user_attr(trial._trial_id, key, reason)
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-def _kills(study: Study, trial: FrozenTrial) -> int:
-    """The number of trials in a row that this one repeats and that were killed."""
-    kills, trials = 0, study.get_trials(deepcopy=False)
-    while (of := retry_of(trial)) is not None:
-        trial = trials[of]
-        if trial.user_attrs.get(LOST) != KILLED:
-            break
-        kills += 1
-    return kills
-
-
-def _queue_retry(study: Study, trial: FrozenTrial) -> None:
-    baseline = {k: v for k, v in trial.user_attrs.items() if k == BASELINE}
-    study.add_trial(
-        create_trial(
-            state=TrialState.WAITING,
-            user_attrs={RETRY_OF: trial.number} | baseline,
-            system_attrs={"fixed_params": trial.params},
-        )
-    )

@@ -31,9 +31,10 @@ RENEW = 60.0
 SILENCE = 300.0
 """Seconds without a renewal after which a process of another machine is presumed dead."""
 YOUNG = 60.0
-"""Seconds that a running trial without a lease, plain Optuna's, is presumed alive."""
+"""A running trial without a lease was begun by plain Optuna. For these seconds it is presumed
+alive."""
 FORGOTTEN = 86_400.0
-"""Seconds after which such a trial is presumed dead: its process didn't end it in a day."""
+"""After these seconds, a day, such a trial is presumed dead."""
 ORPHANED = 10.0
 """Seconds that a worker may need to write its lease on a trial that it has taken."""
 
@@ -74,7 +75,12 @@ def is_own(held: Mapping[str, Any]) -> bool:
 
 
 def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> bool:
-    """Whether a lease that some trial holds, if it holds one, is the given one, renewed or not."""
+    """Whether two leases belong to one worker; the time of the renewal doesn't matter.
+
+    Args:
+        held: The lease of a trial; None if it holds none.
+        lease: The worker's lease.
+    """
     return held is not None and all(
         held.get(key) == value for key, value in lease.items() if key != "renewed"
     )

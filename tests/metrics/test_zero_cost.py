@@ -23,7 +23,7 @@ from optnas.metrics.zero_cost import PROXIES
 from optnas.report.labels import Meanings
 from optnas.study.attributes import FAILURE
 from optnas.testing import MetricContract
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 IMAGES = optnas.arrays(
     np.random.default_rng(0).normal(size=(60, 3, 16, 16)), np.arange(60) % 10, name="images"

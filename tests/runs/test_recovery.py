@@ -12,8 +12,9 @@ from optuna.trial import TrialState, create_trial
 
 import optnas.study.leases
 from optnas.runs.loop import run_trials
+from optnas.runs.recovery import MAX_KILLS
 from optnas.runs.take import take_trial
-from optnas.runs.tally import MAX_KILLS, Tally
+from optnas.runs.tally import Tally
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SURPLUS, is_lost
 from optnas.study.leases import Renewal, is_alive, is_dead, lease
 

@@ -18,7 +18,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 import optnas
 from optnas.candidate import Candidate
 from optnas.metrics.zero_cost import zero_cost
-from optnas.pareto.dominance import gains, hypervolume
+from optnas.pareto.hypervolume import gains, hypervolume
 from optnas.samplers import PredictorSampler
 from optnas.samplers.encoding import ABSENT, by_rank, choices, counts
 from optnas.samplers.gaussian_process import CHOICES, JITTER, GaussianProcess, Term

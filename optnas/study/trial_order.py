@@ -1,17 +1,13 @@
-"""The place of a trial in its study's sequence, and the seeds drawn from it."""
+"""The order of a study's trials: the place of each in the sequence, and the order of their ends."""
 
 from __future__ import annotations
 
 import bisect
-import hashlib
-import secrets
 from collections.abc import Sequence
 
-from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.errors import InputError
-from optnas.study.attributes import SEED, retry_of
+from optnas.study.attributes import retry_of
 
 
 class Places:
@@ -58,25 +54,9 @@ def origin(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     return trial.number
 
 
-def derived_seed(seed: int, place: int, purpose: str) -> int:
-    """A seed for one purpose at one place of a study: independent, reproducible, below 2^32."""
-    digest = hashlib.sha256(f"{seed}/{place}/{purpose}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def study_seed(study: Study, given: int | None = None) -> int:
-    """The seed of a study: the one it keeps, else the given one, else one drawn now and kept.
-
-    Raises:
-        InputError: The study keeps another seed than the given one.
-    """
-    stored = study.user_attrs.get(SEED)
-    if type(stored) is not int:
-        stored = secrets.randbelow(2**31) if given is None else given
-        study.set_user_attr(SEED, stored)
-    elif given is not None and stored != given:
-        raise InputError(
-            f"study {study.study_name!r} has seed {stored}, and {given} was given: a study keeps "
-            "its seed; leave it out, or start another study"
-        )
-    return stored
+def in_order_of_completion(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Finished trials by the time they ended; trials without a time come first."""
+    return sorted(
+        trials,
+        key=lambda t: (t.datetime_complete.timestamp() if t.datetime_complete else 0.0, t.number),
+    )
