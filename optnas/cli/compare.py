@@ -22,8 +22,8 @@ def compare(
     html: Html = None,
 ) -> None:
     """Compare the fronts of several studies: hypervolumes, and which front dominates which."""
+    from optnas.cli.comparison_tables import comparison_tables
     from optnas.cli.study_argument import studies_by_label
-    from optnas.cli.tables import comparison_tables
     from optnas.pareto.compare import compare as compared
 
     check_figure(html, {"--x": x, "--y": y})

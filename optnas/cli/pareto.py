@@ -21,8 +21,8 @@ def pareto(
     name: Name = None,
 ) -> None:
     """Show the Pareto front: as a table, and as a figure with --html."""
+    from optnas.cli.front_table import front_table
     from optnas.cli.study_argument import read_snapshot
-    from optnas.cli.tables import front_table
 
     check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
     found = read_snapshot(study, storage, name)

@@ -38,8 +38,8 @@ def pick(
 
     With limits alone it is the best in the study's first objective; without options, the knee.
     """
+    from optnas.cli.pick_table import pick_table
     from optnas.cli.study_argument import read_snapshot
-    from optnas.cli.tables import pick_table
     from optnas.pareto.pick import pick as pick_member
 
     found = read_snapshot(study, storage, name)

@@ -26,9 +26,8 @@ def retrain(
 
     Seeds that are done already, with the same settings, aren't trained again.
     """
-    from optnas.cli.network_tables import retrained_table
+    from optnas.cli.network_tables import retrained_table, search_line
     from optnas.cli.study_argument import open_study_argument
-    from optnas.cli.tables import search_line
     from optnas.finished.retrain import retrain
     from optnas.study.folders import retrained_folder
     from optnas.study.record import Overrides

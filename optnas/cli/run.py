@@ -33,9 +33,10 @@ if TYPE_CHECKING:  # they import torch, which takes a second
     from optnas.study.record import Overrides
 
 STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
-"""Exit codes: after one Ctrl-C (running trials were finished), after a second one, by SIGTERM."""
+"""Exit codes: after one Ctrl-C (running trials were finished), after a second one, and after
+SIGTERM or SIGHUP."""
 
-RESUME = """Resume a study; its storage is enough.
+RESUME = """Resume a study; naming its storage is enough.
 
 The study remembers which study file made it, and that file is imported. `run` takes the same
 arguments and does the same.
@@ -51,7 +52,7 @@ def run(
     name: Name = None,
     file: Annotated[
         str | None,
-        typer.Option(help="With a storage: the study file, if it isn't where it was."),
+        typer.Option(help="Where the study file is now, if it was moved; for a storage alone."),
     ] = None,
     sampler: Sampler = None,
     seed: Seed = None,

@@ -9,7 +9,8 @@ import typer
 from optuna.study import Study
 
 from optnas.cli.console import show, write_figure
-from optnas.cli.tables import failure_line, front_table
+from optnas.cli.front_table import front_table
+from optnas.cli.status_table import failure_line
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.plots import pareto_data, pareto_figure

@@ -8,7 +8,7 @@ from optnas.cli.options import AnyStudy, Name, Storage
 
 def status(study: AnyStudy, storage: Storage = None, name: Name = None) -> None:
     """Show how far a study is: trials, front, hypervolume, the best of each objective."""
+    from optnas.cli.status_table import status_table
     from optnas.cli.study_argument import read_snapshot
-    from optnas.cli.tables import status_table
 
     show(status_table(read_snapshot(study, storage, name)))

@@ -14,8 +14,8 @@ from optnas.pareto.dominance import Array, nondominated, way_from_best
 EXACT_OBJECTIVES = 5
 """With more objectives a hypervolume is approximated, because an exact one takes too long."""
 SAMPLES = 2**15
-"""Directions of an approximated hypervolume: 0.1 % off with 6 objectives and 500 members, in a
-fourteenth of the exact one's time (`benchmarks/pareto.py`)."""
+"""Number of directions of an approximation. With 6 objectives and 500 members it is 0.1 % off and
+takes a fourteenth of the exact one's time (`benchmarks/pareto.py`)."""
 
 
 def is_exact(objectives: int) -> bool:
@@ -41,11 +41,12 @@ def hypervolume_of(points: Array, reference: Array) -> float:
 
 
 def spread(points: Array, number: int) -> list[int]:
-    """Positions of this number of points that together keep most of the hypervolume of all.
+    """The positions of `number` points that together keep most of the hypervolume of all points.
 
-    Each next point is the one that adds most to those taken before, after `way_from_best`; the
-    result is within 1 - 1/e of the best choice (Guerreiro, Fonseca and Paquete,
-    Greedy hypervolume subset selection in low dimensions, Evolutionary Computation, 2016).
+    Points are scaled by `way_from_best`. Then, one at a time, the point is chosen that adds most to
+    those chosen before (see `gains`). With up to 5 objectives the result has at least 1 - 1/e of
+    the best choice's hypervolume (Guerreiro, Fonseca and Paquete, Greedy hypervolume subset
+    selection in low dimensions, Evolutionary Computation, 2016).
     """
     scaled = way_from_best(points)
     reference = np.full(points.shape[1], 1.1)
@@ -60,9 +61,10 @@ def spread(points: Array, number: int) -> list[int]:
 def gains(points: Array, front: Array, reference: Array) -> Array:
     """By how much each point alone would raise the hypervolume of a front, up to the reference.
 
-    Where no point would, each has minus its distance from doing so: the additive epsilon indicator
-    (Zitzler et al., Performance assessment of multiobjective optimizers, 2003) to the front. With
-    more than 5 objectives that indicator is all there is: how far each is ahead of the front.
+    If no point would raise it, the value of a point is minus its distance from raising it: the
+    additive epsilon indicator to the front (Zitzler et al., Performance assessment of
+    multiobjective optimizers, 2003). With more than 5 objectives only this indicator is used: how
+    far each point is ahead of the front.
 
     Args:
         points: Of shape `(points, objectives)`.
@@ -74,7 +76,7 @@ def gains(points: Array, front: Array, reference: Array) -> Array:
         gained: Array = np.prod(np.maximum(reference - points, 0.0), axis=1)
         for i in np.flatnonzero(gained):
             gained[i] -= hypervolume_of(np.maximum(front, points[i]), reference)
-        # What rounding leaves of 0 is no gain.
+        # A gain this small is a rounding error, and counts as 0.
         gained[gained < 1e-12] = 0.0
         if gained.any():
             return gained

@@ -17,9 +17,9 @@ from optnas.study.trial_order import in_order_of_completion
 REFERENCE = "optnas:reference"
 """The system attribute of a study that keeps its box."""
 REFERENCE_TRIALS = 10
-"""The first feasible COMPLETE trials, which span the box."""
+"""How many of the first feasible COMPLETE trials span the box."""
 MARGIN = 0.1
-"""By this share a box is widened at the worst end of each objective."""
+"""The share of its extent by which a box is widened, at the worst end of each objective."""
 
 
 class Box(NamedTuple):
@@ -37,8 +37,8 @@ class Box(NamedTuple):
     def around(cls, points: Array) -> Box:
         """The box that points span, widened by a tenth at the worst end of each objective.
 
-        Where all have one value the box is as wide as that value, and at least 1. Values that
-        aren't finite are ignored.
+        Where all have one value, the box is a tenth as wide as the size of that value, and at least
+        0.1. Values that aren't finite are ignored.
 
         Args:
             points: Losses of shape `(points, objectives)`.
@@ -49,7 +49,7 @@ class Box(NamedTuple):
         return cls(ideal, worst + MARGIN * extent)
 
     def scaled(self, points: Array) -> Array:
-        """The points from 0, at the best corner, to 1, at the reference point."""
+        """The points, scaled: the best corner is 0 in each objective, the reference point 1."""
         return (points - self.ideal) / (self.reference - self.ideal)
 
     def share(self, points: Array) -> float:
@@ -58,7 +58,10 @@ class Box(NamedTuple):
 
 
 def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
-    """The box of `hypervolume`; None until there are trials enough.
+    """The box that `optnas.hypervolume` uses.
+
+    It is None until there are 10 such trials, for a single objective, and where a value of the
+    first 10 isn't finite.
 
     Args:
         study: The study.
@@ -77,7 +80,7 @@ def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
 
 
 def keep_reference(study: Study) -> bool:
-    """Writes the box of `hypervolume` into the study, once there are trials enough.
+    """Writes the box that `optnas.hypervolume` uses into the study, once there is one.
 
     Returns:
         Whether the study has the box now.

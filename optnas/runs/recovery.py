@@ -1,8 +1,9 @@
-"""The recovery of lost trials: ends those of dead processes, and queues retries.
+"""The recovery of lost trials: ends the trials of dead processes, and queues retries.
 
-A trial whose process is gone is lost. Its retry is queued with the parameters drawn so far and has
-the place of the trial it repeats, so the rest of it is drawn, and seeded, as it would have been.
-`Tally.recover` decides which trials are recovered.
+A trial is lost if its process is gone, or was interrupted. The retry is queued with the parameters
+drawn so far. It has the lost trial's place in the sequence (`optnas.study.trial_order`), so the
+other parameters are drawn and seeded as the lost trial's would have been. `Tally.recover` decides
+which trials are recovered.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from optnas.study.attributes import (
 )
 
 MAX_KILLS = 3
-"""A trial whose process died this many times in a row fails: it may be why."""
+"""A trial whose process died this many times in a row fails: the trial may be the cause."""
 _KILLER = (
     f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may need more "
     "memory than there is"
@@ -33,9 +34,10 @@ _KILLER = (
 
 
 def give_up(study: Study, trial: FrozenTrial) -> None:
-    """Ends a trial whose process is gone, as lost; as failed if it may be to blame.
+    """Ends a trial whose process is gone: as lost, or as failed if the trial may be the cause.
 
-    A trial that holds a reason already was killed while it ended, and keeps that reason.
+    If the trial holds a reason already, its process was killed while it ended the trial, and the
+    reason stays.
     """
     ending = trial.user_attrs.keys() & {FAILURE, LOST, SURPLUS}
     storage = study._storage
@@ -49,7 +51,7 @@ def give_up(study: Study, trial: FrozenTrial) -> None:
 
 
 def _kills(study: Study, trial: FrozenTrial) -> int:
-    """The number of trials in a row that this one repeats and that were killed."""
+    """How many killed trials in a row this one repeats."""
     kills, trials = 0, study.get_trials(deepcopy=False)
     while (of := retry_of(trial)) is not None:
         trial = trials[of]
@@ -60,7 +62,7 @@ def _kills(study: Study, trial: FrozenTrial) -> int:
 
 
 def lose(study: Study, trial: Trial) -> None:
-    """Marks a running trial of this process as lost and queues its retry, unless it has ended."""
+    """Marks a running trial of this process as lost and queues its retry; not if it has ended."""
     with suppress(UpdateFinishedTrialError, ValueError):
         trial.set_user_attr(LOST, INTERRUPTED)
         queue_retry(study, study.tell(trial, state=TrialState.FAIL))

@@ -48,7 +48,8 @@ def stopping(
         stop.request()
         if say is not None:
             say(
-                "the running trials are finished first; Ctrl-C again gives them up, and they are repeated later"
+                "the running trials are finished first; Ctrl-C again gives them up, and they are "
+                "repeated later"
             )
 
     def end(_signal: int, _frame: FrameType | None) -> None:

@@ -1,8 +1,8 @@
 """The tally of a study: which trials count, which are lost, and which are repeated.
 
 A lost trial is repeated by a retry (see `optnas.runs.recovery`). Any number of workers may keep a
-tally of one study: if two queue a retry of the same trial, the first one counts, and the other ends
-itself.
+tally of one study: if two of them queue a retry of the same trial, the retry with the
+lower number counts, and the worker that takes the other one ends it.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class Tally:
 
     Args:
         study: The study, which is read at once.
-        own: The lease of the worker; a tally without one only recovers.
-        wanted: The number of trials to reach that count. Without it, every lost one is repeated.
+        own: The worker's lease. A tally without one recovers lost trials, and takes none.
+        wanted: The number of trials that count to reach. Without it, every lost trial is repeated.
 
     Attributes:
         counted: The number of trials that count: COMPLETE ones, and those that were stopped early.
         proven: Whether a sampled network has succeeded, so that the code can't be all wrong.
         running: The RUNNING trials, those of dead processes included.
         waiting: The WAITING trials.
-        ended: The trials that have ended since the first look, in the order of their ends; those
-            without a result (lost or superfluous ones) are left out.
+        ended: The trials that have ended since the tally was made, sorted by when they ended.
+            Trials without a result (lost or superfluous ones) are left out.
         unsuccessful: Of these, the trials that don't count: pruned before their training, or
             failed.
     """
@@ -107,10 +107,10 @@ class Tally:
         return [trial.number for trial in self.running if is_alive(trial)]
 
     def recover(self) -> list[int]:
-        """Ends the trials of dead processes, and queues a retry of each lost one that has none.
+        """Ends the trials of dead processes, and queues a retry for each lost trial without one.
 
-        It may be called at any time, by any number of workers, and again after a crash in the
-        middle. It queues no more retries than are wanted.
+        It may be called at any time, by several workers at once, and again if a crash cut an
+        earlier call short. It queues no more retries than are wanted.
 
         Returns:
             The numbers of the lost trials that were queued again.
@@ -138,7 +138,7 @@ class Tally:
         dropped.
 
         Args:
-            renewal: Renews the worker's lease, on this trial while the block lasts.
+            renewal: Of the worker's lease; it renews the lease on this trial while the block lasts.
         """
         trial = take_trial(self._study, self._own, self.waiting)
         renewal.trial_id = trial._trial_id
@@ -163,8 +163,9 @@ class Tally:
         """Ends a trial that was just taken if it isn't needed, before anything is suggested.
 
         Several workers may have asked for the last trial at once, or queued a retry of the same
-        one. Trials are numbered in the order they are made, so enough of them stay. A new trial
-        is needed if its number, less the trials that don't count, is below the wanted number.
+        one. Only trials with lower numbers make a trial superfluous, so enough of them stay. A new
+        trial is needed if its number (from 0), minus the number of trials that don't count, is
+        below the wanted number.
         """
         if trial.number >= self._seen and trial.number - self._not_counted < self._wanted:
             return False
@@ -175,9 +176,9 @@ class Tally:
             for t in trials[: trial.number]
         )
         if of is not None and self._retries.get(of, trial.number) < trial.number:
-            reason = f"trial {of} is repeated by an earlier one already"
+            reason = f"trial {of} is repeated by an earlier trial already"
         elif before >= self._wanted:
-            reason = f"{self._wanted} trials before it are enough"
+            reason = f"{self._wanted} trials are wanted, and as many come before this one"
         else:
             return False
         with suppress(UpdateFinishedTrialError):

@@ -11,11 +11,11 @@ from optnas.study.attributes import retry_of
 
 
 class Places:
-    """The places of a study's trials in its sequence, read as the trials are made.
+    """The place of each trial in the study's sequence; new trials are read as they are made.
 
-    A retry has the place of the trial it repeats; any other trial has its number minus the
-    retries numbered before it. So a trial that was lost and repeated leaves no trace in the
-    sequence: what is seeded by the place is as if the trial had never been lost.
+    A retry has the place of the trial it repeats. The place of any other trial is its number minus
+    the number of retries with lower numbers. So a trial that was lost and repeated leaves no trace
+    in the sequence: whatever is seeded by the place comes out as if the trial had never been lost.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Places:
         self._repeated: dict[int, int] = {}
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
-        """Reads the new ones among all trials of the study, in the order of their numbers."""
+        """Reads the trials that are new since the last call, of all trials sorted by number."""
         for trial in trials[self._read :]:
             of = retry_of(trial)
             if of is not None:
@@ -41,14 +41,17 @@ class Places:
 
 
 def place(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """The place of a trial among all trials of its study, in the order of their numbers."""
+    """The place of a trial; `trials` are all trials of its study, sorted by number."""
     places = Places()
     places.read(trials)
     return places.of(trial)
 
 
 def origin(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """The number of the trial that a retry, or a retry of a retry, repeats; else its own."""
+    """The number of the trial that a retry repeats in the end, also through other retries.
+
+    For a trial that is no retry it is the trial's own number.
+    """
     while (of := retry_of(trial)) is not None:
         trial = trials[of]
     return trial.number

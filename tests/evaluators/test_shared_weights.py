@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import optnas
 from optnas.candidate import Candidate
 from optnas.cli import app
-from optnas.cli.tables import search_line
+from optnas.cli.network_tables import search_line
 from optnas.errors import InputError, StoppedError
 from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
 from optnas.evaluators.feed import ArrayFeed

@@ -15,8 +15,8 @@ from torch import nn
 import optnas
 from optnas import ZeroCost
 from optnas.candidate import Candidate
+from optnas.cli.front_table import front_table
 from optnas.cli.network_tables import metrics_table
-from optnas.cli.tables import front_table
 from optnas.finished.decode import decode
 from optnas.finished.measure import measure_again
 from optnas.metrics.zero_cost import PROXIES

@@ -264,7 +264,10 @@ def test_a_trial_that_is_one_too_many_ends_itself(space, monkeypatch):
     log = Log()
     run_trials(study, objective, trials=3, observer=log)
     assert states(study) == ["COMPLETE"] * 3 + ["FAIL"]
-    assert study.trials[3].user_attrs["surplus"] == "3 trials before it are enough"
+    assert (
+        study.trials[3].user_attrs["surplus"]
+        == "3 trials are wanted, and as many come before this one"
+    )
     assert study.trials[3].params == {}
     assert log.begun == []
     run_trials(study, objective, trials=4)

@@ -161,7 +161,9 @@ def test_two_workers_that_recover_at_once_repeat_a_trial_once():
     run_trials(study, lambda trial: [float(trial.suggest_int("x", 0, 3))], trials=2)
     assert states(study) == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
     assert study.trials[1].params == {"x": 1}
-    assert study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier one already"
+    assert (
+        study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier trial already"
+    )
 
 
 def take(study, lease):
