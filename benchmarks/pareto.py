@@ -30,7 +30,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution, distr
 from optuna.storages._rdb import models
 from optuna.trial import TrialState, create_trial
 
-from optnas.pareto import dominance
+from optnas.pareto import dominance, hypervolume
 
 NAMES = ["val_loss", "flops", "params", "latency_ms"]
 PARAMS = {f"stage{i}.kernel_size": CategoricalDistribution([3, 5, 7]) for i in range(5)} | {
@@ -90,7 +90,7 @@ def in_memory(trials, repeats):
     assert [t.number for t in best] == np.flatnonzero(mask).tolist()
     front = values[mask] / values.max(axis=0)
     rows[f"hypervolume of its {len(front)} members"], exact = timed(
-        lambda: dominance.hypervolume(front, np.full(4, 1.1)), repeats
+        lambda: hypervolume.hypervolume_of(front, np.full(4, 1.1)), repeats
     )
     rows["the same by Optuna"], theirs = timed(
         lambda: optuna._hypervolume.compute_hypervolume(front, np.full(4, 1.1)), min(repeats, 3)
@@ -106,9 +106,9 @@ def many_objectives(repeats):
     for k in (5, 6, 7):
         points = np.abs(rng.normal(size=(500, k)))
         points /= np.linalg.norm(points, axis=1, keepdims=True)
-        name = "exact" if dominance.is_exact(k) else "approximate"
+        name = "exact" if hypervolume.is_exact(k) else "approximate"
         rows[f"hypervolume of 500 points, {k} objectives ({name})"], found = timed(
-            lambda p=points, k=k: dominance.hypervolume(p, np.full(k, 1.1)), repeats
+            lambda p=points, k=k: hypervolume.hypervolume_of(p, np.full(k, 1.1)), repeats
         )
         if k == 6:
             import moocore

@@ -24,7 +24,7 @@ import optnas
 from optnas.candidate import Candidate
 from optnas.devices.device import device_name
 from optnas.metrics.counting import count_macs
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 BATCH_SIZE, LEARNING_RATE = 64, 0.003
 WIDTHS = {"tiny": (4, 8), "small": (8, 12), "medium": (24, 48), "large": (64, 160)}

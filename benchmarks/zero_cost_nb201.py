@@ -15,7 +15,7 @@ from pathlib import Path
 from optnas.candidate import Candidate
 from optnas.metrics.zero_cost import zero_cost
 from optnas.search_spaces.nasbench201 import OPERATIONS, NASBench201Architecture, NASBench201Space
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 FILE = Path(__file__).parent / "results" / "zero_cost_nb201.csv"
 NAMES = ("synflow", "live_params", "naswot", "grad_norm")

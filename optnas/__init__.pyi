@@ -44,8 +44,8 @@ from .metrics import (
 from .objective.objective import Objective as Objective
 from .pareto.compare import compare as compare
 from .pareto.front import front as front
-from .pareto.hypervolume import hypervolume as hypervolume
 from .pareto.pick import pick as pick
+from .pareto.study_hypervolume import hypervolume as hypervolume
 from .samplers import (
     HistorySampler as HistorySampler,
     LocalSearchSampler as LocalSearchSampler,

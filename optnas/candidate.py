@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from optnas.errors import InputError
 from optnas.utils.inputs import Inputs, call
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 
 def copy_of(model: nn.Module) -> nn.Module:

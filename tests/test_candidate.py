@@ -10,7 +10,7 @@ from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.search_spaces import FunctionSpace
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -10,7 +10,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optnas.cli import front, network, page, run, storage
+from optnas.cli import (
+    backup,
+    compare,
+    confirm,
+    dashboard,
+    export,
+    measure,
+    new,
+    pareto,
+    pick,
+    report,
+    retrain,
+    run,
+    serve,
+    status,
+    storage,
+)
 from optnas.cli.console import fail
 from optnas.errors import InputError, Interrupted
 
@@ -27,19 +43,19 @@ app.add_typer(storage_app, name="storage")
 app.command()(run.run)
 app.command("resume", help=run.RESUME)(run.run)
 for command in (
-    front.status,
-    front.pareto,
-    front.pick,
-    page.report,
-    front.compare,
-    network.measure,
-    network.retrain,
-    network.export,
-    network.confirm,
-    front.dashboard,
-    storage.serve,
-    storage.backup,
-    storage.new,
+    status.status,
+    pareto.pareto,
+    pick.pick,
+    report.report,
+    compare.compare,
+    measure.measure,
+    retrain.retrain,
+    export.export,
+    confirm.confirm,
+    dashboard.dashboard,
+    serve.serve,
+    backup.backup,
+    new.new,
 ):
     app.command()(command)
 storage_app.command("copy")(storage.storage_copy)
@@ -82,6 +98,6 @@ def main() -> None:
 
 
 def _leave(number: int, _frame: object) -> NoReturn:
-    """Ends the program, while no run is there that has to be ended in order."""
+    """Ends the program at a signal. A run replaces this handler by its own (`optnas.runs.stop`)."""
     typer.echo("optnas: interrupted", err=True)
     raise Interrupted(128 + number)

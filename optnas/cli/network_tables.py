@@ -15,6 +15,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
 from optnas.study.describe import architecture_name
+from optnas.study.record import record_of
 from optnas.study.retrainings import Retrained
 from optnas.utils.text import duration, number
 
@@ -123,3 +124,12 @@ def standing_line(study: Study) -> str:
     noisy = any(spread.deviation > 0 for member in repeated for spread in member.spreads)
     still = "; every fresh seed gave the same values: nothing here is noisy"
     return ", ".join(parts) + (still if repeated and not noisy else "")
+
+
+def search_line(study: Study, trial: int) -> str:
+    """The scores of a trial in the search, on the validation part; empty without any."""
+    names = record_of(study).scores
+    attrs = study.get_trials(deepcopy=False)[trial].user_attrs
+    scores = "  ".join(f"{name} {number(attrs[name])}" for name in names if name in attrs)
+    weights = ", with inherited weights" if has_inherited(study) else ""
+    return f"in the search{weights}: {scores}" if scores else ""

@@ -1,11 +1,14 @@
-"""The command that runs a study, or resumes it."""
+"""`optnas run` and `optnas resume`: run a study, or resume it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from optnas.cli.console import fail
 from optnas.cli.options import (
     AcceptChanges,
     AnyStudy,
@@ -23,11 +26,20 @@ from optnas.cli.options import (
     TrialTimeout,
     Workers,
 )
-from optnas.errors import InputError
+from optnas.errors import InputError, Terminated, WorkerError
 
-RESUME = """Resume a study, from its storage alone: the same command as run.
+if TYPE_CHECKING:  # they import torch, which takes a second
+    from optnas.search.search import Search
+    from optnas.study.record import Overrides
 
-The study remembers its file, which is imported.
+STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
+"""Exit codes: after one Ctrl-C (running trials were finished), after a second one, and after
+SIGTERM or SIGHUP."""
+
+RESUME = """Resume a study; naming its storage is enough.
+
+The study remembers which study file made it, and that file is imported. `run` takes the same
+arguments and does the same.
 """
 
 
@@ -40,7 +52,7 @@ def run(
     name: Name = None,
     file: Annotated[
         str | None,
-        typer.Option(help="With a storage: the study file, if it isn't where it was."),
+        typer.Option(help="Where the study file is now, if it was moved; for a storage alone."),
     ] = None,
     sampler: Sampler = None,
     seed: Seed = None,
@@ -56,7 +68,6 @@ def run(
 
     Options override the study file, and the study remembers them.
     """
-    from optnas.cli.run_search import run_search
     from optnas.cli.study_argument import search_of, search_of_study, storage_url
     from optnas.study.load import find_study
     from optnas.study.record import Overrides
@@ -87,4 +98,57 @@ def run(
         max_failures=max_failures,
         evaluator=evaluator,
     )
-    run_search(search, overrides, workers, accept_changes)
+    _run(search, overrides, workers, accept_changes)
+
+
+def _run(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
+    """Runs a search with the overrides of this and of earlier runs; then shows the front."""
+    from optnas.cli.run_summary import kept_line, show_end
+    from optnas.runs.progress import Progress, number_counted
+    from optnas.runs.stop import Stop, stopping
+    from optnas.runs.workers import check_workers
+    from optnas.search.open import open_study
+    from optnas.search.run import observed_objective, run_study
+
+    check_workers(workers, search.file, search.url)
+    remembered = search.remembered()
+    nothing = dict.fromkeys(overrides.given())
+    options = replace(remembered, **nothing).as_options()
+    if options:
+        listed = " ".join(f"{option} {value}".rstrip() for option, value in options.items())
+        typer.echo(f"remembered from earlier runs: {listed}", err=True)
+    search = search.override(remembered.updated(overrides))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if cores and workers * search.threads > max(cores, search.threads):
+        typer.echo(f"{workers} workers share {cores} CPU cores", err=True)
+    display = Progress()
+    objective = observed_objective(search, display)
+    study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)
+    there = number_counted(study)
+    if there:
+        typer.echo(f"{there} of {search.trials} trials are done already", err=True)
+    stop = Stop()
+    try:
+        with (
+            display.following(study, search.trials),
+            stopping(stop, display.say, terminate=True),
+        ):
+            run_study(
+                search,
+                objective,
+                study,
+                display,
+                stop,
+                workers=workers,
+                accept_changes=accept_changes,
+            )
+    except KeyboardInterrupt as interrupt:
+        code = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+        fail(
+            f"interrupted; running trials are repeated next time. {kept_line(study, search)}", code
+        )
+    except WorkerError as error:
+        fail(f"the code failed in a worker:\n{error}", 1)
+    if stop.requested and number_counted(study) < search.trials:
+        fail(f"stopped; running trials were finished. {kept_line(study, search)}", STOPPED)
+    show_end(study, search)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +16,13 @@ from optnas.storage.open import open_storage
 from optnas.storage.urls import sqlite_url
 from optnas.study.load import find_studies, find_study, load_study
 from optnas.study.record import record_of
+from optnas.utils.gc import no_garbage_collection
+
+if TYPE_CHECKING:
+    from optnas.pareto.snapshot import Snapshot
 
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
+    from optnas.pareto.snapshot import Snapshot
     from optnas.search.search import Search
 
 
@@ -89,6 +95,17 @@ def open_study_argument(
     if writable and not why:
         study = load_study(open_storage(url, create=True), study.study_name) or study
     return Opened(study, url, search if with_search else None, why, remedy)
+
+
+def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot:
+    """A snapshot of a study for one command: garbage collection leaves its trials alone."""
+    from optnas.pareto.snapshot import Snapshot
+
+    found = open_study_argument(study, storage, name, brief=True).study
+    with no_garbage_collection():
+        seen = Snapshot.of(found)
+        gc.freeze()
+    return seen
 
 
 def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:

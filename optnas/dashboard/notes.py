@@ -12,10 +12,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import dominates, losses
-from optnas.pareto.hypervolume import in_order_of_completion
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DETAIL, RECIPE
 from optnas.study.record import record_of
+from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.markdown import plain, table, wrapped
 from optnas.utils.text import definitions, number
 

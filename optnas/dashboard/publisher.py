@@ -29,12 +29,12 @@ from optnas.drawings import drawing, drawing_svg
 from optnas.errors import InputError
 from optnas.export import export_model
 from optnas.finished.decode import decode
-from optnas.pareto.hypervolume import in_order_of_completion
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import PLOTS
 from optnas.search.search import Search
 from optnas.storage.faults import storage_fault
 from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
+from optnas.study.trial_order import in_order_of_completion
 
 GRAPH = "optnas-"
 """The prefix of the ids of optnas's figures."""

@@ -2,9 +2,9 @@
 
 from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, StandIn
 from optnas.evaluators.base import Evaluator
+from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
 from optnas.evaluators.recipe import Recipe, RecipeSpace
-from optnas.evaluators.report import Report
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.tabular import TabularEvaluator, nasbench201

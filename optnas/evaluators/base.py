@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate
-from optnas.evaluators.report import Report
+from optnas.evaluators.epoch_report import Report
 from optnas.study.objectives import Direction
 
 

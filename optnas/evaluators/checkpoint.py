@@ -21,7 +21,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 
-from optnas.evaluators.report import STORE_SECONDS, Report
+from optnas.evaluators.epoch_report import STORE_SECONDS, Report
 
 SHARE = 0.05
 """Writing takes at most this share of a training's time."""

@@ -10,10 +10,10 @@ from optuna.trial import BaseTrial
 from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.report import Report
+from optnas.evaluators.epoch_report import Report
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import code_hash
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 
 class FunctionEvaluator(Evaluator):

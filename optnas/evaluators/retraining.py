@@ -14,9 +14,9 @@ from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
+from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.report import Report
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction

@@ -19,8 +19,8 @@ from optnas.errors import InputError
 from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, StandIn
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.calibration import Calibration
+from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.report import Report
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_folder import trained_once
@@ -30,7 +30,7 @@ from optnas.evaluators.training import TrainingEvaluator
 from optnas.search_spaces import SearchSpace
 from optnas.study.attributes import SHARED
 from optnas.study.objectives import Direction
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 log = logging.getLogger("optnas")
 

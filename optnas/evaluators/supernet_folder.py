@@ -14,10 +14,10 @@ from optnas.devices.device import repeatable
 from optnas.devices.sharing import Sharing
 from optnas.errors import InputError, StoppedError
 from optnas.evaluators.checkpoint import FILE, Checkpoint
-from optnas.evaluators.report import Report
+from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 from optnas.utils.text import duration, number
 
 WEIGHTS = "supernet.safetensors"

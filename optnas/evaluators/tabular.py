@@ -16,8 +16,8 @@ from optuna.trial import BaseTrial
 from optnas.candidate import Candidate
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator
+from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import check_directions
-from optnas.evaluators.report import Report
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Architecture
 from optnas.study.objectives import Direction
 

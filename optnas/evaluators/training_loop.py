@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.reporting import finite
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[Tensor, Tensor], float | Tensor]

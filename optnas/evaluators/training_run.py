@@ -9,10 +9,10 @@ from typing import Any
 from optnas.candidate import Candidate
 from optnas.devices.device import repeatable
 from optnas.evaluators.checkpoint import Checkpoint
+from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.report import Report
 from optnas.evaluators.training_loop import TrainingLoop
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 
 @contextmanager

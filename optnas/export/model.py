@@ -19,7 +19,7 @@ from optnas.export.formats import FORMATS
 from optnas.export.signature import named_inputs
 from optnas.export.trained import Weights, load_weights
 from optnas.finished.decode import decode
-from optnas.pareto.choose import complete_trial
+from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.versions import version_of

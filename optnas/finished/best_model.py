@@ -8,7 +8,7 @@ from torch import nn
 from optnas.errors import InputError
 from optnas.finished.decode import rebuild
 from optnas.objective.objective import Objective
-from optnas.pareto.choose import best_in
+from optnas.pareto.find_trial import best_in
 from optnas.pareto.front import front, why_no_front
 from optnas.search.search import Search
 from optnas.study.objectives import objective_names

@@ -12,10 +12,11 @@ from optnas.errors import InputError
 from optnas.evaluators.abilities import training_of
 from optnas.finished.decode import accepted_changes, decode, fresh_candidate, recipe_of
 from optnas.finished.evaluate import evaluate_again
-from optnas.pareto.choose import complete_trial
 from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat
-from optnas.pareto.dominance import losses, spread
+from optnas.pareto.dominance import losses
+from optnas.pareto.find_trial import complete_trial
 from optnas.pareto.front import front, why_no_front
+from optnas.pareto.hypervolume import spread
 from optnas.search.search import Search
 from optnas.utils.progress_bar import Steps
 from optnas.utils.text import named_numbers

@@ -22,9 +22,10 @@ from optnas.evaluators import Evaluator
 from optnas.objective.objective import Objective
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
-from optnas.study.places import derived_seed, place, study_seed
 from optnas.study.record import differences, listing, record_of
-from optnas.utils.seeds import seeded
+from optnas.study.seeds import derived_seed, study_seed
+from optnas.study.trial_order import place
+from optnas.utils.random_state import seeded
 
 SPACE = "code of the space"
 """The key of a study's fingerprint that decides which network a trial's parameters make."""

@@ -12,7 +12,7 @@ from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
 from optnas.errors import CandidateError, InputError, fault_of_candidate
 from optnas.evaluators import Evaluator
-from optnas.evaluators.reporting import finite, promised, reporting
+from optnas.evaluators.evaluation import finite, promised, reporting
 from optnas.metrics import Metric
 from optnas.utils.progress_bar import Steps
 from optnas.utils.text import named_numbers

@@ -20,16 +20,17 @@ from optnas.datasets.dataset import moments_json
 from optnas.devices.device import cpu_threads, device_name
 from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of, retraining_of
-from optnas.evaluators.reporting import training_device
+from optnas.evaluators.evaluation import training_device
 from optnas.finished.decode import SPACE, accepted_changes, decode, fresh_candidate, recipe_of
 from optnas.finished.evaluate import evaluate_again
 from optnas.objective.objective import Objective
-from optnas.pareto.choose import complete_trial
+from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import retrained_folder
-from optnas.study.places import place, study_seed
 from optnas.study.retrainings import Retrained, Run, keep_run, others_tested, retrained
+from optnas.study.seeds import study_seed
+from optnas.study.trial_order import place
 from optnas.utils.progress_bar import Steps
 from optnas.utils.text import duration, named_numbers
 from optnas.utils.versions import versions

@@ -1,13 +1,13 @@
 """The cost of each PyTorch operation, by the shapes of its tensors.
 
 All formulas give floating-point operations, two for each multiply-accumulate; `counting.py` halves
-them to MACs. `FORMULAS` holds
-PyTorch's own (`torch.utils.flop_counter`: convolutions, `mm`, `bmm`, `addmm`, fused attention on
-GPUs, their gradients) and the ones below, for products that PyTorch has no formula for.
+them to MACs. `FORMULAS` holds PyTorch's own (`torch.utils.flop_counter`: convolutions, `mm`, `bmm`,
+`addmm`, fused attention on GPUs, their gradients) and the ones below, for products that PyTorch has
+no formula for.
 
 Attention is counted as QKᵀ and AV, without the softmax. `counting.py` switches the fused attention
 kernels off, so that attention runs as two `bmm`, which are counted by their formula; a model that
-chooses a fused kernel itself is counted by `_attention`, which gives the same number. The
+chooses the CPU's fused kernel itself is counted by `_attention`, which gives the same number. The
 projections of Q, K, V and the output are ordinary matrix products.
 """
 

@@ -39,7 +39,7 @@ from optnas.metrics.untrained import (
     synaptic_flow,
 )
 from optnas.utils.inputs import Inputs, call, in_order, map_inputs
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 Proxy = Literal["synflow", "naswot", "grad_norm", "snip"]
 BATCH = 8

@@ -21,7 +21,7 @@ import numpy as np
 from optuna import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from optnas.pareto.dominance import Array
+from optnas.pareto.dominance import Array, dominates
 from optnas.pareto.front import front_of, is_feasible
 from optnas.study.attributes import CURVE, DUPLICATE_OF, STOPPED
 from optnas.study.objectives import Direction
@@ -89,7 +89,7 @@ class EarlyStopping:
             point[i] = prospects(now, then, end, maximized=self._signs[i] < 0).min()
         for member in self._front:
             values = self._signs * member.values
-            if (values <= point).all() and (values < point).any():
+            if dominates(values, point):
                 found = {
                     "step": step,
                     "at_best": (self._signs * point).tolist(),

@@ -17,10 +17,10 @@ from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators.abilities import Prepared
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.reporting import finite, promised, reporting
+from optnas.evaluators.evaluation import finite, promised, reporting
 from optnas.metrics import Metric
 from optnas.objective.bounds import Bounds
-from optnas.objective.checkpoints import checkpoint_folder
+from optnas.objective.checkpoint_folders import checkpoint_folder
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same, reuse
 from optnas.objective.early_stopping import EarlyStopping
@@ -32,8 +32,9 @@ from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
 from optnas.study.leases import lease
 from optnas.study.objectives import Direction, name_objectives
-from optnas.study.places import derived_seed, place, study_seed
-from optnas.utils.seeds import preserved, seeded
+from optnas.study.seeds import derived_seed, study_seed
+from optnas.study.trial_order import place
+from optnas.utils.random_state import preserved, seeded
 
 log = logging.getLogger("optnas")
 

@@ -16,7 +16,7 @@ from optnas.metrics import Metric
 from optnas.metrics.zero_cost import zero_cost
 from optnas.objective.bounds import Bounds
 from optnas.search_spaces import SearchSpace
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 Key = TypeVar("Key", int, str)
 

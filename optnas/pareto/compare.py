@@ -9,9 +9,10 @@ import numpy as np
 from optuna.study import Study, StudyDirection
 
 from optnas.errors import InputError
-from optnas.pareto.dominance import dominates, is_exact, losses, nondominated
+from optnas.pareto.dominance import dominates, losses, nondominated
 from optnas.pareto.front import why_no_front
-from optnas.pareto.hypervolume import Box
+from optnas.pareto.hypervolume import is_exact
+from optnas.pareto.reference_box import Box
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.record import differences, record_of
 

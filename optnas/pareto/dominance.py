@@ -1,4 +1,4 @@
-"""Dominance and hypervolume of points (moocore does the mathematics).
+"""Dominance of points, and what follows from it (moocore does the mathematics).
 
 Points are losses, less is better in each: an array of shape (points, objectives). `losses` is where
 maximised objectives are negated, and `dominates` is the test of dominance; all code uses these two.
@@ -15,11 +15,6 @@ from optuna.study import StudyDirection
 
 Array = NDArray[np.float64]
 
-EXACT_OBJECTIVES = 5
-"""With more objectives a hypervolume is approximated, because an exact one takes too long."""
-SAMPLES = 2**15
-"""Directions of an approximated hypervolume: 0.1 % off with 6 objectives and 500 members, in a
-fourteenth of the exact one's time (`benchmarks/pareto.py`)."""
 LOG_RATIO = 20.0
 """Positive values that span more than this factor are drawn on a log scale."""
 
@@ -99,28 +94,6 @@ def crowding(points: Array) -> Array:
     return distance
 
 
-def is_exact(objectives: int) -> bool:
-    """Whether `hypervolume` is exact with this number of objectives."""
-    return objectives <= EXACT_OBJECTIVES
-
-
-def hypervolume(points: Array, reference: Array) -> float:
-    """The volume that the points dominate, up to the reference point.
-
-    Exact with up to 5 objectives. Beyond, it is moocore's approximation on a fixed set of
-    directions, which is deterministic and never falls when a point is added.
-    """
-    inside = points[(points < reference).all(axis=1) & np.isfinite(points).all(axis=1)]
-    if len(inside) == 0:
-        return 0.0
-    if points.shape[1] == 1:
-        return float(reference[0] - inside.min())
-    inside = inside[nondominated(inside)]
-    if is_exact(points.shape[1]):
-        return float(moocore.hypervolume(inside, ref=reference))
-    return float(moocore.hv_approx(inside, ref=reference, nsamples=SAMPLES))
-
-
 def wants_log(values: Sequence[float] | Array) -> bool:
     """Whether values span so much that differences only show on a log scale."""
     array = np.asarray(values, dtype=np.float64)
@@ -152,47 +125,3 @@ def knee(points: Array) -> int:
     Distances are Euclidean after `way_from_best` (compromise programming: Yu 1973, Zeleny 1973).
     """
     return int(np.argmin((way_from_best(points) ** 2).sum(axis=1)))
-
-
-def spread(points: Array, number: int) -> list[int]:
-    """Positions of this number of points that together keep most of the hypervolume of all.
-
-    Each next point is the one that adds most to those taken before, after `way_from_best`; the
-    result is within 1 - 1/e of the best choice (Guerreiro, Fonseca and Paquete,
-    Greedy hypervolume subset selection in low dimensions, Evolutionary Computation, 2016).
-    """
-    scaled = way_from_best(points)
-    reference = np.full(points.shape[1], 1.1)
-    chosen: list[int] = []
-    while len(chosen) < min(number, len(points)):
-        added = gains(scaled, scaled[chosen], reference)
-        added[chosen] = -np.inf
-        chosen.append(int(added.argmax()))
-    return chosen
-
-
-def gains(points: Array, front: Array, reference: Array) -> Array:
-    """By how much each point alone would raise the hypervolume of a front, up to the reference.
-
-    Where no point would, each has minus its distance from doing so: the additive epsilon indicator
-    (Zitzler et al., Performance assessment of multiobjective optimizers, 2003) to the front. With
-    more than 5 objectives that indicator is all there is: how far each is ahead of the front.
-
-    Args:
-        points: Of shape `(points, objectives)`.
-        front: Of shape `(members, objectives)`; may be empty.
-        reference: Of shape `(objectives,)`.
-    """
-    front = front[(front < reference).all(axis=1)]
-    if is_exact(len(reference)):
-        gained: Array = np.prod(np.maximum(reference - points, 0.0), axis=1)
-        for i in np.flatnonzero(gained):
-            gained[i] -= hypervolume(np.maximum(front, points[i]), reference)
-        # What rounding leaves of 0 is no gain.
-        gained[gained < 1e-12] = 0.0
-        if gained.any():
-            return gained
-    beyond: Array = (points - reference).max(axis=1)
-    behind = (points[:, None] - front[None]).min(axis=2).max(axis=1, initial=-np.inf)
-    ahead: Array = -np.maximum(beyond, behind)
-    return ahead

@@ -17,7 +17,7 @@ from optnas.pareto.architectures import ArchitectureRecord, architecture_records
 from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.front import feasible_trials, front
-from optnas.pareto.hypervolume import hypervolume
+from optnas.pareto.study_hypervolume import hypervolume
 from optnas.study.objectives import maximized, objective_names
 
 
@@ -98,7 +98,7 @@ class Snapshot:
 
     @cached_property
     def hypervolume(self) -> float | None:
-        """The hypervolume of the front (see `optnas.pareto.hypervolume.hypervolume`)."""
+        """The hypervolume of the front (see `optnas.hypervolume`)."""
         return hypervolume(self.study, self.feasible)
 
     @cached_property

@@ -14,7 +14,8 @@ from optnas.report.labels import measurement_of
 from optnas.report.measurements import how
 from optnas.study.attributes import ARCHITECTURE, CURVE, DETAIL, DUPLICATE_OF, SEED, TRAIN_SECONDS
 from optnas.study.describe import architecture_name, recipe_text, state_of
-from optnas.study.places import Places, derived_seed
+from optnas.study.seeds import derived_seed
+from optnas.study.trial_order import Places
 from optnas.utils.text import duration, plural
 
 Detail = dict[str, Any]

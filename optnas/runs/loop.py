@@ -1,4 +1,4 @@
-"""The loop of a worker: it runs trials until the study has enough that count."""
+"""The loop of a worker: it runs trials until enough trials of the study count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.errors import InputError, TrialTimeout
-from optnas.pareto.hypervolume import keep_reference
+from optnas.pareto.reference_box import keep_reference
 from optnas.runs.failing import check_success
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
@@ -41,22 +41,23 @@ def run_trials(
     observer: Observer | None = None,
     stop: Stop | None = None,
 ) -> None:
-    """Runs trials until exactly `trials` of the study count, or the time is up.
+    """Runs trials until exactly `trials` trials of the study count, or the time is up.
 
     COMPLETE trials count, and those that were stopped early: their networks were trained, too.
 
     Any number of workers may do so at once, on one storage. Lost trials (their process was killed
     or interrupted) are repeated first; baselines that the study doesn't have yet come next. A
-    worker takes a trial only while fewer than `trials` count, run or wait; if other workers were
-    quicker, its trial ends itself before anything is suggested. At the end a worker waits for the
-    trials of the others, which may fail or die. Trials that a bound ended and failed ones don't
-    count; this call may see `10 · trials + 100` of them. Lost ones don't count either.
+    worker takes a trial only while fewer than `trials` count or run. If other workers were quicker,
+    the worker ends its trial before anything is suggested. At the end a worker waits for the
+    trials of the others, which may fail or die. Trials that a bound ended don't
+    count, nor do failed ones: after `10 · trials + 100` of them this call raises InputError. Lost
+    ones don't count either.
 
     Args:
         study: The study, with its sampler.
         objective: The objective, as `study.optimize` takes it.
-        trials: The total to reach of trials that count.
-        hours: Time for this call; the trial that is running then is finished.
+        trials: The number of trials that count to reach.
+        hours: Hours for this call; a trial that is running when they are over is finished.
         baselines: Names of baselines that the objective knows.
         trial_timeout: Seconds after which a trial fails.
         max_failures: The run ends after this number of failures in a row for one reason.
@@ -66,9 +67,10 @@ def run_trials(
     Raises:
         InputError: Too many trials were pruned or failed; the message names the bounds that they
             broke, or the reason.
-        KeyboardInterrupt: The running trial is marked lost and queued again first.
-        Exception: What the objective raised, if no sampled network has succeeded yet: the code
-            is wrong, not an architecture.
+        KeyboardInterrupt: Before it is raised, the running trial is marked lost and queued again.
+        Exception: What the objective raised, if no sampled network has succeeded yet: then the
+            code is presumed wrong, and not one architecture. An InputError and a fault of the
+            storage are always raised.
     """
     observer = observer or Observer()
     deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
@@ -122,7 +124,7 @@ def _run_one(
     tally: Tally,
     trial_timeout: float | None,
 ) -> FrozenTrial:
-    """Runs one trial to its end; raises what the code raised until a network has succeeded."""
+    """Runs one trial to its end; until a network has succeeded, raises what the code raised."""
     try:
         with time_limit(trial_timeout):
             values = objective(trial)
@@ -154,7 +156,7 @@ def _fail(study: Study, trial: Trial, reason: str) -> FrozenTrial:
 def _tell(
     study: Study, trial: Trial, values: list[float] | None = None, state: TrialState | None = None
 ) -> FrozenTrial:
-    """Raises UpdateFinishedTrialError if another worker has ended the trial in the meantime."""
+    """Raises UpdateFinishedTrialError if another worker has ended the trial without a result."""
     ended = study.tell(trial, values, state, skip_if_finished=True)
     if is_without_result(ended):
         raise UpdateFinishedTrialError

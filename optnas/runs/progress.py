@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto.front import front
-from optnas.pareto.hypervolume import hypervolume
+from optnas.pareto.study_hypervolume import hypervolume
 from optnas.runs.observer import Observer
 from optnas.study.attributes import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_counted
 from optnas.study.objectives import objective_names

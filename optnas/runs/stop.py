@@ -47,7 +47,10 @@ def stopping(
             raise KeyboardInterrupt
         stop.request()
         if say is not None:
-            say("finishing what is running; Ctrl-C again gives it up (it is repeated later)")
+            say(
+                "the running trials are finished first; Ctrl-C again gives them up, and they are "
+                "repeated later"
+            )
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         raise Terminated

@@ -23,17 +23,19 @@ ASK = Private(
         "optuna.trial._trial:Trial.__init__": "640b6615a4b5aeee",
     },
     "trials get their lease a moment after they begin, and a trial whose process is killed in that "
-    "moment is repeated a day later",
+    "moment is repeated only a day later",
 )
-"""What `take_trial` replaces."""
+"""The private functions of Optuna that `take_trial` replaces."""
 
 
 def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenTrial]) -> Trial:
     """`study.ask()`, but the trial holds the lease from the start.
 
-    At no moment would a kill leave a trial that runs for ever. A new trial is made with its lease.
-    A waiting one is given the lease before it is set running; if two workers have done so, the one
-    that took it writes its lease again. Trials that another worker is about to take come last.
+    So other workers can tell that the trial is lost, at whatever moment its worker is killed. A new
+    trial is made with its lease. A waiting trial first gets the lease, and is then set to RUNNING.
+    Two workers may write their leases on one waiting trial. Only one of them sets it to RUNNING,
+    and writes its lease again if the other's stands there. Waiting trials that another worker is
+    about to take are tried last.
 
     Args:
         study: The study.
@@ -45,7 +47,7 @@ def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenT
         asked.set_user_attr(LEASE, dict(lease))
         return asked
     storage = study._storage
-    study._thread_local.cached_all_trials = None  # as ask() does: what is cached is one trial's
+    study._thread_local.cached_all_trials = None  # as ask() does: the cache is for one trial alone
     for trial in sorted(waiting, key=lambda t: _is_claimed(t, lease)):
         with suppress(UpdateFinishedTrialError):
             storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))

@@ -1,9 +1,8 @@
 """The tally of a study: which trials count, which are lost, and which are repeated.
 
-A trial whose process is gone is lost. A lost trial is repeated: its retry is queued with the
-parameters drawn so far and has the place of the trial it repeats, so the rest of it is drawn, and
-seeded, as it would have been. Any number of workers may keep a tally of one study: if two queue a
-retry of the same trial, the first one counts, and the other ends itself.
+A lost trial is repeated by a retry (see `optnas.runs.recovery`). Any number of workers may keep a
+tally of one study: if two of them queue a retry of the same trial, the retry with the
+lower number counts, and the worker that takes the other one ends it.
 """
 
 from __future__ import annotations
@@ -12,22 +11,17 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.runs.recovery import give_up, lose, queue_retry
 from optnas.runs.take import take_trial
 from optnas.storage.faults import storage_fault
 from optnas.study.attributes import (
     BASELINE,
-    FAILURE,
-    INTERRUPTED,
-    KILLED,
-    LOST,
-    RETRY_OF,
     SURPLUS,
     is_counted,
     is_lost,
@@ -35,15 +29,9 @@ from optnas.study.attributes import (
     retry_of,
 )
 from optnas.study.leases import Renewal, is_abandoned, is_alive
+from optnas.study.trial_order import in_order_of_completion
 
 log = logging.getLogger("optnas")
-
-MAX_KILLS = 3
-"""A trial whose process died this many times in a row fails: it may be why."""
-_KILLER = (
-    f"its process was killed {MAX_KILLS} times in a row while the trial ran: it may need more "
-    "memory than there is"
-)
 
 
 class Tally:
@@ -51,16 +39,16 @@ class Tally:
 
     Args:
         study: The study, which is read at once.
-        own: The lease of the worker; a tally without one only recovers.
-        wanted: The number of trials to reach that count. Without it, every lost one is repeated.
+        own: The worker's lease. A tally without one recovers lost trials, and takes none.
+        wanted: The number of trials that count to reach. Without it, every lost trial is repeated.
 
     Attributes:
         counted: The number of trials that count: COMPLETE ones, and those that were stopped early.
         proven: Whether a sampled network has succeeded, so that the code can't be all wrong.
         running: The RUNNING trials, those of dead processes included.
         waiting: The WAITING trials.
-        ended: The trials that have ended since the first look, in the order of their ends; those
-            without a result (lost or superfluous ones) are left out.
+        ended: The trials that have ended since the tally was made, sorted by when they ended.
+            Trials without a result (lost or superfluous ones) are left out.
         unsuccessful: Of these, the trials that don't count: pruned before their training, or
             failed.
     """
@@ -111,7 +99,7 @@ class Tally:
                     self._lost.append(trial)
         with_result = [t for t in ended if not is_without_result(t)]
         self.unsuccessful += [t for t in with_result if not is_counted(t)]
-        self.ended += sorted(with_result, key=lambda t: t.datetime_complete or datetime.min)
+        self.ended += in_order_of_completion(with_result)
         return trials
 
     def alive(self) -> list[int]:
@@ -119,10 +107,10 @@ class Tally:
         return [trial.number for trial in self.running if is_alive(trial)]
 
     def recover(self) -> list[int]:
-        """Ends the trials of dead processes, and queues a retry of each lost one that has none.
+        """Ends the trials of dead processes, and queues a retry for each lost trial without one.
 
-        It may be called at any time, by any number of workers, and again after a crash in the
-        middle. It queues no more retries than are wanted.
+        It may be called at any time, by several workers at once, and again if a crash cut an
+        earlier call short. It queues no more retries than are wanted.
 
         Returns:
             The numbers of the lost trials that were queued again.
@@ -136,7 +124,7 @@ class Tally:
         missing = self._wanted - self.counted - len(self.alive()) - len(self.waiting)
         queued = [trial for i, trial in enumerate(self._lost) if i < missing]
         for trial in queued:
-            _queue_retry(self._study, trial)
+            queue_retry(self._study, trial)
         if queued:
             self.read()
         return [trial.number for trial in queued]
@@ -150,14 +138,14 @@ class Tally:
         dropped.
 
         Args:
-            renewal: Renews the worker's lease, on this trial while the block lasts.
+            renewal: Of the worker's lease; it renews the lease on this trial while the block lasts.
         """
         trial = take_trial(self._study, self._own, self.waiting)
         renewal.trial_id = trial._trial_id
         try:
             yield None if self._end_if_superfluous(trial) else trial
         except KeyboardInterrupt:
-            self._lose(trial)
+            lose(self._study, trial)
             raise
         except UpdateFinishedTrialError:
             log.warning(
@@ -166,7 +154,7 @@ class Tally:
         except Exception as error:
             if storage_fault(error):
                 with suppress(Exception):
-                    self._lose(trial)
+                    lose(self._study, trial)
             raise
         finally:
             renewal.trial_id = None
@@ -175,8 +163,9 @@ class Tally:
         """Ends a trial that was just taken if it isn't needed, before anything is suggested.
 
         Several workers may have asked for the last trial at once, or queued a retry of the same
-        one. Trials are numbered in the order they are made, so enough of them stay. A new trial
-        is needed if its number, less the trials that don't count, is below the wanted number.
+        one. Only trials with lower numbers make a trial superfluous, so enough of them stay. A new
+        trial is needed if its number (from 0), minus the number of trials that don't count, is
+        below the wanted number.
         """
         if trial.number >= self._seen and trial.number - self._not_counted < self._wanted:
             return False
@@ -187,56 +176,12 @@ class Tally:
             for t in trials[: trial.number]
         )
         if of is not None and self._retries.get(of, trial.number) < trial.number:
-            reason = f"trial {of} is repeated by an earlier one already"
+            reason = f"trial {of} is repeated by an earlier trial already"
         elif before >= self._wanted:
-            reason = f"{self._wanted} trials before it are enough"
+            reason = f"{self._wanted} trials are wanted, and as many come before this one"
         else:
             return False
         with suppress(UpdateFinishedTrialError):
             trial.set_user_attr(SURPLUS, reason)
             self._study.tell(trial, state=TrialState.FAIL)
         return True
-
-    def _lose(self, trial: Trial) -> None:
-        """Marks a running trial of this process as lost and queues its retry, unless it ended."""
-        with suppress(UpdateFinishedTrialError, ValueError):
-            trial.set_user_attr(LOST, INTERRUPTED)
-            _queue_retry(self._study, self._study.tell(trial, state=TrialState.FAIL))
-
-
-def give_up(study: Study, trial: FrozenTrial) -> None:
-    """Ends a trial whose process is gone, as lost; as failed if it may be to blame.
-
-    A trial that holds a reason already was killed while it ended, and keeps that reason.
-    """
-    ending = trial.user_attrs.keys() & {FAILURE, LOST, SURPLUS}
-    storage = study._storage
-    with suppress(UpdateFinishedTrialError):  # another process was quicker
-        if not ending:
-            key, reason = LOST, KILLED
-            if _kills(study, trial) >= MAX_KILLS - 1:
-                key, reason = FAILURE, _KILLER
-            storage.set_trial_user_attr(trial._trial_id, key, reason)
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-def _kills(study: Study, trial: FrozenTrial) -> int:
-    """The number of trials in a row that this one repeats and that were killed."""
-    kills, trials = 0, study.get_trials(deepcopy=False)
-    while (of := retry_of(trial)) is not None:
-        trial = trials[of]
-        if trial.user_attrs.get(LOST) != KILLED:
-            break
-        kills += 1
-    return kills
-
-
-def _queue_retry(study: Study, trial: FrozenTrial) -> None:
-    baseline = {k: v for k, v in trial.user_attrs.items() if k == BASELINE}
-    study.add_trial(
-        create_trial(
-            state=TrialState.WAITING,
-            user_attrs={RETRY_OF: trial.number} | baseline,
-            system_attrs={"fixed_params": trial.params},
-        )
-    )

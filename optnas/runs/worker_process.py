@@ -114,7 +114,10 @@ class WorkerProcesses:
         """Starts a worker."""
         self._logs.mkdir(exist_ok=True)
         # As multiprocessing's spawn does: the worker can import what this process can.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from optnas.cli.worker import main; main()"
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            "from optnas.cli.worker_main import main; main()"
+        )
         path = self._logs / f"{socket.gethostname()}-worker{index + 1}.log"
         with open(path, "a") as file:
             process = subprocess.Popen(

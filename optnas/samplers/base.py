@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.history import History
 from optnas.samplers.trie import Node
 from optnas.study.attributes import BASELINE
-from optnas.study.places import derived_seed, study_seed
+from optnas.study.seeds import derived_seed, study_seed
 from optnas.utils.distributions import contains, stored
 from optnas.utils.draws import draw
 

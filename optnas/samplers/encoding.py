@@ -17,7 +17,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.pareto.dominance import Array
-from optnas.samplers.genes import Genes
+from optnas.samplers.mutation import Genes
 from optnas.utils.distributions import to_unit
 
 ABSENT = -1.0

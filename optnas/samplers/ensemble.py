@@ -13,10 +13,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
-from optnas.pareto.dominance import Array, gains, losses, nondominated
+from optnas.pareto.dominance import Array, losses, nondominated
+from optnas.pareto.hypervolume import gains
 from optnas.samplers.encoding import by_rank, choices, counts
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
-from optnas.samplers.genes import Genes, genes_of
+from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
 
 Known = Callable[[Genes], tuple[dict[int, float], list[float]]]

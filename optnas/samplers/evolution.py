@@ -24,8 +24,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.samplers.base import Ask, Draw, HistorySampler
-from optnas.samplers.genes import Genes, crossed, genes_of, mutated, values_of, was_tried
 from optnas.samplers.history import History
+from optnas.samplers.mutation import Genes, crossed, genes_of, mutated, values_of, was_tried
 from optnas.samplers.ranking import best_first, may_be_parent, violation
 from optnas.utils.checks import check_counts
 

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.trie import Decision, Trie, path_of
 from optnas.study.attributes import BASELINE, is_without_result
 from optnas.study.leases import is_dead, lease_of
-from optnas.study.places import Places
+from optnas.study.trial_order import Places
 
 State = TypeVar("State")
 Key = tuple[datetime.datetime, int]

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
-from optnas.samplers.genes import Genes
+from optnas.samplers.mutation import Genes
 from optnas.utils.distributions import suggest as suggest_one
 
 Rule = tuple[str, Mapping[str, bool]]

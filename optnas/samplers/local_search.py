@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.dominance import Array, losses
+from optnas.pareto.dominance import Array, dominates, losses
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.history import History
 from optnas.samplers.ranking import contributions, may_be_parent, violation
@@ -112,7 +112,7 @@ class _Front:
             point = np.zeros(len(self._directions))
         else:
             point = losses([trial.values], self._directions)[0]
-        if ((self._points <= point).all(axis=1) & (self._points < point).any(axis=1)).any():
+        if dominates(self._points, point).any():
             return
         stays = ~(self._points >= point).all(axis=1) | (self._points == point).all(axis=1)
         kept = [member for member, s in zip(self._members, stays, strict=True) if s]

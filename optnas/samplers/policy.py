@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optnas.study.places import derived_seed
+from optnas.study.seeds import derived_seed
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, int]

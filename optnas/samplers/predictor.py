@@ -41,8 +41,8 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.base import Ask, Draw, HistorySampler
 from optnas.samplers.encoding import by_rank
 from optnas.samplers.ensemble import Predictor
-from optnas.samplers.genes import Genes, genes_of, values_of, was_tried
 from optnas.samplers.learned_space import learned_space
+from optnas.samplers.mutation import Genes, genes_of, values_of, was_tried
 from optnas.samplers.proposals import Suggest, complete, propose
 from optnas.samplers.ranking import best_first, may_be_parent
 from optnas.study.attributes import STOPPED, is_stopped

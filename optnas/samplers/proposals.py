@@ -13,7 +13,7 @@ from typing import Any
 from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
-from optnas.samplers.genes import Genes, crossed, mutated, values_of, was_tried
+from optnas.samplers.mutation import Genes, crossed, mutated, values_of, was_tried
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
 

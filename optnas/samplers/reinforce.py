@@ -39,7 +39,7 @@ from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
 from optnas.study.objectives import objective_names
-from optnas.study.places import derived_seed
+from optnas.study.seeds import derived_seed
 
 LOG_PROBABILITY = "optnas:log_probability"
 """On a trial: its log probability under the policy that drew it."""

@@ -17,7 +17,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.study.attributes import BASELINE
-from optnas.study.places import derived_seed, place, study_seed
+from optnas.study.seeds import derived_seed, study_seed
+from optnas.study.trial_order import place
 
 
 class ReseededSampler(BaseSampler):

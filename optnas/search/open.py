@@ -10,7 +10,7 @@ from optuna.study import Study
 
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError, NoStudyError
-from optnas.objective.checkpoints import sweep
+from optnas.objective.checkpoint_folders import sweep
 from optnas.objective.objective import Objective
 from optnas.samplers import HistorySampler, PredictorSampler, ReseededSampler, make_sampler
 from optnas.search.settings import Settings
@@ -19,9 +19,9 @@ from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
 from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import name_objectives
-from optnas.study.places import study_seed
 from optnas.study.record import RECORD, Overrides, StudyRecord, check_same_study, record_of
-from optnas.utils.seeds import seeded
+from optnas.study.seeds import study_seed
+from optnas.utils.random_state import seeded
 
 
 def open_study(

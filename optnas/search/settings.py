@@ -24,7 +24,7 @@ from optnas.objective.objective import Listener, Objective
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search_spaces import SearchSpace
-from optnas.storage.urls import sqlite_url
+from optnas.storage.urls import default_url
 from optnas.study.artifacts import WeightStore
 from optnas.study.folders import next_to_database, shared_folder, weights_folder
 from optnas.study.record import Overrides
@@ -96,7 +96,7 @@ class Settings:
         """The storage's URL, given or by default; empty for a storage object."""
         if isinstance(self.storage, BaseStorage):
             return ""
-        return self.storage or sqlite_url(self.folder / f"{self.study_name}.db")
+        return self.storage or default_url(self.folder, self.study_name)
 
     def path(self, suffix: str) -> Path:
         """A file next to the study's database, named after the study (`_front.html`)."""

@@ -74,6 +74,11 @@ def parse_url(url: str) -> tuple[Kind, URL]:
     )
 
 
+def default_url(folder: Path, study_name: str) -> str:
+    """The storage of a study that names none: an SQLite file `NAME.db` in this folder."""
+    return sqlite_url(folder / f"{study_name}.db")
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of an SQLite file, whatever characters its path has."""
     return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()

@@ -1,8 +1,9 @@
 """Which process runs a trial, and whether it still lives; this works on every storage.
 
-A running trial holds a lease: machine, process, start time of the process, and when it was last
-renewed. On one machine the operating system knows which processes live. Of other machines only the
-renewals are known, one a minute; their clocks must agree within a few minutes.
+A running trial holds a lease: machine and its boot, process and its start time, and when the lease
+was last renewed. On one machine the operating system knows which processes live. Of a process on
+another machine only the renewals are known, one a minute, so the machines' clocks must agree within
+a few minutes.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ RENEW = 60.0
 SILENCE = 300.0
 """Seconds without a renewal after which a process of another machine is presumed dead."""
 YOUNG = 60.0
-"""Seconds that a running trial without a lease, plain Optuna's, is presumed alive."""
+"""A running trial without a lease was begun by plain Optuna. It is presumed alive for this many
+seconds."""
 FORGOTTEN = 86_400.0
-"""Seconds after which such a trial is presumed dead: its process didn't end it in a day."""
+"""A running trial without a lease is presumed dead after this many seconds, a day."""
 ORPHANED = 10.0
-"""Seconds that a worker may need to write its lease on a trial that it has taken."""
+"""Seconds that a worker may need to write its lease on a trial that it has taken. A trial that
+began longer ago and still holds another worker's lease is orphaned."""
 
 
 def lease() -> dict[str, Any]:
@@ -68,13 +71,18 @@ def is_dead(lease: Mapping[str, Any]) -> bool:
 
 
 def is_own(held: Mapping[str, Any]) -> bool:
-    """Whether a lease is one of this process."""
+    """Whether this process made the lease."""
     mine = lease()
     return all(held.get(key) == mine[key] for key in ("host", "boot", "pid", "started"))
 
 
 def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> bool:
-    """Whether a lease that some trial holds, if it holds one, is the given one, renewed or not."""
+    """Whether two leases belong to one worker; the time of the renewal doesn't matter.
+
+    Args:
+        held: The lease of a trial; None if it holds none.
+        lease: The worker's lease.
+    """
     return held is not None and all(
         held.get(key) == value for key, value in lease.items() if key != "renewed"
     )
@@ -95,8 +103,9 @@ def is_abandoned(trial: FrozenTrial, own: Mapping[str, Any] = MappingProxyType({
 
     Args:
         trial: The trial.
-        own: The lease of a worker that runs nothing now. A trial that has held it for a while was
-            taken by a process that was killed before it could write its own lease.
+        own: The lease of a worker that runs nothing now. If a trial began a
+            while ago and holds it, another process took that trial and was killed before it could
+            write its own lease.
     """
     held = lease_of(trial)
     if held is None:
@@ -141,7 +150,7 @@ class Renewal:
             trial_id = self.trial_id
             if trial_id is None:
                 continue
-            # If the storage is away, or the trial has just ended, the worker itself finds out.
+            # If the storage is away, or the trial has just ended, the worker notices that itself.
             with suppress(Exception):
                 renewed = {**self._lease, "renewed": time.time()}
                 self._storage.set_trial_user_attr(trial_id, LEASE, renewed)
@@ -171,8 +180,8 @@ def _boot() -> str:
 def _started(pid: int) -> float | None:
     """When a living process started; None if there is none.
 
-    On Linux that is in ticks since the machine's start: a time of the clock would change when the
-    clock is set.
+    On Linux that is in ticks since the machine started, because a time of day changes when somebody
+    sets the clock.
     """
     if platform.system() == "Linux":
         try:

@@ -292,7 +292,7 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     for number in numbers:
         process.send_signal(number)
         if len(numbers) == 2 and number is numbers[0]:
-            wait_for_line(process.stderr, "finishing what is running; Ctrl-C again gives it up")
+            wait_for_line(process.stderr, "finished first; Ctrl-C again gives them up")
             numbers = numbers[1:]
     _, err = process.communicate()
     assert process.returncode == code
@@ -317,7 +317,7 @@ def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path):
     process = held(tmp_path, optnas)
     assert process.stdout.readline() == "holding\n"
     process.send_signal(signal.SIGINT)
-    wait_for_line(process.stderr, "finishing what is running")
+    wait_for_line(process.stderr, "the running trials are finished first")
     (tmp_path / "hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3

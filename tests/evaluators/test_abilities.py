@@ -16,7 +16,7 @@ from optnas.evaluators import (
     TrainingEvaluator,
 )
 from optnas.evaluators.abilities import configured, data_of, retraining_of, training_of
-from optnas.evaluators.reporting import reporting
+from optnas.evaluators.evaluation import reporting
 from optnas.search_spaces import MLPSpace, ModelSpace
 from optnas.testing import EvaluatorContract
 

@@ -25,7 +25,7 @@ from optnas.evaluators.abilities import configured
 from optnas.search_spaces import MacroCNNSpace, MLPSpace, NASBench201Space
 from optnas.search_spaces.nasbench201 import EDGES, NASBench201Architecture
 from optnas.testing import EvaluatorContract
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 
 def blobs(n=90, seed=0):

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import optnas
 from optnas.candidate import Candidate
 from optnas.cli import app
-from optnas.cli.tables import search_line
+from optnas.cli.network_tables import search_line
 from optnas.errors import InputError, StoppedError
 from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
 from optnas.evaluators.feed import ArrayFeed
@@ -30,7 +30,8 @@ from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.finished.decode import fresh_candidate
 from optnas.pareto.confirmed import confirmed
-from optnas.pareto.dominance import nondominated, spread
+from optnas.pareto.dominance import nondominated
+from optnas.pareto.hypervolume import spread
 from optnas.search_spaces import (
     FunctionSpace,
     MacroCNNSpace,
@@ -40,7 +41,7 @@ from optnas.search_spaces import (
 )
 from optnas.testing import EvaluatorContract
 from optnas.utils.draft import Draft
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 
 class Recurrent(nn.Module):

@@ -18,7 +18,7 @@ from optnas.evaluators import FunctionEvaluator
 from optnas.metrics import FunctionMetric
 from optnas.pareto.confirmed import CONFIRMED, Confirmed, _noise, confirmed, standing
 from optnas.search_spaces import FunctionSpace
-from optnas.study.places import derived_seed
+from optnas.study.seeds import derived_seed
 from optnas.utils.mean_sd import Spread
 
 

@@ -23,8 +23,8 @@ from optnas.evaluators.abilities import retraining_of
 from optnas.evaluators.retraining import names_on_test
 from optnas.evaluators.training_loop import TrainingLoop
 from optnas.search_spaces import FunctionSpace, MLPSpace
-from optnas.study.places import derived_seed
 from optnas.study.retrainings import others_tested, retrained
+from optnas.study.seeds import derived_seed
 from optnas.testing import EvaluatorContract
 from optnas.utils.mean_sd import Spread
 

@@ -6,7 +6,7 @@ from torch import nn
 
 import optnas
 from optnas.candidate import Candidate
-from optnas.cli.tables import front_table
+from optnas.cli.front_table import front_table
 from optnas.errors import InputError
 from optnas.metrics import (
     Flops,

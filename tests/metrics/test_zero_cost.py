@@ -15,15 +15,15 @@ from torch import nn
 import optnas
 from optnas import ZeroCost
 from optnas.candidate import Candidate
+from optnas.cli.front_table import front_table
 from optnas.cli.network_tables import metrics_table
-from optnas.cli.tables import front_table
 from optnas.finished.decode import decode
 from optnas.finished.measure import measure_again
 from optnas.metrics.zero_cost import PROXIES
 from optnas.report.labels import Meanings
 from optnas.study.attributes import FAILURE
 from optnas.testing import MetricContract
-from optnas.utils.seeds import seeded
+from optnas.utils.random_state import seeded
 
 IMAGES = optnas.arrays(
     np.random.default_rng(0).normal(size=(60, 3, 16, 16)), np.arange(60) % 10, name="images"

@@ -22,12 +22,12 @@ from optnas.candidate import Candidate
 from optnas.devices.device import cpu_threads
 from optnas.evaluators import FunctionEvaluator, Recipe, Report, TrainingEvaluator, checkpoint
 from optnas.evaluators.checkpoint import FILE
-from optnas.objective.checkpoints import sweep
+from optnas.objective.checkpoint_folders import sweep
 from optnas.runs.loop import run_trials
 from optnas.search_spaces import FunctionSpace
 from optnas.study.artifacts import WeightStore
 from optnas.study.attributes import BASELINE, CURVE, FAILURE, INTERRUPTED, KILLED, LOST, RETRY_OF
-from optnas.study.places import origin
+from optnas.study.trial_order import origin
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 EPOCHS = 5

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from optuna._hypervolume import compute_hypervolume
 from optuna.study._multi_objective import _fast_non_domination_rank, _is_pareto_front
 
-from optnas.pareto import dominance
+from optnas.pareto import dominance, hypervolume
 
 # Few different values: ties and repeated points are the rule.
 POINTS = st.integers(1, 5).flatmap(
@@ -65,7 +65,7 @@ def test_hypervolume_equals_optunas(points, corner):
     reference = np.full(points.shape[1], float(corner))
     inside = points[(points < reference).all(axis=1)]
     expected = compute_hypervolume(inside, reference) if len(inside) else 0.0
-    assert dominance.hypervolume(points, reference) == pytest.approx(expected)
+    assert hypervolume.hypervolume_of(points, reference) == pytest.approx(expected)
 
 
 @given(POINTS)
@@ -76,31 +76,31 @@ def test_hypervolume_counts_cells(points):
     k = points.shape[1]
     cells = np.stack(np.meshgrid(*[np.arange(-4, 5)] * k, indexing="ij"), axis=-1).reshape(-1, k)
     covered = (points[:, None, :] <= cells[None]).all(axis=2).any(axis=0)
-    assert dominance.hypervolume(points, np.full(k, 5.0)) == pytest.approx(covered.sum())
+    assert hypervolume.hypervolume_of(points, np.full(k, 5.0)) == pytest.approx(covered.sum())
 
 
 def test_points_without_number_and_beyond_the_reference_count_nothing():
     points = np.array([[0.0, np.inf], [2.0, 0.0], [0.5, 0.5]])
-    assert dominance.hypervolume(points, np.ones(2)) == pytest.approx(0.25)
-    assert dominance.hypervolume(points[:1], np.ones(2)) == 0.0
-    assert dominance.hypervolume(points[:0], np.ones(2)) == 0.0
+    assert hypervolume.hypervolume_of(points, np.ones(2)) == pytest.approx(0.25)
+    assert hypervolume.hypervolume_of(points[:1], np.ones(2)) == 0.0
+    assert hypervolume.hypervolume_of(points[:0], np.ones(2)) == 0.0
 
 
 @pytest.mark.parametrize("k", [6, 7])
 def test_hypervolume_of_many_objectives_is_close_to_the_exact_one(k):
     points = np.random.default_rng(k).random((12, k))
-    assert not dominance.is_exact(k)
-    found = dominance.hypervolume(points, np.full(k, 1.1))
+    assert not hypervolume.is_exact(k)
+    found = hypervolume.hypervolume_of(points, np.full(k, 1.1))
     assert found == pytest.approx(compute_hypervolume(points, np.full(k, 1.1)), rel=0.02)
-    assert found == dominance.hypervolume(points, np.full(k, 1.1))
+    assert found == hypervolume.hypervolume_of(points, np.full(k, 1.1))
 
 
 @given(POINTS, st.integers(0, 20))
 def test_a_point_more_never_takes_from_the_hypervolume(points, seed):
     more = np.random.default_rng(seed).integers(-4, 5, (1, points.shape[1])).astype(float)
     reference = np.full(points.shape[1], 5.0)
-    before = dominance.hypervolume(points, reference)
-    assert dominance.hypervolume(np.concatenate([points, more]), reference) >= before - 1e-9
+    before = hypervolume.hypervolume_of(points, reference)
+    assert hypervolume.hypervolume_of(np.concatenate([points, more]), reference) >= before - 1e-9
 
 
 def test_no_points():

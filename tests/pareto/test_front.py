@@ -11,15 +11,12 @@ from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
 from optnas.pareto.front import complete_trials, feasible_trials, front, is_feasible
-from optnas.pareto.hypervolume import (
-    hypervolume,
-    hypervolume_history,
-    in_order_of_completion,
-    keep_reference,
-)
+from optnas.pareto.reference_box import keep_reference
 from optnas.pareto.snapshot import Snapshot
+from optnas.pareto.study_hypervolume import hypervolume, hypervolume_history
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
 from optnas.study.objectives import objective_names
+from optnas.study.trial_order import in_order_of_completion
 
 DIRECTIONS = st.lists(st.sampled_from(["minimize", "maximize"]), min_size=1, max_size=4)
 

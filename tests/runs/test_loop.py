@@ -15,11 +15,12 @@ from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator
 from optnas.runs.loop import run_trials
 from optnas.runs.observer import Observer
+from optnas.runs.recovery import give_up
 from optnas.runs.stop import Stop
 from optnas.runs.take import take_trial
-from optnas.runs.tally import give_up
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF
-from optnas.study.places import derived_seed, place
+from optnas.study.seeds import derived_seed
+from optnas.study.trial_order import place
 
 
 def make(space, fn=score, **kwargs):
@@ -263,7 +264,10 @@ def test_a_trial_that_is_one_too_many_ends_itself(space, monkeypatch):
     log = Log()
     run_trials(study, objective, trials=3, observer=log)
     assert states(study) == ["COMPLETE"] * 3 + ["FAIL"]
-    assert study.trials[3].user_attrs["surplus"] == "3 trials before it are enough"
+    assert (
+        study.trials[3].user_attrs["surplus"]
+        == "3 trials are wanted, and as many come before this one"
+    )
     assert study.trials[3].params == {}
     assert log.begun == []
     run_trials(study, objective, trials=4)

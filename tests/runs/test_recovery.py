@@ -12,8 +12,9 @@ from optuna.trial import TrialState, create_trial
 
 import optnas.study.leases
 from optnas.runs.loop import run_trials
+from optnas.runs.recovery import MAX_KILLS
 from optnas.runs.take import take_trial
-from optnas.runs.tally import MAX_KILLS, Tally
+from optnas.runs.tally import Tally
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SURPLUS, is_lost
 from optnas.study.leases import Renewal, is_alive, is_dead, lease
 
@@ -160,7 +161,9 @@ def test_two_workers_that_recover_at_once_repeat_a_trial_once():
     run_trials(study, lambda trial: [float(trial.suggest_int("x", 0, 3))], trials=2)
     assert states(study) == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
     assert study.trials[1].params == {"x": 1}
-    assert study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier one already"
+    assert (
+        study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier trial already"
+    )
 
 
 def take(study, lease):

@@ -190,7 +190,7 @@ def start(write):
 def test_one_ctrl_c_lets_workers_finish(write):
     process = start(write)
     process.send_signal(signal.SIGINT)
-    command_line.wait_for_line(process.stderr, "finishing what is running")
+    command_line.wait_for_line(process.stderr, "the running trials are finished first")
     Path("hold").unlink()
     _, err = process.communicate()
     assert process.returncode == 3, err
@@ -205,7 +205,7 @@ def test_what_is_given_up_is_queued_again(write, number, code):
     pids = {t.user_attrs["lease"]["pid"] for t in trials()}
     process.send_signal(number)
     if number == signal.SIGINT:
-        command_line.wait_for_line(process.stderr, "finishing what is running")
+        command_line.wait_for_line(process.stderr, "the running trials are finished first")
         process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == code, err

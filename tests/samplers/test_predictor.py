@@ -18,7 +18,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 import optnas
 from optnas.candidate import Candidate
 from optnas.metrics.zero_cost import zero_cost
-from optnas.pareto.dominance import gains, hypervolume
+from optnas.pareto.hypervolume import gains, hypervolume_of
 from optnas.samplers import PredictorSampler
 from optnas.samplers.encoding import ABSENT, by_rank, choices, counts
 from optnas.samplers.gaussian_process import CHOICES, JITTER, GaussianProcess, Term
@@ -140,8 +140,8 @@ def test_gains_are_differences_of_hypervolumes(drawn):
     points = np.array(drawn[1], dtype=float)
     front = np.array(drawn[0], dtype=float).reshape(-1, points.shape[1])
     reference = np.full(points.shape[1], 4.5)
-    before = hypervolume(front, reference)
-    expected = [hypervolume(np.vstack([front, p]), reference) - before for p in points]
+    before = hypervolume_of(front, reference)
+    expected = [hypervolume_of(np.vstack([front, p]), reference) - before for p in points]
     found = gains(points, front, reference)
     if max(expected) > 1e-9:
         assert found == pytest.approx(expected, abs=1e-9)

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from optnas.storage.open import open_storage
 from optnas.study.attributes import is_lost
-from optnas.study.places import place
+from optnas.study.trial_order import place
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from privileges import without_privileges
 from ways import both_ways
 
 import optnas.storage.sqlite
-from optnas.cli.tables import front_table, status_table
+from optnas.cli.front_table import front_table
+from optnas.cli.status_table import status_table
 from optnas.errors import InputError, StorageGoneError
 from optnas.runs.loop import run_trials
 from optnas.storage.faults import storage_message

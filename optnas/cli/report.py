@@ -1,4 +1,4 @@
-"""The command that writes a page."""
+"""`optnas report`: a page about a study, in one file."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import TrialTimeout
 from optnas.storage.faults import storage_fault
 from optnas.study.attributes import is_lost, retry_of
-from optnas.study.places import origin
+from optnas.study.trial_order import origin
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from optnas.devices.device import resolve_device
 from optnas.devices.sharing import Sharing
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.report import Report
+from optnas.evaluators.epoch_report import Report
 
 
 def training_device(evaluator: Evaluator, device: str) -> torch.device:

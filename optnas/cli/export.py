@@ -1,0 +1,62 @@
+"""`optnas export`: a trial's network as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optnas.cli.options import AcceptChanges, AnyStudy, Name, Storage, Trial
+
+
+def export(
+    study: AnyStudy,
+    trial: Trial,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="onnx, pt2 (torch.export) or safetensors (weights alone); by default the "
+            "ending of --output, else onnx."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file; by default NAME_trialN next to the study's database."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="retrained or search; by default retrained, if there are any."),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="The only batch size that the file will accept; by default any."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    storage: Storage = None,
+    name: Name = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Write a trial's network with trained weights to a file, with a model card next to it."""
+    from optnas.cli.study_argument import open_study_argument
+    from optnas.export import export_model
+
+    opened = open_study_argument(study, storage, name, with_search=True)
+    search, found = opened.needed_search(), opened.study
+    done = export_model(
+        found,
+        search,
+        trial,
+        output,
+        format=format,
+        weights=weights,
+        batch_size=batch_size,
+        force=force,
+        accept_changes=accept_changes,
+    )
+    typer.echo(f"weights:    {done.weights}")
+    typer.echo(f"checked:    {done.agreement}")
+    typer.echo(f"model:      {done.path}")
+    typer.echo(f"model card: {done.card}")

@@ -1,0 +1,103 @@
+"""The table of the front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.study import Study
+from rich.markup import escape
+from rich.table import Table
+
+from optnas.errors import InputError
+from optnas.pareto.front import why_no_front
+from optnas.pareto.pick import measured
+from optnas.pareto.snapshot import Snapshot
+from optnas.study.attributes import has_inherited
+from optnas.study.describe import recipe_text
+from optnas.study.record import record_of
+from optnas.utils.text import definitions, number
+
+INHERITED = (
+    "scores with inherited weights: they rank networks, and are worse than after training "
+    "(`optnas confirm`)"
+)
+"""A line under tables of such scores."""
+
+
+def front_table(study: Study | Snapshot) -> Table:
+    """The front, sorted by its first objective, the best first, and the baselines.
+
+    It has a row for each architecture. Scores that aren't objectives are dimmed.
+
+    Raises:
+        InputError: There is no feasible COMPLETE trial.
+    """
+    seen = Snapshot.of(study)
+    rows = sorted(
+        (r for r in seen.architectures if r.on_front or r.baseline is not None),
+        key=lambda r: (not r.on_front, r.losses[0]),
+    )
+    if not rows:
+        raise InputError(why_no_front(seen.study))
+    fresh = _fresh(seen)
+    names = seen.names
+    shown = {name for r in rows for name in names if name in r.trial.user_attrs}
+    shared = has_inherited(seen.study)
+    again = "trained for real" if shared else "with fresh seeds"
+    lines = [INHERITED if shared else "", baseline_line(seen), definitions(shown)]
+    table = Table(
+        title=escape(f"Pareto front of {seen.study.study_name}"),
+        title_justify="left",
+        caption="\n".join(filter(None, lines)) or None,
+        caption_justify="left",
+    )
+    table.add_column("trial", justify="right")
+    for name in names:
+        table.add_column(escape(name), justify="right")
+    scores = [name for name in record_of(seen.study).scores if name not in names]
+    for name in scores:
+        table.add_column(escape(name), justify="right", style="dim")
+    table.add_column("architecture", overflow="fold")
+    further = {
+        "recipe": [recipe_text(r.trial) for r in rows],
+        "other trials": [", ".join(map(str, r.others)) for r in rows],
+        "dominated by": [_few(r.dominated_by) for r in rows],
+        again: [fresh.get(r.number, "") for r in rows],
+    }
+    further = {name: texts for name, texts in further.items() if any(texts)}
+    for name in further:
+        table.add_column(name, overflow="fold")
+    for i, row in enumerate(rows):
+        known = [measured(names, row.trial, name) for name in (*names, *scores)]
+        texts = ["–" if value is None else number(value) for value in known]
+        more = [escape(column[i]) for column in further.values()]
+        table.add_row(str(row.number), *texts, escape(row.architecture), *more)
+    return table
+
+
+def _fresh(study: Snapshot) -> dict[int, str]:
+    """The results of fresh seeds by trial: spreads of the objectives that vary, and the verdict."""
+    texts = {}
+    for trial, standing in study.standing.items():
+        spreads = zip(study.names, standing.member.spreads, strict=False)
+        varies = ", ".join(f"{name} {spread}" for name, spread in spreads if spread.deviation != 0)
+        by = "" if standing.by is None else f" (trial {standing.by})"
+        texts[trial] = f"{varies}{': ' * bool(varies)}{standing.verdict}{by}"
+    return texts
+
+
+def baseline_line(study: Snapshot) -> str:
+    """The baselines that the front dominates, and those on it; empty without baselines."""
+    on = [str(record.baseline) for record in study.baselines if record.on_front]
+    dominated = [str(record.baseline) for record in study.baselines if record.dominated_by]
+    lines = []
+    if dominated:
+        lines.append(f"dominated by the front: {', '.join(dominated)}")
+    if on:
+        lines.append(f"on the front: {', '.join(on)}")
+    return f"baselines {'; '.join(lines)}" if lines else ""
+
+
+def _few(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown

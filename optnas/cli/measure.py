@@ -1,0 +1,39 @@
+"""`optnas measure`: a trial's network, measured again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from optnas.cli.console import show
+from optnas.cli.options import AnyStudy, Name, Storage
+
+
+def measure(
+    study: AnyStudy,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of the trial; by default the front's best in the first objective."
+        ),
+    ] = None,
+    storage: Storage = None,
+    name: Name = None,
+) -> None:
+    """Measure a trial's network again, and show it layer by layer."""
+    from optnas.cli.network_tables import metrics_table
+    from optnas.cli.study_argument import open_study_argument
+    from optnas.finished.measure import measure_again
+    from optnas.pareto.find_trial import choose_trial
+    from optnas.study.record import differences, listing, record_of
+
+    opened = open_study_argument(study, storage, name, with_search=True)
+    search, found = opened.needed_search(), opened.study
+    objective = search.objective()
+    changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
+    measured = measure_again(objective, choose_trial(found, trial))
+    typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
+    show(metrics_table(measured.metrics))
+    if changes:
+        typer.echo(f"these are not the study's settings any more ({listing(changes)})", err=True)

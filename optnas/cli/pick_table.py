@@ -1,0 +1,30 @@
+"""The table of a picked network."""
+
+from __future__ import annotations
+
+from optuna.study import Study
+from rich.markup import escape
+from rich.table import Table
+
+from optnas.pareto.pick import Pick, measured
+from optnas.pareto.snapshot import Snapshot
+from optnas.study.record import record_of
+from optnas.utils.text import number
+
+
+def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
+    """The values of a picked network, next to the best and the worst of the front."""
+    seen = Snapshot.of(study)
+    trial = picked.entry.trial
+    table = Table(box=None)
+    for name in ("", "this", "best on the front", "worst"):
+        table.add_column(name, justify="right" if name else "left")
+    names = seen.names
+    for i, name in enumerate(names):
+        best, worst = seen.extremes(i)
+        table.add_row(escape(name), *map(number, (trial.values[i], best, worst)))
+    known = {name: measured(names, trial, name) for name in record_of(seen.study).scores}
+    for name, value in known.items():
+        if value is not None and name not in names:
+            table.add_row(escape(name), number(value), style="dim")
+    return table

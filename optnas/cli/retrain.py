@@ -1,0 +1,45 @@
+"""`optnas retrain`: a trial's network, trained on all but the test part."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from optnas.cli.console import resumable, show
+from optnas.cli.options import AcceptChanges, AnyStudy, Device, Name, Storage, Trial
+
+
+def retrain(
+    study: AnyStudy,
+    trial: Trial,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs to train; the study's own by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many times, each from other weights.")] = 3,
+    device: Device = None,
+    storage: Storage = None,
+    name: Name = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Retrain a trial's network on all but the test part, and score it there.
+
+    Seeds that are done already, with the same settings, aren't trained again.
+    """
+    from optnas.cli.network_tables import retrained_table, search_line
+    from optnas.cli.study_argument import open_study_argument
+    from optnas.finished.retrain import retrain
+    from optnas.study.folders import retrained_folder
+    from optnas.study.record import Overrides
+
+    opened = open_study_argument(study, storage, name, with_search=True, writable=True)
+    search, found = opened.needed_search(), opened.study
+    search = search.override(Overrides(device=device))
+    with resumable():
+        result = retrain(
+            found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
+        )
+    show(retrained_table(result))
+    if line := search_line(found, trial):
+        typer.echo(line)
+    typer.echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")

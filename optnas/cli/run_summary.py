@@ -1,0 +1,72 @@
+"""What `optnas run` prints at its end: the front, and the commands that come next."""
+
+from __future__ import annotations
+
+import shlex
+
+import optuna
+import typer
+from optuna.study import Study
+
+from optnas.cli.console import show, write_figure
+from optnas.cli.front_table import front_table
+from optnas.cli.status_table import failure_line
+from optnas.evaluators import SharedWeightsEvaluator
+from optnas.pareto.front import front
+from optnas.plots import pareto_data, pareto_figure
+from optnas.runs.progress import number_counted
+from optnas.search.search import Search
+from optnas.storage.urls import shown_url
+
+
+def show_end(study: Study, search: Search) -> None:
+    """Prints the front of a study whose run has ended, and what to do next."""
+    _summary(study, search)
+    failures = failure_line(study)
+    if failures:
+        typer.echo(f"failures:      {failures}")
+    if number_counted(study) < search.trials:
+        typer.echo(f"the rest:      {_resume(study, search)}")
+    else:
+        typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
+    for command in ("report", "dashboard"):
+        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}")
+
+
+def kept_line(study: Study, search: Search) -> str:
+    """How much of an interrupted run is kept, and how to resume it."""
+    return (
+        f"{number_counted(study)} of {search.trials} trials are done and kept. "
+        f"Resume with: {_resume(study, search)}"
+    )
+
+
+def _summary(study: Study, search: Search) -> None:
+    """Prints the front, and draws it."""
+    if not front(study):
+        typer.echo("the front is empty: no feasible trial is COMPLETE")
+        return
+    show(front_table(study))
+    if isinstance(search.evaluator, SharedWeightsEvaluator):
+        typer.echo("The scores are those of inherited weights. Train the most promising networks:")
+        options = f"{_name(study)} --most 20 --seeds 1"
+        typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
+    if len(study.directions) > 1:
+        path = search.path("_front.html")
+        write_figure(pareto_figure(pareto_data(study)), path)
+        typer.echo(f"figure:        {path}")
+
+
+def _resume(study: Study, search: Search) -> str:
+    return f"optnas resume {_url(search)}{_name(study)}"
+
+
+def _url(search: Search) -> str:
+    """The storage's URL for a command line; a password isn't shown."""
+    return shlex.quote(shown_url(search.url))
+
+
+def _name(study: Study) -> str:
+    """The option that names the study, if its storage holds several."""
+    several = len(optuna.get_all_study_names(study._storage)) > 1
+    return f" --name {shlex.quote(study.study_name)}" if several else ""

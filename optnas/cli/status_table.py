@@ -1,0 +1,84 @@
+"""The table of a study's state."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from rich.markup import escape
+from rich.table import Table
+
+from optnas.pareto.find_trial import best_in
+from optnas.pareto.snapshot import Snapshot
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
+from optnas.study.describe import state_of
+from optnas.study.leases import age, is_abandoned
+from optnas.study.record import record_of
+from optnas.utils.text import duration, number
+
+
+def status_table(of: Study | Snapshot) -> Table:
+    """Trials by state, the front, the best of each objective, time per trial, size of the space."""
+    seen = Snapshot.of(of)
+    study, trials = seen.study, seen.trials
+    record = record_of(study)
+    table = Table(show_header=False, box=None, title=escape(study.study_name), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    states = Counter(map(state_of, trials))
+    same = sum(DUPLICATE_OF in t.user_attrs for t in trials)
+    listed = ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none"
+    table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
+    running = [t for t in trials if t.state == TrialState.RUNNING]
+    if running:
+        table.add_row("running", escape(", ".join(map(_running, running))))
+    table.add_row("front", f"{len(seen.front)} trials")
+    volume = seen.hypervolume
+    if len(seen.names) > 1:
+        table.add_row(
+            "hypervolume", "after 10 feasible trials" if volume is None else f"{volume:.4f}"
+        )
+    for i, name in enumerate(seen.names if seen.feasible else ()):
+        best = best_in(study, seen.feasible, i)
+        table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")
+    seconds = [
+        t.duration.total_seconds()
+        for t in trials
+        if t.state == TrialState.COMPLETE and t.duration and DUPLICATE_OF not in t.user_attrs
+    ]
+    if seconds:
+        mean, total = sum(seconds) / len(seconds), sum(seconds)
+        table.add_row("time per trial", f"{mean:.1f} s ({duration(total)} in all)")
+    failures = failure_line(seen)
+    if failures:
+        table.add_row("failures", escape(failures))
+    for change in record.accepted:
+        table.add_row("mixed settings", escape(change))
+    if record.size:
+        table.add_row("search space", escape(f"{record.size} architectures"))
+    if SEED in study.user_attrs:
+        table.add_row("seed", str(study.user_attrs[SEED]))
+    for option, value in record.overrides.as_options().items():
+        table.add_row(option, value)
+    if record.file:
+        table.add_row("study file", escape(record.file))
+    return table
+
+
+def failure_line(study: Study | Snapshot) -> str:
+    """The number of failed trials, and the most frequent reason; empty if none failed."""
+    reasons = Counter(
+        str(t.user_attrs.get(FAILURE, "no reason given"))
+        for t in Snapshot.of(study).trials
+        if t.state == TrialState.FAIL and not is_without_result(t)
+    )
+    if not reasons:
+        return ""
+    reason, times = reasons.most_common(1)[0]
+    return f"{reasons.total()} trials; most often ({times}): {reason}"
+
+
+def _running(trial: FrozenTrial) -> str:
+    gone = " (its process is gone)" if is_abandoned(trial) else ""
+    return f"trial {trial.number} for {duration(age(trial))}{gone}"
