@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from optnas.errors import InputError
+from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.front import why_no_front
 from optnas.pareto.pick import measured
 from optnas.pareto.snapshot import Snapshot
@@ -87,15 +88,11 @@ def _fresh(study: Snapshot) -> dict[int, str]:
 
 
 def baseline_line(study: Snapshot) -> str:
-    """The baselines that the front dominates, and those on it; empty without baselines."""
-    on = [str(record.baseline) for record in study.baselines if record.on_front]
-    dominated = [str(record.baseline) for record in study.baselines if record.dominated_by]
-    lines = []
-    if dominated:
-        lines.append(f"dominated by the front: {', '.join(dominated)}")
-    if on:
-        lines.append(f"on the front: {', '.join(on)}")
-    return f"baselines {'; '.join(lines)}" if lines else ""
+    """How each baseline stands against the front, a line each; empty without baselines."""
+    return "\n".join(
+        f"baseline {standing.baseline.baseline}: {standing.text()}"
+        for standing in baseline_standings(study)
+    )
 
 
 def _few(numbers: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import repeatable
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, StandIn
+from optnas.evaluators.abilities import Configurable, KnowsChance, Prepared, Retrainable, StandIn
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.calibration import Calibration
 from optnas.evaluators.epoch_report import Report
@@ -35,7 +35,7 @@ from optnas.utils.random_state import seeded
 log = logging.getLogger("optnas")
 
 
-class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, StandIn):
+class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Prepared, StandIn):
     """Scores networks with weights that all networks of the search space share.
 
     The *supernet* is one tensor for each parameter name, at the largest shape that any network has
@@ -141,6 +141,11 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         """The training's, and the settings of the supernet."""
         found = self._training.fingerprint | self._settings.fingerprint
         return found | {"finetune_epochs": self._finetune_epochs}
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        """That of the training."""
+        return self._training.chance
 
     def configured(
         self, *, device: str | None = None, epochs: int | None = None

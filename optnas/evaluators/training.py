@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,10 +14,10 @@ from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import accuracy, standard_loss
+from optnas.datasets.losses import accuracy, chance_scores, standard_loss
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, Retrainable
+from optnas.evaluators.abilities import Configurable, KnowsChance, Retrainable
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
@@ -32,7 +33,7 @@ Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
 
-class TrainingEvaluator(Evaluator, Retrainable, Configurable):
+class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
     """Trains a candidate on the training part and scores it on the validation part.
 
     Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
@@ -165,6 +166,17 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable):
             "precision": self.precision,
             "epoch": self._epoch,
         }
+
+    @cached_property
+    def chance(self) -> Mapping[str, float]:
+        """The scores of a constant prediction: of the standard loss and of the accuracy.
+
+        They aren't known of your own loss and scores, nor of loaders.
+        """
+        if not isinstance(self._data, Dataset):
+            return {}
+        found = chance_scores(self._data)
+        return {name: found[name] for name in found if name != "val_loss" or not self._loss_name}
 
     def configured(
         self, *, device: str | None = None, epochs: int | None = None

@@ -19,6 +19,7 @@ from optnas.plots.style import BLUE, GREEN, VERMILLION, figure, stacked
 from optnas.plots.texts import hover, label, short
 from optnas.study.attributes import BASELINE
 from optnas.study.describe import architecture_name
+from optnas.study.reference import limits_text
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 
@@ -53,6 +54,7 @@ class HistoryData(NamedTuple):
         trials: The number of feasible COMPLETE trials.
         hypervolume: (trials, hypervolume); empty for one objective, or fewer than 10 trials.
         exact: Whether it is exact; with many objectives it is approximated.
+        reference: The limits of the reference point, in words; empty if there are none.
         best: For each objective the trials that sampled a new best value.
         baselines: The hand-made networks, for comparison.
     """
@@ -63,6 +65,7 @@ class HistoryData(NamedTuple):
     trials: int
     hypervolume: list[tuple[int, float]]
     exact: bool
+    reference: str
     best: list[list[Step]]
     baselines: list[Reference]
 
@@ -92,6 +95,7 @@ def history_data(study: Study | Snapshot) -> HistoryData:
             seen.feasible,
         ),
         exact=exact,
+        reference=limits_text(seen.study, seen.trials),
         best=_best(seen, trials),
         baselines=[
             Reference(str(t.user_attrs[BASELINE]), t.number, tuple(t.values))
@@ -167,6 +171,7 @@ def _lines(data: HistoryData) -> list[str]:
     if data.hypervolume:
         lines.append(
             "hypervolume: share of the box that the first 10 feasible trials span"
+            + (f", up to {data.reference}" if data.reference else "")
             + ("" if data.exact else ", approximated (exact up to 5 objectives)")
         )
     elif len(data.names) > 1:

@@ -8,99 +8,32 @@ but the storage.
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from random import Random
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
-from optnas.samplers.trie import Node
-from optnas.study.attributes import BASELINE
-from optnas.study.seeds import derived_seed, study_seed
-from optnas.utils.distributions import contains, stored
-from optnas.utils.draws import draw
+from optnas.study.attributes import is_hand_made
+from optnas.study.seeds import study_seed
 
-Draw = Callable[[str, BaseDistribution], Any]
-"""Returns the value of a parameter, given its name and distribution."""
-
+Suggest = Callable[[BaseTrial], object]
+"""Draws an architecture from a trial, such as `SearchSpace.suggest`."""
+UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
+"""Raised for an architecture that is incomplete, or has no network that runs."""
+ATTEMPTS = 100
+"""How often a trial is begun at most until it breaks no bound that is known before training."""
 REMEMBERED = 1024
 """The number of unfinished trials whose decisions a sampler remembers."""
-
-
-class Ask:
-    """One trial, while its parameters are drawn one after the other.
-
-    Attributes:
-        history: The study's trials.
-        place: The trial's place in the sequence of its study.
-        decisions: The parameters drawn so far: name, distribution, value.
-    """
-
-    def __init__(self, history: History, seed: int, trial: FrozenTrial) -> None:
-        self.history = history
-        self.place = history.place(trial)
-        self.decisions: list[tuple[str, BaseDistribution, Any]] = []
-        self._seed = seed
-        self._trial_id = trial._trial_id
-        self._node: Node | None = history.tried.root
-
-    def rng(self, purpose: str) -> Random:
-        """A generator of its own for each trial and purpose."""
-        return Random(derived_seed(self._seed, self.place, purpose))
-
-    def shared_rng(self, purpose: str) -> Random:
-        """A generator for each purpose, the same for all trials of the study."""
-        return Random(derived_seed(self._seed, -1, purpose))
-
-    def draw(self, name: str, distribution: BaseDistribution) -> Any:
-        """Draws a value at random, one that leads to something untried if there is any."""
-        return draw(self.rng(f"draw:{name}"), distribution, self.closed(name))
-
-    def inherit(self, params: Mapping[str, Any]) -> Draw:
-        """Takes the given values for their parameters, and draws the others.
-
-        A value is skipped where the distribution doesn't contain it, or where it leads to nothing
-        untried while others do.
-        """
-
-        def choose(name: str, distribution: BaseDistribution) -> Any:
-            value = params.get(name)
-            if name not in params or not contains(distribution, value):
-                return self.draw(name, distribution)
-            if stored(distribution, value) in self.closed(name):
-                return self.draw(name, distribution)
-            return value
-
-        return choose
-
-    def closed(self, name: str) -> Collection[float]:
-        """The values (as Optuna stores them) that lead to nothing untried; empty if all do."""
-        fork = self._node.forks.get(name) if self._node is not None else None
-        return () if fork is None or fork.full else fork.closed
-
-    def mark(self, name: str, value: Any = True) -> None:
-        """Stores a system attribute of the trial."""
-        self.history.study._storage.set_trial_system_attr(self._trial_id, name, value)
-
-    def take(self, name: str, distribution: BaseDistribution, value: Any) -> None:
-        """Adds a decision, and moves on to the next parameter."""
-        self.decisions.append((name, distribution, value))
-        if self._node is not None:
-            self._node = self._node.child(name, stored(distribution, value))
-
-    def follow(self, trial: FrozenTrial) -> None:
-        """Adds the decisions that were made elsewhere, such as fixed parameters."""
-        known = {name for name, _, _ in self.decisions}
-        for name, value in trial.params.items():
-            if name not in known:
-                self.take(name, trial.distributions[name], value)
 
 
 class HistorySampler(BaseSampler, ABC):
@@ -144,13 +77,15 @@ class HistorySampler(BaseSampler, ABC):
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
+        self._drawn: Suggest | None = None
+        self._broken: Callable[[Mapping[str, Any]], float] | None = None
         self._forget()
 
     def _forget(self) -> None:
         self._lock = threading.RLock()
         self._history: History | None = None
         self._study_seed = 0
-        self._asks: OrderedDict[int, tuple[Ask, Draw]] = OrderedDict()
+        self._asks: OrderedDict[int, tuple[Ask, Draw, Draw]] = OrderedDict()
 
     @abstractmethod
     def start(self, ask: Ask) -> Draw:
@@ -163,6 +98,24 @@ class HistorySampler(BaseSampler, ABC):
             A function that returns the value of each parameter, given its name and distribution;
             often `ask.inherit(params)`.
         """
+
+    def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Takes what the objective knows before any training; an `optnas.Search` calls it.
+
+        From then on no trial draws an architecture that is known to break a bound, as long as one
+        that keeps it is found. In plain Optuna, you call it, with an `optnas.Objective`:
+        `sampler.fill_in(objective.suggest, objective.preview)`.
+
+        Args:
+            suggest: Draws all that a trial draws.
+            preview: Gives a record of a trial's parameters, with `constraints` (see
+                `optnas.objective.preview.Preview`).
+        """
+
+        def broken(params: Mapping[str, Any]) -> float:
+            return float(sum(max(x, 0.0) for x in preview(params).constraints.values()))
+
+        self._drawn, self._broken = suggest, broken
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -212,14 +165,41 @@ class HistorySampler(BaseSampler, ABC):
             self._history = None  # so that an interrupt here never leaves it half read
             history.update(trial)
             self._history = history
-            ask = Ask(history, self._study_seed, trial)
-            baseline = BASELINE in trial.user_attrs  # draws no architecture, only a recipe
-            self._asks[trial._trial_id] = ask, ask.inherit({}) if baseline else self.start(ask)
+            self._asks[trial._trial_id] = self._begin(history, trial)
             if len(self._asks) > REMEMBERED:
                 self._asks.popitem(last=False)
-        ask, choose = self._asks[trial._trial_id]
+        ask, choose, _ = self._asks[trial._trial_id]
         ask.follow(trial)
         return ask, choose
+
+    def _begin(self, history: History, trial: FrozenTrial) -> tuple[Ask, Draw, Draw]:
+        """Decides on a trial: once, or until it breaks no bound that is known before training.
+
+        Returns:
+            The trial, the function that draws its parameters, and the one that `start` returned.
+        """
+        ask = Ask(history, self._study_seed, trial)
+        if is_hand_made(trial):  # draws no architecture, only a recipe
+            draw = ask.inherit({})
+            return ask, draw, draw
+        draw = self.start(ask)
+        if self._drawn is None or self._broken is None or "fixed_params" in trial.system_attrs:
+            return ask, draw, draw
+        least, kept = math.inf, (ask, draw, draw)
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                ask = Ask(history, self._study_seed, trial, attempt)
+                draw = self.start(ask)
+            try:
+                params = ask.rehearse(self._drawn, draw)
+                broken = self._broken(params)
+            except UNSOUND:  # the trial itself fails then, and says why
+                return ask, draw, draw
+            if broken < least:
+                least, kept = broken, (ask, ask.inherit(params), draw)
+            if broken == 0:
+                break
+        return kept
 
     def after_trial(
         self,
@@ -230,9 +210,11 @@ class HistorySampler(BaseSampler, ABC):
     ) -> None:
         """Lets the sampler store what it needs to remember of the trial, and forgets the rest."""
         with self._lock:
-            if trial.params and BASELINE not in trial.user_attrs:
+            if trial.params and not is_hand_made(trial):
                 # A retry has all parameters fixed, so `start` may not have been called yet.
-                self.finish(*self._ask(study, trial))
+                self._ask(study, trial)
+                ask, _, draw = self._asks[trial._trial_id]
+                self.finish(ask, draw)
             self._asks.pop(trial._trial_id, None)
 
     def finish(self, ask: Ask, draw: Draw) -> None:

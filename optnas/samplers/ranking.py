@@ -30,19 +30,49 @@ def may_be_parent(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE
 
 
-def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[int]:
+def shortfall(points: Array, limits: Array) -> Array:
+    """How far points lie beyond the reference point, 0 within it; of shape `(points,)`.
+
+    It is the sum over the objectives of the distance, as a multiple of the limit's size (of 1 where
+    the limit is 0).
+
+    Args:
+        points: Losses of shape `(points, objectives)`.
+        limits: The reference point, of shape `(objectives,)`: inf where there is no limit.
+    """
+    known = np.isfinite(limits)
+    beyond = np.maximum(points[:, known] - limits[known], 0.0)
+    total: Array = (beyond / np.where(limits[known] == 0, 1.0, np.abs(limits[known]))).sum(axis=1)
+    return total
+
+
+def best_first(
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    limits: Array | None = None,
+) -> list[int]:
     """The positions of the trials, the best one first.
 
-    Feasible trials come first, by non-dominated rank and within a rank by `contributions` (with one
-    objective, by its value). Infeasible ones follow by their violation (Deb et al., A fast and
-    elitist multiobjective genetic algorithm: NSGA-II, 2002). Equal trials keep their order.
+    Feasible trials within the reference point come first, by non-dominated rank and within a rank
+    by `contributions` (with one objective, by its value). Feasible ones beyond it follow by their
+    `shortfall`, then infeasible ones by their violation (Deb et al., A fast and elitist
+    multiobjective genetic algorithm: NSGA-II, 2002). Equal trials keep their order.
+
+    Args:
+        trials: Trials that may be parents.
+        directions: Of the objectives.
+        limits: The reference point as losses, of shape `(objectives,)`; None for none.
     """
     broken = np.array([violation(trial) for trial in trials])
     good, bad = np.flatnonzero(broken == 0), np.flatnonzero(broken > 0)
     order = bad[np.argsort(broken[bad], kind="stable")].tolist()
     if len(good):
         points = losses([trials[int(i)].values for i in good], directions)
-        order = good[_rank(points)].tolist() + order
+        short = np.zeros(len(good)) if limits is None else shortfall(points, limits)
+        inside, beyond = np.flatnonzero(short == 0), np.flatnonzero(short > 0)
+        order = good[beyond[np.argsort(short[beyond], kind="stable")]].tolist() + order
+        if len(inside):
+            order = good[inside[_rank(points[inside])]].tolist() + order
     return list(order)
 
 

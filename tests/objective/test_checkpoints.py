@@ -168,8 +168,8 @@ def test_baselines_and_searched_recipes_resume_too(tmp_path):
         study, objective = make(tmp_path / name, evaluator, listener, baselines={"one": network})
         if name == "cut":
             with pytest.raises(Killed):
-                run_trials(study, objective, trials=2, baselines=["one"])
-        run_trials(study, objective, trials=2, baselines=["one"])
+                run_trials(study, objective, trials=2, baselines={"one": {}})
+        run_trials(study, objective, trials=2, baselines={"one": {}})
         found.append(outcome(study, objective))
     assert found[0] == found[1]
     assert [t.user_attrs.get(BASELINE) for t in study.trials] == ["one", "one", None]

@@ -1,0 +1,61 @@
+"""The networks that a study compares with: hand-made ones, and architectures of its space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from optuna.trial import FixedTrial
+from torch import nn
+
+from optnas.errors import InputError
+from optnas.search_spaces import SearchSpace
+
+Builders = dict[str, Callable[[], nn.Module]]
+
+
+def read_baselines(
+    space: SearchSpace[Any], baselines: Mapping[str, Any]
+) -> tuple[Builders, dict[str, dict[str, Any]]]:
+    """Sorts baselines into functions that build one, and parameters of an architecture.
+
+    Args:
+        space: The search space.
+        baselines: By name: a function that builds a network, an architecture of the space, or the
+            parameters of a trial that draws it.
+
+    Returns:
+        The functions by name, and the parameters by name: empty ones where there is a function.
+
+    Raises:
+        InputError: A baseline is none of these, or the space doesn't have it.
+    """
+    if not isinstance(baselines, Mapping):
+        raise InputError(f"baselines must be networks by name, got {baselines!r}")
+    builders: Builders = {}
+    params: dict[str, dict[str, Any]] = {}
+    for name, given in baselines.items():
+        if callable(given):
+            builders[name], params[name] = given, {}
+        else:
+            params[name] = _params(space, name, given)
+    return builders, params
+
+
+def _params(space: SearchSpace[Any], name: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"baseline {name!r} must be a function that builds a network, or the parameters of an "
+            f"architecture of the space, got {given!r}"
+        )
+    trial = FixedTrial(dict(given))
+    try:
+        space.suggest(trial)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"baseline {name!r} isn't in the search space: {error}") from error
+    unused = sorted(given.keys() - trial.params.keys())
+    if unused:
+        raise InputError(
+            f"baseline {name!r} isn't in the search space: it draws no {', '.join(unused)} there"
+        )
+    return dict(trial.params)
