@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.search_spaces import SearchSpace
+from optnas.utils.random_state import preserved
 
 Builders = dict[str, Callable[[], nn.Module]]
 
@@ -50,8 +52,10 @@ def _params(space: SearchSpace[Any], name: str, given: Any) -> dict[str, Any]:
         )
     trial = FixedTrial(dict(given))
     try:
-        space.suggest(trial)
-    except (ValueError, KeyError) as error:
+        with warnings.catch_warnings(), preserved():
+            warnings.simplefilter("error")  # Optuna only warns of a value out of its range
+            space.suggest(trial)
+    except (ValueError, KeyError, UserWarning) as error:
         raise InputError(f"baseline {name!r} isn't in the search space: {error}") from error
     unused = sorted(given.keys() - trial.params.keys())
     if unused:

@@ -15,14 +15,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
+from optnas.samplers.ranking import shortfall
 from optnas.study.attributes import is_hand_made
 from optnas.study.seeds import study_seed
 
@@ -78,7 +80,7 @@ class HistorySampler(BaseSampler, ABC):
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
         self._drawn: Suggest | None = None
-        self._broken: Callable[[Mapping[str, Any]], float] | None = None
+        self._preview: Callable[[Mapping[str, Any]], Any] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -102,20 +104,33 @@ class HistorySampler(BaseSampler, ABC):
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what the objective knows before any training; an `optnas.Search` calls it.
 
-        From then on no trial draws an architecture that is known to break a bound, as long as one
-        that keeps it is found. In plain Optuna, you call it, with an `optnas.Objective`:
-        `sampler.fill_in(objective.suggest, objective.preview)`.
+        From then on no trial draws an architecture that is known to break a bound, or to lie beyond
+        the reference point, as long as another one is found. In plain Optuna, you call it, with an
+        `optnas.Objective`: `sampler.fill_in(objective.suggest, objective.preview)`.
 
         Args:
             suggest: Draws all that a trial draws.
-            preview: Gives a record of a trial's parameters, with `constraints` (see
+            preview: Gives a record of a trial's parameters, with `constraints` and `values` (see
                 `optnas.objective.preview.Preview`).
         """
+        self._drawn, self._preview = suggest, preview
 
-        def broken(params: Mapping[str, Any]) -> float:
-            return float(sum(max(x, 0.0) for x in preview(params).constraints.values()))
+    def known_excess(self, params: Mapping[str, Any], history: History) -> tuple[float, float]:
+        """How far parameters are known to break bounds, and to lie beyond the reference point.
 
-        self._drawn, self._broken = suggest, broken
+        Both are 0 for what isn't known before training.
+        """
+        if self._preview is None:
+            return 0.0, 0.0
+        found = self._preview(params)
+        broken = sum(max(excess, 0.0) for excess in found.constraints.values())
+        if not np.isfinite(history.limits).any():
+            return float(broken), 0.0
+        point = np.full(len(history.limits), -np.inf)
+        for i, value in found.values.items():
+            up = history.study.directions[i] == StudyDirection.MAXIMIZE
+            point[i] = -value if up else value
+        return float(broken), float(shortfall(point[None], history.limits)[0])
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -183,21 +198,21 @@ class HistorySampler(BaseSampler, ABC):
             draw = ask.inherit({})
             return ask, draw, draw
         draw = self.start(ask)
-        if self._drawn is None or self._broken is None or "fixed_params" in trial.system_attrs:
+        if self._drawn is None or "fixed_params" in trial.system_attrs:
             return ask, draw, draw
-        least, kept = math.inf, (ask, draw, draw)
+        least, kept = (math.inf, math.inf), (ask, draw, draw)
         for attempt in range(ATTEMPTS):
             if attempt:
                 ask = Ask(history, self._study_seed, trial, attempt)
                 draw = self.start(ask)
             try:
                 params = ask.rehearse(self._drawn, draw)
-                broken = self._broken(params)
+                excess = self.known_excess(params, history)
             except UNSOUND:  # the trial itself fails then, and says why
                 return ask, draw, draw
-            if broken < least:
-                least, kept = broken, (ask, ask.inherit(params), draw)
-            if broken == 0:
+            if excess < least:
+                least, kept = excess, (ask, ask.inherit(params), draw)
+            if excess == (0.0, 0.0):
                 break
         return kept
 

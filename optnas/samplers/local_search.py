@@ -32,6 +32,8 @@ from optnas.utils.draws import LISTED, move, move_weights
 
 RESTART = "optnas:restart"
 """On a trial: it starts a new front, because all neighbours of the old one had been tried."""
+TRIES = 4
+"""After this number of attempts on one member of the front, the next one has its turn."""
 
 
 class LocalSearchSampler(HistorySampler):
@@ -70,7 +72,10 @@ class LocalSearchSampler(HistorySampler):
         if front.seen < self._n_startup_trials:
             return ask.inherit(near_baseline(ask))
         rng = ask.rng("local search")
-        for trial in front.by_contribution():
+        members = front.by_contribution()
+        # Neighbours that are known to break a bound were drawn: other members may have better ones.
+        first = ask.attempt // TRIES % len(members) if members else 0
+        for trial in [*members[first:], *members[:first]]:
             if trial.number in front.exhausted:
                 continue
             change = _untried_neighbour(trial, ask.history.tried.root, rng)

@@ -192,7 +192,7 @@ class PredictorSampler(HistorySampler):
         if self._costs is not None or self._proxies is not None:
             value = predictor.screen(pool, rng)
             order = np.argsort(-value, kind="stable")
-            pool = self._checked([pool[i] for i in order])
+            pool = self._checked([pool[i] for i in order], history)
             if not pool:
                 return ask.inherit({})
         value = predictor.acquisition(pool, rng)
@@ -220,8 +220,8 @@ class PredictorSampler(HistorySampler):
             self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
         return self._costs_of[key]
 
-    def _checked(self, pool: Sequence[Genes]) -> list[Genes]:
-        """The first `n_checked` architectures that run and keep the bounds known before training.
+    def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
+        """The first `n_checked` architectures that run and have no `known_excess`.
 
         Bounds come first: counts take milliseconds, proxies half a second.
         """
@@ -229,13 +229,13 @@ class PredictorSampler(HistorySampler):
         for genes in pool:
             if len(found) == self._n_checked:
                 break
-            if self._keeps_bounds(genes) and self._is_sound(genes):
+            if self._keeps_bounds(genes, history) and self._is_sound(genes):
                 found.append(genes)
         return found
 
-    def _keeps_bounds(self, genes: Genes) -> bool:
+    def _keeps_bounds(self, genes: Genes, history: History) -> bool:
         try:
-            return self._broken is None or self._broken(values_of(genes)) == 0
+            return self.known_excess(values_of(genes), history) == (0.0, 0.0)
         except UNSOUND:
             return False
 
@@ -261,7 +261,7 @@ class PredictorSampler(HistorySampler):
             except UNSOUND:
                 continue  # a network that can't run
             new = genes and not was_tried(ask.history.tried.root, genes)
-            if new and self._keeps_bounds(genes):
+            if new and self._keeps_bounds(genes, ask.history):
                 sample.append(genes)
                 costs.append([-v if maximize[i] else v for i, v in found.items()])
         if not sample:

@@ -27,10 +27,10 @@ def build(trial):
     return torch.nn.Sequential(*layers, torch.nn.Linear(inputs, 1))
 
 
-def score(candidate, recipe, report):
+def score(model, recipe, report):
     """More parameters are better, with a little that depends on the depth."""
-    layers = sum(isinstance(m, torch.nn.Linear) for m in candidate.model)
-    return {"loss": 1.0 / sum(p.numel() for p in candidate.model.parameters()) + 0.001 * layers}
+    layers = sum(isinstance(m, torch.nn.Linear) for m in model)
+    return {"loss": 1.0 / sum(p.numel() for p in model.parameters()) + 0.001 * layers}
 
 
 def objective(**settings):
@@ -38,15 +38,20 @@ def objective(**settings):
         optnas.FunctionSpace(build, torch.zeros(1, 4)),
         optnas.FunctionEvaluator(score, {"loss": "minimize"}),
         ("loss", "params"),
-        seed=1,
         **settings,
     )
 
 
-def run(name, trials, study=None, **settings):
+def sampler(name, seed):
+    if name == "predictor":  # a smaller pool takes a fifth of the time
+        return optnas.PredictorSampler(n_candidates=30, n_checked=8, seed=seed)
+    return make_sampler(name, seed)
+
+
+def run(name, trials, study=None, seed=3, **settings):
     own = objective(**settings)
     study = study or optuna.create_study(directions=own.directions)
-    study.sampler = make_sampler(name, 3)
+    study.sampler = sampler(name, seed)
     study.sampler.fill_in(own.suggest, own.preview)
     study.optimize(own, n_trials=trials)
     return study
@@ -86,23 +91,21 @@ def test_where_no_architecture_keeps_the_bound_the_nearest_is_tried():
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_look_within_the_reference(name):
-    """A limit of 100 params, of up to 641: more trials are within it than without a reference."""
-    trials = 60 if name == "reinforce" else 40
-    limits = {"params": 100.0, "loss": 0.03}
+    """A limit of 60 params, of up to 641: more trials are within it than without a reference."""
+    trials, limits = 40, {"params": 60.0, "loss": 0.03}
 
     def within(study):
         late = study.trials[trials // 2 :]
-        return sum(t.values[0] <= 0.03 and t.values[1] <= 100 for t in late)
+        return sum(t.values[0] <= 0.03 and t.values[1] <= 60 for t in late)
 
-    aimed, free = run(name, trials, reference=limits), run(name, trials)
-    assert within(aimed) > within(free)
-    if name != "reinforce":
-        assert within(aimed) > trials // 4
+    aimed = [within(run(name, trials, seed=seed, reference=limits)) for seed in (0, 1)]
+    free = [within(run(name, trials, seed=seed)) for seed in (0, 1)]
+    assert sum(aimed) >= sum(free) + 6, (aimed, free)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_study_with_a_reference_resumes_exactly(name):
-    limits = {"params": 100.0, "loss": 0.03}
+    limits = {"params": 60.0, "loss": 0.03}
     half = run(name, 7, reference=limits)
     run(name, 7, half, reference=limits)
     assert drawn(half) == drawn(run(name, 14, reference=limits))
@@ -119,7 +122,7 @@ def test_trials_beyond_the_reference_rank_after_those_within_it_and_before_infea
     assert order[2:] == [1, 0, 4, 5]  # beyond by 1/4, 0.3/0.5 and 5/4
 
 
-PARAMS = {"depth": 1, "layer1.width": 8}
+PARAMS = {"depth": 3, "layer1.width": 8, "layer2.width": 4, "layer3.width": 2}
 
 
 def test_a_baseline_in_the_space_is_a_trial_that_samplers_learn_from():
@@ -132,8 +135,8 @@ def test_a_baseline_in_the_space_is_a_trial_that_samplers_learn_from():
     assert (first.params, first.user_attrs[BASELINE]) == (PARAMS, "eight")
     assert (second.params, second.user_attrs[BASELINE]) == ({}, "hand")
     assert first.values == second.values
-    near = [t for t in others[::2] if sum(t.params.get(k) == v for k, v in PARAMS.items())]
-    assert len(near) == 3  # every other startup trial keeps a decision of the baseline
+    kept = [sum(t.params.get(k) == v for k, v in PARAMS.items()) for t in others[::2]]
+    assert all(kept), kept  # every other startup trial keeps a decision of the baseline
     history = study.sampler._open(study)
     history.update(others[0])
     assert first.number in [t.number for t in history.trials]
@@ -161,7 +164,7 @@ def test_a_lost_baseline_is_repeated_with_its_architecture():
     [
         ({"depth": 9, "layer1.width": 8}, "isn't in the search space"),
         ({"depth": 1}, "isn't in the search space"),
-        ({"depth": 1, "layer1.width": 8, "layer2.width": 8}, "draws no layer2.width"),
+        ({"depth": 1, "layer1.width": 8, "layer2.width": 8}, r"draws no layer2\.width"),
         (3, "function that builds"),
     ],
 )
