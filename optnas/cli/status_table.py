@@ -11,12 +11,13 @@ from rich.table import Table
 
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
+from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
-from optnas.study.reference import limits_text, stored_reference
+from optnas.study.reference import stored_reference
 from optnas.utils.text import duration, number
 
 
@@ -88,7 +89,7 @@ def failure_line(study: Study | Snapshot) -> str:
 def _since(study: Study) -> str:
     """When the reference was changed, and what it was before; empty if it is the first one."""
     kept = stored_reference(study)
-    return f" (since trial {kept.since}; before: {kept.before})" if kept.before else ""
+    return f" (since trial {kept.since}; before: {kept.before})" if kept and kept.before else ""
 
 
 def _running(trial: FrozenTrial) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from optnas.pareto.dominance import Array, losses
 from optnas.pareto.front import feasible_trials
 from optnas.pareto.hypervolume import hypervolume_of
-from optnas.study.reference import reference_limits
+from optnas.pareto.reference_point import reference_limits
 from optnas.study.trial_order import in_order_of_completion
 
 REFERENCE = "optnas:reference"
@@ -98,12 +98,12 @@ def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
     points = losses([t.values for t in first], study.directions)
     if not np.isfinite(points).all():
         return None
-    return Box.up_to(np.array(limits), points)
+    return Box.up_to(limits, points)
 
 
-def _stored(limits: Sequence[float]) -> list[float | None]:
+def _stored(limits: Iterable[float]) -> list[float | None]:
     """Limits as they are stored, JSON; empty if there are none."""
-    found = [limit if math.isfinite(limit) else None for limit in limits]
+    found = [float(limit) if math.isfinite(limit) else None for limit in limits]
     return found if any(limit is not None for limit in found) else []
 
 

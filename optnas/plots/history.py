@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import InputError
 from optnas.pareto.dominance import losses
 from optnas.pareto.hypervolume import is_exact
+from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume_history
 from optnas.plots.scales import axis_title, small_axis
@@ -19,7 +20,6 @@ from optnas.plots.style import BLUE, GREEN, VERMILLION, figure, stacked
 from optnas.plots.texts import hover, label, short
 from optnas.study.attributes import BASELINE
 from optnas.study.describe import architecture_name
-from optnas.study.reference import limits_text
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 

@@ -12,6 +12,7 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.confirmed import Standing
 from optnas.pareto.dominance import nondominated
 from optnas.pareto.snapshot import Snapshot
@@ -38,6 +39,7 @@ class ParetoData(NamedTuple):
         plane: The trials that no other one dominates in `x` and `y` alone.
         again: The trials that were evaluated again, with success.
         dominating: For each baseline the architectures on the front that dominate it, by trial.
+        missing: For each baseline that nothing dominates, what the nearest network lacks.
         definitions: The definitions of the counts among the objectives.
     """
 
@@ -52,6 +54,7 @@ class ParetoData(NamedTuple):
     plane: tuple[int, ...]
     again: list[Standing]
     dominating: dict[str, tuple[int, ...]]
+    missing: dict[str, str]
     definitions: str
 
 
@@ -98,6 +101,11 @@ def pareto_data(
             for p in points
             if p.baseline is not None
         },
+        missing={
+            str(found.baseline.baseline): found.text()
+            for found in baseline_standings(seen)
+            if not found.dominated_by
+        },
         definitions=definitions(_measured(seen)),
     )
 
@@ -130,7 +138,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
 
     The line joins the architectures that are best in the plane. Full markers are the members of the
     front of all objectives, faint ones are dominated, crosses break a bound, diamonds are
-    baselines.
+    baselines; a faint box holds what is worse than a baseline in both.
     """
     found = [p for p in data.points if p.baseline is None]
     kinds = {
@@ -142,7 +150,8 @@ def pareto_figure(data: ParetoData) -> go.Figure:
     notes = [drawn_note(drawn[name], all_, f"are drawn: {name}") for name, all_ in kinds.items()]
     faint = {"size": 7, "color": GREY, "opacity": 0.45}
     dominated, infeasible, members = drawn.values()
-    traces = [_points(data, dominated) | {"name": "dominated", "marker": faint}]
+    traces = _boxes(data)
+    traces.append(_points(data, dominated) | {"name": "dominated", "marker": faint})
     if infeasible:
         crosses = faint | {"symbol": "x-thin-open", "opacity": 0.6}
         traces.append(_points(data, infeasible) | {"name": "breaks a bound", "marker": crosses})
@@ -168,7 +177,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         traces,
         f"{short(data.study_name, 60)}: {on_front} of {len(data.points)} architectures on the "
         "front",
-        lines=[_verdict(*item) for item in data.dominating.items()],
+        lines=[_verdict(data, name) for name in data.dominating],
         notes=[*notes, data.definitions],
         xaxis=_axis(data, data.x),
         yaxis=_axis(data, data.y),
@@ -219,11 +228,35 @@ def _baselines(data: ParetoData) -> list[dict[str, Any]]:
     return [_points(data, baselines) | own]
 
 
-def _verdict(baseline: str, dominating: Sequence[int]) -> str:
+def _boxes(data: ParetoData) -> list[dict[str, Any]]:
+    """The box of what each baseline is better than, in both objectives that are drawn."""
+    ends = [
+        (min if data.maximized[i] else max)(p.values[i] for p in data.points)
+        for i in (data.x, data.y)
+    ]
+    return [
+        {
+            "type": "scatter",
+            "x": [p.values[data.x], ends[0], ends[0], p.values[data.x]],
+            "y": [p.values[data.y], p.values[data.y], ends[1], ends[1]],
+            "mode": "lines",
+            "fill": "toself",
+            "fillcolor": "rgba(213, 94, 0, 0.06)",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "name": "worse than a baseline in both",
+            "legendgroup": "boxes",
+            "showlegend": i == 0,
+        }
+        for i, p in enumerate(p for p in data.points if p.baseline is not None)
+    ]
+
+
+def _verdict(data: ParetoData, baseline: str) -> str:
     """A sentence about a baseline and the networks that dominate it."""
-    name = f"baseline {short(baseline)}"
+    name, dominating = f"baseline {short(baseline)}", data.dominating[baseline]
     if not dominating:
-        return f"{name}: no network that was found dominates it"
+        return f"{name}: {data.missing.get(baseline, 'on the front')}"
     who = "trial" if len(dominating) == 1 else f"{len(dominating)} members of the front: trials"
     return f"{name}: dominated by {who} {ranges(dominating, 6)}"
 

@@ -19,9 +19,10 @@ import numpy as np
 from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
 from optnas.samplers.ranking import shortfall
@@ -126,11 +127,11 @@ class HistorySampler(BaseSampler, ABC):
         broken = sum(max(excess, 0.0) for excess in found.constraints.values())
         if not np.isfinite(history.limits).any():
             return float(broken), 0.0
-        point = np.full(len(history.limits), -np.inf)
-        for i, value in found.values.items():
-            up = history.study.directions[i] == StudyDirection.MAXIMIZE
-            point[i] = -value if up else value
-        return float(broken), float(shortfall(point[None], history.limits)[0])
+        values = found.values
+        row = [values.get(i, 0.0) for i in range(len(history.limits))]
+        points = losses([row], history.study.directions)
+        points[0, [i not in values for i in range(len(row))]] = -np.inf
+        return float(broken), float(shortfall(points, history.limits)[0])
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.pareto.reference_point import reference_limits
 from optnas.samplers.trie import Decision, Trie, path_of
 from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
-from optnas.study.reference import reference_limits
 from optnas.study.trial_order import Places
 
 State = TypeVar("State")
@@ -39,7 +39,7 @@ class History:
         running: The other running trials, with the parameters drawn so far.
         tried: The parameters of both, as a tree.
         limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
-            objective has no limit (see `Reference.limits`).
+            objective has no limit (see `optnas.pareto.reference_point`).
     """
 
     def __init__(self, study: Study) -> None:
@@ -84,7 +84,7 @@ class History:
                 self.tried.add(path)
                 self._running.append(path)
                 self.running.append(trial)
-        limits = np.array(reference_limits(self.study, self._baselines))
+        limits = reference_limits(self.study, self._baselines)
         if (limits != self.limits).any():
             self.limits = limits
             self._folds.clear()

@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from optnas.errors import InputError
-from optnas.study.attributes import BASELINE
-from optnas.study.objectives import maximized, objective_names
-from optnas.utils.text import number
 
 REFERENCE_POINT = "optnas:reference_point"
 """The system attribute of a study that keeps a `Reference`."""
@@ -40,33 +37,6 @@ class Reference:
     chance: Mapping[str, float] = field(default_factory=dict)
     since: int = 0
     before: str = ""
-
-    def limits(
-        self,
-        names: Sequence[str],
-        maximize: Sequence[bool],
-        baselines: Mapping[str, Sequence[float]],
-    ) -> list[float]:
-        """The limit of each objective as a loss (negated where it is maximised); inf for none.
-
-        Args:
-            names: The objectives.
-            maximize: Whether each is maximised.
-            baselines: The values of the COMPLETE baselines, by name.
-        """
-        signs = [-1.0 if more else 1.0 for more in maximize]
-        chance = dict(self.chance)
-        found = []
-        for i, (name, sign) in enumerate(zip(names, signs, strict=True)):
-            if isinstance(self.given, str):
-                known = [v for n, v in baselines.items() if self.given in ("", n)]
-                limit = max((sign * values[i] for values in known), default=math.inf)
-            else:
-                limit = sign * self.given[name] if name in self.given else math.inf
-            if name in chance:
-                limit = min(limit, sign * chance[name])
-            found.append(limit)
-        return found
 
 
 def check_reference(given: Any, objectives: Sequence[str], baselines: Sequence[str]) -> None:
@@ -126,64 +96,30 @@ def reference_text(given: Given) -> str:
     return ",".join(f"{name}={value!r}" for name, value in given.items())
 
 
-def stored_reference(study: Study) -> Reference:
-    """The reference that a study keeps."""
-    return read_reference(study._storage.get_study_system_attrs(study._study_id))
-
-
-def read_reference(attrs: Mapping[str, Any]) -> Reference:
-    """The reference among the system attributes of a study."""
-    found = attrs.get(REFERENCE_POINT)
-    return Reference(**found) if isinstance(found, dict) else Reference()
+def stored_reference(study: Study) -> Reference | None:
+    """The reference that a study keeps; None for a study that was made without one."""
+    found = study._storage.get_study_system_attrs(study._study_id).get(REFERENCE_POINT)
+    return Reference(**found) if isinstance(found, dict) else None
 
 
 def keep_reference_point(study: Study, given: Given, chance: Mapping[str, float]) -> None:
     """Writes the reference into the study, unless it keeps the same.
 
-    The limits that were given before stay in it as text, with the number of trials at the change.
+    The limits that were given before stay in it as text, with the number of trials at the change. A
+    study that has COMPLETE trials, and was made without a reference, goes on without one until one
+    is given.
     """
     known = stored_reference(study)
     plain = given if isinstance(given, str) else {n: float(v) for n, v in given.items()}
-    if (known.given, dict(known.chance)) == (plain, dict(chance)):
+    trials = study.get_trials(deepcopy=False)
+    if known is None:
+        if not plain and any(t.state == TrialState.COMPLETE for t in trials):
+            return
+        known = Reference()
+    elif (known.given, dict(known.chance)) == (plain, dict(chance)):
         return
     since, before = known.since, known.before
-    if known.given != plain:
-        trials = len(study.get_trials(deepcopy=False))
-        before = (reference_text(known.given) or "none") if trials else ""
-        since = trials
+    if known.given != plain and trials:
+        since, before = len(trials), reference_text(known.given) or "none"
     new = {"given": plain, "chance": dict(chance), "since": since, "before": before}
     study._storage.set_study_system_attr(study._study_id, REFERENCE_POINT, new)
-
-
-def baseline_values(trials: Sequence[FrozenTrial]) -> dict[str, Sequence[float]]:
-    """The values of the COMPLETE baselines by name; of those that break no bound."""
-    return {
-        str(t.user_attrs[BASELINE]): t.values
-        for t in trials
-        if t.state == TrialState.COMPLETE
-        and BASELINE in t.user_attrs
-        and all(excess <= 0 for excess in t.constraints.values())
-    }
-
-
-def reference_limits(study: Study, trials: Sequence[FrozenTrial]) -> list[float]:
-    """The reference point of a study as losses (see `Reference.limits`); inf for no limit.
-
-    Args:
-        study: The study.
-        trials: Its trials; the COMPLETE baselines among them count.
-    """
-    return stored_reference(study).limits(
-        objective_names(study), maximized(study), baseline_values(trials)
-    )
-
-
-def limits_text(study: Study, trials: Sequence[FrozenTrial]) -> str:
-    """The reference point in words; empty if there are no limits."""
-    found = reference_limits(study, trials)
-    names, more = objective_names(study), maximized(study)
-    return ", ".join(
-        f"{name} {'≥' if up else '≤'} {number(-limit if up else limit)}"
-        for name, up, limit in zip(names, more, found, strict=True)
-        if math.isfinite(limit)
-    )

@@ -6,18 +6,18 @@ import numpy as np
 import optuna
 import pytest
 from hypothesis import given, strategies as st
+from optuna.study import StudyDirection
 
 import optnas
 from optnas.errors import InputError
 from optnas.pareto.reference_box import keep_reference
+from optnas.pareto.reference_point import limits_of, limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.reference import (
     Reference,
     check_reference,
     keep_reference_point,
-    limits_text,
     parse_reference,
-    reference_limits,
     reference_text,
     stored_reference,
 )
@@ -71,7 +71,9 @@ def test_a_wrong_reference_is_refused_with_what_there_is(given, words):
 )
 def test_limits_are_the_given_ones_or_the_baselines_and_never_worse_than_chance(reference, limits):
     baselines = {"a": (1.0, 0.5), "b": (3.0, 0.8)}
-    assert reference.limits(["loss", "accuracy"], [False, True], baselines) == limits
+    directions = [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
+    found = limits_of(reference, ["loss", "accuracy"], directions, baselines)
+    assert found.tolist() == limits
 
 
 def study_of(values, reference="", chance=None, baselines=()):
@@ -126,14 +128,14 @@ def test_another_reference_measures_the_same_trials_anew():
 
 def test_the_worst_values_of_the_baselines_are_the_reference():
     study = study_of(POINTS, baselines=[(2.0, 7.0), (1.0, 9.0)])
-    assert reference_limits(study, study.trials) == [2.0, 9.0]
+    assert reference_limits(study, study.trials).tolist() == [2.0, 9.0]
 
 
 def test_a_baseline_that_breaks_a_bound_sets_no_limit():
     study = study_of(POINTS)
     attrs, broken = {"baseline": "big"}, {"params": 1.0}
     study.add_trial(optuna.create_trial(values=(1.0, 1.0), user_attrs=attrs, constraints=broken))
-    assert reference_limits(study, study.trials) == [math.inf, math.inf]
+    assert reference_limits(study, study.trials).tolist() == [math.inf, math.inf]
 
 
 @given(
@@ -143,6 +145,18 @@ def test_a_baseline_that_breaks_a_bound_sets_no_limit():
 def test_a_hypervolume_of_positive_values_up_to_a_reference_is_a_share(points, limits):
     study = study_of(points, dict(zip(("loss", "params"), limits, strict=True)))
     assert 0 <= optnas.hypervolume(study) <= 1
+
+
+def test_a_study_made_without_a_reference_goes_on_without_one():
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.set_metric_names(["loss", "params"])
+    study.add_trial(optuna.create_trial(values=(1.0, 1.0), user_attrs={"baseline": "a"}))
+    keep_reference_point(study, "", {"loss": 0.5})
+    assert stored_reference(study) is None
+    assert limits_text(study, study.trials) == ""
+    keep_reference_point(study, {"loss": 0.4}, {"loss": 0.5})
+    assert limits_text(study, study.trials) == "loss ≤ 0.4"
+    assert stored_reference(study).before == "none"
 
 
 def test_a_constant_prediction_is_chance():
