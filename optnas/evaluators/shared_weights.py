@@ -73,7 +73,7 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         steps: Steps of the supernet's training; by default they cost about as much as 16 trainings
             of one network.
         networks: Networks trained in each step.
-        recipe: Trains the supernet.
+        recipe: Trains the supernet; all its settings but `schedule` and `warmup` may be changed.
         sandwich: Whether each step trains the largest and the smallest network among the others:
             those that take the upper, or lower, end of every ordered choice.
         finetune_epochs: Passes over the training part that train each network further from what it
@@ -84,8 +84,9 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         recipe: Trains the supernet.
 
     Raises:
-        TypeError: `training` is no TrainingEvaluator.
-        ValueError: Its recipe is searched, or a number is out of range.
+        TypeError: `training` is no TrainingEvaluator, or `recipe` is no Recipe.
+        ValueError: The training's recipe is searched, `recipe` has a setting that the supernet's
+            training doesn't take, or a number is out of range.
     """
 
     estimates: ClassVar[bool] = True

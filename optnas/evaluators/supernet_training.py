@@ -44,7 +44,8 @@ class SupernetTraining:
     Args:
         space: Networks are drawn from it, uniformly in each choice.
         feed: Provides the batches.
-        recipe: Optimizer, learning rate, weight decay, batch size and precision.
+        recipe: All but its schedule and warm-up: the learning rate rises in the first 3 % of the
+            steps, and falls along a cosine over all of them.
         loss: `loss(outputs, targets)`, a tensor of one element.
         steps: The number of steps, in all.
         networks: The number of networks that a step trains.
@@ -114,6 +115,9 @@ class SupernetTraining:
                     total, trained = total + loss.detach(), trained + 1
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
+            if self._recipe.max_grad_norm is not None:
+                tensors = list(self.supernet.tensors.values())
+                nn.utils.clip_grad_norm_(tensors, self._recipe.max_grad_norm)
             self._optimizer.step()
             self.step += 1
         mean = float(total) / max(trained, 1)

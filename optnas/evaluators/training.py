@@ -21,7 +21,8 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
-from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
 from optnas.evaluators.training_run import training_run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
@@ -46,6 +45,7 @@ class TrainingLoop:
     ) -> None:
         self._layout = memory_format(model, feed.device, recipe.precision)
         self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._parameters = list(self.model.parameters())
         self._feed = feed
         self._recipe = recipe
         self._loss = loss
@@ -59,7 +59,7 @@ class TrainingLoop:
     @cached_property
     def _optimizer(self) -> torch.optim.Optimizer:
         """Made at its first use: some models are only scored."""
-        return self._recipe.make_optimizer(self.model.parameters())
+        return self._recipe.make_optimizer(self._parameters)
 
     def train_epoch(self) -> float:
         """Trains for one pass over the training part.
@@ -72,11 +72,10 @@ class TrainingLoop:
         """
         model, optimizer = self.model.train(), self._optimizer
         total: Tensor | float = 0.0
-        before = self._step
+        before, largest = self._step, self._recipe.max_grad_norm
         for x, y in self._feed.train(self._recipe.batch_size, self._layout):
             self._give_way()
-            share = self._step / self._steps
-            rate = self._recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
+            rate = self._recipe.learning_rate_at(self._step, self._steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
@@ -84,6 +83,8 @@ class TrainingLoop:
                 outputs = model(x)
             loss = self._loss(outputs.float(), y)
             loss.backward()
+            if largest is not None:
+                nn.utils.clip_grad_norm_(self._parameters, largest)
             optimizer.step()
             # Summed on the device: reading it here would make every step wait for the device.
             total = total + loss.detach()

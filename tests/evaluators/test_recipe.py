@@ -1,0 +1,192 @@
+"""Recipes: their settings one by one, each against PyTorch's own parts, and what is refused."""
+
+import math
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FixedTrial
+from torch import nn
+
+import optnas
+from optnas.candidate import Candidate
+from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
+
+STEPS = 40
+RNG = np.random.default_rng(0)
+LABELS = np.arange(90) % 3
+TABLE = optnas.arrays(RNG.normal(size=(90, 4)) + LABELS[:, None], LABELS, name="blobs")
+
+
+def network():
+    torch.manual_seed(5)
+    # Without a bias that the normalisation takes away: its gradient is what rounding leaves.
+    into = nn.Linear(4, 8, bias=False)
+    return nn.Sequential(into, nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def train(evaluator, model, seed=11):
+    candidate = Candidate("", torch.zeros(1, 4), lambda: model, seed)
+    return evaluator.evaluate(candidate, evaluator.suggest(FixedTrial({})), Report())
+
+
+def rates_of(make):
+    """The learning rates of one of PyTorch's schedulers, of a highest rate of 0.1."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.1)
+    scheduler, found = make(optimizer), []
+    for _ in range(STEPS):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def one_cycle(optimizer, rise=0.3):
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.1, STEPS + 1, pct_start=rise, cycle_momentum=False
+    )
+
+
+def warmed_up(after):
+    """Rises in 10 of the 40 steps, in a straight line that would reach the full rate in step 11."""
+
+    def make(optimizer):
+        rise = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / 11, 1.0, 10)
+        schedulers = [rise, after(optimizer)]
+        return torch.optim.lr_scheduler.SequentialLR(optimizer, schedulers, [10])
+
+    return make
+
+
+def test_the_default_rates_are_those_of_the_first_version():
+    """Bit by bit: a study of that version goes on with the same trainings."""
+    recipe = Recipe(learning_rate=0.0037)
+    for step in range(997):
+        share = step / 997
+        assert recipe.learning_rate_at(step, 997) == 0.0037 * (1 + math.cos(math.pi * share)) / 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "make"),
+    [
+        ({}, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, STEPS)),
+        (
+            {"warmup": 0.25},
+            warmed_up(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, STEPS - 10)),
+        ),
+        (
+            {"schedule": "constant", "warmup": 0.25},
+            warmed_up(lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
+        ),
+        ({"schedule": "constant"}, lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
+    ],
+)
+def test_schedules_are_those_of_pytorch(settings, make):
+    recipe = Recipe(learning_rate=0.1, **settings)
+    found = [recipe.learning_rate_at(step, STEPS) for step in range(STEPS)]
+    assert found == pytest.approx(rates_of(make), rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("warmup", [None, 0.1, 0.5])
+def test_one_cycle_is_that_of_pytorch(warmup):
+    recipe = Recipe(learning_rate=0.1, schedule="one_cycle", warmup=warmup)
+    found = [recipe.learning_rate_at(step, STEPS + 1) for step in range(STEPS)]
+    expected = rates_of(lambda o: one_cycle(o, 0.3 if warmup is None else warmup))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "constant"])
+@pytest.mark.parametrize("warmup", [None, 0.0, 0.5, 0.99])
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
+def test_no_step_of_a_short_training_is_without_a_rate(schedule, warmup, steps):
+    recipe = Recipe(learning_rate=0.1, schedule=schedule, warmup=warmup)
+    rates = [recipe.learning_rate_at(step, steps) for step in range(steps)]
+    assert all(0 < rate <= 0.1 + 1e-12 for rate in rates)
+
+
+def test_gradients_are_clipped_as_by_hand():
+    recipe = Recipe("sgd", 0.1, batch_size=16, schedule="constant", max_grad_norm=0.1)
+    scores = train(TrainingEvaluator(TABLE, 3, recipe, device="cpu"), network())
+
+    model, ((x, y), (val_x, val_y)) = network(), (TABLE.train, TABLE.val)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, weight_decay=1e-2, nesterov=True)
+    torch.manual_seed(11)
+    norms = []
+    for _ in range(3):
+        for batch in torch.randperm(len(x)).split(16):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+            norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+            norms.append(float(norm))
+            for parameter in model.parameters():
+                parameter.grad *= min(1.0, 0.1 / norm)
+            optimizer.step()
+    assert max(norms) > 0.2
+    loss = nn.functional.cross_entropy(model.eval()(val_x), val_y).item()
+    assert scores["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
+    assert repr(Recipe()) == (
+        "Recipe(optimizer='adamw', learning_rate=0.003, weight_decay=0.01, batch_size=None, "
+        "seed=0, epochs=0, precision='float32', loss='', data='')"
+    )
+    assert repr(Recipe(max_grad_norm=1.0, warmup=0.1)).endswith(
+        "loss='', data='', warmup=0.1, max_grad_norm=1.0)"
+    )
+    assert repr(RecipeSpace(learning_rate=(0.1, 0.2))) == (
+        "RecipeSpace(optimizer='adamw', learning_rate=(0.1, 0.2), weight_decay=0.01, "
+        "batch_size=None)"
+    )
+    assert repr(RecipeSpace(schedule=("cosine", "constant"))).endswith(
+        "batch_size=None, schedule=('cosine', 'constant'))"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": ("cosine", "one_cycle", "constant")},
+        {"warmup": FloatDistribution(0.0, 0.2)},
+        {"max_grad_norm": (None, 1.0)},
+    ],
+)
+def test_every_setting_can_be_searched(settings):
+    ((name, _),) = settings.items()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    evaluator = TrainingEvaluator(TABLE, 1, RecipeSpace(**settings))
+    texts = set()
+    for _ in range(12):
+        trial = study.ask()
+        recipe = evaluator.suggest(trial)
+        assert trial.params == {f"recipe.{name}": getattr(recipe, name)}
+        texts.add(str(recipe))
+    assert len(texts) > 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schedule": "linear"}, "one of cosine, one_cycle, constant, got 'linear'"),
+        ({"warmup": 1.0}, "from 0 to below 1, got 1.0"),
+        ({"warmup": -0.1}, "from 0 to below 1"),
+        ({"max_grad_norm": 0.0}, "above 0 .None clips nothing., got 0.0"),
+        ({"max_grad_norm": math.nan}, "above 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Recipe(**settings)
+    ((name, value),) = settings.items()
+    with pytest.raises((TypeError, ValueError), match=message):
+        RecipeSpace(**{name: (getattr(Recipe, name), value)})
+
+
+def test_both_ends_of_a_range_are_checked():
+    with pytest.raises(ValueError, match=r"from 0 to below 1, got 1\.0"):
+        RecipeSpace(warmup=FloatDistribution(0.0, 1.0))
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        RecipeSpace(batch_size=IntDistribution(0, 64))
+    RecipeSpace(learning_rate=FloatDistribution(0.0, 0.1))  # nothing draws 0 itself
