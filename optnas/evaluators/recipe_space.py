@@ -54,6 +54,7 @@ class RecipeSpace:
     schedule: Choice = Recipe.schedule
     warmup: Choice = Recipe.warmup
     max_grad_norm: Choice = Recipe.max_grad_norm
+    label_smoothing: Choice = Recipe.label_smoothing
 
     def __post_init__(self) -> None:
         for name, choice in self._settings().items():

@@ -21,6 +21,7 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.calibration import Calibration
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_checks import check_recipe
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_folder import trained_once
@@ -113,8 +114,7 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         self.steps, self.recipe = steps, self._settings.recipe
         if not isinstance(finetune_epochs, int) or finetune_epochs < 0:
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
-        if isinstance(training.data, Loaders) and self.recipe.batch_size is not None:
-            raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+        check_recipe(self.recipe, training.data, own_loss=training.has_own_loss)
         self._training = training
         self.device = training.device
         self._finetune_epochs = finetune_epochs

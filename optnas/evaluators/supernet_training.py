@@ -28,7 +28,7 @@ from optnas.evaluators.feed import Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
-from optnas.evaluators.training_loop import Loss
+from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
 
@@ -74,7 +74,7 @@ class SupernetTraining:
         self._space = space
         self._feed = feed
         self._recipe = recipe
-        self._loss = loss
+        self._loss = training_loss(loss, recipe)
         self._networks = networks
         self._sandwich = sandwich
         self._rng = Random(recipe.seed)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.training_loss import Loss, training_loss
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[Tensor, Tensor], float | Tensor]
 
 
@@ -24,8 +24,9 @@ class TrainingLoop:
     Args:
         model: The model; moved to the device.
         feed: Provides the batches.
-        recipe: Optimizer, learning rate, batch size, epochs and precision.
-        loss: `loss(outputs, targets)`, a tensor of one element.
+        recipe: How it is trained.
+        loss: `loss(outputs, targets)`, a tensor of one element. Scores are computed with it, and
+            training steps with what the recipe makes of it.
         scores: Further functions of outputs and targets, by name.
         give_way: Called before each step: a latency measurement may be waiting for the device.
 
@@ -49,6 +50,7 @@ class TrainingLoop:
         self._feed = feed
         self._recipe = recipe
         self._loss = loss
+        self._training_loss = training_loss(loss, recipe)
         self._scores = scores
         self._give_way = give_way
         self.epoch = 0
@@ -81,7 +83,7 @@ class TrainingLoop:
             optimizer.zero_grad()
             with self._recipe.autocast(self.device):
                 outputs = model(x)
-            loss = self._loss(outputs.float(), y)
+            loss = self._training_loss(outputs.float(), y)
             loss.backward()
             if largest is not None:
                 nn.utils.clip_grad_norm_(self._parameters, largest)

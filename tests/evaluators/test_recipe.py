@@ -12,7 +12,13 @@ from torch import nn
 
 import optnas
 from optnas.candidate import Candidate
-from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
+from optnas.evaluators import (
+    Recipe,
+    RecipeSpace,
+    Report,
+    SharedWeightsEvaluator,
+    TrainingEvaluator,
+)
 
 STEPS = 40
 RNG = np.random.default_rng(0)
@@ -128,6 +134,20 @@ def test_gradients_are_clipped_as_by_hand():
     assert scores["val_loss"] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.parametrize("epoch", ["last", "best"])
+def test_labels_are_smoothed_in_training_and_not_in_scores(epoch):
+    recipe = Recipe("sgd", 0.1, batch_size=1000, schedule="constant", label_smoothing=0.3)
+    scores = train(TrainingEvaluator(TABLE, 1, recipe, device="cpu", epoch=epoch), network())
+
+    model, ((x, y), (val_x, val_y)) = network(), (TABLE.train, TABLE.val)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, weight_decay=1e-2, nesterov=True)
+    targets = 0.7 * nn.functional.one_hot(y, 3) + 0.3 / 3
+    (-(targets * model(x).log_softmax(1)).sum(1)).mean().backward()
+    optimizer.step()
+    loss = nn.functional.cross_entropy(model.eval()(val_x), val_y).item()
+    assert scores["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
 def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
     assert repr(Recipe()) == (
         "Recipe(optimizer='adamw', learning_rate=0.003, weight_decay=0.01, batch_size=None, "
@@ -151,6 +171,7 @@ def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
         {"schedule": ("cosine", "one_cycle", "constant")},
         {"warmup": FloatDistribution(0.0, 0.2)},
         {"max_grad_norm": (None, 1.0)},
+        {"label_smoothing": FloatDistribution(0.0, 0.2)},
     ],
 )
 def test_every_setting_can_be_searched(settings):
@@ -174,6 +195,7 @@ def test_every_setting_can_be_searched(settings):
         ({"warmup": -0.1}, "from 0 to below 1"),
         ({"max_grad_norm": 0.0}, "above 0 .None clips nothing., got 0.0"),
         ({"max_grad_norm": math.nan}, "above 0"),
+        ({"label_smoothing": 1.0}, "from 0 to below 1, got 1.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -190,3 +212,34 @@ def test_both_ends_of_a_range_are_checked():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         RecipeSpace(batch_size=IntDistribution(0, 64))
     RecipeSpace(learning_rate=FloatDistribution(0.0, 0.1))  # nothing draws 0 itself
+
+
+LINE = optnas.arrays(np.linspace(-1, 1, 60)[:, None], np.linspace(-1, 1, 60), task="regression")
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "loss", "message"),
+    [
+        ({"label_smoothing": 0.1}, TABLE, nn.CrossEntropyLoss(), "a loss of your own"),
+        ({"label_smoothing": 0.1}, LINE, None, "is for classes"),
+    ],
+)
+def test_settings_that_fit_neither_data_nor_loss_are_refused(settings, data, loss, message):
+    TrainingEvaluator(data, loss=loss)
+    ((name, value),) = settings.items()
+    searched = RecipeSpace(**{name: (getattr(Recipe, name), value)})
+    for recipe in (Recipe(**settings), searched):
+        with pytest.raises(ValueError, match=message):
+            TrainingEvaluator(data, recipe=recipe, loss=loss)
+    with pytest.raises(ValueError, match=message):
+        SharedWeightsEvaluator(TrainingEvaluator(data, loss=loss), recipe=Recipe(**settings))
+
+
+@pytest.mark.parametrize("settings", [{"schedule": "constant"}, {"warmup": 0.1}])
+def test_shared_weights_refuse_what_their_training_lacks(settings):
+    ((name, value),) = settings.items()
+    with pytest.raises(ValueError, match=rf"without {name}, got {name}={value!r}: .* leave it out"):
+        SharedWeightsEvaluator(TrainingEvaluator(TABLE), recipe=Recipe(**settings))
+    SharedWeightsEvaluator(TrainingEvaluator(TABLE, recipe=Recipe(**settings)))
+    with pytest.raises(TypeError, match="must be a Recipe"):
+        SharedWeightsEvaluator(TrainingEvaluator(TABLE), recipe=RecipeSpace(**settings))
