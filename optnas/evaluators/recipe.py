@@ -52,6 +52,10 @@ class Recipe:
             if it is larger; None leaves it as it is.
         label_smoothing: In training, a class has this share less of the target, and all classes
             share it equally (Szegedy et al., arXiv 1512.00567). Scores are computed without.
+        ema_decay: Share of the exponential moving average of the weights that stays in a step, such
+            as 0.99. Scores and kept weights are those of the average. The statistics of
+            normalisation layers are averaged too; in the first steps the decay is at most
+            `(1 + step) / (10 + step)`. 0 averages nothing.
     """
 
     optimizer: str = "adamw"
@@ -68,6 +72,7 @@ class Recipe:
     warmup: float | None = None
     max_grad_norm: float | None = None
     label_smoothing: float = 0.0
+    ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -96,6 +101,8 @@ class Recipe:
             raise ValueError(
                 f"label_smoothing must be from 0 to below 1, got {self.label_smoothing}"
             )
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be from 0 to below 1, got {self.ema_decay}")
 
     def __repr__(self) -> str:
         return recipe_repr(self)

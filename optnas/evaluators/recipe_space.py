@@ -55,6 +55,7 @@ class RecipeSpace:
     warmup: Choice = Recipe.warmup
     max_grad_norm: Choice = Recipe.max_grad_norm
     label_smoothing: Choice = Recipe.label_smoothing
+    ema_decay: Choice = Recipe.ema_decay
 
     def __post_init__(self) -> None:
         for name, choice in self._settings().items():

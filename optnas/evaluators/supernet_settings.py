@@ -15,7 +15,11 @@ TRAININGS = 16
 """The default cost of the supernet's training, as a multiple of a single network's."""
 
 _RATE = "their learning rate rises in the first 3 % of the steps and falls along a cosine"
-UNSUITABLE = {"schedule": _RATE, "warmup": _RATE}
+UNSUITABLE = {
+    "schedule": _RATE,
+    "warmup": _RATE,
+    "ema_decay": "a step trains a part of them, and an average would lag behind where it is rare",
+}
 """The settings of a recipe that a supernet's training doesn't take, each with the reason."""
 
 
@@ -26,7 +30,7 @@ class SupernetSettings:
     Attributes:
         steps: Number of steps; None makes them cost about as much as 16 trainings of one network.
         networks: Networks trained in each step.
-        recipe: All but `schedule` and `warmup`, which are fixed.
+        recipe: All settings but those of `UNSUITABLE`.
         sandwich: Whether each step trains the largest and the smallest network among the others.
 
     Raises:

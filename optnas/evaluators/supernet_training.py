@@ -44,8 +44,8 @@ class SupernetTraining:
     Args:
         space: Networks are drawn from it, uniformly in each choice.
         feed: Provides the batches.
-        recipe: All but its schedule and warm-up: the learning rate rises in the first 3 % of the
-            steps, and falls along a cosine over all of them.
+        recipe: How it is trained, without a schedule, a warm-up or an average: the learning rate
+            rises in the first 3 % of the steps, and falls along a cosine over all of them.
         loss: `loss(outputs, targets)`, a tensor of one element.
         steps: The number of steps, in all.
         networks: The number of networks that a step trains.

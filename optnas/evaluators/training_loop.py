@@ -14,12 +14,15 @@ from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.training_loss import Loss, training_loss
+from optnas.evaluators.weight_average import WeightAverage
 
 Score = Callable[[Tensor, Tensor], float | Tensor]
 
 
 class TrainingLoop:
     """Trains a model in place on the device of its feed.
+
+    If the recipe averages weights, the model has the averaged ones between epochs.
 
     Args:
         model: The model; moved to the device.
@@ -53,6 +56,9 @@ class TrainingLoop:
         self._training_loss = training_loss(loss, recipe)
         self._scores = scores
         self._give_way = give_way
+        self._average: WeightAverage | None = None
+        if recipe.ema_decay:
+            self._average = WeightAverage(self.model, recipe.ema_decay)
         self.epoch = 0
         self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
         self._step = 0
@@ -73,6 +79,9 @@ class TrainingLoop:
             CandidateError: The loss is NaN or infinite.
         """
         model, optimizer = self.model.train(), self._optimizer
+        average = self._average
+        if average is not None:
+            average.begin_epoch()
         total: Tensor | float = 0.0
         before, largest = self._step, self._recipe.max_grad_norm
         for x, y in self._feed.train(self._recipe.batch_size, self._layout):
@@ -88,9 +97,13 @@ class TrainingLoop:
             if largest is not None:
                 nn.utils.clip_grad_norm_(self._parameters, largest)
             optimizer.step()
+            if average is not None:
+                average.update(self._step)
             # Summed on the device: reading it here would make every step wait for the device.
             total = total + loss.detach()
             self._step += 1
+        if average is not None:
+            average.end_epoch()
         self.epoch += 1
         return finite("diverged: the training loss", float(total)) / max(self._step - before, 1)
 
@@ -131,13 +144,14 @@ class TrainingLoop:
 
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
-        return {
+        state = {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "best": self._best,
             "epoch": self.epoch,
             "step": self._step,
         }
+        return state | ({} if self._average is None else {"trained": self._average.state()})
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same network's training, made on any device."""
@@ -146,6 +160,8 @@ class TrainingLoop:
         self._best = state["best"]
         self.epoch = state["epoch"]
         self._step = state["step"]
+        if self._average is not None:
+            self._average.load_state(state["trained"])
 
     @property
     def device(self) -> torch.device:

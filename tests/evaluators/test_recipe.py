@@ -1,6 +1,7 @@
 """Recipes: their settings one by one, each against PyTorch's own parts, and what is refused."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -148,6 +149,113 @@ def test_labels_are_smoothed_in_training_and_not_in_scores(epoch):
     assert scores["val_loss"] == pytest.approx(loss, rel=1e-4)
 
 
+def averaged_by_hand(decay, epochs=3):
+    """The average of the weights and the statistics after each epoch, and the weights themselves.
+
+    The average is kept in double precision; the statistics are BatchNorm's own, of each step.
+    """
+    model, (x, y) = network(), TABLE.train
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, weight_decay=1e-2, nesterov=True)
+    torch.manual_seed(11)
+    average = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    step, found = 0, []
+    for _ in range(epochs):
+        for batch in torch.randperm(len(x)).split(16):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+            optimizer.step()
+            kept = min(decay, (1 + step) / (10 + step))
+            for name, tensor in model.state_dict().items():
+                average[name] = kept * average[name] + (1 - kept) * tensor.double()
+            step += 1
+        average["1.num_batches_tracked"] = torch.tensor(step)
+        found.append(dict(average))
+    return found, model
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.999])
+def test_scores_and_weights_are_those_of_the_averaged_weights(decay):
+    recipe = Recipe("sgd", 0.1, batch_size=16, schedule="constant", ema_decay=decay)
+    model = network()
+    scores = train(TrainingEvaluator(TABLE, 3, recipe, device="cpu"), model)
+    averages, trained = averaged_by_hand(decay)
+    for name, tensor in model.state_dict().items():
+        assert torch.allclose(tensor.double(), averages[-1][name].double(), atol=1e-5), name
+    assert not torch.allclose(model[0].weight, trained[0].weight, atol=1e-2)
+    model, (x, y) = network().eval(), TABLE.val
+    model.load_state_dict(averages[-1])
+    loss = nn.functional.cross_entropy(model(x), y).item()
+    assert scores["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_best_epoch_is_that_of_the_averaged_weights():
+    recipe = Recipe("sgd", 0.1, batch_size=16, schedule="constant", ema_decay=0.5)
+    x, y = TABLE.val
+    losses = []
+    for average in averaged_by_hand(0.5)[0]:
+        by_hand = network().eval()
+        by_hand.load_state_dict(average)
+        losses.append(nn.functional.cross_entropy(by_hand(x), y).item())
+    model = network()
+    evaluator = TrainingEvaluator(TABLE, 3, recipe, device="cpu", epoch="best")
+    scores = train(evaluator, model)
+    assert scores["val_loss"] == pytest.approx(min(losses), rel=1e-4)
+    assert nn.functional.cross_entropy(model(x), y).item() == pytest.approx(scores["val_loss"])
+
+
+class Replacing(nn.Module):
+    """Keeps statistics in buffers that it replaces, and counts in one that it shares."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.tied = self.layer
+        self.register_buffer("mean", torch.zeros(4))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
+            self.count += 1
+        return self.tied(x - self.mean)
+
+
+def test_buffers_that_a_module_replaces_are_averaged_and_tied_weights_once():
+    recipe = Recipe("sgd", 0.1, batch_size=16, schedule="constant", ema_decay=0.5)
+    torch.manual_seed(5)
+    model = Replacing()
+    train(TrainingEvaluator(TABLE, 2, recipe, device="cpu"), model)
+
+    torch.manual_seed(5)
+    by_hand, (x, y) = Replacing(), TABLE.train
+    optimizer = torch.optim.SGD(by_hand.parameters(), 0.1, 0.9, weight_decay=1e-2, nesterov=True)
+    torch.manual_seed(11)
+    weight, mean, step = by_hand.layer.weight.detach().clone(), by_hand.mean, 0
+    for _ in range(2):
+        for batch in torch.randperm(len(x)).split(16):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(by_hand(x[batch]), y[batch]).backward()
+            optimizer.step()
+            kept = min(0.5, (1 + step) / (10 + step))
+            weight = kept * weight + (1 - kept) * by_hand.layer.weight.detach()
+            mean = kept * mean + (1 - kept) * by_hand.mean
+            step += 1
+    assert torch.allclose(model.layer.weight, weight, atol=1e-5)
+    assert torch.allclose(model.mean, mean, atol=1e-5)
+    assert model.count == step
+
+
+def test_the_retrained_network_has_the_averaged_weights():
+    recipe = Recipe("sgd", 0.1, batch_size=16, schedule="constant", ema_decay=0.9)
+    model, (x, y) = network(), TABLE.test
+    scores = train(TrainingEvaluator(TABLE, 3, recipe, device="cpu").retraining(), model)
+    assert nn.functional.cross_entropy(model(x), y).item() == pytest.approx(scores["test_loss"])
+    plain = network()
+    recipe = replace(recipe, ema_decay=0.0)
+    train(TrainingEvaluator(TABLE, 3, recipe, device="cpu").retraining(), plain)
+    assert not torch.allclose(model[0].weight, plain[0].weight, atol=1e-3)
+
+
 def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
     assert repr(Recipe()) == (
         "Recipe(optimizer='adamw', learning_rate=0.003, weight_decay=0.01, batch_size=None, "
@@ -172,6 +280,7 @@ def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
         {"warmup": FloatDistribution(0.0, 0.2)},
         {"max_grad_norm": (None, 1.0)},
         {"label_smoothing": FloatDistribution(0.0, 0.2)},
+        {"ema_decay": (0.0, 0.99)},
     ],
 )
 def test_every_setting_can_be_searched(settings):
@@ -196,6 +305,7 @@ def test_every_setting_can_be_searched(settings):
         ({"max_grad_norm": 0.0}, "above 0 .None clips nothing., got 0.0"),
         ({"max_grad_norm": math.nan}, "above 0"),
         ({"label_smoothing": 1.0}, "from 0 to below 1, got 1.0"),
+        ({"ema_decay": 1.0}, "from 0 to below 1, got 1.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -235,7 +345,9 @@ def test_settings_that_fit_neither_data_nor_loss_are_refused(settings, data, los
         SharedWeightsEvaluator(TrainingEvaluator(data, loss=loss), recipe=Recipe(**settings))
 
 
-@pytest.mark.parametrize("settings", [{"schedule": "constant"}, {"warmup": 0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"schedule": "constant"}, {"warmup": 0.1}, {"ema_decay": 0.9}]
+)
 def test_shared_weights_refuse_what_their_training_lacks(settings):
     ((name, value),) = settings.items()
     with pytest.raises(ValueError, match=rf"without {name}, got {name}={value!r}: .* leave it out"):

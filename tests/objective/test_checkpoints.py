@@ -298,6 +298,36 @@ def test_the_best_epoch_may_lie_before_the_interruption(tmp_path):
     assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
 
 
+@pytest.mark.parametrize("at", [1, 3])
+@pytest.mark.parametrize("epoch", ["last", "best"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "one_cycle"},
+        {"warmup": 0.3, "max_grad_norm": 0.5, "label_smoothing": 0.1},
+        {"ema_decay": 0.8},
+    ],
+    ids=lambda settings: " ".join(settings),
+)
+def test_every_recipe_resumes_bit_by_bit(tmp_path, settings, epoch, at):
+    evaluator = evaluator_of("sgd", epoch, batch_size=16, **settings)
+    whole = train(None, evaluator)
+    interrupted(tmp_path, at=at, evaluator=evaluator)
+    again = train(tmp_path, evaluator)
+    assert again[2] == list(range(at, EPOCHS))
+    assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
+
+
+def test_a_checkpoint_of_averaged_weights_that_lacks_the_trained_ones_is_not_used(tmp_path, caplog):
+    evaluator = evaluator_of(ema_decay=0.8)
+    fresh = train(None, evaluator)
+    whole_but(lambda state: state["loop"].pop("trained"))(
+        interrupted(tmp_path, evaluator=evaluator)
+    )
+    assert train(tmp_path, evaluator) == fresh
+    assert "can't be used, training begins anew" in caplog.records[0].message
+
+
 def test_a_training_draws_as_without_checkpoints(tmp_path):
     assert train(tmp_path) == train(None)
 
