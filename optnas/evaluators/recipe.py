@@ -56,6 +56,16 @@ class Recipe:
             as 0.99. Scores and kept weights are those of the average. The statistics of
             normalisation layers are averaged too; in the first steps the decay is at most
             `(1 + step) / (10 + step)`. 0 averages nothing.
+        flip: Whether each training image is mirrored, left to right, with probability 1/2.
+        shift: Each training image is moved by up to this number of pixels, in both directions;
+            zeros come in, the mean of normalised images (He et al., arXiv 1512.03385, take 4
+            pixels for images of 32×32).
+        cutout: Side of a square in each training image that becomes zero. Its centre is anywhere in
+            the image, so a part may lie outside (DeVries and Taylor, arXiv 1708.04552, who take 16
+            for CIFAR-10 and 8 for CIFAR-100).
+        mixup: Training examples are mixed in pairs, with a share drawn from Beta(mixup, mixup) for
+            each batch; so are the losses for their targets (Zhang et al., arXiv 1710.09412, who
+            take 1 for CIFAR, and 0.1 to 0.4 for ImageNet). 0 mixes nothing.
     """
 
     optimizer: str = "adamw"
@@ -73,6 +83,10 @@ class Recipe:
     max_grad_norm: float | None = None
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    cutout: int = 0
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -103,6 +117,13 @@ class Recipe:
             )
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be from 0 to below 1, got {self.ema_decay}")
+        if not isinstance(self.flip, bool):
+            raise ValueError(f"flip must be True or False, got {self.flip!r}")
+        for name, pixels in (("shift", self.shift), ("cutout", self.cutout)):
+            if not isinstance(pixels, int) or pixels < 0:
+                raise ValueError(f"{name} is a number of pixels, 0 or more, got {pixels!r}")
+        if not 0 <= self.mixup < math.inf:
+            raise ValueError(f"mixup must be at least 0, got {self.mixup}")
 
     def __repr__(self) -> str:
         return recipe_repr(self)

@@ -19,17 +19,45 @@ def check_recipe(
     """
     if isinstance(data, Loaders) and recipe.batch_size is not None:
         raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
-    if _uses(recipe, "label_smoothing"):
-        if own_loss:
+    for name in ("label_smoothing", "mixup"):
+        if own_loss and _uses(recipe, name):
             raise ValueError(
-                "label_smoothing changes the built-in cross-entropy, and you gave a loss of your "
-                "own: smooth the labels in there, and leave label_smoothing out of the recipe"
+                f"{name} changes the built-in loss, and you gave one of your own: do it in there, "
+                f"and leave {name} out of the recipe"
             )
-        if data.task == "regression":
+    if data.task == "regression" and _uses(recipe, "label_smoothing"):
+        raise ValueError(
+            "label_smoothing is for classes, and the task is regression: leave it out of the recipe"
+        )
+    for name in ("flip", "shift", "cutout"):
+        if _uses(recipe, name):
+            _check_images(name, max(possible(recipe, name)), data)
+    if _uses(recipe, "mixup") and isinstance(data, Dataset):
+        kind = data.train[0].dtype
+        if not kind.is_floating_point:
             raise ValueError(
-                "label_smoothing is for classes, and the task is regression: leave it out of the "
-                "recipe"
+                f"mixup takes means of examples, and those of {data.name!r} are {kind}: leave it "
+                "out of the recipe"
             )
+
+
+def _check_images(name: str, largest: int, data: Dataset | Loaders) -> None:
+    """Raises ValueError unless the data are images that a change of this name fits."""
+    if isinstance(data, Loaders):
+        raise ValueError(
+            f"{name} changes the images of a Dataset, and Loaders change their own: put it into "
+            "the training loader, and leave it out of the recipe"
+        )
+    shape = data.input_shape
+    if len(shape) != 3:
+        raise ValueError(
+            f"{name} is for images of shape (channels, height, width), and the examples of "
+            f"{data.name!r} have the shape {shape}: leave it out of the recipe"
+        )
+    if largest >= min(shape[1:]):
+        raise ValueError(
+            f"{name} must be below the side of the images, {min(shape[1:])} pixels, got {largest}"
+        )
 
 
 def _uses(recipe: Recipe | RecipeSpace, name: str) -> bool:

@@ -56,6 +56,10 @@ class RecipeSpace:
     max_grad_norm: Choice = Recipe.max_grad_norm
     label_smoothing: Choice = Recipe.label_smoothing
     ema_decay: Choice = Recipe.ema_decay
+    flip: Choice = Recipe.flip
+    shift: Choice = Recipe.shift
+    cutout: Choice = Recipe.cutout
+    mixup: Choice = Recipe.mixup
 
     def __post_init__(self) -> None:
         for name, choice in self._settings().items():

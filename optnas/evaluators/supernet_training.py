@@ -24,6 +24,7 @@ from torch.func import functional_call
 from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
 from optnas.errors import InputError, fault_of_candidate, with_place
+from optnas.evaluators.augmentation import Mixed, augmented
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.recipe import Recipe
@@ -100,7 +101,8 @@ class SupernetTraining:
         """
         total: Tensor | float = 0.0
         trained = 0
-        for x, y in self._feed.train(self._recipe.batch_size, torch.contiguous_format):
+        batches = self._feed.train(self._recipe.batch_size, torch.contiguous_format)
+        for x, y in augmented(batches, self._recipe):
             if self.step == self.steps:
                 break
             models = self._made()
@@ -129,7 +131,7 @@ class SupernetTraining:
             )
         return mean
 
-    def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor | Mixed) -> Tensor:
         with self._recipe.autocast(self.device):
             outputs = functional_call(model, self.supernet.slices(model), (x,))
         return self._loss(outputs.float(), y)

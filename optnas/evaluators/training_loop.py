@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
@@ -84,7 +85,8 @@ class TrainingLoop:
             average.begin_epoch()
         total: Tensor | float = 0.0
         before, largest = self._step, self._recipe.max_grad_norm
-        for x, y in self._feed.train(self._recipe.batch_size, self._layout):
+        batches = self._feed.train(self._recipe.batch_size, self._layout)
+        for x, y in augmented(batches, self._recipe):
             self._give_way()
             rate = self._recipe.learning_rate_at(self._step, self._steps)
             for group in optimizer.param_groups:

@@ -281,12 +281,16 @@ def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
         {"max_grad_norm": (None, 1.0)},
         {"label_smoothing": FloatDistribution(0.0, 0.2)},
         {"ema_decay": (0.0, 0.99)},
+        {"flip": (False, True)},
+        {"shift": IntDistribution(0, 2)},
+        {"cutout": IntDistribution(0, 4, step=2)},
+        {"mixup": (0.0, 0.2)},
     ],
 )
 def test_every_setting_can_be_searched(settings):
     ((name, _),) = settings.items()
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    evaluator = TrainingEvaluator(TABLE, 1, RecipeSpace(**settings))
+    evaluator = TrainingEvaluator(optnas.digits(), 1, RecipeSpace(**settings))
     texts = set()
     for _ in range(12):
         trial = study.ask()
@@ -306,6 +310,10 @@ def test_every_setting_can_be_searched(settings):
         ({"max_grad_norm": math.nan}, "above 0"),
         ({"label_smoothing": 1.0}, "from 0 to below 1, got 1.0"),
         ({"ema_decay": 1.0}, "from 0 to below 1, got 1.0"),
+        ({"flip": 1}, "flip must be True or False, got 1"),
+        ({"shift": -1}, "shift is a number of pixels, 0 or more, got -1"),
+        ({"cutout": 0.5}, "cutout is a number of pixels, 0 or more, got 0.5"),
+        ({"mixup": -0.1}, "mixup must be at least 0, got -0.1"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -330,7 +338,7 @@ LINE = optnas.arrays(np.linspace(-1, 1, 60)[:, None], np.linspace(-1, 1, 60), ta
 @pytest.mark.parametrize(
     ("settings", "data", "loss", "message"),
     [
-        ({"label_smoothing": 0.1}, TABLE, nn.CrossEntropyLoss(), "a loss of your own"),
+        ({"label_smoothing": 0.1}, TABLE, nn.CrossEntropyLoss(), "gave one of your own"),
         ({"label_smoothing": 0.1}, LINE, None, "is for classes"),
     ],
 )

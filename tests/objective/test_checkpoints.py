@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 EPOCHS = 5
 X = np.random.default_rng(0).normal(size=(60, 4))
 DATA = optnas.arrays(X + (np.arange(60) % 3)[:, None], np.arange(60) % 3, name="blobs")
+DIGITS = optnas.digits()
 
 
 @pytest.fixture(autouse=True)
@@ -306,6 +308,7 @@ def test_the_best_epoch_may_lie_before_the_interruption(tmp_path):
         {"schedule": "one_cycle"},
         {"warmup": 0.3, "max_grad_norm": 0.5, "label_smoothing": 0.1},
         {"ema_decay": 0.8},
+        {"mixup": 0.4, "ema_decay": 0.5},
     ],
     ids=lambda settings: " ".join(settings),
 )
@@ -341,13 +344,28 @@ def cnn(width):
     )  # fmt: skip
 
 
+AUGMENTED = {"flip": True, "shift": 1, "cutout": 3, "mixup": 0.3, "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize("width", [4, 16])  # from 9 channels on they lie last
+def test_augmented_images_resume_bit_by_bit(tmp_path, width):
+    x, y = DIGITS.train
+    few = replace(DIGITS, train=(x[:70], y[:70]), val=(x[:70], y[:70]))
+    evaluator = evaluator_of(data=few, batch_size=32, ema_decay=0.9, **AUGMENTED)
+    settings = {"evaluator": evaluator, "build": cnn, "width": width}
+    whole = train(None, **settings)
+    interrupted(tmp_path, **settings)
+    again = train(tmp_path, **settings)
+    assert again[2] == [2, 3, 4]
+    assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
+
+
 @NEEDS_CUDA
+@pytest.mark.parametrize("settings", [{}, AUGMENTED | {"ema_decay": 0.9}], ids=["", "augmented"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_resumes_on_cuda_bit_by_bit(tmp_path, precision):
-    recipe = Recipe(learning_rate=0.01, batch_size=32)
-    evaluator = TrainingEvaluator(
-        optnas.digits(), EPOCHS, recipe, device="cuda", precision=precision
-    )
+def test_resumes_on_cuda_bit_by_bit(tmp_path, precision, settings):
+    recipe = Recipe(learning_rate=0.01, batch_size=32, **settings)
+    evaluator = TrainingEvaluator(DIGITS, EPOCHS, recipe, device="cuda", precision=precision)
     settings = {"evaluator": evaluator, "build": cnn, "width": 32}
     whole = train(None, **settings)
     interrupted(tmp_path, **settings)
