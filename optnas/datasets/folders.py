@@ -31,7 +31,8 @@ def image_folder(
     """PNG and JPEG images in folders, one folder a class (needs Pillow: `optnas[images]`).
 
     Classes are numbered from 0 in the order of the folders' names. An image is turned as its EXIF
-    data says, cut to the shape of `size` around its middle, and resized. All images are in memory,
+    data says, cut to the shape of `size` around its middle, and resized. (Another version of Pillow
+    may compute other pixels; then a study is asked to accept other data.) All images are in memory,
     and they are read anew each time: large ones are better resized once, in files of their own.
 
     Args:
@@ -87,12 +88,12 @@ def image_folder(
 
 
 def _shape(size: int | tuple[int, int], channels: int) -> tuple[int, int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
-    if not all(isinstance(side, int) and side >= 1 for side in (height, width)):
+    sides = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
         raise InputError(f"size must be a number of pixels, or height and width, got {size!r}")
     if channels not in (1, 3):
         raise InputError(f"channels must be 3 (colours) or 1 (grey), got {channels!r}")
-    return channels, height, width
+    return channels, *sides
 
 
 def _listed(folder: Path) -> Mapping[str, Sequence[Path]]:

@@ -208,6 +208,8 @@ def test_an_image_that_cannot_be_read_is_named(folder, damage, message):
     [
         ({"size": 0}, "size must be a number of pixels, or height and width, got 0"),
         ({"size": (8, 0.5)}, "height and width"),
+        ({"size": (3, 8, 8)}, r"height and width, got \(3, 8, 8\)"),
+        ({"size": 8.0}, "height and width, got 8"),
         ({"size": 8, "channels": 4}, "channels must be 3 .colours. or 1 .grey., got 4"),
         ({"size": 8, "val": 30}, "val=30 asks for 30 of 24"),
     ],

@@ -1,10 +1,13 @@
 """What tables show of a recipe."""
 
+import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
+import optnas
 from optnas.evaluators import Recipe, RecipeSpace
+from optnas.report.data import report_data
 from optnas.study.describe import recipe_text
 from optnas.study.recipe_text import further_settings
 
@@ -53,3 +56,28 @@ def test_settings_are_read_from_the_text_of_a_space_too():
         "warmup": "FloatDistribution(high=0.5, log=False, low=0.0, step=None)",
     }
     assert further_settings(repr(RecipeSpace())) == {}
+
+
+def test_report_and_card_show_what_differs_from_the_defaults():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    data = optnas.arrays(x, np.arange(60) % 3, name="blobs")
+    recipe = RecipeSpace(learning_rate=(0.01, 0.1), label_smoothing=0.1, ema_decay=(0.0, 0.9))
+    search = optnas.Search(
+        space=optnas.MLPSpace((4,), 3, depth=(1, 1), width=(8, 8)),
+        evaluator=optnas.TrainingEvaluator(data, 1, recipe, device="cpu"),
+        objectives=("val_loss", "params"),
+        sampler="random",
+        trials=3,
+        seed=1,
+        name="smooth",
+    )
+    study = search.run(progress=False)
+    best = study.best_trials[0]
+    page = report_data(study, search=search)
+    assert page.facts["Trained"].endswith("with label_smoothing 0.1, ema_decay (0.0, 0.9)")
+    shown = page.details[best.number]["facts"]["training"]
+    rate, decay = (best.params[f"recipe.{name}"] for name in ("learning_rate", "ema_decay"))
+    assert shown == f"learning_rate={rate:.3g} ema_decay={decay:.3g} label_smoothing=0.1"
+    card = optnas.export_model(study, search, best.number, "best.safetensors").card.read_text()
+    assert "label_smoothing=0.1" in card
+    assert ("ema_decay=0.9" in card) == (decay == 0.9)
