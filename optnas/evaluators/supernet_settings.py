@@ -18,7 +18,7 @@ _RATE = "their learning rate rises in the first 3 % of the steps and falls along
 UNSUITABLE = {
     "schedule": _RATE,
     "warmup": _RATE,
-    "ema_decay": "a step trains a part of them, and an average would lag behind where it is rare",
+    "ema_decay": "each step trains only some of them, and an average over all steps lags behind",
 }
 """The settings of a recipe that a supernet's training doesn't take, each with the reason."""
 

@@ -146,7 +146,7 @@ def _pixels(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
             if image.mode.startswith(("I", "F")):
                 raise InputError(f"it has more than 8 bits a channel (mode {image.mode})")
             # A JPEG is decoded at the smallest scale that is twice as large as needed, or larger.
-            image.draft(None, (2 * width, 2 * height))
+            image.draft(None, (2 * max(width, height),) * 2)
             turned = ImageOps.exif_transpose(image)
             if "transparency" in turned.info:
                 turned = turned.convert("RGBA")
