@@ -37,21 +37,22 @@ class Recipe:
         weight_decay: As the optimizer defines it.
         batch_size: Examples per step; None takes 64, or the size of your DataLoader's batches.
         seed: Added to the trial's seed: with another one, the same network is trained anew.
-        epochs: Passes over the training part. The evaluator sets this and the following fields.
+        epochs: Passes over the training part. The evaluator sets this, `precision`, `loss` and
+            `data`.
         precision: `float32` or `bfloat16` (autocast).
         loss: Name of the loss.
         data: Fingerprint of data and split.
         schedule: `cosine` (the learning rate falls to zero along half a cosine), `one_cycle` (it
-            rises from 1/25 along half a cosine, and falls to 1/250,000 along another one; Smith and
-            Topin, arXiv 1708.07120, as PyTorch's `OneCycleLR` without a cycle of the momentum) or
-            `constant`.
+            rises from 1/25 of the highest one along half a cosine, and falls to 1/250,000 of it
+            along another; Smith and Topin, arXiv 1708.07120, as PyTorch's `OneCycleLR` without a
+            cycle of the momentum) or `constant`.
         warmup: Share of the steps over which the learning rate rises in a straight line; then the
             schedule begins. None takes 0. For `one_cycle` it is the share in which the cycle rises,
             and None takes 0.3.
         max_grad_norm: In each step the gradient is scaled down to this norm, over all parameters,
             if it is larger; None leaves it as it is.
-        label_smoothing: In training, a class has this share less of the target, and all classes
-            share it equally (Szegedy et al., arXiv 1512.00567). Scores are computed without.
+        label_smoothing: In training, this share of each target is spread equally over all classes
+            (Szegedy et al., arXiv 1512.00567). Scores are computed without.
         ema_decay: Share of the exponential moving average of the weights that stays in a step, such
             as 0.99. Scores and kept weights are those of the average. The statistics of
             normalisation layers are averaged too; in the first steps the decay is at most

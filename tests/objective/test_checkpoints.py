@@ -119,10 +119,21 @@ def evaluator_of(optimizer="adam", epoch="last", epochs=EPOCHS, data=DATA, **kwa
     return TrainingEvaluator(data, epochs, recipe, device="cpu", epoch=epoch)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        ("adam", {}),
+        ("adamw", {}),
+        ("sgd", {}),
+        ("rmsprop", {}),
+        ("adamw", {"ema_decay": 0.8, "mixup": 0.3}),
+    ],
+)
 @pytest.mark.parametrize("epoch", ["last", "best"])
-def test_a_retry_ends_as_a_training_that_was_never_interrupted(tmp_path, optimizer, epoch):
-    evaluator = evaluator_of(optimizer, epoch, batch_size=16)
+def test_a_retry_ends_as_a_training_that_was_never_interrupted(
+    tmp_path, optimizer, settings, epoch
+):
+    evaluator = evaluator_of(optimizer, epoch, batch_size=16, **settings)
     study, objective = make(tmp_path / "whole", evaluator)
     run_trials(study, objective, trials=3)
     whole = outcome(study, objective)
