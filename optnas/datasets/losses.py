@@ -31,13 +31,16 @@ def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]
     return partial(cross_entropy, classes=classes)
 
 
-def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
+def cross_entropy(
+    outputs: Tensor, targets: Tensor, classes: int, label_smoothing: float = 0.0
+) -> Tensor:
     """Mean cross-entropy, in nats.
 
     Args:
         outputs: Logits, shape `(n, classes)` or more; further dimensions are averaged too.
         targets: Class numbers, shape `(n,)`.
         classes: The least number of outputs.
+        label_smoothing: Share of the target that all outputs share equally.
 
     Raises:
         InputError: The model returns fewer outputs than there are classes.
@@ -47,7 +50,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
             "layer one output a class"
         )
-    return functional.cross_entropy(outputs, targets)
+    return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
 def chance_scores(data: Dataset) -> dict[str, float]:

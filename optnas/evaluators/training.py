@@ -22,9 +22,12 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
-from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_checks import check_recipe
+from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
-from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.evaluators.training_loop import Score, TrainingLoop
+from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import code_hash
@@ -88,7 +91,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
 
     Raises:
         TypeError: `data` or `recipe` is of another type.
-        ValueError: A setting is out of range.
+        ValueError: A setting is out of range, or the recipe doesn't fit the data or the loss.
     """
 
     def __init__(
@@ -111,8 +114,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
             )
         if not isinstance(recipe, (Recipe, RecipeSpace)):
             raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
-        if isinstance(data, Loaders) and recipe.batch_size is not None:
-            raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+        check_recipe(recipe, data, own_loss=loss is not None)
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         if epoch not in get_args(Epoch):
@@ -149,6 +151,11 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
     def data(self) -> Dataset | Loaders:
         """As given."""
         return self._data
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether `loss` was given."""
+        return bool(self._loss_name)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
