@@ -11,6 +11,7 @@ from rich.table import Table
 from optnas.errors import InputError
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.front import why_no_front
+from optnas.pareto.noise import with_error
 from optnas.pareto.pick import measured
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
@@ -28,7 +29,8 @@ INHERITED = (
 def front_table(study: Study | Snapshot) -> Table:
     """The front, sorted by its first objective, the best first, and the baselines.
 
-    It has a row for each architecture. Scores that aren't objectives are dimmed.
+    It has a row for each architecture. Scores that aren't objectives are dimmed. A member that
+    another one dominates but for differences within noise names that one.
 
     Raises:
         InputError: There is no feasible COMPLETE trial.
@@ -63,6 +65,7 @@ def front_table(study: Study | Snapshot) -> Table:
         "recipe": [recipe_text(r.trial) for r in rows],
         "other trials": [", ".join(map(str, r.others)) for r in rows],
         "dominated by": [_few(r.dominated_by) for r in rows],
+        "within noise of": [str(seen.within_noise.get(r.number, "")) for r in rows],
         again: [fresh.get(r.number, "") for r in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}
@@ -70,7 +73,10 @@ def front_table(study: Study | Snapshot) -> Table:
         table.add_column(name, overflow="fold")
     for i, row in enumerate(rows):
         known = [measured(names, row.trial, name) for name in (*names, *scores)]
-        texts = ["–" if value is None else number(value) for value in known]
+        texts = [
+            "–" if value is None else with_error(row.trial, name, value, number(value))
+            for name, value in zip((*names, *scores), known, strict=True)
+        ]
         more = [escape(column[i]) for column in further.values()]
         table.add_row(str(row.number), *texts, escape(row.architecture), *more)
     return table

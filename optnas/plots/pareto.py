@@ -15,6 +15,7 @@ from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.confirmed import Standing
 from optnas.pareto.dominance import nondominated
+from optnas.pareto.noise import interval
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.confirmed import again_traces
 from optnas.plots.points import markers, points_of, several_objectives
@@ -168,7 +169,9 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         )
     traces += [
         _line(data),
-        _points(data, members) | {"name": _front_name(data), "marker": marker},
+        _points(data, members)
+        | _errors(data, members)
+        | {"name": _front_name(data), "marker": marker},
         *again_traces(data.again, data.names, data.x, data.y),
         *_baselines(data),
     ]
@@ -191,6 +194,26 @@ def _front_name(data: ParetoData) -> str:
 
 def _points(data: ParetoData, points: Sequence[ArchitectureRecord]) -> dict[str, Any]:
     return markers(points, data.x, data.y, data.names)
+
+
+def _errors(data: ParetoData, points: Sequence[ArchitectureRecord]) -> dict[str, Any]:
+    """Bars for the 95 % intervals of the objectives that are drawn."""
+    bars = {}
+    for axis, i in (("error_x", data.x), ("error_y", data.y)):
+        values = [p.values[i] for p in points]
+        found = [interval(p.trial, data.names[i]) for p in points]
+        if any(found):
+            ends = [ends or (v, v) for ends, v in zip(found, values, strict=True)]
+            bars[axis] = {
+                "type": "data",
+                "symmetric": False,
+                "array": [max(e[1] - v, 0.0) for e, v in zip(ends, values, strict=True)],
+                "arrayminus": [max(v - e[0], 0.0) for e, v in zip(ends, values, strict=True)],
+                "color": GREY,
+                "thickness": 1,
+                "width": 2,
+            }
+    return bars
 
 
 def _line(data: ParetoData) -> dict[str, Any]:
