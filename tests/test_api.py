@@ -21,6 +21,7 @@ PUBLIC = [
     "MacroCNNSpace",
     "Macs",
     "Metric",
+    "MobileSpace",
     "ModelSpace",
     "NASBench201Space",
     "Objective",

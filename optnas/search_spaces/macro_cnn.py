@@ -76,7 +76,8 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         depth: The least and greatest number of layers.
         channels: The choices for a layer's output channels.
         kernel_sizes: The least and greatest kernel size, both odd, in steps of 2.
-        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; each layer has its own.
+        activations: Names among `relu`, `relu6`, `leaky_relu`, `tanh`, `gelu`, `silu` and
+            `hard_swish`; each layer has its own.
 
     Raises:
         ValueError: A range is empty, a kernel is even, or an activation is unknown.

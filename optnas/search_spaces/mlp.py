@@ -46,7 +46,8 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
         depth: The least and greatest number of hidden layers.
         width: The least and greatest width of a hidden layer.
         width_step: The step between two widths.
-        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; all layers share one.
+        activations: Names among `relu`, `relu6`, `leaky_relu`, `tanh`, `gelu`, `silu` and
+            `hard_swish`; all layers share one.
         dropout: The least and greatest dropout probability.
         dropout_step: The step between two dropout probabilities.
 
