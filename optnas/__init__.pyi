@@ -62,5 +62,6 @@ from .search_spaces import (
     MobileSpace as MobileSpace,
     ModelSpace as ModelSpace,
     NASBench201Space as NASBench201Space,
+    ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
 )

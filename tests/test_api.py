@@ -32,6 +32,7 @@ PUBLIC = [
     "RegularizedEvolutionSampler",
     "ReinforceSampler",
     "Report",
+    "ResNetSpace",
     "Search",
     "SearchSpace",
     "SharedWeightsEvaluator",

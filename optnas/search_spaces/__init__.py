@@ -8,6 +8,7 @@ from optnas.search_spaces.mlp import MLPSpace
 from optnas.search_spaces.mobile import MobileSpace, MobileStage
 from optnas.search_spaces.model_space import ModelSpace
 from optnas.search_spaces.nasbench201 import NASBench201Space
+from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.size import SpaceSize, space_size
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "MobileStage",
     "ModelSpace",
     "NASBench201Space",
+    "ResNetSpace",
+    "ResNetStage",
     "SearchSpace",
     "SpaceSize",
     "space_size",

@@ -11,6 +11,7 @@ from optuna.trial import BaseTrial
 Value = TypeVar("Value", int, float, str, bool)
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
+IMAGENET: Shape = (3, 224, 224)
 Size = tuple[int, int]
 """Height and width of the images at some place in a network."""
 
@@ -78,3 +79,17 @@ def repeated(depth: int, multiplier: float) -> int:
 def scaled_widths(width: int, multipliers: Sequence[float]) -> tuple[int, ...]:
     """The different widths that the multipliers give, in their order."""
     return tuple(dict.fromkeys(rounded(width, multiplier) for multiplier in multipliers))
+
+
+def check_strides(strides: Sequence[int] | None, published: Sequence[int]) -> Sequence[int]:
+    """The given strides, or the published ones.
+
+    Raises:
+        ValueError: Their numbers differ.
+    """
+    if strides is not None and len(strides) != len(published):
+        raise ValueError(
+            f"strides must be {len(published)} whole numbers, for the stem and each of the "
+            f"{len(published) - 1} stages, such as {tuple(published)}; got {strides}"
+        )
+    return published if strides is None else strides

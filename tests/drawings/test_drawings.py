@@ -143,6 +143,7 @@ def test_kinds_of_layers(model, inputs, kinds):
         optnas.MacroCNNSpace((1, 8, 8), 10),
         optnas.MobileSpace.small((1, 8, 8), 10),
         optnas.NASBench201Space(input_shape=(3, 8, 8), channels=4, cells=3),
+        optnas.ResNetSpace.small((1, 8, 8), 10),
     ],
     ids=lambda space: type(space).__name__,
 )

@@ -11,29 +11,9 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from optnas.search_spaces.base import ACTIVATIONS
+from optnas.search_spaces.conv_norm import conv_norm
 from optnas.search_spaces.mobile.architecture import MobileArchitecture, MobileBlock
 from optnas.search_spaces.staged import Size, rounded, useful_kernel
-
-
-def conv_norm(
-    channels: int,
-    width: int,
-    kernel_size: int = 1,
-    stride: int = 1,
-    *,
-    groups: int = 1,
-    activation: str | None = None,
-) -> nn.Sequential:
-    """A padded convolution, batch normalisation and, if any, an activation."""
-    layers: dict[str, nn.Module] = {
-        "conv": nn.Conv2d(
-            channels, width, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
-        ),
-        "norm": nn.BatchNorm2d(width),
-    }
-    if activation is not None:
-        layers["activation"] = ACTIVATIONS[activation]()
-    return nn.Sequential(OrderedDict(layers))
 
 
 class InvertedResidual(nn.Module):

@@ -18,6 +18,7 @@ from optnas.search_spaces.mobile.stage import MobileStage
 from optnas.search_spaces.staged import (
     Shape,
     Size,
+    check_strides,
     rounded,
     scaled_widths,
     strided,
@@ -75,7 +76,7 @@ def blocks_of(
     Raises:
         ValueError: `strides` has another length.
     """
-    stem, *others = given_strides(strides, [2, *(row.stride for row in rows)])
+    stem, *others = check_strides(strides, [2, *(row.stride for row in rows)])
     size: Size = (input_shape[1], input_shape[2])
     stem = useful_stride(stem, size)
     size = strided(size, stem)
@@ -209,21 +210,7 @@ def with_strides(
         ValueError: `strides` has another length than stem and stages.
     """
     published = [2, *(stage.strides[0] for stage in stages)]
-    stem, *others = given_strides(strides, published)
+    stem, *others = check_strides(strides, published)
     return (stem,), tuple(
         replace(stage, strides=(stride,)) for stage, stride in zip(stages, others, strict=True)
     )
-
-
-def given_strides(strides: Sequence[int] | None, published: Sequence[int]) -> Sequence[int]:
-    """The given strides, or the published ones.
-
-    Raises:
-        ValueError: Their numbers differ.
-    """
-    if strides is not None and len(strides) != len(published):
-        raise ValueError(
-            f"strides must be {len(published)} whole numbers, for the stem and each of the "
-            f"{len(published) - 1} stages, such as {tuple(published)}; got {strides}"
-        )
-    return published if strides is None else strides

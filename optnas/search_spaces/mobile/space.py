@@ -16,9 +16,7 @@ from optnas.search_spaces.mobile import presets, published
 from optnas.search_spaces.mobile.architecture import MobileArchitecture
 from optnas.search_spaces.mobile.layers import network
 from optnas.search_spaces.mobile.settings import MobileSettings
-from optnas.search_spaces.staged import Shape, choose, choose_stride, rounded, strided
-
-IMAGENET: Shape = (3, 224, 224)
+from optnas.search_spaces.staged import IMAGENET, Shape, choose, choose_stride, rounded, strided
 
 
 @dataclass(frozen=True)
