@@ -47,3 +47,9 @@ def check_image_shape(shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise ValueError(f"input_shape must be (channels, height, width), got {shape}")
     check_sizes("input_shape", shape)
+
+
+def check_last(stages: tuple[object, ...]) -> None:
+    """Raises ValueError if the last stage is empty, so that a network has one record only."""
+    if stages and not stages[-1]:
+        raise ValueError(f"the last stage must not be empty, got {stages}: leave it out")

@@ -343,6 +343,7 @@ def test_a_block_adds_its_input_where_the_shape_allows():
         (lambda: MobileSpace((1, 8), 2, ()), "input_shape must be"),
         (lambda: MobileSpace((1, 8, 8), 2, (), head_widths=(-1,)), "at least 0"),
         (lambda: MobileSpace.small((1, 8, 8), 2, stages=5), "from 1 to 4"),
+        (lambda: MobileArchitecture(8, 1, "relu", ((),)), "last stage must not be empty"),
         (lambda: MobileSpace.proxyless(strides=(1, 2)), "8 whole numbers, for the stem and each"),
         (
             lambda: MobileSpace((1, 8, 8), 2, (), width_multipliers=(1, 1.05)),

@@ -196,6 +196,7 @@ def test_a_block_adds_its_input():
         (lambda: ResNetSpace((1, 8, 8), 2, (), stem_pools=()), "False, True or both"),
         (lambda: ResNetSpace((1, 8, 8), 0, ()), "outputs must be"),
         (lambda: ResNetSpace.small((1, 8, 8), 2, stages=0), "from 1 to 4"),
+        (lambda: ResNetArchitecture(8, 3, 1, False, (None,)), "last stage must not be empty"),
         (lambda: ResNetSpace.resnet18(strides=(1, 2)), "5 whole numbers, for the stem and each"),
         (lambda: ResNetSpace.resnet_cifar(blocks=0), "blocks must be"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optnas.search_spaces.checks import check_last
+
 IDENTITY = "identity"
 """The operation of a block that does nothing but change the shape, if at all."""
 SQUEEZE_EXCITATIONS = ("none", "expanded", "input")
@@ -73,6 +75,9 @@ class MobileArchitecture:
         head_width: Channels of the 1×1 convolution before the global average pooling; 0 for none.
         hidden_width: Features of the linear layer between pooling and classifier; 0 for none.
         resolution: Height and width to which images are resized first; None leaves them.
+
+    Raises:
+        ValueError: The last stage is empty.
     """
 
     stem_width: int
@@ -82,6 +87,9 @@ class MobileArchitecture:
     head_width: int = 0
     hidden_width: int = 0
     resolution: int | None = None
+
+    def __post_init__(self) -> None:
+        check_last(self.stages)
 
     def __str__(self) -> str:
         stride = f"/{self.stem_stride}" if self.stem_stride > 1 else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optnas.search_spaces.checks import check_last
+
 BLOCK_TYPES = ("basic", "bottleneck")
 EXPANSION = 4
 """Output channels of a bottleneck block, as a multiple of its width."""
@@ -58,6 +60,9 @@ class ResNetArchitecture:
         stem_stride: Its stride.
         stem_pool: Whether a 3×3 max pooling of stride 2 follows it.
         stages: The blocks of each stage. Stages may be empty (None), but not the last one.
+
+    Raises:
+        ValueError: The last stage is empty.
     """
 
     stem_width: int
@@ -65,6 +70,9 @@ class ResNetArchitecture:
     stem_stride: int
     stem_pool: bool
     stages: tuple[ResNetBlocks | None, ...]
+
+    def __post_init__(self) -> None:
+        check_last(self.stages)
 
     def __str__(self) -> str:
         stride = f"/{self.stem_stride}" if self.stem_stride > 1 else ""

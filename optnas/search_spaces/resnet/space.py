@@ -149,7 +149,7 @@ class ResNetSpace(SearchSpace[ResNetArchitecture], Encodable[ResNetArchitecture]
             depth: The least and greatest number of blocks in each stage.
             stages: The number of stages, from 1 to 4.
         """
-        widths = ((8, 16, 32), (16, 32, 64), (32, 64, 128), (64, 128, 256))
+        widths = ((4, 8, 16), (8, 16, 32), (16, 32, 64), (32, 64, 128))
         if not 1 <= stages <= len(widths):
             raise ValueError(f"stages must be from 1 to {len(widths)}, got {stages}")
         return cls(
