@@ -2,6 +2,7 @@
 
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
 from optnas.search_spaces.macro_cnn import MacroCNNSpace
 from optnas.search_spaces.mlp import MLPSpace
@@ -24,5 +25,6 @@ __all__ = [
     "ResNetStage",
     "SearchSpace",
     "SpaceSize",
+    "encode",
     "space_size",
 ]

@@ -17,7 +17,7 @@ from optuna.distributions import (
 from optuna.trial import FixedTrial
 from torch import Tensor
 
-from optnas.search_spaces import SearchSpace
+from optnas.search_spaces import Encodable, SearchSpace
 from optnas.testing.common import missing, random_study
 from optnas.utils.draft import Draft
 from optnas.utils.inputs import call, in_order
@@ -86,6 +86,14 @@ class SpaceContract:
             assert again == architecture
             assert str(again) == str(architecture)
             assert hash(again) == hash(architecture)
+
+    def test_params_of_is_the_inverse_of_suggest(self) -> None:
+        """Only of a space that can find the parameters of an architecture."""
+        space = self.space
+        if isinstance(space, Encodable):
+            for architecture, _ in architectures(space, self.samples):
+                params = space.params_of(architecture)
+                assert space.suggest(FixedTrial(params)) == architecture
 
     def test_equal_strings_are_equal_networks_and_others_are_not(self) -> None:
         by_text: dict[str, object] = {}

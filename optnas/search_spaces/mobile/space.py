@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
-from optnas.search_spaces.encode import encode
+from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.mobile import presets, published
 from optnas.search_spaces.mobile.architecture import MobileArchitecture
 from optnas.search_spaces.mobile.layers import network

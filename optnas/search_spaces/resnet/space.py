@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import check_image_shape, check_kernel_sizes, check_sizes
-from optnas.search_spaces.encode import encode
+from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.resnet.architecture import ResNetArchitecture, ResNetBlocks
 from optnas.search_spaces.resnet.layers import network
 from optnas.search_spaces.resnet.stage import ResNetStage

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FixedTrial
 
 from optnas.errors import InputError
+from optnas.search_spaces.base import Architecture
 from optnas.utils.distributions import contains
-
-Architecture = TypeVar("Architecture")
 
 
 def encode(
@@ -20,6 +19,25 @@ def encode(
     settings: Callable[[Architecture], Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Runs `suggest` with a trial that answers with the architecture's own settings.
+
+    Example:
+        ```python
+        from dataclasses import asdict, dataclass
+
+        from optnas.search_spaces import encode
+
+
+        @dataclass(frozen=True)
+        class Perceptron:
+            width: int
+
+
+        def suggest(trial):
+            return Perceptron(trial.suggest_int("width", 8, 64))
+
+
+        print(encode(suggest, Perceptron(32), asdict))  # {'width': 32}
+        ```
 
     Args:
         suggest: That of the space.
@@ -79,5 +97,7 @@ def _text(distribution: BaseDistribution) -> str:
     """The allowed values in words."""
     if isinstance(distribution, CategoricalDistribution):
         return f"one of {', '.join(map(str, distribution.choices))}"
-    range_ = distribution._asdict()
-    return f"from {range_['low']} to {range_['high']}"
+    attributes = distribution._asdict()
+    step = attributes["step"]
+    steps = f" in steps of {step:g}" if step not in (None, 1) else ""
+    return f"from {attributes['low']:g} to {attributes['high']:g}{steps}"
