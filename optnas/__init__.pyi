@@ -61,7 +61,9 @@ from .search_spaces import (
     FunctionSpace as FunctionSpace,
     MacroCNNSpace as MacroCNNSpace,
     MLPSpace as MLPSpace,
+    MobileSpace as MobileSpace,
     ModelSpace as ModelSpace,
     NASBench201Space as NASBench201Space,
+    ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
 )
