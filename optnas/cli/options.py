@@ -68,7 +68,7 @@ ReferencePoint = Annotated[
     typer.Option(
         "--reference",
         help="What is worse than this gains nothing: val_loss=0.3,latency_ms=1, or the name of a "
-        "baseline; by default the worst values of the baselines.",
+        "baseline, or none; by default the worst values of the baselines.",
     ),
 ]
 Workers = Annotated[

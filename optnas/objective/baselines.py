@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from optuna.trial import FixedTrial
 from torch import nn
 
 from optnas.errors import InputError
-from optnas.search_spaces import SearchSpace
+from optnas.search_spaces import Encodable, SearchSpace
 from optnas.utils.random_state import preserved
 
 Builders = dict[str, Callable[[], nn.Module]]
@@ -46,9 +47,18 @@ def read_baselines(
 
 def _params(space: SearchSpace[Any], name: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
+        if is_dataclass(given) and isinstance(space, Encodable):
+            try:
+                return space.params_of(given)
+            except InputError as error:
+                raise InputError(
+                    f"baseline {name!r} isn't in the search space: {error}; widen the space, or "
+                    "give a function that builds the network"
+                ) from error
         raise InputError(
-            f"baseline {name!r} must be a function that builds a network, or the parameters of an "
-            f"architecture of the space, got {given!r}"
+            f"baseline {name!r} must be a function that builds a network, an architecture of a "
+            "space that has `params_of` (optnas.search_spaces.Encodable), or the parameters of a "
+            f"trial, got {given!r}"
         )
     trial = FixedTrial(dict(given))
     try:

@@ -16,7 +16,7 @@ from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators.abilities import Prepared, chance_of
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.evaluation import finite, promised, reporting
+from optnas.evaluators.evaluation import promised, reporting
 from optnas.metrics import Metric
 from optnas.objective.baselines import read_baselines
 from optnas.objective.bounds import Bounds
@@ -25,6 +25,7 @@ from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same, reuse
 from optnas.objective.early_stopping import EarlyStopping
 from optnas.objective.front_weights import keep_weights, members_left
+from optnas.objective.measure_costs import measure_costs
 from optnas.objective.outcome import outcome_stored
 from optnas.objective.preview import Preview, Previews
 from optnas.search_spaces import SearchSpace
@@ -97,10 +98,10 @@ class Objective:
         early_stop: Whether to end a trial as PRUNED once its training can't reach the front any
             more (see `EarlyStopping`). Baselines are trained to the end.
         reference: What is worse than this in an objective gains nothing: limits by objective, such
-            as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline. Without it, the
-            worst values of the baselines are the limits. No limit is worse than chance (the score
-            of a constant prediction, where the evaluator knows it). The samplers of optnas look for
-            networks within the limits, and the hypervolume is measured up to them.
+            as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline; `{}` for none.
+            Without it, the worst values of the baselines are the limits. No limit is worse than
+            chance (a constant prediction's score, where the evaluator knows it). optnas's samplers
+            look for networks within the limits; the hypervolume is measured up to them.
 
     Raises:
         ValueError: A name is unknown, there are no objectives, or the space's inputs don't have the
@@ -233,7 +234,14 @@ class Objective:
             original = await_same(trial.study, every, own, *names)
         if original is not None:
             return reuse(trial, original, self.known)
-        measured = self._measure(trial, candidate)
+        measured = measure_costs(
+            trial,
+            candidate,
+            self.metrics,
+            self._evaluated,
+            self._bounds,
+            check=not self.evaluator.estimates,
+        )
         scores = self._train(trial, candidate, recipe, folder, measured)
         for name, value in promised(self.evaluator, scores):
             measured[name] = value
@@ -260,23 +268,6 @@ class Objective:
         if weights and not attr.has_inherited(study):
             study.set_user_attr(attr.SHARED_WEIGHTS, weights)
         self._study = study
-
-    def _measure(self, trial: Trial, candidate: Candidate) -> dict[str, float]:
-        """Measures all metrics by name, the cheapest first; raises TrialPruned at a broken bound.
-
-        An architecture is timed once: a second latency would let noise decide between recipes.
-        """
-        measured = self._evaluated.measured(str(candidate), [m.name for m in self.metrics])
-        fresh = [metric for metric in self.metrics if metric.name not in measured]
-        for metric in self.metrics:
-            if metric in fresh:
-                measured[metric.name] = finite(metric.name, metric.measure(candidate))
-            trial.set_user_attr(metric.name, measured[metric.name])
-            self._bounds.enforce(trial, metric.name, measured[metric.name])
-        if not self.evaluator.estimates:  # a second count takes longer than an estimate
-            for metric in fresh:
-                metric.check(candidate)
-        return measured
 
     def _train(
         self,

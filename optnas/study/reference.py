@@ -15,19 +15,23 @@ from optnas.errors import InputError
 REFERENCE_POINT = "optnas:reference_point"
 """The system attribute of a study that keeps a `Reference`."""
 
+NONE = "none"
+"""The text of a reference without limits."""
 Given = Mapping[str, float] | str
-"""Limits by objective, or the name of a baseline whose values are the limits; empty for neither."""
+"""Limits by objective ({} for none), or the name of a baseline whose values are the limits; without
+a name, the worst values of the baselines are."""
 
 
 @dataclass(frozen=True)
 class Reference:
     """What a study's reference point is made of.
 
-    An objective's limit is the given one. Without any given limit, it is the worst value of the
+    An objective's limit is the given one. Where nothing is given, it is the worst value of the
     study's baselines. It is never worse than chance.
 
     Attributes:
-        given: Limits by objective, or the name of a baseline; empty for neither.
+        given: Limits by objective, or the name of a baseline; an empty text for the worst values of
+            all baselines.
         chance: Values by objective that a constant prediction reaches (see `chance_of`).
         since: The number of trials that the study had when the limits were given.
         before: What was given before, as text.
@@ -66,13 +70,15 @@ def check_reference(given: Any, objectives: Sequence[str], baselines: Sequence[s
 
 
 def parse_reference(text: str, baselines: Sequence[str]) -> Given:
-    """The reference that an option gives: `val_loss=0.3,latency_ms=1`, or a baseline's name.
+    """The reference that an option gives: `val_loss=0.3,latency_ms=1`, a baseline's name, or none.
 
     Raises:
         InputError: It is neither.
     """
     if text in baselines:
         return text
+    if text == NONE:
+        return {}
     found = {}
     for part in text.split(","):
         name, _, value = (piece.strip() for piece in part.rpartition("="))
@@ -93,7 +99,7 @@ def reference_text(given: Given) -> str:
     """A reference as `parse_reference` reads it."""
     if isinstance(given, str):
         return given
-    return ",".join(f"{name}={value!r}" for name, value in given.items())
+    return ",".join(f"{name}={value!r}" for name, value in given.items()) or NONE
 
 
 def stored_reference(study: Study) -> Reference | None:
@@ -120,6 +126,6 @@ def keep_reference_point(study: Study, given: Given, chance: Mapping[str, float]
         return
     since, before = known.since, known.before
     if known.given != plain and trials:
-        since, before = len(trials), reference_text(known.given) or "none"
+        since, before = len(trials), reference_text(known.given) or "the baselines"
     new = {"given": plain, "chance": dict(chance), "since": since, "before": before}
     study._storage.set_study_system_attr(study._study_id, REFERENCE_POINT, new)

@@ -143,6 +143,24 @@ def test_a_baseline_in_the_space_is_a_trial_that_samplers_learn_from():
     assert second.number not in [t.number for t in history.trials]
 
 
+def test_an_architecture_of_the_space_is_a_baseline():
+    space = optnas.MLPSpace((4,), 1, depth=(1, 2), width=(4, 16), width_step=4)
+    architecture = space.suggest(optuna.trial.FixedTrial(space_params(space)))
+    evaluator = optnas.FunctionEvaluator(score, {"loss": "minimize"})
+    own = optnas.Objective(space, evaluator, ("loss", "params"), baselines={"it": architecture})
+    assert own.baseline_params == {"it": space.params_of(architecture)}
+    small = optnas.MLPSpace((4,), 1, depth=(3, 3), width=(4, 16), width_step=4)
+    with pytest.raises(InputError, match="isn't in the search space"):
+        optnas.Objective(small, evaluator, ("loss", "params"), baselines={"it": architecture})
+
+
+def space_params(space):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    trial = study.ask()
+    space.suggest(trial)
+    return trial.params
+
+
 def test_a_lost_baseline_is_repeated_with_its_architecture():
     own = objective(baselines={"eight": PARAMS})
     study = optuna.create_study(directions=own.directions, sampler=make_sampler("evolution", 0))

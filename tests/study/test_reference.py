@@ -23,7 +23,7 @@ from optnas.study.reference import (
 )
 
 LIMITS = st.dictionaries(
-    st.text("abc_", min_size=1), st.floats(allow_nan=False, allow_infinity=False), min_size=1
+    st.text("abc_", min_size=1), st.floats(allow_nan=False, allow_infinity=False)
 )
 
 
@@ -62,6 +62,7 @@ def test_a_wrong_reference_is_refused_with_what_there_is(given, words):
     ("reference", "limits"),
     [
         (Reference(), [3.0, -0.5]),  # the worst of the baselines
+        (Reference({}), [math.inf, math.inf]),
         (Reference("a"), [1.0, -0.5]),
         (Reference("c"), [math.inf, math.inf]),  # not measured yet
         (Reference({"accuracy": 0.9}), [math.inf, -0.9]),
@@ -156,7 +157,7 @@ def test_a_study_made_without_a_reference_goes_on_without_one():
     assert limits_text(study, study.trials) == ""
     keep_reference_point(study, {"loss": 0.4}, {"loss": 0.5})
     assert limits_text(study, study.trials) == "loss ≤ 0.4"
-    assert stored_reference(study).before == "none"
+    assert stored_reference(study).before == "the baselines"
 
 
 def test_a_constant_prediction_is_chance():
