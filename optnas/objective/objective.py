@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -24,7 +23,7 @@ from optnas.objective.checkpoint_folders import checkpoint_folder
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same, reuse
 from optnas.objective.early_stopping import EarlyStopping
-from optnas.objective.front_weights import keep_weights, members_left
+from optnas.objective.front_weights import keep_or_check
 from optnas.objective.measure_costs import measure_costs
 from optnas.objective.outcome import outcome_stored
 from optnas.objective.preview import Preview, Previews
@@ -37,8 +36,6 @@ from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 from optnas.utils.random_state import preserved, seeded
-
-log = logging.getLogger("optnas")
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 """Called after each epoch with the trial, the step and the scores."""
@@ -248,7 +245,8 @@ class Objective:
             trial.set_user_attr(name, value)
             self._bounds.store(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
-        self._keep(trial, candidate, values)
+        estimates = self.evaluator.estimates
+        keep_or_check(trial, candidate, values, self.weights, self.metrics if estimates else ())
         return values
 
     def keep_reference(self, study: Study) -> None:
@@ -293,16 +291,3 @@ class Objective:
             took=lambda seconds: trial.set_user_attr(attr.TRAIN_SECONDS, seconds),
         ) as report:
             return self.evaluator.evaluate(candidate, recipe, report)
-
-    def _keep(self, trial: Trial, candidate: Candidate, values: Sequence[float]) -> None:
-        """Keeps the weights of a trial that joins the front, or checks what was estimated there."""
-        if self.evaluator.estimates:  # there are no weights of the network's own
-            if members_left(trial, values) is not None:
-                for metric in self.metrics:
-                    metric.check(candidate)
-        elif self.weights is not None:
-            try:
-                keep_weights(self.weights, trial, values, candidate.model)
-            except Exception as error:  # a full disk, say: the values must not be lost with it
-                candidate.details["weights"] = f"not kept: {type(error).__name__}: {error}"
-                log.warning("trial %d: weights %s", trial.number, candidate.details["weights"])

@@ -29,13 +29,12 @@ ImageNet16-120 and the conditional space were kept for validation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from functools import partial
 from typing import Any
 
 import numpy as np
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import UNSOUND, HistorySampler, Suggest
@@ -45,8 +44,7 @@ from optnas.samplers.history import History
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, values_of, was_tried
 from optnas.samplers.proposals import complete, propose
-from optnas.samplers.ranking import best_first, may_be_parent
-from optnas.study.attributes import STOPPED, is_stopped
+from optnas.samplers.ranking import at_best, best_first, may_be_parent
 from optnas.utils.checks import check_counts
 
 Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
@@ -169,7 +167,7 @@ class PredictorSampler(HistorySampler):
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
-        tried = [t for t in map(_at_best, history.trials) if may_be_parent(t)]
+        tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
         tried = self._learned_from(tried, history)
         sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
@@ -276,19 +274,6 @@ class PredictorSampler(HistorySampler):
             return {}
         table = np.array([self._known_of(genes)[1] for genes in part], dtype=float)
         return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
-
-
-def _at_best(trial: FrozenTrial) -> FrozenTrial:
-    """Returns a trial that was stopped early as if it had ended at its best; others as they are.
-
-    Without it, the sampler would propose similar architectures again and again. A trial is stopped
-    when it looks worst: on average it would have ended closer to its best than to its prediction.
-    """
-    if not is_stopped(trial):
-        return trial
-    ended = copy(trial)
-    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
-    return ended
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import moocore
 import numpy as np
@@ -11,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import Array, crowding, losses
+from optnas.study.attributes import STOPPED, is_stopped
 
 REFERENCE = 1.1
 """The reference point of contributions, as a multiple of the front's extent."""
@@ -28,6 +30,19 @@ def may_be_parent(trial: FrozenTrial) -> bool:
     if trial.state == TrialState.PRUNED:
         return violation(trial) > 0
     return trial.state == TrialState.COMPLETE
+
+
+def at_best(trial: FrozenTrial) -> FrozenTrial:
+    """Returns a trial that was stopped early as if it had ended at its best; others as they are.
+
+    Without it, the sampler would propose similar architectures again and again. A trial is stopped
+    when it looks worst: on average it would have ended closer to its best than to its prediction.
+    """
+    if not is_stopped(trial):
+        return trial
+    ended = copy(trial)
+    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
+    return ended
 
 
 def shortfall(points: Array, limits: Array) -> Array:
