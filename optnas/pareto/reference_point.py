@@ -69,15 +69,18 @@ def limits_of(
     return least
 
 
+def limit_values(study: Study, trials: Sequence[FrozenTrial]) -> list[float | None]:
+    """The limit of each objective, as its values are; None for no limit."""
+    found = losses([reference_limits(study, trials).tolist()], study.directions)[0].tolist()
+    return [value if math.isfinite(value) else None for value in found]
+
+
 def limits_text(study: Study, trials: Sequence[FrozenTrial]) -> str:
     """The reference point in words; empty if there are no limits."""
-    found = reference_limits(study, trials)
-    own = losses([found.tolist()], study.directions)[
-        0
-    ]  # a limit on what is maximised, as a value again
+    found = limit_values(study, trials)
     names, more = objective_names(study), maximized(study)
     return ", ".join(
         f"{name} {'≥' if up else '≤'} {number(value)}"
-        for name, up, value in zip(names, more, own.tolist(), strict=True)
-        if math.isfinite(value)
+        for name, up, value in zip(names, more, found, strict=True)
+        if value is not None
     )
