@@ -2,7 +2,7 @@
 
     optnas run studies/digits_cnn.py
 
-40 trials of 15 epochs; about a minute and a half on 2 CPU cores.
+40 trials of 15 epochs; one to two minutes on a CPU core.
 """
 
 import optnas

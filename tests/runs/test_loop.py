@@ -379,7 +379,7 @@ def test_a_full_disk_in_the_middle_loses_no_trial(space, monkeypatch):
     study, objective = make(space)
     run_trials(study, objective, trials=2)
     with monkeypatch.context() as patch:
-            patch.setattr(objective, "weights", None)
+        patch.setattr(objective, "weights", None)
         patch.setattr(objective, "_train", full)
         with pytest.raises(optuna.exceptions.StorageInternalError):
             run_trials(study, objective, trials=4)
