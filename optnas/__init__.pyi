@@ -12,10 +12,12 @@ from .datasets import (
     Dataset as Dataset,
     Loaders as Loaders,
     arrays as arrays,
+    cifar as cifar,
     diabetes as diabetes,
     digits as digits,
+    idx_images as idx_images,
+    image_folder as image_folder,
 )
-from .datasets.idx import idx_images as idx_images
 from .errors import CandidateError as CandidateError, InputError as InputError
 from .evaluators import (
     Evaluator as Evaluator,
@@ -59,7 +61,9 @@ from .search_spaces import (
     FunctionSpace as FunctionSpace,
     MacroCNNSpace as MacroCNNSpace,
     MLPSpace as MLPSpace,
+    MobileSpace as MobileSpace,
     ModelSpace as ModelSpace,
     NASBench201Space as NASBench201Space,
+    ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
 )

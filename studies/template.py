@@ -47,7 +47,9 @@ search = optnas.Search(
     objectives=("val_accuracy", "params", "latency_ms"),
     # 5. Bounds: what breaks one is not even trained.
     constraints={"params": 20_000},
-    # 6. How architectures are chosen (predictor, evolution, local_search, reinforce; random, tpe,
+    # 6. What is of use: networks below this accuracy are trained, but gain nothing.
+    reference={"val_accuracy": 0.8},
+    # 7. How architectures are chosen (predictor, evolution, local_search, reinforce; random, tpe,
     #    nsgaii, nsgaiii, gp), and how many are evaluated.
     sampler="predictor",
     trials=20,

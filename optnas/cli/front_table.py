@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from optnas.errors import InputError
+from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.front import why_no_front
+from optnas.pareto.noise import with_error
 from optnas.pareto.pick import measured
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
@@ -27,7 +29,8 @@ INHERITED = (
 def front_table(study: Study | Snapshot) -> Table:
     """The front, sorted by its first objective, the best first, and the baselines.
 
-    It has a row for each architecture. Scores that aren't objectives are dimmed.
+    It has a row for each architecture. Scores that aren't objectives are dimmed. A member that
+    another one dominates but for differences within noise names that one.
 
     Raises:
         InputError: There is no feasible COMPLETE trial.
@@ -62,6 +65,7 @@ def front_table(study: Study | Snapshot) -> Table:
         "recipe": [recipe_text(r.trial) for r in rows],
         "other trials": [", ".join(map(str, r.others)) for r in rows],
         "dominated by": [_few(r.dominated_by) for r in rows],
+        "within noise of": [str(seen.within_noise.get(r.number, "")) for r in rows],
         again: [fresh.get(r.number, "") for r in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}
@@ -69,7 +73,10 @@ def front_table(study: Study | Snapshot) -> Table:
         table.add_column(name, overflow="fold")
     for i, row in enumerate(rows):
         known = [measured(names, row.trial, name) for name in (*names, *scores)]
-        texts = ["–" if value is None else number(value) for value in known]
+        texts = [
+            "–" if value is None else with_error(row.trial, name, value, number(value))
+            for name, value in zip((*names, *scores), known, strict=True)
+        ]
         more = [escape(column[i]) for column in further.values()]
         table.add_row(str(row.number), *texts, escape(row.architecture), *more)
     return table
@@ -87,15 +94,11 @@ def _fresh(study: Snapshot) -> dict[int, str]:
 
 
 def baseline_line(study: Snapshot) -> str:
-    """The baselines that the front dominates, and those on it; empty without baselines."""
-    on = [str(record.baseline) for record in study.baselines if record.on_front]
-    dominated = [str(record.baseline) for record in study.baselines if record.dominated_by]
-    lines = []
-    if dominated:
-        lines.append(f"dominated by the front: {', '.join(dominated)}")
-    if on:
-        lines.append(f"on the front: {', '.join(on)}")
-    return f"baselines {'; '.join(lines)}" if lines else ""
+    """How each baseline stands against the front, a line each; empty without baselines."""
+    return "\n".join(
+        f"baseline {standing.baseline.baseline}: {standing.text()}"
+        for standing in baseline_standings(study)
+    )
 
 
 def _few(numbers: Sequence[int]) -> str:

@@ -63,6 +63,14 @@ EvaluatorName = Annotated[
         "that are trained once).",
     ),
 ]
+ReferencePoint = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        help="What is worse than this gains nothing: val_loss=0.3,latency_ms=1, or the name of a "
+        "baseline, or none; by default the worst values of the baselines.",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option(

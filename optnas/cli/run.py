@@ -19,6 +19,7 @@ from optnas.cli.options import (
     Hours,
     MaxFailures,
     Name,
+    ReferencePoint,
     Sampler,
     Seed,
     Storage,
@@ -60,6 +61,7 @@ def run(
     epochs: Epochs = None,
     early_stop: EarlyStop = None,
     evaluator: EvaluatorName = None,
+    reference: ReferencePoint = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -97,6 +99,7 @@ def run(
         trial_timeout=trial_timeout,
         max_failures=max_failures,
         evaluator=evaluator,
+        reference=reference,
     )
     _run(search, overrides, workers, accept_changes)
 

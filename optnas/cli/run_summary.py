@@ -13,10 +13,15 @@ from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
+from optnas.pareto.noise import typical_errors
+from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
 from optnas.runs.progress import number_counted
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
+
+BUSY = 0.15
+"""From this typical error on, a run's end says that the machine was busy."""
 
 
 def show_end(study: Study, search: Search) -> None:
@@ -46,7 +51,15 @@ def _summary(study: Study, search: Search) -> None:
     if not front(study):
         typer.echo("the front is empty: no feasible trial is COMPLETE")
         return
-    show(front_table(study))
+    seen = Snapshot.of(study)
+    show(front_table(seen))
+    for name, share in typical_errors(seen.front, seen.names).items():
+        if share >= BUSY:
+            typer.echo(
+                f"{name} was measured on a busy machine: ±{share:.0%} at the median. Members of "
+                "the front that differ by less are marked; `optnas measure` measures a network "
+                "again"
+            )
     if isinstance(search.evaluator, SharedWeightsEvaluator):
         typer.echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"

@@ -9,12 +9,15 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.markup import escape
 from rich.table import Table
 
+from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
+from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
+from optnas.study.reference import stored_reference
 from optnas.utils.text import duration, number
 
 
@@ -42,6 +45,10 @@ def status_table(of: Study | Snapshot) -> Table:
     for i, name in enumerate(seen.names if seen.feasible else ()):
         best = best_in(study, seen.feasible, i)
         table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")
+    if limits := limits_text(study, trials):
+        table.add_row("reference", escape(limits + _since(study)))
+    for standing in baseline_standings(seen):
+        table.add_row(escape(f"baseline {standing.baseline.baseline}"), escape(standing.text()))
     seconds = [
         t.duration.total_seconds()
         for t in trials
@@ -77,6 +84,12 @@ def failure_line(study: Study | Snapshot) -> str:
         return ""
     reason, times = reasons.most_common(1)[0]
     return f"{reasons.total()} trials; most often ({times}): {reason}"
+
+
+def _since(study: Study) -> str:
+    """When the reference was changed, and what it was before; empty if it is the first one."""
+    kept = stored_reference(study)
+    return f" (since trial {kept.since}; before: {kept.before})" if kept and kept.before else ""
 
 
 def _running(trial: FrozenTrial) -> str:

@@ -2,7 +2,18 @@
 
 from optnas.datasets.arrays import arrays as arrays
 from optnas.datasets.bundled import diabetes as diabetes, digits as digits
+from optnas.datasets.cifar import cifar as cifar
 from optnas.datasets.dataset import Dataset as Dataset, Loaders as Loaders
 from optnas.datasets.idx import idx_images as idx_images
+from optnas.datasets.image_folder import image_folder as image_folder
 
-__all__ = ["Dataset", "Loaders", "arrays", "diabetes", "digits", "idx_images"]
+__all__ = [
+    "Dataset",
+    "Loaders",
+    "arrays",
+    "cifar",
+    "diabetes",
+    "digits",
+    "idx_images",
+    "image_folder",
+]

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from optnas.datasets.arrays import check_examples
 from optnas.datasets.dataset import Dataset
-from optnas.datasets.normalize import normalized_dataset
-from optnas.datasets.split import split
+from optnas.datasets.normalize import channel_moments
+from optnas.datasets.own_test_part import with_own_test_part
 from optnas.errors import InputError
 
 
@@ -54,13 +53,16 @@ def idx_images(
     test_x, test_y = _idx(folder, "t10k-images-idx3-ubyte"), _idx(folder, "t10k-labels-idx1-ubyte")
     x, test_x = x[:, None], test_x[:, None]
     classes = int(max(y.max(), test_y.max())) + 1
-    check_examples(x, y, "classification", classes, name)
-    check_examples(test_x, test_y, "classification", classes, name)
-    rest, val_index = split(np.arange(len(x)), y, "classification", val, seed, "val", name)
-    if train is not None and train != len(rest):
-        _, rest = split(rest, y, "classification", train, seed, "train", name)
-    parts = [(x[rest], y[rest]), (x[val_index], y[val_index]), (test_x, test_y)]
-    return normalized_dataset(parts, "classification", classes, True, name)
+    return with_own_test_part(
+        (x, y),
+        (test_x, test_y),
+        classes=classes,
+        val=val,
+        seed=seed,
+        moments=channel_moments,
+        name=name,
+        train=train,
+    )
 
 
 def _idx(folder: Path, stem: str) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,13 +31,16 @@ def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]
     return partial(cross_entropy, classes=classes)
 
 
-def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
+def cross_entropy(
+    outputs: Tensor, targets: Tensor, classes: int, label_smoothing: float = 0.0
+) -> Tensor:
     """Mean cross-entropy, in nats.
 
     Args:
         outputs: Logits, shape `(n, classes)` or more; further dimensions are averaged too.
         targets: Class numbers, shape `(n,)`.
         classes: The least number of outputs.
+        label_smoothing: Share of the target that all outputs share equally.
 
     Raises:
         InputError: The model returns fewer outputs than there are classes.
@@ -46,7 +50,29 @@ def cross_entropy(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
             "layer one output a class"
         )
-    return functional.cross_entropy(outputs, targets)
+    return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+
+def chance_scores(data: Dataset) -> dict[str, float]:
+    """The scores on the validation part of a prediction that ignores its input.
+
+    For classification it is the share of each class in the training part (its accuracy is that of
+    the most frequent class); for regression, the mean of the training targets.
+
+    Returns:
+        `val_loss`, the standard loss, and for classification `val_accuracy`.
+    """
+    targets = data.val[1]
+    if data.task == "regression":
+        mean = data.train[1].mean(dim=0, keepdim=True)
+        return {"val_loss": float(squared_error(mean.expand_as(targets), targets))}
+    # One count more in each class: a class that training never saw has no infinite loss.
+    shares = torch.bincount(data.train[1], minlength=data.outputs).float() + 1
+    outputs = (shares / shares.sum()).log().expand(len(targets), -1)
+    return {
+        "val_loss": float(cross_entropy(outputs, targets, data.outputs)),
+        "val_accuracy": float(accuracy(outputs, targets)),
+    }
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.dropout import _DropoutNd
 
+from optnas.search_spaces.mobile.layers import SqueezeExcitation
+
 _BRIEF = {"BatchNorm": "BN", "InstanceNorm": "IN", "LayerNorm": "LN", "GroupNorm": "GN"}
 
 
@@ -86,6 +88,10 @@ def _recurrent(module: Any) -> tuple[str, str]:
     return "recurrent", f"{name} {size}{f' × {layers}' if layers > 1 else ''}{both}"
 
 
+def _squeeze(module: Any) -> tuple[str, str]:
+    return "attention", f"squeeze-excitation {module.squeeze.out_channels}"
+
+
 def _embedding(module: Any) -> tuple[str, str]:
     return "embedding", f"embedding {module.num_embeddings}"
 
@@ -94,6 +100,7 @@ _WORDS: tuple[tuple[type[nn.Module], Callable[[Any], tuple[str, str]]], ...] = (
     (_ConvNd, _conv),
     (nn.Linear, _linear),
     (nn.MultiheadAttention, _attention),
+    (SqueezeExcitation, _squeeze),
     (nn.RNNBase, _recurrent),
     (nn.RNNCellBase, _recurrent),
     (nn.Embedding, _embedding),

@@ -4,7 +4,8 @@ from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, Sta
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
-from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.shared_weights import SharedWeightsEvaluator
 from optnas.evaluators.tabular import TabularEvaluator, nasbench201

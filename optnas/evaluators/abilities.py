@@ -7,7 +7,7 @@ an error that names the way out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,15 @@ class Prepared(ABC):
         """
 
 
+class KnowsChance(ABC):
+    """An evaluator that knows what a prediction would score that ignores its input."""
+
+    @property
+    @abstractmethod
+    def chance(self) -> Mapping[str, float]:
+        """The scores of the best constant prediction, by name; empty where they aren't known."""
+
+
 class StandIn(ABC):
     """An evaluator whose scores stand in for those of a training that it can name."""
 
@@ -102,6 +111,11 @@ def training_of(evaluator: Evaluator) -> Evaluator:
 def data_of(evaluator: Evaluator) -> Dataset | Loaders | None:
     """What networks are trained and scored on; None if only the user's code knows."""
     return evaluator.data if isinstance(evaluator, Retrainable) else None
+
+
+def chance_of(evaluator: Evaluator) -> Mapping[str, float]:
+    """The scores of a constant prediction, by name; those that aren't known are left out."""
+    return evaluator.chance if isinstance(evaluator, KnowsChance) else {}
 
 
 def configured(

@@ -1,29 +1,28 @@
-"""The training recipe: fixed, or searched in the same trial as the architecture."""
+"""The training recipe of one network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 import torch
-from optuna.distributions import BaseDistribution
-from optuna.trial import BaseTrial
 from torch import Tensor
 
-from optnas.utils.distributions import as_distribution, suggest
+from optnas.evaluators.schedule import SCHEDULES, share_of_rate
+from optnas.study.recipe_text import recipe_repr
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """All settings of a network's training.
 
-    The learning rate falls to zero along half a cosine over all steps. The defaults suit small
-    networks; the weight decay is AdamW's default.
+    The defaults suit small networks; the weight decay is AdamW's default.
+
+    The text of a recipe has a setting after `data` only where it differs from its default.
 
     Example:
         ```python
@@ -34,14 +33,40 @@ class Recipe:
 
     Attributes:
         optimizer: `adam`, `adamw`, `sgd` (Nesterov momentum 0.9) or `rmsprop`.
-        learning_rate: At the first step.
+        learning_rate: The highest one; `schedule` and `warmup` lower it over the steps.
         weight_decay: As the optimizer defines it.
         batch_size: Examples per step; None takes 64, or the size of your DataLoader's batches.
         seed: Added to the trial's seed: with another one, the same network is trained anew.
-        epochs: Passes over the training part. The evaluator sets this and the following fields.
+        epochs: Passes over the training part. The evaluator sets this, `precision`, `loss` and
+            `data`.
         precision: `float32` or `bfloat16` (autocast).
         loss: Name of the loss.
         data: Fingerprint of data and split.
+        schedule: `cosine` (the learning rate falls to zero along half a cosine), `one_cycle` (it
+            rises from 1/25 of the highest one along half a cosine, and falls to 1/250,000 of it
+            along another; Smith and Topin, arXiv 1708.07120, as PyTorch's `OneCycleLR` without a
+            cycle of the momentum) or `constant`.
+        warmup: Share of the steps over which the learning rate rises in a straight line; then the
+            schedule begins. None takes 0. For `one_cycle` it is the share in which the cycle rises,
+            and None takes 0.3.
+        max_grad_norm: In each step the gradient is scaled down to this norm, over all parameters,
+            if it is larger; None leaves it as it is.
+        label_smoothing: In training, this share of each target is spread equally over all classes
+            (Szegedy et al., arXiv 1512.00567). Scores are computed without.
+        ema_decay: Share of the exponential moving average of the weights that stays in a step, such
+            as 0.99. Scores and kept weights are those of the average. The statistics of
+            normalisation layers are averaged too; in the first steps the decay is at most
+            `(1 + step) / (10 + step)`. 0 averages nothing.
+        flip: Whether each training image is mirrored, left to right, with probability 1/2.
+        shift: Each training image is moved by up to this number of pixels, in both directions;
+            zeros come in, the mean of normalised images (He et al., arXiv 1512.03385, take 4
+            pixels for images of 32×32).
+        cutout: Side of a square in each training image that becomes zero. Its centre is anywhere in
+            the image, so a part may lie outside (DeVries and Taylor, arXiv 1708.04552, who take 16
+            for CIFAR-10 and 8 for CIFAR-100).
+        mixup: Training examples are mixed in pairs, with a share drawn from Beta(mixup, mixup) for
+            each batch; so are the losses for their targets (Zhang et al., arXiv 1710.09412, who
+            take 1 for CIFAR, and 0.1 to 0.4 for ImageNet). 0 mixes nothing.
     """
 
     optimizer: str = "adamw"
@@ -53,6 +78,16 @@ class Recipe:
     precision: str = "float32"
     loss: str = ""
     data: str = ""
+    _: KW_ONLY
+    schedule: str = "cosine"
+    warmup: float | None = None
+    max_grad_norm: float | None = None
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    cutout: int = 0
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -65,6 +100,43 @@ class Recipe:
             raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
+            )
+        if self.warmup is not None and not 0 <= self.warmup < 1:
+            raise ValueError(
+                f"warmup is a share of the steps, from 0 to below 1, got {self.warmup}"
+            )
+        if self.max_grad_norm is not None and not 0 < self.max_grad_norm < math.inf:
+            raise ValueError(
+                f"max_grad_norm must be above 0 (None clips nothing), got {self.max_grad_norm}"
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing must be from 0 to below 1, got {self.label_smoothing}"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be from 0 to below 1, got {self.ema_decay}")
+        if not isinstance(self.flip, bool):
+            raise ValueError(f"flip must be True or False, got {self.flip!r}")
+        for name, pixels in (("shift", self.shift), ("cutout", self.cutout)):
+            if not isinstance(pixels, int) or pixels < 0:
+                raise ValueError(f"{name} is a number of pixels, 0 or more, got {pixels!r}")
+        if not 0 <= self.mixup < math.inf:
+            raise ValueError(f"mixup must be at least 0, got {self.mixup}")
+
+    def __repr__(self) -> str:
+        return recipe_repr(self)
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """The learning rate of a step.
+
+        Args:
+            step: Counted from 0.
+            steps: Their number, in all epochs.
+        """
+        return self.learning_rate * share_of_rate(self.schedule, self.warmup, step, steps)
 
     def make_optimizer(
         self, trained: Iterable[Tensor], *, in_part: bool = False
@@ -98,59 +170,3 @@ class Recipe:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
-
-
-Choice = Any
-"""A fixed value, a sequence of values to choose from, or an Optuna distribution."""
-
-
-@dataclass(frozen=True)
-class RecipeSpace:
-    """A recipe with settings that are searched.
-
-    Each attribute is a fixed value, a sequence of values to choose from, or an Optuna distribution.
-    For a range, give `FloatDistribution(1e-4, 1e-1, log=True)`: the tuple `(1e-4, 1e-1)` is a
-    choice of two values. The parameters of the searched settings are named
-    `recipe.learning_rate` and so on.
-
-    Example:
-        ```python
-        import optnas
-        from optuna.distributions import FloatDistribution
-
-        recipe = optnas.RecipeSpace(
-            optimizer=("adamw", "sgd"), learning_rate=FloatDistribution(1e-4, 1e-1, log=True)
-        )
-        ```
-
-    Raises:
-        ValueError: A value isn't allowed (every value of a sequence is checked).
-    """
-
-    optimizer: Choice = Recipe.optimizer
-    learning_rate: Choice = Recipe.learning_rate
-    weight_decay: Choice = Recipe.weight_decay
-    batch_size: Choice = Recipe.batch_size
-
-    def __post_init__(self) -> None:
-        for name, choice in self._settings().items():
-            if isinstance(choice, Sequence) and not isinstance(choice, str):
-                for value in choice:
-                    Recipe(**{name: value})
-                as_distribution(name, choice)
-            elif not isinstance(choice, BaseDistribution):
-                Recipe(**{name: choice})
-
-    def _settings(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def suggest(self, trial: BaseTrial) -> Recipe:
-        """Draws the searched settings from the trial."""
-        chosen = self._settings()
-        for name, choice in chosen.items():
-            if isinstance(choice, BaseDistribution) or (
-                isinstance(choice, Sequence) and not isinstance(choice, str)
-            ):
-                distribution = as_distribution(name, choice)
-                chosen[name] = suggest(trial, f"recipe.{name}", distribution)
-        return Recipe(**chosen)

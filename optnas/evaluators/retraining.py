@@ -17,7 +17,8 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.evaluators.training_loop import Score, TrainingLoop
+from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
 

@@ -16,11 +16,12 @@ from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import repeatable
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, StandIn
+from optnas.evaluators.abilities import Configurable, KnowsChance, Prepared, Retrainable, StandIn
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.calibration import Calibration
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_checks import check_recipe
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_folder import trained_once
@@ -35,7 +36,7 @@ from optnas.utils.random_state import seeded
 log = logging.getLogger("optnas")
 
 
-class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, StandIn):
+class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Prepared, StandIn):
     """Scores networks with weights that all networks of the search space share.
 
     The *supernet* is one tensor for each parameter name, at the largest shape that any network has
@@ -73,7 +74,7 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         steps: Steps of the supernet's training; by default they cost about as much as 16 trainings
             of one network.
         networks: Networks trained in each step.
-        recipe: Trains the supernet.
+        recipe: Trains the supernet; its `schedule`, `warmup` and `ema_decay` must be the defaults.
         sandwich: Whether each step trains the largest and the smallest network among the others:
             those that take the upper, or lower, end of every ordered choice.
         finetune_epochs: Passes over the training part that train each network further from what it
@@ -84,8 +85,9 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         recipe: Trains the supernet.
 
     Raises:
-        TypeError: `training` is no TrainingEvaluator.
-        ValueError: Its recipe is searched, or a number is out of range.
+        TypeError: `training` is no TrainingEvaluator, or `recipe` is no Recipe.
+        ValueError: The training's recipe is searched, `recipe` has a setting that the supernet's
+            training doesn't take, or a number is out of range.
     """
 
     estimates: ClassVar[bool] = True
@@ -112,8 +114,7 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         self.steps, self.recipe = steps, self._settings.recipe
         if not isinstance(finetune_epochs, int) or finetune_epochs < 0:
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
-        if isinstance(training.data, Loaders) and self.recipe.batch_size is not None:
-            raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+        check_recipe(self.recipe, training.data, own_loss=training.has_own_loss)
         self._training = training
         self.device = training.device
         self._finetune_epochs = finetune_epochs
@@ -141,6 +142,11 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, Prepared, Sta
         """The training's, and the settings of the supernet."""
         found = self._training.fingerprint | self._settings.fingerprint
         return found | {"finetune_epochs": self._finetune_epochs}
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        """That of the training."""
+        return self._training.chance
 
     def configured(
         self, *, device: str | None = None, epochs: int | None = None

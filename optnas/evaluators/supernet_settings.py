@@ -14,6 +14,14 @@ from optnas.search_spaces import SearchSpace
 TRAININGS = 16
 """The default cost of the supernet's training, as a multiple of a single network's."""
 
+_RATE = "their learning rate rises in the first 3 % of the steps and falls along a cosine"
+UNSUITABLE = {
+    "schedule": _RATE,
+    "warmup": _RATE,
+    "ema_decay": "each step trains only some of them, and an average over all steps lags behind",
+}
+"""The settings of a recipe that a supernet's training doesn't take, each with the reason."""
+
 
 @dataclass(frozen=True)
 class SupernetSettings:
@@ -22,11 +30,12 @@ class SupernetSettings:
     Attributes:
         steps: Number of steps; None makes them cost about as much as 16 trainings of one network.
         networks: Networks trained in each step.
-        recipe: Optimizer, learning rate, weight decay, batch size and seed.
+        recipe: All settings but those of `UNSUITABLE`.
         sandwich: Whether each step trains the largest and the smallest network among the others.
 
     Raises:
-        ValueError: A number is out of range.
+        TypeError: `recipe` is no Recipe.
+        ValueError: A number is out of range, or the recipe has a setting of `UNSUITABLE`.
     """
 
     steps: int | None = None
@@ -35,6 +44,15 @@ class SupernetSettings:
     sandwich: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.recipe, Recipe):
+            raise TypeError(f"the recipe of shared weights must be a Recipe, got {self.recipe!r}")
+        for name, why in UNSUITABLE.items():
+            value = getattr(self.recipe, name)
+            if value != getattr(Recipe, name):
+                raise ValueError(
+                    f"shared weights are trained without {name}, got {name}={value!r}: {why}; "
+                    f"leave it out of SharedWeightsEvaluator's recipe"
+                )
         check_counts(
             networks=self.networks, **({} if self.steps is None else {"steps": self.steps})
         )

@@ -24,11 +24,12 @@ from torch.func import functional_call
 from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
 from optnas.errors import InputError, fault_of_candidate, with_place
+from optnas.evaluators.augmentation import Mixed, augmented
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
-from optnas.evaluators.training_loop import Loss
+from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
 
@@ -44,7 +45,8 @@ class SupernetTraining:
     Args:
         space: Networks are drawn from it, uniformly in each choice.
         feed: Provides the batches.
-        recipe: Optimizer, learning rate, weight decay, batch size and precision.
+        recipe: How it is trained, without a schedule, a warm-up or an average: the learning rate
+            rises in the first 3 % of the steps, and falls along a cosine over all of them.
         loss: `loss(outputs, targets)`, a tensor of one element.
         steps: The number of steps, in all.
         networks: The number of networks that a step trains.
@@ -73,7 +75,7 @@ class SupernetTraining:
         self._space = space
         self._feed = feed
         self._recipe = recipe
-        self._loss = loss
+        self._loss = training_loss(loss, recipe)
         self._networks = networks
         self._sandwich = sandwich
         self._rng = Random(recipe.seed)
@@ -99,7 +101,8 @@ class SupernetTraining:
         """
         total: Tensor | float = 0.0
         trained = 0
-        for x, y in self._feed.train(self._recipe.batch_size, torch.contiguous_format):
+        batches = self._feed.train(self._recipe.batch_size, torch.contiguous_format)
+        for x, y in augmented(batches, self._recipe):
             if self.step == self.steps:
                 break
             models = self._made()
@@ -114,6 +117,9 @@ class SupernetTraining:
                     total, trained = total + loss.detach(), trained + 1
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
+            if self._recipe.max_grad_norm is not None:
+                tensors = list(self.supernet.tensors.values())
+                nn.utils.clip_grad_norm_(tensors, self._recipe.max_grad_norm)
             self._optimizer.step()
             self.step += 1
         mean = float(total) / max(trained, 1)
@@ -125,7 +131,7 @@ class SupernetTraining:
             )
         return mean
 
-    def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor | Mixed) -> Tensor:
         with self._recipe.autocast(self.device):
             outputs = functional_call(model, self.supernet.slices(model), (x,))
         return self._loss(outputs.float(), y)

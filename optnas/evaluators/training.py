@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,17 +14,20 @@ from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import accuracy, standard_loss
+from optnas.datasets.losses import accuracy, chance_scores, standard_loss
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, Retrainable
+from optnas.evaluators.abilities import Configurable, KnowsChance, Retrainable
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.function import check_directions
-from optnas.evaluators.recipe import Recipe, RecipeSpace
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_checks import check_recipe
+from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
-from optnas.evaluators.training_loop import Loss, Score, TrainingLoop
+from optnas.evaluators.training_loop import Score, TrainingLoop
+from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import code_hash
@@ -32,7 +36,7 @@ Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
 
-class TrainingEvaluator(Evaluator, Retrainable, Configurable):
+class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
     """Trains a candidate on the training part and scores it on the validation part.
 
     Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
@@ -87,7 +91,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable):
 
     Raises:
         TypeError: `data` or `recipe` is of another type.
-        ValueError: A setting is out of range.
+        ValueError: A setting is out of range, or the recipe doesn't fit the data or the loss.
     """
 
     def __init__(
@@ -110,8 +114,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable):
             )
         if not isinstance(recipe, (Recipe, RecipeSpace)):
             raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
-        if isinstance(data, Loaders) and recipe.batch_size is not None:
-            raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+        check_recipe(recipe, data, own_loss=loss is not None)
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         if epoch not in get_args(Epoch):
@@ -150,6 +153,11 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable):
         return self._data
 
     @property
+    def has_own_loss(self) -> bool:
+        """Whether `loss` was given."""
+        return bool(self._loss_name)
+
+    @property
     def fingerprint(self) -> dict[str, Any]:
         """Data and split, epochs, recipe, loss, scores, precision, and which epoch counts."""
         return {
@@ -165,6 +173,17 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable):
             "precision": self.precision,
             "epoch": self._epoch,
         }
+
+    @cached_property
+    def chance(self) -> Mapping[str, float]:
+        """The scores of a constant prediction: of the standard loss and of the accuracy.
+
+        They aren't known of your own loss and scores, nor of loaders.
+        """
+        if not isinstance(self._data, Dataset):
+            return {}
+        found = chance_scores(self._data)
+        return {name: found[name] for name in found if name != "val_loss" or not self._loss_name}
 
     def configured(
         self, *, device: str | None = None, epochs: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
@@ -11,22 +10,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.training_loss import Loss, training_loss
+from optnas.evaluators.weight_average import WeightAverage
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[Tensor, Tensor], float | Tensor]
 
 
 class TrainingLoop:
     """Trains a model in place on the device of its feed.
 
+    If the recipe averages weights, the model has the averaged ones between epochs.
+
     Args:
         model: The model; moved to the device.
         feed: Provides the batches.
-        recipe: Optimizer, learning rate, batch size, epochs and precision.
-        loss: `loss(outputs, targets)`, a tensor of one element.
+        recipe: How it is trained.
+        loss: `loss(outputs, targets)`, a tensor of one element. Scores are computed with it, and
+            training steps with what the recipe makes of it.
         scores: Further functions of outputs and targets, by name.
         give_way: Called before each step: a latency measurement may be waiting for the device.
 
@@ -46,11 +50,16 @@ class TrainingLoop:
     ) -> None:
         self._layout = memory_format(model, feed.device, recipe.precision)
         self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._parameters = list(self.model.parameters())
         self._feed = feed
         self._recipe = recipe
         self._loss = loss
+        self._training_loss = training_loss(loss, recipe)
         self._scores = scores
         self._give_way = give_way
+        self._average: WeightAverage | None = None
+        if recipe.ema_decay:
+            self._average = WeightAverage(self.model, recipe.ema_decay)
         self.epoch = 0
         self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
         self._step = 0
@@ -59,7 +68,7 @@ class TrainingLoop:
     @cached_property
     def _optimizer(self) -> torch.optim.Optimizer:
         """Made at its first use: some models are only scored."""
-        return self._recipe.make_optimizer(self.model.parameters())
+        return self._recipe.make_optimizer(self._parameters)
 
     def train_epoch(self) -> float:
         """Trains for one pass over the training part.
@@ -71,23 +80,32 @@ class TrainingLoop:
             CandidateError: The loss is NaN or infinite.
         """
         model, optimizer = self.model.train(), self._optimizer
+        average = self._average
+        if average is not None:
+            average.begin_epoch()
         total: Tensor | float = 0.0
-        before = self._step
-        for x, y in self._feed.train(self._recipe.batch_size, self._layout):
+        before, largest = self._step, self._recipe.max_grad_norm
+        batches = self._feed.train(self._recipe.batch_size, self._layout)
+        for x, y in augmented(batches, self._recipe):
             self._give_way()
-            share = self._step / self._steps
-            rate = self._recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
+            rate = self._recipe.learning_rate_at(self._step, self._steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
             with self._recipe.autocast(self.device):
                 outputs = model(x)
-            loss = self._loss(outputs.float(), y)
+            loss = self._training_loss(outputs.float(), y)
             loss.backward()
+            if largest is not None:
+                nn.utils.clip_grad_norm_(self._parameters, largest)
             optimizer.step()
+            if average is not None:
+                average.update(self._step)
             # Summed on the device: reading it here would make every step wait for the device.
             total = total + loss.detach()
             self._step += 1
+        if average is not None:
+            average.end_epoch()
         self.epoch += 1
         return finite("diverged: the training loss", float(total)) / max(self._step - before, 1)
 
@@ -128,13 +146,14 @@ class TrainingLoop:
 
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
-        return {
+        state = {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "best": self._best,
             "epoch": self.epoch,
             "step": self._step,
         }
+        return state | ({} if self._average is None else {"trained": self._average.state()})
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same network's training, made on any device."""
@@ -143,6 +162,8 @@ class TrainingLoop:
         self._best = state["best"]
         self.epoch = state["epoch"]
         self._step = state["step"]
+        if self._average is not None:
+            self._average.load_state(state["trained"])
 
     @property
     def device(self) -> torch.device:

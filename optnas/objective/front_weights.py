@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 from torch import nn
 
+from optnas.candidate import Candidate
+from optnas.metrics import Metric
 from optnas.pareto.dominance import losses, nondominated
 from optnas.pareto.front import front
 from optnas.study.artifacts import WeightStore
+
+log = logging.getLogger("optnas")
 
 
 def members_left(trial: Trial, values: Sequence[float]) -> set[int] | None:
@@ -45,3 +50,32 @@ def keep_weights(
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     store.save(study, trial._trial_id, model)
     store.keep_only(study, left | {t._trial_id for t in running})
+
+
+def keep_or_check(
+    trial: Trial,
+    candidate: Candidate,
+    values: Sequence[float],
+    store: WeightStore | None,
+    estimated: Sequence[Metric],
+) -> None:
+    """Keeps the weights of a trial that joins the front, or checks what was estimated there.
+
+    Args:
+        trial: The running trial, its constraints set.
+        candidate: Its candidate, trained.
+        values: Its values.
+        store: For the weights; None keeps none.
+        estimated: Where scores stand in for a training, the metrics to check: there are no weights
+            of the network's own then.
+    """
+    if estimated:
+        if members_left(trial, values) is not None:
+            for metric in estimated:
+                metric.check(candidate)
+    elif store is not None:
+        try:
+            keep_weights(store, trial, values, candidate.model)
+        except Exception as error:  # a full disk, say: the values must not be lost with it
+            candidate.details["weights"] = f"not kept: {type(error).__name__}: {error}"
+            log.warning("trial %d: weights %s", trial.number, candidate.details["weights"])

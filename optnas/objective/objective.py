@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -11,20 +10,21 @@ from typing import Any
 
 from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial, Trial
-from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Prepared
+from optnas.evaluators.abilities import Prepared, chance_of
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.evaluation import finite, promised, reporting
+from optnas.evaluators.evaluation import promised, reporting
 from optnas.metrics import Metric
+from optnas.objective.baselines import read_baselines
 from optnas.objective.bounds import Bounds
 from optnas.objective.checkpoint_folders import checkpoint_folder
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same, reuse
 from optnas.objective.early_stopping import EarlyStopping
-from optnas.objective.front_weights import keep_weights, members_left
+from optnas.objective.front_weights import keep_or_check
+from optnas.objective.measure_costs import measure_costs
 from optnas.objective.outcome import outcome_stored
 from optnas.objective.preview import Preview, Previews
 from optnas.search_spaces import SearchSpace
@@ -32,11 +32,10 @@ from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
 from optnas.study.leases import lease
 from optnas.study.objectives import Direction, name_objectives
+from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 from optnas.utils.random_state import preserved, seeded
-
-log = logging.getLogger("optnas")
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 """Called after each epoch with the trial, the step and the scores."""
@@ -81,8 +80,9 @@ class Objective:
         metrics: In addition to the standard ones, or instead of one with the same name. Standard
             are params, model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms,
             throughput, and the zero-cost proxies synflow, naswot, grad_norm and snip.
-        baselines: Functions that build hand-made networks, by name; a trial with that name in its
-            user attribute `baseline` evaluates one.
+        baselines: Networks to compare with, by name: a function that builds one, an architecture of
+            the space, or a trial's parameters. A trial with that name in its user attribute
+            `baseline` evaluates one. Samplers learn from those that are in the space.
         weights: Folder for the trained weights of the front's members; None keeps none.
         checkpoints: Folder for the checkpoints of running trials, which the retries of lost trials
             resume from; None keeps none.
@@ -94,6 +94,11 @@ class Objective:
             `optuna.TrialPruned`.
         early_stop: Whether to end a trial as PRUNED once its training can't reach the front any
             more (see `EarlyStopping`). Baselines are trained to the end.
+        reference: What is worse than this in an objective gains nothing: limits by objective, such
+            as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline; `{}` for none.
+            Without it, the worst values of the baselines are the limits. No limit is worse than
+            chance (a constant prediction's score, where the evaluator knows it). optnas's samplers
+            look for networks within the limits; the hypervolume is measured up to them.
 
     Raises:
         ValueError: A name is unknown, there are no objectives, or the space's inputs don't have the
@@ -109,7 +114,7 @@ class Objective:
         *,
         constraints: Mapping[str, float] | None = None,
         metrics: Iterable[Metric] = (),
-        baselines: Mapping[str, Callable[[], nn.Module]] | None = None,
+        baselines: Mapping[str, Any] | None = None,
         weights: WeightStore | str | Path | None = None,
         checkpoints: str | Path | None = None,
         shared: str | Path | None = None,
@@ -117,6 +122,7 @@ class Objective:
         device: str = "auto",
         listeners: Sequence[Listener] = (),
         early_stop: bool = False,
+        reference: Given = "",
     ) -> None:
         check_settings(space, evaluator, objectives, constraints, early_stop)
         self.space = space
@@ -125,7 +131,7 @@ class Objective:
             self.evaluator = evaluator.bind(space, None if shared is None else Path(shared))
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
-        self.baselines = dict(baselines or {})
+        self.baselines, self.baseline_params = read_baselines(space, baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
         self.checkpoints = None if checkpoints is None else Path(checkpoints)
         self.listeners = tuple(listeners)
@@ -133,6 +139,8 @@ class Objective:
         self.metrics, self.known = choose_metrics(
             self.objectives, self.constraints, metrics, evaluator, device
         )
+        check_reference(reference, self.objectives, list(self.baseline_params))
+        self.reference = reference
         self.seed = seed
         directions = {name: self.known[name] for name in self.objectives}
         self._stopping = EarlyStopping(directions, evaluator.provides) if early_stop else None
@@ -174,7 +182,7 @@ class Objective:
         """The candidate of a trial: drawn if the trial is running, decoded if it is finished."""
         example = self.space.example_inputs
         baseline = trial.user_attrs.get(attr.BASELINE)
-        if baseline is not None:
+        if baseline is not None and attr.IN_SPACE not in trial.user_attrs:
             if baseline not in self.baselines:
                 known = ", ".join(self.baselines) or "none"
                 raise InputError(f"unknown baseline {baseline!r}; there are: {known}")
@@ -223,43 +231,41 @@ class Objective:
             original = await_same(trial.study, every, own, *names)
         if original is not None:
             return reuse(trial, original, self.known)
-        measured = self._measure(trial, candidate)
+        measured = measure_costs(
+            trial,
+            candidate,
+            self.metrics,
+            self._evaluated,
+            self._bounds,
+            check=not self.evaluator.estimates,
+        )
         scores = self._train(trial, candidate, recipe, folder, measured)
         for name, value in promised(self.evaluator, scores):
             measured[name] = value
             trial.set_user_attr(name, value)
             self._bounds.store(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
-        self._keep(trial, candidate, values)
+        estimates = self.evaluator.estimates
+        keep_or_check(trial, candidate, values, self.weights, self.metrics if estimates else ())
         return values
+
+    def keep_reference(self, study: Study) -> None:
+        """Writes the reference point into a study, where samplers and figures read it."""
+        chance = chance_of(self.evaluator)
+        of_objectives = {name: chance[name] for name in self.objectives if name in chance}
+        keep_reference_point(study, self.reference, of_objectives)
 
     def _begin(self, study: Study) -> None:
         """Sets a study up once: that reads all attributes that a dashboard keeps there."""
         if study is self._study:
             return
         name_objectives(study, self.objectives)
+        self.keep_reference(study)
         self._study_seed = study_seed(study, self.seed)
         weights = self.prepare()
         if weights and not attr.has_inherited(study):
             study.set_user_attr(attr.SHARED_WEIGHTS, weights)
         self._study = study
-
-    def _measure(self, trial: Trial, candidate: Candidate) -> dict[str, float]:
-        """Measures all metrics by name, the cheapest first; raises TrialPruned at a broken bound.
-
-        An architecture is timed once: a second latency would let noise decide between recipes.
-        """
-        measured = self._evaluated.measured(str(candidate), [m.name for m in self.metrics])
-        fresh = [metric for metric in self.metrics if metric.name not in measured]
-        for metric in self.metrics:
-            if metric in fresh:
-                measured[metric.name] = finite(metric.name, metric.measure(candidate))
-            trial.set_user_attr(metric.name, measured[metric.name])
-            self._bounds.enforce(trial, metric.name, measured[metric.name])
-        if not self.evaluator.estimates:  # a second count takes longer than an estimate
-            for metric in fresh:
-                metric.check(candidate)
-        return measured
 
     def _train(
         self,
@@ -285,16 +291,3 @@ class Objective:
             took=lambda seconds: trial.set_user_attr(attr.TRAIN_SECONDS, seconds),
         ) as report:
             return self.evaluator.evaluate(candidate, recipe, report)
-
-    def _keep(self, trial: Trial, candidate: Candidate, values: Sequence[float]) -> None:
-        """Keeps the weights of a trial that joins the front, or checks what was estimated there."""
-        if self.evaluator.estimates:  # there are no weights of the network's own
-            if members_left(trial, values) is not None:
-                for metric in self.metrics:
-                    metric.check(candidate)
-        elif self.weights is not None:
-            try:
-                keep_weights(self.weights, trial, values, candidate.model)
-            except Exception as error:  # a full disk, say: the values must not be lost with it
-                candidate.details["weights"] = f"not kept: {type(error).__name__}: {error}"
-                log.warning("trial %d: weights %s", trial.number, candidate.details["weights"])

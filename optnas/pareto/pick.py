@@ -13,6 +13,7 @@ from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.dominance import knee, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
+from optnas.pareto.noise import within_noise
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
 from optnas.utils.text import number
@@ -35,7 +36,8 @@ def pick(
 ) -> Pick:
     """Chooses a network of the front.
 
-    Candidates are the feasible networks within the limits that no other one of them dominates.
+    Candidates are the feasible networks within the limits that no other one of them dominates, not
+    even but for differences within noise (`optnas.pareto.noise`).
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
@@ -63,6 +65,9 @@ def pick(
     within, limits = _within(names, feasible, at_most, at_least)
     points = np.array([record.losses for record in within])
     kept = np.flatnonzero(nondominated(points))
+    noisy = within_noise([within[i].trial for i in kept], names, seen.directions)
+    sure = [i for i in kept if within[i].number not in noisy]
+    kept = np.array(sure if sure else kept)
     chosen, points = [within[i] for i in kept], points[kept]
     if weights:
         i, rule = _by_weights(seen, chosen, weights)

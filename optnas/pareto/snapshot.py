@@ -17,6 +17,7 @@ from optnas.pareto.architectures import ArchitectureRecord, architecture_records
 from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.front import feasible_trials, front
+from optnas.pareto.noise import within_noise
 from optnas.pareto.study_hypervolume import hypervolume
 from optnas.study.objectives import maximized, objective_names
 
@@ -75,6 +76,11 @@ class Snapshot:
     def front(self) -> list[FrozenTrial]:
         """The trials on the Pareto front, by number (see `optnas.pareto.front.front`)."""
         return front(self.study, self.feasible)
+
+    @cached_property
+    def within_noise(self) -> dict[int, int]:
+        """The members of the front that are there by noise (see `optnas.pareto.noise`)."""
+        return within_noise(self.front, self.names, self.directions)
 
     @cached_property
     def architectures(self) -> list[ArchitectureRecord]:

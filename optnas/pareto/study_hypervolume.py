@@ -18,8 +18,9 @@ def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> 
     """The hypervolume of the front, as a share of a box that the study's first trials span.
 
     The box reaches from the best to the worst value of each objective among the first 10 feasible
-    COMPLETE trials (in the order of completion), widened by a tenth at the worst end: its corner
-    there is the reference point. It is kept in the study, so that later values can be compared;
+    COMPLETE trials (in the order of completion), widened by a tenth at the worst end. Where the
+    study has a limit for an objective (see `Objective`), the box ends at the limit. Its worst
+    corner is the reference point. It is kept in the study, so that later values can be compared;
     a front that passes the best corner can have more than 1. With more than 5 objectives it is an
     approximation (`hypervolume_of`).
 

@@ -20,7 +20,8 @@ from optnas.plots.importance import ImportanceData, importance_data, importance_
 from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
 from optnas.plots.parallel import ParallelData, parallel_data
 from optnas.plots.parallel_drawing import parallel_figure
-from optnas.plots.pareto import ParetoData, pareto_data, pareto_figure
+from optnas.plots.pareto import ParetoData, pareto_data
+from optnas.plots.pareto_drawing import pareto_figure
 from optnas.plots.timeline import TimelineData, timeline_data, timeline_figure
 
 __all__ = [

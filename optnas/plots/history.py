@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import InputError
 from optnas.pareto.dominance import losses
 from optnas.pareto.hypervolume import is_exact
+from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume_history
 from optnas.plots.scales import axis_title, small_axis
@@ -53,6 +54,7 @@ class HistoryData(NamedTuple):
         trials: The number of feasible COMPLETE trials.
         hypervolume: (trials, hypervolume); empty for one objective, or fewer than 10 trials.
         exact: Whether it is exact; with many objectives it is approximated.
+        reference: The limits of the reference point, in words; empty if there are none.
         best: For each objective the trials that sampled a new best value.
         baselines: The hand-made networks, for comparison.
     """
@@ -63,6 +65,7 @@ class HistoryData(NamedTuple):
     trials: int
     hypervolume: list[tuple[int, float]]
     exact: bool
+    reference: str
     best: list[list[Step]]
     baselines: list[Reference]
 
@@ -92,6 +95,7 @@ def history_data(study: Study | Snapshot) -> HistoryData:
             seen.feasible,
         ),
         exact=exact,
+        reference=limits_text(seen.study, seen.trials),
         best=_best(seen, trials),
         baselines=[
             Reference(str(t.user_attrs[BASELINE]), t.number, tuple(t.values))
@@ -167,6 +171,7 @@ def _lines(data: HistoryData) -> list[str]:
     if data.hypervolume:
         lines.append(
             "hypervolume: share of the box that the first 10 feasible trials span"
+            + (f", up to {data.reference}" if data.reference else "")
             + ("" if data.exact else ", approximated (exact up to 5 objectives)")
         )
     elif len(data.names) > 1:

@@ -13,7 +13,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.axes import Axis, chosen_decisions, decision_axis, objective_axis, shown
 from optnas.plots.style import spread
-from optnas.study.attributes import BASELINE, DUPLICATE_OF
+from optnas.study.attributes import DUPLICATE_OF, is_hand_made
 from optnas.utils.text import number
 
 DECISIONS, OBJECTIVES, COLUMNS = 10, 7, 14
@@ -76,7 +76,7 @@ def parallel_data(study: Study | Snapshot) -> ParallelData:
     trials = [
         t
         for t in seen.feasible
-        if t.params and BASELINE not in t.user_attrs and DUPLICATE_OF not in t.user_attrs
+        if t.params and not is_hand_made(t) and DUPLICATE_OF not in t.user_attrs
     ]
     if not trials:
         raise InputError(

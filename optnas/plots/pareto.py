@@ -1,26 +1,25 @@
-"""Two objectives against each other, a third as colour, a fourth as size."""
+"""The data of the Pareto figure: two objectives against each other, a third and a fourth.
+
+`optnas.plots.pareto_drawing` draws it.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.confirmed import Standing
 from optnas.pareto.dominance import nondominated
+from optnas.pareto.reference_point import limit_values
 from optnas.pareto.snapshot import Snapshot
-from optnas.plots.confirmed import again_traces
-from optnas.plots.points import markers, points_of, several_objectives
-from optnas.plots.scales import colors, position, value_axis
-from optnas.plots.style import BLUE, DRAWN, GREY, INK, VERMILLION, figure, spread
-from optnas.plots.texts import drawn_note, label, short
-from optnas.utils.text import definitions, number, ranges
+from optnas.plots.points import points_of, several_objectives
+from optnas.utils.text import definitions
 
 
 class ParetoData(NamedTuple):
@@ -38,6 +37,8 @@ class ParetoData(NamedTuple):
         plane: The trials that no other one dominates in `x` and `y` alone.
         again: The trials that were evaluated again, with success.
         dominating: For each baseline the architectures on the front that dominate it, by trial.
+        missing: For each baseline that nothing dominates, what the nearest network lacks.
+        reference: The limit of each objective (the study's reference point); None for no limit.
         definitions: The definitions of the counts among the objectives.
     """
 
@@ -52,6 +53,8 @@ class ParetoData(NamedTuple):
     plane: tuple[int, ...]
     again: list[Standing]
     dominating: dict[str, tuple[int, ...]]
+    missing: dict[str, str]
+    reference: tuple[float | None, ...]
     definitions: str
 
 
@@ -98,6 +101,12 @@ def pareto_data(
             for p in points
             if p.baseline is not None
         },
+        missing={
+            str(found.baseline.baseline): found.text()
+            for found in baseline_standings(seen)
+            if not found.dominated_by
+        },
+        reference=tuple(limit_values(seen.study, seen.trials)),
         definitions=definitions(_measured(seen)),
     )
 
@@ -123,110 +132,3 @@ def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, 
     free = [name for name in names if name not in roles]
     filled = {role: name or (free.pop(0) if free else None) for role, name in asked.items()}
     return {role: names.index(name) for role, name in filled.items() if name is not None}
-
-
-def pareto_figure(data: ParetoData) -> go.Figure:
-    """Two objectives against each other, a third as colour, a fourth as size.
-
-    The line joins the architectures that are best in the plane. Full markers are the members of the
-    front of all objectives, faint ones are dominated, crosses break a bound, diamonds are
-    baselines.
-    """
-    found = [p for p in data.points if p.baseline is None]
-    kinds = {
-        "dominated": [p for p in found if p.feasible and not p.on_front],
-        "breaks a bound": [p for p in found if not p.feasible],
-        _front_name(data): [p for p in found if p.on_front],
-    }
-    drawn = {name: spread(points, DRAWN) for name, points in kinds.items()}
-    notes = [drawn_note(drawn[name], all_, f"are drawn: {name}") for name, all_ in kinds.items()]
-    faint = {"size": 7, "color": GREY, "opacity": 0.45}
-    dominated, infeasible, members = drawn.values()
-    traces = [_points(data, dominated) | {"name": "dominated", "marker": faint}]
-    if infeasible:
-        crosses = faint | {"symbol": "x-thin-open", "opacity": 0.6}
-        traces.append(_points(data, infeasible) | {"name": "breaks a bound", "marker": crosses})
-    marker = {"size": 11, "line": {"width": 1, "color": "white"}, "color": BLUE}
-    if data.color is not None:
-        marker |= colors(data.names[data.color], [p.values[data.color] for p in members])
-    if data.size is not None and members:
-        sizes = [p.values[data.size] for p in members]
-        where = position(sizes)
-        marker["size"] = [round(math.sqrt(49 + 527 * where(v)), 1) for v in sizes]  # 7 to 24 px
-        notes.append(
-            f"size of a point: {short(data.names[data.size])}, from {number(min(sizes))} (small) "
-            f"to {number(max(sizes))} (large)"
-        )
-    traces += [
-        _line(data),
-        _points(data, members) | {"name": _front_name(data), "marker": marker},
-        *again_traces(data.again, data.names, data.x, data.y),
-        *_baselines(data),
-    ]
-    on_front = sum(p.on_front for p in data.points)
-    return figure(
-        traces,
-        f"{short(data.study_name, 60)}: {on_front} of {len(data.points)} architectures on the "
-        "front",
-        lines=[_verdict(*item) for item in data.dominating.items()],
-        notes=[*notes, data.definitions],
-        xaxis=_axis(data, data.x),
-        yaxis=_axis(data, data.y),
-    )
-
-
-def _front_name(data: ParetoData) -> str:
-    n = len(data.names)
-    return "front" if n == 2 else f"front of all {n} objectives"
-
-
-def _points(data: ParetoData, points: Sequence[ArchitectureRecord]) -> dict[str, Any]:
-    return markers(points, data.x, data.y, data.names)
-
-
-def _line(data: ParetoData) -> dict[str, Any]:
-    plane = set(data.plane)
-    best = sorted((p for p in data.points if p.number in plane), key=lambda p: p.values[data.x])
-    return {
-        "type": "scatter",
-        "x": [p.values[data.x] for p in best],
-        "y": [p.values[data.y] for p in best],
-        "mode": "lines",
-        "name": f"best of {label(data.names[data.x], 24)} and {label(data.names[data.y], 24)}",
-        "line": {"color": INK, "width": 1.5, "shape": "vh" if data.maximized[data.x] else "hv"},
-        "hoverinfo": "skip",
-    }
-
-
-def _baselines(data: ParetoData) -> list[dict[str, Any]]:
-    baselines = [p for p in data.points if p.baseline is not None]
-    if not baselines:
-        return []
-    own = {
-        "name": "baselines",
-        "mode": "markers+text",
-        "text": [label(p.baseline, 24) for p in baselines],
-        # On the side of the line where nothing is better, so that it doesn't cross the name.
-        "textposition": "top center" if data.maximized[data.y] else "bottom center",
-        "cliponaxis": False,
-        "marker": {
-            "size": 14,
-            "symbol": "diamond",
-            "color": VERMILLION,
-            "line": {"width": 1, "color": "white"},
-        },
-    }
-    return [_points(data, baselines) | own]
-
-
-def _verdict(baseline: str, dominating: Sequence[int]) -> str:
-    """A sentence about a baseline and the networks that dominate it."""
-    name = f"baseline {short(baseline)}"
-    if not dominating:
-        return f"{name}: no network that was found dominates it"
-    who = "trial" if len(dominating) == 1 else f"{len(dominating)} members of the front: trials"
-    return f"{name}: dominated by {who} {ranges(dominating, 6)}"
-
-
-def _axis(data: ParetoData, i: int) -> dict[str, Any]:
-    return value_axis(data.names[i], data.maximized[i], [p.values[i] for p in data.points])

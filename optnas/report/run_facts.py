@@ -16,6 +16,7 @@ from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size
 from optnas.study.attributes import DUPLICATE_OF, SEED
 from optnas.study.describe import state_of
+from optnas.study.recipe_text import further_settings
 from optnas.study.record import StudyRecord, record_of
 from optnas.study.retrainings import retrained
 from optnas.utils.text import duration, number, plural
@@ -150,6 +151,8 @@ def _evaluation(evaluator: str, settings: dict[str, str]) -> str:
         parts.append(f"{settings['epochs']} epochs")
     if "data" in settings:
         parts.append(f"on {_data(settings['data'])}")
+    if recipe := further_settings(settings.get("recipe", "")):
+        parts.append(f"with {', '.join(f'{name} {value}' for name, value in recipe.items())}")
     return " ".join(part for part in parts if part)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from optuna import TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
@@ -20,7 +22,7 @@ from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
 from optnas.runs.time_limit import time_limit
 from optnas.storage.faults import storage_fault
-from optnas.study.attributes import BASELINE, FAILURE, is_without_result
+from optnas.study.attributes import BASELINE, FAILURE, IN_SPACE, is_without_result
 from optnas.study.leases import Renewal, lease
 
 POLL = 0.5
@@ -35,7 +37,7 @@ def run_trials(
     *,
     trials: int,
     hours: float | None = None,
-    baselines: Iterable[str] = (),
+    baselines: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     trial_timeout: float | None = None,
     max_failures: int = 3,
     observer: Observer | None = None,
@@ -58,7 +60,8 @@ def run_trials(
         objective: The objective, as `study.optimize` takes it.
         trials: The number of trials that count to reach.
         hours: Hours for this call; a trial that is running when they are over is finished.
-        baselines: Names of baselines that the objective knows.
+        baselines: The baselines that the objective knows, by name: the parameters of those that
+            are architectures of the space, and nothing for the others.
         trial_timeout: Seconds after which a trial fails.
         max_failures: The run ends after this number of failures in a row for one reason.
         observer: Told of every trial that begins and ends.
@@ -109,12 +112,24 @@ def _recover(tally: Tally, observer: Observer) -> None:
         observer.recovered(queued)
 
 
-def queue_baselines(study: Study, names: Iterable[str]) -> None:
-    """Queues a trial for each baseline that the study doesn't have yet."""
+def queue_baselines(study: Study, baselines: Mapping[str, Mapping[str, Any]]) -> None:
+    """Queues a trial for each baseline that the study doesn't have yet.
+
+    Args:
+        study: The study.
+        baselines: The parameters of each baseline by name; empty for one outside of the space.
+    """
     there = [t.user_attrs.get(BASELINE) for t in study.get_trials(deepcopy=False)]
-    for name in names:
-        if name not in there:
-            study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={BASELINE: name}))
+    for name, params in baselines.items():
+        if name in there:
+            continue
+        study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                user_attrs={BASELINE: name} | ({IN_SPACE: True} if params else {}),
+                system_attrs={"fixed_params": dict(params)} if params else {},
+            )
+        )
 
 
 def _run_one(

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from optnas.study.attributes import (
     BASELINE,
     FAILURE,
+    IN_SPACE,
     INTERRUPTED,
     KILLED,
     LOST,
@@ -70,11 +71,12 @@ def lose(study: Study, trial: Trial) -> None:
 
 def queue_retry(study: Study, trial: FrozenTrial) -> None:
     """Queues a trial that repeats a lost one."""
-    baseline = {k: v for k, v in trial.user_attrs.items() if k == BASELINE}
+    baseline = {k: v for k, v in trial.user_attrs.items() if k in (BASELINE, IN_SPACE)}
+    fixed = trial.system_attrs.get("fixed_params", {})  # it may have drawn none of them yet
     study.add_trial(
         create_trial(
             state=TrialState.WAITING,
             user_attrs={RETRY_OF: trial.number} | baseline,
-            system_attrs={"fixed_params": trial.params},
+            system_attrs={"fixed_params": {**fixed, **trial.params}},
         )
     )

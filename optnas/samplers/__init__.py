@@ -8,7 +8,8 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from optnas.errors import InputError
-from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.ask import Ask, Draw
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.evolution import RegularizedEvolutionSampler
 from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.predictor import PredictorSampler

@@ -8,99 +8,35 @@ but the storage.
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from random import Random
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from optnas.pareto.dominance import losses
+from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
-from optnas.samplers.trie import Node
-from optnas.study.attributes import BASELINE
-from optnas.study.seeds import derived_seed, study_seed
-from optnas.utils.distributions import contains, stored
-from optnas.utils.draws import draw
+from optnas.samplers.ranking import shortfall
+from optnas.study.attributes import is_hand_made
+from optnas.study.seeds import study_seed
 
-Draw = Callable[[str, BaseDistribution], Any]
-"""Returns the value of a parameter, given its name and distribution."""
-
+Suggest = Callable[[BaseTrial], object]
+"""Draws an architecture from a trial, such as `SearchSpace.suggest`."""
+UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
+"""Raised for an architecture that is incomplete, or has no network that runs."""
+ATTEMPTS = 100
+"""How often a trial is begun at most until it breaks no bound that is known before training."""
 REMEMBERED = 1024
 """The number of unfinished trials whose decisions a sampler remembers."""
-
-
-class Ask:
-    """One trial, while its parameters are drawn one after the other.
-
-    Attributes:
-        history: The study's trials.
-        place: The trial's place in the sequence of its study.
-        decisions: The parameters drawn so far: name, distribution, value.
-    """
-
-    def __init__(self, history: History, seed: int, trial: FrozenTrial) -> None:
-        self.history = history
-        self.place = history.place(trial)
-        self.decisions: list[tuple[str, BaseDistribution, Any]] = []
-        self._seed = seed
-        self._trial_id = trial._trial_id
-        self._node: Node | None = history.tried.root
-
-    def rng(self, purpose: str) -> Random:
-        """A generator of its own for each trial and purpose."""
-        return Random(derived_seed(self._seed, self.place, purpose))
-
-    def shared_rng(self, purpose: str) -> Random:
-        """A generator for each purpose, the same for all trials of the study."""
-        return Random(derived_seed(self._seed, -1, purpose))
-
-    def draw(self, name: str, distribution: BaseDistribution) -> Any:
-        """Draws a value at random, one that leads to something untried if there is any."""
-        return draw(self.rng(f"draw:{name}"), distribution, self.closed(name))
-
-    def inherit(self, params: Mapping[str, Any]) -> Draw:
-        """Takes the given values for their parameters, and draws the others.
-
-        A value is skipped where the distribution doesn't contain it, or where it leads to nothing
-        untried while others do.
-        """
-
-        def choose(name: str, distribution: BaseDistribution) -> Any:
-            value = params.get(name)
-            if name not in params or not contains(distribution, value):
-                return self.draw(name, distribution)
-            if stored(distribution, value) in self.closed(name):
-                return self.draw(name, distribution)
-            return value
-
-        return choose
-
-    def closed(self, name: str) -> Collection[float]:
-        """The values (as Optuna stores them) that lead to nothing untried; empty if all do."""
-        fork = self._node.forks.get(name) if self._node is not None else None
-        return () if fork is None or fork.full else fork.closed
-
-    def mark(self, name: str, value: Any = True) -> None:
-        """Stores a system attribute of the trial."""
-        self.history.study._storage.set_trial_system_attr(self._trial_id, name, value)
-
-    def take(self, name: str, distribution: BaseDistribution, value: Any) -> None:
-        """Adds a decision, and moves on to the next parameter."""
-        self.decisions.append((name, distribution, value))
-        if self._node is not None:
-            self._node = self._node.child(name, stored(distribution, value))
-
-    def follow(self, trial: FrozenTrial) -> None:
-        """Adds the decisions that were made elsewhere, such as fixed parameters."""
-        known = {name for name, _, _ in self.decisions}
-        for name, value in trial.params.items():
-            if name not in known:
-                self.take(name, trial.distributions[name], value)
 
 
 class HistorySampler(BaseSampler, ABC):
@@ -144,13 +80,15 @@ class HistorySampler(BaseSampler, ABC):
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
+        self._drawn: Suggest | None = None
+        self._preview: Callable[[Mapping[str, Any]], Any] | None = None
         self._forget()
 
     def _forget(self) -> None:
         self._lock = threading.RLock()
         self._history: History | None = None
         self._study_seed = 0
-        self._asks: OrderedDict[int, tuple[Ask, Draw]] = OrderedDict()
+        self._asks: OrderedDict[int, tuple[Ask, Draw, Draw]] = OrderedDict()
 
     @abstractmethod
     def start(self, ask: Ask) -> Draw:
@@ -163,6 +101,37 @@ class HistorySampler(BaseSampler, ABC):
             A function that returns the value of each parameter, given its name and distribution;
             often `ask.inherit(params)`.
         """
+
+    def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Takes what the objective knows before any training; an `optnas.Search` calls it.
+
+        From then on no trial draws an architecture that is known to break a bound, or to lie beyond
+        the reference point, as long as another one is found. In plain Optuna, you call it, with an
+        `optnas.Objective`: `sampler.fill_in(objective.suggest, objective.preview)`.
+
+        Args:
+            suggest: Draws all that a trial draws.
+            preview: Gives a record of a trial's parameters, with `constraints` and `values` (see
+                `optnas.objective.preview.Preview`).
+        """
+        self._drawn, self._preview = suggest, preview
+
+    def known_excess(self, params: Mapping[str, Any], history: History) -> tuple[float, float]:
+        """How far parameters are known to break bounds, and to lie beyond the reference point.
+
+        Both are 0 for what isn't known before training.
+        """
+        if self._preview is None:
+            return 0.0, 0.0
+        found = self._preview(params)
+        broken = sum(max(excess, 0.0) for excess in found.constraints.values())
+        if not np.isfinite(history.limits).any():
+            return float(broken), 0.0
+        values = found.values
+        row = [values.get(i, 0.0) for i in range(len(history.limits))]
+        points = losses([row], history.study.directions)
+        points[0, [i not in values for i in range(len(row))]] = -np.inf
+        return float(broken), float(shortfall(points, history.limits)[0])
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -212,14 +181,41 @@ class HistorySampler(BaseSampler, ABC):
             self._history = None  # so that an interrupt here never leaves it half read
             history.update(trial)
             self._history = history
-            ask = Ask(history, self._study_seed, trial)
-            baseline = BASELINE in trial.user_attrs  # draws no architecture, only a recipe
-            self._asks[trial._trial_id] = ask, ask.inherit({}) if baseline else self.start(ask)
+            self._asks[trial._trial_id] = self._begin(history, trial)
             if len(self._asks) > REMEMBERED:
                 self._asks.popitem(last=False)
-        ask, choose = self._asks[trial._trial_id]
+        ask, choose, _ = self._asks[trial._trial_id]
         ask.follow(trial)
         return ask, choose
+
+    def _begin(self, history: History, trial: FrozenTrial) -> tuple[Ask, Draw, Draw]:
+        """Decides on a trial: once, or until it breaks no bound that is known before training.
+
+        Returns:
+            The trial, the function that draws its parameters, and the one that `start` returned.
+        """
+        ask = Ask(history, self._study_seed, trial)
+        if is_hand_made(trial):  # draws no architecture, only a recipe
+            draw = ask.inherit({})
+            return ask, draw, draw
+        draw = self.start(ask)
+        if self._drawn is None or "fixed_params" in trial.system_attrs:
+            return ask, draw, draw
+        least, kept = (math.inf, math.inf), (ask, draw, draw)
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                ask = Ask(history, self._study_seed, trial, attempt)
+                draw = self.start(ask)
+            try:
+                params = ask.rehearse(self._drawn, draw)
+                excess = self.known_excess(params, history)
+            except UNSOUND:  # the trial itself fails then, and says why
+                return ask, draw, draw
+            if excess < least:
+                least, kept = excess, (ask, ask.inherit(params), draw)
+            if excess == (0.0, 0.0):
+                break
+        return kept
 
     def after_trial(
         self,
@@ -230,9 +226,11 @@ class HistorySampler(BaseSampler, ABC):
     ) -> None:
         """Lets the sampler store what it needs to remember of the trial, and forgets the rest."""
         with self._lock:
-            if trial.params and BASELINE not in trial.user_attrs:
+            if trial.params and not is_hand_made(trial):
                 # A retry has all parameters fixed, so `start` may not have been called yet.
-                self.finish(*self._ask(study, trial))
+                self._ask(study, trial)
+                ask, _, draw = self._asks[trial._trial_id]
+                self.finish(ask, draw)
             self._asks.pop(trial._trial_id, None)
 
     def finish(self, ask: Ask, draw: Draw) -> None:

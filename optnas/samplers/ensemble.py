@@ -69,6 +69,7 @@ class Predictor:
         running: Sequence[Genes],
         directions: Sequence[StudyDirection],
         known: Known,
+        limits: Array | None = None,
     ) -> None:
         self.seen = [genes_of(trial) for trial in trials]
         self._running = list(running)
@@ -76,21 +77,34 @@ class Predictor:
         self._signs = np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions])
         self._complete = [i for i, t in enumerate(trials) if t.state == TrialState.COMPLETE]
         broken = np.array([violation(trial) for trial in trials])
-        self._excess = _excesses(trials)
+        self.costs = sorted(known(self.seen[0])[0])
         values = losses([trials[i].values for i in self._complete], directions)
+        limits = np.full(len(directions), np.inf) if limits is None else limits
+        self._excess = [*_excesses(trials), *self._beyond(values, limits)]
         self._logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
         self._values = _within(self._scaled(values))
         feasible = broken[self._complete] == 0
         self._front_rows = np.flatnonzero(feasible)
+        self._within = False
         if feasible.any():
-            stays = nondominated(self._values[feasible])
-            self._front_rows = self._front_rows[stays]
+            within = feasible & (values <= limits).all(axis=1)
+            self._within = bool(within.any())
+            self._front_rows = np.flatnonzero(within if self._within else feasible)
+            self._front_rows = self._front_rows[nondominated(self._values[self._front_rows])]
             self.parents = [self.seen[self._complete[i]] for i in self._front_rows]
         else:
             best = np.flatnonzero(broken == broken.min())
             self.parents = [self.seen[i] for i in best]
-        self.costs = sorted(known(self.seen[0])[0])
-        self._set_scale()
+        self._set_scale(self._scaled(limits[None])[0])
+
+    def _beyond(self, values: Array, limits: Array) -> list[tuple[list[int], Array]]:
+        """How far the COMPLETE trials lie beyond each limit on what is predicted (`_excesses`)."""
+        found = []
+        for j, limit in enumerate(limits):
+            excess = _within(values[:, [j]] - limit)[:, 0] if np.isfinite(limit) else np.zeros(1)
+            if j not in self.costs and (excess > 0).any():
+                found.append((list(self._complete), _signed_log(excess)))
+        return found
 
     def _scaled(self, values: Array) -> Array:
         """Losses as they are modelled: the logarithm of an objective that is always positive."""
@@ -175,8 +189,7 @@ class Predictor:
             for j, (predictions, weight) in guesses.items():
                 mean, deviation = rng.choices(predictions, weight)[0]
                 drawn[:, j] = (mean + rng.gauss(0, 1) * deviation)[:number]
-            reference = np.full(front.shape[1], REFERENCE)
-            gained.append(gains(self._unit(drawn), front, reference))
+            gained.append(gains(self._unit(drawn), front, self._reference))
         mean_gain: Array = np.maximum(gained, 0.0).mean(axis=0) * feasible
         return mean_gain if (mean_gain > 0).any() else np.mean(gained, axis=0) + feasible
 
@@ -204,8 +217,13 @@ class Predictor:
         scaled: Array = (values - self._ideal) / self._extent
         return scaled
 
-    def _set_scale(self) -> None:
-        """Sets the scale on which hypervolume is measured, and the front on that scale."""
+    def _set_scale(self, limits: Array) -> None:
+        """Sets the scale on which hypervolume is measured, and the front on that scale.
+
+        Args:
+            limits: The reference point, scaled as the values are.
+        """
+        self._reference = np.full(len(self._signs), REFERENCE)
         front = self._values[self._front_rows]
         self._front = front
         if not len(front):
@@ -216,6 +234,10 @@ class Predictor:
                 ceiling[j] = max(
                     _fence(self._values[:, j], CEILING), _fence(front[:, j], FRONT_CEILING)
                 )
+        if self._within:  # nothing beyond the reference point gains
+            known = np.isfinite(limits)
+            ceiling[known] = limits[known]
+            self._reference[known] = 1.0
         self._targets = np.minimum(self._values, ceiling)
         self._ideal = self._targets.min(axis=0)
         extent = np.ptp(self._targets, axis=0)
@@ -245,7 +267,7 @@ def _within(values: Array) -> Array:
 def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
     """For each constraint that was ever broken: the rows of its trials, and its values there.
 
-    The values are in units of the median, on a log scale to both sides of 0.
+    The values are scaled by `_signed_log`.
     """
     found: dict[str, dict[int, float]] = {}
     for row, trial in enumerate(trials):
@@ -255,6 +277,12 @@ def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
     for by_row in found.values():
         values = _within(np.array(list(by_row.values()))[:, None])[:, 0]
         if (values > 0).any():
-            unit = float(np.median(np.abs(values))) or 1.0
-            excesses.append((list(by_row), np.sign(values) * np.log1p(np.abs(values) / unit)))
+            excesses.append((list(by_row), _signed_log(values)))
     return excesses
+
+
+def _signed_log(values: Array) -> Array:
+    """Values in units of their median size, on a log scale to both sides of 0."""
+    unit = float(np.median(np.abs(values))) or 1.0
+    scaled: Array = np.sign(values) * np.log1p(np.abs(values) / unit)
+    return scaled

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from optnas.samplers.base import Ask
+from optnas.samplers.ask import Ask
 from optnas.samplers.policy import Action, Array, Policy
 from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
 from optnas.utils.draws import without

@@ -16,16 +16,23 @@ with CIFAR-10 (benchmarks/samplers_nb201.py); CIFAR-100 and ImageNet16-120 were 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.ask import Ask, Draw
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.history import History
-from optnas.samplers.mutation import Genes, crossed, genes_of, mutated, values_of, was_tried
+from optnas.samplers.mutation import (
+    Genes,
+    crossed,
+    genes_of,
+    mutated,
+    near_baseline,
+    values_of,
+    was_tried,
+)
 from optnas.samplers.ranking import best_first, may_be_parent, violation
 from optnas.utils.checks import check_counts
 
@@ -98,8 +105,9 @@ class RegularizedEvolutionSampler(HistorySampler):
         history = ask.history
         members = history.fold(self._found, _Population.add).members
         if len(members) < self._n_startup_trials:
-            return ask.inherit({})
-        ranked = [members[i] for i in best_first(members, history.study.directions)]
+            return ask.inherit(near_baseline(ask))
+        best = best_first(members, history.study.directions, history.limits)
+        ranked = [members[i] for i in best]
         rng = ask.rng("evolution")
         child: dict[str, Any] = {}
         for attempt in range(10 * ATTEMPTS):
@@ -110,7 +118,7 @@ class RegularizedEvolutionSampler(HistorySampler):
         return ask.inherit(child)
 
     def _found(self, history: History) -> _Population:
-        return _Population(self._population_size, self._aging, history.study.directions)
+        return _Population(self._population_size, self._aging, history)
 
     def _breed(self, ranked: list[FrozenTrial], rng: Random, mutations: int) -> Genes:
         genes = genes_of(self._win(ranked, rng))
@@ -126,8 +134,9 @@ class RegularizedEvolutionSampler(HistorySampler):
 class _Population:
     """The trials that may be parents; infeasible ones only while there are too few others."""
 
-    def __init__(self, size: int, aging: bool, directions: Sequence[StudyDirection]) -> None:
-        self._size, self._aging, self._directions = size, aging, directions
+    def __init__(self, size: int, aging: bool, history: History) -> None:
+        self._size, self._aging = size, aging
+        self._directions, self._limits = history.study.directions, history.limits
         self._feasible: deque[FrozenTrial] = deque(maxlen=size)
         self._infeasible: deque[FrozenTrial] = deque(maxlen=size)
         self._elite: list[FrozenTrial] = []
@@ -140,7 +149,7 @@ class _Population:
         newest.append(trial)
         if not self._aging and len(self._feasible) == self._size:
             known = [*self._elite, *self._feasible]
-            best = best_first(known, self._directions)[: self._size]
+            best = best_first(known, self._directions, self._limits)[: self._size]
             self._elite = [known[i] for i in best]
             self._feasible.clear()
 

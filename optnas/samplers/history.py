@@ -10,29 +10,36 @@ import datetime
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.pareto.reference_point import reference_limits
 from optnas.samplers.trie import Decision, Trie, path_of
-from optnas.study.attributes import BASELINE, is_without_result
+from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
 from optnas.study.trial_order import Places
 
 State = TypeVar("State")
+Array = NDArray[np.float64]
 Key = tuple[datetime.datetime, int]
 
 
 class History:
     """The part of a study that a sampler may depend on.
 
-    It leaves out trials that were lost, trials that were superfluous, and baselines (they have no
-    parameters). It has the trials that failed or were pruned, because they were tried.
+    It leaves out trials that were lost, trials that were superfluous, and baselines that are no
+    architectures of the space (they have no parameters). It has the trials that failed or were
+    pruned, because they were tried.
 
     Attributes:
         study: The study.
         trials: The finished trials, ordered by (datetime_complete, number).
         running: The other running trials, with the parameters drawn so far.
         tried: The parameters of both, as a tree.
+        limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
+            objective has no limit (see `optnas.pareto.reference_point`).
     """
 
     def __init__(self, study: Study) -> None:
@@ -45,6 +52,8 @@ class History:
         self._running: list[list[Decision]] = []
         self.running: list[FrozenTrial] = []
         self._places = Places()
+        self.limits: Array = np.full(len(study.directions), np.inf)
+        self._baselines: list[FrozenTrial] = []
         self._folds: dict[Callable[[History], Any], tuple[Any, int]] = {}
 
     def is_of(self, study: Study) -> bool:
@@ -75,6 +84,10 @@ class History:
                 self.tried.add(path)
                 self._running.append(path)
                 self.running.append(trial)
+        limits = reference_limits(self.study, self._baselines)
+        if (limits != self.limits).any():
+            self.limits = limits
+            self._folds.clear()
 
     @property
     def others_running(self) -> bool:
@@ -105,6 +118,8 @@ class History:
         return state
 
     def _finish(self, trial: FrozenTrial) -> None:
+        if BASELINE in trial.user_attrs:
+            self._baselines.append(trial)
         if is_without_result(trial) or not _counts(trial):
             return
         self.tried.add(path_of(trial))
@@ -118,7 +133,7 @@ class History:
 
 def _counts(trial: FrozenTrial) -> bool:
     """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""
-    if BASELINE in trial.user_attrs or not trial.params:
+    if is_hand_made(trial) or not trial.params:
         return False
     held = lease_of(trial)
     return trial.state != TrialState.RUNNING or held is None or not is_dead(held)

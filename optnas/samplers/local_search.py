@@ -17,12 +17,14 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import Array, dominates, losses
-from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.ask import Ask, Draw
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.history import History
-from optnas.samplers.ranking import contributions, may_be_parent, violation
+from optnas.samplers.mutation import near_baseline
+from optnas.samplers.ranking import contributions, may_be_parent, shortfall, violation
 from optnas.samplers.trie import Node, tried
 from optnas.utils.checks import check_counts
 from optnas.utils.distributions import option, options, stored
@@ -30,6 +32,8 @@ from optnas.utils.draws import LISTED, move, move_weights
 
 RESTART = "optnas:restart"
 """On a trial: it starts a new front, because all neighbours of the old one had been tried."""
+TRIES = 4
+"""After this number of attempts on one member of the front, the next one has its turn."""
 
 
 class LocalSearchSampler(HistorySampler):
@@ -66,9 +70,12 @@ class LocalSearchSampler(HistorySampler):
         """Changes one decision of a member of the front."""
         front = ask.history.fold(_Front, _Front.add)
         if front.seen < self._n_startup_trials:
-            return ask.inherit({})
+            return ask.inherit(near_baseline(ask))
         rng = ask.rng("local search")
-        for trial in front.by_contribution():
+        members = front.by_contribution()
+        # Neighbours that are known to break a bound were drawn: other members may have better ones.
+        first = ask.attempt // TRIES % len(members) if members else 0
+        for trial in [*members[first:], *members[:first]]:
             if trial.number in front.exhausted:
                 continue
             change = _untried_neighbour(trial, ask.history.tried.root, rng)
@@ -84,7 +91,7 @@ class _Front:
     """The front of all trials since the last restart."""
 
     def __init__(self, history: History) -> None:
-        self._directions = history.study.directions
+        self._directions, self._limits = history.study.directions, history.limits
         self.seen = 0
         self.exhausted: set[int] = set()
         self._begin()
@@ -92,7 +99,7 @@ class _Front:
     def _begin(self) -> None:
         self._members: list[FrozenTrial] = []
         self._points: Array = np.zeros((0, len(self._directions)))
-        self._violation = np.inf
+        self._broken = (np.inf, np.inf)
         self._ordered: list[FrozenTrial] | None = None
 
     def add(self, trial: FrozenTrial) -> None:
@@ -102,16 +109,18 @@ class _Front:
         if not may_be_parent(trial):
             return
         self.seen += 1
-        broken = violation(trial)
-        if broken > self._violation:
+        point = np.zeros(len(self._directions))
+        broken = violation(trial), 0.0
+        if trial.state == TrialState.COMPLETE:
+            values = losses([trial.values], self._directions)
+            broken = broken[0], float(shortfall(values, self._limits)[0])
+            if broken == (0.0, 0.0):
+                point = values[0]
+        if broken > self._broken:
             return
-        if broken < self._violation:  # feasibility first: nothing more infeasible stays
+        if broken < self._broken:  # first the bounds, then the reference: nothing worse there stays
             self._begin()
-            self._violation = broken
-        if broken > 0:
-            point = np.zeros(len(self._directions))
-        else:
-            point = losses([trial.values], self._directions)[0]
+            self._broken = broken
         if dominates(self._points, point).any():
             return
         stays = ~(self._points >= point).all(axis=1) | (self._points == point).all(axis=1)
@@ -124,7 +133,7 @@ class _Front:
         """The members by hypervolume contribution, the largest first; of equal ones the newest."""
         if self._ordered is None:
             gain = np.zeros(len(self._members))
-            if self._points.shape[1] > 1 and self._violation == 0:
+            if self._points.shape[1] > 1 and self._broken == (0.0, 0.0):
                 gain = contributions(self._points)
             order = np.lexsort((-np.arange(len(gain)), -gain))
             self._ordered = [self._members[i] for i in order]

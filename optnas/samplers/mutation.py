@@ -6,9 +6,11 @@ from random import Random
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from optnas.samplers.ask import Ask
 from optnas.samplers.trie import Node, tried
+from optnas.study.attributes import BASELINE
 from optnas.utils.distributions import stored
 from optnas.utils.draws import move
 
@@ -29,6 +31,22 @@ def values_of(genes: Genes) -> dict[str, Any]:
 def was_tried(root: Node, genes: Genes) -> bool:
     """Whether these decisions lead to nothing new."""
     return tried(root, {name: stored(d, value) for name, (d, value) in genes.items()})
+
+
+def near_baseline(ask: Ask) -> dict[str, Any]:
+    """At every other place, the decisions of a baseline with up to three changed; else nothing.
+
+    Only baselines that are architectures of the space have decisions.
+    """
+    baselines = [
+        trial
+        for trial in ask.history.trials
+        if BASELINE in trial.user_attrs and trial.state == TrialState.COMPLETE
+    ]
+    if not baselines or ask.place % 2:
+        return {}
+    rng = ask.rng("baseline")
+    return values_of(mutated(genes_of(rng.choice(baselines)), rng.randint(1, 3), rng))
 
 
 def crossed(genes: Genes, other: Genes, rng: Random) -> Genes:

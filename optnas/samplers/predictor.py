@@ -29,23 +29,22 @@ ImageNet16-120 and the conditional space were kept for validation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from functools import partial
 from typing import Any
 
 import numpy as np
-from optuna import TrialPruned
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.ask import Ask, Draw
+from optnas.samplers.base import UNSOUND, HistorySampler, Suggest
 from optnas.samplers.encoding import by_rank
 from optnas.samplers.ensemble import Predictor
+from optnas.samplers.history import History
 from optnas.samplers.learned_space import learned_space
-from optnas.samplers.mutation import Genes, genes_of, values_of, was_tried
-from optnas.samplers.proposals import Suggest, complete, propose
-from optnas.samplers.ranking import best_first, may_be_parent
-from optnas.study.attributes import STOPPED, is_stopped
+from optnas.samplers.mutation import Genes, genes_of, near_baseline, values_of, was_tried
+from optnas.samplers.proposals import complete, propose
+from optnas.samplers.ranking import at_best, best_first, may_be_parent
 from optnas.utils.checks import check_counts
 
 Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
@@ -53,8 +52,6 @@ Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
 Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
 """Returns numbers that correlate with the loss, by name, given the parameters."""
 
-UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
-"""Raised for an architecture that is incomplete, or has no network that runs."""
 MOST_TRIALS = 200
 """The most trials that are learned from: half of them the best, the others the newest."""
 SAMPLE, TRIALS_OF_A_PART = 100, 4
@@ -155,38 +152,36 @@ class PredictorSampler(HistorySampler):
         del settings["_costs_of"], settings["_proxies_of"]
         return settings
 
-    def fill_in(self, space: Any, preview: Callable[[Mapping[str, Any]], Any]) -> None:
-        """Takes what wasn't given when the sampler was made.
-
-        An `optnas.Search` calls it. In plain Optuna, you do, with an `optnas.Objective`:
-        `sampler.fill_in(objective.suggest, objective.preview)`.
+    def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
+        """Takes what wasn't given when the sampler was made, too.
 
         Args:
-            space: See the class.
-            preview: Gives a record of a trial's parameters, with `values` in place of `costs`, and
-                `proxies`.
+            suggest: In place of `space`.
+            preview: Its `values` are in place of `costs`, and its `proxies` of those.
         """
-        self._suggest = self._suggest or _suggest_of(space)
+        super().fill_in(suggest, preview)
+        self._suggest = self._suggest or suggest
         self._costs = self._costs or partial(_part, preview, "values")
         self._proxies = self._proxies or partial(_part, preview, "proxies")
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
-        tried = [t for t in map(_at_best, history.trials) if may_be_parent(t)]
-        tried = self._learned_from(tried, history.study.directions)
+        tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
+        tried = self._learned_from(tried, history)
         sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
             self._known_of(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
         if len(tried) < self._n_startup_trials:
-            return ask.inherit(self._spread(ask))
+            return ask.inherit(near_baseline(ask) or self._spread(ask))
         rng = ask.rng("predictor")
         predictor = Predictor(
             tried,
             [g for trial in history.running if self._is_sound(g := genes_of(trial))],
             history.study.directions,
             self._known_of,
+            history.limits,
         )
         suggest = self._suggest or learned_space(predictor.seen)
         pool = propose(predictor.parents, suggest, history.tried.root, rng, self._n_candidates)
@@ -194,19 +189,17 @@ class PredictorSampler(HistorySampler):
             return ask.inherit({})
         if self._costs is not None or self._proxies is not None:
             value = predictor.screen(pool, rng)
-            pool = [pool[i] for i in np.argsort(-value, kind="stable")[: self._n_checked]]
-            pool = [genes for genes in pool if self._is_sound(genes)]
+            order = np.argsort(-value, kind="stable")
+            pool = self._checked([pool[i] for i in order], history)
             if not pool:
                 return ask.inherit({})
         value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
-    def _learned_from(
-        self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
-    ) -> list[FrozenTrial]:
+    def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
         if len(trials) <= MOST_TRIALS:
             return list(trials)
-        best = set(best_first(trials, directions)[: MOST_TRIALS // 2])
+        best = set(best_first(trials, history.study.directions, history.limits)[: MOST_TRIALS // 2])
         newest = [i for i in range(len(trials)) if i not in best][-(MOST_TRIALS - len(best)) :]
         return [trials[i] for i in sorted(best.union(newest))]
 
@@ -224,6 +217,25 @@ class PredictorSampler(HistorySampler):
         if key not in self._costs_of:
             self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
         return self._costs_of[key]
+
+    def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
+        """The first `n_checked` architectures that run and have no `known_excess`.
+
+        Bounds come first: counts take milliseconds, proxies half a second.
+        """
+        found: list[Genes] = []
+        for genes in pool:
+            if len(found) == self._n_checked:
+                break
+            if self._keeps_bounds(genes, history) and self._is_sound(genes):
+                found.append(genes)
+        return found
+
+    def _keeps_bounds(self, genes: Genes, history: History) -> bool:
+        try:
+            return self.known_excess(values_of(genes), history) == (0.0, 0.0)
+        except UNSOUND:
+            return False
 
     def _is_sound(self, genes: Genes) -> bool:
         """Whether costs and proxies can be computed; not so for a network that can't run."""
@@ -246,7 +258,8 @@ class PredictorSampler(HistorySampler):
                 found = self._counted_costs(values_of(genes))
             except UNSOUND:
                 continue  # a network that can't run
-            if genes and not was_tried(ask.history.tried.root, genes):
+            new = genes and not was_tried(ask.history.tried.root, genes)
+            if new and self._keeps_bounds(genes, ask.history):
                 sample.append(genes)
                 costs.append([-v if maximize[i] else v for i, v in found.items()])
         if not sample:
@@ -261,19 +274,6 @@ class PredictorSampler(HistorySampler):
             return {}
         table = np.array([self._known_of(genes)[1] for genes in part], dtype=float)
         return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
-
-
-def _at_best(trial: FrozenTrial) -> FrozenTrial:
-    """Returns a trial that was stopped early as if it had ended at its best; others as they are.
-
-    Without it, the sampler would propose similar architectures again and again. A trial is stopped
-    when it looks worst: on average it would have ended closer to its best than to its prediction.
-    """
-    if not is_stopped(trial):
-        return trial
-    ended = copy(trial)
-    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
-    return ended
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:

@@ -6,19 +6,16 @@ inherited decisions, so all are valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from optuna import TrialPruned
-from optuna.trial import BaseTrial
 
+from optnas.samplers.base import Suggest
 from optnas.samplers.mutation import Genes, crossed, mutated, values_of, was_tried
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
-
-Suggest = Callable[[BaseTrial], object]
-"""Draws an architecture from a trial, such as `SearchSpace.suggest`."""
 
 RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
 """The share of random architectures, the share of children with two parents, and the greatest

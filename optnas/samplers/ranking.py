@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import moocore
 import numpy as np
@@ -11,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import Array, crowding, losses
+from optnas.study.attributes import STOPPED, is_stopped
 
 REFERENCE = 1.1
 """The reference point of contributions, as a multiple of the front's extent."""
@@ -30,19 +32,62 @@ def may_be_parent(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE
 
 
-def best_first(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[int]:
+def at_best(trial: FrozenTrial) -> FrozenTrial:
+    """Returns a trial that was stopped early as if it had ended at its best; others as they are.
+
+    Without it, the sampler would propose similar architectures again and again. A trial is stopped
+    when it looks worst: on average it would have ended closer to its best than to its prediction.
+    """
+    if not is_stopped(trial):
+        return trial
+    ended = copy(trial)
+    ended.state, ended.values = TrialState.COMPLETE, trial.user_attrs[STOPPED]["at_best"]
+    return ended
+
+
+def shortfall(points: Array, limits: Array) -> Array:
+    """How far points lie beyond the reference point, 0 within it; of shape `(points,)`.
+
+    It is the sum over the objectives of the distance, as a multiple of the limit's size (of 1 where
+    the limit is 0).
+
+    Args:
+        points: Losses of shape `(points, objectives)`.
+        limits: The reference point, of shape `(objectives,)`: inf where there is no limit.
+    """
+    known = np.isfinite(limits)
+    beyond = np.maximum(points[:, known] - limits[known], 0.0)
+    total: Array = (beyond / np.where(limits[known] == 0, 1.0, np.abs(limits[known]))).sum(axis=1)
+    return total
+
+
+def best_first(
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    limits: Array | None = None,
+) -> list[int]:
     """The positions of the trials, the best one first.
 
-    Feasible trials come first, by non-dominated rank and within a rank by `contributions` (with one
-    objective, by its value). Infeasible ones follow by their violation (Deb et al., A fast and
-    elitist multiobjective genetic algorithm: NSGA-II, 2002). Equal trials keep their order.
+    Feasible trials within the reference point come first, by non-dominated rank and within a rank
+    by `contributions` (with one objective, by its value). Feasible ones beyond it follow by their
+    `shortfall`, then infeasible ones by their violation (Deb et al., A fast and elitist
+    multiobjective genetic algorithm: NSGA-II, 2002). Equal trials keep their order.
+
+    Args:
+        trials: Trials that may be parents.
+        directions: Of the objectives.
+        limits: The reference point as losses, of shape `(objectives,)`; None for none.
     """
     broken = np.array([violation(trial) for trial in trials])
     good, bad = np.flatnonzero(broken == 0), np.flatnonzero(broken > 0)
     order = bad[np.argsort(broken[bad], kind="stable")].tolist()
     if len(good):
         points = losses([trials[int(i)].values for i in good], directions)
-        order = good[_rank(points)].tolist() + order
+        short = np.zeros(len(good)) if limits is None else shortfall(points, limits)
+        inside, beyond = np.flatnonzero(short == 0), np.flatnonzero(short > 0)
+        order = good[beyond[np.argsort(short[beyond], kind="stable")]].tolist() + order
+        if len(inside):
+            order = good[inside[_rank(points[inside])]].tolist() + order
     return list(order)
 
 

@@ -33,7 +33,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.samplers.base import Ask, Draw, HistorySampler
+from optnas.samplers.ask import Ask, Draw
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.episode import Episode, action
 from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array, Policy
@@ -147,7 +148,7 @@ class ReinforceSampler(HistorySampler):
         policy = Policy(
             len(history.study.directions), self._hidden, self._learning_rate, self._study_seed
         )
-        rewards = Rewards(history.study.directions, targets, self._exponent)
+        rewards = Rewards(history.study.directions, targets, self._exponent, history.limits)
         return _Learner(history, policy, rewards, self._study_seed)
 
     def _learn(self, learner: _Learner, trial: FrozenTrial) -> None:

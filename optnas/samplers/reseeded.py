@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.study.attributes import BASELINE
+from optnas.study.attributes import is_hand_made
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 
@@ -62,7 +62,7 @@ class ReseededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Returns what the other sampler infers; nothing for a baseline."""
-        if BASELINE in trial.user_attrs:
+        if is_hand_made(trial):
             return {}
         sampler = self._samplers[trial._trial_id]
         return sampler.infer_relative_search_space(_without_baselines(study), trial)
@@ -100,7 +100,7 @@ class ReseededSampler(BaseSampler):
         """Lets the other sampler finish the trial, and drops it."""
         self._seeds.pop(trial._trial_id, None)
         sampler = self._samplers.pop(trial._trial_id, None)
-        if sampler is not None and BASELINE not in trial.user_attrs:
+        if sampler is not None and not is_hand_made(trial):
             sampler.after_trial(_without_baselines(study), trial, state, values)
 
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class _StudyWithoutBaselines(Study):
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy, states, use_cache)
-        return [trial for trial in trials if BASELINE not in trial.user_attrs]
+        return [trial for trial in trials if not is_hand_made(trial)]
 
 
 def _without_baselines(study: Study) -> Study:

@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses
-from optnas.samplers.ranking import violation
+from optnas.samplers.ranking import shortfall, violation
 
 Array = NDArray[np.float64]
 
@@ -30,6 +30,8 @@ class Rewards:
         directions: The directions of the study's objectives.
         targets: The targets of MnasNet's reward, by the objective's position.
         exponent: The exponent w of MnasNet's reward.
+        limits: The reference point as losses. The reward of a trial beyond it is lowered by 1.3,
+            the range of rewards without targets.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Rewards:
         directions: Sequence[StudyDirection],
         targets: Mapping[int, float],
         exponent: float,
+        limits: Array | None = None,
     ) -> None:
         self._directions, self._targets, self._exponent = directions, targets, exponent
+        self._limits = np.full(len(directions), np.inf) if limits is None else limits
         self._free = [i for i in range(len(directions)) if i not in targets]
         self._sorted: list[Array] = [np.zeros(0) for _ in directions]
         self._recent: list[tuple[Array | None, float]] = []
@@ -82,11 +86,13 @@ class Rewards:
         known = [i for i, (point, _) in enumerate(self._recent) if point is not None]
         if known:
             points = np.array([self._recent[i][0] for i in known])
-            rewards[known] = self._feasible(points, preference)
+            beyond = shortfall(points, self._limits) > 0
+            rewards[known] = self._feasible(points, preference) - (1 + AUGMENTATION) * beyond
+        worst = (1 + AUGMENTATION) * (1 + bool(np.isfinite(self._limits).any()))
         for i, (point, broken) in enumerate(self._recent):
             if point is None:  # infeasible or failed: worse than any feasible one
                 share = broken / self._worst_violation if np.isfinite(broken) else 1.0
-                rewards[i] = -(1 + AUGMENTATION) - min(share, 1.0)
+                rewards[i] = -worst - min(share, 1.0)
         return rewards
 
     def _feasible(self, points: Array, preference: Array) -> Array:

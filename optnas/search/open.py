@@ -12,7 +12,7 @@ from optnas.devices.device import resolve_device
 from optnas.errors import InputError, NoStudyError
 from optnas.objective.checkpoint_folders import sweep
 from optnas.objective.objective import Objective
-from optnas.samplers import HistorySampler, PredictorSampler, ReseededSampler, make_sampler
+from optnas.samplers import HistorySampler, ReseededSampler, make_sampler
 from optnas.search.settings import Settings
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage.open import open_storage
@@ -52,6 +52,7 @@ def open_study(
         if changes:
             accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
     name_objectives(study, objective.objectives)
+    objective.keep_reference(study)
     old = record_of(study)
     same_space = old.fingerprint.get("code of the space") == search.code
     new = StudyRecord(
@@ -106,7 +107,7 @@ def _give_sampler(study: Study, search: Settings, objective: Objective) -> None:
         study.sampler = sampler
     else:
         study.sampler = ReseededSampler(lambda _: sampler)
-    if isinstance(study.sampler, PredictorSampler):
+    if isinstance(study.sampler, HistorySampler):
         study.sampler.fill_in(objective.suggest, objective.preview)
 
 

@@ -25,6 +25,7 @@ from optnas.runs.workers import check_workers, run_workers
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
 from optnas.study.record import Overrides, check_same_weights
+from optnas.study.reference import reference_text
 
 
 def run_search(search: Settings, *, workers: int, progress: bool, accept_changes: bool) -> Study:
@@ -86,7 +87,7 @@ def run_study(
     # The preparation is done here, where its progress is seen; the workers find it done.
     if not _prepare(search, objective, study, display, stop, accept_changes):
         return
-    queue_baselines(study, search.baselines)
+    queue_baselines(study, objective.baseline_params)
     job = Job(
         file=str(search.file.absolute()),
         url=search.url,
@@ -128,7 +129,7 @@ def run_here(
             objective,
             trials=search.trials,
             hours=hours,
-            baselines=search.baselines,
+            baselines=objective.baseline_params,
             trial_timeout=search.trial_timeout,
             max_failures=search.max_failures,
             observer=observer,
@@ -158,4 +159,5 @@ def overrides_for_workers(search: Settings) -> dict[str, Any]:
     """The settings that workers must take from here instead of the study file."""
     settings = {f.name: getattr(search, f.name) for f in fields(Overrides)}
     settings["evaluator"] = name_of(search.evaluator) or None
+    settings["reference"] = reference_text(search.reference) or None
     return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}

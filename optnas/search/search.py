@@ -22,8 +22,9 @@ class Search(Settings):
         metrics: Metrics in addition to the standard ones, or in their place: params,
             model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms, throughput,
             and the zero-cost proxies synflow, naswot, grad_norm and snip.
-        baselines: Hand-made networks by name, each a function that makes one. They are the first
-            trials.
+        baselines: Networks to compare with, by name: a function that makes one, an architecture of
+            the space, or a trial's parameters. They are the first trials. Samplers learn from those
+            that are in the space, and start in their neighbourhood.
         sampler: `predictor`, `evolution`, `local_search`, `reinforce`; Optuna's `random`, `tpe`,
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
         trials: Trials to reach in total: COMPLETE ones, and those that were stopped early.
@@ -37,6 +38,9 @@ class Search(Settings):
         epochs: Training epochs, in place of the evaluator's.
         early_stop: Whether to stop trainings that can't reach the front any more (see
             `EarlyStopping`). A study may be resumed with another choice.
+        reference: What is worse than this in an objective gains nothing: limits by objective, such
+            as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline. By default the worst
+            values of the baselines (see `Objective`). A study may be resumed with another one.
         trial_timeout: Seconds after which a trial fails; None sets no limit.
         max_failures: The run ends after this number of failures in a row for one reason.
         name: Name of the study; the study file's by default.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
-from torch import nn
 
 from optnas.devices.device import check_device_name
 from optnas.errors import InputError
@@ -19,6 +18,7 @@ from optnas.evaluators import Evaluator
 from optnas.evaluators.abilities import configured
 from optnas.evaluators.by_name import by_name
 from optnas.metrics import Metric
+from optnas.objective.baselines import read_baselines
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.objective import Listener, Objective
 from optnas.runs.time_limit import check_timeout
@@ -28,6 +28,7 @@ from optnas.storage.urls import default_url
 from optnas.study.artifacts import WeightStore
 from optnas.study.folders import next_to_database, shared_folder, weights_folder
 from optnas.study.record import Overrides
+from optnas.study.reference import Given, check_reference, parse_reference
 
 LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
 """The lowest value of each setting that is a whole number."""
@@ -46,7 +47,7 @@ class Settings:
     objectives: Sequence[str]
     constraints: Mapping[str, float] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
-    baselines: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+    baselines: Mapping[str, Any] = field(default_factory=dict)
     sampler: str | BaseSampler = "predictor"
     trials: int = 40
     hours: float | None = None
@@ -55,6 +56,7 @@ class Settings:
     threads: int = 1
     epochs: int | None = None
     early_stop: bool = False
+    reference: Given = ""
     trial_timeout: float | None = None
     max_failures: int = 3
     name: str = ""
@@ -84,6 +86,8 @@ class Settings:
         choose_metrics(
             self.objectives, self.constraints, self.metrics, self._evaluator(), self.device
         )
+        read_baselines(self.space, self.baselines)
+        check_reference(self.reference, self.objectives, list(self.baselines))
         self.path("")  # raises if the storage is no URL
 
     @property
@@ -107,6 +111,8 @@ class Settings:
         given = overrides.given()
         if "evaluator" in given:
             given["evaluator"] = by_name(given["evaluator"], self.evaluator)
+        if "reference" in given:
+            given["reference"] = parse_reference(given["reference"], list(self.baselines))
         return replace(self, **given)
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
@@ -128,6 +134,7 @@ class Settings:
             device=self.device,
             listeners=listeners,
             early_stop=self.early_stop,
+            reference=self.reference,
         )
 
     def _evaluator(self) -> Evaluator:

@@ -1,20 +1,30 @@
 """Search spaces: each defines a set of architectures and builds their networks."""
 
+from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
 from optnas.search_spaces.macro_cnn import MacroCNNSpace
 from optnas.search_spaces.mlp import MLPSpace
+from optnas.search_spaces.mobile import MobileSpace, MobileStage
 from optnas.search_spaces.model_space import ModelSpace
 from optnas.search_spaces.nasbench201 import NASBench201Space
+from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.size import SpaceSize, space_size
 
 __all__ = [
+    "Encodable",
     "FunctionSpace",
     "MLPSpace",
     "MacroCNNSpace",
+    "MobileSpace",
+    "MobileStage",
     "ModelSpace",
     "NASBench201Space",
+    "ResNetSpace",
+    "ResNetStage",
     "SearchSpace",
     "SpaceSize",
+    "encode",
     "space_size",
 ]

@@ -17,9 +17,12 @@ Architecture = TypeVar("Architecture")
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
     "leaky_relu": nn.LeakyReLU,
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "hard_swish": nn.Hardswish,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optnas.search_spaces.base import ACTIVATIONS
 
 
@@ -16,17 +18,28 @@ def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
         raise ValueError(f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds}")
 
 
-def check_sizes(name: str, sizes: tuple[int, ...]) -> None:
-    """Raises ValueError unless there are sizes, all of them whole numbers of at least 1."""
-    if not sizes or not all(isinstance(size, int) and size >= 1 for size in sizes):
-        raise ValueError(f"{name} must be whole numbers of at least 1, got {sizes}")
+def check_sizes(name: str, sizes: tuple[int, ...], lowest: int = 1) -> None:
+    """Raises ValueError unless there are sizes, all of them whole numbers of at least `lowest`."""
+    if not sizes or not all(isinstance(size, int) and size >= lowest for size in sizes):
+        raise ValueError(f"{name} must be whole numbers of at least {lowest}, got {sizes}")
+
+
+def check_kernel_sizes(sizes: tuple[int, ...]) -> None:
+    """Raises ValueError unless the sizes are odd numbers in steps of 2."""
+    check_sizes("kernel_sizes", sizes)
+    if sizes[0] % 2 == 0 or sizes != tuple(range(sizes[0], sizes[-1] + 1, 2)):
+        raise ValueError(f"kernel_sizes must be odd and rise in steps of 2, got {sizes}")
+
+
+def check_names(setting: str, names: tuple[str, ...], known: Sequence[str]) -> None:
+    """Raises ValueError unless there are names, all of them known."""
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"{setting} must be among {', '.join(known)}, got {names}")
 
 
 def check_activations(names: tuple[str, ...]) -> None:
     """Raises ValueError unless there are names, all of them of known activations."""
-    unknown = [name for name in names if name not in ACTIVATIONS]
-    if unknown or not names:
-        raise ValueError(f"activations must be among {', '.join(ACTIVATIONS)}, got {names}")
+    check_names("activations", names, list(ACTIVATIONS))
 
 
 def check_image_shape(shape: tuple[int, ...]) -> None:
@@ -34,3 +47,9 @@ def check_image_shape(shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise ValueError(f"input_shape must be (channels, height, width), got {shape}")
     check_sizes("input_shape", shape)
+
+
+def check_last(stages: tuple[object, ...]) -> None:
+    """Raises ValueError if the last stage is empty, so that a network has one record only."""
+    if stages and not stages[-1]:
+        raise ValueError(f"the last stage must not be empty, got {stages}: leave it out")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
+from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
 from optnas.search_spaces.checks import (
     check_activations,
@@ -15,6 +17,7 @@ from optnas.search_spaces.checks import (
     check_range,
     check_sizes,
 )
+from optnas.search_spaces.encoding import encode
 from optnas.utils.checks import check_counts
 
 OPERATIONS = ("conv", "sepconv")
@@ -52,7 +55,7 @@ class MacroCNNArchitecture:
 
 
 @dataclass(frozen=True)
-class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
+class MacroCNNSpace(SearchSpace[MacroCNNArchitecture], Encodable[MacroCNNArchitecture]):
     """Convolutional networks with layers that are chosen one by one.
 
     Global average pooling and a linear layer follow the last of them.
@@ -76,7 +79,8 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         depth: The least and greatest number of layers.
         channels: The choices for a layer's output channels.
         kernel_sizes: The least and greatest kernel size, both odd, in steps of 2.
-        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; each layer has its own.
+        activations: Names among `relu`, `relu6`, `leaky_relu`, `tanh`, `gelu`, `silu` and
+            `hard_swish`; each layer has its own.
 
     Raises:
         ValueError: A range is empty, a kernel is even, or an activation is unknown.
@@ -134,6 +138,10 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
             pool = trial.suggest_categorical(f"{name}.pool", POOLS)
         return ConvLayer(operation, kernel_size, channels, activation, skip, pool)
 
+    def params_of(self, architecture: MacroCNNArchitecture) -> dict[str, Any]:
+        """See `Encodable`."""
+        return encode(self.suggest, architecture, _settings)
+
     def build(self, architecture: MacroCNNArchitecture) -> nn.Module:
         """Makes the layers, global average pooling, and a linear head.
 
@@ -147,6 +155,14 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture]):
         modules |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
         modules["head"] = nn.Linear(channels, self.outputs)
         return nn.Sequential(OrderedDict(modules))
+
+
+def _settings(architecture: MacroCNNArchitecture) -> dict[str, Any]:
+    """The settings by parameter name."""
+    settings: dict[str, Any] = {"depth": len(architecture.layers)}
+    for i, layer in enumerate(architecture.layers, 1):
+        settings |= {f"layer{i}.{name}": value for name, value in asdict(layer).items()}
+    return settings
 
 
 class _Block(nn.Module):

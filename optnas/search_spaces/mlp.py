@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
+from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
 from optnas.search_spaces.checks import check_activations, check_range, check_sizes
+from optnas.search_spaces.encoding import encode
 from optnas.utils.checks import check_counts
 
 
@@ -28,7 +31,7 @@ class MLPArchitecture:
 
 
 @dataclass(frozen=True)
-class MLPSpace(SearchSpace[MLPArchitecture]):
+class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
     """Multi-layer perceptrons of different depths and widths.
 
     Example:
@@ -46,7 +49,8 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
         depth: The least and greatest number of hidden layers.
         width: The least and greatest width of a hidden layer.
         width_step: The step between two widths.
-        activations: Names among `relu`, `leaky_relu`, `tanh`, `gelu`; all layers share one.
+        activations: Names among `relu`, `relu6`, `leaky_relu`, `tanh`, `gelu`, `silu` and
+            `hard_swish`; all layers share one.
         dropout: The least and greatest dropout probability.
         dropout_step: The step between two dropout probabilities.
 
@@ -89,6 +93,10 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
         dropout = trial.suggest_float("dropout", *self.dropout, step=self.dropout_step)
         return MLPArchitecture(widths, activation, round(dropout, 6))
 
+    def params_of(self, architecture: MLPArchitecture) -> dict[str, Any]:
+        """See `Encodable`."""
+        return encode(self.suggest, architecture, _settings)
+
     def build(self, architecture: MLPArchitecture) -> nn.Module:
         """Makes linear layers, each with activation and dropout, and a linear head.
 
@@ -104,3 +112,13 @@ class MLPSpace(SearchSpace[MLPArchitecture]):
             size = width
         layers["head"] = nn.Linear(size, self.outputs)
         return nn.Sequential(OrderedDict(layers))
+
+
+def _settings(architecture: MLPArchitecture) -> dict[str, Any]:
+    """The settings by parameter name."""
+    return {
+        "depth": len(architecture.widths),
+        **{f"layer{i}.width": width for i, width in enumerate(architecture.widths, 1)},
+        "activation": architecture.activation,
+        "dropout": architecture.dropout,
+    }

@@ -7,12 +7,15 @@ search, ICLR 2020 (arXiv 2001.00326).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
+from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import check_image_shape
+from optnas.search_spaces.encoding import encode
 from optnas.utils.checks import check_counts
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -34,7 +37,7 @@ class NASBench201Architecture:
 
 
 @dataclass(frozen=True)
-class NASBench201Space(SearchSpace[NASBench201Architecture]):
+class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench201Architecture]):
     """15,625 cells of four nodes and six edges, each edge with one of five operations.
 
     A node is the sum of the outputs of the edges that lead to it. The network has a 3×3
@@ -82,6 +85,10 @@ class NASBench201Space(SearchSpace[NASBench201Architecture]):
             tuple(trial.suggest_categorical(f"edge{i}-{j}", OPERATIONS) for i, j in EDGES)
         )
 
+    def params_of(self, architecture: NASBench201Architecture) -> dict[str, Any]:
+        """See `Encodable`."""
+        return encode(self.suggest, architecture, _settings)
+
     def build(self, architecture: NASBench201Architecture) -> nn.Module:
         """Makes the whole network, as it was trained for the benchmark."""
         width = self.channels
@@ -102,6 +109,12 @@ class NASBench201Space(SearchSpace[NASBench201Architecture]):
             nn.Flatten(),
             nn.Linear(width, self.outputs),
         )
+
+
+def _settings(architecture: NASBench201Architecture) -> dict[str, Any]:
+    """The settings by parameter name."""
+    named = zip(EDGES, architecture.operations, strict=True)
+    return {f"edge{i}-{j}": operation for (i, j), operation in named}
 
 
 class _Cell(nn.Module):

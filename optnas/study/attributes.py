@@ -14,6 +14,8 @@ RECIPE = "recipe"
 """The canonical string of the training recipe."""
 BASELINE = "baseline"
 """The name of the hand-made network that this trial measures, if it is one."""
+IN_SPACE = "baseline_in_space"
+"""Whether that network is an architecture of the search space, which samplers learn from."""
 DUPLICATE_OF = "duplicate_of"
 """The number of the trial whose values were reused."""
 CURVE = "curve"
@@ -50,6 +52,7 @@ _RESERVED = {
     ARCHITECTURE,
     RECIPE,
     BASELINE,
+    IN_SPACE,
     DUPLICATE_OF,
     CURVE,
     FAILURE,
@@ -66,6 +69,11 @@ _RESERVED = {
 def is_reserved(name: str) -> bool:
     """Whether optnas itself keeps something under this user attribute."""
     return name in _RESERVED or name.startswith(DETAIL)
+
+
+def is_hand_made(trial: FrozenTrial) -> bool:
+    """Whether the trial measures a baseline that is no architecture of the search space."""
+    return BASELINE in trial.user_attrs and IN_SPACE not in trial.user_attrs
 
 
 def is_stopped(trial: FrozenTrial) -> bool:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from optuna.trial import FrozenTrial
 
 from optnas.study.attributes import ARCHITECTURE, RECIPE, SURPLUS, is_lost, is_stopped
+from optnas.study.recipe_text import further_settings
+
+_SEARCHED = "recipe."
+"""The names of the parameters of searched settings begin with this."""
 
 
 def state_of(trial: FrozenTrial) -> str:
@@ -20,15 +24,21 @@ def state_of(trial: FrozenTrial) -> str:
 
 
 def recipe_text(trial: FrozenTrial) -> str:
-    """The searched settings of the training, or the recipe that the user's own evaluator drew."""
-    searched = {k: v for k, v in trial.params.items() if k.startswith("recipe.")}
-    if searched:
-        return " ".join(
-            f"{k.removeprefix('recipe.')}={f'{v:.3g}' if isinstance(v, float) else v}"
-            for k, v in searched.items()
-        )
+    """The recipe of the training, in short.
+
+    Of a `Recipe`, these are the searched settings, and the fixed ones that stand in its text
+    because they differ from their defaults. What the user's own evaluator drew is shown as it is.
+    """
     recipe = str(trial.user_attrs.get(RECIPE, ""))
-    return "" if recipe.startswith("Recipe(") else recipe
+    shown = {
+        name.removeprefix(_SEARCHED): f"{value:.3g}" if isinstance(value, float) else str(value)
+        for name, value in trial.params.items()
+        if name.startswith(_SEARCHED)
+    }
+    shown |= {k: v for k, v in further_settings(recipe).items() if k not in shown}
+    if shown or recipe.startswith("Recipe("):
+        return " ".join(f"{name}={value}" for name, value in shown.items())
+    return recipe
 
 
 def architecture_name(trial: FrozenTrial) -> str:

@@ -32,6 +32,7 @@ class Overrides:
     trial_timeout: float | None = None
     max_failures: int | None = None
     evaluator: str | None = None
+    reference: str | None = None
 
     def updated(self, later: Overrides) -> Overrides:
         """These overrides, replaced by the later ones where those are given."""

@@ -141,7 +141,9 @@ def test_kinds_of_layers(model, inputs, kinds):
     [
         optnas.MLPSpace((10,), 3),
         optnas.MacroCNNSpace((1, 8, 8), 10),
+        optnas.MobileSpace.small((1, 8, 8), 10),
         optnas.NASBench201Space(input_shape=(3, 8, 8), channels=4, cells=3),
+        optnas.ResNetSpace.small((1, 8, 8), 10),
     ],
     ids=lambda space: type(space).__name__,
 )
@@ -169,6 +171,20 @@ def test_a_cell_shows_what_was_chosen_even_where_it_does_nothing():
     assert [block.title for block in cells[0].blocks] == [
         "Zero", "skip", "conv 1×1", "conv 3×3", "avg pool 3", "skip",
     ]  # fmt: skip
+
+
+def test_squeeze_and_excitation_is_one_block():
+    base = optnas.MobileSpace.mobilenet_v3_large((3, 32, 32), strides=(1, 1, 2, 2, 2, 1, 1))
+    space = optnas.MobileSpace.small((3, 32, 32), 10)
+    found = drawing(space.build(base), space.example_inputs)
+    last = next(stage for stage in found.stages if stage.path == "stage6.block2")
+    assert [(b.title, b.after) for b in last.blocks] == [
+        ("conv 1×1", ("BN", "Hardswish")),
+        ("depthwise conv 5×5", ("BN", "Hardswish")),
+        ("squeeze-excitation 240", ()),
+        ("conv 1×1", ("BN", "skip")),
+    ]
+    assert (last.times, last.blocks[2].params) == (2, 960 * 240 * 2 + 240 + 960)
 
 
 def test_svg_names_each_block_and_its_shares():

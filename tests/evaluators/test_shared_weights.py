@@ -36,8 +36,10 @@ from optnas.search_spaces import (
     FunctionSpace,
     MacroCNNSpace,
     MLPSpace,
+    MobileSpace,
     ModelSpace,
     NASBench201Space,
+    ResNetSpace,
 )
 from optnas.testing import EvaluatorContract
 from optnas.utils.draft import Draft
@@ -89,7 +91,9 @@ def lazy(trial):
 SPACES = {
     "mlp": MLPSpace((4,), 3, width=(8, 32), width_step=8),
     "cnn": MacroCNNSpace((1, 6, 6), 2, depth=(1, 3), channels=(2, 4, 8), kernel_sizes=(1, 5)),
+    "mobile": MobileSpace.small((1, 9, 9), 2, stages=2),
     "nasbench201": NASBench201Space(channels=4, cells=1),
+    "resnet": ResNetSpace.small((1, 9, 9), 2, stages=2),
     "recurrent": ModelSpace(
         Recurrent,
         {"kind": {"lstm": nn.LSTM, "gru": nn.GRU}, "width": [2, 4, 6]},

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 EPOCHS = 5
 X = np.random.default_rng(0).normal(size=(60, 4))
 DATA = optnas.arrays(X + (np.arange(60) % 3)[:, None], np.arange(60) % 3, name="blobs")
+DIGITS = optnas.digits()
 
 
 @pytest.fixture(autouse=True)
@@ -117,10 +119,21 @@ def evaluator_of(optimizer="adam", epoch="last", epochs=EPOCHS, data=DATA, **kwa
     return TrainingEvaluator(data, epochs, recipe, device="cpu", epoch=epoch)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        ("adam", {}),
+        ("adamw", {}),
+        ("sgd", {}),
+        ("rmsprop", {}),
+        ("adamw", {"ema_decay": 0.8, "mixup": 0.3}),
+    ],
+)
 @pytest.mark.parametrize("epoch", ["last", "best"])
-def test_a_retry_ends_as_a_training_that_was_never_interrupted(tmp_path, optimizer, epoch):
-    evaluator = evaluator_of(optimizer, epoch, batch_size=16)
+def test_a_retry_ends_as_a_training_that_was_never_interrupted(
+    tmp_path, optimizer, settings, epoch
+):
+    evaluator = evaluator_of(optimizer, epoch, batch_size=16, **settings)
     study, objective = make(tmp_path / "whole", evaluator)
     run_trials(study, objective, trials=3)
     whole = outcome(study, objective)
@@ -168,8 +181,8 @@ def test_baselines_and_searched_recipes_resume_too(tmp_path):
         study, objective = make(tmp_path / name, evaluator, listener, baselines={"one": network})
         if name == "cut":
             with pytest.raises(Killed):
-                run_trials(study, objective, trials=2, baselines=["one"])
-        run_trials(study, objective, trials=2, baselines=["one"])
+                run_trials(study, objective, trials=2, baselines={"one": {}})
+        run_trials(study, objective, trials=2, baselines={"one": {}})
         found.append(outcome(study, objective))
     assert found[0] == found[1]
     assert [t.user_attrs.get(BASELINE) for t in study.trials] == ["one", "one", None]
@@ -298,6 +311,37 @@ def test_the_best_epoch_may_lie_before_the_interruption(tmp_path):
     assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
 
 
+@pytest.mark.parametrize("at", [1, 3])
+@pytest.mark.parametrize("epoch", ["last", "best"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "one_cycle"},
+        {"warmup": 0.3, "max_grad_norm": 0.5, "label_smoothing": 0.1},
+        {"ema_decay": 0.8},
+        {"mixup": 0.4, "ema_decay": 0.5},
+    ],
+    ids=lambda settings: " ".join(settings),
+)
+def test_every_recipe_resumes_bit_by_bit(tmp_path, settings, epoch, at):
+    evaluator = evaluator_of("sgd", epoch, batch_size=16, **settings)
+    whole = train(None, evaluator)
+    interrupted(tmp_path, at=at, evaluator=evaluator)
+    again = train(tmp_path, evaluator)
+    assert again[2] == list(range(at, EPOCHS))
+    assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
+
+
+def test_a_checkpoint_of_averaged_weights_that_lacks_the_trained_ones_is_not_used(tmp_path, caplog):
+    evaluator = evaluator_of(ema_decay=0.8)
+    fresh = train(None, evaluator)
+    whole_but(lambda state: state["loop"].pop("trained"))(
+        interrupted(tmp_path, evaluator=evaluator)
+    )
+    assert train(tmp_path, evaluator) == fresh
+    assert "can't be used, training begins anew" in caplog.records[0].message
+
+
 def test_a_training_draws_as_without_checkpoints(tmp_path):
     assert train(tmp_path) == train(None)
 
@@ -311,13 +355,28 @@ def cnn(width):
     )  # fmt: skip
 
 
+AUGMENTED = {"flip": True, "shift": 1, "cutout": 3, "mixup": 0.3, "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize("width", [4, 16])  # from 9 channels on they lie last
+def test_augmented_images_resume_bit_by_bit(tmp_path, width):
+    x, y = DIGITS.train
+    few = replace(DIGITS, train=(x[:70], y[:70]), val=(x[:70], y[:70]))
+    evaluator = evaluator_of(data=few, batch_size=32, ema_decay=0.9, **AUGMENTED)
+    settings = {"evaluator": evaluator, "build": cnn, "width": width}
+    whole = train(None, **settings)
+    interrupted(tmp_path, **settings)
+    again = train(tmp_path, **settings)
+    assert again[2] == [2, 3, 4]
+    assert (again[0], again[1], again[3]) == (whole[0], whole[1], whole[3])
+
+
 @NEEDS_CUDA
+@pytest.mark.parametrize("settings", [{}, AUGMENTED | {"ema_decay": 0.9}], ids=["", "augmented"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_resumes_on_cuda_bit_by_bit(tmp_path, precision):
-    recipe = Recipe(learning_rate=0.01, batch_size=32)
-    evaluator = TrainingEvaluator(
-        optnas.digits(), EPOCHS, recipe, device="cuda", precision=precision
-    )
+def test_resumes_on_cuda_bit_by_bit(tmp_path, precision, settings):
+    recipe = Recipe(learning_rate=0.01, batch_size=32, **settings)
+    evaluator = TrainingEvaluator(DIGITS, EPOCHS, recipe, device="cuda", precision=precision)
     settings = {"evaluator": evaluator, "build": cnn, "width": 32}
     whole = train(None, **settings)
     interrupted(tmp_path, **settings)

@@ -14,7 +14,7 @@ import optnas
 from optnas.evaluators import FunctionEvaluator
 from optnas.objective.early_stopping import LEAST_CURVES, EarlyStopping, prospects
 from optnas.runs.loop import run_trials
-from optnas.samplers.predictor import _at_best
+from optnas.samplers.ranking import at_best
 from optnas.search_spaces import FunctionSpace
 from optnas.study.attributes import BASELINE, CURVE, DUPLICATE_OF, PRUNED, STOPPED
 
@@ -274,7 +274,7 @@ def test_a_resumed_study_is_as_one_that_ran_through_and_early_stop_may_change():
 
 def test_the_predictor_learns_what_a_stopped_trial_could_have_reached():
     trial = study_of(trained({50: (0.9, 0.8, 0.1)}), [*FIRST, 50]).trials[-1]
-    learned = _at_best(trial)
+    learned = at_best(trial)
     assert (learned.state, learned.values) == (TrialState.COMPLETE, [0.4, 100.0])
     assert learned.params == trial.params
     assert trial.state == TrialState.PRUNED

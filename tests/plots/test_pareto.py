@@ -156,7 +156,21 @@ def test_what_dominates_the_baselines():
     assert data.dominating == {"<old>": (1,), "new": ()}
     title = pareto_figure(data).layout.title.text
     assert "baseline &lt;old&gt;: dominated by trial 1" in title
-    assert "baseline new: no network that was found dominates it" in title
+    assert "baseline new: not dominated: the nearest, trial 0, has loss 1 (not 0.5)" in title
+
+
+def test_a_box_holds_what_is_worse_than_a_baseline():
+    study = make_study(
+        [
+            ([1.0, 5.0], {}, 0.0),
+            ([4.0, 2.0], {}, 0.0),
+            ([3.0, 4.0], {BASELINE: "old", ARCHITECTURE: "baseline old"}, 0.0),
+        ],
+        ("loss", "flops"),
+    )
+    (box,) = (t for t in pareto_figure(pareto_data(study)).data if t.fill == "toself")
+    corners = set(zip(box.x, box.y, strict=True))
+    assert corners == {(4.0, 3.0), (5.0, 3.0), (5.0, 4.0), (4.0, 4.0)}  # flops to the right
 
 
 def test_one_point_for_an_architecture_which_names_its_trials():

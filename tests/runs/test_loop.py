@@ -178,8 +178,8 @@ def test_baselines_come_first_and_once(space):
     study, objective = make(
         space, baselines={"a": lambda: nn.Linear(2, 1), "b": lambda: nn.Linear(2, 1)}
     )
-    run_trials(study, objective, trials=3, baselines=objective.baselines)
-    run_trials(study, objective, trials=4, baselines=objective.baselines)
+    run_trials(study, objective, trials=3, baselines=objective.baseline_params)
+    run_trials(study, objective, trials=4, baselines=objective.baseline_params)
     assert [t.user_attrs.get(BASELINE) for t in study.trials] == ["a", "b", None, None]
 
 
@@ -379,7 +379,7 @@ def test_a_full_disk_in_the_middle_loses_no_trial(space, monkeypatch):
     study, objective = make(space)
     run_trials(study, objective, trials=2)
     with monkeypatch.context() as patch:
-        patch.setattr(objective, "_keep", lambda *_: None)
+        patch.setattr(objective, "weights", None)
         patch.setattr(objective, "_train", full)
         with pytest.raises(optuna.exceptions.StorageInternalError):
             run_trials(study, objective, trials=4)

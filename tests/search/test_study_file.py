@@ -66,7 +66,14 @@ def test_fashion_mnist_says_how_to_get_the_images(monkeypatch):
         optnas.load_search("fashion_mnist_cnn")
 
 
-def test_fashion_mnist_runs_on_a_folder_of_its_format(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "baselines"),
+    [
+        ("fashion_mnist_cnn", ["LeNet-5", "small ResNet"]),
+        ("fashion_mnist_mobile", ["MobileNetV2 0.25", "ResNet-8, narrow"]),
+    ],
+)
+def test_fashion_mnist_runs_on_a_folder_of_its_format(name, baselines, monkeypatch, tmp_path):
     import gzip
     from dataclasses import replace
 
@@ -74,15 +81,15 @@ def test_fashion_mnist_runs_on_a_folder_of_its_format(monkeypatch, tmp_path):
     from idx_files import FILES, idx
 
     rng = np.random.default_rng(0)
-    for name in FILES:
-        n = 5_120 if name.startswith("train") else 40
-        content = rng.integers(0, 255, (n, 28, 28)) if "images" in name else np.arange(n) % 10
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(content), 1))
+    for part in FILES:
+        n = 5_120 if part.startswith("train") else 40
+        content = rng.integers(0, 255, (n, 28, 28)) if "images" in part else np.arange(n) % 10
+        (tmp_path / f"{part}.gz").write_bytes(gzip.compress(idx(content), 1))
     monkeypatch.setenv("FASHION_MNIST", str(tmp_path))
     monkeypatch.setenv("FASHION_MNIST_TRAIN", "120")
-    search = replace(optnas.load_search("fashion_mnist_cnn"), trials=2, epochs=1, weights=False)
+    search = replace(optnas.load_search(name), trials=2, epochs=1, weights=False)
     study = search.run(progress=False)
-    assert [t.user_attrs.get("baseline") for t in study.trials] == ["LeNet-5", "small ResNet"]
+    assert [t.user_attrs.get("baseline") for t in study.trials] == baselines
 
 
 def test_the_wheel_carries_every_study():

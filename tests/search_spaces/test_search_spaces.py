@@ -10,6 +10,7 @@ from optuna.trial import FixedTrial
 from torch import nn
 
 from optnas import search_spaces
+from optnas.errors import InputError
 from optnas.metrics.counting import count_macs
 from optnas.search_spaces import (
     FunctionSpace,
@@ -147,6 +148,36 @@ def test_never_pools_below_one_pixel():
             assert (f"layer{i}.pool" in params) == (size >= 2)
             assert (f"layer{i}.operation" in params) == (size >= 2)
             size = size // 2 if layer.pool != "none" else size
+
+
+@pytest.mark.parametrize(
+    ("space", "architecture", "message"),
+    [
+        (
+            MLPSpace((3,), 1),
+            MLPArchitecture((32, 40), "relu", 0.0),
+            r"layer2.width is 40 in the architecture, and from 32 to 512 in steps of 32 in the",
+        ),
+        (
+            MacroCNNSpace((1, 8, 8), 2),
+            MacroCNNArchitecture((ConvLayer("conv", 3, 8, "relu", False, "avg"),) * 7),
+            "depth is 7 in the architecture, and from 1 to 6 in the space",
+        ),
+        (
+            MacroCNNSpace((1, 1, 1), 2),
+            MacroCNNArchitecture((ConvLayer("conv", 3, 8, "relu", False, "none"),)),
+            "layer1.kernel_size is 3 in the architecture, and 1 in the space",
+        ),
+        (
+            NASBench201Space(),
+            NASBench201Architecture(("conv", *["none"] * 5)),
+            "edge0-1 is conv in the architecture, and one of none, skip_connect, nor_conv_1x1",
+        ),
+    ],
+)
+def test_params_of_names_what_the_space_lacks(space, architecture, message):
+    with pytest.raises(InputError, match=message):
+        space.params_of(architecture)
 
 
 def test_function_space_keeps_the_model_that_suggest_made():

@@ -315,7 +315,7 @@ def test_attributes_that_somebody_else_wrote_on_trials(attrs):
         values = [1.0] if state == TrialState.COMPLETE else None
         study.add_trial(create_trial(state=state, values=values, user_attrs=attrs))
     study._storage.set_trial_state_values(1, TrialState.FAIL)
-    run_trials(study, objective, trials=3, baselines=["b"])
+    run_trials(study, objective, trials=3, baselines={"b": {}})
     assert [t.state for t in study.trials].count(TrialState.COMPLETE) == 3
     status_table(study)
     front_table(study)

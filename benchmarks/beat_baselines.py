@@ -1,0 +1,207 @@
+"""Does a search beat the networks that people build by hand? Fashion-MNIST, five baselines.
+
+    python benchmarks/beat_baselines.py [--seeds 3] [--trials 60] [--epochs 5] [--jobs 1]
+
+12,000 training images and one recipe for all. The baselines: LeNet-5, ResNet-8, MobileNetV2 0.25, a
+plain CNN with dropout, and a perceptron. The space is `MobileSpace.small`. Objectives:
+val_accuracy, flops, params, latency_ms. The samplers: the predictor with its default reference (the
+worst values of the baselines), the predictor without a reference, Optuna's TPE and NSGA-II.
+
+After each search, for each baseline the members of the front that dominate it are evaluated with
+three fresh seeds, and so is the baseline. It is beaten if a member's mean accuracy is at least its
+own, and FLOPs, parameters and latency are no more, with one of the four better. Reported are, for
+each seed, which baselines were beaten, after how many trials, and what the nearest network lacks to
+beat the others. Prints a table and writes benchmarks/results/beat_baselines.json.
+
+Needs Fashion-MNIST's IDX files (FASHION_MNIST names their folder).
+"""
+
+import os
+import time
+from statistics import mean
+
+import numpy as np
+import optuna
+from common.comparison import arguments, run_all, save
+from optuna.trial import TrialState
+from torch import Tensor, nn
+
+import optnas
+from optnas.finished.confirm import confirm
+from optnas.pareto.baselines import baseline_standings
+from optnas.pareto.dominance import dominates, losses
+from optnas.pareto.snapshot import Snapshot
+from optnas.study.attributes import BASELINE
+
+OBJECTIVES = ("val_accuracy", "flops", "params", "latency_ms")
+ROWS = {
+    "predictor": ("predictor", True),
+    "predictor, no reference": ("predictor", False),
+    "TPE": ("tpe", True),
+    "NSGA-II": ("nsgaii", True),
+}
+FRESH = 3
+"""Fresh seeds of each confirmation."""
+
+
+class Residual(nn.Module):
+    """The basic block of He et al. (2016)."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+        self.skip = nn.Conv2d(channels, out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.body(x) + self.skip(x))
+
+
+def lenet5():
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def resnet8():
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+
+
+def plain_cnn():
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Dropout(0.25), nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5),
+        nn.Linear(128, 10),
+    )  # fmt: skip
+
+
+def perceptron():
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(),
+        nn.Linear(128, 10),
+    )  # fmt: skip
+
+
+def make_search(sampler, aims, seed, trials, epochs):
+    data = optnas.idx_images(
+        os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"),
+        train=12_000,
+        val=5_000,
+    )
+    space = optnas.MobileSpace.small(data.input_shape, data.outputs, stages=3)
+    mobilenet = optnas.MobileSpace.mobilenet_v2(
+        data.input_shape, width=0.25, strides=(2, 1, 2, 2, 2, 1, 1, 1)
+    )
+    return optnas.Search(
+        space=space,
+        evaluator=optnas.TrainingEvaluator(
+            data, epochs=epochs, recipe=optnas.Recipe(learning_rate=0.01)
+        ),
+        objectives=OBJECTIVES,
+        baselines={
+            "LeNet-5": lenet5,
+            "ResNet-8": resnet8,
+            "MobileNetV2 0.25": lambda: space.build(mobilenet),
+            "plain CNN": plain_cnn,
+            "perceptron": perceptron,
+        },
+        reference="" if aims else {},
+        sampler=sampler,
+        trials=trials,
+        seed=seed,
+        device="cpu",
+        weights=False,
+        storage=optuna.storages.InMemoryStorage(),
+    )
+
+
+def work(row, seed, trials, epochs):
+    """Which baselines one search beats, after how many trials, and the seconds it took."""
+    search = make_search(*ROWS[row], seed, trials, epochs)
+    started = time.perf_counter()
+    study = search.run(progress=False)
+    seconds = time.perf_counter() - started
+    seen = Snapshot.of(study)
+    dominating = {n for record in seen.baselines for n in record.dominated_by}
+    wanted = sorted({record.number for record in seen.baselines} | dominating)
+    confirm(study, search, trials=wanted, seeds=FRESH, progress=False)
+    return {"seconds": seconds} | judged(study)
+
+
+def judged(study):
+    """What stands after the confirmation, by baseline."""
+    seen = Snapshot.of(study)
+    sure = {}
+    for number, standing in seen.standing.items():
+        if standing.member.n:
+            sure[number] = losses([[s.mean for s in standing.member.spreads]], seen.directions)[0]
+    beaten, lacks = {}, {}
+    for found in baseline_standings(seen):
+        name, own = str(found.baseline.baseline), found.baseline.number
+        better = [n for n in found.dominated_by if n in sure and dominates(sure[n], sure[own])]
+        if better:
+            beaten[name] = first_trial(study, min(better))
+        else:
+            lacks[name] = found.text()
+    complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
+    return {
+        "beaten": beaten,
+        "not beaten": lacks,
+        "accuracies": [t.values[0] for t in complete if BASELINE not in t.user_attrs],
+        "baselines": {
+            t.user_attrs[BASELINE]: t.values for t in complete if BASELINE in t.user_attrs
+        },
+    }
+
+
+def first_trial(study, number):
+    """How many networks had been sampled when this one was."""
+    return sum(BASELINE not in t.user_attrs for t in study.trials[: number + 1])
+
+
+def table(runs):
+    """A row a sampler: in how many seeds each baseline was beaten, after how many networks."""
+    names = list(next(iter(runs.values()))["baselines"])
+    lines = [f"{'sampler':26}" + "".join(f"{name:>21}" for name in names) + f"{'seconds':>10}"]
+    for row in dict.fromkeys(row for row, _ in runs):
+        of = [run for (name, _), run in runs.items() if name == row]
+        cells = []
+        for name in names:
+            after = [run["beaten"][name] for run in of if name in run["beaten"]]
+            text = f"{len(after)} of {len(of)}"
+            cells.append(text + (f", after {np.median(after):.0f}" if after else ""))
+        seconds = mean(run["seconds"] for run in of)
+        lines.append(f"{row:26}" + "".join(f"{c:>21}" for c in cells) + f"{seconds:10.0f}")
+    for (row, seed), run in runs.items():
+        lines += [f"{row}, seed {seed}, {n}: {text}" for n, text in run["not beaten"].items()]
+    return "\n".join(lines)
+
+
+def main():
+    parser = arguments(__doc__, seeds=3)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=5)
+    options = parser.parse_args()
+    rows = options.samplers or list(ROWS)
+    tasks = [
+        (row, seed, options.trials, options.epochs) for seed in range(options.seeds) for row in rows
+    ]
+    runs = {task[:2]: run for task, run in run_all(work, tasks, options.jobs)}
+    print(table(runs))
+    if not options.samplers:
+        save("beat_baselines", {f"{row}, seed {seed}": run for (row, seed), run in runs.items()})
+
+
+if __name__ == "__main__":
+    main()

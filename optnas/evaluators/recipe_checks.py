@@ -1,0 +1,65 @@
+"""Whether a recipe fits the data and the loss of an evaluator."""
+
+from __future__ import annotations
+
+from optnas.datasets.dataset import Dataset, Loaders
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_space import RecipeSpace, possible
+
+
+def check_recipe(
+    recipe: Recipe | RecipeSpace, data: Dataset | Loaders, *, own_loss: bool = False
+) -> None:
+    """Raises ValueError if a setting that is used, or searched, can't be used here.
+
+    Args:
+        recipe: The recipe.
+        data: What it trains on.
+        own_loss: Whether the user's own loss is trained with.
+    """
+    if isinstance(data, Loaders) and recipe.batch_size is not None:
+        raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+    for name in ("label_smoothing", "mixup"):
+        if own_loss and _uses(recipe, name):
+            raise ValueError(
+                f"{name} changes the built-in loss, and you gave one of your own: do it in there, "
+                f"and leave {name} out of the recipe"
+            )
+    if data.task == "regression" and _uses(recipe, "label_smoothing"):
+        raise ValueError(
+            "label_smoothing is for classes, and the task is regression: leave it out of the recipe"
+        )
+    for name in ("flip", "shift", "cutout"):
+        if _uses(recipe, name):
+            _check_images(name, max(possible(recipe, name)), data)
+    if _uses(recipe, "mixup") and isinstance(data, Dataset):
+        kind = data.train[0].dtype
+        if not kind.is_floating_point:
+            raise ValueError(
+                f"mixup takes means of examples, and those of {data.name!r} are {kind}: leave it "
+                "out of the recipe"
+            )
+
+
+def _check_images(name: str, largest: int, data: Dataset | Loaders) -> None:
+    """Raises ValueError unless the data are images that a change of this name fits."""
+    if isinstance(data, Loaders):
+        raise ValueError(
+            f"{name} changes the images of a Dataset, and Loaders change their own: put it into "
+            "the training loader, and leave it out of the recipe"
+        )
+    shape = data.input_shape
+    if len(shape) != 3:
+        raise ValueError(
+            f"{name} is for images of shape (channels, height, width), and the examples of "
+            f"{data.name!r} have the shape {shape}: leave it out of the recipe"
+        )
+    if largest >= min(shape[1:]):
+        raise ValueError(
+            f"{name} must be below the side of the images, {min(shape[1:])} pixels, got {largest}"
+        )
+
+
+def _uses(recipe: Recipe | RecipeSpace, name: str) -> bool:
+    """Whether a setting has a value other than its default, or may have one."""
+    return any(value != getattr(Recipe, name) for value in possible(recipe, name))

@@ -1,0 +1,103 @@
+"""Recipes whose settings are searched in the same trial as the architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial
+
+from optnas.evaluators.recipe import Recipe
+from optnas.study.recipe_text import recipe_repr
+from optnas.utils.distributions import as_distribution, suggest
+
+Choice = Any
+"""A fixed value, a sequence of values to choose from, or an Optuna distribution."""
+
+
+@dataclass(frozen=True, repr=False)
+class RecipeSpace:
+    """A recipe with settings that are searched.
+
+    Each attribute is a fixed value, a sequence of values to choose from, or an Optuna distribution.
+    For a range, give `FloatDistribution(1e-4, 1e-1, log=True)`: the tuple `(1e-4, 1e-1)` is a
+    choice of two values. The parameters of the searched settings are named
+    `recipe.learning_rate` and so on.
+
+    Example:
+        ```python
+        import optnas
+        from optuna.distributions import FloatDistribution
+
+        recipe = optnas.RecipeSpace(
+            optimizer=("adamw", "sgd"), learning_rate=FloatDistribution(1e-4, 1e-1, log=True)
+        )
+        ```
+
+    Raises:
+        ValueError: A value isn't allowed (every value of a sequence is checked, and both ends
+            of a range, except for the learning rate).
+    """
+
+    optimizer: Choice = Recipe.optimizer
+    learning_rate: Choice = Recipe.learning_rate
+    weight_decay: Choice = Recipe.weight_decay
+    batch_size: Choice = Recipe.batch_size
+    _: KW_ONLY
+    schedule: Choice = Recipe.schedule
+    warmup: Choice = Recipe.warmup
+    max_grad_norm: Choice = Recipe.max_grad_norm
+    label_smoothing: Choice = Recipe.label_smoothing
+    ema_decay: Choice = Recipe.ema_decay
+    flip: Choice = Recipe.flip
+    shift: Choice = Recipe.shift
+    cutout: Choice = Recipe.cutout
+    mixup: Choice = Recipe.mixup
+
+    def __post_init__(self) -> None:
+        for name, choice in self._settings().items():
+            if _is_sequence(choice):
+                as_distribution(name, choice)
+            # Nothing draws the 0 at which a range of learning rates may begin.
+            elif name == "learning_rate" and isinstance(choice, BaseDistribution):
+                continue
+            for value in possible(self, name):
+                Recipe(**{name: value})
+
+    def __repr__(self) -> str:
+        return recipe_repr(self)
+
+    def _settings(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def suggest(self, trial: BaseTrial) -> Recipe:
+        """Draws the searched settings from the trial."""
+        chosen = self._settings()
+        for name, choice in chosen.items():
+            if isinstance(choice, BaseDistribution) or _is_sequence(choice):
+                distribution = as_distribution(name, choice)
+                chosen[name] = suggest(trial, f"recipe.{name}", distribution)
+        return Recipe(**chosen)
+
+
+def possible(recipe: Recipe | RecipeSpace, name: str) -> tuple[Any, ...]:
+    """The values that a setting may have: all that it is chosen from, or both ends of a range."""
+    choice = getattr(recipe, name)
+    match choice:
+        case CategoricalDistribution(choices=choices):
+            return tuple(choices)
+        case IntDistribution(low=low, high=high) | FloatDistribution(low=low, high=high):
+            return low, high
+        case _:
+            return tuple(choice) if _is_sequence(choice) else (choice,)
+
+
+def _is_sequence(choice: Choice) -> bool:
+    return isinstance(choice, Sequence) and not isinstance(choice, str)

@@ -1,0 +1,40 @@
+"""The loss that a network is trained with; scores are computed with the plain one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor
+
+from optnas.evaluators.augmentation import Mixed
+from optnas.evaluators.recipe import Recipe
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+TrainingLoss = Callable[[Tensor, Tensor | Mixed], Tensor]
+
+
+def training_loss(loss: Loss, recipe: Recipe) -> TrainingLoss:
+    """The loss of training steps.
+
+    Args:
+        loss: `loss(outputs, targets)`, a tensor of one element: a standard one if the recipe
+            changes it (`check_recipe` sees to that).
+        recipe: Label smoothing is taken from it.
+
+    Returns:
+        A function of outputs and targets. For mixed examples it is the mixture of the losses for
+        the targets of both. Its gradient is that of the loss for mixed targets: cross-entropy is
+        linear in the targets, and the squared error differs by what the outputs don't change.
+    """
+    if recipe.label_smoothing:
+        cross_entropy: Callable[..., Tensor] = loss
+        loss = partial(cross_entropy, label_smoothing=recipe.label_smoothing)
+
+    def mixture(outputs: Tensor, targets: Tensor | Mixed) -> Tensor:
+        if not isinstance(targets, Mixed):
+            return loss(outputs, targets)
+        first, second = loss(outputs, targets.first), loss(outputs, targets.second)
+        return targets.share * first + (1 - targets.share) * second
+
+    return mixture

@@ -1,0 +1,80 @@
+"""Which baselines the front dominates, and what networks lack that don't dominate the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.snapshot import Snapshot
+from optnas.utils.text import number
+
+MOST_NUMBERS = 5
+"""More dominating trials than this are counted, not listed."""
+
+
+@dataclass(frozen=True)
+class BaselineStanding:
+    """A baseline against the front.
+
+    Attributes:
+        baseline: The baseline.
+        dominated_by: The numbers of the trials on the front that dominate it.
+        nearest: The network that comes nearest to dominating it; None if it is dominated, or if
+            there is no other network.
+        lacks: The objectives in which the nearest is worse: its value, and the baseline's.
+    """
+
+    baseline: ArchitectureRecord
+    dominated_by: tuple[int, ...]
+    nearest: ArchitectureRecord | None
+    lacks: Mapping[str, tuple[float, float]]
+
+    def text(self) -> str:
+        """What stands here, in one sentence."""
+        if self.dominated_by:
+            n = len(self.dominated_by)
+            shown = ", ".join(map(str, self.dominated_by[:MOST_NUMBERS]))
+            more = f" and {n - MOST_NUMBERS} more" if n > MOST_NUMBERS else ""
+            return f"dominated by trial{'s' * (n > 1)} {shown}{more}"
+        if self.nearest is None:
+            return "not dominated: there is no other network yet"
+        if not self.lacks:
+            return f"not dominated: trial {self.nearest.number} equals it"
+        lacks = " and ".join(
+            f"{name} {number(own)} (not {number(its)})" for name, (own, its) in self.lacks.items()
+        )
+        return f"not dominated: the nearest, trial {self.nearest.number}, has {lacks}"
+
+
+def baseline_standings(study: Snapshot) -> list[BaselineStanding]:
+    """How each baseline stands against the front, by its trial's number.
+
+    The nearest network is the one whose largest shortfall is least, each objective as a multiple of
+    the baseline's own value.
+    """
+    others = [r for r in study.architectures if r.feasible and r.baseline is None]
+    points = np.array([r.losses for r in others]).reshape(len(others), len(study.names))
+    return [_standing(study, baseline, others, points) for baseline in study.baselines]
+
+
+def _standing(
+    study: Snapshot,
+    baseline: ArchitectureRecord,
+    others: list[ArchitectureRecord],
+    points: np.ndarray,
+) -> BaselineStanding:
+    if baseline.dominated_by or not others:
+        return BaselineStanding(baseline, baseline.dominated_by, None, {})
+    own = np.array(baseline.losses)
+    short = np.maximum(points - own, 0.0) / np.where(own == 0, 1.0, np.abs(own))
+    best = int(np.lexsort((short.sum(axis=1), short.max(axis=1)))[0])
+    nearest = others[best]
+    lacks = {
+        name: (nearest.values[i], baseline.values[i])
+        for i, name in enumerate(study.names)
+        if short[best, i] > 0
+    }
+    return BaselineStanding(baseline, (), nearest, lacks)

@@ -1,0 +1,126 @@
+"""One trial while a sampler draws its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from random import Random
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
+
+from optnas.samplers.history import History
+from optnas.samplers.trie import Node
+from optnas.study.seeds import derived_seed
+from optnas.utils.distributions import contains, stored
+from optnas.utils.draws import draw
+
+Draw = Callable[[str, BaseDistribution], Any]
+"""Returns the value of a parameter, given its name and distribution."""
+
+
+class Ask:
+    """One trial, while its parameters are drawn one after the other.
+
+    Attributes:
+        history: The study's trials.
+        place: The trial's place in the sequence of its study.
+        decisions: The parameters drawn so far: name, distribution, value.
+        attempt: How often the trial was begun before, because what was drawn breaks a bound; each
+            attempt has generators of its own.
+    """
+
+    def __init__(self, history: History, seed: int, trial: FrozenTrial, attempt: int = 0) -> None:
+        self.history = history
+        self.place = history.place(trial)
+        self.decisions: list[tuple[str, BaseDistribution, Any]] = []
+        self.attempt = attempt
+        self._seed = seed
+        self._trial_id = trial._trial_id
+        self._node: Node | None = history.tried.root
+
+    def rng(self, purpose: str) -> Random:
+        """A generator of its own for each trial and purpose."""
+        purpose = f"{purpose}/{self.attempt}" if self.attempt else purpose
+        return Random(derived_seed(self._seed, self.place, purpose))
+
+    def shared_rng(self, purpose: str) -> Random:
+        """A generator for each purpose, the same for all trials of the study."""
+        return Random(derived_seed(self._seed, -1, purpose))
+
+    def draw(self, name: str, distribution: BaseDistribution) -> Any:
+        """Draws a value at random, one that leads to something untried if there is any."""
+        return draw(self.rng(f"draw:{name}"), distribution, self.closed(name))
+
+    def inherit(self, params: Mapping[str, Any]) -> Draw:
+        """Takes the given values for their parameters, and draws the others.
+
+        A value is skipped where the distribution doesn't contain it, or where it leads to nothing
+        untried while others do.
+        """
+
+        def choose(name: str, distribution: BaseDistribution) -> Any:
+            value = params.get(name)
+            if name not in params or not contains(distribution, value):
+                return self.draw(name, distribution)
+            if stored(distribution, value) in self.closed(name):
+                return self.draw(name, distribution)
+            return value
+
+        return choose
+
+    def closed(self, name: str) -> Collection[float]:
+        """The values (as Optuna stores them) that lead to nothing untried; empty if all do."""
+        fork = self._node.forks.get(name) if self._node is not None else None
+        return () if fork is None or fork.full else fork.closed
+
+    def mark(self, name: str, value: Any = True) -> None:
+        """Stores a system attribute of the trial."""
+        self.history.study._storage.set_trial_system_attr(self._trial_id, name, value)
+
+    def take(self, name: str, distribution: BaseDistribution, value: Any) -> None:
+        """Adds a decision, and moves on to the next parameter."""
+        self.decisions.append((name, distribution, value))
+        if self._node is not None:
+            self._node = self._node.child(name, stored(distribution, value))
+
+    def follow(self, trial: FrozenTrial) -> None:
+        """Adds the decisions that were made elsewhere, such as fixed parameters."""
+        known = {name for name, _, _ in self.decisions}
+        for name, value in trial.params.items():
+            if name not in known:
+                self.take(name, trial.distributions[name], value)
+
+    def rehearse(self, suggest: Callable[[BaseTrial], object], choose: Draw) -> dict[str, Any]:
+        """The parameters that the trial would draw, for a look at them; none of them is taken.
+
+        Args:
+            suggest: Draws all that the trial draws.
+            choose: The function from `start`.
+        """
+        rehearsal = _Rehearsal(self, choose)
+        try:
+            suggest(rehearsal)
+        finally:
+            self.decisions, self._node = [], self.history.tried.root
+        return rehearsal.params
+
+
+_ANY = Random(0)
+
+
+class _Rehearsal(FixedTrial):
+    """A trial outside of the study that draws what a trial in it would draw."""
+
+    def __init__(self, ask: Ask, choose: Draw) -> None:
+        super().__init__({})
+        self._ask, self._choose = ask, choose
+
+    # Every `suggest_*` of FixedTrial calls this.
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if name not in self._params:
+            single = distribution.single()  # Optuna asks no sampler for it
+            value = draw(_ANY, distribution) if single else self._choose(name, distribution)
+            self._ask.take(name, distribution, value)
+            self._params[name] = value
+        return super()._suggest(name, distribution)

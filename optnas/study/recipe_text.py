@@ -1,0 +1,58 @@
+"""The text of a recipe, as studies store it and tables show it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ALWAYS = (
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "seed",
+    "epochs",
+    "precision",
+    "loss",
+    "data",
+)
+"""The settings that stand in every text. The others stand there where they differ from their
+defaults: so a study that was made before they existed finds its texts unchanged."""
+
+
+def recipe_repr(recipe: DataclassInstance) -> str:
+    """The text of a recipe, or of a space of recipes: the call that makes it."""
+    shown = (
+        f"{field.name}={value!r}"
+        for field in fields(recipe)
+        if (value := getattr(recipe, field.name)) != field.default or field.name in ALWAYS
+    )
+    return f"{type(recipe).__qualname__}({', '.join(shown)})"
+
+
+@lru_cache(maxsize=1024)
+def further_settings(text: str) -> Mapping[str, str]:
+    """The settings in the text of a recipe that differ from their defaults, without `ALWAYS`.
+
+    Args:
+        text: What `recipe_repr` returned. Any other text has no settings.
+    """
+    if not text.startswith(("Recipe(", "RecipeSpace(")):
+        return {}
+    try:
+        call = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return {}
+    return {
+        keyword.arg: str(value.value)
+        if isinstance(value := keyword.value, ast.Constant)
+        else ast.unparse(value)
+        for keyword in (call.keywords if isinstance(call, ast.Call) else ())
+        if keyword.arg is not None and keyword.arg not in ALWAYS
+    }

@@ -1,0 +1,83 @@
+"""What tables show of a recipe."""
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import create_trial
+
+import optnas
+from optnas.evaluators import Recipe, RecipeSpace
+from optnas.report.data import report_data
+from optnas.study.describe import recipe_text
+from optnas.study.recipe_text import further_settings
+
+
+def trial(recipe, searched=None):
+    searched = searched or {}
+    return create_trial(
+        value=0.0,
+        params={f"recipe.{name}": value for name, value in searched.items()},
+        distributions={
+            f"recipe.{name}": FloatDistribution(0.0, 1.0)
+            if isinstance(value, float)
+            else CategoricalDistribution([value])
+            for name, value in searched.items()
+        },
+        user_attrs={"recipe": str(recipe)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "searched", "text"),
+    [
+        (Recipe(learning_rate=0.1), {}, ""),
+        (Recipe(learning_rate=0.1), {"learning_rate": 0.1234567}, "learning_rate=0.123"),
+        (Recipe(schedule="constant", warmup=0.1), {}, "schedule=constant warmup=0.1"),
+        (
+            Recipe(learning_rate=0.1, max_grad_norm=1.0),
+            {"learning_rate": 0.1},
+            "learning_rate=0.1 max_grad_norm=1.0",
+        ),
+        (Recipe(warmup=0.1234567), {"warmup": 0.1234567}, "warmup=0.123"),
+        (Recipe(), {"warmup": 0.0}, "warmup=0"),
+        ({"rate": 0.1}, {}, "{'rate': 0.1}"),
+        ("", {}, ""),
+        ("Recipe(of my own", {}, ""),
+    ],
+)
+def test_it_is_what_was_searched_and_what_differs_from_the_defaults(recipe, searched, text):
+    assert recipe_text(trial(recipe, searched)) == text
+
+
+def test_settings_are_read_from_the_text_of_a_space_too():
+    space = RecipeSpace(warmup=FloatDistribution(0.0, 0.5), schedule=("cosine", "constant"))
+    assert further_settings(repr(space)) == {
+        "schedule": "('cosine', 'constant')",
+        "warmup": "FloatDistribution(high=0.5, log=False, low=0.0, step=None)",
+    }
+    assert further_settings(repr(RecipeSpace())) == {}
+
+
+def test_report_and_card_show_what_differs_from_the_defaults():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    data = optnas.arrays(x, np.arange(60) % 3, name="blobs")
+    recipe = RecipeSpace(learning_rate=(0.01, 0.1), label_smoothing=0.1, ema_decay=(0.0, 0.9))
+    search = optnas.Search(
+        space=optnas.MLPSpace((4,), 3, depth=(1, 1), width=(8, 8)),
+        evaluator=optnas.TrainingEvaluator(data, 1, recipe, device="cpu"),
+        objectives=("val_loss", "params"),
+        sampler="random",
+        trials=3,
+        seed=1,
+        name="smooth",
+    )
+    study = search.run(progress=False)
+    best = study.best_trials[0]
+    page = report_data(study, search=search)
+    assert page.facts["Trained"].endswith("with label_smoothing 0.1, ema_decay (0.0, 0.9)")
+    shown = page.details[best.number]["facts"]["training"]
+    rate, decay = (best.params[f"recipe.{name}"] for name in ("learning_rate", "ema_decay"))
+    assert shown == f"learning_rate={rate:.3g} ema_decay={decay:.3g} label_smoothing=0.1"
+    card = optnas.export_model(study, search, best.number, "best.safetensors").card.read_text()
+    assert "label_smoothing=0.1" in card
+    assert ("ema_decay=0.9" in card) == (decay == 0.9)
