@@ -36,6 +36,11 @@ class Preview:
     params: Mapping[str, Any]
     _source: Previews = field(repr=False, compare=False)
 
+    @property
+    def known(self) -> frozenset[int]:
+        """The positions of the objectives in `values`, for which nothing is computed."""
+        return self._source.known
+
     @cached_property
     def values(self) -> Mapping[int, float]:
         """The objectives that are counts, such as params, by position, as in `trial.values`."""
@@ -63,6 +68,9 @@ class Previews:
         metrics: Those of the objective; the exact ones among them are used.
         objectives: Names of scores and metrics, in order.
         bounds: Those of the objective.
+
+    Attributes:
+        known: The positions of the objectives that are counts.
     """
 
     def __init__(
@@ -76,10 +84,13 @@ class Previews:
         self._exact = {metric.name: metric for metric in metrics if metric.exact}
         self._objectives = {i: name for i, name in enumerate(objectives) if name in self._exact}
         self._bounds = bounds.among(self._exact)
+        self.known = frozenset(self._objectives)
         self._found: dict[tuple[str, str], Any] = {}
 
     def values(self, params: Mapping[str, Any]) -> Mapping[int, float]:
         """See `Preview.values`."""
+        if not self.known:
+            return {}
 
         def count(candidate: Candidate) -> dict[int, float]:
             return {i: self._exact[n].measure(candidate) for i, n in self._objectives.items()}
@@ -88,6 +99,8 @@ class Previews:
 
     def constraints(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         """See `Preview.constraints`."""
+        if not self._bounds.limits:
+            return {}
 
         def count(candidate: Candidate) -> dict[str, float]:
             return {

@@ -26,7 +26,7 @@ from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
 from optnas.samplers.ranking import shortfall
-from optnas.study.attributes import is_hand_made
+from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 
 Suggest = Callable[[BaseTrial], object]
@@ -111,8 +111,8 @@ class HistorySampler(BaseSampler, ABC):
 
         Args:
             suggest: Draws all that a trial draws.
-            preview: Gives a record of a trial's parameters, with `constraints` and `values` (see
-                `optnas.objective.preview.Preview`).
+            preview: Gives a record of a trial's parameters, with `constraints`, `known` and
+                `values` (see `optnas.objective.preview.Preview`).
         """
         self._drawn, self._preview = suggest, preview
 
@@ -125,8 +125,8 @@ class HistorySampler(BaseSampler, ABC):
             return 0.0, 0.0
         found = self._preview(params)
         broken = sum(max(excess, 0.0) for excess in found.constraints.values())
-        if not np.isfinite(history.limits).any():
-            return float(broken), 0.0
+        if not any(np.isfinite(history.limits[i]) for i in found.known):
+            return float(broken), 0.0  # no count is needed
         values = found.values
         row = [values.get(i, 0.0) for i in range(len(history.limits))]
         points = losses([row], history.study.directions)
@@ -175,21 +175,28 @@ class HistorySampler(BaseSampler, ABC):
             self._history = History(study)
         return self._history
 
-    def _ask(self, study: Study, trial: FrozenTrial) -> tuple[Ask, Draw]:
+    def _ask(self, study: Study, trial: FrozenTrial, *, ended: bool = False) -> tuple[Ask, Draw]:
         history = self._open(study)
         if trial._trial_id not in self._asks:
             self._history = None  # so that an interrupt here never leaves it half read
             history.update(trial)
             self._history = history
-            self._asks[trial._trial_id] = self._begin(history, trial)
+            self._asks[trial._trial_id] = self._begin(history, trial, ended)
             if len(self._asks) > REMEMBERED:
                 self._asks.popitem(last=False)
         ask, choose, _ = self._asks[trial._trial_id]
         ask.follow(trial)
         return ask, choose
 
-    def _begin(self, history: History, trial: FrozenTrial) -> tuple[Ask, Draw, Draw]:
+    def _begin(self, history: History, trial: FrozenTrial, ended: bool) -> tuple[Ask, Draw, Draw]:
         """Decides on a trial: once, or until it breaks no bound that is known before training.
+
+        A retry goes through the attempts of the trial it repeats, and comes to the same.
+
+        Args:
+            history: The study's trials.
+            trial: The trial.
+            ended: Whether all its parameters are drawn.
 
         Returns:
             The trial, the function that draws its parameters, and the one that `start` returned.
@@ -199,7 +206,8 @@ class HistorySampler(BaseSampler, ABC):
             draw = ask.inherit({})
             return ask, draw, draw
         draw = self.start(ask)
-        if self._drawn is None or "fixed_params" in trial.system_attrs:
+        enqueued = "fixed_params" in trial.system_attrs and retry_of(trial) is None
+        if self._drawn is None or enqueued or ended:
             return ask, draw, draw
         least, kept = (math.inf, math.inf), (ask, draw, draw)
         for attempt in range(ATTEMPTS):
@@ -228,7 +236,7 @@ class HistorySampler(BaseSampler, ABC):
         with self._lock:
             if trial.params and not is_hand_made(trial):
                 # A retry has all parameters fixed, so `start` may not have been called yet.
-                self._ask(study, trial)
+                self._ask(study, trial, ended=True)
                 ask, _, draw = self._asks[trial._trial_id]
                 self.finish(ask, draw)
             self._asks.pop(trial._trial_id, None)

@@ -83,6 +83,31 @@ def test_a_bound_that_nothing_breaks_changes_nothing(name):
     assert drawn(run(name, 12, constraints={"params": 1e9})) == drawn(run(name, 12))
 
 
+@pytest.mark.parametrize("name", ["evolution", "local_search", "reinforce"])
+def test_a_trial_that_was_lost_between_two_draws_is_repeated_as_it_would_have_been(name):
+    """The bound rejects attempts; the retry, which has one parameter fixed, comes to the same."""
+
+    def started():
+        own = objective(constraints={"params": BOUND})
+        study = optuna.create_study(directions=own.directions, sampler=sampler(name, 3))
+        study.sampler.fill_in(own.suggest, own.preview)
+        run_trials(study, own, trials=12)
+        return study, own
+
+    def killed(trial):
+        trial.suggest_int("depth", 1, 3)
+        raise KeyboardInterrupt
+
+    study, own = started()
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(study, killed, trials=15)
+    run_trials(study, own, trials=15)
+    whole, own = started()
+    run_trials(whole, own, trials=15)
+    assert study.trials[12].user_attrs[LOST]
+    assert drawn(study)[13:] == drawn(whole)[12:]
+
+
 def test_where_no_architecture_keeps_the_bound_the_nearest_is_tried():
     study = run("evolution", 2, constraints={"params": 3})
     assert [t.state for t in study.trials] == [TrialState.PRUNED] * 2
