@@ -133,7 +133,7 @@ def work(row, seed, trials, epochs):
     study = search.run(progress=False)
     seconds = time.perf_counter() - started
     seen = Snapshot.of(study)
-    dominating = {n for record in seen.baselines for n in record.dominated_by}
+    dominating = {n for found in baseline_standings(seen) for n in found.dominated_by}
     wanted = sorted({record.number for record in seen.baselines} | dominating)
     confirm(study, search, trials=wanted, seeds=FRESH, progress=False)
     return {"seconds": seconds} | judged(study)

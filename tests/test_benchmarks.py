@@ -152,3 +152,37 @@ def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     assert max(*found["shared"], *found["ordinary"]) <= 1.0
     parts = seconds["supernet"] + seconds["scores"] + seconds["trainings"]
     assert parts == pytest.approx(seconds["shared"])
+
+
+def test_a_baseline_is_beaten_by_a_network_that_fresh_seeds_confirm():
+    import beat_baselines
+    import torch
+
+    import optnas
+    from optnas.finished.confirm import confirm
+
+    def score(model, recipe, report):
+        return {"loss": abs(model.out_features - 5.0)}
+
+    search = optnas.Search(
+        space=optnas.FunctionSpace(
+            lambda trial: torch.nn.Linear(2, trial.suggest_int("width", 3, 8)), torch.zeros(1, 2)
+        ),
+        evaluator=optnas.FunctionEvaluator(score, {"loss": "minimize"}),
+        objectives=("loss", "params"),
+        baselines={
+            "wide": lambda: torch.nn.Linear(2, 9),
+            "best": lambda: torch.nn.Linear(2, 5, bias=False),
+        },
+        sampler="evolution",
+        trials=8,
+        seed=0,
+        storage=optuna.storages.InMemoryStorage(),
+    )
+    study = search.run(progress=False)
+    confirm(study, search, trials=range(8), seeds=1, progress=False)
+    found = beat_baselines.judged(study)
+    # The first network that is no wider than 8 and no narrower than 3 dominates the wide one.
+    assert found["beaten"] == {"wide": 1}
+    assert list(found["not beaten"]) == ["best"]
+    assert "has params 15 (not 10)" in found["not beaten"]["best"]

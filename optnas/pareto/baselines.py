@@ -21,7 +21,8 @@ class BaselineStanding:
 
     Attributes:
         baseline: The baseline.
-        dominated_by: The numbers of the trials on the front that dominate it.
+        dominated_by: The numbers of the searched networks on the front that dominate it; another
+            baseline that does so doesn't count.
         nearest: The network that comes nearest to dominating it; None if it is dominated, or if
             there is no other network.
         lacks: The objectives in which the nearest is worse: its value, and the baseline's.
@@ -66,8 +67,10 @@ def _standing(
     others: list[ArchitectureRecord],
     points: np.ndarray,
 ) -> BaselineStanding:
-    if baseline.dominated_by or not others:
-        return BaselineStanding(baseline, baseline.dominated_by, None, {})
+    found = {record.number for record in others}
+    dominated_by = tuple(number for number in baseline.dominated_by if number in found)
+    if dominated_by or not others:
+        return BaselineStanding(baseline, dominated_by, None, {})
     own = np.array(baseline.losses)
     short = np.maximum(points - own, 0.0) / np.where(own == 0, 1.0, np.abs(own))
     best = int(np.lexsort((short.sum(axis=1), short.max(axis=1)))[0])

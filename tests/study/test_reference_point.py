@@ -178,6 +178,14 @@ def test_a_constant_prediction_is_chance():
     assert found == {"val_loss": pytest.approx(expected, rel=1e-5)}
 
 
+def test_a_baseline_that_another_one_dominates_is_still_to_be_beaten():
+    from optnas.pareto.baselines import baseline_standings
+
+    study = study_of([(2.0, 9.0)], baselines=[(3.0, 4.0), (1.0, 3.0)])
+    found = [standing.text() for standing in baseline_standings(Snapshot.of(study))]
+    assert found[0] == "not dominated: the nearest, trial 2, has params 9 (not 4)"
+
+
 def test_baselines_say_who_dominates_them_and_what_is_missing():
     from optnas.pareto.baselines import baseline_standings
 
