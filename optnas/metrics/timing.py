@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from optnas.utils.gc import no_garbage_collection
 
@@ -105,6 +104,8 @@ def _block(one_pass: Callable[[], float]) -> list[float]:
 
 def _estimate(blocks: list[list[float]]) -> tuple[float, float]:
     """The median of all passes, and half the width of its 95 % interval."""
+    from scipy.special import ndtri, stdtrit  # not above: it takes a fifth of a second
+
     medians = np.array([np.median(block) for block in blocks])
     n = len(medians)
     low, high = np.quantile(medians, [0.05, 0.95])

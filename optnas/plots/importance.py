@@ -8,7 +8,6 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -138,6 +137,9 @@ def _shares(
         losses: Of one objective, by the number of the trial.
         best: The share of the trials that counts as the best.
     """
+    # Not above: it brings scikit-learn's forests, which take most of a second.
+    from optuna.importance import PedAnovaImportanceEvaluator
+
     evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
     with warnings.catch_warnings():
         # It warns that low values are the better ones, and of parameters that few trials have.

@@ -40,7 +40,6 @@ from optuna.trial import FrozenTrial
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import UNSOUND, HistorySampler, Suggest
 from optnas.samplers.encoding import by_rank
-from optnas.samplers.ensemble import Predictor
 from optnas.samplers.history import History
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, mutated, near_baseline, values_of, was_tried
@@ -179,6 +178,9 @@ class PredictorSampler(HistorySampler):
         rng = ask.rng("predictor")
         if ask.attempt:  # no proposal of the whole pool kept the bounds: look further, and quickly
             return ask.inherit(self._further(tried, history, rng))
+        # Not above: it imports scipy, which takes half a second.
+        from optnas.samplers.ensemble import Predictor
+
         predictor = Predictor(
             tried,
             [g for trial in history.running if self._is_sound(g := genes_of(trial))],
