@@ -104,28 +104,28 @@ def _errors(data: ParetoData, points: Sequence[ArchitectureRecord]) -> dict[str,
 
 def _reference(data: ParetoData) -> list[dict[str, Any]]:
     """A dotted line at the limit of each of the two objectives that has one."""
-    ends = {
-        i: [choose(p.values[i] for p in data.points) for choose in (min, max)]
-        for i in (data.x, data.y)
-    }
+    if not any(limit is not None for limit in data.reference):
+        return []
     lines: list[dict[str, Any]] = []
-    for i, other in ((data.x, data.y), (data.y, data.x)):
+    for axis, i, other in (("x", data.x, data.y), ("y", data.y, data.x)):
         limit = data.reference[i]
-        if limit is not None:
-            along = {i: [limit, limit], other: ends[other]}
-            lines.append(
-                {
-                    "type": "scatter",
-                    "x": along[data.x],
-                    "y": along[data.y],
-                    "mode": "lines",
-                    "name": "reference: beyond it nothing gains",
-                    "legendgroup": "reference",
-                    "showlegend": not lines,
-                    "line": {"color": VERMILLION, "width": 1.5, "dash": "dot"},
-                    "hoverinfo": "skip",
-                }
-            )
+        ends = [choose(p.values[other] for p in data.points) for choose in (min, max)]
+        own, along = ([], []) if limit is None else ([limit, limit], ends)
+        shown = limit is not None and not any(line["showlegend"] for line in lines)
+        lines.append(
+            {
+                "type": "scatter",
+                "x": own if axis == "x" else along,
+                "y": along if axis == "x" else own,
+                "mode": "lines",
+                "name": "reference: beyond it nothing gains",
+                "legendgroup": "reference",
+                "showlegend": shown,
+                "line": {"color": VERMILLION, "width": 1.5, "dash": "dot"},
+                "hoverinfo": "skip",
+                "meta": {"reference": axis},
+            }
+        )
     return lines
 
 
@@ -180,6 +180,7 @@ def _boxes(data: ParetoData) -> list[dict[str, Any]]:
             "fillcolor": "rgba(213, 94, 0, 0.06)",
             "line": {"width": 0},
             "hoverinfo": "skip",
+            "meta": {"box": p.number},  # the report's page puts other objectives on the axes
             "name": "worse than a baseline in both",
             "legendgroup": "boxes",
             "showlegend": i == 0,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from optuna.study import Study
 
+from optnas.pareto.baselines import baseline_standings
+from optnas.pareto.reference_point import limit_values
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import again
 from optnas.report.details import Detail, details
@@ -39,6 +41,8 @@ class ReportData(NamedTuple):
         networks: The table.
         figures: The figures; that of the front first.
         scales: How each objective is drawn in the front's figure; empty where there is none.
+        baselines: How each baseline stands against the front, a sentence each.
+        reference: The limit of each objective (the study's reference point); None for no limit.
         measurings: How each number was measured.
         endings: The trials that didn't become networks of the table, and why.
         failed: How many trials failed.
@@ -56,6 +60,8 @@ class ReportData(NamedTuple):
     networks: Networks
     figures: list[Figure]
     scales: list[Scale]
+    baselines: list[str]
+    reference: list[float | None]
     measurings: list[Measuring]
     endings: list[Ending]
     failed: int
@@ -83,6 +89,10 @@ def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH
         networks=table,
         figures=figures(seen),
         scales=scales(table) if len(seen.names) > 1 else [],
+        baselines=[
+            f"{found.baseline.baseline}: {found.text()}." for found in baseline_standings(seen)
+        ],
+        reference=limit_values(study, seen.trials),
         measurings=measurings(seen.names, seen.trials, meanings),
         endings=found,
         failed=failures(found),

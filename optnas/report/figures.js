@@ -113,9 +113,47 @@ function plane() {
   return columns[axes.x].better === "more" ? best.reverse() : best;
 }
 
+/** The least or the greatest value of an objective among all networks. */
+function end(i, choose) {
+  return choose(...networks.map((network) => network.values[i]).filter(Number.isFinite));
+}
+
+/** The corner of the figure where both objectives are worst. */
+function worst() {
+  return [axes.x, axes.y].map((i) => end(i, columns[i].better === "more" ? Math.min : Math.max));
+}
+
+/** What a baseline is better than, in both objectives that are drawn. */
+function arrangeBox(trace) {
+  const { values } = networkOf.get(trace.meta.box);
+  const [right, top] = worst();
+  trace.x = [values[axes.x], right, right, values[axes.x]];
+  trace.y = [values[axes.y], values[axes.y], top, top];
+}
+
+/** The line of the reference of the objective on one axis; nothing where there is none. */
+function arrangeReference(trace) {
+  const own = trace.meta.reference;
+  const along = own === "x" ? "y" : "x";
+  const limit = data.reference[axes[own]];
+  trace[own] = limit === null ? [] : [limit, limit];
+  trace[along] = limit === null ? [] : [Math.min, Math.max].map((f) => end(axes[along], f));
+  trace.showlegend = limit !== null && (own === "x" || data.reference[axes.x] === null);
+}
+
 /** Puts the chosen objectives into a figure of the front. */
 function arrangeFront({ data: traces, layout }) {
   for (const trace of traces) {
+    delete trace.error_x; // the intervals are those of other objectives
+    delete trace.error_y;
+    if (trace.meta?.box !== undefined) {
+      arrangeBox(trace);
+      continue;
+    }
+    if (trace.meta?.reference !== undefined) {
+      arrangeReference(trace);
+      continue;
+    }
     const line = !trace.customdata;
     const members = line ? plane() : trace.customdata.map((trial) => networkOf.get(trial));
     trace.x = members.map((network) => network.values[axes.x]);

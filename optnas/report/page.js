@@ -40,12 +40,7 @@ function showHead() {
 }
 
 function showBaselines() {
-  const baselines = networks.filter((network) => network.baseline !== null);
-  const lines = baselines.map(({ baseline, place, dominated_by: by }) => {
-    if (place === "front") return `${baseline} is itself on the front.`;
-    if (place === "infeasible") return `${baseline} breaks a bound.`;
-    return `${baseline} is dominated by ${listed(by)}: as good or better in everything.`;
-  });
+  const lines = data.baselines;
   byId("baselines").textContent = lines.length ? `Baselines: ${lines.join(" ")}` : "";
 }
 

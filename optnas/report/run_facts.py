@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size
@@ -61,6 +62,7 @@ def facts(
         "Sampler": sampler,
         "Seed": "" if seed is None else str(seed),
         "Device": "; ".join(_devices(fingerprint)),
+        "Reference": limits_text(study.study, trials),
         "Hypervolume": _hypervolume(study),
         "Fresh seeds": standing_text(fresh.values()),
         "On the test part": _tested(study.study),
@@ -187,4 +189,6 @@ def _hypervolume(study: Snapshot) -> str:
     volume = study.hypervolume
     if volume is None:
         return "known after 10 finished trials within all bounds"
+    if limits_text(study.study, study.trials):
+        return f"{volume:.4f} (1: the front covers all from the best values to the reference)"
     return f"{volume:.4f} (1: the front covers the whole range of the first 10 trials)"

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from optuna.trial import TrialState
 
-from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.labels import Meanings, readable_size
 from optnas.study.record import record_of
@@ -84,10 +83,6 @@ def notes(study: Snapshot) -> list[str]:
         f"Settings were changed while the study ran, and numbers before and after can't be "
         f"compared without care: {change}"
         for change in record_of(study.study).accepted
-    ]
-    found += [
-        f"Baseline {standing.baseline.baseline}: {standing.text()}."
-        for standing in baseline_standings(study)
     ]
     live = sum(t.state == TrialState.RUNNING for t in study.trials)
     if live:

@@ -12,11 +12,11 @@ from optuna.study import Study
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
-from optnas.study.attributes import CURVE, DETAIL
+from optnas.study.attributes import CURVE, DETAIL, SHARED
 from optnas.study.objectives import Direction
 
-LONG = (CURVE, f"{DETAIL}%")
-"""Learning curves and details of measurements: the largest part of a storage, seldom needed."""
+LONG = (CURVE, f"{DETAIL}macs", f"{DETAIL}weights", f"{DETAIL}{SHARED}")
+"""Learning curves, and details without the interval of a measurement: seldom needed."""
 
 
 def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Study:

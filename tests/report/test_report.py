@@ -27,6 +27,7 @@ from optnas.study.attributes import (
     RETRY_OF,
     SURPLUS,
 )
+from optnas.study.reference import keep_reference_point
 from optnas.study.retrainings import Run, keep_run
 from optnas.utils.text import ranges
 
@@ -470,11 +471,39 @@ def test_axes_can_be_chosen(opened, study):
     line = page.evaluate(
         """() => {
           const { data } = document.querySelector("#holder-pareto .plot");
-          const { x, y } = data.find((trace) => !trace.customdata);
+          const { x, y } = data.find((trace) => !trace.customdata && !trace.meta);
           return [x, y];
         }"""
     )
     assert line == [[1, 5], [2, 1]]
+
+
+def test_the_reference_and_the_boxes_of_baselines_follow_the_axes(opened, study):
+    keep_reference_point(study, {"loss": 3.0, "size": 8.0}, {})
+    page = opened(study)
+    wait_for_front(page)
+
+    def drawn(key):
+        return page.evaluate(
+            """(key) => {
+              const { data } = document.querySelector("#holder-pareto .plot");
+              return data.filter((t) => t.meta?.[key] !== undefined).map(({ x, y }) => [x, y]);
+            }""",
+            key,
+        )
+
+    values = [row.values for row in report_data(study).networks.rows]
+    flops, size, loss = ([row[i] for row in values] for i in (1, 2, 0))
+    own = next(row.values for row in report_data(study).networks.rows if row.baseline)
+    assert drawn("reference") == [[[], []], [[min(flops), max(flops)], [3, 3]]]
+    page.get_by_label("across").select_option("size")
+    page.locator("#holder-pareto .g-xtitle").get_by_text("size (less is better)").wait_for()
+    assert drawn("reference") == [
+        [[8, 8], [min(loss), max(loss)]],
+        [[min(size), max(size)], [3, 3]],
+    ]
+    right, top = max(size), max(loss)
+    assert drawn("box") == [[[own[2], right, right, own[2]], [own[0], own[0], top, top]]]
 
 
 def test_figures_are_drawn_when_they_are_scrolled_to(opened, study):
