@@ -103,9 +103,29 @@ def reference_text(given: Given) -> str:
 
 
 def stored_reference(study: Study) -> Reference | None:
-    """The reference that a study keeps; None for a study that was made without one."""
+    """The reference that a study keeps; None for a study that was made without one.
+
+    What other code wrote in another form is left out.
+    """
     found = study._storage.get_study_system_attrs(study._study_id).get(REFERENCE_POINT)
-    return Reference(**found) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    given, since, before = (found.get(name) for name in ("given", "since", "before"))
+    return Reference(
+        given=given if isinstance(given, str) else _numbers(given),
+        chance=_numbers(found.get("chance")),
+        since=since if type(since) is int else 0,
+        before=before if isinstance(before, str) else "",
+    )
+
+
+def _numbers(found: Any) -> dict[str, float]:
+    """The finite numbers by name among what is stored."""
+    return {
+        name: float(value)
+        for name, value in (found.items() if isinstance(found, dict) else ())
+        if type(value) in (int, float) and math.isfinite(value)
+    }
 
 
 def keep_reference_point(study: Study, given: Given, chance: Mapping[str, float]) -> None:

@@ -14,6 +14,7 @@ from optnas.pareto.reference_box import keep_reference
 from optnas.pareto.reference_point import limits_of, limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.reference import (
+    REFERENCE_POINT,
     Reference,
     check_reference,
     keep_reference_point,
@@ -158,6 +159,28 @@ def test_a_study_made_without_a_reference_goes_on_without_one():
     keep_reference_point(study, {"loss": 0.4}, {"loss": 0.5})
     assert limits_text(study, study.trials) == "loss ≤ 0.4"
     assert stored_reference(study).before == "the baselines"
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        3,
+        [],
+        {},
+        {"given": 3},
+        {"given": {"loss": "a"}},
+        {"given": None, "chance": [1], "since": "x"},
+        {"given": {"loss": float("inf")}, "before": 1, "more": 2},
+    ],
+)
+def test_what_other_code_wrote_is_left_out(kept):
+    study = study_of(POINTS)
+    study._storage.set_study_system_attr(study._study_id, REFERENCE_POINT, kept)
+    assert limits_text(study, study.trials) == ""
+    assert optnas.hypervolume(study) > 0
+    sampler = optnas.RegularizedEvolutionSampler(seed=0)
+    study.sampler = sampler
+    study.optimize(lambda trial: (trial.suggest_int("x", 0, 99), 1.0), n_trials=1)
 
 
 def test_a_constant_prediction_is_chance():
