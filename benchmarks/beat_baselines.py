@@ -136,10 +136,10 @@ def work(row, seed, trials, epochs):
     dominating = {n for found in baseline_standings(seen) for n in found.dominated_by}
     wanted = sorted({record.number for record in seen.baselines} | dominating)
     confirm(study, search, trials=wanted, seeds=FRESH, progress=False)
-    return {"seconds": seconds} | judged(study)
+    return {"seconds": seconds} | outcome(study)
 
 
-def judged(study):
+def outcome(study):
     """What stands after the confirmation, by baseline."""
     seen = Snapshot.of(study)
     sure = {}

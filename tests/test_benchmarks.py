@@ -181,7 +181,7 @@ def test_a_baseline_is_beaten_by_a_network_that_fresh_seeds_confirm():
     )
     study = search.run(progress=False)
     confirm(study, search, trials=range(8), seeds=1, progress=False)
-    found = beat_baselines.judged(study)
+    found = beat_baselines.outcome(study)
     # The first network that is no wider than 8 and no narrower than 3 dominates the wide one.
     assert found["beaten"] == {"wide": 1}
     assert list(found["not beaten"]) == ["best"]

@@ -86,12 +86,12 @@ class Prepared(ABC):
 
 
 class KnowsChance(ABC):
-    """An evaluator that knows what a prediction would score that ignores its input."""
+    """An evaluator that knows the scores of a prediction that ignores its input."""
 
     @property
     @abstractmethod
     def chance(self) -> Mapping[str, float]:
-        """The scores of the best constant prediction, by name; empty where they aren't known."""
+        """The scores of a constant prediction, by name; those that aren't known are left out."""
 
 
 class StandIn(ABC):

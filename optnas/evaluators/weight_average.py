@@ -13,9 +13,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class WeightAverage:
     """The exponential moving average of a model's weights.
 
-    Between epochs the model has the averaged weights: scores, kept weights and checkpoints are
-    those of the averaged ones, whoever reads them. The weights that are trained wait here until the
-    next epoch.
+    Between epochs the model has the averaged weights, so scores, kept weights and checkpoints are
+    those of the average. The weights that are trained are kept here until the next epoch.
 
     Statistics of normalisation layers, and all other buffers of floating-point numbers, are
     averaged like the weights, so that they belong to the same steps. Whole numbers, such as counts

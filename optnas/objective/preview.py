@@ -38,7 +38,7 @@ class Preview:
 
     @property
     def known(self) -> frozenset[int]:
-        """The positions of the objectives in `values`, for which nothing is computed."""
+        """The positions of the objectives that `values` has; reading it computes nothing."""
         return self._source.known
 
     @cached_property

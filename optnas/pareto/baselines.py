@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.dominance import Array
 from optnas.pareto.snapshot import Snapshot
 from optnas.utils.text import number
 
@@ -34,7 +35,7 @@ class BaselineStanding:
     lacks: Mapping[str, tuple[float, float]]
 
     def text(self) -> str:
-        """What stands here, in one sentence."""
+        """How it stands, as the end of a sentence about the baseline."""
         if self.dominated_by:
             n = len(self.dominated_by)
             shown = ", ".join(map(str, self.dominated_by[:MOST_NUMBERS]))
@@ -65,7 +66,7 @@ def _standing(
     study: Snapshot,
     baseline: ArchitectureRecord,
     others: list[ArchitectureRecord],
-    points: np.ndarray,
+    points: Array,
 ) -> BaselineStanding:
     found = {record.number for record in others}
     dominated_by = tuple(number for number in baseline.dominated_by if number in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -45,8 +46,23 @@ def near_baseline(ask: Ask) -> dict[str, Any]:
     ]
     if not baselines or ask.place % 2:
         return {}
-    rng = ask.rng("baseline")
-    return values_of(mutated(genes_of(rng.choice(baselines)), rng.randint(1, 3), rng))
+    return _near(baselines, ask.rng("baseline"))
+
+
+def near_best(best: Sequence[FrozenTrial], rng: Random) -> dict[str, Any]:
+    """Half of the time the decisions of one of the ten best trials with up to three changed.
+
+    Else it is nothing, for a random architecture.
+
+    Args:
+        best: Trials, the best one first.
+        rng: The generator.
+    """
+    return {} if rng.random() < 0.5 else _near(best[:10], rng)
+
+
+def _near(trials: Sequence[FrozenTrial], rng: Random) -> dict[str, Any]:
+    return values_of(mutated(genes_of(rng.choice(trials)), rng.randint(1, 3), rng))
 
 
 def crossed(genes: Genes, other: Genes, rng: Random) -> Genes:

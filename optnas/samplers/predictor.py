@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ from optnas.samplers.base import UNSOUND, HistorySampler, Suggest
 from optnas.samplers.encoding import by_rank
 from optnas.samplers.history import History
 from optnas.samplers.learned_space import learned_space
-from optnas.samplers.mutation import Genes, genes_of, mutated, near_baseline, values_of, was_tried
+from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
 from optnas.samplers.proposals import complete, propose
 from optnas.samplers.ranking import at_best, best_first, may_be_parent
 from optnas.utils.checks import check_counts
@@ -176,8 +175,9 @@ class PredictorSampler(HistorySampler):
         if len(tried) < self._n_startup_trials:
             return ask.inherit(near_baseline(ask) or self._spread(ask))
         rng = ask.rng("predictor")
-        if ask.attempt:  # no proposal of the whole pool kept the bounds: look further, and quickly
-            return ask.inherit(self._further(tried, history, rng))
+        if ask.attempt:  # no proposal of the whole pool kept the bounds: a quick look elsewhere
+            best = best_first(tried, history.study.directions, history.limits)
+            return ask.inherit(near_best([tried[i] for i in best], rng))
         # Not above: it imports scipy, which takes half a second.
         from optnas.samplers.ensemble import Predictor
 
@@ -200,15 +200,6 @@ class PredictorSampler(HistorySampler):
                 return ask.inherit({})
         value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
-
-    def _further(
-        self, tried: Sequence[FrozenTrial], history: History, rng: Random
-    ) -> dict[str, Any]:
-        """A child of one of the ten best trials, or nothing, for a random architecture."""
-        if rng.random() < 0.5:
-            return {}
-        best = best_first(tried, history.study.directions, history.limits)[:10]
-        return values_of(mutated(genes_of(tried[rng.choice(best)]), rng.randint(1, 3), rng))
 
     def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
         if len(trials) <= MOST_TRIALS:

@@ -132,8 +132,7 @@ def keep_reference_point(study: Study, given: Given, chance: Mapping[str, float]
     """Writes the reference into the study, unless it keeps the same.
 
     The limits that were given before stay in it as text, with the number of trials at the change. A
-    study that has COMPLETE trials, and was made without a reference, goes on without one until one
-    is given.
+    study that has COMPLETE trials, and was made without a reference, keeps none until one is given.
     """
     known = stored_reference(study)
     plain = given if isinstance(given, str) else {n: float(v) for n, v in given.items()}

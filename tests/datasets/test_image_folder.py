@@ -70,7 +70,7 @@ def test_other_files_and_hidden_ones_are_ignored(folder):
     before = optnas.image_folder(folder, 6).fingerprint
     save(folder / ".cache" / "x.png")
     save(folder / "a ant" / ".hidden.png")
-    save(folder / "beside.png")
+    save(folder / "loose.png")
     (folder / "a ant" / "notes.txt").write_text("ants")
     (folder / "a ant" / "folder.png").mkdir()
     assert optnas.image_folder(folder, 6).fingerprint == before

@@ -68,7 +68,7 @@ def warmed_up(after):
 
 
 def test_the_default_rates_are_those_of_the_first_version():
-    """Bit by bit: a study of that version goes on with the same trainings."""
+    """Bit by bit: a study of that version has the same trainings when it is resumed."""
     recipe = Recipe(learning_rate=0.0037)
     for step in range(997):
         share = step / 997

@@ -149,7 +149,7 @@ def test_a_hypervolume_of_positive_values_up_to_a_reference_is_a_share(points, l
     assert 0 <= optnas.hypervolume(study) <= 1
 
 
-def test_a_study_made_without_a_reference_goes_on_without_one():
+def test_a_study_made_without_a_reference_keeps_none():
     study = optuna.create_study(directions=["minimize", "minimize"])
     study.set_metric_names(["loss", "params"])
     study.add_trial(optuna.create_trial(values=(1.0, 1.0), user_attrs={"baseline": "a"}))
