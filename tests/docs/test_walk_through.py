@@ -34,7 +34,9 @@ def shorter(command):
     words = shlex.split(command)[1:]
     match words[0]:
         case "run" | "resume":
-            words += ["--trials", "16" if "digits_cnn" in command else "2"]
+            few = "digits_cnn" not in command or "--name" in command
+            words += ["--trials", "2" if few else "16"]
+            words += ["--workers", "2"] if "--workers" in command else []
             words += [] if "digits_cnn" in command else ["--epochs", "1"]
         case "retrain":
             words += ["--epochs", "1"]
