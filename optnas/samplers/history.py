@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.reference_point import reference_limits
 from optnas.samplers.trie import Decision, Trie, path_of
+from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
 from optnas.study.trial_order import Places
@@ -44,6 +45,7 @@ class History:
 
     def __init__(self, study: Study) -> None:
         self.study = study
+        self._place = place_of(study._storage)
         self.trials: list[FrozenTrial] = []
         self.tried = Trie()
         self._keys: list[Key] = []
@@ -79,7 +81,7 @@ class History:
                 self._finish(trial)
                 continue
             self._unfinished.append(number)
-            if trial.state == TrialState.RUNNING and number != own.number and _counts(trial):
+            if trial.state == TrialState.RUNNING and number != own.number and self._counts(trial):
                 path = path_of(trial)
                 self.tried.add(path)
                 self._running.append(path)
@@ -120,7 +122,7 @@ class History:
     def _finish(self, trial: FrozenTrial) -> None:
         if BASELINE in trial.user_attrs:
             self._baselines.append(trial)
-        if is_without_result(trial) or not _counts(trial):
+        if is_without_result(trial) or not self._counts(trial):
             return
         self.tried.add(path_of(trial))
         key = (trial.datetime_complete or datetime.datetime.min, trial.number)
@@ -130,10 +132,10 @@ class History:
         self._keys.insert(at, key)
         self.trials.insert(at, trial)
 
-
-def _counts(trial: FrozenTrial) -> bool:
-    """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""
-    if is_hand_made(trial) or not trial.params:
-        return False
-    held = lease_of(trial)
-    return trial.state != TrialState.RUNNING or held is None or not is_dead(held)
+    def _counts(self, trial: FrozenTrial) -> bool:
+        """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""
+        if is_hand_made(trial) or not trial.params:
+            return False
+        held = lease_of(trial)
+        running = trial.state == TrialState.RUNNING
+        return not running or held is None or not is_dead(held, self._place)
