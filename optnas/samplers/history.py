@@ -6,7 +6,6 @@ Optuna returns the list of all trials; each update reads only the new ones.
 from __future__ import annotations
 
 import bisect
-import datetime
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,11 +19,11 @@ from optnas.samplers.trie import Decision, Trie, path_of
 from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
-from optnas.study.trial_order import Places
+from optnas.study.trial_order import Places, completion
 
 State = TypeVar("State")
 Array = NDArray[np.float64]
-Key = tuple[datetime.datetime, int]
+Key = tuple[int, int]
 
 
 class History:
@@ -36,7 +35,7 @@ class History:
 
     Attributes:
         study: The study.
-        trials: The finished trials, ordered by (datetime_complete, number).
+        trials: The finished trials, in the order in which they ended.
         running: The other running trials, with the parameters drawn so far.
         tried: The parameters of both, as a tree.
         limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
@@ -106,7 +105,7 @@ class History:
         """Returns a learned state: a fold over the finished trials in order.
 
         The state is kept, so a later call adds only the new trials. If a trial arrives late (from
-        another worker, with an earlier time), the fold starts again from its beginning.
+        another worker, which ended earlier), the fold starts again from its beginning.
 
         Args:
             start: Returns the state before any trial.
@@ -125,7 +124,7 @@ class History:
         if is_without_result(trial) or not self._counts(trial):
             return
         self.tried.add(path_of(trial))
-        key = (trial.datetime_complete or datetime.datetime.min, trial.number)
+        key = completion(trial)
         at = bisect.bisect(self._keys, key)
         if at < len(self.trials):
             self._folds.clear()
