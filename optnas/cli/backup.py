@@ -18,8 +18,10 @@ def backup(
 ) -> None:
     """Copy a study's SQLite database, and the weights next to it, while workers write."""
     from optnas.cli.study_argument import open_study_argument
+    from optnas.storage.urls import Location, sqlite_url
     from optnas.study.copy import backup_study
 
+    target = Location.here(sqlite_url(file))
     opened = open_study_argument(study, storage, name)
-    for line in backup_study(opened.url, opened.study.study_name, file):
+    for line in backup_study(opened.study, opened.location, target):
         typer.echo(line)

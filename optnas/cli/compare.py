@@ -27,9 +27,10 @@ def compare(
     from optnas.pareto.compare import compare as compared
 
     check_figure(html, {"--x": x, "--y": y})
+    target = html and html.absolute()  # a study file may change the working directory
     found = compared(studies_by_label(studies))
     figure = None
-    if html is not None:
+    if target is not None:
         from optnas.plots import comparison_figure
 
         figure = comparison_figure(found, x, y)
@@ -39,6 +40,6 @@ def compare(
         typer.echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
     for note in found.notes:
         typer.echo(f"not the same settings: {note}")
-    if html is not None and figure is not None:
-        write_figure(figure, html)
+    if target is not None and figure is not None:
+        write_figure(figure, target)
         typer.echo(f"figure: {html}")

@@ -32,20 +32,22 @@ def dashboard(
     from optnas.dashboard.publisher import Publisher
     from optnas.dashboard.server import make_app, make_dashboard, publishing
     from optnas.storage.open import open_storage
-    from optnas.study.folders import weights_folder
+    from optnas.study.folders import WEIGHTS, files_of, own_files
     from optnas.study.load import load_study
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
     opened = open_study_argument(study, storage, name, with_search=True)
-    found, url, search = opened.study, opened.url, opened.search
+    found, location, search = opened.study, opened.location, opened.search
     if search is None:
         typer.echo(f"no drawings and no ONNX files: {opened.why}", err=True)
-    folder = weights_folder(url, found.study_name)
+    folder = files_of(found, location).path(WEIGHTS)
     server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
     try:  # only now, because nothing is written to a study that can't be shown
-        found = load_study(open_storage(url, create=True), found.study_name) or found
+        writable = open_storage(location.absolute_url, create=True)
+        found = load_study(writable, found.study_name) or found
+        folder = own_files(found, location).path(WEIGHTS)
         server.set_app(make_app(found._storage, folder))
         updates = publishing(Publisher(found, folder, search))
     except InputError as error:

@@ -43,6 +43,8 @@ def export(
     from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
 
+    if output is not None:
+        output = output.absolute()  # the study file may change the working directory
     opened = open_study_argument(study, storage, name, with_search=True)
     search, found = opened.needed_search(), opened.study
     done = export_model(
@@ -58,5 +60,5 @@ def export(
     )
     typer.echo(f"weights:    {done.weights}")
     typer.echo(f"checked:    {done.agreement}")
-    typer.echo(f"model:      {done.path}")
-    typer.echo(f"model card: {done.card}")
+    typer.echo(f"model:      {opened.location.shown(done.path)}")
+    typer.echo(f"model card: {opened.location.shown(done.card)}")

@@ -25,13 +25,14 @@ def pareto(
     from optnas.cli.study_argument import read_snapshot
 
     check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
+    target = html and html.absolute()  # a study file may change the working directory
     found = read_snapshot(study, storage, name)
-    if html is None:
+    if target is None:
         show(front_table(found))
         return
     from optnas.plots import pareto_data, pareto_figure
 
     data = pareto_data(found, x, y, color, size)
     show(front_table(found))
-    write_figure(pareto_figure(data), html)
+    write_figure(pareto_figure(data), target)
     typer.echo(f"figure: {html}")

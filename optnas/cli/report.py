@@ -25,15 +25,17 @@ def report(
     """Write a page about a study: one file that opens offline, to send to a colleague."""
     from optnas.cli.study_argument import open_study_argument
     from optnas.report import write_report
-    from optnas.study.folders import next_to_database
+    from optnas.study.folders import REPORT, files_of
 
     if output is not None:
+        output = output.absolute()  # the study file may change the working directory
         check_page("--output", output)
     opened = open_study_argument(study, storage, name, with_search=True)
-    path = output or next_to_database(opened.url, f"{opened.study.study_name}_report.html")
+    path = output or files_of(opened.study, opened.location).path(REPORT)
     check_page("--output", path)
     if opened.search is None:
         typer.echo(f"without drawings of the networks: {opened.why}", err=True)
+    url = opened.location.url
     with Console(stderr=True).status("making the page"):
-        write_report(opened.study, path, url=opened.url, search=opened.search or opened.why)
-    typer.echo(f"report: {path}")
+        write_report(opened.study, path, url=url, search=opened.search or opened.why)
+    typer.echo(f"report: {opened.location.shown(path)}")

@@ -29,7 +29,7 @@ def retrain(
     from optnas.cli.network_tables import retrained_table, search_line
     from optnas.cli.study_argument import open_study_argument
     from optnas.finished.retrain import retrain
-    from optnas.study.folders import retrained_folder
+    from optnas.study.folders import RETRAINED
     from optnas.study.record import Overrides
 
     opened = open_study_argument(study, storage, name, with_search=True, writable=True)
@@ -42,4 +42,5 @@ def retrain(
     show(retrained_table(result))
     if line := search_line(found, trial):
         typer.echo(line)
-    typer.echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")
+    folder = search.files(found).path(RETRAINED)
+    typer.echo(f"weights and results in {opened.location.shown(folder)}")

@@ -71,6 +71,7 @@ def run(
     Options override the study file, and the study remembers them.
     """
     from optnas.cli.study_argument import search_of, search_of_study, storage_url
+    from optnas.storage.urls import Location
     from optnas.study.load import find_study
     from optnas.study.record import Overrides
 
@@ -84,7 +85,7 @@ def run(
             raise InputError(f"{study} is a storage already: leave out --storage")
         found = find_study(url, name)
         if file is None:
-            search = search_of_study(found, url)
+            search = search_of_study(found, Location.here(url))
         else:
             search = search_of(file, url, found.study_name)
         typer.echo(f"study file: {search.file}", err=True)

@@ -19,6 +19,7 @@ from optnas.plots import pareto_data, pareto_figure
 from optnas.runs.progress import number_counted
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
+from optnas.study.folders import FRONT
 
 BUSY = 0.15
 """From this typical error on, a run's end says that the machine was busy."""
@@ -65,9 +66,9 @@ def _summary(study: Study, search: Search) -> None:
         options = f"{_name(study)} --most 20 --seeds 1"
         typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
-        path = search.path("_front.html")
+        path = search.files(study).path(FRONT)
         write_figure(pareto_figure(pareto_data(study)), path)
-        typer.echo(f"figure:        {path}")
+        typer.echo(f"figure:        {search.location.shown(path)}")
 
 
 def _resume(study: Study, search: Search) -> str:

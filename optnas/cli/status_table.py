@@ -13,6 +13,7 @@ from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
 from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
+from optnas.storage.place import place_of
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
@@ -35,7 +36,8 @@ def status_table(of: Study | Snapshot) -> Table:
     table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
     running = [t for t in trials if t.state == TrialState.RUNNING]
     if running:
-        table.add_row("running", escape(", ".join(map(_running, running))))
+        place = place_of(study._storage)
+        table.add_row("running", escape(", ".join(_running(t, place) for t in running)))
     table.add_row("front", f"{len(seen.front)} trials")
     volume = seen.hypervolume
     if len(seen.names) > 1:
@@ -92,6 +94,6 @@ def _since(study: Study) -> str:
     return f" (since trial {kept.since}; before: {kept.before})" if kept and kept.before else ""
 
 
-def _running(trial: FrozenTrial) -> str:
-    gone = " (its process is gone)" if is_abandoned(trial) else ""
+def _running(trial: FrozenTrial, place: str) -> str:
+    gone = " (its process is gone)" if is_abandoned(trial, place) else ""
     return f"trial {trial.number} for {duration(age(trial))}{gone}"

@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
-from optnas.storage.urls import sqlite_url
+from optnas.storage.urls import Location, sqlite_url
 from optnas.study.load import find_studies, find_study, load_study
 from optnas.study.record import record_of
 from optnas.utils.gc import no_garbage_collection
@@ -32,7 +32,7 @@ class Opened:
 
     Attributes:
         study: The study.
-        url: Its storage.
+        location: Its storage.
         search: The search that it was run with, overrides of earlier runs included; None if it
             wasn't asked for, or can't be had.
         why: Why the search can't be had; empty otherwise.
@@ -40,7 +40,7 @@ class Opened:
     """
 
     study: Study
-    url: str
+    location: Location
     search: Search | None = None
     why: str = ""
     remedy: str = ""
@@ -78,14 +78,16 @@ def open_study_argument(
     url, search = storage_url(argument), None
     if url is None:
         search = search_of(argument, storage, name)
-        url, name = search.url, search.study_name
+        location, name = search.location, search.study_name
     elif storage is not None:
         raise InputError(f"{argument} is a storage already: leave out --storage")
-    study = find_study(url, name, brief=brief)
+    else:
+        location = Location.here(url)
+    study = find_study(location.absolute_url, name, brief=brief)
     why = remedy = ""
     if with_search:
         try:
-            search = search or search_of_study(study, url)
+            search = search or search_of_study(study, location)
         except NoStudyFileError as error:
             why, remedy = error.why, error.remedy
         except InputError as error:
@@ -93,8 +95,9 @@ def open_study_argument(
         else:
             search = search.override(record_of(study).overrides)
     if writable and not why:
-        study = load_study(open_storage(url, create=True), study.study_name) or study
-    return Opened(study, url, search if with_search else None, why, remedy)
+        storage_object = open_storage(location.absolute_url, create=True)
+        study = load_study(storage_object, study.study_name) or study
+    return Opened(study, location, search if with_search else None, why, remedy)
 
 
 def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot:
@@ -143,7 +146,7 @@ def search_of(file: str, storage: str | None, name: str | None) -> Search:
     return replace(search, storage=storage or search.storage, name=name or search.name)
 
 
-def search_of_study(study: Study, url: str) -> Search:
+def search_of_study(study: Study, location: Location) -> Search:
     """The search that a study was run with, without overrides.
 
     Raises:
@@ -160,7 +163,7 @@ def search_of_study(study: Study, url: str) -> Search:
             f"the study file was {path}, where there is none now",
             "give the file (`resume` takes --file)",
         )
-    return search_of(path, url, study.study_name)
+    return replace(search_of(path, location.url, study.study_name), root=location.root)
 
 
 class NoStudyFileError(InputError):

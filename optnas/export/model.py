@@ -92,7 +92,7 @@ def export_model(
     """
     chosen = complete_trial(study, trial)
     kind = _format(format, path)
-    target = search.path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
+    target = search.files(study).path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
     card = target.with_name(f"{target.name}.md")
     _check_target((target, card), force)
     _check_batch_size(batch_size, kind)

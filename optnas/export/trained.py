@@ -18,7 +18,7 @@ from optnas.finished.decode import SPACE, accepted_changes
 from optnas.objective.objective import Objective
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
-from optnas.study.folders import retrained_folder
+from optnas.study.folders import RETRAINED
 from optnas.study.retrainings import Retrained, Run, retrained
 
 SOURCES = ("retrained", "search")
@@ -94,7 +94,7 @@ def load_weights(
         if use_search:
             return _of_search(study, objective, trial, model)
         run = _kept(found[-1])[0]
-        path = retrained_folder(search.url, study.study_name) / run.weights
+        path = search.files(study).path(RETRAINED) / run.weights
         if not path.is_file():
             raise InputError(
                 f"{path} is gone: the same `optnas retrain` makes it again, --weights search takes "
@@ -122,6 +122,7 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
+    objective.open_files(study, write=False)
     try:
         if objective.weights is None:
             raise InputError("the search keeps none")

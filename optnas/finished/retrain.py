@@ -27,7 +27,7 @@ from optnas.objective.objective import Objective
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
-from optnas.study.folders import retrained_folder
+from optnas.study.folders import RETRAINED, own_files
 from optnas.study.retrainings import Retrained, Run, keep_run, others_tested, retrained
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import place
@@ -127,7 +127,7 @@ class _Retraining:
         self.settings = hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
         """A hash of everything that decides the outcome, except the number of the seed."""
         self._blank = Run(self.settings, architecture, str(self._recipe), fingerprint, 0, 0)
-        self._root = retrained_folder(search.url, study.study_name)
+        self._root = own_files(study, search.location).path(RETRAINED)
         epochs_of = f"_{fingerprint['epochs']}epochs" if "epochs" in fingerprint else ""
         self._folder = f"trial{trial.number}{epochs_of}_{self.settings}"
 

@@ -10,6 +10,7 @@ from optuna import TrialPruned
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.storage.place import place_of
 from optnas.study.attributes import (
     ARCHITECTURE,
     DUPLICATE_OF,
@@ -113,13 +114,14 @@ def await_same(
         for t in trials[: own.number]
         if t.state == TrialState.RUNNING and not is_own(lease_of(t) or {})
     ]
+    place = place_of(study._storage)
     while others:
         trials = study.get_trials(deepcopy=False)
         others = [
             number
             for number in others
             if _key(trials[number]) == (architecture, recipe)
-            and (is_alive(trials[number]) or trials[number].state == TrialState.COMPLETE)
+            and (is_alive(trials[number], place) or trials[number].state == TrialState.COMPLETE)
         ]
         for number in others:
             if trials[number].state == TrialState.COMPLETE:

@@ -28,8 +28,11 @@ from optnas.objective.measure_costs import measure_costs
 from optnas.objective.outcome import outcome_stored
 from optnas.objective.preview import Preview, Previews
 from optnas.search_spaces import SearchSpace
+from optnas.storage.place import place_of
+from optnas.storage.urls import Location
 from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
+from optnas.study.folders import CHECKPOINTS, SHARED, WEIGHTS, StudyFiles, files_of, own_files
 from optnas.study.leases import lease
 from optnas.study.objectives import Direction, name_objectives
 from optnas.study.reference import Given, check_reference, keep_reference_point
@@ -128,12 +131,14 @@ class Objective:
         self.space = space
         self.evaluator = evaluator
         if isinstance(evaluator, Prepared):
-            self.evaluator = evaluator.bind(space, None if shared is None else Path(shared))
+            self.evaluator = evaluator.bind(
+                space, None if shared is None else Path(shared).absolute()
+            )
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.baselines, self.baseline_params = read_baselines(space, baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
-        self.checkpoints = None if checkpoints is None else Path(checkpoints)
+        self.checkpoints = None if checkpoints is None else Path(checkpoints).absolute()
         self.listeners = tuple(listeners)
         self.device = device
         self.metrics, self.known = choose_metrics(
@@ -149,11 +154,43 @@ class Objective:
         self._evaluated = Evaluated()
         self._study: Study | None = None
         self._study_seed = 0
+        self._location: Location | None = None
+        self._files: StudyFiles | None = None
+        self._keeps_weights = False
 
     @property
     def directions(self) -> list[Direction]:
         """The direction of each objective, for `optuna.create_study(directions=...)`."""
         return [self.known[name] for name in self.objectives]
+
+    def keep_files_beside(self, location: Location, *, weights: bool) -> None:
+        """Keeps the files of each study next to its storage, under the name that the study has.
+
+        `optnas.Search` calls it, in place of giving folders.
+
+        Args:
+            location: Of the storage.
+            weights: Whether to keep weights.
+        """
+        self._location, self._keeps_weights = location, weights
+
+    def open_files(self, study: Study, *, write: bool = True) -> None:
+        """Finds the files of a study, unless the objective was made with folders.
+
+        Args:
+            study: The study.
+            write: Whether the study is run; else it is only read.
+        """
+        if self._location is None:
+            return
+        files = (own_files if write else files_of)(study, self._location)
+        if files == self._files:
+            return
+        self._files = files
+        self.checkpoints = files.path(CHECKPOINTS)
+        self.weights = WeightStore(files.path(WEIGHTS)) if self._keeps_weights else None
+        if isinstance(self.evaluator, Prepared):
+            self.evaluator = self.evaluator.bind(self.space, files.path(SHARED))
 
     def prepare(
         self,
@@ -204,10 +241,12 @@ class Objective:
             InputError: The user's code is at fault.
         """
         details: dict[str, Any] = {}
+        if trial.study is not self._study:
+            self.open_files(trial.study)
         with outcome_stored(trial, details):
             every = trial.study.get_trials(deepcopy=False)
             if attr.LEASE not in every[trial.number].user_attrs:  # plain Optuna runs the trial
-                trial.set_user_attr(attr.LEASE, lease())
+                trial.set_user_attr(attr.LEASE, lease(place_of(trial.study._storage)))
             with checkpoint_folder(self.checkpoints, every[trial.number], every) as folder:
                 return self._evaluate(trial, every, details, folder)
         return (math.nan,) * len(self.objectives)

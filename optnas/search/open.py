@@ -17,6 +17,7 @@ from optnas.search.settings import Settings
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
+from optnas.study.folders import await_files
 from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import name_objectives
 from optnas.study.record import RECORD, Overrides, StudyRecord, check_same_study, record_of
@@ -44,20 +45,22 @@ def open_study(
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
-        storage = open_storage(search.url, create=True)
+        storage = open_storage(search.location.absolute_url, create=True)
     study, made = load_or_create(storage, search.study_name, objective.directions)
     accepted: list[str] = []
     if not made:
+        await_files(study)
         changes = check_same_study(study, objective.directions, fingerprint, accept_changes)
         if changes:
             accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
+    objective.open_files(study)
     name_objectives(study, objective.objectives)
     objective.keep_reference(study)
     old = record_of(study)
     same_space = old.fingerprint.get("code of the space") == search.code
     new = StudyRecord(
         version=version("optnas"),
-        file=str(search.file.absolute()) if search.file else old.file,
+        file=str(search.root / search.file) if search.file else old.file,
         fingerprint=fingerprint,
         overrides=old.overrides.updated(overrides or Overrides()),
         scores=(*objective.evaluator.provides, *(m.name for m in search.metrics)),
@@ -77,10 +80,12 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     Raises:
         InputError: Numbers would differ here from those of the study (another GPU, an edited file).
     """
-    study = load_study(open_storage(search.url, create=True), search.study_name)
+    storage = open_storage(search.location.absolute_url, create=True)
+    study = load_study(storage, search.study_name)
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")
     check_same_study(study, objective.directions, search.fingerprint(objective), accept_changes)
+    objective.open_files(study)
     _give_sampler(study, search, objective)
     return study
 
@@ -90,7 +95,7 @@ def remembered_overrides(search: Settings) -> Overrides:
     if not search.url:
         return Overrides()
     try:
-        study = load_study(open_storage(search.url), search.study_name)
+        study = load_study(open_storage(search.location.absolute_url), search.study_name)
     except NoStudyError:
         return Overrides()
     return record_of(study).overrides if study else Overrides()

@@ -24,6 +24,7 @@ from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
+from optnas.study.folders import LOGS, files_of
 from optnas.study.record import Overrides, check_same_weights
 from optnas.study.reference import reference_text
 
@@ -89,12 +90,13 @@ def run_study(
         return
     queue_baselines(study, objective.baseline_params)
     job = Job(
-        file=str(search.file.absolute()),
-        url=search.url,
+        file=str(search.root / search.file),
+        url=search.location.absolute_url,
         name=search.study_name,
         overrides=overrides_for_workers(search),
         accept_changes=accept_changes,
         epochs=display.shows_epochs,
+        folder=str(search.root),
     )
     run_workers(
         study,
@@ -104,7 +106,7 @@ def run_study(
         threads=search.threads,
         device=search.device,
         trial_timeout=search.trial_timeout,
-        logs=search.path("_logs"),
+        logs=files_of(study, search.location).path(LOGS),
         display=display,
         stop=stop,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,9 +23,8 @@ from optnas.objective.objective import Listener, Objective
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search_spaces import SearchSpace
-from optnas.storage.urls import default_url
-from optnas.study.artifacts import WeightStore
-from optnas.study.folders import next_to_database, shared_folder, weights_folder
+from optnas.storage.urls import Location
+from optnas.study.folders import default_url
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
 
@@ -64,6 +62,7 @@ class Settings:
     weights: bool = True
     file: Path | None = None
     folder: Path = Path()
+    root: Path = field(default_factory=Path.cwd)
 
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
@@ -71,8 +70,6 @@ class Settings:
         if self.hours is not None and not self.hours > 0:
             raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
         check_timeout(self.trial_timeout)
-        if "/" in self.name or os.sep in self.name:
-            raise InputError(f"name {self.name!r} must have no slash: files are named after it")
         if not self.name.isprintable():
             raise InputError(f"name {self.name!r} must have printable characters alone")
         if isinstance(self.sampler, str):
@@ -88,7 +85,7 @@ class Settings:
         )
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, self.objectives, list(self.baselines))
-        self.path("")  # raises if the storage is no URL
+        _ = self.location.file  # raises if the storage is no URL
 
     @property
     def study_name(self) -> str:
@@ -100,11 +97,12 @@ class Settings:
         """The storage's URL, given or by default; empty for a storage object."""
         if isinstance(self.storage, BaseStorage):
             return ""
-        return self.storage or default_url(self.folder, self.study_name)
+        return self.storage or default_url(self.folder, self.study_name, self.root)
 
-    def path(self, suffix: str) -> Path:
-        """A file next to the study's database, named after the study (`_front.html`)."""
-        return next_to_database(self.url, f"{self.study_name}{suffix}")
+    @property
+    def location(self) -> Location:
+        """Where the storage lies."""
+        return Location(self.url, self.root)
 
     def override(self, overrides: Overrides) -> Self:
         """This search with some settings replaced."""
@@ -117,25 +115,21 @@ class Settings:
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
         """The objective, as `study.optimize` takes it: a new one at each call."""
-        store = None
-        if self.weights:
-            store = WeightStore(weights_folder(self.url, self.study_name))
-        return Objective(
+        objective = Objective(
             self.space,
             self._evaluator(),
             self.objectives,
             constraints=self.constraints,
             metrics=self.metrics,
             baselines=self.baselines,
-            weights=store,
-            checkpoints=self.path("_checkpoints"),
-            shared=shared_folder(self.url, self.study_name),
             seed=self.seed,
             device=self.device,
             listeners=listeners,
             early_stop=self.early_stop,
             reference=self.reference,
         )
+        objective.keep_files_beside(self.location, weights=self.weights)
+        return objective
 
     def _evaluator(self) -> Evaluator:
         device = None if self.device == "auto" else self.device

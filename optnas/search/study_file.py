@@ -24,7 +24,7 @@ def load_search(study: str | Path) -> Search:
     Raises:
         InputError: The file is missing, can't be imported, or has no `search`.
     """
-    path = Path(study)
+    path, root = Path(study), Path.cwd()  # which the file may change
     folder = path.parent
     if not os.path.isfile(path):  # no error for a name that can't be one
         bundled = {file.stem: file for file in sorted(bundled_folder().glob("*.py"))}
@@ -40,7 +40,7 @@ def load_search(study: str | Path) -> Search:
             "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
         )
         raise InputError(f"{path} is no study file: {found}; define search = optnas.Search(…)")
-    return replace(search, file=path, folder=folder)
+    return replace(search, file=path, folder=folder, root=root)
 
 
 def bundled_folder() -> Path:

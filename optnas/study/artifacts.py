@@ -40,7 +40,7 @@ class WeightStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()
         self._files = FileSystemArtifactStore(self.folder)
 
     def save(self, study: Study, trial_id: int, model: nn.Module) -> None:

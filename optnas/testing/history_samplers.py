@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import datetime
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -212,15 +212,24 @@ class HistorySamplerContract(SamplerContract):
 
         self.study(directions=["minimize"] * 6, trials=40, objective=objective)
 
+    def test_no_clock_decides(self) -> None:
+        """Somebody sets it back, summer time ends, or the machine is in another time zone."""
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
+        for trial in self.study(trials=14).get_trials():
+            assert trial.datetime_complete is not None
+            trial.datetime_complete -= datetime.timedelta(hours=trial.number)
+            study.add_trial(trial)
+        assert self.ask(study) == self.params(7, [], total=15)[14]
+
     def test_a_late_arrival_is_taken_in_where_it_belongs(self) -> None:
-        """Another worker's trial has an earlier time than trials that were seen before it."""
+        """Another worker's trial belongs before trials that were seen before it."""
         asked = []
         for fresh in (False, True):
-            study = self.study(trials=20)
-            late = copy.deepcopy(study.trials[12])
-            late.datetime_complete = study.trials[2].datetime_complete
-            late.values = [0.0, 0.5]
-            study.add_trial(late)
+            study = self.study(trials=12)
+            late = study.ask()
+            self.objective(late)
+            study.optimize(self.objective, n_trials=7)
+            study._storage.set_trial_state_values(late._trial_id, TrialState.COMPLETE, [0.0, 0.5])
             if fresh:
                 study.sampler = self.make(7)
             asked.append(self.ask(study))

@@ -222,11 +222,10 @@ def test_version_and_help(optnas):
 def test_dashboard_serves_the_study_and_its_weights(optnas):
     from optnas.dashboard.server import make_dashboard
     from optnas.errors import InputError
-    from optnas.study.folders import weights_folder
 
     optnas("run", "tiny.py")
     study = load()
-    server = make_dashboard(study._storage, weights_folder("sqlite:///tiny.db", "tiny"), port=0)
+    server = make_dashboard(study._storage, Path("tiny_weights").absolute(), port=0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

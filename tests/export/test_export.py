@@ -98,7 +98,7 @@ def test_a_file_scores_on_the_test_part_what_the_study_reports(optnas, tmp_path)
     assert raw[0].round().flatten().tolist() in images.tolist()
     np.save("raw.npy", raw.numpy())
     model = search.objective().candidate(study.trials[1]).model
-    load_model(model, search.path("_retrained") / kept.runs[0].weights)
+    load_model(model, search.files(study).path("_retrained") / kept.runs[0].weights)
     with torch.no_grad():
         wanted = model.eval()(data.test[0]).numpy()
     assert (wanted.argmax(1) == data.test[1].numpy()).mean() == pytest.approx(stated)
@@ -334,7 +334,7 @@ def test_which_weights_are_taken():
     done = export(on)
     assert done.weights.run == last.runs[0]
     found, facts = kept()
-    path = search.path("_retrained") / last.runs[0].weights
+    path = search.files(study).path("_retrained") / last.runs[0].weights
     assert all(torch.equal(found[name], tensor) for name, tensor in load_file(path).items())
     assert json.loads(facts["scores"]) == last.runs[0].scores
     assert facts["weights"] == (

@@ -1,4 +1,3 @@
-import datetime
 import itertools
 import warnings
 
@@ -144,14 +143,6 @@ def test_history_is_by_completion_and_thinned_out():
     assert len(some) == 7
     assert [n for n, _ in some] == [1, 11, 21, 30, 40, 50, 60]
     assert all(dict(every)[n] == pytest.approx(v) for n, v in some)
-    swapped = optuna.create_study(directions=["minimize"] * 2)
-    start = datetime.datetime(2026, 1, 1)
-    for i in range(12):
-        trial = create_trial(values=[float(i), float(i)])
-        trial.datetime_complete = start - datetime.timedelta(seconds=i)
-        swapped.add_trial(trial)
-    order = in_order_of_completion(swapped.trials)
-    assert [t.number for t in order] == list(range(11, -1, -1))
 
 
 def trial_of(values, name=None, excess=0.0, **attrs):
