@@ -11,7 +11,7 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.search_spaces.base import SearchSpace
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.inputs import Inputs
 
 
@@ -65,6 +65,7 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
             raise TypeError(f"build must be a function of a trial, got {build!r}")
         self._build = build
         self._example_inputs = example_inputs
+        self._code = code_hash(build)
 
     @property
     def example_inputs(self) -> Inputs:
@@ -88,10 +89,10 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
     @property
     def code(self) -> str:
         """A hash of the function."""
-        return code_hash(self._build)
+        return self._code
 
     def __repr__(self) -> str:
-        return f"FunctionSpace({getattr(self._build, '__qualname__', repr(self._build))})"
+        return f"FunctionSpace({callable_name(self._build)})"
 
 
 class _Recorder:

@@ -11,7 +11,7 @@ from optuna.trial import BaseTrial
 from torch import nn
 
 from optnas.search_spaces.base import SearchSpace
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.distributions import as_distribution, suggest
 from optnas.utils.inputs import Inputs
 
@@ -79,6 +79,8 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
         self._objects = {name: c for name, c in choices.items() if isinstance(c, Mapping)}
         self._example_inputs = example_inputs
+        # Here, where the file is as it was imported, and a refusal names the line that gave it.
+        self._code = code_hash(model, *self._objects.values())
 
     @property
     def example_inputs(self) -> Inputs:
@@ -102,9 +104,8 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
 
     @property
     def code(self) -> str:
-        """A hash of the class."""
-        return code_hash(self._model)
+        """A hash of the class, and of the objects that labels stand for."""
+        return self._code
 
     def __repr__(self) -> str:
-        name = getattr(self._model, "__qualname__", repr(self._model))
-        return f"ModelSpace({name}, {self._distributions})"
+        return f"ModelSpace({callable_name(self._model)}, {self._distributions})"
