@@ -237,7 +237,6 @@ def test_waiting_for_a_measurement_is_no_training_time(space, monkeypatch):
             seen.append(made_room)
 
     def train(model, recipe, report):
-        monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
         measurer = threading.Thread(target=measure)
         measurer.start()
         while not seen:
@@ -247,6 +246,7 @@ def test_waiting_for_a_measurement_is_no_training_time(space, monkeypatch):
 
     objective = optnas.Objective(space, evaluator_of(train), ("loss", "params"), device="cpu")
     study = make_study(objective, SMALL)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     study.optimize(objective, n_trials=1)
     assert seen == [True]
     assert study.trials[0].user_attrs["train_seconds"] < 500
