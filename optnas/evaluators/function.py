@@ -12,7 +12,7 @@ from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.study.objectives import Direction
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.random_state import seeded
 
 
@@ -63,6 +63,10 @@ class FunctionEvaluator(Evaluator):
         self._fn = fn
         self._provides = check_directions("provides", provides)
         self._suggest = suggest
+        self._code = {
+            "code": code_hash(fn),
+            "recipe code": code_hash(suggest) if suggest else "none",
+        }
 
     @property
     def provides(self) -> Mapping[str, Direction]:
@@ -72,11 +76,7 @@ class FunctionEvaluator(Evaluator):
     @property
     def fingerprint(self) -> dict[str, Any]:
         """The function's name, and hashes of its code; the code that it calls isn't included."""
-        return {
-            "function": getattr(self._fn, "__qualname__", repr(self._fn)),
-            "code": code_hash(self._fn),
-            "recipe code": code_hash(self._suggest) if self._suggest else "none",
-        }
+        return {"function": callable_name(self._fn)} | self._code
 
     def suggest(self, trial: BaseTrial) -> object:
         """The recipe that the given function draws; an empty string without one."""
@@ -89,7 +89,7 @@ class FunctionEvaluator(Evaluator):
             scores = self._fn(model, recipe, report)
         if not isinstance(scores, Mapping):
             raise InputError(
-                f"{getattr(self._fn, '__qualname__', self._fn)} must return a dictionary of scores "
+                f"{callable_name(self._fn)} must return a dictionary of scores "
                 f"({', '.join(self._provides)}), got {scores!r}"
             )
         return dict(scores)

@@ -30,7 +30,7 @@ from optnas.evaluators.training_loop import Score, TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import callable_name, code_hash
 
 Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
@@ -125,13 +125,15 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
         self._epoch = epoch
         self.device: str = device
         self._set_epochs(epochs)
-        self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
+        self._loss_name = callable_name(loss) if loss else ""
+        self._loss_code = code_hash(loss) if loss else ""
         self.loss = loss or standard_loss(data)
         self._scores: dict[str, Score] = {}
         self._provides: dict[str, Direction] = {"val_loss": "minimize"}
         if data.task == "classification":
             self._scores["val_accuracy"] = accuracy
             self._provides["val_accuracy"] = "maximize"
+        self._score_codes = {name: code_hash(score) for name, (score, _) in (scores or {}).items()}
         if scores:
             self._scores |= {name: function for name, (function, _) in scores.items()}
             self._provides |= check_directions("scores", {n: d for n, (_, d) in scores.items()})
@@ -164,11 +166,10 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
             "data": self._data.fingerprint,
             "epochs": self.epochs,
             "recipe": repr(self.recipe),
-            "loss": f"{self._loss_name} {code_hash(self.loss)}" if self._loss_name else "standard",
+            "loss": f"{self._loss_name} {self._loss_code}" if self._loss_name else "standard",
             "scores": ", ".join(
-                f"{name} ({self._provides[name]}) {code_hash(score)}"
-                for name, score in self._scores.items()
-                if name != "val_accuracy"
+                f"{name} ({self._provides[name]}) {code}"
+                for name, code in self._score_codes.items()
             ),
             "precision": self.precision,
             "epoch": self._epoch,

@@ -14,6 +14,7 @@ from optnas.storage.place import place_of
 from optnas.study.attributes import (
     ARCHITECTURE,
     DUPLICATE_OF,
+    FAILURE,
     RECIPE,
     STOPPED,
     is_counted,
@@ -73,14 +74,15 @@ class Evaluated:
             names: Names of user attributes.
 
         Returns:
-            Those of them that a finished trial has, each from the first such trial.
+            Those of them that a finished trial which didn't fail has, each from the first such.
         """
         attrs = self._attrs.get(architecture, {})
         return {name: attrs[name] for name in names if name in attrs}
 
     def _add(self, trial: FrozenTrial) -> None:
         attrs = trial.user_attrs
-        if isinstance(attrs.get(ARCHITECTURE), str):
+        # The code of a trial that failed may have been mended since.
+        if isinstance(attrs.get(ARCHITECTURE), str) and FAILURE not in attrs:
             known = self._attrs.setdefault(attrs[ARCHITECTURE], {})
             for name, value in attrs.items():
                 if isinstance(value, (int, float)):

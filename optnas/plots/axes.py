@@ -17,6 +17,7 @@ from optnas.plots.importance import importance_data
 from optnas.plots.scales import position
 from optnas.plots.style import spread
 from optnas.plots.texts import short, si
+from optnas.utils.param_text import has_twin
 from optnas.utils.text import number
 
 LEVELS = 8
@@ -114,11 +115,13 @@ def _levels(
     """An axis with a level for each choice, or for each value where distributions are mixed."""
     choices = [c for d in distributions for c in getattr(d, "choices", ())]
     choices += [t.params[name] for t in trials if name in t.params]
-    levels = list(dict.fromkeys(map(shown, choices)))
+    # By `repr`, because two choices may have one text in short: 1 and "1", or long strings.
+    levels = {repr(choice): choice for choice in choices}
     gap = 1 / max(len(levels) - 1, 1)
-    places = {level: i * gap if len(levels) > 1 else 0.5 for i, level in enumerate(levels)}
-    ticks = spread([(place, level) for level, place in places.items()], 2 * LEVELS)
-    return tuple(ticks), gap, lambda value: places[shown(value)]
+    places = {key: i * gap if len(levels) > 1 else 0.5 for i, key in enumerate(levels)}
+    texts = (repr(c) if has_twin(c, levels.values()) else shown(c) for c in levels.values())
+    ticks = spread(list(zip(places.values(), texts, strict=True)), 2 * LEVELS)
+    return tuple(ticks), gap, lambda value: places[repr(value)]
 
 
 def objective_axis(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +31,9 @@ from optnas.study.reference import Given, check_reference, parse_reference
 
 LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
 """The lowest value of each setting that is a whole number."""
+
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")
+"""An address in memory, as the default `repr` of an object shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,26 +139,45 @@ class Settings:
         device = None if self.device == "auto" else self.device
         return configured(self.evaluator, device=device, epochs=self.epochs)
 
-    def fingerprint(self, objective: Objective) -> dict[str, Any]:
+    def fingerprint(self, objective: Objective) -> dict[str, str]:
         """What must stay the same for a study's numbers to be comparable, as flat text.
 
         Args:
             objective: An objective of this search.
+
+        Raises:
+            InputError: An entry has an address in it, or two have one name.
         """
-        found = {
-            "objectives": ", ".join(
-                f"{name} ({d})"
-                for name, d in zip(objective.objectives, objective.directions, strict=True)
-            ),
-            "space": self.space.fingerprint,
-            "code of the space": self.code,
-            "evaluator": type(self.evaluator).__name__,
-        }
-        found |= {f"evaluator {k}": str(v) for k, v in objective.evaluator.fingerprint.items()}
-        found |= {f"bound on {k}": str(v) for k, v in self.constraints.items()}
-        for metric in objective.metrics:
-            found |= {f"{metric.name} {k}": str(v) for k, v in metric.fingerprint.items()}
+        found: dict[str, str] = {}
+        for key, text in self._told_apart_by(objective):
+            if key in found:
+                raise InputError(
+                    f"two settings would be stored as {key!r}: give the metric or the entry of the "
+                    "evaluator's fingerprint another name"
+                )
+            if ADDRESS.search(text):
+                raise InputError(
+                    f"the {key} is {text}, which holds an address in memory, another one in each "
+                    "process, so that no later run could be told to be the same: give that object "
+                    "a __repr__ of its settings, for example by making its class a dataclass"
+                )
+            found[key] = text
         return found
+
+    def _told_apart_by(self, objective: Objective) -> Iterator[tuple[str, str]]:
+        """The entries of the fingerprint."""
+        directions = zip(objective.objectives, objective.directions, strict=True)
+        yield "objectives", ", ".join(f"{name} ({d})" for name, d in directions)
+        yield "space", self.space.fingerprint
+        yield "code of the space", self.code
+        yield "evaluator", type(self.evaluator).__name__
+        for name, value in objective.evaluator.fingerprint.items():
+            yield f"evaluator {name}", str(value)
+        for name, bound in self.constraints.items():
+            yield f"bound on {name}", str(bound)
+        for metric in objective.metrics:
+            for name, value in metric.fingerprint.items():
+                yield f"{metric.name} {name}", str(value)
 
     @property
     def code(self) -> str:

@@ -6,6 +6,8 @@ from optuna.trial import FrozenTrial
 
 from optnas.study.attributes import ARCHITECTURE, RECIPE, SURPLUS, is_lost, is_stopped
 from optnas.study.recipe_text import further_settings
+from optnas.utils.distributions import choices_of
+from optnas.utils.param_text import has_twin, params_text
 
 _SEARCHED = "recipe."
 """The names of the parameters of searched settings begin with this."""
@@ -46,7 +48,12 @@ def architecture_name(trial: FrozenTrial) -> str:
     name = trial.user_attrs.get(ARCHITECTURE)
     if name:
         return str(name)
-    return " ".join(f"{k}={v}" for k, v in trial.params.items()) or "(no parameters)"
+    quoted = {
+        name
+        for name, value in trial.params.items()
+        if has_twin(value, choices_of(trial.distributions[name]))
+    }
+    return params_text(trial.params.items(), quoted) or "(no parameters)"
 
 
 def number_of(trial: FrozenTrial, name: str) -> float | None:

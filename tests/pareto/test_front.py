@@ -6,6 +6,7 @@ import optuna
 import pytest
 from hypothesis import given, settings, strategies as st
 from optuna._hypervolume import compute_hypervolume
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
@@ -174,6 +175,24 @@ def test_one_record_for_each_architecture():
     ]
     assert [e.on_front for e in found] == [True, False, True, False, False]
     assert [e.baseline for e in found] == [None, None, "net", None, None]
+
+
+def test_parameters_that_only_look_alike_are_other_architectures():
+    study = optuna.create_study()
+    choices = CategoricalDistribution([0, "0", None, "None", "0 b=1"])
+    for value in (0, "0", None, "None", 0, "0 b=1"):
+        study.add_trial(create_trial(value=1.0, params={"a": value}, distributions={"a": choices}))
+    both = {"a": choices, "b": IntDistribution(1, 2)}
+    study.add_trial(create_trial(value=1.0, params={"a": "0", "b": 1}, distributions=both))
+    found = {e.architecture: e.trials for e in Snapshot.of(study).architectures}
+    assert found == {
+        "a=0": (0, 4),
+        "a='0'": (1,),
+        "a=None": (2,),
+        "a='None'": (3,),
+        "a='0 b=1'": (5,),
+        "a='0' b=1": (6,),
+    }
 
 
 @given(studies())
