@@ -65,6 +65,7 @@ def _summary(study: Study, search: Search) -> None:
         options = f"{_name(study)} --most 20 --seeds 1"
         typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
+        typer.echo(f"hypervolume:   {seen.hypervolume_text()}")
         path = search.path("_front.html")
         write_figure(pareto_figure(pareto_data(study)), path)
         typer.echo(f"figure:        {path}")

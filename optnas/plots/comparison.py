@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from optnas.errors import InputError
-from optnas.pareto.compare import Compared, Comparison
+from optnas.pareto.compare import BOX, Compared, Comparison
 from optnas.pareto.dominance import nondominated
 from optnas.plots.scales import value_axis
 from optnas.plots.style import (
@@ -76,7 +76,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
     return figure(
         traces,
         "Fronts compared",
-        lines=[f"hypervolume{about}: {volumes}"],
+        lines=[f"hypervolume{about}: {volumes}", BOX],
         notes=[
             "open markers are dominated by another study's front; lines join what is best in the "
             "two objectives on the axes"
