@@ -31,7 +31,7 @@ def pareto(
         return
     from optnas.plots import pareto_data, pareto_figure
 
-    data = pareto_data(found, x, y, color, size)
+    figure = pareto_figure(pareto_data(found, x, y, color, size))
     show(front_table(found))
-    write_figure(pareto_figure(data), html)
+    write_figure(figure, html)
     typer.echo(f"figure: {html}")

@@ -11,6 +11,7 @@ from optuna.study import Study
 from optnas.cli.console import show, write_figure
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
+from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.pareto.noise import typical_errors
@@ -67,8 +68,13 @@ def _summary(study: Study, search: Search) -> None:
     if len(study.directions) > 1:
         typer.echo(f"hypervolume:   {seen.hypervolume_text()}")
         path = search.path("_front.html")
-        write_figure(pareto_figure(pareto_data(study)), path)
-        typer.echo(f"figure:        {path}")
+        try:
+            figure = pareto_figure(pareto_data(seen))
+        except InputError as error:  # the run itself has succeeded
+            typer.echo(f"figure:        none: {error}")
+        else:
+            write_figure(figure, path)
+            typer.echo(f"figure:        {path}")
 
 
 def _resume(study: Study, search: Search) -> str:

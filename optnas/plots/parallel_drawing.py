@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from optnas.plots.parallel import Line, ParallelData
 from optnas.plots.scales import color_bar, named_axis, position, shade
-from optnas.plots.style import FAINT, GREY, INK, figure
+from optnas.plots.style import FAINT, GREY, INK, NO_PLACE, figure
 from optnas.plots.texts import drawn_note, label, short
 
 ABSENT = -0.16
@@ -53,6 +53,7 @@ def parallel_figure(data: ParallelData) -> go.Figure:
         notes=[
             drawn_note(best, data.best, f"lines are drawn: {kind}"),
             drawn_note(others, data.others, "lines are drawn: others"),
+            f"values that are {NO_PLACE} lie at the ends of their axes" if data.endless else "",
         ],
         height=560,
         annotations=_labels(data),
