@@ -137,7 +137,7 @@ def test_what_is_left_out_is_named():
         x, y = ({n: v for t in traces for n, v in zip(t.customdata, t[axis], strict=True)}
                 for axis in "xy")  # fmt: skip
         assert (x[3], y[3], x[7], y[7]) in ((None, 3.0, 8.0, None), (3.0, None, None, 8.0))
-    assert "lie at the ends of their axes" in drawn["parallel"].layout.legend.title.text
+    assert "lie at the ends of<br>their axes" in drawn["parallel"].layout.legend.title.text
 
 
 def test_torch_is_not_needed():
