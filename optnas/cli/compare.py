@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import show
 from optnas.cli.options import Html, OnX, OnY, check_figure
 
 
@@ -40,5 +40,7 @@ def compare(
     for note in found.notes:
         typer.echo(f"not the same settings: {note}")
     if html is not None and figure is not None:
+        from optnas.plots.page import write_figure
+
         write_figure(figure, html)
         typer.echo(f"figure: {html}")

@@ -8,7 +8,7 @@ import optuna
 import typer
 from optuna.study import Study
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import show
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
 from optnas.errors import InputError
@@ -17,6 +17,7 @@ from optnas.pareto.front import front
 from optnas.pareto.noise import typical_errors
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
+from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
