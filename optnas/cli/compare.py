@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import show
 from optnas.cli.options import Html, OnX, OnY, check_figure
 
 
@@ -41,5 +41,7 @@ def compare(
     for note in found.notes:
         typer.echo(f"not the same settings: {note}")
     if target is not None and figure is not None:
+        from optnas.plots.page import write_figure
+
         write_figure(figure, target)
         typer.echo(f"figure: {html}")

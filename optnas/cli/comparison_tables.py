@@ -5,13 +5,18 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from optnas.pareto.compare import Comparison
+from optnas.pareto.compare import BOX, Comparison
 from optnas.utils.text import number
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
     """The fronts under the common objectives, and the share of each that another dominates."""
-    front = Table(title=f"compared by {escape(', '.join(found.names))}", title_justify="left")
+    front = Table(
+        title=f"compared by {escape(', '.join(found.names))}",
+        title_justify="left",
+        caption=f"hypervolume: {BOX}",
+        caption_justify="left",
+    )
     front.add_column("study", overflow="fold")
     about = "" if found.exact else " (approximate)"
     for name in ("trials", "front", "of it stands", f"hypervolume{about}"):

@@ -6,29 +6,17 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
 from rich.console import Console, RenderableType
 
-from optnas.errors import InputError, Interrupted
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from optnas.errors import Interrupted
 
 
 def show(table: RenderableType) -> None:
     """Prints a table as wide as the terminal; wide where there is none, for whole lines."""
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def write_figure(figure: go.Figure, path: Path) -> None:
-    """Writes a figure that opens offline."""
-    try:
-        figure.write_html(path, include_plotlyjs=True, default_height="95vh")
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import show
 from optnas.cli.options import AnyStudy, Html, Name, OnX, OnY, Storage, check_figure
 
 
@@ -31,8 +31,9 @@ def pareto(
         show(front_table(found))
         return
     from optnas.plots import pareto_data, pareto_figure
+    from optnas.plots.page import write_figure
 
-    data = pareto_data(found, x, y, color, size)
+    figure = pareto_figure(pareto_data(found, x, y, color, size))
     show(front_table(found))
-    write_figure(pareto_figure(data), target)
+    write_figure(figure, target)
     typer.echo(f"figure: {html}")

@@ -8,14 +8,16 @@ import optuna
 import typer
 from optuna.study import Study
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import show
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
+from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.pareto.noise import typical_errors
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
+from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
@@ -66,9 +68,15 @@ def _summary(study: Study, search: Search) -> None:
         options = f"{_name(study)} --most 20 --seeds 1"
         typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
+        typer.echo(f"hypervolume:   {seen.hypervolume_text()}")
         path = search.files(study).path(FRONT)
-        write_figure(pareto_figure(pareto_data(study)), path)
-        typer.echo(f"figure:        {search.location.shown(path)}")
+        try:
+            figure = pareto_figure(pareto_data(seen))
+        except InputError as error:  # the run itself has succeeded
+            typer.echo(f"figure:        none: {error}")
+        else:
+            write_figure(figure, path)
+            typer.echo(f"figure:        {search.location.shown(path)}")
 
 
 def _resume(study: Study, search: Search) -> str:

@@ -39,11 +39,8 @@ def status_table(of: Study | Snapshot) -> Table:
         place = place_of(study._storage)
         table.add_row("running", escape(", ".join(_running(t, place) for t in running)))
     table.add_row("front", f"{len(seen.front)} trials")
-    volume = seen.hypervolume
     if len(seen.names) > 1:
-        table.add_row(
-            "hypervolume", "after 10 feasible trials" if volume is None else f"{volume:.4f}"
-        )
+        table.add_row("hypervolume", escape(seen.hypervolume_text()))
     for i, name in enumerate(seen.names if seen.feasible else ()):
         best = best_in(study, seen.feasible, i)
         table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")

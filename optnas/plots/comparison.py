@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from optnas.errors import InputError
-from optnas.pareto.compare import Compared, Comparison
+from optnas.pareto.compare import BOX, Compared, Comparison
 from optnas.pareto.dominance import nondominated
-from optnas.plots.scales import value_axis
+from optnas.plots.scales import LARGEST, value_axis
 from optnas.plots.style import (
     BLUE,
     GREEN,
@@ -76,7 +76,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
     return figure(
         traces,
         "Fronts compared",
-        lines=[f"hypervolume{about}: {volumes}"],
+        lines=[f"hypervolume{about}: {volumes}", BOX],
         notes=[
             "open markers are dominated by another study's front; lines join what is best in the "
             "two objectives on the axes"
@@ -89,7 +89,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
 def _line(data: Comparison, own: Compared, i: int, j: int, color: str) -> dict[str, Any]:
     plane = np.array([(member.losses[i], member.losses[j]) for member in own.front])
     values = np.array([(member.values[i], member.values[j]) for member in own.front])
-    best = values[nondominated(plane)]
+    best = values[nondominated(plane) & (np.abs(values) <= LARGEST).all(axis=1)]
     best = best[np.argsort(best[:, 0], kind="stable")]
     return {
         "type": "scatter",

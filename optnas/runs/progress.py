@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto.front import front
-from optnas.pareto.study_hypervolume import hypervolume
+from optnas.pareto.study_hypervolume import hypervolume, is_settled
 from optnas.runs.observer import Observer
 from optnas.study.attributes import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_counted
 from optnas.study.objectives import objective_names
@@ -136,7 +136,7 @@ class Progress(Observer):
 
     def _summary(self, counted: list[FrozenTrial]) -> str:
         complete = [t for t in counted if t.state == TrialState.COMPLETE]
-        volume = hypervolume(self._study, complete)
+        volume = hypervolume(self._study, complete) if is_settled(complete) else None
         parts = [f"front {len(front(self._study, complete))}"]
         if volume is not None:
             parts.append(f"hypervolume {volume:.3f}")

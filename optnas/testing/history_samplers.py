@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import math
 import pickle
+import random
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,6 +108,25 @@ class HistorySamplerContract(SamplerContract):
             study.tell(trial, state=TrialState.FAIL)
         study.optimize(self.small, n_trials=10)
         assert all(t.params["kind"] == "conv" for t in study.trials[2:])
+
+    def test_values_may_be_infinite_or_huge(self) -> None:
+        """Of a foreign study, say; nothing overflows, and the process lives on."""
+        largest = sys.float_info.max
+        for values in ((math.inf, -math.inf, 1.0, 2.0), (largest, -largest, 1e200, 0.0)):
+
+            def objective(
+                trial: optuna.Trial, values: Sequence[float] = values
+            ) -> tuple[float, float, float]:
+                self.objective(trial)
+                trial.set_constraint("bound", values[trial.number % 3] if trial.number > 8 else 0.0)
+                rng = random.Random(trial.number)
+                return rng.choice(values), rng.choice(values), rng.choice(values)
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                directions: Sequence[Direction] = ("minimize", "maximize", "minimize")
+                study = self.study(directions=directions, trials=14, objective=objective)
+            assert all(t.state == TrialState.COMPLETE for t in study.trials)
 
     def test_pruned_trials_are_not_repeated(self) -> None:
         def objective(trial: optuna.Trial) -> tuple[float, float]:
