@@ -16,6 +16,7 @@ from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.evaluators.weight_average import WeightAverage
+from optnas.utils.weights_file import copied_state, load_state, own_memory
 
 Score = Callable[[Tensor, Tensor], float | Tensor]
 
@@ -50,6 +51,7 @@ class TrainingLoop:
     ) -> None:
         self._layout = memory_format(model, feed.device, recipe.precision)
         self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        own_memory(self.model)
         self._parameters = list(self.model.parameters())
         self._feed = feed
         self._recipe = recipe
@@ -61,7 +63,7 @@ class TrainingLoop:
         if recipe.ema_decay:
             self._average = WeightAverage(self.model, recipe.ema_decay)
         self.epoch = 0
-        self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
+        self._best: tuple[dict[str, float], Any] | None = None
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
 
@@ -135,13 +137,13 @@ class TrainingLoop:
     def keep_best(self, scores: dict[str, float]) -> None:
         """Keeps these scores and the current weights if no earlier `val_loss` was less."""
         if self._best is None or scores["val_loss"] < self._best[0]["val_loss"]:
-            self._best = scores, {n: t.clone() for n, t in self.model.state_dict().items()}
+            self._best = scores, copied_state(self.model.state_dict())
 
     def take_best(self) -> dict[str, float]:
         """Puts the kept weights back into the model, and returns their scores."""
         assert self._best is not None
         scores, weights = self._best
-        self.model.load_state_dict(weights)
+        load_state(self.model, weights)
         return scores
 
     def state(self) -> dict[str, Any]:
@@ -157,7 +159,7 @@ class TrainingLoop:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same network's training, made on any device."""
-        self.model.load_state_dict(state["model"])
+        load_state(self.model, state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._best = state["best"]
         self.epoch = state["epoch"]

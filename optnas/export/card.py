@@ -48,6 +48,7 @@ class Card:
         inputs: One batch element, by name.
         outputs: The network's outputs for a batch, by name.
         agreement: The comparison of the file's outputs with the network's.
+        ties: See `Usage`.
     """
 
     study: Study
@@ -61,6 +62,7 @@ class Card:
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
     agreement: Agreement
+    ties: Mapping[str, str]
 
     @property
     def task(self) -> str:
@@ -219,6 +221,7 @@ def _usage(card: Card) -> list[str]:
         card.task,
         card.weights.moments,
         f"{load}\n{make}",
+        card.ties,
     )
     parts = [block(card.format.usage(use), "python")]
     if card.format.name == "safetensors":

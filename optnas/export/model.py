@@ -23,6 +23,7 @@ from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.versions import version_of
+from optnas.utils.weights_file import is_plain, ties
 from optnas.utils.whole_file import whole_file
 
 
@@ -140,6 +141,7 @@ def export_model(
                 inputs=named_inputs(inputs),
                 outputs=runner(model)(batch),
                 agreement=agreement,
+                ties=ties(state) if is_plain(state := model.state_dict()) else {},
             )
             text.write_text(_utf8(model_card(found)), "utf-8")
     except (OSError, SafetensorError) as error:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model
 from torch import nn
 
 from optnas.datasets.dataset import moments_json
@@ -20,6 +18,7 @@ from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
 from optnas.study.folders import RETRAINED
 from optnas.study.retrainings import Retrained, Run, retrained
+from optnas.utils.weights_file import WeightsFileError, load_into, sha256
 
 SOURCES = ("retrained", "search")
 
@@ -100,12 +99,15 @@ def load_weights(
                 f"{path} is gone: the same `optnas retrain` makes it again, --weights search takes "
                 "those of the search"
             )
-        load_model(model, path)
-        with safe_open(path, "pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
+        if run.sha256 and sha256(path) != run.sha256:
+            raise InputError(
+                f"{path} was changed since the training that its scores are of: put it back from a "
+                "backup, or delete it, and the same `optnas retrain` makes it again"
+            )
+        metadata = load_into(model, path)
         kept = {k: v for k, v in metadata.items() if k[2:] in ("mean", "std")}
         return Weights(run.recipe, kept, found[-1], run)
-    except SafetensorError as error:
+    except WeightsFileError as error:
         raise InputError(
             f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
             "others"
@@ -126,12 +128,13 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
     try:
         if objective.weights is None:
             raise InputError("the search keeps none")
-        objective.weights.load(study, trial._trial_id, model)
+        objective.weights.weights_path(study, trial._trial_id)
     except InputError as error:
         raise InputError(
             f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
             "makes some"
         ) from error
+    objective.weights.load(study, trial._trial_id, model)
     return Weights(trial.user_attrs.get(RECIPE, ""), moments_json(data_of(objective.evaluator)))
 
 

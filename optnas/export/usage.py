@@ -21,6 +21,7 @@ class Usage:
         task: `classification` or `regression`; empty if unknown.
         moments: What inputs and targets were normalised with, by the names in the file.
         make: Lines that make the untrained network `model`.
+        ties: Names of weights that are others under a second name, each with the name in the file.
     """
 
     file: str
@@ -31,6 +32,7 @@ class Usage:
     task: str
     moments: Mapping[str, str]
     make: str
+    ties: Mapping[str, str]
 
 
 def torch_call(use: Usage) -> list[str]:

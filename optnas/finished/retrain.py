@@ -13,7 +13,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from rich.console import Console
 from safetensors import SafetensorError
-from safetensors.torch import save_model
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import moments_json
@@ -34,6 +33,7 @@ from optnas.study.trial_order import place
 from optnas.utils.progress_bar import Steps
 from optnas.utils.text import duration, named_numbers
 from optnas.utils.versions import versions
+from optnas.utils.weights_file import check_weights, is_plain, save_weights, sha256
 from optnas.utils.whole_file import whole_file
 
 
@@ -159,13 +159,20 @@ class _Retraining:
         except OSError as error:
             raise InputError(f"can't write to {folder}: {error.strerror}") from error
         candidate = fresh_candidate(self._objective, self._study, self._trial, "retrain", k)
+        try:
+            check_weights(candidate.model.state_dict())  # not after hours of training
+        except InputError as error:
+            raise InputError(f"trial {self._trial.number} can't be retrained: {error}") from error
         run = replace(self._blank, number=k, seed=candidate.seed)
         run = self._trained(candidate, run, folder / f"seed{k}", display)
         try:
             if run.scores:
-                with whole_file(folder / f"seed{k}.safetensors") as part:
-                    save_model(candidate.model, str(part), self._metadata(run))
-                run = replace(run, weights=f"{self._folder}/seed{k}.safetensors")
+                state = candidate.model.state_dict()
+                name = f"seed{k}.{'safetensors' if is_plain(state) else 'pt'}"
+                with whole_file(folder / name) as part:
+                    save_weights(state, part, self._metadata(run))
+                    digest = sha256(part)
+                run = replace(run, weights=f"{self._folder}/{name}", sha256=digest)
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"the scores of seed {k} are kept, but its weights can't be written to {folder} "

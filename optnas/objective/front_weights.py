@@ -10,10 +10,11 @@ from optuna.trial import Trial, TrialState
 from torch import nn
 
 from optnas.candidate import Candidate
+from optnas.errors import InputError
 from optnas.metrics import Metric
 from optnas.pareto.dominance import losses, nondominated
 from optnas.pareto.front import front
-from optnas.study.artifacts import WeightStore
+from optnas.study.artifacts import NOT_KEPT, WeightStore
 
 log = logging.getLogger("optnas")
 
@@ -77,5 +78,6 @@ def keep_or_check(
         try:
             keep_weights(store, trial, values, candidate.model)
         except Exception as error:  # a full disk, say: the values must not be lost with it
-            candidate.details["weights"] = f"not kept: {type(error).__name__}: {error}"
+            name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            candidate.details["weights"] = f"{NOT_KEPT}{name}{error}"
             log.warning("trial %d: weights %s", trial.number, candidate.details["weights"])

@@ -199,6 +199,15 @@ def test_a_trial_that_leaves_the_front_loses_its_files_and_its_note_says_so(publ
     assert weights  # whose they are is the workers' business
 
 
+def test_weights_that_were_changed_are_named_once(publisher, study, caplog):
+    changed, _, *_ = (t for t in front(study) if WEIGHTS in files(study, t))
+    WeightStore("tiny_weights").weights_path(study, changed._trial_id).write_bytes(b"other")
+    update(publisher)
+    update(publisher)
+    (told,) = (r.getMessage() for r in caplog.records if "was changed" in r.getMessage())
+    assert told.startswith(f"trial {changed.number}: ")
+
+
 @pytest.mark.parametrize("text", ["Mine.", ""])
 def test_notes_of_people_stay(publisher, study, text):
     update(publisher)

@@ -306,7 +306,7 @@ def test_scores_are_kept_where_weights_cannot_be_written(monkeypatch):
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(optnas.finished.retrain, "save_model", full)
+        patch.setattr(optnas.finished.retrain, "save_weights", full)
         with pytest.raises(InputError, match=r"scores of seed 0 are kept, but .*\(No space left"):
             retrain(study, search, 1, seeds=1)
     (kept,) = retrained(study)
@@ -597,3 +597,74 @@ def test_a_study_without_a_study_file_is_refused(optnas):
     for command in ("retrain", "export"):
         code, _, err = optnas(command, "sqlite:///plain.db", "--trial", 0)
         assert (code, "remembers no study file" in err) == (2, True)
+
+
+class Views(nn.Module):
+    """A network with buffers that are parts of others, and where asked, a state of its own."""
+
+    def __init__(self, extra):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.register_buffer("scale", torch.randn(2, 1).unbind(0)[0])
+        self.register_buffer("mask", torch.ones(1, 3).expand(2, 3))
+        self.extra = extra
+
+    def forward(self, x):
+        return self.layer(x) * self.scale * self.mask[0]
+
+
+class WithExtra(Views):
+    def get_extra_state(self):
+        return {"n": self.extra, "t": torch.ones(2)}
+
+    def set_extra_state(self, state):
+        self.extra = state["n"]
+
+
+@pytest.mark.parametrize(("network", "suffix"), [(Views, "safetensors"), (WithExtra, "pt")])
+def test_weights_of_any_form_are_kept_and_taken(network, suffix):
+    recipe = optnas.Recipe(ema_decay=0.5)
+    search = search_of(
+        TrainingEvaluator(DATA, 2, recipe, device="cpu", epoch="best"),
+        trials=1,
+        space=optnas.ModelSpace(network, {"extra": [7]}, torch.zeros(1, 4)),
+        baselines={},
+    )
+    study = run_of(search)
+    assert "detail:weights" not in study.trials[0].user_attrs
+    assert score_on_validation(optnas.best_model(study, search)) == pytest.approx(
+        study.trials[0].values[0]
+    )
+    (run,) = retrain(study, search, 0, seeds=1).runs
+    assert run.weights.endswith(f"seed0.{suffix}")
+    done = optnas.export_model(study, search, 0, "m.pt2")
+    assert done.weights.run == run
+    if suffix == "pt":
+        with pytest.raises(InputError, match=r'hold "_extra_state" \(.*dict\): try --format pt2'):
+            optnas.export_model(study, search, 0, "m.safetensors")
+    path = search.path("_retrained") / run.weights
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(InputError, match=r"was changed since the training that its scores are of"):
+        optnas.export_model(study, search, 0, "n.pt2")
+
+
+def score_on_validation(model):
+    with torch.no_grad():
+        return nn.functional.cross_entropy(model(DATA.val[0]), DATA.val[1]).item()
+
+
+def test_a_network_whose_weights_cannot_be_kept_is_refused_before_its_training(monkeypatch):
+    class Odd(Views):
+        def get_extra_state(self):
+            return Odd
+
+        def set_extra_state(self, state):
+            pass
+
+    space = optnas.ModelSpace(Odd, {"extra": [7]}, torch.zeros(1, 4))
+    search = search_of(trials=1, space=space, baselines={})
+    study = run_of(search)
+    epochs = count_epochs(monkeypatch)
+    with pytest.raises(InputError, match=r"trial 0 can't be retrained: the weights can't be kept"):
+        retrain(study, search, 0, seeds=1)
+    assert epochs == []

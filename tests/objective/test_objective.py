@@ -1,4 +1,5 @@
 import gc
+import json
 import math
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 import torch
 from networks import build_linear, score
 from optuna.trial import TrialState
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import optnas
@@ -517,6 +519,46 @@ def test_values_survive_where_weights_cannot_be_kept(space, evaluator, tmp_path,
     assert study.trials[0].values == [0.2, 5.0]
     assert "not kept" in study.trials[0].user_attrs["detail:weights"]
     assert "not kept" in caplog.text
+
+
+def test_the_reason_why_weights_are_not_kept_is_told_to_whoever_asks_for_them(evaluator, tmp_path):
+    class Odd(nn.Linear):
+        def get_extra_state(self):
+            return object
+
+        def set_extra_state(self, state):
+            pass
+
+    space = FunctionSpace(lambda trial: Odd(2, trial.suggest_int("n", 1, 1)), torch.zeros(1, 2))
+    objective = optnas.Objective(space, evaluator, ("loss",), weights=tmp_path / "weights")
+    study = make_study(objective)
+    study.optimize(objective, n_trials=1)
+    with pytest.raises(
+        InputError, match=r"\(not kept: .* reading \"_extra_state\" \(builtins.type\)"
+    ):
+        rebuild(study, objective, study.trials[0])
+
+
+def test_weights_that_were_changed_since_are_refused(space, evaluator, tmp_path):
+    store = WeightStore(tmp_path / "weights")
+    objective = optnas.Objective(space, evaluator, ("loss",), weights=store)
+    study = make_study(objective, SMALL)
+    study.optimize(objective, n_trials=1)
+    path = store.weights_path(study, study.trials[0]._trial_id)
+    own = load_file(path)
+    save_file({name: tensor * 0 + 1 for name, tensor in own.items()}, path)
+    with pytest.raises(InputError, match=r"weights of trial 0, .*, was changed since the search"):
+        rebuild(study, objective, study.trials[0])
+    # Entries of older versions have no hash.
+    ((key, entry),) = store_entries(study).items()
+    entry = {name: value for name, value in entry.items() if name != "sha256"}
+    study._storage.set_study_system_attr(study._study_id, key, json.dumps(entry))
+    assert {p.mean().item() for p in rebuild(study, objective, study.trials[0]).parameters()} == {1}
+
+
+def store_entries(study):
+    found = study._storage.get_study_system_attrs(study._study_id)
+    return {key: json.loads(text) for key, text in found.items() if "artifacts" in key}
 
 
 def test_an_architecture_is_timed_once(space):
