@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor
 
@@ -25,6 +25,26 @@ def call(model: Callable[..., Any], inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs)
+
+
+def are_inputs(value: object) -> TypeGuard[Inputs]:
+    """Whether a value is a tensor, or a tuple or mapping of tensors."""
+    if isinstance(value, Tensor):
+        return True
+    if not isinstance(value, (tuple, Mapping)) or not value:
+        return False
+    return all(isinstance(part, Tensor) for part in in_order(value))
+
+
+def described(value: object) -> str:
+    """What a value is, for a message: the shape of a tensor, the parts of anything else."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Mapping):
+        return f"a {type(value).__name__} of {', '.join(map(str, value)) or 'nothing'}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
 
 
 def batch_of(inputs: Inputs, size: int) -> Inputs:
