@@ -12,7 +12,7 @@ from torch import nn
 from optnas.errors import InputError
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import code_hash
-from optnas.utils.inputs import Inputs
+from optnas.utils.inputs import Inputs, checked_inputs
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
 
     Raises:
         TypeError: `build` can't be called.
+        InputError: `example_inputs` aren't tensors.
     """
 
     def __init__(self, build: Callable[[Any], nn.Module], example_inputs: Inputs) -> None:
         if not callable(build):
             raise TypeError(f"build must be a function of a trial, got {build!r}")
         self._build = build
-        self._example_inputs = example_inputs
+        self._example_inputs = checked_inputs(example_inputs)
 
     @property
     def example_inputs(self) -> Inputs:

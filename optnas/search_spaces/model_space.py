@@ -13,7 +13,7 @@ from torch import nn
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import code_hash
 from optnas.utils.distributions import as_distribution, suggest
-from optnas.utils.inputs import Inputs
+from optnas.utils.inputs import Inputs, checked_inputs
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         self._model = model
         self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
         self._objects = {name: c for name, c in choices.items() if isinstance(c, Mapping)}
-        self._example_inputs = example_inputs
+        self._example_inputs = checked_inputs(example_inputs)
 
     @property
     def example_inputs(self) -> Inputs:
