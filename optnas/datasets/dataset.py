@@ -75,7 +75,9 @@ class Loaders:
     """Your own DataLoaders, with their batches, augmentation and order.
 
     Attributes:
-        train: Yields batches `(x, y)`; its length is the number of batches.
+        train: Yields batches `(x, y)`: `x` is a tensor, or a tuple or dictionary of tensors that
+            the model takes by position or by name; `y` is a tensor. Its length is the number of
+            batches.
         val: Yields the validation batches, in a fixed order.
         task: `classification` or `regression`.
         name: What the data is called. Change it whenever the data or the augmentation change: a

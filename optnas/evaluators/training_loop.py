@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
+from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.evaluators.weight_average import WeightAverage
+from optnas.utils.inputs import call
 from optnas.utils.weights_file import copied_state, load_state, own_memory
 
 Score = Callable[[Tensor, Tensor], float | Tensor]
@@ -95,8 +97,8 @@ class TrainingLoop:
                 group["lr"] = rate
             optimizer.zero_grad()
             with self._recipe.autocast(self.device):
-                outputs = model(x)
-            loss = self._training_loss(outputs.float(), y)
+                outputs = call(model, x)
+            loss = self._training_loss(in_float32(outputs), y)
             loss.backward()
             if largest is not None:
                 nn.utils.clip_grad_norm_(self._parameters, largest)
@@ -127,9 +129,9 @@ class TrainingLoop:
             for x, y in self._feed.held_out(self._layout):
                 self._give_way()
                 with self._recipe.autocast(device) if autocast else nullcontext():
-                    outputs = self.model(x)
-                batches.append((outputs.float(), y))
-            outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
+                    outputs = call(self.model, x)
+                batches.append((in_float32(outputs), y))
+            outputs, targets = (joined(parts) for parts in zip(*batches, strict=True))
             loss = float(self._loss(outputs, targets))
             scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
             return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}

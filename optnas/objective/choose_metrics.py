@@ -15,6 +15,7 @@ from optnas.metrics import Metric, standard_metrics
 from optnas.search_spaces import SearchSpace
 from optnas.study.attributes import is_reserved
 from optnas.study.objectives import Direction
+from optnas.utils.inputs import checked_inputs
 
 
 def choose_metrics(
@@ -105,7 +106,7 @@ def check_settings(
         raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
     if not isinstance(constraints or {}, Mapping):
         raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
-    data, inputs = data_of(evaluator), space.example_inputs
+    data, inputs = data_of(evaluator), checked_inputs(space.example_inputs)
     if isinstance(data, Dataset) and isinstance(inputs, Tensor):
         shape = tuple(inputs.shape)
         if shape != (1, *data.input_shape):

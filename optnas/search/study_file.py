@@ -66,6 +66,8 @@ def _import(path: Path) -> object:
     sys.modules[spec.name] = module
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))  # as `python study.py` would
+    arguments = sys.argv
+    sys.argv = [str(path)]  # likewise: a file that parses arguments must not see those of optnas
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -79,4 +81,6 @@ def _import(path: Path) -> object:
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         reason = (_text(error, str).strip().splitlines() or ["no reason given"])[0]
         raise InputError(f"{path}{line}: {name}{reason}") from error
+    finally:
+        sys.argv = arguments
     return module

@@ -13,7 +13,7 @@ from optnas.errors import InputError
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.distributions import check_choices
-from optnas.utils.inputs import Inputs
+from optnas.utils.inputs import Inputs, checked_inputs
 from optnas.utils.param_text import has_twin, params_text
 
 
@@ -61,15 +61,15 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
 
     Raises:
         TypeError: `build` can't be called.
-        InputError: From `suggest`: `build` returns no module, or gives choices that are equal but
-            for their type (`1` and `True`).
+        InputError: `example_inputs` aren't tensors. From `suggest`: `build` returns no module, or
+            gives choices that are equal but for their type (`1` and `True`).
     """
 
     def __init__(self, build: Callable[[Any], nn.Module], example_inputs: Inputs) -> None:
         if not callable(build):
             raise TypeError(f"build must be a function of a trial, got {build!r}")
         self._build = build
-        self._example_inputs = example_inputs
+        self._example_inputs = checked_inputs(example_inputs)
         self._code = code_hash(build)
 
     @property

@@ -13,7 +13,7 @@ from torch import nn
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.distributions import as_distribution, choices_of, suggest
-from optnas.utils.inputs import Inputs
+from optnas.utils.inputs import Inputs, checked_inputs
 from optnas.utils.param_text import has_twin, params_text
 
 
@@ -81,7 +81,7 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         self._model = model
         self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
         self._objects = {name: c for name, c in choices.items() if isinstance(c, Mapping)}
-        self._example_inputs = example_inputs
+        self._example_inputs = checked_inputs(example_inputs)
         # Here, where the file is as it was imported, and a refusal names the line that gave it.
         self._code = code_hash(model, *self._objects.values())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor
+
+from optnas.errors import InputError
 
 Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 """What a model is called with: a tensor, tensors by position, or tensors by argument name."""
@@ -25,6 +27,51 @@ def call(model: Callable[..., Any], inputs: Inputs) -> Any:
     if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs)
+
+
+def are_inputs(value: object) -> TypeGuard[Inputs]:
+    """Whether a value is a tensor, or a tuple or mapping of tensors."""
+    if isinstance(value, Tensor):
+        return True
+    if not isinstance(value, (tuple, Mapping)) or not value:
+        return False
+    return all(isinstance(part, Tensor) for part in in_order(value))
+
+
+def checked_inputs(given: Any) -> Inputs:
+    """Example inputs in one of their three forms.
+
+    Raises:
+        InputError: They are in none, or something in them is no tensor.
+    """
+    inputs = tuple(given) if isinstance(given, list) else given
+    if are_inputs(inputs):
+        return inputs
+    what = described(inputs)
+    if isinstance(inputs, (tuple, Mapping)) and inputs:
+        named = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+        name, value = next((n, v) for n, v in named if not isinstance(v, Tensor))
+        what += f" whose part {name!r} is {_short(value)}"
+    raise InputError(
+        "example_inputs must be a tensor, or a tuple or dictionary of tensors, got "
+        f"{what}: give arrays as torch.from_numpy(…), and let the model itself set what is no "
+        "tensor (in the forward of a module around it, say)"
+    )
+
+
+def _short(value: object) -> str:
+    return repr(value) if isinstance(value, (bool, int, float, str)) else described(value)
+
+
+def described(value: object) -> str:
+    """What a value is, for a message: the shape of a tensor, the parts of anything else."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Mapping):
+        return f"a {type(value).__name__} of {', '.join(map(str, value)) or 'nothing'}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
 
 
 def batch_of(inputs: Inputs, size: int) -> Inputs:

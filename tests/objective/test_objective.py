@@ -613,5 +613,5 @@ def test_a_network_with_too_few_outputs_raises_what_is_wrong():
     objective = optnas.Objective(
         space, optnas.TrainingEvaluator(optnas.digits(), 1), ("val_loss", "params")
     )
-    with pytest.raises(InputError, match=r"returns shape \(64, 9\) for 10 classes"):
+    with pytest.raises(InputError, match=r"returns shape \(359, 9\) for 10 classes"):
         make_study(objective).optimize(objective, n_trials=1)

@@ -301,3 +301,31 @@ def test_size_of_continuous_spaces_is_infinite():
     space = ModelSpace(Net, {"rate": FloatDistribution(0.0, 1.0)}, torch.zeros(1))
     assert math.isinf(space_size(space.suggest).count)
     assert space_size(lambda trial: trial.suggest_float("x", 0, 1, step=0.25)).count == 5
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {"ids": torch.zeros(1, 3), "fast": False},
+            "a dict of ids, fast whose part 'fast' is False",
+        ),
+        ((torch.zeros(1, 3), None), "a tuple of 2 whose part 1 is a NoneType"),
+        (({"ids": torch.zeros(1, 3)},), "whose part 0 is a dict of ids"),
+        (torch.zeros(1, 3).numpy(), r"got a ndarray: give arrays as torch\.from_numpy"),
+        ((), "got a tuple of 0"),
+        ((1, 3, 32, 32), "whose part 0 is 1"),
+    ],
+)
+def test_example_inputs_that_are_no_tensors_are_refused_where_they_are_given(inputs, message):
+    for make in (
+        lambda: FunctionSpace(lambda trial: None, inputs),
+        lambda: ModelSpace(torch.nn.Linear, {"in_features": [3]}, inputs),
+    ):
+        with pytest.raises(InputError, match=message):
+            make()
+
+
+def test_a_list_of_tensors_is_taken_as_a_tuple():
+    inputs = [torch.zeros(1, 3), torch.zeros(1, 2)]
+    assert FunctionSpace(lambda trial: None, inputs).example_inputs == tuple(inputs)
