@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.options import AcceptChanges, AnyStudy, Name, Storage, Trial
+from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Trial, Trust
 
 
 def export(
@@ -37,6 +37,8 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
+    trust: Trust = False,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Write a trial's network with trained weights to a file, with a model card next to it."""
@@ -45,8 +47,8 @@ def export(
 
     if output is not None:
         output = output.absolute()  # the study file may change the working directory
-    opened = open_study_argument(study, storage, name, with_search=True)
-    search, found = opened.needed_search(), opened.study
+    opened = open_study_argument(study, storage, name, file=file)
+    search, found = opened.needed_search(trust=trust), opened.study
     done = export_model(
         found,
         search,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.console import show
-from optnas.cli.options import AnyStudy, Name, Storage
+from optnas.cli.options import AnyStudy, File, Name, Storage, Trust
 
 
 def measure(
@@ -20,6 +20,8 @@ def measure(
     ] = None,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
+    trust: Trust = False,
 ) -> None:
     """Measure a trial's network again, and show it layer by layer."""
     from optnas.cli.network_tables import metrics_table
@@ -28,8 +30,8 @@ def measure(
     from optnas.pareto.find_trial import choose_trial
     from optnas.study.record import differences, listing, record_of
 
-    opened = open_study_argument(study, storage, name, with_search=True)
-    search, found = opened.needed_search(), opened.study
+    opened = open_study_argument(study, storage, name, file=file)
+    search, found = opened.needed_search(trust=trust), opened.study
     objective = search.objective()
     changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
     measured = measure_again(objective, choose_trial(found, trial))

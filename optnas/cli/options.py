@@ -85,6 +85,18 @@ MaxFailures = Annotated[
     int | None,
     typer.Option(help="Stop after this number of failures in a row for one reason; 3 by default."),
 ]
+File = Annotated[
+    str | None,
+    typer.Option("--file", help="The study file, where the study is a database or a URL."),
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import the study file that the database names, although you haven't used it before: "
+        "this runs its code.",
+    ),
+]
 AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Continue although settings differ from the study's."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from optnas.cli.options import AnyStudy, Name, Storage, check_page
+from optnas.cli.options import AnyStudy, File, Name, Storage, check_page
 
 
 def report(
@@ -21,21 +21,22 @@ def report(
     ] = None,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
 ) -> None:
     """Write a page about a study: one file that opens offline, to send to a colleague."""
-    from optnas.cli.study_argument import open_study_argument
+    from optnas.cli.study_argument import NO_CODE, open_study_argument
     from optnas.report import write_report
     from optnas.study.folders import REPORT, files_of
 
     if output is not None:
         output = output.absolute()  # the study file may change the working directory
         check_page("--output", output)
-    opened = open_study_argument(study, storage, name, with_search=True)
+    opened = open_study_argument(study, storage, name, file=file)
     path = output or files_of(opened.study, opened.location).path(REPORT)
     check_page("--output", path)
     if opened.search is None:
-        typer.echo(f"without drawings of the networks: {opened.why}", err=True)
+        typer.echo(f"without drawings of the networks: {NO_CODE}", err=True)
     url = opened.location.url
     with Console(stderr=True).status("making the page"):
-        write_report(opened.study, path, url=url, search=opened.search or opened.why)
+        write_report(opened.study, path, url=url, search=opened.search or NO_CODE)
     typer.echo(f"report: {opened.location.shown(path)}")

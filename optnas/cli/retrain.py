@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.console import resumable, show
-from optnas.cli.options import AcceptChanges, AnyStudy, Device, Name, Storage, Trial
+from optnas.cli.options import AcceptChanges, AnyStudy, Device, File, Name, Storage, Trial, Trust
 
 
 def retrain(
@@ -20,6 +20,8 @@ def retrain(
     device: Device = None,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
+    trust: Trust = False,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Retrain a trial's network on all but the test part, and score it there.
@@ -32,8 +34,8 @@ def retrain(
     from optnas.study.folders import RETRAINED
     from optnas.study.record import Overrides
 
-    opened = open_study_argument(study, storage, name, with_search=True, writable=True)
-    search, found = opened.needed_search(), opened.study
+    opened = open_study_argument(study, storage, name, file=file)
+    search, found = opened.needed_search(trust=trust), opened.writable_study()
     search = search.override(Overrides(device=device))
     with resumable():
         result = retrain(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +16,7 @@ from optnas.cli.options import (
     EarlyStop,
     Epochs,
     EvaluatorName,
+    File,
     Hours,
     MaxFailures,
     Name,
@@ -25,6 +26,7 @@ from optnas.cli.options import (
     Storage,
     Trials,
     TrialTimeout,
+    Trust,
     Workers,
 )
 from optnas.errors import InputError, Terminated, WorkerError
@@ -39,8 +41,8 @@ SIGTERM or SIGHUP."""
 
 RESUME = """Resume a study; naming its storage is enough.
 
-The study remembers which study file made it, and that file is imported. `run` takes the same
-arguments and does the same.
+The study remembers which study file made it, and that file is imported if you have used it before;
+--trust imports another one. `run` takes the same arguments and does the same.
 """
 
 
@@ -51,10 +53,8 @@ def run(
     hours: Hours = None,
     storage: Storage = None,
     name: Name = None,
-    file: Annotated[
-        str | None,
-        typer.Option(help="Where the study file is now, if it was moved; for a storage alone."),
-    ] = None,
+    file: File = None,
+    trust: Trust = False,
     sampler: Sampler = None,
     seed: Seed = None,
     device: Device = None,
@@ -85,7 +85,7 @@ def run(
             raise InputError(f"{study} is a storage already: leave out --storage")
         found = find_study(url, name)
         if file is None:
-            search = search_of_study(found, Location.here(url))
+            search = search_of_study(found, Location.here(url), trust=trust)
         else:
             search = search_of(file, url, found.study_name)
         typer.echo(f"study file: {search.file}", err=True)

@@ -38,7 +38,8 @@ def show_end(study: Study, search: Search) -> None:
     else:
         typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
     for command in ("report", "dashboard"):
-        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}")
+        file = f" --file {shlex.quote(str(search.file))}" if search.file else ""
+        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
 
 
 def kept_line(study: Study, search: Search) -> str:

@@ -18,12 +18,12 @@ from optnas.study.load import find_studies, find_study, load_study
 from optnas.study.record import record_of
 from optnas.utils.gc import no_garbage_collection
 
-if TYPE_CHECKING:
-    from optnas.pareto.snapshot import Snapshot
-
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
     from optnas.pareto.snapshot import Snapshot
     from optnas.search.search import Search
+
+NO_CODE = "looking at a database runs no code; give the study file with --file"
+"""Why there is nothing for which the study's own code is needed, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,32 @@ class Opened:
     Attributes:
         study: The study.
         location: Its storage.
-        search: The search that it was run with, overrides of earlier runs included; None if it
-            wasn't asked for, or can't be had.
-        why: Why the search can't be had; empty otherwise.
-        remedy: What the user can do about that.
+        search: The search of the study file that the user gave, overrides of earlier runs included;
+            None if the user gave none.
     """
 
     study: Study
     location: Location
-    search: Search | None = None
-    why: str = ""
-    remedy: str = ""
+    search: Search | None
 
-    def needed_search(self) -> Search:
-        """The search; raises InputError if it can't be had."""
-        if self.search is None:
-            raise InputError(f"{self.why}: {self.remedy}" if self.remedy else self.why)
-        return self.search
+    def needed_search(self, *, trust: bool) -> Search:
+        """The search, if need be of the study file that the study names.
+
+        Args:
+            trust: The option --trust.
+
+        Raises:
+            InputError: There is no such file, or the user hasn't named it.
+        """
+        if self.search is not None:
+            return self.search
+        search = search_of_study(self.study, self.location, trust=trust)
+        return search.override(record_of(self.study).overrides)
+
+    def writable_study(self) -> Study:
+        """The study, from a storage that can be written to."""
+        storage = open_storage(self.location.absolute_url, create=True)
+        return load_study(storage, self.study.study_name) or self.study
 
 
 def open_study_argument(
@@ -57,26 +66,27 @@ def open_study_argument(
     storage: str | None = None,
     name: str | None = None,
     *,
+    file: str | None = None,
     brief: bool = False,
-    writable: bool = False,
-    with_search: bool = False,
 ) -> Opened:
     """Opens the study behind a study file, a bundled name, a database file or a storage URL.
+
+    No code is run but that of a study file that the user gives.
 
     Args:
         argument: What the user typed.
         storage: The option --storage: another storage than the study file's.
         name: The option --name.
+        file: The option --file: the study file of a storage's study.
         brief: Whether curves and details may be left out (see `find_study`).
-        writable: Whether the study will be written to.
-        with_search: Whether to find the search too. For a storage this imports the study file
-            that the study remembers.
 
     Raises:
         InputError: There is no such study, or its study file can't be used.
     """
     url, search = storage_url(argument), None
     if url is None:
+        if file is not None:
+            raise InputError(f"{argument} is a study file already: leave out --file")
         search = search_of(argument, storage, name)
         location, name = search.location, search.study_name
     elif storage is not None:
@@ -84,20 +94,11 @@ def open_study_argument(
     else:
         location = Location.here(url)
     study = find_study(location.absolute_url, name, brief=brief)
-    why = remedy = ""
-    if with_search:
-        try:
-            search = search or search_of_study(study, location)
-        except NoStudyFileError as error:
-            why, remedy = error.why, error.remedy
-        except InputError as error:
-            why = str(error)
-        else:
-            search = search.override(record_of(study).overrides)
-    if writable and not why:
-        storage_object = open_storage(location.absolute_url, create=True)
-        study = load_study(storage_object, study.study_name) or study
-    return Opened(study, location, search if with_search else None, why, remedy)
+    if file is not None:
+        search = replace(search_of(file, location.url, study.study_name), root=location.root)
+    if search is not None:
+        search = search.override(record_of(study).overrides)
+    return Opened(study, location, search)
 
 
 def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot:
@@ -146,34 +147,34 @@ def search_of(file: str, storage: str | None, name: str | None) -> Search:
     return replace(search, storage=storage or search.storage, name=name or search.name)
 
 
-def search_of_study(study: Study, location: Location) -> Search:
-    """The search that a study was run with, without overrides.
-
-    Raises:
-        NoStudyFileError: The study remembers no study file, or there is none now.
-    """
-    path = record_of(study).file
-    if not path:
-        raise NoStudyFileError(
-            f"study {study.study_name!r} remembers no study file (it was made in Python)",
-            "give the file (`resume` takes --file), or resume it in Python",
-        )
-    if not os.path.isfile(path):
-        raise NoStudyFileError(
-            f"the study file was {path}, where there is none now",
-            "give the file (`resume` takes --file)",
-        )
-    return replace(search_of(path, location.url, study.study_name), root=location.root)
-
-
-class NoStudyFileError(InputError):
-    """A study leads to no study file.
+def search_of_study(study: Study, location: Location, *, trust: bool) -> Search:
+    """The search of the study file that a study names, without overrides.
 
     Args:
-        why: The reason.
-        remedy: What the user can do about it.
-    """
+        study: The study.
+        location: Its storage.
+        trust: Whether to import a file that this user hasn't named before.
 
-    def __init__(self, why: str, remedy: str) -> None:
-        super().__init__(f"{why}: {remedy}")
-        self.why, self.remedy = why, remedy
+    Raises:
+        InputError: The study names no file, there is none now, or it isn't to be imported.
+    """
+    from optnas.search.known_files import is_known
+    from optnas.search.study_file import bundled_folder
+
+    named = record_of(study).file
+    if not named:
+        raise InputError(
+            f"study {study.study_name!r} remembers no study file (it was made in Python): give the "
+            "file with --file, or go on in Python"
+        )
+    path = Path(named)
+    if not os.path.isfile(path):
+        raise InputError(
+            f"the study file was {named}, where there is none now: give the file with --file"
+        )
+    if not (trust or path.parent.resolve() == bundled_folder().resolve() or is_known(path)):
+        raise InputError(
+            f"the database names the study file {named}, which you haven't used before, and "
+            "importing it runs its code: read it, and give --trust, or another one with --file"
+        )
+    return replace(search_of(named, location.url, study.study_name), root=location.root)

@@ -68,7 +68,7 @@ def open_study(
         if changes:
             accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
     objective.open_files(study)
-    if anew:
+    if anew and objective.checkpoints:
         shutil.rmtree(objective.checkpoints, ignore_errors=True)  # of other networks
     name_objectives(study, objective.objectives)
     objective.keep_reference(study)

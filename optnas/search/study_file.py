@@ -8,14 +8,19 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from optnas.errors import InputError, Interrupted
+from optnas.search.known_files import remember
 from optnas.search.search import Search
 
 
 def load_search(study: str | Path) -> Search:
     """Imports a study file and returns its `search`.
+
+    The user has named this file: from now on it is also imported where a database names it.
 
     Args:
         study: A path, or the name of a study that comes with optnas (`digits_cnn`). The default
@@ -40,6 +45,7 @@ def load_search(study: str | Path) -> Search:
             "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
         )
         raise InputError(f"{path} is no study file: {found}; define search = optnas.Search(…)")
+    remember(path)
     return replace(search, file=path, folder=folder, root=root)
 
 
@@ -57,11 +63,21 @@ def _text(value: object, how: Callable[[object], str]) -> str:
         return f"a {type(value).__name__}"
 
 
+class _SourceAlone(SourceFileLoader):
+    """Runs what the file says, never a compiled file next to it, which may say something else."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import(path: Path) -> object:
     path = path.absolute()
-    spec = importlib.util.spec_from_file_location(f"optnas_study_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise InputError(f"{path} can't be imported: a study file is a Python file (*.py)")
+    name = f"optnas_study_{path.stem}"
+    spec = importlib.util.spec_from_loader(name, _SourceAlone(name, str(path)))
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     if str(path.parent) not in sys.path:

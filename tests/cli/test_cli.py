@@ -31,8 +31,8 @@ def test_run_status_pareto_resume(optnas, tmp_path):
     assert "Pareto front of tiny" in out
     assert "figure:        tiny_front.html" in out
     assert "more trials:   optnas resume sqlite:///tiny.db --trials 8" in out
-    assert "dashboard:     optnas dashboard sqlite:///tiny.db" in out
-    assert "report:        optnas report sqlite:///tiny.db" in out
+    assert "dashboard:     optnas dashboard sqlite:///tiny.db --file tiny.py" in out
+    assert "report:        optnas report sqlite:///tiny.db --file tiny.py" in out
     assert (tmp_path / "tiny_front.html").stat().st_size > 1e6
 
     code, out, _ = optnas("status", "tiny.py")

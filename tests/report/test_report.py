@@ -351,7 +351,7 @@ def test_command_writes_the_page_beside_the_database(optnas, search, tmp_path):
     code, out, _ = optnas("report", url)
     assert (code, out) == (0, "report: sub/tiny_report.html\n")
     data = first_data((tmp_path / "sub" / "tiny_report.html").read_text())
-    assert "remembers no study file" in data["undrawn"]
+    assert "a database runs no code" in data["undrawn"]
     assert (
         data["reproducing"]["commands"][0]["line"]
         == "optnas report sqlite:///sub/tiny.db --name tiny"

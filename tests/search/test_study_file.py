@@ -1,4 +1,7 @@
+import importlib.util
+import py_compile
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +83,25 @@ def test_files_that_are_missing_or_something_else(tmp_path):
     (tmp_path / "mine.py").write_bytes(b"# \xff\n")
     with pytest.raises(InputError, match=r"mine\.py"):
         optnas.load_search("mine.py")
+
+
+def test_no_compiled_code_is_imported(tmp_path):
+    """Neither a file that is compiled, nor one that lies where Python keeps a compiled copy."""
+    (tmp_path / "mine.py").write_text("raise ZeroDivisionError")
+    for copy in (tmp_path / "mine.pyc", Path(importlib.util.cache_from_source("mine.py"))):
+        copy.parent.mkdir(exist_ok=True)
+        py_compile.compile(
+            str(tmp_path / "mine.py"),
+            cfile=str(copy),
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+    (tmp_path / "mine.py").write_text("search = 3")
+    (tmp_path / "mine.so").touch()
+    with pytest.raises(InputError, match="its `search` is 3"):
+        optnas.load_search("mine.py")
+    for compiled in ("mine.pyc", "mine.so"):
+        with pytest.raises(InputError, match=r"a study file is a Python file \(\*\.py\)"):
+            optnas.load_search(compiled)
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "diabetes_mlp", "template"])
