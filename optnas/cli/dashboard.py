@@ -45,7 +45,7 @@ def dashboard(
     server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
     try:  # only now, because nothing is written to a study that can't be shown
-        writable = open_storage(location.absolute_url, create=True)
+        writable = open_storage(location.current_url, create=True)
         found = load_study(writable, found.study_name) or found
         folder = own_files(found, location).path(WEIGHTS)
         server.set_app(make_app(found._storage, folder))
