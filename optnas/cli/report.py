@@ -29,8 +29,8 @@ def report(
     from optnas.study.folders import REPORT, files_of
 
     if output is not None:
-        output = output.absolute()  # the study file may change the working directory
         check_page("--output", output)
+        output = output.absolute()  # the study file may change the working directory
     opened = open_study_argument(study, storage, name, file=file)
     path = output or files_of(opened.study, opened.location).path(REPORT)
     check_page("--output", path)

@@ -57,7 +57,7 @@ class Opened:
 
     def writable_study(self) -> Study:
         """The study, from a storage that can be written to."""
-        storage = open_storage(self.location.absolute_url, create=True)
+        storage = open_storage(self.location.current_url, create=True)
         return load_study(storage, self.study.study_name) or self.study
 
 
@@ -93,7 +93,7 @@ def open_study_argument(
         raise InputError(f"{argument} is a storage already: leave out --storage")
     else:
         location = Location.here(url)
-    study = find_study(location.absolute_url, name, brief=brief)
+    study = find_study(location.current_url, name, brief=brief)
     if file is not None:
         search = replace(search_of(file, location.url, study.study_name), root=location.root)
     if search is not None:
@@ -115,12 +115,18 @@ def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot
 def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     """All studies behind study files, bundled names, database files and URLs, by a label."""
     found: dict[str, Study] = {}
-    for argument in dict.fromkeys(arguments):
-        url = storage_url(argument)
-        if url is None:
-            own = [open_study_argument(argument, brief=True).study]
+    # Before the first study file is imported, which may change the working directory.
+    urls = {argument: storage_url(argument) for argument in arguments}
+    located = {argument: Location.here(url) for argument, url in urls.items() if url is not None}
+    files = {
+        argument: os.path.abspath(argument) for argument in arguments if argument not in located
+    }
+    for argument in urls:
+        if argument in located:
+            own = find_studies(located[argument].current_url, brief=True)
         else:
-            own = find_studies(url, brief=True)
+            file = files[argument] if os.path.isfile(files[argument]) else argument
+            own = [open_study_argument(file, brief=True).study]
         for study in own:
             label = Path(argument).name if len(own) == 1 else study.study_name
             found[label if label not in found else f"{argument}: {study.study_name}"] = study

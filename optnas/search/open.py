@@ -55,7 +55,7 @@ def open_study(
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
-        storage = open_storage(search.location.absolute_url, create=True)
+        storage = open_storage(search.location.current_url, create=True)
     study, made = load_or_create(storage, search.study_name, objective.directions)
     old = record_of(study)
     anew = _takes_new_settings(study, search, fingerprint)
@@ -95,7 +95,7 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     Raises:
         InputError: Numbers would differ here from those of the study (another GPU, an edited file).
     """
-    storage = open_storage(search.location.absolute_url, create=True)
+    storage = open_storage(search.location.current_url, create=True)
     study = load_study(storage, search.study_name)
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")
@@ -110,7 +110,7 @@ def remembered_overrides(search: Settings) -> Overrides:
     if not search.url:
         return Overrides()
     try:
-        study = load_study(open_storage(search.location.absolute_url), search.study_name)
+        study = load_study(open_storage(search.location.current_url), search.study_name)
     except NoStudyError:
         return Overrides()
     return record_of(study).overrides if study else Overrides()

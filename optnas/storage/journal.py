@@ -100,7 +100,7 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
             _check(path, create)
         if create:
             check_writable(path)
-        return JournalStorage(_Backend(path))
+        return JournalStorage(_Backend(path.absolute()))
     except OSError as error:
         raise InputError(f"{path} can't be opened as a journal: {error.strerror}") from error
     except InputError:

@@ -66,8 +66,8 @@ class SQLiteStorage(RowStorage):
 
     def __init__(self, path: Path, *, made: bool) -> None:
         settings = {"connect_args": {"timeout": TIMEOUT}}
-        super().__init__(sqlite_url(path), settings, skip_table_creation=made)
-        self._path = path.absolute()
+        self._path = path.absolute()  # a connection is made when it is needed
+        super().__init__(sqlite_url(self._path), settings, skip_table_creation=made)
         self._file = self._found()
         # Not before: making the tables under these settings would wait for itself.
         for name, listener in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -111,6 +112,14 @@ class Location:
     def shown(self, path: Path) -> str:
         """A path as it may be shown: from the working directory at the start."""
         return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    @property
+    def current_url(self) -> str:
+        """Its URL, as it was given while the working directory is still the same."""
+        with suppress(OSError):  # the directory may be gone
+            if Path.cwd() == self.root:
+                return self.url
+        return self.absolute_url
 
     @property
     def absolute_url(self) -> str:

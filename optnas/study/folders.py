@@ -171,7 +171,7 @@ def copy_folders(old: StudyFiles, new: StudyFiles) -> Iterator[Path]:
     """
     for suffix in COPIED:
         source, target = old.path(suffix), new.path(suffix)
-        if source.is_dir() and source != target:
+        if source != target and source.is_dir() and any(source.iterdir()):
             unfinished = shutil.ignore_patterns(".*", "*.part")  # these may be gone in a moment
             try:
                 shutil.copytree(source, target, dirs_exist_ok=True, ignore=unfinished)
