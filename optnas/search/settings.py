@@ -77,6 +77,11 @@ class Settings:
         check_timeout(self.trial_timeout)
         if "/" in self.name or os.sep in self.name:
             raise InputError(f"name {self.name!r} must have no slash: files are named after it")
+        if any("\ud800" <= character <= "\udfff" for character in self.name):
+            raise InputError(
+                f"name {self.name!r} is no text in this locale, which has no such characters: set "
+                "LC_ALL=C.UTF-8 or PYTHONUTF8=1, or give a name of ASCII characters"
+            )
         if not self.name.isprintable():
             raise InputError(f"name {self.name!r} must have printable characters alone")
         if isinstance(self.sampler, str):

@@ -319,6 +319,18 @@ def test_settings_of_partials_and_objects_stay_the_same_and_are_told_apart(tmp_p
     assert settings_of(path, changed) != first
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (b"\xc3\xa9".decode("ascii", "surrogateescape"), "no text in this locale.*PYTHONUTF8=1"),
+        ("a\nb", "must have printable characters"),
+    ],
+)
+def test_a_name_that_is_no_text_says_why(search, name, message):
+    with pytest.raises(InputError, match=message):
+        replace(search, name=name)
+
+
 def test_paths_with_odd_characters(search, tmp_path):
     folder = tmp_path / "q?x %41 #ü'"
     folder.mkdir()
