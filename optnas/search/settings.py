@@ -30,6 +30,7 @@ from optnas.study.artifacts import WeightStore
 from optnas.study.folders import next_to_database, shared_folder, weights_folder
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
+from optnas.utils.code_hash import class_code
 
 LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
 """The lowest value of each setting that is a whole number."""
@@ -182,11 +183,15 @@ class Settings:
         yield "space", self.space.fingerprint
         yield "code of the space", self.code
         yield "evaluator", type(self.evaluator).__name__
+        if code := class_code(self.evaluator):
+            yield "code of the evaluator", code
         for name, value in objective.evaluator.fingerprint.items():
             yield f"evaluator {name}", str(value)
         for name, bound in self.constraints.items():
             yield f"bound on {name}", str(bound)
         for metric in objective.metrics:
+            if code := class_code(metric):
+                yield f"code of {metric.name}", code
             for name, value in metric.fingerprint.items():
                 yield f"{metric.name} {name}", str(value)
 
