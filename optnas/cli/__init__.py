@@ -27,7 +27,7 @@ from optnas.cli import (
     status,
     storage,
 )
-from optnas.cli.console import fail
+from optnas.cli.console import ending_without_threads, fail
 from optnas.errors import InputError, Interrupted
 
 app = typer.Typer(
@@ -84,6 +84,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal can't show
             stream.reconfigure(errors="backslashreplace")
+    with ending_without_threads():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except InputError as error:

@@ -28,6 +28,7 @@ from optnas.storage.urls import Location
 from optnas.study.folders import default_url
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
+from optnas.utils.code_hash import class_code
 
 LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
 """The lowest value of each setting that is a whole number."""
@@ -74,6 +75,11 @@ class Settings:
         if self.hours is not None and not self.hours > 0:
             raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
         check_timeout(self.trial_timeout)
+        if any("\ud800" <= character <= "\udfff" for character in self.name):
+            raise InputError(
+                f"name {self.name!r} is no text in this locale, which has no such characters: set "
+                "LC_ALL=C.UTF-8 or PYTHONUTF8=1, or give a name of ASCII characters"
+            )
         if not self.name.isprintable():
             raise InputError(f"name {self.name!r} must have printable characters alone")
         if isinstance(self.sampler, str):
@@ -171,11 +177,15 @@ class Settings:
         yield "space", self.space.fingerprint
         yield "code of the space", self.code
         yield "evaluator", type(self.evaluator).__name__
+        if code := class_code(self.evaluator):
+            yield "code of the evaluator", code
         for name, value in objective.evaluator.fingerprint.items():
             yield f"evaluator {name}", str(value)
         for name, bound in self.constraints.items():
             yield f"bound on {name}", str(bound)
         for metric in objective.metrics:
+            if code := class_code(metric):
+                yield f"code of {metric.name}", code
             for name, value in metric.fingerprint.items():
                 yield f"{metric.name} {name}", str(value)
 

@@ -53,6 +53,12 @@ def code_hash(*things: object) -> str:
     return _digest("".join(map(walk.whole, things)))[:12]
 
 
+def class_code(thing: object) -> str:
+    """A hash of the code of an object's class; empty for a class of optnas."""
+    cls = type(thing)
+    return "" if cls.__module__.startswith("optnas.") else code_hash(cls)
+
+
 def callable_name(thing: object) -> str:
     """The name of a function, class, partial or callable object, without an address."""
     while isinstance(thing, functools.partial):
@@ -104,9 +110,9 @@ class _Walk:
         return f"{kind}({', '.join(map(self, things))})"
 
     def _describe(self, thing: Any) -> str:
-        compiled = getattr(thing, "_torchdynamo_orig_callable", None)
-        if compiled is not None:  # torch.compile changes the speed
-            return self(getattr(compiled, "__self__", compiled))
+        compiled = _attributes(thing).get("_torchdynamo_orig_callable")
+        if compiled is not None:  # torch.compile changes the speed; of a module it has `forward`
+            return self(compiled.__self__ if isinstance(thing, torch.nn.Module) else compiled)
         match thing:
             case type():
                 return self._class(thing, by_name=_is_known(thing.__module__))
@@ -146,13 +152,11 @@ class _Walk:
 
     def _object(self, thing: Any) -> str:
         """What pickle would keep of an object."""
-        wrapped = getattr(thing, "__wrapped__", None)
-        if wrapped is not None:  # as functools.cache makes it
-            return self._all(type(thing).__qualname__, (wrapped,))
         reduce = copyreg.dispatch_table.get(type(thing))
         kept = reduce(thing) if reduce else thing.__reduce_ex__(4)
-        if isinstance(kept, str):  # a name of its module
-            return f"{getattr(thing, '__module__', None)}.{kept} {type(thing).__qualname__}"
+        if isinstance(kept, str):  # a name of its module; functools.cache wraps a function there
+            name = f"{getattr(thing, '__module__', None)}.{kept} {type(thing).__qualname__}"
+            return self._all(name, (_attributes(thing).get("__wrapped__"),))
         how, arguments, state, items, pairs = (*kept, None, None, None)[:5]
         if isinstance(state, dict):
             state = {k: v for k, v in state.items() if not _is_cache(type(thing), k)}
@@ -209,6 +213,12 @@ def _digest(text: str) -> str:
 
 def _is_known(module: str) -> bool:
     return module.partition(".")[0] in _BY_NAME
+
+
+def _attributes(thing: object) -> dict[str, Any]:
+    """What an object itself has; a `__getattr__` isn't asked."""
+    found = getattr(thing, "__dict__", None)
+    return found if isinstance(found, dict) else {}
 
 
 def _module(function: FunctionType) -> str:

@@ -487,14 +487,15 @@ def test_the_folder_is_removed_when_its_trial_ends(tmp_path):
         assert not objective.checkpoints.exists()
     names = [t.state.name for t in study.trials]
     assert names == ["COMPLETE", "FAIL", "PRUNED", "FAIL", "COMPLETE"]
-    endings[:] = [SystemExit(1)]
-    study.enqueue_trial({"width": 16})
-    with pytest.raises(ValueError, match=r"sys\.exit"):
-        study.optimize(objective, n_trials=1)
-    assert not objective.checkpoints.exists()
+    for ending, error in ((SystemExit(1), ValueError), (BaseException("own"), RuntimeError)):
+        endings[:] = [ending]
+        study.enqueue_trial({"width": 16})
+        with pytest.raises(error, match=r"sys\.exit|own"):
+            study.optimize(objective, n_trials=1)
+        assert not objective.checkpoints.exists()
     study.enqueue_trial({"width": 4})  # a duplicate
     study.optimize(objective, n_trials=1)
-    assert len(folders) == 6
+    assert len(folders) == 7
 
 
 def test_your_own_training_code_finds_its_checkpoint_in_the_retry(tmp_path):

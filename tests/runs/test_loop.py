@@ -174,6 +174,24 @@ def test_an_evaluator_that_exits_is_a_mistake(space):
     assert states(study) == ["FAIL"]
 
 
+class Own(BaseException):
+    """As libraries have them, so that `except Exception` doesn't swallow them."""
+
+
+def raise_own(*_):
+    raise Own("enough")
+
+
+def test_an_exception_that_is_no_exception_fails_its_trial(space):
+    study, objective = make(space, raise_own)
+    with pytest.raises(RuntimeError, match=r"Own: enough \(test_loop.py, line \d+\)"):
+        run_trials(study, objective, trials=1)
+    with pytest.raises(RuntimeError, match="Own: enough"):
+        study.optimize(objective, n_trials=1)
+    assert states(study) == ["FAIL", "FAIL"]
+    assert all("Own: enough" in t.user_attrs[FAILURE] for t in study.trials)
+
+
 def test_baselines_come_first_and_once(space):
     study, objective = make(
         space, baselines={"a": lambda: nn.Linear(2, 1), "b": lambda: nn.Linear(2, 1)}

@@ -15,7 +15,7 @@ from optnas.search_spaces import FunctionSpace
 from optnas.storage.open import open_storage
 from optnas.study.attributes import SEED
 from optnas.study.load import find_study
-from optnas.study.record import RECORD, Overrides
+from optnas.study.record import RECORD, Overrides, differences
 
 
 def other_build(trial):
@@ -287,6 +287,54 @@ search = optnas.Search(space=space, evaluator=evaluators[0], objectives=("val_lo
 """
 
 
+CLASSES = """
+import torch
+import optnas
+
+
+class Mine(optnas.evaluators.Evaluator):
+    provides = {"loss": "minimize"}
+    fingerprint = {}
+    device = None
+
+    def suggest(self, trial):
+        return ""
+
+    def evaluate(self, candidate, recipe, report):
+        return {"loss": 0.1}
+
+
+class Depth(optnas.metrics.Metric):
+    name, direction, fingerprint, exact = "depth", "minimize", {}, True
+
+    def measure(self, candidate):
+        return 2.0
+
+
+search = optnas.Search(
+    space=optnas.ModelSpace(lambda width: torch.nn.Linear(2, width), {"width": [1]}, torch.ones(2)),
+    evaluator=Mine(),
+    objectives=("loss", "depth"),
+    metrics=[Depth()],
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [("0.1", "0.2", "code of the evaluator"), ("2.0", "3.0", "code of depth")],
+)
+def test_the_code_of_own_evaluators_and_metrics_is_compared(tmp_path, old, new, key):
+    found = []
+    for text in (CLASSES, f"# a comment\n{CLASSES}", CLASSES.replace(old, new)):
+        path = tmp_path / "classes.py"
+        path.write_text(text)
+        loaded = load_search(path)
+        found.append(loaded.fingerprint(loaded.objective()))
+    assert found[0] == found[1]
+    assert list(differences(found[0], found[2])) == [key]
+
+
 def settings_of(path, text):
     """The fingerprints that decide whether studies of a file can be mixed."""
     path.write_text(text)
@@ -317,6 +365,18 @@ def test_settings_of_partials_and_objects_stay_the_same_and_are_told_apart(tmp_p
     changed = OBJECTS.replace(old, new)
     assert changed != OBJECTS
     assert settings_of(path, changed) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (b"\xc3\xa9".decode("ascii", "surrogateescape"), "no text in this locale.*PYTHONUTF8=1"),
+        ("a\nb", "must have printable characters"),
+    ],
+)
+def test_a_name_that_is_no_text_says_why(search, name, message):
+    with pytest.raises(InputError, match=message):
+        replace(search, name=name)
 
 
 def test_paths_with_odd_characters(search, tmp_path):

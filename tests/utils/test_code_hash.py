@@ -148,6 +148,24 @@ def with_attribute(value):
     return function
 
 
+class Decorated:
+    """A decorator that is a class, with a setting of its own."""
+
+    def __init__(self, function, by):
+        self.by = by
+        functools.update_wrapper(self, function)
+
+    def __call__(self, x):
+        return self.by * self.__wrapped__(x)
+
+
+class Settings(dict):
+    """Answers to any attribute, as settings objects do."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
 MAKERS = {
     "the arguments of a partial": lambda v: functools.partial(net, hidden=v),
     "a partial of a partial": lambda v: functools.partial(functools.partial(net, v), hidden=1),
@@ -177,6 +195,8 @@ MAKERS = {
     "what is decorated": lambda v: times(2)(with_default(v)),
     "what is cached": lambda v: functools.cache(with_default(v)),
     "what runs without gradients": lambda v: torch.no_grad()(with_default(v)),
+    "a decorator that is an object": lambda v: Decorated(net, v),
+    "an object that answers to any attribute": lambda v: closing_over(Settings(by=v)),
     "an item getter": operator.itemgetter,
     "a tensor of bfloat16": lambda v: Scaled(torch.full((2,), v, dtype=torch.bfloat16)),
     "a sparse tensor": lambda v: Scaled(torch.full((2,), v).to_sparse()),
