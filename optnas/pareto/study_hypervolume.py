@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from optuna.study import Study
@@ -72,7 +74,8 @@ def is_settled(trials: Sequence[FrozenTrial]) -> bool:
     Args:
         trials: The feasible COMPLETE trials of a study.
     """
-    return len(spanning(trials)) == REFERENCE_TRIALS
+    finite = (t for t in trials if all(map(math.isfinite, t.values)))
+    return len(list(islice(finite, REFERENCE_TRIALS))) == REFERENCE_TRIALS
 
 
 def hypervolume_history(

@@ -1,5 +1,6 @@
 """Figures of how a search went: history, importance, learning curves, timeline."""
 
+import math
 import random
 from datetime import datetime, timedelta
 
@@ -148,16 +149,22 @@ def test_training_has_no_influence_on_what_is_measured():
 
 
 def test_an_objective_that_never_varies_tells_nothing():
-    study = optuna.create_study(directions=["minimize", "minimize"])
-    for i in range(30):
-        study.add_trial(
-            create_trial(
-                values=[float(i), 1.0],
-                params={"x": i / 30},
-                distributions={"x": FloatDistribution(0, 1)},
+    def study_of(first):
+        study = optuna.create_study(directions=["minimize", "minimize"])
+        for i in range(30):
+            study.add_trial(
+                create_trial(
+                    values=[first(i), 1.0],
+                    params={"x": i / 30},
+                    distributions={"x": FloatDistribution(0, 1)},
+                )
             )
-        )
-    assert [d.shares for d in importance_data(study).decisions] == [(1.0, 0.0)]
+        return study
+
+    assert [d.shares for d in importance_data(study_of(float)).decisions] == [(1.0, 0.0)]
+    for same in (1.0, math.inf):
+        with pytest.raises(InputError, match="nothing is left to draw: no decision sets the best"):
+            importance_data(study_of(lambda i, same=same: same))
 
 
 def test_most_decisions_share_a_row():
