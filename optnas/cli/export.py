@@ -61,6 +61,8 @@ def export(
         accept_changes=accept_changes,
     )
     typer.echo(f"weights:    {done.weights}")
+    if done.weights.origin:
+        typer.echo(f"scores:     {done.weights.origin}")
     typer.echo(f"checked:    {done.agreement}")
     typer.echo(f"model:      {opened.location.shown(done.path)}")
     typer.echo(f"model card: {opened.location.shown(done.card)}")

@@ -22,7 +22,9 @@ class FunctionEvaluator(Evaluator):
     The function runs under the trial's seed (torch, NumPy and random), on the device that it
     chooses. Call `report(epoch, {"val_loss": 0.3})` after each epoch to keep the curve; it may
     raise `optuna.TrialPruned`, which the function must let through. Call `report.give_way()` before
-    each step to let another worker's latency measurement have the device. A checkpoint that the
+    each step to let another worker's latency measurement have the device. Call
+    `report.weights(model)` when the network, or an average of it, has the weights of the scores
+    that will be returned, unless they are those at the end. A checkpoint that the
     function writes into `report.folder` (unless that is None) is there for the retry if the trial's
     process dies.
 

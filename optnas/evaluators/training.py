@@ -18,7 +18,7 @@ from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.losses import chance_scores, standard_loss
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, KnowsChance, Retrainable
+from optnas.evaluators.abilities import Configurable, KnowsChance, Rescoring, Retrainable
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
@@ -39,7 +39,7 @@ Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
 
-class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
+class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Rescoring):
     """Trains a candidate on the training part and scores it on the validation part.
 
     Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
@@ -262,6 +262,10 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
             feed = self.feed()
             first_look(model, feed, recipe, self.loss, self._scores, example, usual)
             self._looked = True
+
+    def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
+        """The scores of a trained model on the validation part."""
+        return self.loop(model, recipe, lambda: None).score()
 
     def loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         """The training of a model with this data and loss, on this device."""

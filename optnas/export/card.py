@@ -149,7 +149,14 @@ def _numbers(card: Card) -> list[str]:
     if meaning:
         parts.append(plain(f"{meaning}."))
     run, retraining = card.weights.run, card.weights.retraining
+    if not card.weights.hashed:
+        parts.append(
+            "An older version of optnas wrote the file of these weights. It kept no hash, so it "
+            "isn't known whether the file was changed since."
+        )
     if run is None or retraining is None:
+        origin = plain(card.weights.origin)
+        parts.append(f"The weights and the scores of the search: {origin}.")
         return [*parts, "These weights have not been scored on the test part."]
     spreads = retraining.spreads()
     tested = [

@@ -13,6 +13,7 @@ from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
 from optnas.evaluators.abilities import Retrainable, data_of
 from optnas.finished.decode import SPACE, accepted_changes
+from optnas.finished.scored_again import origin_of_weights
 from optnas.objective.objective import Objective
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
@@ -32,12 +33,16 @@ class Weights:
         moments: What inputs and targets were normalised with, as `moments_json` writes it.
         retraining: The retraining that they come from; None for weights of the search.
         run: The run of that retraining.
+        origin: For weights of the search: what is known of their scores.
+        hashed: Whether the file was compared with a hash that was kept when it was written.
     """
 
     recipe: str
     moments: Mapping[str, str]
     retraining: Retrained | None = None
     run: Run | None = None
+    origin: str = ""
+    hashed: bool = False
 
     def __str__(self) -> str:
         if self.run is None or self.retraining is None:
@@ -106,7 +111,7 @@ def load_weights(
             )
         metadata = load_into(model, path)
         kept = {k: v for k, v in metadata.items() if k[2:] in ("mean", "std")}
-        return Weights(run.recipe, kept, found[-1], run)
+        return Weights(run.recipe, kept, found[-1], run, hashed=bool(run.sha256))
     except WeightsFileError as error:
         raise InputError(
             f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
@@ -135,7 +140,12 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
             "makes some"
         ) from error
     objective.weights.load(study, trial._trial_id, model)
-    return Weights(trial.user_attrs.get(RECIPE, ""), moments_json(data_of(objective.evaluator)))
+    return Weights(
+        trial.user_attrs.get(RECIPE, ""),
+        moments_json(data_of(objective.evaluator)),
+        origin=origin_of_weights(objective, trial, model),
+        hashed=objective.weights.check(study, trial._trial_id),
+    )
 
 
 def _kept(retraining: Retrained) -> list[Run]:

@@ -7,6 +7,7 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.finished.decode import rebuild
+from optnas.finished.scored_again import origin_of_weights
 from optnas.objective.objective import Objective
 from optnas.pareto.find_trial import best_in
 from optnas.pareto.front import front, why_no_front
@@ -18,6 +19,8 @@ def best_model(
     study: Study, search: Search | Objective, *, by: str | None = None, trial: int | None = None
 ) -> nn.Module:
     """A network of the front with the weights that the search kept.
+
+    A warning is logged if they aren't those that the scores were computed with.
 
     Args:
         study: The study.
@@ -55,4 +58,6 @@ def best_model(
             raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
         chosen = best_in(study, members, names.index(by))
     objective = search if isinstance(search, Objective) else search.objective()
-    return rebuild(study, objective, chosen)
+    model = rebuild(study, objective, chosen)
+    origin_of_weights(objective, chosen, model)
+    return model

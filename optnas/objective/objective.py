@@ -23,7 +23,7 @@ from optnas.objective.checkpoint_folders import checkpoint_folder
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same, reuse
 from optnas.objective.early_stopping import EarlyStopping
-from optnas.objective.front_weights import keep_or_check
+from optnas.objective.front_weights import keep_or_check, say_which_weights
 from optnas.objective.measure_costs import measure_costs
 from optnas.objective.outcome import outcome_stored
 from optnas.objective.preview import Preview, Previews
@@ -152,6 +152,7 @@ class Objective:
         self._bounds = Bounds(self.constraints, self.known)
         self._previews = Previews(space, self.metrics, self.objectives, self._bounds)
         self._evaluated = Evaluated()
+        self._told = False
         self._study: Study | None = None
         self._study_seed = 0
         self._location: Location | None = None
@@ -324,9 +325,15 @@ class Objective:
         with reporting(
             self.evaluator,
             self.device,
+            candidate,
             store=lambda curve: trial.set_user_attr(attr.CURVE, curve),
             listeners=[*(partial(listener, trial) for listener in self.listeners), stop_early],
             folder=folder,
             took=lambda seconds: trial.set_user_attr(attr.TRAIN_SECONDS, seconds),
         ) as report:
-            return self.evaluator.evaluate(candidate, recipe, report)
+            scores = self.evaluator.evaluate(candidate, recipe, report)
+        if self.weights is not None:
+            self._told = say_which_weights(
+                trial, candidate, self.evaluator, scores, report, told=self._told
+            )
+        return scores

@@ -32,6 +32,8 @@ SHA256 = "sha256"
 """The hash of a file, in its entry; entries of older versions have none."""
 NOT_KEPT = "not kept: "
 """Begins the trial attribute `WEIGHTS_DETAIL` if the weights can't be kept; the reason follows."""
+NAMED = "those of the scores, as the training code says"
+"""The same attribute if the training code has named them with `report.weights`."""
 WEIGHTS_DETAIL = f"{DETAIL}weights"
 _TYPES = {
     WEIGHTS: "application/octet-stream",

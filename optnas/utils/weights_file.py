@@ -189,10 +189,15 @@ def own_memory(model: nn.Module) -> None:
                     module._buffers[name] = buffer.clone(memory_format=torch.contiguous_format)
 
 
-def copied_state(state: Any) -> Any:
-    """A copy of a state that later training doesn't change."""
+def copied_state(state: Any, device: str | None = None) -> Any:
+    """A copy of a state, on the same or another device, that later training doesn't change."""
     return _mapped(
-        lambda v: v.detach().clone() if isinstance(v, Tensor) else copy.deepcopy(v), state
+        lambda v: (
+            v.detach().to(device or v.device, copy=True)
+            if isinstance(v, Tensor)
+            else copy.deepcopy(v)
+        ),
+        state,
     )
 
 
