@@ -28,6 +28,7 @@ from optnas.evaluators.augmentation import Mixed, augmented
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.search_spaces import SearchSpace
@@ -131,6 +132,7 @@ class SupernetTraining:
             )
         return mean
 
+    @explained_single_example()
     def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor | Mixed) -> Tensor:
         with self._recipe.autocast(self.device):
             outputs = functional_call(model, self.supernet.slices(model), (x,))
