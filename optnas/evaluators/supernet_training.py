@@ -29,6 +29,7 @@ from optnas.evaluators.feed import Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.search_spaces import SearchSpace
@@ -139,6 +140,7 @@ class SupernetTraining:
             )
         return mean
 
+    @explained_single_example()
     def _loss_of(self, model: nn.Module, x: Inputs, y: Tensor | Mixed) -> Tensor:
         def sliced(*args: Tensor, **kwargs: Tensor) -> Any:
             return functional_call(model, self.supernet.slices(model), args, kwargs)

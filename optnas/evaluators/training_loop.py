@@ -15,6 +15,7 @@ from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
 from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.evaluators.weight_average import WeightAverage
 from optnas.utils.inputs import call
@@ -74,6 +75,7 @@ class TrainingLoop:
         """Made at its first use: some models are only scored."""
         return self._recipe.make_optimizer(self._parameters)
 
+    @explained_single_example()
     def train_epoch(self) -> float:
         """Trains for one pass over the training part.
 
@@ -82,6 +84,7 @@ class TrainingLoop:
 
         Raises:
             CandidateError: The loss is NaN or infinite.
+            InputError: A batch has one example, and the model a BatchNorm.
         """
         model, optimizer = self.model.train(), self._optimizer
         average = self._average

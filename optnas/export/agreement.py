@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.export.base import Run
-from optnas.utils.inputs import Inputs, map_inputs
+from optnas.utils.inputs import Inputs, batch_shape, map_inputs
 
 TOLERANCE = 1e-5
 """Largest difference of two outputs, relative to the batch's largest output if that is above 1."""
@@ -60,7 +60,7 @@ def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[in
     """
     worst = 0.0
     for size in sizes:
-        batch = map_inputs(lambda t, size=size: t[:size].contiguous(), examples)  # type: ignore[misc]
+        batch = _first(size, examples)
         wanted, got = one(batch), other(batch)
         if _kinds(wanted) != _kinds(got):
             raise InputError(f"at batch size {size} its outputs are different: {_kinds(got)}")
@@ -91,11 +91,10 @@ def examples(data: Dataset | Loaders | None, inputs: Inputs, number: int) -> tup
     generator = torch.Generator().manual_seed(0)
 
     def random(tensor: Tensor) -> Tensor:
+        shape = batch_shape(tensor, number)
         if tensor.is_floating_point():
-            shape = (number, *tensor.shape[1:])
             return torch.randn(shape, generator=generator).to(tensor.dtype)
-        picked = torch.randint(tensor.numel(), (number, tensor[0].numel()), generator=generator)
-        return tensor.flatten()[picked].reshape(number, *tensor.shape[1:])
+        return tensor.flatten()[torch.randint(tensor.numel(), shape, generator=generator)]
 
     return map_inputs(random, inputs), False
 
@@ -115,6 +114,11 @@ def _first_examples(loader: DataLoader[tuple[Tensor, Tensor]], number: int) -> T
         if sum(map(len, batches)) >= number:
             break
     return torch.cat(batches)[:number]
+
+
+def _first(size: int, examples: Inputs) -> Inputs:
+    """The first examples; a tensor without dimensions is shared by all."""
+    return map_inputs(lambda t: t[:size].contiguous() if t.ndim else t, examples)
 
 
 def _kinds(outputs: Mapping[str, Tensor]) -> dict[str, str]:

@@ -113,7 +113,8 @@ def _inputs(card: Card) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
     for what, tensors in (("input", card.inputs), ("output", card.outputs)):
         for name, tensor in tensors.items():
-            shape = " × ".join(map(str, (size, *tensor.shape[1:])))
+            dims = (size, *tensor.shape[1:]) if tensor.ndim else ("one number",)
+            shape = " × ".join(map(str, dims))
             rows.append((what, code(name), str(tensor.dtype).removeprefix("torch."), shape))
     parts = [table(rows)]
     if card.task == "classification":

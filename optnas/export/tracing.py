@@ -52,6 +52,7 @@ def traced_batch(network: Network) -> tuple[Inputs, Any]:
     if network.batch_size is not None:
         return batch, None
     any_size = {0: Dim("batch", min=1)}
+    shapes = [any_size if tensor.ndim else None for tensor in in_order(batch)]
     if isinstance(network.inputs, Mapping):
-        return batch, dict.fromkeys(network.inputs, any_size)
-    return batch, tuple(any_size for _ in in_order(network.inputs))
+        return batch, dict(zip(network.inputs, shapes, strict=True))
+    return batch, tuple(shapes)

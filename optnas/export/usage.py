@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from optnas.utils.inputs import batch_shape
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -68,7 +70,7 @@ def prepared(use: Usage, read: str, zeros: str) -> list[str]:
     lines = []
     for name, variable in variables(use).items():
         tensor = use.inputs[name]
-        shape = (use.batch_size, *tensor.shape[1:])
+        shape = batch_shape(tensor, use.batch_size)
         made = zeros.format(shape=shape, type=str(tensor.dtype).removeprefix("torch."))
         lines.append(f"{variable} = {made}  # your examples")
     if "x_mean" in use.moments:

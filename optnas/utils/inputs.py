@@ -75,8 +75,32 @@ def described(value: object) -> str:
 
 
 def batch_of(inputs: Inputs, size: int) -> Inputs:
-    """A batch of `size` equal examples, from one batch element."""
-    return map_inputs(lambda tensor: tensor.repeat_interleave(size, dim=0), inputs)
+    """A batch of `size` equal examples, from one batch element.
+
+    Raises:
+        InputError: No such batch can be made (see `batch_shape`).
+    """
+    return map_inputs(lambda t: t.expand(batch_shape(t, size)).contiguous().clone(), inputs)
+
+
+def batch_shape(tensor: Tensor, size: int) -> tuple[int, ...]:
+    """The shape that a tensor of one batch element has in a batch of `size` examples.
+
+    A tensor without dimensions, such as the time step of a diffusion model, is shared by all.
+
+    Raises:
+        InputError: Its first dimension isn't a batch of one, as in a graph's lists of nodes and
+            edges, and `size` isn't 1.
+    """
+    if tensor.ndim == 0 or size == 1:
+        return tuple(tensor.shape)
+    if len(tensor) != 1:
+        raise InputError(
+            f"a batch of {size} can't be made of an example input of shape {tuple(tensor.shape)}, "
+            "whose first dimension isn't a batch of one: take batch size 1, or put several "
+            "examples into it yourself"
+        )
+    return (size, *tensor.shape[1:])
 
 
 def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
