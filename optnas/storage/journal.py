@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
 from optnas.storage.file_access import check_writable, exists_in_place
+from optnas.storage.sqlite import SLOW, TIMEOUT
+
+log = logging.getLogger("optnas")
 
 
 class _Lock:
@@ -30,7 +34,7 @@ class _Lock:
         self._lock = FileLock(f"{path}.lock", thread_local=False)
 
     def acquire(self) -> bool:
-        self._lock.acquire()
+        self._wait()
         try:
             self._cut_off_torn_line()
         except BaseException:
@@ -40,6 +44,20 @@ class _Lock:
 
     def release(self) -> None:
         self._lock.release()
+
+    def _wait(self) -> None:
+        """Takes the lock. Another process holds it for milliseconds, unless it was stopped."""
+        try:
+            self._lock.acquire(timeout=SLOW)
+            return
+        except Timeout:
+            log.warning("another program has %s locked; waiting for it", self._path)
+        try:
+            self._lock.acquire(timeout=TIMEOUT - SLOW)
+        except Timeout:
+            raise StorageInternalError(
+                f"another program has {self._path} locked; is one stopped, with Ctrl-Z perhaps?"
+            ) from None
 
     def _cut_off_torn_line(self) -> None:
         with open(self._path, "r+b") as file:
