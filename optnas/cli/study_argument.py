@@ -116,16 +116,13 @@ def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     """All studies behind study files, bundled names, database files and URLs, by a label."""
     found: dict[str, Study] = {}
     # Before the first study file is imported, which may change the working directory.
-    urls = {argument: storage_url(argument) for argument in arguments}
-    located = {argument: Location.here(url) for argument, url in urls.items() if url is not None}
-    files = {
-        argument: os.path.abspath(argument) for argument in arguments if argument not in located
-    }
-    for argument in urls:
-        if argument in located:
-            own = find_studies(located[argument].current_url, brief=True)
+    root = Path.cwd()
+    for argument in dict.fromkeys(arguments):
+        url = storage_url(argument)
+        if url is not None:
+            own = find_studies(Location(url, root).current_url, brief=True)
         else:
-            file = files[argument] if os.path.isfile(files[argument]) else argument
+            file = str(root / argument) if os.path.isfile(root / argument) else argument
             own = [open_study_argument(file, brief=True).study]
         for study in own:
             label = Path(argument).name if len(own) == 1 else study.study_name

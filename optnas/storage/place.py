@@ -25,9 +25,9 @@ def place_of(storage: BaseStorage) -> str:
     It stays when a file is renamed, and differs for each copy. It is empty where it isn't known: in
     memory, and behind a proxy.
     """
-    storage = getattr(storage, "_backend", storage)  # the cache that Optuna puts before a database
     if isinstance(storage, JournalStorage):
         return _of_file(getattr(storage._backend, "_file_path", ""))
+    storage = getattr(storage, "_backend", storage)  # the cache that Optuna puts before a database
     if not isinstance(storage, RDBStorage):
         return ""
     url = storage.engine.url

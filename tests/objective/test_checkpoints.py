@@ -99,6 +99,7 @@ def make(folder, evaluator, listener=None, **kwargs):
 
 def outcome(study, objective):
     """Values, curves and weights of the finished trials, in order."""
+    objective.open_files(study, write=False)
     found = []
     for trial in study.trials:
         if trial.state == TrialState.COMPLETE:
@@ -608,8 +609,8 @@ def test_a_killed_process_loses_the_epochs_since_its_checkpoint(tmp_path):
 def test_a_search_keeps_checkpoints_next_to_its_database(tmp_path):
     search = make_search(tmp_path / "place")
     checkpoints = tmp_path / "place" / "here_checkpoints"
-    assert search.objective().checkpoints == checkpoints
     study = search.open()
+    assert search.files(study).path("_checkpoints") == checkpoints
     with pytest.raises(Killed):
         run(search, study, Listener(0, 2))
     (checkpoints / "trial77").mkdir()

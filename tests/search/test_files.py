@@ -67,7 +67,10 @@ def test_a_copy_does_not_wait_for_trials_that_run_in_the_original():
     study.ask().set_user_attr(LEASE, lease(place_of(study._storage)))
     list(copy_study(search.url, "journal:///copy.journal"))
     backup(Path("tiny.db"), Path("raw.db"))
-    for url in ("journal:///copy.journal", "sqlite:///raw.db"):
+    in_journal = replace(search, storage="journal:///own.journal").open()
+    in_journal.ask().set_user_attr(LEASE, lease(place_of(in_journal._storage)))
+    shutil.copy("own.journal", "raw.journal")
+    for url in ("journal:///copy.journal", "sqlite:///raw.db", "journal:///raw.journal"):
         copied = replace(search, storage=url).run(progress=False)
         lost, retry = copied.trials
         assert (lost.state, lost.user_attrs[LOST]) == (TrialState.FAIL, KILLED)

@@ -119,6 +119,12 @@ def test_a_copy_of_a_database_file_gets_copies_of_the_folders(names):
     assert names("sqlite:///copy.db") == copied
 
 
+def test_a_copy_of_a_journal_gets_a_name_of_its_own(names):
+    assert names("journal:///x.journal") == "x"
+    shutil.copy("x.journal", "copy.journal")
+    assert names("journal:///copy.journal") != names("journal:///x.journal") == "x"
+
+
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "sqlite:///b.db", "journal:///b.journal"])
 def test_a_study_of_an_earlier_version_finds_its_files(names, url):
     Path("x_retrained").mkdir()
