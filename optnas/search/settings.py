@@ -178,14 +178,14 @@ class Settings:
         yield "code of the space", self.code
         yield "evaluator", type(self.evaluator).__name__
         if code := class_code(self.evaluator):
-            yield "code of the evaluator", code
+            yield "evaluator's code", code
         for name, value in objective.evaluator.fingerprint.items():
             yield f"evaluator {name}", str(value)
         for name, bound in self.constraints.items():
             yield f"bound on {name}", str(bound)
         for metric in objective.metrics:
             if code := class_code(metric):
-                yield f"code of {metric.name}", code
+                yield f"{metric.name}'s code", code
             for name, value in metric.fingerprint.items():
                 yield f"{metric.name} {name}", str(value)
 

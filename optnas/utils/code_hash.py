@@ -132,9 +132,11 @@ class _Walk:
                 return self._all(type(thing).__name__, (thing.__func__,))
             case torch.Tensor() if _is_plain(thing):
                 return self._tensor(thing)
-            case np.ndarray() if thing.dtype != object:
+            case torch.nn.Module():
+                return self._all("module", (type(thing), _state(thing)))
+            case np.ndarray() if type(thing) is np.ndarray and not thing.dtype.hasobject:
                 values = np.ascontiguousarray(thing).tobytes()
-                return self._all(f"array {thing.dtype.descr} {thing.shape}", (values,))
+                return f"array {thing.dtype.descr} {thing.shape} {_digest(values)}"
         if type(thing) in (list, tuple):
             return self._all(type(thing).__name__, thing)
         if type(thing) is dict:
@@ -145,10 +147,9 @@ class _Walk:
 
     def _tensor(self, tensor: torch.Tensor) -> str:
         values = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().flatten()
-        kind = f"{type(tensor).__name__} {tensor.dtype} {tuple(tensor.shape)}"
-        return self._all(
-            f"{kind} {tensor.requires_grad}", (values.view(torch.uint8).numpy().tobytes(),)
-        )
+        digest = _digest(values.view(torch.uint8).numpy().tobytes())
+        kind = f"{tensor.dtype} {tuple(tensor.shape)} {tensor.requires_grad} {digest}"
+        return self._all(kind, (type(tensor), _attributes(tensor)))
 
     def _object(self, thing: Any) -> str:
         """What pickle would keep of an object."""
@@ -160,12 +161,6 @@ class _Walk:
         how, arguments, state, items, pairs = (*kept, None, None, None)[:5]
         if isinstance(state, dict):
             state = {k: v for k, v in state.items() if not _is_cache(type(thing), k)}
-        if isinstance(thing, torch.nn.Module) and isinstance(state, dict):
-            # Hooks are numbered by how many the process has made before.
-            state = {
-                k: list(v.values()) if "_hooks" in k and isinstance(v, dict) else v
-                for k, v in state.items()
-            }
         parts = how, arguments, state, list(items or ()), list(pairs or ())
         return self._all("object", (type(thing), *parts))
 
@@ -207,8 +202,8 @@ class _Walk:
         return "".join([text, further, *map(self._around, _functions(cls))])
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(text: str | bytes) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
 def _is_known(module: str) -> bool:
@@ -219,6 +214,15 @@ def _attributes(thing: object) -> dict[str, Any]:
     """What an object itself has; a `__getattr__` isn't asked."""
     found = getattr(thing, "__dict__", None)
     return found if isinstance(found, dict) else {}
+
+
+def _state(module: torch.nn.Module) -> dict[str, Any]:
+    """The attributes of a module; its hooks without their numbers, which count those of all."""
+    return {
+        name: list(value.values()) if "_hooks" in name and isinstance(value, dict) else value
+        for name, value in vars(module).items()
+        if name != "_compiled_call_impl" and not _is_cache(type(module), name)
+    }
 
 
 def _module(function: FunctionType) -> str:

@@ -322,7 +322,7 @@ search = optnas.Search(
 
 @pytest.mark.parametrize(
     ("old", "new", "key"),
-    [("0.1", "0.2", "code of the evaluator"), ("2.0", "3.0", "code of depth")],
+    [("0.1", "0.2", "evaluator's code"), ("2.0", "3.0", "depth's code")],
 )
 def test_the_code_of_own_evaluators_and_metrics_is_compared(tmp_path, old, new, key):
     found = []

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 
 from optnas.errors import InputError
 from optnas.utils.code_hash import callable_name, code_hash
@@ -76,6 +77,17 @@ class Loss(nn.Module):
 
     def forward(self, outputs, targets):
         return outputs
+
+
+def filled(module, value):
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, value)
+    return module
+
+
+def marked(tensor, value):
+    tensor.mark = value
+    return tensor
 
 
 def hooked(module, function):
@@ -200,6 +212,9 @@ MAKERS = {
     "an item getter": operator.itemgetter,
     "a tensor of bfloat16": lambda v: Scaled(torch.full((2,), v, dtype=torch.bfloat16)),
     "a sparse tensor": lambda v: Scaled(torch.full((2,), v).to_sparse()),
+    "a masked array": lambda v: Scaled(np.ma.array([1, 2], mask=[v % 2, 0])),
+    "a parametrized layer": lambda v: Scaled(weight_norm(filled(nn.Linear(2, 2), v))),
+    "a tensor with an attribute": lambda v: Scaled(marked(torch.ones(2), v)),
     "a hook": lambda v: hooked(Loss(1.0), with_default(v)),
     "a layer without a size yet": lambda v: Scaled(nn.LazyLinear(v)),
 }
