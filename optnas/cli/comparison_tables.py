@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from optnas.pareto.compare import BOX, Comparison
+from optnas.pareto.hypervolume import volume_text
 from optnas.utils.text import number
 
 
@@ -28,7 +29,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         leaders = (min(own.front, key=lambda m: m.losses[i]) for i in range(len(found.names)))
         best = [number(leader.values[i]) for i, leader in enumerate(leaders)]
         counts = (str(own.trials), str(len(own.front)), str(standing))
-        front.add_row(escape(own.label), *counts, f"{own.hypervolume:.4f}", *best)
+        front.add_row(escape(own.label), *counts, volume_text(own.hypervolume), *best)
     whom = Table(title="share of a front that is dominated", title_justify="left")
     whom.add_column("by \\ front of", overflow="fold")
     for own in found.studies:

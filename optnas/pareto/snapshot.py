@@ -17,6 +17,7 @@ from optnas.pareto.architectures import ArchitectureRecord, architecture_records
 from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.front import feasible_trials, front
+from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.noise import within_noise
 from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning
 from optnas.study.objectives import maximized, objective_names
@@ -116,7 +117,7 @@ class Snapshot:
         """The hypervolume and what it is measured in, or why there is none."""
         if self.hypervolume is None:
             return self.hypervolume_meaning
-        return f"{self.hypervolume:.4f} ({self.hypervolume_meaning})"
+        return f"{volume_text(self.hypervolume)} ({self.hypervolume_meaning})"
 
     @cached_property
     def standing(self) -> dict[int, Standing]:

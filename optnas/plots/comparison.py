@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from optnas.errors import InputError
 from optnas.pareto.compare import BOX, Compared, Comparison
 from optnas.pareto.dominance import nondominated
+from optnas.pareto.hypervolume import volume_text
 from optnas.plots.scales import LARGEST, value_axis
 from optnas.plots.style import (
     BLUE,
@@ -72,7 +73,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
         ]
     values = np.array([member.values for own in data.studies for member in own.front])
     about = "" if data.exact else " (approximate: more than 5 objectives)"
-    volumes = ", ".join(f"{own.label} {own.hypervolume:.3f}" for own in data.studies)
+    volumes = ", ".join(f"{own.label} {volume_text(own.hypervolume, 3)}" for own in data.studies)
     return figure(
         traces,
         "Fronts compared",

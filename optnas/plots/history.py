@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.dominance import losses
-from optnas.pareto.hypervolume import is_exact
+from optnas.pareto.hypervolume import is_exact, volume_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume_history
 from optnas.plots.scales import axis_title, small_axis
@@ -162,7 +162,7 @@ def _title(data: HistoryData) -> str:
     if not data.hypervolume:
         return f"{name}: best values after {trials}"
     about = "" if data.exact else "about "
-    return f"{name}: hypervolume {about}{data.hypervolume[-1][1]:.3f} after {trials}"
+    return f"{name}: hypervolume {about}{volume_text(data.hypervolume[-1][1], 3)} after {trials}"
 
 
 def _lines(data: HistoryData) -> list[str]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto.front import front
+from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.study_hypervolume import hypervolume, is_settled
 from optnas.runs.observer import Observer
 from optnas.study.attributes import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_counted
@@ -139,7 +140,7 @@ class Progress(Observer):
         volume = hypervolume(self._study, complete) if is_settled(complete) else None
         parts = [f"front {len(front(self._study, complete))}"]
         if volume is not None:
-            parts.append(f"hypervolume {volume:.3f}")
+            parts.append(f"hypervolume {volume_text(volume, 3)}")
         done = len(counted) - self._before
         if done > 0:
             seconds = (

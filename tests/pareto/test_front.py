@@ -121,6 +121,10 @@ def test_it_is_said_what_a_hypervolume_is_measured_in():
     study = optuna.create_study(directions=["minimize"] * 2)
     study.add_trial(create_trial(values=[math.inf, 1.0]))
     assert text(study) == "none: no feasible trial has a finite value of every objective"
+    study.add_trial(create_trial(values=[-math.inf, 0.5]))
+    study.add_trial(create_trial(values=[1.0, 2.0]))
+    # A million extents of the box in one objective, (2.2 - 0.5) / 0.2 in the other one.
+    assert text(study).startswith("8.5e+06 (1 is the box that the 1 feasible trial spans")
     for words in ("share", "%"):
         assert words not in text(random_study(n=12))
 
