@@ -79,7 +79,7 @@ def test_torch_is_imported_when_it_is_needed():
 
 
 def test_an_attribute_that_is_not_there_is_named_with_the_one_that_was_meant():
-    with pytest.raises(AttributeError, match="optnas has no 'Serch': did you mean Search?"):
+    with pytest.raises(AttributeError, match=r"optnas has no 'Serch': did you mean Search\?"):
         _ = optnas.Serch
     with pytest.raises(AttributeError, match=r"no 'zzz': dir\(optnas\) lists what there is"):
         _ = optnas.zzz

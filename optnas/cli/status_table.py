@@ -18,7 +18,7 @@ from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
 from optnas.study.reference import stored_reference
-from optnas.utils.text import duration, number
+from optnas.utils.text import duration, number, plural
 
 
 def status_table(of: Study | Snapshot) -> Table:
@@ -36,7 +36,7 @@ def status_table(of: Study | Snapshot) -> Table:
     running = [t for t in trials if t.state == TrialState.RUNNING]
     if running:
         table.add_row("running", escape(", ".join(map(_running, running))))
-    table.add_row("front", f"{len(seen.front)} trials")
+    table.add_row("front", plural(len(seen.front), "trial"))
     volume = seen.hypervolume
     if len(seen.names) > 1:
         table.add_row(
@@ -83,7 +83,7 @@ def failure_line(study: Study | Snapshot) -> str:
     if not reasons:
         return ""
     reason, times = reasons.most_common(1)[0]
-    return f"{reasons.total()} trials; most often ({times}): {reason}"
+    return f"{plural(reasons.total(), 'trial')}; most often ({times}): {reason}"
 
 
 def _since(study: Study) -> str:

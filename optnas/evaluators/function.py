@@ -64,6 +64,10 @@ class FunctionEvaluator(Evaluator):
         self._provides = check_directions("provides", provides)
         self._suggest = suggest
 
+    def __repr__(self) -> str:
+        name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
+        return f"FunctionEvaluator({name}, {self._provides})"
+
     @property
     def provides(self) -> Mapping[str, Direction]:
         """As given."""

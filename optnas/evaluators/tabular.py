@@ -20,7 +20,7 @@ from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import check_directions
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Architecture
 from optnas.study.objectives import Direction
-from optnas.utils.text import there_are
+from optnas.utils.text import plural, there_are
 
 Table = Mapping[str, Mapping[str, float | Sequence[float]]]
 """Scores by the architecture's string: a number each, or a number for each repetition."""
@@ -69,6 +69,9 @@ class TabularEvaluator(Evaluator):
             raise ValueError(
                 f"the table has no {missing[0]!r}; it has: {', '.join(next(iter(table.values())))}"
             )
+
+    def __repr__(self) -> str:
+        return f"TabularEvaluator({plural(len(self._table), 'architecture')}, {self._provides})"
 
     @property
     def provides(self) -> Mapping[str, Direction]:

@@ -151,6 +151,9 @@ class Objective:
         self._study: Study | None = None
         self._study_seed = 0
 
+    def __repr__(self) -> str:
+        return f"Objective({self.space!r}, {self.evaluator!r}, {self.objectives})"
+
     @property
     def directions(self) -> list[Direction]:
         """The direction of each objective, for `optuna.create_study(directions=...)`."""

@@ -25,6 +25,9 @@ class Pick(NamedTuple):
     entry: ArchitectureRecord
     why: str
 
+    def __repr__(self) -> str:
+        return f"Pick(trial {self.entry.number}: {self.entry.architecture}; {self.why})"
+
 
 def pick(
     study: Study | Snapshot,

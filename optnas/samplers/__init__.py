@@ -75,3 +75,7 @@ __all__ = [
     "ReseededSampler",
     "make_sampler",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

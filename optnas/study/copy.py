@@ -26,6 +26,7 @@ from optnas.storage.urls import kind_of, shown_url, sqlite_url, storage_path
 from optnas.study.artifacts import PREFIX
 from optnas.study.folders import retrained_folder, shared_folder, weights_folder
 from optnas.study.load import find_study, load_study
+from optnas.utils.text import plural
 
 _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
@@ -71,7 +72,7 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
         stack.callback(close_storage, storage)
         trials = _copy(study, storage, shown_url(target))
     unfinished = sum(not t.state.is_finished() for t in trials)
-    yield f"copied:   {len(trials)} trials of {study.study_name!r} to {shown_url(target)}"
+    yield f"copied:   {plural(len(trials), 'trial')} of {study.study_name!r} to {shown_url(target)}"
     if unfinished:
         yield f"          {unfinished} of them weren't finished when they were copied"
     yield from _copy_weights(source, target, study.study_name)

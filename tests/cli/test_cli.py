@@ -220,6 +220,35 @@ def test_bad_input_is_one_sentence_and_exit_code_2(optnas, tmp_path, args, messa
     assert [p for p in sorted(tmp_path.iterdir()) if p.name != "__pycache__"] == before
 
 
+def test_without_a_trial_the_commands_take_the_one_that_pick_names(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    picked = optnas("pick", "tiny.py")[1].splitlines()[0]
+    code, out, err = optnas("measure", "tiny.py")
+    assert code == 0
+    assert out.splitlines()[0] == picked
+    assert f"{picked.split(':')[0]}, as `optnas pick` does: closest to the best" in err
+
+
+def test_a_backup_into_a_folder_that_is_read_only_is_one_sentence(optnas, tmp_path, monkeypatch):
+    optnas("run", "tiny.py")
+    (tmp_path / "closed").mkdir()
+    connect = sqlite3.connect
+
+    def denied(path, *args, **kwargs):
+        if "closed" in str(path):
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(path, *args, **kwargs)
+
+    def unlink(self, missing_ok=False):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(sqlite3, "connect", denied)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    code, _, err = optnas("backup", "tiny.db", "closed/copy.db")
+    assert code == 2
+    assert err.startswith("optnas: can't back tiny.db up to closed/copy.db: ")
+
+
 def test_version_and_help(optnas):
     assert optnas("--version")[:2] == (0, "0.1.0\n")
     code, out, _ = optnas("run", "--help")
