@@ -133,3 +133,6 @@ class Candidate:
 
     def __str__(self) -> str:
         return str(self.architecture)
+
+    def __repr__(self) -> str:
+        return f"Candidate({str(self)!r}, seed={self.seed})"

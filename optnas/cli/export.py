@@ -12,7 +12,7 @@ from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Tri
 
 def export(
     study: AnyStudy,
-    trial: Trial,
+    trial: Trial = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -42,6 +42,7 @@ def export(
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Write a trial's network with trained weights to a file, with a model card next to it."""
+    from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
 
@@ -52,7 +53,7 @@ def export(
     done = export_model(
         found,
         search,
-        trial,
+        chosen_trial(found, trial),
         output,
         format=format,
         weights=weights,

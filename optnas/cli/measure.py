@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from optnas.cli.console import show
-from optnas.cli.options import AnyStudy, File, Name, Storage, Trust
+from optnas.cli.options import AnyStudy, File, Name, Storage, Trial, Trust
 
 
 def measure(
     study: AnyStudy,
-    trial: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of the trial; by default the front's best in the first objective."
-        ),
-    ] = None,
+    trial: Trial = None,
     storage: Storage = None,
     name: Name = None,
     file: File = None,
     trust: Trust = False,
 ) -> None:
     """Measure a trial's network again, and show it layer by layer."""
+    from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.network_tables import metrics_table
     from optnas.cli.study_argument import open_study_argument
     from optnas.finished.measure import measure_again
@@ -34,7 +28,8 @@ def measure(
     search, found = opened.needed_search(trust=trust), opened.study
     objective = search.objective()
     changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
-    measured = measure_again(objective, choose_trial(found, trial))
+    number = chosen_trial(found, trial)
+    measured = measure_again(objective, choose_trial(found, number))
     typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
     show(metrics_table(measured.metrics))
     if changes:

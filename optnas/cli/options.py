@@ -24,7 +24,10 @@ Storage = Annotated[
     str | None,
     typer.Option(help="Storage URL, such as sqlite:///study.db, in place of the file's."),
 ]
-Trial = Annotated[int, typer.Option(help="Number of the trial.")]
+Trial = Annotated[
+    int | None,
+    typer.Option(help="Number of the trial; by default the one that `optnas pick` takes."),
+]
 Trials = Annotated[
     int | None,
     typer.Option(

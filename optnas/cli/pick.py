@@ -52,4 +52,5 @@ def pick(
     )
     typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
-    typer.echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {picked.entry.trial.number}")
+    number = picked.entry.trial.number
+    typer.echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {number}")

@@ -12,7 +12,7 @@ from optnas.cli.options import AcceptChanges, AnyStudy, Device, File, Name, Stor
 
 def retrain(
     study: AnyStudy,
-    trial: Trial,
+    trial: Trial = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs to train; the study's own by default.")
     ] = None,
@@ -28,6 +28,7 @@ def retrain(
 
     Seeds that are done already, with the same settings, aren't trained again.
     """
+    from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.network_tables import retrained_table, search_line
     from optnas.cli.study_argument import open_study_argument
     from optnas.finished.retrain import retrain
@@ -37,12 +38,13 @@ def retrain(
     opened = open_study_argument(study, storage, name, file=file)
     search, found = opened.needed_search(trust=trust), opened.writable_study()
     search = search.override(Overrides(device=device))
+    number = chosen_trial(found, trial)
     with resumable():
         result = retrain(
-            found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
+            found, search, number, epochs=epochs, seeds=seeds, accept_changes=accept_changes
         )
     show(retrained_table(result))
-    if line := search_line(found, trial):
+    if line := search_line(found, number):
         typer.echo(line)
     folder = search.files(found).path(RETRAINED)
     typer.echo(f"weights and results in {opened.location.shown(folder)}")

@@ -113,6 +113,7 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     from optnas.runs.workers import check_workers
     from optnas.search.open import open_study
     from optnas.search.run import observed_objective, run_study
+    from optnas.utils.text import plural
 
     check_workers(workers, search.file, search.url)
     remembered = search.remembered()
@@ -124,13 +125,14 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     search = search.override(remembered.updated(overrides))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
-        typer.echo(f"{workers} workers share {cores} CPU cores", err=True)
+        typer.echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
     display = Progress()
     objective = observed_objective(search, display)
     study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)
     there = number_counted(study)
     if there:
-        typer.echo(f"{there} of {search.trials} trials are done already", err=True)
+        wanted = plural(search.trials, "trial is", "trials are")
+        typer.echo(f"{there} of {wanted} done already", err=True)
     stop = Stop()
     try:
         with (

@@ -22,6 +22,7 @@ from optnas.runs.progress import number_counted
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
 from optnas.study.folders import FRONT
+from optnas.utils.text import plural
 
 BUSY = 0.15
 """From this typical error on, a run's end says that the machine was busy."""
@@ -44,9 +45,9 @@ def show_end(study: Study, search: Search) -> None:
 
 def kept_line(study: Study, search: Search) -> str:
     """How much of an interrupted run is kept, and how to resume it."""
+    wanted = plural(search.trials, "trial is", "trials are")
     return (
-        f"{number_counted(study)} of {search.trials} trials are done and kept. "
-        f"Resume with: {_resume(study, search)}"
+        f"{number_counted(study)} of {wanted} done and kept. Resume with: {_resume(study, search)}"
     )
 
 

@@ -19,7 +19,7 @@ from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
 from optnas.study.reference import stored_reference
-from optnas.utils.text import duration, number
+from optnas.utils.text import duration, number, plural
 
 
 def status_table(of: Study | Snapshot) -> Table:
@@ -38,7 +38,7 @@ def status_table(of: Study | Snapshot) -> Table:
     if running:
         place = place_of(study._storage)
         table.add_row("running", escape(", ".join(_running(t, place) for t in running)))
-    table.add_row("front", f"{len(seen.front)} trials")
+    table.add_row("front", plural(len(seen.front), "trial"))
     if len(seen.names) > 1:
         table.add_row("hypervolume", escape(seen.hypervolume_text()))
     for i, name in enumerate(seen.names if seen.feasible else ()):
@@ -82,7 +82,7 @@ def failure_line(study: Study | Snapshot) -> str:
     if not reasons:
         return ""
     reason, times = reasons.most_common(1)[0]
-    return f"{reasons.total()} trials; most often ({times}): {reason}"
+    return f"{plural(reasons.total(), 'trial')}; most often ({times}): {reason}"
 
 
 def _since(study: Study) -> str:

@@ -28,3 +28,7 @@ __all__ = [
     "TrainingEvaluator",
     "nasbench201",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -70,6 +70,10 @@ class FunctionEvaluator(Evaluator):
             "recipe code": code_hash(suggest) if suggest else "none",
         }
 
+    def __repr__(self) -> str:
+        name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
+        return f"FunctionEvaluator({name}, {self._provides})"
+
     @property
     def provides(self) -> Mapping[str, Direction]:
         """As given."""

@@ -146,6 +146,9 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Resco
         self._feeds: dict[torch.device, Feed] = {}
         self._looked = False
 
+    def __repr__(self) -> str:
+        return f"TrainingEvaluator({self._data!r}, epochs={self.epochs})"
+
     def _set_epochs(self, epochs: int) -> None:
         if epochs < 1:
             raise InputError(f"epochs must be at least 1, got {epochs}")

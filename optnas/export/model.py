@@ -22,6 +22,7 @@ from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
+from optnas.utils.text import there_are
 from optnas.utils.versions import version_of
 from optnas.utils.weights_file import is_plain, ties
 from optnas.utils.whole_file import whole_file
@@ -153,7 +154,7 @@ def _format(name: str | None, path: str | Path | None) -> Format:
     suffix = "" if path is None else Path(path).suffix.removeprefix(".")
     name = name or (suffix if suffix in FORMATS else "onnx")
     if name not in FORMATS:
-        raise InputError(f"unknown format {name!r}; there are: {', '.join(FORMATS)}")
+        raise InputError(f"unknown format {name!r}; {there_are(name, FORMATS)}")
     if path is not None and suffix != name:
         raise InputError(f"{path} must end in .{name}: it is written as {name}")
     return FORMATS[name]

@@ -13,6 +13,7 @@ from optnas.pareto.find_trial import best_in
 from optnas.pareto.front import front, why_no_front
 from optnas.search.search import Search
 from optnas.study.objectives import objective_names
+from optnas.utils.text import there_are
 
 
 def best_model(
@@ -55,7 +56,7 @@ def best_model(
     else:
         by = by or names[0]
         if by not in names:
-            raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
+            raise InputError(f"unknown objective {by!r}; {there_are(by, names)}")
         chosen = best_in(study, members, names.index(by))
     objective = search if isinstance(search, Objective) else search.objective()
     model = rebuild(study, objective, chosen)

@@ -16,6 +16,7 @@ from optnas.search_spaces import SearchSpace
 from optnas.study.attributes import is_reserved
 from optnas.study.objectives import Direction
 from optnas.utils.inputs import checked_inputs
+from optnas.utils.text import there_are
 
 
 def choose_metrics(
@@ -64,8 +65,8 @@ def choose_metrics(
     for name in (*objectives, *constraints):
         if name not in known:
             raise ValueError(
-                f"unknown objective or constraint {name!r}; this evaluator and these metrics "
-                f"give: {', '.join(sorted(known))}"
+                f"unknown objective or constraint {name!r}; of this evaluator and these metrics "
+                f"{there_are(name, sorted(known))}"
             )
     if len(set(objectives)) != len(objectives):
         raise ValueError(f"an objective stands twice in {tuple(objectives)}")

@@ -39,6 +39,7 @@ from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 from optnas.utils.random_state import preserved, seeded
+from optnas.utils.text import there_are
 
 Listener = Callable[[Trial, int, Mapping[str, float]], None]
 """Called after each epoch with the trial, the step and the scores."""
@@ -159,6 +160,9 @@ class Objective:
         self._files: StudyFiles | None = None
         self._keeps_weights = False
 
+    def __repr__(self) -> str:
+        return f"Objective({self.space!r}, {self.evaluator!r}, {self.objectives})"
+
     @property
     def directions(self) -> list[Direction]:
         """The direction of each objective, for `optuna.create_study(directions=...)`."""
@@ -222,8 +226,8 @@ class Objective:
         baseline = trial.user_attrs.get(attr.BASELINE)
         if baseline is not None and attr.IN_SPACE not in trial.user_attrs:
             if baseline not in self.baselines:
-                known = ", ".join(self.baselines) or "none"
-                raise InputError(f"unknown baseline {baseline!r}; there are: {known}")
+                known = there_are(baseline, self.baselines)
+                raise InputError(f"unknown baseline {baseline!r}; {known}")
             return Candidate(f"baseline {baseline}", example, self.baselines[baseline], seed)
         with seeded(seed):  # a FunctionSpace builds the model here
             architecture = self.space.suggest(trial)

@@ -17,7 +17,7 @@ from optnas.pareto.front import why_no_front
 from optnas.pareto.noise import within_noise
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
-from optnas.utils.text import number
+from optnas.utils.text import number, there_are
 
 
 class Pick(NamedTuple):
@@ -25,6 +25,9 @@ class Pick(NamedTuple):
 
     entry: ArchitectureRecord
     why: str
+
+    def __repr__(self) -> str:
+        return f"Pick(trial {self.entry.number}: {self.entry.architecture}; {self.why})"
 
 
 def pick(
@@ -121,7 +124,7 @@ def _within(
             if (value := measured(names, record.trial, name)) is not None
         ]
         if not known:
-            raise InputError(f"no network has {name!r}; there are: {_known(names, feasible)}")
+            raise InputError(f"no network has {name!r}; {there_are(name, _known(names, feasible))}")
         inside = [record for value, record in known if value <= sign * bound]
         if not inside:
             nearest, record = min(known, key=lambda pair: pair[0])
@@ -135,7 +138,7 @@ def _within(
     return within, ", ".join(texts)
 
 
-def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> str:
+def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> list[str]:
     known = dict.fromkeys(names)
     for record in feasible:
         known |= dict.fromkeys(
@@ -143,7 +146,7 @@ def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> str:
             for name in record.trial.user_attrs
             if measured(names, record.trial, name) is not None
         )
-    return ", ".join(known)
+    return list(known)
 
 
 def _by_weights(
@@ -153,7 +156,7 @@ def _by_weights(
     more = dict(zip(names, study.maximized, strict=True))
     for name, weight in weights.items():
         if name not in more:
-            raise InputError(f"weight of unknown objective {name!r}; there are: {', '.join(names)}")
+            raise InputError(f"weight of unknown objective {name!r}; {there_are(name, names)}")
         if weight == 0 or (weight > 0) != more[name]:
             kind, sign = ("maximised", "above") if more[name] else ("minimised", "below")
             raise InputError(f"{name} is {kind}, so its weight must be {sign} 0, got {weight:g}")

@@ -25,6 +25,7 @@ from optnas.plots.style import (
     spread,
 )
 from optnas.plots.texts import hover, label
+from optnas.utils.text import there_are
 
 STYLES = (
     (BLUE, "circle"),
@@ -58,7 +59,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
         raise InputError(f"these studies share a single objective ({names[0]}): no plane to draw")
     for name in (x, y):
         if name is not None and name not in names:
-            raise InputError(f"unknown objective {name!r}; there are: {', '.join(names)}")
+            raise InputError(f"unknown objective {name!r}; {there_are(name, names)}")
     y = y or next(name for name in names if name != x)
     x = x or next(name for name in names if name != y)
     if x == y:

@@ -17,7 +17,7 @@ from optnas.plots.style import GREY, VERMILLION, figure, spread
 from optnas.plots.texts import drawn_note, hover, label, short
 from optnas.study.attributes import BASELINE, CURVE
 from optnas.study.describe import architecture_name
-from optnas.utils.text import plural
+from optnas.utils.text import plural, there_are
 
 LINES, FAINT_LINES = 60, 200
 """The largest number of coloured lines, and of grey ones: more hide each other."""
@@ -82,7 +82,7 @@ def curves_data(study: Study | Snapshot, score: str | None = None) -> CurvesData
     if score is None:
         score = next((name for name in names if name in reported), next(iter(reported)))
     if score not in reported:
-        raise InputError(f"no score {score!r} was reported; there are: {', '.join(reported)}")
+        raise InputError(f"no score {score!r} was reported; {there_are(score, reported)}")
     directions = dict(zip(names, seen.maximized, strict=True))
     # An objective that isn't learned, such as a network's size, tells more than the score again.
     by = next((i for i, name in enumerate(names) if name not in reported), None)

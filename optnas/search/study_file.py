@@ -15,6 +15,7 @@ from types import CodeType
 from optnas.errors import InputError, Interrupted
 from optnas.search.known_files import remember
 from optnas.search.search import Search
+from optnas.utils.text import there_are
 
 
 def load_search(study: str | Path) -> Search:
@@ -35,8 +36,8 @@ def load_search(study: str | Path) -> Search:
         bundled = {file.stem: file for file in sorted(bundled_folder().glob("*.py"))}
         if str(study) not in bundled:
             raise InputError(
-                f"there is no study file {study}, and no study of this name comes with optnas "
-                f"({', '.join(bundled)} do); `optnas new my_study.py` writes one to start from"
+                f"there is no study file {study}; of studies that come with optnas "
+                f"{there_are(study, bundled)}; `optnas new my_study.py` writes one to start from"
             )
         path, folder = bundled[str(study)], Path()
     search = getattr(_import(path), "search", None)

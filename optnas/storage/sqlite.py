@@ -274,7 +274,8 @@ def backup(source: Path, target: Path) -> None:
     except (sqlite3.Error, OSError) as error:
         raise InputError(f"can't back {source} up to {target}: {explain(str(error))}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that can't be written to
+            partial.unlink(missing_ok=True)
 
 
 _MEANING = {

@@ -26,6 +26,7 @@ from optnas.study.folders import FILES, copy_folders, files_of, new_files
 from optnas.study.leases import end_leases
 from optnas.study.load import find_study, load_study
 from optnas.study.record import RECORD
+from optnas.utils.text import plural
 
 _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
@@ -83,7 +84,8 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
         copied = _copy(study, storage, shown_url(target))
         trials = copied.get_trials(deepcopy=False)
         unfinished = sum(not t.state.is_finished() for t in trials)
-        yield f"copied:   {len(trials)} trials of {study.study_name!r} to {shown_url(target)}"
+        number = plural(len(trials), "trial")
+        yield f"copied:   {number} of {study.study_name!r} to {shown_url(target)}"
         if unfinished:
             yield f"          {unfinished} of them weren't finished when they were copied"
         yield from _made_own(study, Location.here(source), copied, Location.here(target))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from optuna.trial import FrozenTrial
 
 from optnas.study.attributes import ARCHITECTURE, RECIPE, SURPLUS, is_lost, is_stopped
@@ -9,6 +11,8 @@ from optnas.study.recipe_text import further_settings
 from optnas.utils.distributions import choices_of
 from optnas.utils.param_text import has_twin, params_text
 
+_LONG = re.compile(r"(?<![\w.])\d+\.\d{4,}(?:e[+-]?\d+)?(?![\w.])")
+"""Numbers with more digits than anyone reads."""
 _SEARCHED = "recipe."
 """The names of the parameters of searched settings begin with this."""
 
@@ -29,7 +33,8 @@ def recipe_text(trial: FrozenTrial) -> str:
     """The recipe of the training, in short.
 
     Of a `Recipe`, these are the searched settings, and the fixed ones that stand in its text
-    because they differ from their defaults. What the user's own evaluator drew is shown as it is.
+    because they differ from their defaults. What the user's own evaluator drew is shown as it is,
+    but for the digits of its numbers.
     """
     recipe = str(trial.user_attrs.get(RECIPE, ""))
     shown = {
@@ -40,7 +45,7 @@ def recipe_text(trial: FrozenTrial) -> str:
     shown |= {k: v for k, v in further_settings(recipe).items() if k not in shown}
     if shown or recipe.startswith("Recipe("):
         return " ".join(f"{name}={value}" for name, value in shown.items())
-    return recipe
+    return _LONG.sub(lambda match: f"{float(match[0]):.3g}", recipe)
 
 
 def architecture_name(trial: FrozenTrial) -> str:

@@ -132,7 +132,7 @@ def test_the_same_failure_three_times_in_a_row_stops_the_run(space, outcome, rea
     assert states(study)[-3:] == ["FAIL"] * 3
     before = states(study).count("FAIL")
     with pytest.raises(
-        InputError, match="last 1 trials failed for the same reason"
+        InputError, match="last 1 trial failed for the same reason"
     ):  # this run's alone count
         run_trials(study, objective, trials=50, max_failures=1)
     assert states(study).count("FAIL") == before + 1

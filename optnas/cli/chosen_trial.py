@@ -1,0 +1,21 @@
+"""The trial that a command is about."""
+
+from __future__ import annotations
+
+import typer
+from optuna.study import Study
+
+
+def chosen_trial(study: Study, trial: int | None) -> int:
+    """The number that the option --trial gives; without it, that of `optnas pick`, which is said.
+
+    Raises:
+        InputError: There is nothing to pick from.
+    """
+    if trial is not None:
+        return trial
+    from optnas.pareto.pick import pick
+
+    picked = pick(study)
+    typer.echo(f"trial {picked.entry.number}, as `optnas pick` does: {picked.why}", err=True)
+    return picked.entry.number
