@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import logging
 import signal
-import sys
 import warnings
 from typing import Annotated, NoReturn
 
@@ -27,8 +26,10 @@ from optnas.cli import (
     status,
     storage,
 )
-from optnas.cli.console import fail
+from optnas.cli.console import echo, fail
+from optnas.cli.output import lasting_output
 from optnas.errors import InputError, Interrupted
+from optnas.utils.terminal import VisibleFormatter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,7 +69,7 @@ def _common(
     if version:
         import optnas
 
-        typer.echo(optnas.__version__)
+        echo(optnas.__version__)
         raise typer.Exit
     import optuna
 
@@ -81,9 +82,13 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _leave)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal can't show
-            stream.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # it prints warnings
+        logging.lastResort.setFormatter(VisibleFormatter())
+    with lasting_output():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except InputError as error:
@@ -99,5 +104,5 @@ def main() -> None:
 
 def _leave(number: int, _frame: object) -> NoReturn:
     """Ends the program at a signal. A run replaces this handler by its own (`optnas.runs.stop`)."""
-    typer.echo("optnas: interrupted", err=True)
+    echo("optnas: interrupted", err=True)
     raise Interrupted(128 + number)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.cli.options import AnyStudy, Name, Storage
 
 
@@ -22,4 +23,4 @@ def backup(
 
     opened = open_study_argument(study, storage, name)
     for line in backup_study(opened.url, opened.study.study_name, file):
-        typer.echo(line)
+        echo(line)

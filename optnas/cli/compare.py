@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import echo, show, write_figure
 from optnas.cli.options import Html, OnX, OnY, check_figure
 
 
@@ -36,9 +36,9 @@ def compare(
     for table in comparison_tables(found):
         show(table)
     if found.left_out:
-        typer.echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
+        echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
     for note in found.notes:
-        typer.echo(f"not the same settings: {note}")
+        echo(f"not the same settings: {note}")
     if html is not None and figure is not None:
         write_figure(figure, html)
-        typer.echo(f"figure: {html}")
+        echo(f"figure: {html}")

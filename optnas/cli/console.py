@@ -10,17 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from optnas.errors import InputError, Interrupted
+from optnas.utils.terminal import Terminal, visible
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints a line; what in it would control the terminal is shown instead."""
+    typer.echo(visible(text), err=err)
+
+
 def show(table: RenderableType) -> None:
     """Prints a table as wide as the terminal; wide where there is none, for whole lines."""
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Terminal(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def write_figure(figure: go.Figure, path: Path) -> None:
@@ -46,11 +52,11 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        typer.echo("what is finished is kept: the same command continues from there", err=True)
+        echo("what is finished is kept: the same command continues from there", err=True)
         raise
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Prints what is wrong and exits."""
-    typer.echo(f"optnas: {message}", err=True)
+    echo(f"optnas: {message}", err=True)
     sys.exit(code)

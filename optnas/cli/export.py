@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Trial, Trust
 
 
@@ -58,7 +59,7 @@ def export(
         force=force,
         accept_changes=accept_changes,
     )
-    typer.echo(f"weights:    {done.weights}")
-    typer.echo(f"checked:    {done.agreement}")
-    typer.echo(f"model:      {done.path}")
-    typer.echo(f"model card: {done.card}")
+    echo(f"weights:    {done.weights}")
+    echo(f"checked:    {done.agreement}")
+    echo(f"model:      {done.path}")
+    echo(f"model card: {done.card}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show
+from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, File, Name, Storage, Trust
 
 
@@ -35,7 +35,7 @@ def measure(
     objective = search.objective()
     changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
     measured = measure_again(objective, choose_trial(found, trial))
-    typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
+    echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
     show(metrics_table(measured.metrics))
     if changes:
-        typer.echo(f"these are not the study's settings any more ({listing(changes)})", err=True)
+        echo(f"these are not the study's settings any more ({listing(changes)})", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import echo, show, write_figure
 from optnas.cli.options import AnyStudy, Html, Name, OnX, OnY, Storage, check_figure
 
 
@@ -34,4 +34,4 @@ def pareto(
     data = pareto_data(found, x, y, color, size)
     show(front_table(found))
     write_figure(pareto_figure(data), html)
-    typer.echo(f"figure: {html}")
+    echo(f"figure: {html}")

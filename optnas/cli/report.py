@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from optnas.cli.console import echo
 from optnas.cli.options import AnyStudy, File, Name, Storage, check_page
+from optnas.utils.terminal import Terminal
 
 
 def report(
@@ -34,7 +35,7 @@ def report(
     path = output or next_to_database(opened.url, f"{opened.study.study_name}_report.html")
     check_page("--output", path)
     if opened.search is None:
-        typer.echo(f"without drawings of the networks: {NO_CODE}", err=True)
-    with Console(stderr=True).status("making the page"):
+        echo(f"without drawings of the networks: {NO_CODE}", err=True)
+    with Terminal(stderr=True).status("making the page"):
         write_report(opened.study, path, url=opened.url, search=opened.search or NO_CODE)
-    typer.echo(f"report: {path}")
+    echo(f"report: {path}")

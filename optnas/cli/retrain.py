@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import resumable, show
+from optnas.cli.console import echo, resumable, show
 from optnas.cli.options import AcceptChanges, AnyStudy, Device, File, Name, Storage, Trial, Trust
 
 
@@ -43,5 +43,5 @@ def retrain(
         )
     show(retrained_table(result))
     if line := search_line(found, trial):
-        typer.echo(line)
-    typer.echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")
+        echo(line)
+    echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")

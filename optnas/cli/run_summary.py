@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 
 import optuna
-import typer
 from optuna.study import Study
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import echo, show, write_figure
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
 from optnas.evaluators import SharedWeightsEvaluator
@@ -29,14 +28,14 @@ def show_end(study: Study, search: Search) -> None:
     _summary(study, search)
     failures = failure_line(study)
     if failures:
-        typer.echo(f"failures:      {failures}")
+        echo(f"failures:      {failures}")
     if number_counted(study) < search.trials:
-        typer.echo(f"the rest:      {_resume(study, search)}")
+        echo(f"the rest:      {_resume(study, search)}")
     else:
-        typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
+        echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
     for command in ("report", "dashboard"):
         file = f" --file {shlex.quote(str(search.file))}" if search.file else ""
-        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
+        echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
 
 
 def kept_line(study: Study, search: Search) -> str:
@@ -50,25 +49,25 @@ def kept_line(study: Study, search: Search) -> str:
 def _summary(study: Study, search: Search) -> None:
     """Prints the front, and draws it."""
     if not front(study):
-        typer.echo("the front is empty: no feasible trial is COMPLETE")
+        echo("the front is empty: no feasible trial is COMPLETE")
         return
     seen = Snapshot.of(study)
     show(front_table(seen))
     for name, share in typical_errors(seen.front, seen.names).items():
         if share >= BUSY:
-            typer.echo(
+            echo(
                 f"{name} was measured on a busy machine: ±{share:.0%} at the median. Members of "
                 "the front that differ by less are marked; `optnas measure` measures a network "
                 "again"
             )
     if isinstance(search.evaluator, SharedWeightsEvaluator):
-        typer.echo("The scores are those of inherited weights. Train the most promising networks:")
+        echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"
-        typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
+        echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
         path = search.path("_front.html")
         write_figure(pareto_figure(pareto_data(study)), path)
-        typer.echo(f"figure:        {path}")
+        echo(f"figure:        {path}")
 
 
 def _resume(study: Study, search: Search) -> str:
