@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import io
+import logging
 import signal
 import sys
 import warnings
@@ -29,9 +29,11 @@ from optnas.cli import (
     status,
     storage,
 )
-from optnas.cli.console import ending_without_threads, fail
+from optnas.cli.console import echo, ending_without_threads, fail
+from optnas.cli.output import lasting_output
 from optnas.cli.usage import UsageError, usage_message
 from optnas.errors import InputError, Interrupted
+from optnas.utils.terminal import VisibleFormatter
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -86,7 +88,7 @@ def _common(
     if version:
         import optnas
 
-        typer.echo(optnas.__version__)
+        echo(optnas.__version__)
         raise typer.Exit
     _help_without_command(context)
     import optuna
@@ -97,7 +99,7 @@ def _common(
 
 def _help_without_command(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        echo(context.get_help())
         raise typer.Exit(2)
 
 
@@ -106,10 +108,9 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _leave)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal can't show
-            stream.reconfigure(errors="backslashreplace")
-    with ending_without_threads():
+    if logging.lastResort is not None:  # it prints warnings
+        logging.lastResort.setFormatter(VisibleFormatter())
+    with ending_without_threads(), lasting_output():
         _run()
 
 
@@ -131,5 +132,5 @@ def _run() -> None:
 
 def _leave(number: int, _frame: object) -> NoReturn:
     """Ends the program at a signal. A run replaces this handler by its own (`optnas.runs.stop`)."""
-    typer.echo("optnas: interrupted", err=True)
+    echo("optnas: interrupted", err=True)
     raise Interrupted(128 + number)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.cli.options import AnyStudy, Name, Storage
 
 
@@ -24,4 +25,4 @@ def backup(
     target = Location.here(sqlite_url(file))
     opened = open_study_argument(study, storage, name)
     for line in backup_study(opened.study, opened.location, target):
-        typer.echo(line)
+        echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typer
 from optuna.study import Study
 
 
@@ -14,8 +13,9 @@ def chosen_trial(study: Study, trial: int | None) -> int:
     """
     if trial is not None:
         return trial
-    from optnas.pareto.pick import pick
+    from optnas.cli.console import echo
+from optnas.pareto.pick import pick
 
     picked = pick(study)
-    typer.echo(f"trial {picked.entry.number}, as `optnas pick` does: {picked.why}", err=True)
+    echo(f"trial {picked.entry.number}, as `optnas pick` does: {picked.why}", err=True)
     return picked.entry.number

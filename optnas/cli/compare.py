@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show
+from optnas.cli.console import echo, show
 from optnas.cli.options import Html, OnX, OnY, check_figure
 
 
@@ -37,11 +37,11 @@ def compare(
     for table in comparison_tables(found):
         show(table)
     if found.left_out:
-        typer.echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
+        echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
     for note in found.notes:
-        typer.echo(f"not the same settings: {note}")
+        echo(f"not the same settings: {note}")
     if target is not None and figure is not None:
         from optnas.plots.page import write_figure
 
         write_figure(figure, target)
-        typer.echo(f"figure: {html}")
+        echo(f"figure: {html}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import resumable, show
+from optnas.cli.console import echo, resumable, show
 from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Trust
 from optnas.errors import InputError
 
@@ -54,7 +54,7 @@ def confirm(
             accept_changes=accept_changes,
         )
     show(confirmed_table(found))
-    typer.echo(standing_line(found))
+    echo(standing_line(found))
 
 
 def _numbers(text: str) -> list[int]:

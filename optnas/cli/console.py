@@ -12,17 +12,23 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from optnas.errors import Interrupted
+from optnas.utils.terminal import Terminal, visible
 
 PATIENCE = 10.0
 """Seconds that threads of the user's code have to end once the command has."""
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints a line; what in it would control the terminal is shown instead."""
+    typer.echo(visible(text), err=err)
+
+
 def show(table: RenderableType) -> None:
     """Prints a table as wide as the terminal; wide where there is none, for whole lines."""
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Terminal(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 @contextmanager
@@ -40,7 +46,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        typer.echo("what is finished is kept: the same command continues from there", err=True)
+        echo("what is finished is kept: the same command continues from there", err=True)
         raise
 
 
@@ -74,12 +80,12 @@ def _end(before: set[threading.Thread], code: int) -> None:
         thread.join(max(deadline - time.monotonic(), 0))
     if left := _threads_since(before):
         names = ", ".join(thread.name for thread in left)
-        typer.echo(f"optnas: ends without waiting for threads of your code: {names}", err=True)
+        echo(f"optnas: ends without waiting for threads of your code: {names}", err=True)
         sys.stdout.flush()
         os._exit(code)
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Prints what is wrong and exits."""
-    typer.echo(f"optnas: {message}", err=True)
+    echo(f"optnas: {message}", err=True)
     sys.exit(code)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import until_interrupted
+from optnas.cli.console import echo, until_interrupted
 from optnas.cli.options import LOCAL, AnyStudy, File, Name, Storage
 from optnas.errors import InputError
 
@@ -39,7 +39,7 @@ def dashboard(
     opened = open_study_argument(study, storage, name, file=file)
     found, location, search = opened.study, opened.location, opened.search
     if search is None:
-        typer.echo(f"no drawings and no ONNX files: {NO_CODE}", err=True)
+        echo(f"no drawings and no ONNX files: {NO_CODE}", err=True)
     folder = files_of(found, location).path(WEIGHTS)
     server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
@@ -49,13 +49,11 @@ def dashboard(
         server.set_app(make_app(found._storage, folder))
         updates = publishing(Publisher(found, folder, search))
     except InputError as error:
-        typer.echo(f"figures, notes and files can't be added: {error}", err=True)
+        echo(f"figures, notes and files can't be added: {error}", err=True)
     if host not in LOCAL:
-        typer.echo(
-            "the dashboard has no log-in: anyone who reaches it can delete studies", err=True
-        )
+        echo("the dashboard has no log-in: anyone who reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
-    typer.echo(f"{page}  (Ctrl-C ends)")
+    echo(f"{page}  (Ctrl-C ends)")
     with until_interrupted(), updates:
         server.serve_forever()
     server.server_close()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Trial, Trust
 
 
@@ -61,9 +62,9 @@ def export(
         force=force,
         accept_changes=accept_changes,
     )
-    typer.echo(f"weights:    {done.weights}")
+    echo(f"weights:    {done.weights}")
     if done.weights.origin:
-        typer.echo(f"scores:     {done.weights.origin}")
-    typer.echo(f"checked:    {done.agreement}")
-    typer.echo(f"model:      {opened.location.shown(done.path)}")
-    typer.echo(f"model card: {opened.location.shown(done.card)}")
+        echo(f"scores:     {done.weights.origin}")
+    echo(f"checked:    {done.agreement}")
+    echo(f"model:      {opened.location.shown(done.path)}")
+    echo(f"model card: {opened.location.shown(done.card)}")

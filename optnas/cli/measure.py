@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from optnas.cli.console import show
+from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, File, Name, Storage, Trial, Trust
 
 
@@ -30,7 +28,7 @@ def measure(
     changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
     number = chosen_trial(found, trial)
     measured = measure_again(objective, choose_trial(found, number))
-    typer.echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
+    echo(f"trial {measured.trial}: {measured.architecture}\n\n{measured.profile}\n")
     show(metrics_table(measured.metrics))
     if changes:
-        typer.echo(f"these are not the study's settings any more ({listing(changes)})", err=True)
+        echo(f"these are not the study's settings any more ({listing(changes)})", err=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.errors import InputError
 
 
@@ -28,4 +29,4 @@ def new(
         shutil.copyfile(bundled_folder() / "template.py", path)
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
-    typer.echo(f"wrote {path}; run it with: optnas run {path}")
+    echo(f"wrote {path}; run it with: optnas run {path}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show
+from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, Html, Name, OnX, OnY, Storage, check_figure
 
 
@@ -36,4 +36,4 @@ def pareto(
     figure = pareto_figure(pareto_data(found, x, y, color, size))
     show(front_table(found))
     write_figure(figure, target)
-    typer.echo(f"figure: {html}")
+    echo(f"figure: {html}")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from optnas.cli.console import echo
 from optnas.cli.options import AnyStudy, File, Name, Storage, check_page
 
 
@@ -35,8 +35,8 @@ def report(
     path = output or files_of(opened.study, opened.location).path(REPORT)
     check_page("--output", path)
     if opened.search is None:
-        typer.echo(f"without drawings of the networks: {NO_CODE}", err=True)
+        echo(f"without drawings of the networks: {NO_CODE}", err=True)
     url = opened.location.url
-    with Console(stderr=True).status("making the page"):
+    with Terminal(stderr=True).status("making the page"):
         write_report(opened.study, path, url=url, search=opened.search or NO_CODE)
-    typer.echo(f"report: {opened.location.shown(path)}")
+    echo(f"report: {opened.location.shown(path)}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import resumable, show
+from optnas.cli.console import echo, resumable, show
 from optnas.cli.options import AcceptChanges, AnyStudy, Device, File, Name, Storage, Trial, Trust
 
 
@@ -45,6 +45,6 @@ def retrain(
         )
     show(retrained_table(result))
     if line := search_line(found, number):
-        typer.echo(line)
+        echo(line)
     folder = search.files(found).path(RETRAINED)
-    typer.echo(f"weights and results in {opened.location.shown(folder)}")
+    echo(f"weights and results in {opened.location.shown(folder)}")

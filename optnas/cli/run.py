@@ -6,9 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
-from optnas.cli.console import fail
+from optnas.cli.console import echo, fail
 from optnas.cli.options import (
     AcceptChanges,
     AnyStudy,
@@ -88,7 +86,7 @@ def run(
             search = search_of_study(found, Location.here(url), trust=trust)
         else:
             search = search_of(file, url, found.study_name)
-        typer.echo(f"study file: {search.file}", err=True)
+        echo(f"study file: {search.file}", err=True)
     overrides = Overrides(
         trials=trials,
         hours=hours,
@@ -121,18 +119,18 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     options = replace(remembered, **nothing).as_options()
     if options:
         listed = " ".join(f"{option} {value}".rstrip() for option, value in options.items())
-        typer.echo(f"remembered from earlier runs: {listed}", err=True)
+        echo(f"remembered from earlier runs: {listed}", err=True)
     search = search.override(remembered.updated(overrides))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
-        typer.echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
+        echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
     display = Progress()
     objective = observed_objective(search, display)
     study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)
     there = number_counted(study)
     if there:
         wanted = plural(search.trials, "trial is", "trials are")
-        typer.echo(f"{there} of {wanted} done already", err=True)
+        echo(f"{there} of {wanted} done already", err=True)
     stop = Stop()
     try:
         with (

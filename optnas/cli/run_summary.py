@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 
 import optuna
-import typer
 from optuna.study import Study
 
-from optnas.cli.console import show
+from optnas.cli.console import echo, show
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
 from optnas.errors import InputError
@@ -33,14 +32,14 @@ def show_end(study: Study, search: Search) -> None:
     _summary(study, search)
     failures = failure_line(study)
     if failures:
-        typer.echo(f"failures:      {failures}")
+        echo(f"failures:      {failures}")
     if number_counted(study) < search.trials:
-        typer.echo(f"the rest:      {_resume(study, search)}")
+        echo(f"the rest:      {_resume(study, search)}")
     else:
-        typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
+        echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
     for command in ("report", "dashboard"):
         file = f" --file {shlex.quote(str(search.file))}" if search.file else ""
-        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
+        echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
 
 
 def kept_line(study: Study, search: Search) -> str:
@@ -54,31 +53,31 @@ def kept_line(study: Study, search: Search) -> str:
 def _summary(study: Study, search: Search) -> None:
     """Prints the front, and draws it."""
     if not front(study):
-        typer.echo("the front is empty: no feasible trial is COMPLETE")
+        echo("the front is empty: no feasible trial is COMPLETE")
         return
     seen = Snapshot.of(study)
     show(front_table(seen))
     for name, share in typical_errors(seen.front, seen.names).items():
         if share >= BUSY:
-            typer.echo(
+            echo(
                 f"{name} was measured on a busy machine: ±{share:.0%} at the median. Members of "
                 "the front that differ by less are marked; `optnas measure` measures a network "
                 "again"
             )
     if isinstance(search.evaluator, SharedWeightsEvaluator):
-        typer.echo("The scores are those of inherited weights. Train the most promising networks:")
+        echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"
-        typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
+        echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
-        typer.echo(f"hypervolume:   {seen.hypervolume_text()}")
+        echo(f"hypervolume:   {seen.hypervolume_text()}")
         path = search.files(study).path(FRONT)
         try:
             figure = pareto_figure(pareto_data(seen))
         except InputError as error:  # the run itself has succeeded
-            typer.echo(f"figure:        none: {error}")
+            echo(f"figure:        none: {error}")
         else:
             write_figure(figure, path)
-            typer.echo(f"figure:        {search.location.shown(path)}")
+            echo(f"figure:        {search.location.shown(path)}")
 
 
 def _resume(study: Study, search: Search) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.cli.options import Name
 
 
@@ -18,4 +19,4 @@ def storage_copy(
     from optnas.study.copy import copy_study
 
     for line in copy_study(source, target, name):
-        typer.echo(line)
+        echo(line)

@@ -124,14 +124,22 @@ class Publisher:
         """Writes notes on present and former members; notes that a user has edited stay."""
         notes = Notes(seen)
         attributes = self._study._storage.get_study_system_attrs(self._study._study_id)
-        versions = {int(m[1]): v for k, v in attributes.items() if (m := _NOTE.fullmatch(k))}
+        versions = {
+            int(m[1]): v
+            for k, v in attributes.items()
+            if (m := _NOTE.fullmatch(k)) and isinstance(v, int)
+        }
         left = [t for t in notes.trials if t._trial_id in versions.keys() - members]
         for trial in [*self._members, *left]:
             text = notes.of(trial)
             if self._notes.get(trial._trial_id) == text:
                 continue
             live = Trial(self._study, trial._trial_id)
-            old = get_note(live)
+            try:
+                old = get_note(live)
+            except (ValueError, TypeError, KeyError) as error:  # other code wrote it
+                self._excuse(f"the note of trial {trial.number} is damaged", error)
+                continue
             # An empty first version was never finished; a later one was emptied by a user.
             ours = is_untouched(old) or (not old and versions.get(trial._trial_id, 0) < 2)
             if ours and old != text:

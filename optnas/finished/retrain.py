@@ -11,7 +11,6 @@ from pathlib import Path
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from rich.console import Console
 from safetensors import SafetensorError
 
 from optnas.candidate import Candidate
@@ -31,6 +30,7 @@ from optnas.study.retrainings import Retrained, Run, keep_run, others_tested, re
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import place
 from optnas.utils.progress_bar import Steps
+from optnas.utils.terminal import Terminal
 from optnas.utils.text import duration, named_numbers
 from optnas.utils.versions import versions
 from optnas.utils.weights_file import check_weights, is_plain, save_weights, sha256
@@ -85,7 +85,7 @@ def retrain(
         raise InputError(f"seeds must be at least 1, got {seeds}")
     work = _Retraining(study, search, complete_trial(study, trial), epochs, accept_changes)
     missing = work.missing(seeds)
-    console = Console(stderr=True, quiet=not progress)
+    console = Terminal(stderr=True, quiet=not progress)
     with cpu_threads(search.threads), Steps(len(missing), "seeds", console) as display:
         display.say(others_tested(study, trial, work.settings))
         for k in missing:

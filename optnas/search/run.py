@@ -10,7 +10,6 @@ from dataclasses import fields
 from typing import Any
 
 from optuna.study import Study
-from rich.console import Console
 
 from optnas.devices.device import cpu_threads
 from optnas.errors import StoppedError
@@ -27,12 +26,13 @@ from optnas.search.settings import Settings
 from optnas.study.folders import LOGS, files_of
 from optnas.study.record import Overrides, check_same_weights
 from optnas.study.reference import reference_text
+from optnas.utils.terminal import Terminal
 
 
 def run_search(search: Settings, *, workers: int, progress: bool, accept_changes: bool) -> Study:
     """Opens and runs the study of a search (see `Search.run`)."""
     check_workers(workers, search.file, search.url)
-    display = Progress(Console(stderr=True, quiet=not progress))
+    display = Progress(Terminal(stderr=True, quiet=not progress))
     objective = observed_objective(search, display)
     study = open_study(search, objective, accept_changes=accept_changes)
     stop = Stop()

@@ -8,6 +8,7 @@ attributes can't be changed, and files are removed when their trial leaves the f
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -35,6 +36,10 @@ NOT_KEPT = "not kept: "
 NAMED = "those of the scores, as the training code says"
 """The same attribute if the training code has named them with `report.weights`."""
 WEIGHTS_DETAIL = f"{DETAIL}weights"
+"""The names of the files; other artifacts of a trial are the user's own."""
+_ENTRY = re.compile(rf"{PREFIX}(\d+):.*", re.DOTALL)
+_FILE = re.compile("[0-9a-f-]+")
+"""A file's name, which is a UUID: a database may be somebody else's, and name any path."""
 _TYPES = {
     WEIGHTS: "application/octet-stream",
     TORCH_WEIGHTS: "application/octet-stream",
@@ -167,11 +172,16 @@ class WeightStore:
     def _index(self, study: Study) -> dict[tuple[int, str], list[str]]:
         index: dict[tuple[int, str], list[str]] = {}
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
-            if key.startswith(PREFIX):
-                meta = json.loads(value)
-                if meta is not None and meta["filename"] in _TYPES:
-                    trial_id = int(key.removeprefix(PREFIX).split(":")[0])
-                    index.setdefault((trial_id, meta["filename"]), []).append(meta["artifact_id"])
+            found = _ENTRY.fullmatch(key)
+            if found is None:
+                continue
+            with suppress(
+                ValueError, TypeError, KeyError, AttributeError
+            ):  # no entry of ours, but left alone
+                meta = json.loads(value) or {}
+                if meta.get("filename") in _TYPES and _FILE.fullmatch(meta["artifact_id"]):
+                    kept = index.setdefault((int(found[1]), meta["filename"]), [])
+                    kept.append(meta["artifact_id"])
         return index
 
     def _write(self, study: Study, key: str, meta: dict[str, str | None] | None) -> None:

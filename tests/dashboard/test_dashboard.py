@@ -429,6 +429,38 @@ def test_notes_are_copied_to_the_trials_they_belong_to(publisher, study, optnas)
     close_storage(storage)
 
 
+def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
+    """They name paths, or aren't entries; the rest is brought up to date, and the files stay."""
+    outside = Path("victim.txt").resolve()
+    outside.write_text("precious")
+    Path("tiny_weights/folder").mkdir(parents=True, exist_ok=True)
+    trial = next(t for t in study.trials if t not in front(study))._trial_id
+    good = {"artifact_id": "x", "filename": DRAWING, "mimetype": "x", "encoding": None}
+    damaged = ["no json", "3", "[]", '"text"', "{}", json.dumps({"filename": DRAWING}), 7]
+    damaged += [
+        json.dumps(good | {"artifact_id": name})
+        for name in ("../victim.txt", str(outside), "", ".", "folder", None, 3, ["a"])
+    ]
+    damaged.append(json.dumps(good | {"filename": ["a"]}))
+    for i, entry in enumerate(damaged):
+        study._storage.set_study_system_attr(
+            study._study_id, f"dashboard:artifacts:{trial}:{i}", entry
+        )
+    member = front(study)[0]._trial_id
+    for key in ("artifacts:", "artifacts:x:y", f"{member}:note_ver"):
+        study._storage.set_study_system_attr(study._study_id, f"dashboard:{key}", json.dumps(good))
+    before = len(attributes(study))
+    update(publisher)
+    assert outside.read_text() == "precious"
+    assert len(attributes(study)) > before
+    assert all(note(study, t) for t in front(study) if t._trial_id != member)
+    assert all(DRAWING in files(study, t) for t in front(study))
+    for i, entry in enumerate(damaged):
+        assert attributes(study)[f"dashboard:artifacts:{trial}:{i}"] == entry
+    with pytest.raises(InputError, match="no weights are kept"):
+        WeightStore("tiny_weights").load(study, trial, nn.Linear(1, 1))
+
+
 @contextmanager
 def command(*args, **settings):
     """`optnas dashboard` in a process, and the address that it prints; it ends with no error."""

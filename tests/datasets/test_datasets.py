@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -199,6 +201,34 @@ def test_damaged_idx_files_are_refused(tmp_path, damage, message):
     damage(folder / FILES[0])
     with pytest.raises(InputError, match=message):
         optnas.idx_images(folder, val=10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "data", "message"),
+    [
+        ((2**31, 2**31, 4), b"", "2147483648×2147483648×4 bytes, .*(too small for them)"),
+        ((2**32 - 1, 1, 1), b"\0" * 50, "is truncated: its header says 4294967295×1×1 bytes"),
+        ((0, 28, 28), b"", "is empty: its header says 0×28×28"),
+        ((3, 0, 28), b"", "is empty"),
+        ((2, 2, 2), bytes(50_000_000), "2×2×2 bytes, and more are there"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_idx_header_that_lies_is_refused_before_memory_is_taken(
+    tmp_path, shape, data, message, packed
+):
+    folder = write_folder(tmp_path / "images", packed)
+    path = folder / (FILES[0] + ".gz" * packed)
+    with gzip.open(path, "wb", 1) if packed else path.open("wb") as file:
+        file.write(struct.pack(">4B3I", 0, 0, 8, 3, *shape))
+        file.write(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=message):
+            optnas.idx_images(folder)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_truncated_gzip_file(tmp_path):
