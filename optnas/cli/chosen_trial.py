@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from optuna.study import Study
 
+from optnas.cli.console import echo
+
 
 def chosen_trial(study: Study, trial: int | None) -> int:
     """The number that the option --trial gives; without it, that of `optnas pick`, which is said.
@@ -13,8 +15,7 @@ def chosen_trial(study: Study, trial: int | None) -> int:
     """
     if trial is not None:
         return trial
-    from optnas.cli.console import echo
-from optnas.pareto.pick import pick
+    from optnas.pareto.pick import pick
 
     picked = pick(study)
     echo(f"trial {picked.entry.number}, as `optnas pick` does: {picked.why}", err=True)

@@ -27,6 +27,7 @@ def report(
     from optnas.cli.study_argument import NO_CODE, open_study_argument
     from optnas.report import write_report
     from optnas.study.folders import REPORT, files_of
+    from optnas.utils.terminal import Terminal
 
     if output is not None:
         check_page("--output", output)
