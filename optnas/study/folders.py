@@ -2,9 +2,10 @@
 
 Their names begin with a name that the study keeps, so that no other study has the same ones, even
 if it has the study's name, and if its database lies in the same folder or lay there before. The
-first study of a name in a folder has `NAME_weights`, `NAME_front.html` and so on. Its folder of
-weights, which is made with it, tells others that these names are taken: their files have a tag,
-`NAME-1a2b3c4d_weights`. So have those of studies on servers, which have no folder of their own.
+first study of a name in a folder has `NAME_weights`, `NAME_front.html` and so on. Its database, if
+that is `NAME.db`, or else its folder of weights, which is made with it, tells others that these
+names are taken: their files have a tag, `NAME-1a2b3c4d_weights`. So have those of studies on
+servers, which have no folder of their own.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def new_files(study: Study, location: Location, of: StudyFiles | None = None) ->
         of: The files of the original, whose folders are copied.
     """
     files = StudyFiles(location.folder, file_name(study.study_name))
-    if location.file is None or files.any_exists() or not _is_made(files.path(WEIGHTS)):
+    taken = location.file is None or files.any_exists() or _others_of_name(study, location)
+    if taken or not (_is_default(study, location) or _is_made(files.path(WEIGHTS))):
         names = (StudyFiles(location.folder, name) for name in _tagged(study, location))
         files = next(found for found in names if not found.any_exists())
     if of is not None:

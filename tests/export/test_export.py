@@ -468,7 +468,7 @@ def test_existing_files_and_unusable_paths_are_refused(tmp_path):
         return optnas.export_model(study, search, number, path, **kwargs)
 
     done = export(format="pt2")
-    assert done.path == Path(f"mlp_trial{number}.pt2")
+    assert done.path == Path(f"mlp_trial{number}.pt2").absolute()
     with pytest.raises(InputError, match=r"exists already: give another name, or --force"):
         export(format="pt2")
     assert export(format="pt2", force=True).path == done.path

@@ -153,7 +153,7 @@ def test_workers_begin_where_the_run_began(tmp_path, tmp_path_factory, monkeypat
     search = package.load_search("mine.py")
     assert Path.cwd() == folders[0]
     study = search.run(workers=2, progress=False)
-    assert len(study.trials) == 3
+    assert len(loss_of(study)) == 3
     close_storage(study._storage)
     assert [list(folder.iterdir()) for folder in folders] == [[], []]
     assert (tmp_path / "mine.db").exists()

@@ -106,6 +106,7 @@ def test_a_moved_study_finds_its_files(names):
 def test_a_copy_of_a_database_file_gets_copies_of_the_folders(names):
     for name in ("x", "y"):
         assert names("sqlite:///x.db", name) == name
+        Path(f"{name}_weights").mkdir(exist_ok=True)
         Path(f"{name}_weights", "kept").write_text(name)
     Path("x_checkpoints").mkdir()
     shutil.copy("x.db", "copy.db")
