@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,7 +219,7 @@ def test_networks_that_take_one_batch_size(kind, capfd):
     assert done.agreement.batch_sizes == (3,)
     assert "3 × 4" in done.card.read_text()
     exec(code_of(done.card), {})
-    search = exported_search(Branches, torch.zeros(1, 4))
+    search = replace(exported_search(Branches, torch.zeros(1, 4)), name="other")
     study = search.run(progress=False)
     with pytest.raises(InputError, match=r"for batches of 1 .*--format safetensors needs"):
         optnas.export_model(study, search, 0, f"other.{kind}", batch_size=1)
