@@ -19,6 +19,7 @@ import gc
 import importlib
 import json
 import platform
+import re
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -203,7 +204,7 @@ def exported(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
                 run = FORMATS["onnx"].load(path, lambda: model)
                 found = agree(runner(model), run, batch, real, sizes)
         except Exception as error:
-            reasons["any" if batch_size is None else "one"] = first_line(error)
+            reasons["any" if batch_size is None else "one"] = reason(error)
         else:
             batches = "any" if batch_size is None else "one"
             return {"batches": batches, "difference": found.difference, "refused": reasons}
@@ -239,7 +240,12 @@ def attempt(measure: Callable[[], Any]) -> Any:
     except ModuleNotFoundError as error:
         return f"skipped: {error}"
     except Exception as error:
-        return f"failed: {first_line(error)}"
+        return f"failed: {reason(error)}"
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error, without the colours that PyTorch's exporter adds."""
+    return re.sub(r"\x1b\[\d*m", "", first_line(error))
 
 
 def main() -> None:

@@ -36,8 +36,8 @@ class PassCount(NamedTuple):
 
     Attributes:
         macs: Multiply-accumulates.
-        unknown: Names of operations without a formula, such as products of sparse tensors,
-            quantised and custom operations. What they do isn't in `macs`.
+        unknown: Names of operations without a formula, such as products of sparse tensors, solvers,
+            Fourier transforms, quantised and custom operations. What they do isn't in `macs`.
     """
 
     macs: int

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import torch
 from torch import Tensor
-from torch._ops import HigherOrderOperator
+from torch._ops import HigherOrderOperator, OperatorBase
 from torch.utils._python_dispatch import TorchDispatchMode
 
 P = ParamSpec("P")
@@ -58,7 +58,7 @@ class EagerMode(TorchDispatchMode):
         if types and any(t.__torch_dispatch__ is not Tensor.__torch_dispatch__ for t in types):
             return NotImplemented  # a subclass of Tensor: it calls other operations, seen instead
         if isinstance(func, HigherOrderOperator):  # control flow, which calls functions among args
-            args = tuple(self._seen(a) if callable(a) else a for a in args)
+            args = tuple(self._seen(a) if _is_function(a) else a for a in args)
         return self.run(func, args, kwargs or {})
 
     def _seen(self, function: Callable[P, T]) -> Callable[P, T]:
@@ -92,6 +92,10 @@ class EagerMode(TorchDispatchMode):
                 return work(*args, **kwargs)
 
         return seen
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, OperatorBase)
 
 
 def uncompiled(count: Callable[P, T]) -> Callable[P, T]:
