@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from optuna.study import Study
 
+from optnas.cli.locate import located
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
 from optnas.storage.urls import sqlite_url
@@ -75,6 +76,7 @@ def open_study_argument(
     Raises:
         InputError: There is no such study, or its study file can't be used.
     """
+    argument, name = located(argument, name)
     url, search = storage_url(argument), None
     if url is None:
         search = search_of(argument, storage, name)
@@ -112,9 +114,10 @@ def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     """All studies behind study files, bundled names, database files and URLs, by a label."""
     found: dict[str, Study] = {}
     for argument in dict.fromkeys(arguments):
+        argument, name = located(argument, None)
         url = storage_url(argument)
-        if url is None:
-            own = [open_study_argument(argument, brief=True).study]
+        if url is None or name is not None:
+            own = [open_study_argument(argument, name=name, brief=True).study]
         else:
             own = find_studies(url, brief=True)
         for study in own:
