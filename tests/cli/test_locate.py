@@ -47,3 +47,12 @@ def test_what_is_named_in_full_unknown_or_ambiguous_stays_as_it_is(argument):
         Path(folder, "both.py").touch()
     make("digits_cnn.db", "digits_cnn")
     assert located(argument, "given") == Located(argument, "given")
+
+
+def test_a_study_is_copied_by_its_file_its_name_and_its_database(optnas):
+    shutil.copyfile(TINY, "tiny.py")
+    make("tiny.db", "tiny")
+    for number, source in enumerate(("tiny.py", "tiny", "tiny.db", "sqlite:///tiny.db")):
+        code, out, err = optnas("storage", "copy", source, f"copy{number}.db")
+        assert code == 0, err
+        assert f"0 trials of 'tiny' to sqlite:///copy{number}.db" in out
