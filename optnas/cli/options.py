@@ -14,7 +14,8 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 AnyStudy = Annotated[
     str,
     typer.Argument(
-        help="A study file, the name of a bundled study, a database file or a storage URL."
+        help="A study file, a study's name, the name of a bundled study, a database file or a "
+        "storage URL."
     ),
 ]
 Name = Annotated[

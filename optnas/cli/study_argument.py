@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from optuna.study import Study
 
+from optnas.cli.locate import located
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
 from optnas.storage.urls import Location, sqlite_url
@@ -83,6 +84,7 @@ def open_study_argument(
     Raises:
         InputError: There is no such study, or its study file can't be used.
     """
+    argument, name = located(argument, name)
     url, search = storage_url(argument), None
     if url is None:
         if file is not None:
@@ -117,13 +119,13 @@ def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     found: dict[str, Study] = {}
     # Before the first study file is imported, which may change the working directory.
     root = Path.cwd()
-    for argument in dict.fromkeys(arguments):
+    for argument, name in [located(argument, None) for argument in dict.fromkeys(arguments)]:
         url = storage_url(argument)
-        if url is not None:
+        if url is not None and name is None:
             own = find_studies(Location(url, root).current_url, brief=True)
         else:
             file = str(root / argument) if os.path.isfile(root / argument) else argument
-            own = [open_study_argument(file, brief=True).study]
+            own = [open_study_argument(file, name=name, brief=True).study]
         for study in own:
             label = Path(argument).name if len(own) == 1 else study.study_name
             found[label if label not in found else f"{argument}: {study.study_name}"] = study

@@ -179,7 +179,7 @@ def test_copies_that_are_refused(optnas, tmp_path):
         (["storage", "copy", "sqlite:///none.db", "sqlite:///b.db"], "there is no study at"),
         (["storage", "copy", "sqlite:///a.db", "sqlite:///a.db"], "holds a study 'all' already"),
         (["storage", "copy", "sqlite:///a.db", "sqlite:///no/b.db"], "there is no folder no"),
-        (["storage", "copy", "sqlite:///a.db", "b.db"], "is no URL"),
+        (["storage", "copy", "sqlite:///a.db", "b.txt"], "is no URL"),
         (["storage", "copy", "sqlite:///a.db", "sqlite:///b.db", "--name", "x"], "no study 'x'"),
         (["backup", "sqlite:///a.db", "a.db"], "exists already"),
         (["backup", "sqlite:///a.db", "no/b.db"], "there is no folder"),
