@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from rich.console import RenderableType
 
-from optnas.errors import InputError, Interrupted
+from optnas.errors import Interrupted
 from optnas.utils.terminal import Terminal, visible
+from optnas.utils.whole_file import not_written, whole_file
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,11 +31,12 @@ def show(table: RenderableType) -> None:
 
 
 def write_figure(figure: go.Figure, path: Path) -> None:
-    """Writes a figure that opens offline."""
+    """Writes a figure that opens offline, whole or not at all."""
     try:
-        figure.write_html(path, include_plotlyjs=True, default_height="95vh")
+        with whole_file(path) as part:
+            figure.write_html(part, include_plotlyjs=True, default_height="95vh")
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
+        raise not_written(path, error) from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from optuna.study import Study
 from optnas.cli.console import echo, show, write_figure
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
+from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.pareto.noise import typical_errors
@@ -66,8 +67,12 @@ def _summary(study: Study, search: Search) -> None:
         echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
         path = search.path("_front.html")
-        write_figure(pareto_figure(pareto_data(study)), path)
-        echo(f"figure:        {path}")
+        try:
+            write_figure(pareto_figure(pareto_data(study)), path)
+        except InputError as error:  # the study itself is done and kept
+            echo(f"no figure:     {error}", err=True)
+        else:
+            echo(f"figure:        {path}")
 
 
 def _resume(study: Study, search: Search) -> str:

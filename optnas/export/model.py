@@ -23,7 +23,7 @@ from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.versions import version_of
-from optnas.utils.whole_file import whole_file
+from optnas.utils.whole_file import not_written, whole_file
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,9 @@ def export_model(
                 agreement=agreement,
             )
             text.write_text(_utf8(model_card(found)), "utf-8")
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise not_written(target, error) from error
+    except SafetensorError as error:
         raise InputError(f"can't write {target}: {error}") from error
     return Exported(target, card, trained, agreement)
 

@@ -26,6 +26,7 @@ from optnas.storage.urls import kind_of, shown_url, sqlite_url, storage_path
 from optnas.study.artifacts import PREFIX
 from optnas.study.folders import retrained_folder, shared_folder, weights_folder
 from optnas.study.load import find_study, load_study
+from optnas.utils.whole_file import whole_file
 
 _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
@@ -116,9 +117,16 @@ def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:
         if old.is_dir() and old.absolute() != new.absolute():
             unfinished = shutil.ignore_patterns(".*", "*.part")  # these may be gone in a moment
             try:
-                shutil.copytree(old, new, dirs_exist_ok=True, ignore=unfinished)
+                shutil.copytree(
+                    old, new, dirs_exist_ok=True, ignore=unfinished, copy_function=_copy_whole
+                )
             except OSError as error:
                 raise InputError(
-                    f"the study is copied, but not the weights in {old}: {error}"
+                    f"the study is copied, but not all of the weights in {old}: {error}"
                 ) from error
             yield f"weights:  {new}"
+
+
+def _copy_whole(old: str, new: str) -> None:
+    with whole_file(Path(new)) as part:
+        shutil.copyfile(old, part)
