@@ -72,11 +72,10 @@ def _summary(study: Study, search: Search) -> None:
         echo(f"hypervolume:   {seen.hypervolume_text()}")
         path = search.files(study).path(FRONT)
         try:
-            figure = pareto_figure(pareto_data(seen))
-        except InputError as error:  # the run itself has succeeded
-            echo(f"figure:        none: {error}")
+            write_figure(pareto_figure(pareto_data(seen)), path)
+        except InputError as error:  # the study itself is done and kept
+            echo(f"no figure:     {error}", err=True)
         else:
-            write_figure(figure, path)
             echo(f"figure:        {search.location.shown(path)}")
 
 

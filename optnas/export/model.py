@@ -25,7 +25,7 @@ from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.text import there_are
 from optnas.utils.versions import version_of
 from optnas.utils.weights_file import is_plain, ties
-from optnas.utils.whole_file import whole_file
+from optnas.utils.whole_file import not_written, whole_file
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,9 @@ def export_model(
                 ties=ties(state) if is_plain(state := model.state_dict()) else {},
             )
             text.write_text(_utf8(model_card(found)), "utf-8")
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise not_written(target, error) from error
+    except SafetensorError as error:
         raise InputError(f"can't write {target}: {error}") from error
     return Exported(target, card, trained, agreement)
 

@@ -14,8 +14,7 @@ from string import Template
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from optnas.errors import InputError
-from optnas.utils.whole_file import whole_file
+from optnas.utils.whole_file import not_written, whole_file
 
 
 def write_figure(figure: go.Figure, path: Path) -> None:
@@ -28,7 +27,7 @@ def write_figure(figure: go.Figure, path: Path) -> None:
         with whole_file(path) as part:
             part.write_text(figure_html(figure), encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
+        raise not_written(path, error) from error
 
 
 def figure_html(figure: go.Figure) -> str:

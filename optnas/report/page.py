@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from optuna.study import Study
 from plotly.offline import get_plotlyjs
 
-from optnas.errors import InputError
 from optnas.plots.page import asset, packed, packed_plotly, policy, safe_json
 from optnas.report.data import NO_SEARCH, ReportData, report_data
 from optnas.report.figures import Figure
-from optnas.utils.whole_file import whole_file
+from optnas.utils.whole_file import not_written, whole_file
 
 if TYPE_CHECKING:
     from optnas.search.search import Search
@@ -47,7 +46,7 @@ def write_report(
         with whole_file(path) as part:
             part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
+        raise not_written(path, error) from error
 
 
 def report_html(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> str:

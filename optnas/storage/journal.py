@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
-from optnas.storage.file_access import check_writable, exists_in_place
+from optnas.storage.file_access import check_writable, exists_in_place, remedy
 from optnas.storage.sqlite import SLOW, TIMEOUT
 
 log = logging.getLogger("optnas")
@@ -124,11 +124,11 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
     except InputError:
         raise
     except StorageInternalError as error:
-        raise InputError(f"{error}; mend it, or give another --storage") from error
+        raise InputError(f"{error}; {remedy(path)}") from error
     except Exception as error:  # Optuna raises anything where a line isn't one of its own
         raise InputError(
             f"{path} is damaged, or no journal of Optuna's ({type(error).__name__}: {error}); "
-            "mend it, or give another --storage"
+            f"{remedy(path)}"
         ) from error
 
 

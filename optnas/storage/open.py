@@ -82,7 +82,8 @@ def open_storage(
         if isinstance(error, InputError):
             raise
         reason = first_line(error).replace("$STORAGE_URL", shown_url(url))
-        raise InputError(f"storage {shown} can't be opened: {reason}") from error
+        room = ": make room on the disk" if "is full" in reason else ""
+        raise InputError(f"storage {shown} can't be opened: {reason}{room}") from error
 
 
 def close_storage(storage: BaseStorage) -> None:

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
-from optnas.storage.file_access import check_writable, exists_in_place
+from optnas.storage.file_access import check_writable, exists_in_place, remedy
 from optnas.storage.row_storage import RowStorage
 from optnas.storage.urls import sqlite_url
 
@@ -194,8 +194,7 @@ def _has_tables(path: Path, create: bool) -> bool:
             )
     except sqlite3.Error as error:
         raise InputError(
-            f"{path} can't be read as an SQLite database ({explain(str(error))}); give another "
-            "--storage"
+            f"{path} can't be read as an SQLite database ({explain(str(error))}); {remedy(path)}"
         ) from error
     if not (OPTUNA_TABLES.issuperset(tables) or _tables_of_optuna().issuperset(tables)):
         raise InputError(

@@ -27,6 +27,7 @@ from optnas.errors import InputError
 from optnas.storage.place import place_of, place_of_file
 from optnas.storage.urls import Location, kind_of, sqlite_url
 from optnas.study.record import RECORD
+from optnas.utils.whole_file import whole_file
 
 FILES = "optnas:files"
 """On the study: what the names of its files begin with, and the place of its database then."""
@@ -176,12 +177,19 @@ def copy_folders(old: StudyFiles, new: StudyFiles) -> Iterator[Path]:
         if source != target and source.is_dir() and any(source.iterdir()):
             unfinished = shutil.ignore_patterns(".*", "*.part")  # these may be gone in a moment
             try:
-                shutil.copytree(source, target, dirs_exist_ok=True, ignore=unfinished)
+                shutil.copytree(
+                    source, target, dirs_exist_ok=True, ignore=unfinished, copy_function=_copy_whole
+                )
             except OSError as error:
                 raise InputError(
-                    f"the study is copied, but not the weights in {source}: {error}"
+                    f"the study is copied, but not all of the weights in {source}: {error}"
                 ) from error
             yield target
+
+
+def _copy_whole(old: str, new: str) -> None:
+    with whole_file(Path(new)) as part:
+        shutil.copyfile(old, part)
 
 
 @dataclass(frozen=True)

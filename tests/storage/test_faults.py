@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run():
         run_trials(study, objective, trials=200)
     assert storage_message(raised.value) == (
         "the storage failed (the disk is full: database or disk is full); what it holds is kept: "
-        "run it again to resume"
+        "make room on the disk, and run it again to resume"
     )
     close_storage(study._storage)
 
