@@ -60,5 +60,7 @@ def export(
     if done.weights.origin:
         typer.echo(f"scores:     {done.weights.origin}")
     typer.echo(f"checked:    {done.agreement}")
+    if done.left_out:
+        typer.echo(f"left out:   {', '.join(done.left_out)}")
     typer.echo(f"model:      {done.path}")
     typer.echo(f"model card: {done.card}")

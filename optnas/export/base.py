@@ -76,12 +76,13 @@ class Format(ABC):
 
 def runner(model: Callable[..., Any]) -> Run:
     """Runs a PyTorch model, without gradients."""
+    return lambda inputs: named_outputs(outputs_of(model, inputs))
 
-    def run(inputs: Inputs) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return named_outputs(call(model, inputs))
 
-    return run
+def outputs_of(model: Callable[..., Any], inputs: Inputs) -> Any:
+    """What a PyTorch model returns, without gradients."""
+    with torch.no_grad():
+        return call(model, inputs)
 
 
 def first_line(error: Exception) -> str:

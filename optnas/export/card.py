@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,6 +49,7 @@ class Card:
         outputs: The network's outputs for a batch, by name.
         agreement: The comparison of the file's outputs with the network's.
         ties: See `Usage`.
+        left_out: Outputs that the file doesn't have, each with its type.
     """
 
     study: Study
@@ -63,6 +64,7 @@ class Card:
     outputs: Mapping[str, Tensor]
     agreement: Agreement
     ties: Mapping[str, str]
+    left_out: Sequence[str] = ()
 
     @property
     def task(self) -> str:
@@ -113,9 +115,13 @@ def _inputs(card: Card) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
     for what, tensors in (("input", card.inputs), ("output", card.outputs)):
         for name, tensor in tensors.items():
-            shape = " × ".join(map(str, (size, *tensor.shape[1:])))
+            shape = " × ".join(map(str, (size, *tensor.shape[1:]))) if tensor.dim() else "a number"
             rows.append((what, code(name), str(tensor.dtype).removeprefix("torch."), shape))
     parts = [table(rows)]
+    if card.left_out and card.format.name != "safetensors":
+        parts.append(
+            "The network returns more than the file does: " + plain(f"{', '.join(card.left_out)}.")
+        )
     if card.task == "classification":
         parts.append("One output for each class; the largest one is the predicted class.")
     for key, text in (

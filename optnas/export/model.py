@@ -12,11 +12,12 @@ from safetensors import SafetensorError
 
 from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of
-from optnas.export.agreement import BATCH_SIZES, Agreement, agree, examples
-from optnas.export.base import Format, Network, runner
+from optnas.export.agreement import BATCH_SIZES, Agreement, agree
+from optnas.export.base import Format, Network, outputs_of, runner
 from optnas.export.card import Card, model_card
+from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
-from optnas.export.signature import named_inputs
+from optnas.export.signature import left_out, named_inputs, named_outputs
 from optnas.export.trained import Weights, load_weights
 from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
@@ -36,12 +37,14 @@ class Exported:
         card: Its model card.
         weights: Which weights are in it.
         agreement: The comparison of its outputs with the network's.
+        left_out: Outputs of the network that no file can have, each with its type.
     """
 
     path: Path
     card: Path
     weights: Weights
     agreement: Agreement
+    left_out: tuple[str, ...] = ()
 
 
 def export_model(
@@ -105,7 +108,7 @@ def export_model(
     model.eval()
     inputs = objective.space.example_inputs
     sizes = BATCH_SIZES if batch_size is None else (batch_size,)
-    batch, real = examples(data_of(objective.evaluator), inputs, max(sizes))
+    batch, words = examples(data_of(objective.evaluator), inputs, max(sizes), model)
     facts = {
         "made_by": f"optnas {version_of('optnas')}",
         "study": study.study_name,
@@ -123,7 +126,7 @@ def export_model(
             kind.write(network, part, {k: _utf8(v) for k, v in facts.items()})
             try:
                 run = kind.load(part, lambda: decode(objective, chosen).model)
-                agreement = agree(runner(model), run, batch, real, sizes)
+                agreement = agree(runner(model), run, batch, words, sizes)
             except Exception as error:
                 raise InputError(
                     f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
@@ -139,14 +142,15 @@ def export_model(
                 format=kind,
                 batch_size=batch_size,
                 inputs=named_inputs(inputs),
-                outputs=runner(model)(batch),
+                outputs=named_outputs(outputs := outputs_of(model, batch)),
+                left_out=left_out(outputs),
                 agreement=agreement,
                 ties=ties(state) if is_plain(state := model.state_dict()) else {},
             )
             text.write_text(_utf8(model_card(found)), "utf-8")
     except (OSError, SafetensorError) as error:
         raise InputError(f"can't write {target}: {error}") from error
-    return Exported(target, card, trained, agreement)
+    return Exported(target, card, trained, agreement, tuple(found.left_out))
 
 
 def _format(name: str | None, path: str | Path | None) -> Format:
