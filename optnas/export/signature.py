@@ -66,7 +66,7 @@ def left_out(outputs: Any) -> list[str]:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
+    if type(value) in (tuple, list):  # a file can't have named tuples
         return bool(value) and all(map(_is_plain, value))
     if type(value) is dict:
         return bool(value) and all(isinstance(k, str) and _is_plain(v) for k, v in value.items())

@@ -53,7 +53,7 @@ class Base(nn.Module):
         self.layer = nn.Linear(8, 4)
 
 
-class Any_(Base):
+class Star(Base):
     def forward(self, *args):
         return self.layer(args[0])
 
@@ -93,8 +93,8 @@ class Masked(Base):
 
 
 NETWORKS = {
-    "forward(*args)": (Any_, ONE, ["output"]),
-    "forward(*args) of two": (Any_, (ONE, ONE), ["output"]),
+    "forward(*args)": (Star, ONE, ["output"]),
+    "forward(*args) of two": (Star, (ONE, ONE), ["output"]),
     "forward(**kwargs)": (ByName, {"x": ONE, "y": ONE}, ["output"]),
     "DataParallel": (lambda: nn.DataParallel(nn.Linear(8, 4)), ONE, ["output"]),
     "DataParallel by name": (
@@ -149,7 +149,7 @@ def test_the_way_out_is_true():
         def forward(self, x):
             raise TypeError("DynamicCache is no supported type")
 
-    scripted = torch.jit.trace(nn.Linear(8, 4), ONE)
+    scripted = torch.jit.script(nn.Linear(8, 4))
     for network, message in (
         (Branches(), r"its code branches on the values of tensors, .* or --format safetensors"),
         (Caches(), r"switch its cache off where you make it \(use_cache=False in transformers\)"),
