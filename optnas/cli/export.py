@@ -34,6 +34,13 @@ def export(
         int | None,
         typer.Option(help="The only batch size that the file will accept; by default any."),
     ] = None,
+    dynamic: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another dimension that may vary, as INPUT:DIMENSION=NAME (input_ids:1=seq); may "
+            "be given several times."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     storage: Storage = None,
     name: Name = None,
@@ -42,6 +49,7 @@ def export(
     """Write a trial's network with trained weights to a file, with a model card next to it."""
     from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
+    from optnas.export.dynamic import read_dynamic
 
     opened = open_study_argument(study, storage, name, with_search=True)
     search, found = opened.needed_search(), opened.study
@@ -53,6 +61,7 @@ def export(
         format=format,
         weights=weights,
         batch_size=batch_size,
+        dynamic=read_dynamic(dynamic or []),
         force=force,
         accept_changes=accept_changes,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ class Network:
         model: The network, in evaluation mode, on the CPU.
         inputs: One batch element.
         batch_size: The only batch size that the file will accept; None for any.
+        dynamic: Further dimensions that may have any size: names of dimensions by their number, by
+            the input's name.
     """
 
     model: nn.Module
     inputs: Inputs
     batch_size: int | None = None
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 class Format(ABC):

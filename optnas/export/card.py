@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from optuna.study import Study
@@ -49,6 +49,7 @@ class Card:
         outputs: The network's outputs for a batch, by name.
         agreement: The comparison of the file's outputs with the network's.
         ties: See `Usage`.
+        dynamic: Names of further dimensions that may vary, by number, by input.
         left_out: Outputs that the file doesn't have, each with its type.
     """
 
@@ -65,6 +66,7 @@ class Card:
     agreement: Agreement
     ties: Mapping[str, str]
     left_out: Sequence[str] = ()
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -115,7 +117,11 @@ def _inputs(card: Card) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
     for what, tensors in (("input", card.inputs), ("output", card.outputs)):
         for name, tensor in tensors.items():
-            shape = " × ".join(map(str, (size, *tensor.shape[1:]))) if tensor.dim() else "a number"
+            sizes = [size, *map(str, tensor.shape[1:])][: tensor.dim()]
+            if what == "input":
+                for at, called in card.dynamic.get(name, {}).items():
+                    sizes[at] = plain(called)
+            shape = " × ".join(sizes) or "a number"
             rows.append((what, code(name), str(tensor.dtype).removeprefix("torch."), shape))
     parts = [table(rows)]
     if card.left_out and card.format.name != "safetensors":

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.export.signature import named_inputs, named_outputs
+from optnas.export.signature import as_form, named_inputs, named_outputs
 from optnas.utils.inputs import Inputs, call, map_inputs
 
 SEARCHED = 1024
@@ -59,7 +59,7 @@ def examples(
             key, name, {**_repeated(given, number), **drawn}, given[key], generator, inputs, model
         )
         words.append(f"{name}: {said}" if len(given) > 1 or name != key else said)
-    return _as(inputs, drawn), f"random inputs ({'; '.join(words)})"
+    return as_form(inputs, drawn), f"random inputs ({'; '.join(words)})"
 
 
 def _drawn(
@@ -85,7 +85,7 @@ def _drawn(
     number = len(others[key])
 
     def works(tensor: Tensor) -> bool:
-        return model is None or _runs(model, _as(inputs, {**others, key: tensor}))
+        return model is None or _runs(model, as_form(inputs, {**others, key: tensor}))
 
     if "mask" in name.lower() or one.dtype == torch.bool:
         found = _padded(one, number, generator)
@@ -165,13 +165,6 @@ def _names(inputs: Inputs, model: nn.Module | None) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [p.name for p in inspect.signature(forward).parameters.values() if p.kind in kinds]
     return names[: len(keys)] if len(names) >= len(keys) else keys
-
-
-def _as(inputs: Inputs, tensors: Mapping[str, Tensor]) -> Inputs:
-    """Named tensors in the form of `inputs`."""
-    if isinstance(inputs, Tensor):
-        return tensors["input"]
-    return dict(tensors) if isinstance(inputs, Mapping) else tuple(tensors.values())
 
 
 def _repeated(given: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:

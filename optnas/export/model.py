@@ -15,6 +15,7 @@ from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import BATCH_SIZES, Agreement, agree
 from optnas.export.base import Format, Network, outputs_of, runner
 from optnas.export.card import Card, model_card
+from optnas.export.dynamic import Dynamic, check_dynamic, shorter
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.export.signature import left_out, named_inputs, named_outputs
@@ -56,6 +57,7 @@ def export_model(
     format: str | None = None,
     weights: str | None = None,
     batch_size: int | None = None,
+    dynamic: Dynamic | None = None,
     force: bool = False,
     accept_changes: bool = False,
 ) -> Exported:
@@ -74,6 +76,8 @@ def export_model(
         weights: `retrained` or `search`; by default the last retraining if there is one, else the
             weights that the search kept.
         batch_size: The only batch size that the file will accept; None for any.
+        dynamic: Further dimensions that may vary: their names by number, by the input's name, such
+            as `{"input_ids": {1: "seq"}}`. The same name means the same size.
         force: Whether to replace existing files.
         accept_changes: Whether to continue although the code of the search space, or for weights of
             the search the data, differs from the study's.
@@ -99,8 +103,10 @@ def export_model(
     target = search.path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
     card = target.with_name(f"{target.name}.md")
     _check_target((target, card), force)
-    _check_batch_size(batch_size, kind)
+    _check_batch_size(batch_size, kind, dynamic)
     objective = search.objective()
+    varies = dynamic or {}
+    check_dynamic(varies, objective.space.example_inputs)
     model = decode(objective, chosen).model
     trained = load_weights(
         study, search, objective, chosen, model, source=weights, accept_changes=accept_changes
@@ -122,11 +128,13 @@ def export_model(
     }
     try:
         with whole_file(target) as part, whole_file(card) as text:
-            network = Network(model, inputs, batch_size)
+            network = Network(model, inputs, batch_size, varies)
             kind.write(network, part, {k: _utf8(v) for k, v in facts.items()})
             try:
                 run = kind.load(part, lambda: decode(objective, chosen).model)
                 agreement = agree(runner(model), run, batch, words, sizes)
+                if varies:
+                    agree(shorter(runner(model), varies), shorter(run, varies), batch, "", sizes)
             except Exception as error:
                 raise InputError(
                     f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
@@ -141,6 +149,7 @@ def export_model(
                 file=target.name,
                 format=kind,
                 batch_size=batch_size,
+                dynamic=varies,
                 inputs=named_inputs(inputs),
                 outputs=named_outputs(outputs := outputs_of(model, batch)),
                 left_out=left_out(outputs),
@@ -172,7 +181,9 @@ def _check_target(paths: tuple[Path, ...], force: bool) -> None:
             raise InputError(f"{path} exists already: give another name, or --force to replace it")
 
 
-def _check_batch_size(batch_size: int | None, kind: Format) -> None:
+def _check_batch_size(batch_size: int | None, kind: Format, dynamic: Dynamic | None) -> None:
+    if dynamic and kind is FORMATS["safetensors"]:
+        raise InputError("safetensors holds only weights, for any inputs: leave out --dynamic")
     if batch_size is None:
         return
     if batch_size < 1:

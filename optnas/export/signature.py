@@ -21,6 +21,13 @@ def named_inputs(inputs: Inputs) -> dict[str, Tensor]:
     return {f"input_{i}": tensor for i, tensor in enumerate(in_order(inputs))}
 
 
+def as_form(inputs: Inputs, tensors: Mapping[str, Tensor]) -> Inputs:
+    """Tensors by the names of `named_inputs`, in the form that `inputs` have."""
+    if isinstance(inputs, Tensor):
+        return tensors["input"]
+    return dict(tensors) if isinstance(inputs, Mapping) else tuple(tensors.values())
+
+
 def named_outputs(outputs: Any) -> dict[str, Tensor]:
     """The tensors in a network's outputs, in order: `output`; `output_0`, …; `output_KEY`.
 

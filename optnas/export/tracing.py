@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import Any
@@ -54,6 +55,9 @@ def trace(network: Network) -> ExportedProgram:
     try:
         return _trace(network)
     except Exception as error:
+        if network.dynamic:
+            with suppress(Exception):
+                return _trace(network, bounded=True)
         any_size = network.batch_size is None
         what = "for batches of any size" if any_size else f"for batches of {network.batch_size}"
         raise InputError(
@@ -62,8 +66,8 @@ def trace(network: Network) -> ExportedProgram:
         ) from error
 
 
-def _trace(network: Network) -> ExportedProgram:
-    batch, shapes = traced_batch(network)
+def _trace(network: Network, *, bounded: bool = False) -> ExportedProgram:
+    batch, shapes = traced_batch(network, bounded=bounded)
     named = dict(batch) if isinstance(batch, Mapping) else None
     with without_remarks():
         return torch.export.export(
@@ -82,6 +86,8 @@ def _way_out(network: Network, error: Exception) -> str:
     if network.batch_size is None and _can_be_traced(replace(network, batch_size=1)):
         return "--batch-size 1 fixes it"
     advice = []
+    if network.dynamic and _can_be_traced(replace(network, dynamic={})):
+        return "without --dynamic it can be"
     if "cache" in str(error).lower():
         advice.append("switch its cache off where you make it (use_cache=False in transformers)")
     if "data-dependent" in str(error) or "data dependent" in str(error):
@@ -100,11 +106,24 @@ def _can_be_traced(network: Network) -> bool:
     return True
 
 
-def traced_batch(network: Network) -> tuple[Inputs, Any]:
-    """A batch to trace with, and the dimensions that may change (`dynamic_shapes`)."""
+def traced_batch(network: Network, *, bounded: bool = False) -> tuple[Inputs, Any]:
+    """A batch to trace with, and the dimensions that may change (`dynamic_shapes`).
+
+    Args:
+        network: The network.
+        bounded: Whether dimensions other than the batch are at most as large as in the batch: a
+            table of positions, say, ends somewhere.
+    """
     # Two examples stand for any number: PyTorch takes a dimension of 1 as fixed.
     batch = batch_of(network.inputs, network.batch_size or 2)
-    if network.batch_size is not None:
+    if network.batch_size is not None and not network.dynamic:
         return batch, None
-    any_size = {0: Dim("batch", min=1)}
-    return batch, dict.fromkeys(named_inputs(network.inputs), any_size)
+    dims: dict[str, Any] = {"batch": Dim("batch", min=1)}
+    shapes = {}
+    for name, tensor in named_inputs(network.inputs).items():
+        varies = {} if network.batch_size is not None else {0: dims["batch"]}
+        for number, called in network.dynamic.get(name, {}).items():
+            most = tensor.shape[number] if bounded else None
+            varies[number] = dims.setdefault(called, Dim(called, min=1, max=most))
+        shapes[name] = varies
+    return batch, shapes
