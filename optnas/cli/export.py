@@ -35,6 +35,13 @@ def export(
         int | None,
         typer.Option(help="The only batch size that the file will accept; by default any."),
     ] = None,
+    dynamic: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another dimension that may vary, as INPUT:DIMENSION=NAME (input_ids:1=seq); may "
+            "be given several times."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     storage: Storage = None,
     name: Name = None,
@@ -46,6 +53,7 @@ def export(
     from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
+    from optnas.export.dynamic import read_dynamic
 
     if output is not None:
         output = output.absolute()  # the study file may change the working directory
@@ -59,6 +67,7 @@ def export(
         format=format,
         weights=weights,
         batch_size=batch_size,
+        dynamic=read_dynamic(dynamic or []),
         force=force,
         accept_changes=accept_changes,
     )
@@ -66,5 +75,7 @@ def export(
     if done.weights.origin:
         echo(f"scores:     {done.weights.origin}")
     echo(f"checked:    {done.agreement}")
+    if done.left_out:
+        echo(f"left out:   {', '.join(done.left_out)}")
     echo(f"model:      {opened.location.shown(done.path)}")
     echo(f"model card: {opened.location.shown(done.card)}")

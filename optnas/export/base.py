@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ class Network:
         model: The network, in evaluation mode, on the CPU.
         inputs: One batch element.
         batch_size: The only batch size that the file will accept; None for any.
+        dynamic: Further dimensions that may have any size: names of dimensions by their number, by
+            the input's name.
     """
 
     model: nn.Module
     inputs: Inputs
     batch_size: int | None = None
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 class Format(ABC):
@@ -76,12 +79,13 @@ class Format(ABC):
 
 def runner(model: Callable[..., Any]) -> Run:
     """Runs a PyTorch model, without gradients."""
+    return lambda inputs: named_outputs(outputs_of(model, inputs))
 
-    def run(inputs: Inputs) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return named_outputs(call(model, inputs))
 
-    return run
+def outputs_of(model: Callable[..., Any], inputs: Inputs) -> Any:
+    """What a PyTorch model returns, without gradients."""
+    with torch.no_grad():
+        return call(model, inputs)
 
 
 def first_line(error: Exception) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from optuna.study import Study
@@ -49,6 +49,8 @@ class Card:
         outputs: The network's outputs for a batch, by name.
         agreement: The comparison of the file's outputs with the network's.
         ties: See `Usage`.
+        dynamic: Names of further dimensions that may vary, by number, by input.
+        left_out: Outputs that the file doesn't have, each with its type.
     """
 
     study: Study
@@ -63,6 +65,8 @@ class Card:
     outputs: Mapping[str, Tensor]
     agreement: Agreement
     ties: Mapping[str, str]
+    left_out: Sequence[str] = ()
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -113,10 +117,17 @@ def _inputs(card: Card) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
     for what, tensors in (("input", card.inputs), ("output", card.outputs)):
         for name, tensor in tensors.items():
-            dims = (size, *tensor.shape[1:]) if tensor.ndim else ("one number",)
-            shape = " × ".join(map(str, dims))
+            sizes = [size, *map(str, tensor.shape[1:])][: tensor.dim()]
+            if what == "input":
+                for at, called in card.dynamic.get(name, {}).items():
+                    sizes[at] = plain(called)
+            shape = " × ".join(sizes) or "one number"
             rows.append((what, code(name), str(tensor.dtype).removeprefix("torch."), shape))
     parts = [table(rows)]
+    if card.left_out and card.format.name != "safetensors":
+        parts.append(
+            "The network returns more than the file does: " + plain(f"{', '.join(card.left_out)}.")
+        )
     if card.task == "classification":
         parts.append("One output for each class; the largest one is the predicted class.")
     for key, text in (
