@@ -124,7 +124,8 @@ def _sizes(one: Tensor, model: nn.Module | None) -> list[int]:
     tables = {m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)}
     rows = {len(p) for p in model.parameters() if p.dim() == 2}
     limit = torch.iinfo(one.dtype).max
-    return [*sorted((s for s in tables or rows if s <= limit), reverse=True), max(2, largest)]
+    sizes = {size for size in tables or rows if size <= limit} | {max(2, largest)}
+    return sorted(sizes, reverse=True)
 
 
 def _floats(one: Tensor, number: int, generator: torch.Generator) -> tuple[Tensor, str]:
