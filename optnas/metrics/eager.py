@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import torch
 from torch import Tensor
-from torch._ops import HigherOrderOperator, OperatorBase
+from torch._ops import OperatorBase, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 P = ParamSpec("P")
@@ -57,7 +57,7 @@ class EagerMode(TorchDispatchMode):
     ) -> Any:
         if types and any(t.__torch_dispatch__ is not Tensor.__torch_dispatch__ for t in types):
             return NotImplemented  # a subclass of Tensor: it calls other operations, seen instead
-        if isinstance(func, HigherOrderOperator):  # control flow, which calls functions among args
+        if not isinstance(func, OpOverload):  # control flow, which calls functions among args
             args = tuple(self._seen(a) if _is_function(a) else a for a in args)
         return self.run(func, args, kwargs or {})
 

@@ -45,9 +45,12 @@ def count_flops(
         The number; None if the formula doesn't hold for these arguments. A complex product counts
         as four real ones.
     """
-    tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
-    if any(t.layout != torch.strided for t in tensors):
-        return None
+    numbers = 1
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided:
+                return None
+            numbers = 4 if value.is_complex() else numbers
     of_shapes = getattr(formula, "__wrapped__", None)
     if of_shapes is None:  # a formula that takes the tensors themselves
         return int(formula(*args, **kwargs, out_val=out))
@@ -55,9 +58,7 @@ def count_flops(
     shapes = [a.shape if isinstance(a, Tensor) else a for a in args]
     named = {n: a.shape if isinstance(a, Tensor) else a for n, a in kwargs.items()}
     flops = of_shapes(*shapes, **named, out_shape=getattr(out, "shape", None))
-    if flops is None:
-        return None
-    return (4 if any(t.is_complex() for t in tensors) else 1) * int(flops)
+    return None if flops is None else numbers * int(flops)
 
 
 def is_nested(value: object) -> bool:
