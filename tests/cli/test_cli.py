@@ -243,7 +243,8 @@ def test_a_backup_into_a_folder_that_is_read_only_is_one_sentence(optnas, tmp_pa
     monkeypatch.setattr(Path, "unlink", unlink)
     code, _, err = optnas("backup", "tiny.db", "closed/copy.db")
     assert code == 2
-    assert err.startswith("optnas: can't back tiny.db up to closed/copy.db: ")
+    assert err.startswith("optnas: can't back ")
+    assert "closed/copy.db: " in err
 
 
 def test_version_and_help(optnas):
