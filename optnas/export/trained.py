@@ -129,7 +129,7 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
-    objective.open_files(study, write=False)
+    objective.open_folders(study, write=False)
     try:
         if objective.weights is None:
             raise InputError("the search keeps none")

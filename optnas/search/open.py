@@ -67,7 +67,7 @@ def open_study(
         changes = check_same_study(study, objective.directions, fingerprint, accept_changes)
         if changes:
             accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
-    objective.open_files(study)
+    objective.open_folders(study)
     if anew and objective.checkpoints:
         shutil.rmtree(objective.checkpoints, ignore_errors=True)  # of other networks
     name_objectives(study, objective.objectives)
@@ -100,7 +100,7 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")
     check_same_study(study, objective.directions, search.fingerprint(objective), accept_changes)
-    objective.open_files(study)
+    objective.open_folders(study)
     _give_sampler(study, search, objective)
     return study
 

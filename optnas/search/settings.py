@@ -20,7 +20,9 @@ from optnas.evaluators.by_name import by_name
 from optnas.metrics import Metric
 from optnas.objective.baselines import read_baselines
 from optnas.objective.choose_metrics import check_settings, choose_metrics
-from optnas.objective.objective import Listener, Objective
+from optnas.objective.folders import StudyFolders
+from optnas.objective.objective import Objective
+from optnas.objective.run_evaluator import Listener
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search_spaces import SearchSpace
@@ -138,7 +140,7 @@ class Settings:
             early_stop=self.early_stop,
             reference=self.reference,
         )
-        objective.keep_files_beside(self.location, weights=self.weights)
+        objective.folders = StudyFolders(self.location, weights=self.weights)
         return objective
 
     def _evaluator(self) -> Evaluator:

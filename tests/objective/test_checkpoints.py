@@ -99,7 +99,7 @@ def make(folder, evaluator, listener=None, **kwargs):
 
 def outcome(study, objective):
     """Values, curves and weights of the finished trials, in order."""
-    objective.open_files(study, write=False)
+    objective.open_folders(study, write=False)
     found = []
     for trial in study.trials:
         if trial.state == TrialState.COMPLETE:
