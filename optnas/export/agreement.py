@@ -25,18 +25,21 @@ class Agreement:
     Attributes:
         batch_sizes: The sizes of the compared batches.
         difference: The largest difference of two outputs, relative as in `TOLERANCE`.
+        largest: The largest output: a small difference says little of outputs that are smaller.
         inputs: What the batches are taken from, in words.
     """
 
     batch_sizes: tuple[int, ...]
     difference: float
+    largest: float
     inputs: str
 
     def __str__(self) -> str:
         sizes = ", ".join(map(str, self.batch_sizes))
         return (
-            f"outputs differ by at most {self.difference:.1e} ({TOLERANCE:g} times the largest "
-            f"output, or 1, is allowed), at batch sizes {sizes} of {self.inputs}"
+            f"outputs of up to {self.largest:.2g} differ by at most {self.difference:.1e} "
+            f"({TOLERANCE:g} times the largest output, or 1, is allowed), at batch sizes {sizes} "
+            f"of {self.inputs}"
         )
 
 
@@ -56,7 +59,7 @@ def agree(one: Run, other: Run, examples: Inputs, words: str, sizes: Sequence[in
         InputError: The outputs differ by more than `TOLERANCE`, or in number, type or shape; or
             only one of them is NaN.
     """
-    worst = 0.0
+    worst = largest = 0.0
     for size in sizes:
         batch = examples if size == max(sizes) else _first(size, examples)
         wanted, got = one(batch), other(batch)
@@ -66,8 +69,8 @@ def agree(one: Run, other: Run, examples: Inputs, words: str, sizes: Sequence[in
             difference = _difference(wanted[name], got[name])
             if not difference <= TOLERANCE:  # NaN isn't
                 raise InputError(f"at batch size {size} its outputs differ by {difference:.2g}")
-            worst = max(worst, difference)
-    return Agreement(tuple(sizes), worst, words)
+            worst, largest = max(worst, difference), max(largest, _largest(wanted[name]))
+    return Agreement(tuple(sizes), worst, largest, words)
 
 
 def _first(size: int, examples: Inputs) -> Inputs:
@@ -86,7 +89,10 @@ def _difference(wanted: Tensor, got: Tensor) -> float:
     if not (wanted.is_floating_point() or wanted.is_complex()):
         return 0.0 if torch.equal(wanted, got) else float("inf")
     same = (wanted == got) | (wanted.isnan() & got.isnan())  # infinities, too
-    finite = wanted[wanted.isfinite()]
-    scale = max(1.0, float(finite.abs().max())) if finite.numel() else 1.0
     differences = (wanted.to(wide) - got.to(wide)).abs().masked_fill(same, 0.0)
-    return float(differences.max()) / scale
+    return float(differences.max()) / max(1.0, _largest(wanted))
+
+
+def _largest(outputs: Tensor) -> float:
+    finite = outputs[outputs.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.text import Text
 from torch import Tensor, nn
 
 from optnas.export.signature import named_outputs
@@ -89,6 +90,7 @@ def outputs_of(model: Callable[..., Any], inputs: Inputs) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """The type of an error and the first line of its message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The type of an error and the first line of its message, without codes for colours."""
+    message = Text.from_ansi(str(error)).plain
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

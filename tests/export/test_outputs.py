@@ -11,7 +11,7 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.export.agreement import agree
-from optnas.export.base import Network, runner
+from optnas.export.base import Network, first_line, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.export.signature import left_out, named_outputs
@@ -201,3 +201,8 @@ def test_gpt2_with_its_cache(kind, tmp_path):
     agree(runner(model), run, batch, words, (1, 2, 7))
     (told,) = left_out(model(**inputs))
     assert told.endswith(" (DynamicCache)")
+
+
+def test_an_exporters_error_is_one_line_without_colours():
+    error = ValueError("\n\x1b[31mFailed to decompose\x1b[0m the graph\nand more")
+    assert first_line(error) == "ValueError: Failed to decompose the graph"
