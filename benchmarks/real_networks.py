@@ -32,8 +32,9 @@ import torch
 from torch import Tensor, nn
 
 from optnas.candidate import Candidate
-from optnas.export.agreement import agree, examples
+from optnas.export.agreement import agree
 from optnas.export.base import Network, first_line, runner
+from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.metrics import Latency, PeakActivation, PeakMemory
 from optnas.metrics.counting import count_pass

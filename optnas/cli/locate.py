@@ -38,7 +38,9 @@ def located(argument: str, name: str | None) -> Located:
     else:
         from optnas.search.study_file import bundled_folder
 
-        if (bundled_folder() / f"{argument}.py").is_file():
+        if os.path.isfile(
+            bundled_folder() / f"{argument}.py"
+        ):  # no error for a name that is too long
             return Located(argument, name)
         found = [Located(str(file), name) for file in _databases() if file.stem == argument]
         found = found or [Located(str(f), argument) for f in _databases() if argument in _names(f)]

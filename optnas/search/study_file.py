@@ -46,7 +46,7 @@ def load_search(study: str | Path) -> Search:
             "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
         )
         raise InputError(f"{path} is no study file: {found}; define search = optnas.Search(…)")
-    remember(path)
+    remember(root / path)
     return replace(search, file=path, folder=folder, root=root)
 
 

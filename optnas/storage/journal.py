@@ -31,6 +31,7 @@ class _Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         self._lock = FileLock(f"{path}.lock", thread_local=False)
 
     def acquire(self) -> bool:
@@ -51,12 +52,12 @@ class _Lock:
             self._lock.acquire(timeout=SLOW)
             return
         except Timeout:
-            log.warning("another program has %s locked; waiting for it", self._path)
+            log.warning("another program has %s locked; waiting for it", self._shown)
         try:
             self._lock.acquire(timeout=TIMEOUT - SLOW)
         except Timeout:
             raise StorageInternalError(
-                f"another program has {self._path} locked; is one stopped, with Ctrl-Z perhaps?"
+                f"another program has {self._shown} locked; is one stopped, with Ctrl-Z perhaps?"
             ) from None
 
     def _cut_off_torn_line(self) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from types import CellType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,7 @@ class _Walk:
                 return f"array {thing.dtype.descr} {thing.shape} {_digest(values)}"
         if type(thing) in (list, tuple):
             return self._all(type(thing).__name__, thing)
-        if type(thing) is dict:
+        if type(thing) in (dict, MappingProxyType):
             return self._all("dict", (one for item in thing.items() for one in item))
         if type(thing) in (set, frozenset):  # which have another order in each process
             return f"{type(thing).__name__}({', '.join(sorted(map(self, thing)))})"

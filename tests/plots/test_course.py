@@ -31,6 +31,7 @@ from optnas.study.attributes import (
     SURPLUS,
 )
 from optnas.study.record import RECORD
+from optnas.study.trial_order import PRECEDES
 
 START = datetime(2026, 3, 1, 9)
 
@@ -43,11 +44,12 @@ def make(names, directions=None):
 
 def put(study, values=None, *, at=0.0, seconds=1.0, state=TrialState.COMPLETE, **attrs):
     """A trial with its times, in seconds since the start."""
-    excess = attrs.pop("excess", 0.0)
+    excess, precedes = attrs.pop("excess", 0.0), attrs.pop("precedes", None)
     trial = create_trial(
         state=state if state.is_finished() else TrialState.WAITING,
         values=values,
         user_attrs=attrs,
+        system_attrs={} if precedes is None else {PRECEDES: precedes},
         constraints={"params": excess} if values else None,
     )
     trial.state = state
@@ -60,7 +62,7 @@ def put(study, values=None, *, at=0.0, seconds=1.0, state=TrialState.COMPLETE, *
 
 def test_history_keeps_the_best_so_far_by_completion():
     study = make(["loss", "accuracy"], ["minimize", "maximize"])
-    put(study, [3.0, 0.5], at=20)
+    put(study, [3.0, 0.5], at=20, precedes=4)
     put(study, [2.0, 0.5], at=0)
     put(study, [0.1, 1.0], at=5, excess=1.0)
     put(study, [0.2, 0.9], at=10, **{BASELINE: "net"})

@@ -398,7 +398,7 @@ def test_a_full_disk_in_the_middle_loses_no_trial(space, monkeypatch):
     run_trials(study, objective, trials=2)
     with monkeypatch.context() as patch:
         patch.setattr(objective, "weights", None)
-        patch.setattr(objective, "_train", full)
+        patch.setattr(objective.evaluator, "evaluate", full)
         with pytest.raises(optuna.exceptions.StorageInternalError):
             run_trials(study, objective, trials=4)
     assert states(study) == ["COMPLETE"] * 2 + ["FAIL", "WAITING"]

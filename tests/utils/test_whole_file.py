@@ -7,8 +7,8 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 
-from optnas.cli.console import write_figure
 from optnas.errors import InputError
+from optnas.plots.page import write_figure
 from optnas.storage import file_access
 from optnas.utils.whole_file import not_written
 
