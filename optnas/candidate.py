@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from optnas.errors import InputError
 from optnas.utils.inputs import Inputs, call
@@ -26,8 +26,13 @@ def copy_of(model: nn.Module) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model must be a torch.nn.Module, got {model!r}")
+    # PyTorch can't copy a lazy buffer, such as those of a LazyBatchNorm2d.
+    lazy_buffer: Any = UninitializedBuffer
+    lazy = {
+        id(b): lazy_buffer(device=b.device, dtype=b.dtype) for b in model.buffers() if is_lazy(b)
+    }
     try:
-        return copy.deepcopy(model).eval()
+        return copy.deepcopy(model, lazy).eval()
     except (RuntimeError, TypeError) as error:
         raise InputError(
             f"this {type(model).__name__} can't be copied, so measuring would change it "
@@ -36,8 +41,10 @@ def copy_of(model: nn.Module) -> nn.Module:
         ) from error
 
 
-def _run_once(model: nn.Module, inputs: Inputs) -> None:
-    """Gives lazy modules their shapes; all modules keep their modes."""
+def materialize(model: nn.Module, inputs: Inputs) -> None:
+    """Gives lazy modules their shapes, if there are any; all modules keep their modes."""
+    if not any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        return
     modes = {module: module.training for module in model.modules()}
     with torch.no_grad():
         call(model.eval(), inputs)
@@ -117,8 +124,7 @@ class Candidate:
             raise InputError(
                 f"the network of {self} must be a torch.nn.Module, got {type(model).__name__}"
             )
-        if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
-            _run_once(model, self.example_inputs)
+        materialize(model, self.example_inputs)
         return model
 
     def to_measure(self) -> nn.Module:
@@ -127,3 +133,6 @@ class Candidate:
 
     def __str__(self) -> str:
         return str(self.architecture)
+
+    def __repr__(self) -> str:
+        return f"Candidate({str(self)!r}, seed={self.seed})"

@@ -67,7 +67,7 @@ def is_changed_space(error: Exception) -> bool:
     return any(text in str(error) for text in _CHANGED_SPACE)
 
 
-def with_place(error: Exception) -> str:
+def with_place(error: BaseException) -> str:
     """Type and message of an error, with the innermost line of code that isn't in a library."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename] or frames

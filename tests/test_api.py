@@ -2,6 +2,8 @@ import inspect
 import subprocess
 import sys
 
+import pytest
+
 import optnas
 
 PUBLIC = [
@@ -74,3 +76,11 @@ def test_torch_is_imported_when_it_is_needed():
     code = f"import {imports}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_an_attribute_that_is_not_there_is_named_with_the_one_that_was_meant():
+    with pytest.raises(AttributeError, match=r"optnas has no 'Serch': did you mean Search\?"):
+        _ = optnas.Serch
+    with pytest.raises(AttributeError, match=r"no 'zzz': dir\(optnas\) lists what there is"):
+        _ = optnas.zzz
+    assert not hasattr(optnas, "__wrapped__")

@@ -3,6 +3,8 @@
 import numpy as np
 import optuna
 import pytest
+import torch
+from torch import nn
 
 from optnas.metrics.counting import count_macs
 from optnas.search_spaces import NASBench201Space
@@ -156,7 +158,6 @@ def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
 
 def test_a_baseline_is_beaten_by_a_network_that_fresh_seeds_confirm():
     import beat_baselines
-    import torch
 
     import optnas
     from optnas.finished.confirm import confirm
@@ -186,3 +187,21 @@ def test_a_baseline_is_beaten_by_a_network_that_fresh_seeds_confirm():
     assert found["beaten"] == {"wide": 1}
     assert list(found["not beaten"]) == ["best"]
     assert "has params 15 (not 10)" in found["not beaten"]["best"]
+
+
+def test_the_closed_form_of_transformers_is_that_of_pytorchs_layer():
+    from real_networks import WORDS, transformer_macs
+
+    layer = nn.TransformerEncoderLayer(32, 4, 48, batch_first=True)
+    assert count_macs(layer, torch.zeros(1, WORDS, 32)) == transformer_macs(1, 32, 48)
+
+
+def test_a_real_network_whose_package_is_missing_is_skipped_with_the_reason():
+    from real_networks import attempt, package
+
+    assert attempt(lambda: package("no_such_package")) == (
+        "skipped: No module named 'no_such_package'"
+    )
+    assert (
+        attempt(lambda: 1 // 0) == "failed: ZeroDivisionError: integer division or modulo by zero"
+    )

@@ -25,11 +25,12 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def server(prefix="optnas-postgres-"):
+def server(prefix="optnas-postgres-", settings=""):
     """Gives a server whose databases are made by `database()`; None where none is installed.
 
     Args:
         prefix: The name of its folder in /tmp begins with it.
+        settings: Further options of the server, such as `-c max_connections=10`.
     """
     if not PROGRAMS:
         yield None
@@ -48,7 +49,7 @@ def server(prefix="optnas-postgres-"):
     if getpass.getuser() == "root":
         shutil.chown(folder, "postgres")
     data = str(folder / "data")
-    options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
+    options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off {settings}"
     try:
         call("initdb", "-D", data, "-U", "optnas", "-A", "trust", "-E", "UTF8", "--no-sync")
         log = str(folder / "log")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import inspect
+import logging
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -27,21 +29,33 @@ from optnas.cli import (
     status,
     storage,
 )
-from optnas.cli.console import fail
+from optnas.cli.console import echo, ending_without_threads, fail
+from optnas.cli.output import lasting_output
+from optnas.cli.usage import UsageError, usage_message
 from optnas.errors import InputError, Interrupted
+from optnas.utils.terminal import VisibleFormatter
 
 app = typer.Typer(
-    no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Search for neural architectures with many objectives: a study file in, a Pareto front "
     "out, everything kept in an Optuna study.",
 )
 
-storage_app = typer.Typer(no_args_is_help=True, help="Move studies between storages.")
-app.add_typer(storage_app, name="storage")
-app.command()(run.run)
-app.command("resume", help=run.RESUME)(run.run)
+storage_app = typer.Typer(rich_markup_mode=None, help="Move studies between storages.")
+app.add_typer(storage_app, name="storage", short_help="Move studies between storages.")
+
+
+def _add(to: typer.Typer, command: Callable[..., None], name: str = "", text: str = "") -> None:
+    """Adds a command, whose first paragraph stands whole in the list of commands."""
+    text = text or inspect.getdoc(command) or ""
+    short = " ".join(text.split("\n\n")[0].split())
+    to.command(name or None, help=text, short_help=short)(command)
+
+
+_add(app, run.run)
+_add(app, run.run, "resume", run.RESUME)
 for command in (
     status.status,
     pareto.pareto,
@@ -57,23 +71,36 @@ for command in (
     backup.backup,
     new.new,
 ):
-    app.command()(command)
-storage_app.command("copy")(storage.storage_copy)
+    _add(app, command)
+_add(storage_app, storage.storage_copy, "copy")
+
+
+@storage_app.callback(invoke_without_command=True)
+def _storage(context: typer.Context) -> None:
+    _help_without_command(context)
 
 
 @app.callback(invoke_without_command=True)
 def _common(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         import optnas
 
-        typer.echo(optnas.__version__)
+        echo(optnas.__version__)
         raise typer.Exit
+    _help_without_command(context)
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+
+
+def _help_without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        echo(context.get_help())
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -81,13 +108,19 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _leave)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a path may hold what the terminal can't show
-            stream.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # it prints warnings
+        logging.lastResort.setFormatter(VisibleFormatter())
+    with ending_without_threads(), lasting_output():
+        _run()
+
+
+def _run() -> None:
     try:
-        app()
+        sys.exit(app(prog_name="optnas", standalone_mode=False))
     except InputError as error:
         fail(str(error), 2)
+    except UsageError as error:
+        fail(usage_message(error), 2)
     except Exception as error:
         from optnas.storage.faults import storage_message
 
@@ -99,5 +132,5 @@ def main() -> None:
 
 def _leave(number: int, _frame: object) -> NoReturn:
     """Ends the program at a signal. A run replaces this handler by its own (`optnas.runs.stop`)."""
-    typer.echo("optnas: interrupted", err=True)
+    echo("optnas: interrupted", err=True)
     raise Interrupted(128 + number)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.cli.options import AnyStudy, Name, Storage
 
 
@@ -18,8 +19,10 @@ def backup(
 ) -> None:
     """Copy a study's SQLite database, and the weights next to it, while workers write."""
     from optnas.cli.study_argument import open_study_argument
+    from optnas.storage.urls import Location, sqlite_url
     from optnas.study.copy import backup_study
 
+    target = Location.here(sqlite_url(file))
     opened = open_study_argument(study, storage, name)
-    for line in backup_study(opened.url, opened.study.study_name, file):
-        typer.echo(line)
+    for line in backup_study(opened.study, opened.location, target):
+        echo(line)

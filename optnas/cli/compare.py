@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import echo, show
 from optnas.cli.options import Html, OnX, OnY, check_figure
 
 
@@ -27,18 +27,21 @@ def compare(
     from optnas.pareto.compare import compare as compared
 
     check_figure(html, {"--x": x, "--y": y})
+    target = html and html.absolute()  # a study file may change the working directory
     found = compared(studies_by_label(studies))
     figure = None
-    if html is not None:
+    if target is not None:
         from optnas.plots import comparison_figure
 
         figure = comparison_figure(found, x, y)
     for table in comparison_tables(found):
         show(table)
     if found.left_out:
-        typer.echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
+        echo(f"not compared, because not all have it: {', '.join(found.left_out)}")
     for note in found.notes:
-        typer.echo(f"not the same settings: {note}")
-    if html is not None and figure is not None:
-        write_figure(figure, html)
-        typer.echo(f"figure: {html}")
+        echo(f"not the same settings: {note}")
+    if target is not None and figure is not None:
+        from optnas.plots.page import write_figure
+
+        write_figure(figure, target)
+        echo(f"figure: {html}")

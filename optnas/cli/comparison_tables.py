@@ -5,13 +5,19 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from optnas.pareto.compare import Comparison
+from optnas.pareto.compare import BOX, Comparison
+from optnas.pareto.hypervolume import volume_text
 from optnas.utils.text import number
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
     """The fronts under the common objectives, and the share of each that another dominates."""
-    front = Table(title=f"compared by {escape(', '.join(found.names))}", title_justify="left")
+    front = Table(
+        title=f"compared by {escape(', '.join(found.names))}",
+        title_justify="left",
+        caption=f"hypervolume: {BOX}",
+        caption_justify="left",
+    )
     front.add_column("study", overflow="fold")
     about = "" if found.exact else " (approximate)"
     for name in ("trials", "front", "of it stands", f"hypervolume{about}"):
@@ -23,7 +29,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         leaders = (min(own.front, key=lambda m: m.losses[i]) for i in range(len(found.names)))
         best = [number(leader.values[i]) for i, leader in enumerate(leaders)]
         counts = (str(own.trials), str(len(own.front)), str(standing))
-        front.add_row(escape(own.label), *counts, f"{own.hypervolume:.4f}", *best)
+        front.add_row(escape(own.label), *counts, volume_text(own.hypervolume), *best)
     whom = Table(title="share of a front that is dominated", title_justify="left")
     whom.add_column("by \\ front of", overflow="fold")
     for own in found.studies:

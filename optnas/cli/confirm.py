@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import resumable, show
-from optnas.cli.options import AcceptChanges, AnyStudy, Name, Storage
+from optnas.cli.console import echo, resumable, show
+from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Trust
 from optnas.errors import InputError
 
 
@@ -28,6 +28,8 @@ def confirm(
     ] = None,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
+    trust: Trust = False,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Evaluate the front again with other seeds, to see which of its members were only lucky.
@@ -40,8 +42,8 @@ def confirm(
     from optnas.finished.confirm import confirm
 
     numbers = None if trials is None else _numbers(trials)
-    opened = open_study_argument(study, storage, name, with_search=True, writable=True)
-    search, found = opened.needed_search(), opened.study
+    opened = open_study_argument(study, storage, name, file=file)
+    search, found = opened.needed_search(trust=trust), opened.writable_study()
     with resumable():
         confirm(
             found,
@@ -52,7 +54,7 @@ def confirm(
             accept_changes=accept_changes,
         )
     show(confirmed_table(found))
-    typer.echo(standing_line(found))
+    echo(standing_line(found))
 
 
 def _numbers(text: str) -> list[int]:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
-from optnas.errors import InputError, Interrupted
+from optnas.errors import Interrupted
+from optnas.utils.terminal import Terminal, visible
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+PATIENCE = 10.0
+"""Seconds that threads of the user's code have to end once the command has."""
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints a line; what in it would control the terminal is shown instead."""
+    typer.echo(visible(text), err=err)
 
 
 def show(table: RenderableType) -> None:
     """Prints a table as wide as the terminal; wide where there is none, for whole lines."""
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def write_figure(figure: go.Figure, path: Path) -> None:
-    """Writes a figure that opens offline."""
-    try:
-        figure.write_html(path, include_plotlyjs=True, default_height="95vh")
-    except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
+    Terminal(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 @contextmanager
@@ -46,11 +46,46 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        typer.echo("what is finished is kept: the same command continues from there", err=True)
+        echo("what is finished is kept: the same command continues from there", err=True)
         raise
+
+
+@contextmanager
+def ending_without_threads() -> Iterator[None]:
+    """Lets the program end after the block although a thread of the user's code goes on.
+
+    Python waits for threads that aren't daemons, for ever if need be.
+    """
+    before = set(threading.enumerate())
+    code = 1
+    try:
+        yield
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        raise
+    finally:
+        if _threads_since(before):
+            threading.Thread(target=_end, args=(before, code), daemon=True).start()
+
+
+def _threads_since(before: set[threading.Thread]) -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t not in before and not t.daemon]
+
+
+def _end(before: set[threading.Thread], code: int) -> None:
+    threading.main_thread().join()  # until the interpreter begins to end
+    deadline = time.monotonic() + PATIENCE
+    for thread in _threads_since(before):
+        thread.join(max(deadline - time.monotonic(), 0))
+    if left := _threads_since(before):
+        names = ", ".join(thread.name for thread in left)
+        echo(f"optnas: ends without waiting for threads of your code: {names}", err=True)
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def fail(message: str, code: int) -> NoReturn:
     """Prints what is wrong and exits."""
-    typer.echo(f"optnas: {message}", err=True)
+    echo(f"optnas: {message}", err=True)
     sys.exit(code)

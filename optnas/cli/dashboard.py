@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import until_interrupted
-from optnas.cli.options import LOCAL, AnyStudy, Name, Storage
+from optnas.cli.console import echo, until_interrupted
+from optnas.cli.options import LOCAL, AnyStudy, File, Name, Storage
 from optnas.errors import InputError
 
 
@@ -21,6 +21,7 @@ def dashboard(
     ] = "127.0.0.1",
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
 ) -> None:
     """Open the Optuna dashboard on a study, with figures, notes, drawings and ONNX files.
 
@@ -28,34 +29,31 @@ def dashboard(
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
     weights are kept, an ONNX file. A note that you have edited stays as it is.
     """
-    from optnas.cli.study_argument import open_study_argument
+    from optnas.cli.study_argument import NO_CODE, open_study_argument
     from optnas.dashboard.publisher import Publisher
     from optnas.dashboard.server import make_app, make_dashboard, publishing
-    from optnas.storage.open import open_storage
-    from optnas.study.folders import weights_folder
-    from optnas.study.load import load_study
+    from optnas.study.folders import WEIGHTS, files_of, own_files
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
-    opened = open_study_argument(study, storage, name, with_search=True)
-    found, url, search = opened.study, opened.url, opened.search
+    opened = open_study_argument(study, storage, name, file=file)
+    found, location, search = opened.study, opened.location, opened.search
     if search is None:
-        typer.echo(f"no drawings and no ONNX files: {opened.why}", err=True)
-    folder = weights_folder(url, found.study_name)
+        echo(f"no drawings and no ONNX files: {NO_CODE}", err=True)
+    folder = files_of(found, location).path(WEIGHTS)
     server = make_dashboard(found._storage, folder, host, port)
     updates: AbstractContextManager[None] = nullcontext()
     try:  # only now, because nothing is written to a study that can't be shown
-        found = load_study(open_storage(url, create=True), found.study_name) or found
+        found = opened.writable_study()
+        folder = own_files(found, location).path(WEIGHTS)
         server.set_app(make_app(found._storage, folder))
         updates = publishing(Publisher(found, folder, search))
     except InputError as error:
-        typer.echo(f"figures, notes and files can't be added: {error}", err=True)
+        echo(f"figures, notes and files can't be added: {error}", err=True)
     if host not in LOCAL:
-        typer.echo(
-            "the dashboard has no log-in: anyone who reaches it can delete studies", err=True
-        )
+        echo("the dashboard has no log-in: anyone who reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"
-    typer.echo(f"{page}  (Ctrl-C ends)")
+    echo(f"{page}  (Ctrl-C ends)")
     with until_interrupted(), updates:
         server.serve_forever()
     server.server_close()

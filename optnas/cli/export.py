@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.options import AcceptChanges, AnyStudy, Name, Storage, Trial
+from optnas.cli.console import echo
+from optnas.cli.options import AcceptChanges, AnyStudy, File, Name, Storage, Trial, Trust
 
 
 def export(
     study: AnyStudy,
-    trial: Trial,
+    trial: Trial = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -34,29 +35,47 @@ def export(
         int | None,
         typer.Option(help="The only batch size that the file will accept; by default any."),
     ] = None,
+    dynamic: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another dimension that may vary, as INPUT:DIMENSION=NAME (input_ids:1=seq); may "
+            "be given several times."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
+    trust: Trust = False,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Write a trial's network with trained weights to a file, with a model card next to it."""
+    from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
+    from optnas.export.dynamic import read_dynamic
 
-    opened = open_study_argument(study, storage, name, with_search=True)
-    search, found = opened.needed_search(), opened.study
+    if output is not None:
+        output = output.absolute()  # the study file may change the working directory
+    opened = open_study_argument(study, storage, name, file=file)
+    search, found = opened.needed_search(trust=trust), opened.study
     done = export_model(
         found,
         search,
-        trial,
+        chosen_trial(found, trial),
         output,
         format=format,
         weights=weights,
         batch_size=batch_size,
+        dynamic=read_dynamic(dynamic or []),
         force=force,
         accept_changes=accept_changes,
     )
-    typer.echo(f"weights:    {done.weights}")
-    typer.echo(f"checked:    {done.agreement}")
-    typer.echo(f"model:      {done.path}")
-    typer.echo(f"model card: {done.card}")
+    echo(f"weights:    {done.weights}")
+    if done.weights.origin:
+        echo(f"scores:     {done.weights.origin}")
+    echo(f"checked:    {done.agreement}")
+    if done.left_out:
+        echo(f"left out:   {', '.join(done.left_out)}")
+    echo(f"model:      {opened.location.shown(done.path)}")
+    echo(f"model card: {opened.location.shown(done.card)}")

@@ -15,7 +15,7 @@ from optnas.pareto.noise import with_error
 from optnas.pareto.pick import measured
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
-from optnas.study.describe import recipe_text
+from optnas.study.describe import number_of, recipe_text
 from optnas.study.record import record_of
 from optnas.utils.text import definitions, number
 
@@ -57,7 +57,7 @@ def front_table(study: Study | Snapshot) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(escape(name), justify="right")
-    scores = [name for name in record_of(seen.study).scores if name not in names]
+    scores = besides_objectives(seen)
     for name in scores:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
@@ -80,6 +80,18 @@ def front_table(study: Study | Snapshot) -> Table:
         more = [escape(column[i]) for column in further.values()]
         table.add_row(str(row.number), *texts, escape(row.architecture), *more)
     return table
+
+
+def besides_objectives(study: Snapshot) -> list[str]:
+    """Scores, and metrics with a bound, that are no objectives: they have a column in tables."""
+    bounded = (name for record in study.architectures for name in record.trial.constraints)
+    names = dict.fromkeys((*record_of(study.study).scores, *bounded))
+    return [
+        name
+        for name in names
+        if name not in study.names
+        and any(number_of(r.trial, name) is not None for r in study.architectures)
+    ]
 
 
 def _fresh(study: Snapshot) -> dict[int, str]:

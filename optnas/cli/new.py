@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli.console import echo
 from optnas.errors import InputError
+from optnas.utils.whole_file import not_written, whole_file
 
 
 def new(
@@ -25,7 +27,8 @@ def new(
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.parent}: make it first")
     try:
-        shutil.copyfile(bundled_folder() / "template.py", path)
+        with whole_file(path) as part:
+            shutil.copyfile(bundled_folder() / "template.py", part)
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
-    typer.echo(f"wrote {path}; run it with: optnas run {path}")
+        raise not_written(path, error) from error
+    echo(f"wrote {path}; run it with: optnas run {path}")

@@ -14,7 +14,8 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 AnyStudy = Annotated[
     str,
     typer.Argument(
-        help="A study file, the name of a bundled study, a database file or a storage URL."
+        help="A study file, a study's name, the name of a bundled study, a database file or a "
+        "storage URL."
     ),
 ]
 Name = Annotated[
@@ -24,7 +25,10 @@ Storage = Annotated[
     str | None,
     typer.Option(help="Storage URL, such as sqlite:///study.db, in place of the file's."),
 ]
-Trial = Annotated[int, typer.Option(help="Number of the trial.")]
+Trial = Annotated[
+    int | None,
+    typer.Option(help="Number of the trial; by default the one that `optnas pick` takes."),
+]
 Trials = Annotated[
     int | None,
     typer.Option(
@@ -84,6 +88,18 @@ TrialTimeout = Annotated[
 MaxFailures = Annotated[
     int | None,
     typer.Option(help="Stop after this number of failures in a row for one reason; 3 by default."),
+]
+File = Annotated[
+    str | None,
+    typer.Option("--file", help="The study file, where the study is a database or a URL."),
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import the study file that the database names, although you haven't used it before: "
+        "this runs its code.",
+    ),
 ]
 AcceptChanges = Annotated[
     bool,

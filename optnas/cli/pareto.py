@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, Html, Name, OnX, OnY, Storage, check_figure
 
 
@@ -25,13 +25,15 @@ def pareto(
     from optnas.cli.study_argument import read_snapshot
 
     check_figure(html, {"--x": x, "--y": y, "--color": color, "--size": size})
+    target = html and html.absolute()  # a study file may change the working directory
     found = read_snapshot(study, storage, name)
-    if html is None:
+    if target is None:
         show(front_table(found))
         return
     from optnas.plots import pareto_data, pareto_figure
+    from optnas.plots.page import write_figure
 
-    data = pareto_data(found, x, y, color, size)
+    figure = pareto_figure(pareto_data(found, x, y, color, size))
     show(front_table(found))
-    write_figure(pareto_figure(data), html)
-    typer.echo(f"figure: {html}")
+    write_figure(figure, target)
+    echo(f"figure: {html}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import show
+from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, Name, Storage, pairs
 
 
@@ -50,6 +50,7 @@ def pick(
         weights=pairs("--weights", weights.split(",") if weights else None),
         by_knee=knee,
     )
-    typer.echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
+    echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
-    typer.echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {picked.entry.trial.number}")
+    number = picked.entry.trial.number
+    echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {number}")

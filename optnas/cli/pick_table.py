@@ -6,9 +6,9 @@ from optuna.study import Study
 from rich.markup import escape
 from rich.table import Table
 
+from optnas.cli.front_table import besides_objectives
 from optnas.pareto.pick import Pick, measured
 from optnas.pareto.snapshot import Snapshot
-from optnas.study.record import record_of
 from optnas.utils.text import number
 
 
@@ -23,8 +23,8 @@ def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
     for i, name in enumerate(names):
         best, worst = seen.extremes(i)
         table.add_row(escape(name), *map(number, (trial.values[i], best, worst)))
-    known = {name: measured(names, trial, name) for name in record_of(seen.study).scores}
+    known = {name: measured(names, trial, name) for name in besides_objectives(seen)}
     for name, value in known.items():
-        if value is not None and name not in names:
+        if value is not None:
             table.add_row(escape(name), number(value), style="dim")
     return table

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from optnas.cli.options import AnyStudy, Name, Storage, check_page
+from optnas.cli.console import echo
+from optnas.cli.options import AnyStudy, File, Name, Storage, check_page
 
 
 def report(
@@ -21,19 +21,23 @@ def report(
     ] = None,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
 ) -> None:
     """Write a page about a study: one file that opens offline, to send to a colleague."""
-    from optnas.cli.study_argument import open_study_argument
+    from optnas.cli.study_argument import NO_CODE, open_study_argument
     from optnas.report import write_report
-    from optnas.study.folders import next_to_database
+    from optnas.study.folders import REPORT, files_of
+    from optnas.utils.terminal import Terminal
 
     if output is not None:
         check_page("--output", output)
-    opened = open_study_argument(study, storage, name, with_search=True)
-    path = output or next_to_database(opened.url, f"{opened.study.study_name}_report.html")
+        output = output.absolute()  # the study file may change the working directory
+    opened = open_study_argument(study, storage, name, file=file)
+    path = output or files_of(opened.study, opened.location).path(REPORT)
     check_page("--output", path)
     if opened.search is None:
-        typer.echo(f"without drawings of the networks: {opened.why}", err=True)
-    with Console(stderr=True).status("making the page"):
-        write_report(opened.study, path, url=opened.url, search=opened.search or opened.why)
-    typer.echo(f"report: {path}")
+        echo(f"without drawings of the networks: {NO_CODE}", err=True)
+    url = opened.location.url
+    with Terminal(stderr=True).status("making the page"):
+        write_report(opened.study, path, url=url, search=opened.search or NO_CODE)
+    echo(f"report: {opened.location.shown(path)}")

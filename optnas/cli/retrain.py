@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import resumable, show
-from optnas.cli.options import AcceptChanges, AnyStudy, Device, Name, Storage, Trial
+from optnas.cli.console import echo, resumable, show
+from optnas.cli.options import AcceptChanges, AnyStudy, Device, File, Name, Storage, Trial, Trust
 
 
 def retrain(
     study: AnyStudy,
-    trial: Trial,
+    trial: Trial = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs to train; the study's own by default.")
     ] = None,
@@ -20,26 +20,31 @@ def retrain(
     device: Device = None,
     storage: Storage = None,
     name: Name = None,
+    file: File = None,
+    trust: Trust = False,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Retrain a trial's network on all but the test part, and score it there.
 
     Seeds that are done already, with the same settings, aren't trained again.
     """
+    from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.network_tables import retrained_table, search_line
     from optnas.cli.study_argument import open_study_argument
     from optnas.finished.retrain import retrain
-    from optnas.study.folders import retrained_folder
+    from optnas.study.folders import RETRAINED
     from optnas.study.record import Overrides
 
-    opened = open_study_argument(study, storage, name, with_search=True, writable=True)
-    search, found = opened.needed_search(), opened.study
+    opened = open_study_argument(study, storage, name, file=file)
+    search, found = opened.needed_search(trust=trust), opened.writable_study()
     search = search.override(Overrides(device=device))
+    number = chosen_trial(found, trial)
     with resumable():
         result = retrain(
-            found, search, trial, epochs=epochs, seeds=seeds, accept_changes=accept_changes
+            found, search, number, epochs=epochs, seeds=seeds, accept_changes=accept_changes
         )
     show(retrained_table(result))
-    if line := search_line(found, trial):
-        typer.echo(line)
-    typer.echo(f"weights and results in {retrained_folder(search.url, found.study_name)}")
+    if line := search_line(found, number):
+        echo(line)
+    folder = search.files(found).path(RETRAINED)
+    echo(f"weights and results in {opened.location.shown(folder)}")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from optnas.cli.console import fail
+from optnas.cli.console import echo, fail
 from optnas.cli.options import (
     AcceptChanges,
     AnyStudy,
@@ -16,6 +14,7 @@ from optnas.cli.options import (
     EarlyStop,
     Epochs,
     EvaluatorName,
+    File,
     Hours,
     MaxFailures,
     Name,
@@ -25,6 +24,7 @@ from optnas.cli.options import (
     Storage,
     Trials,
     TrialTimeout,
+    Trust,
     Workers,
 )
 from optnas.errors import InputError, Terminated, WorkerError
@@ -39,8 +39,8 @@ SIGTERM or SIGHUP."""
 
 RESUME = """Resume a study; naming its storage is enough.
 
-The study remembers which study file made it, and that file is imported. `run` takes the same
-arguments and does the same.
+The study remembers which study file made it, and that file is imported if you have used it before;
+--trust imports another one. `run` takes the same arguments and does the same.
 """
 
 
@@ -51,10 +51,8 @@ def run(
     hours: Hours = None,
     storage: Storage = None,
     name: Name = None,
-    file: Annotated[
-        str | None,
-        typer.Option(help="Where the study file is now, if it was moved; for a storage alone."),
-    ] = None,
+    file: File = None,
+    trust: Trust = False,
     sampler: Sampler = None,
     seed: Seed = None,
     device: Device = None,
@@ -70,10 +68,14 @@ def run(
 
     Options override the study file, and the study remembers them.
     """
+    from optnas.cli.locate import located
     from optnas.cli.study_argument import search_of, search_of_study, storage_url
+    from optnas.storage.urls import Location
     from optnas.study.load import find_study
     from optnas.study.record import Overrides
 
+    echo(f"loading {study}: PyTorch takes some seconds", err=True)
+    study, name = located(study, name)
     url = storage_url(study)
     if url is None:
         if file is not None:
@@ -84,10 +86,10 @@ def run(
             raise InputError(f"{study} is a storage already: leave out --storage")
         found = find_study(url, name)
         if file is None:
-            search = search_of_study(found, url)
+            search = search_of_study(found, Location.here(url), trust=trust)
         else:
             search = search_of(file, url, found.study_name)
-        typer.echo(f"study file: {search.file}", err=True)
+        echo(f"study file: {search.file}", err=True)
     overrides = Overrides(
         trials=trials,
         hours=hours,
@@ -107,11 +109,14 @@ def run(
 def _run(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
     """Runs a search with the overrides of this and of earlier runs; then shows the front."""
     from optnas.cli.run_summary import kept_line, show_end
+    from optnas.devices.device import resolve_device
     from optnas.runs.progress import Progress, number_counted
     from optnas.runs.stop import Stop, stopping
     from optnas.runs.workers import check_workers
     from optnas.search.open import open_study
     from optnas.search.run import observed_objective, run_study
+    from optnas.storage.urls import shown_url
+    from optnas.utils.text import plural
 
     check_workers(workers, search.file, search.url)
     remembered = search.remembered()
@@ -119,17 +124,21 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     options = replace(remembered, **nothing).as_options()
     if options:
         listed = " ".join(f"{option} {value}".rstrip() for option, value in options.items())
-        typer.echo(f"remembered from earlier runs: {listed}", err=True)
+        echo(f"remembered from earlier runs: {listed}", err=True)
     search = search.override(remembered.updated(overrides))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
-        typer.echo(f"{workers} workers share {cores} CPU cores", err=True)
+        echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
+    device = search.device if search.device != "auto" else resolve_device("auto")
+    url = shown_url(search.url)
+    echo(f"study {search.study_name} in {url}, on {device}", err=True)
     display = Progress()
     objective = observed_objective(search, display)
     study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)
     there = number_counted(study)
     if there:
-        typer.echo(f"{there} of {search.trials} trials are done already", err=True)
+        wanted = plural(search.trials, "trial is", "trials are")
+        echo(f"{there} of {wanted} done already", err=True)
     stop = Stop()
     try:
         with (

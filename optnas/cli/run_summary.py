@@ -5,20 +5,23 @@ from __future__ import annotations
 import shlex
 
 import optuna
-import typer
 from optuna.study import Study
 
-from optnas.cli.console import show, write_figure
+from optnas.cli.console import echo, show
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
+from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
 from optnas.pareto.noise import typical_errors
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
+from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
+from optnas.study.folders import FRONT
+from optnas.utils.text import plural
 
 BUSY = 0.15
 """From this typical error on, a run's end says that the machine was busy."""
@@ -29,45 +32,51 @@ def show_end(study: Study, search: Search) -> None:
     _summary(study, search)
     failures = failure_line(study)
     if failures:
-        typer.echo(f"failures:      {failures}")
+        echo(f"failures:      {failures}")
     if number_counted(study) < search.trials:
-        typer.echo(f"the rest:      {_resume(study, search)}")
+        echo(f"the rest:      {_resume(study, search)}")
     else:
-        typer.echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
+        echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
     for command in ("report", "dashboard"):
-        typer.echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}")
+        file = f" --file {shlex.quote(str(search.file))}" if search.file else ""
+        echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
 
 
 def kept_line(study: Study, search: Search) -> str:
     """How much of an interrupted run is kept, and how to resume it."""
+    wanted = plural(search.trials, "trial is", "trials are")
     return (
-        f"{number_counted(study)} of {search.trials} trials are done and kept. "
-        f"Resume with: {_resume(study, search)}"
+        f"{number_counted(study)} of {wanted} done and kept. Resume with: {_resume(study, search)}"
     )
 
 
 def _summary(study: Study, search: Search) -> None:
     """Prints the front, and draws it."""
     if not front(study):
-        typer.echo("the front is empty: no feasible trial is COMPLETE")
+        echo("the front is empty: no feasible trial is COMPLETE")
         return
     seen = Snapshot.of(study)
     show(front_table(seen))
     for name, share in typical_errors(seen.front, seen.names).items():
         if share >= BUSY:
-            typer.echo(
+            echo(
                 f"{name} was measured on a busy machine: ±{share:.0%} at the median. Members of "
                 "the front that differ by less are marked; `optnas measure` measures a network "
                 "again"
             )
     if isinstance(search.evaluator, SharedWeightsEvaluator):
-        typer.echo("The scores are those of inherited weights. Train the most promising networks:")
+        echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"
-        typer.echo(f"real scores:   optnas confirm {_url(search)}{options}")
+        echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
-        path = search.path("_front.html")
-        write_figure(pareto_figure(pareto_data(study)), path)
-        typer.echo(f"figure:        {path}")
+        echo(f"hypervolume:   {seen.hypervolume_text()}")
+        path = search.files(study).path(FRONT)
+        try:
+            write_figure(pareto_figure(pareto_data(seen)), path)
+        except InputError as error:  # the study itself is done and kept
+            echo(f"no figure:     {error}", err=True)
+        else:
+            echo(f"figure:        {search.location.shown(path)}")
 
 
 def _resume(study: Study, search: Search) -> str:

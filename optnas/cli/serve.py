@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.console import until_interrupted
+from optnas.cli.console import echo, until_interrupted
 from optnas.cli.options import LOCAL
 
 
@@ -24,8 +24,8 @@ def serve(
 
     server, port = make_proxy(storage, host, port)
     if host not in LOCAL:
-        typer.echo("the proxy has no log-in: everyone who reaches it can delete studies", err=True)
+        echo("the proxy has no log-in: everyone who reaches it can delete studies", err=True)
     server.start()
-    typer.echo(f"grpc://{host}:{port}  (Ctrl-C ends)")
+    echo(f"grpc://{host}:{port}  (Ctrl-C ends)")
     with until_interrupted():
         server.wait_for_termination()

@@ -13,12 +13,13 @@ from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
 from optnas.pareto.reference_point import limits_text
 from optnas.pareto.snapshot import Snapshot
+from optnas.storage.place import place_of
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
 from optnas.study.reference import stored_reference
-from optnas.utils.text import duration, number
+from optnas.utils.text import duration, number, plural
 
 
 def status_table(of: Study | Snapshot) -> Table:
@@ -35,13 +36,11 @@ def status_table(of: Study | Snapshot) -> Table:
     table.add_row("trials", listed + (f" ({same} reused an earlier one's values)" if same else ""))
     running = [t for t in trials if t.state == TrialState.RUNNING]
     if running:
-        table.add_row("running", escape(", ".join(map(_running, running))))
-    table.add_row("front", f"{len(seen.front)} trials")
-    volume = seen.hypervolume
+        place = place_of(study._storage)
+        table.add_row("running", escape(", ".join(_running(t, place) for t in running)))
+    table.add_row("front", plural(len(seen.front), "trial"))
     if len(seen.names) > 1:
-        table.add_row(
-            "hypervolume", "after 10 feasible trials" if volume is None else f"{volume:.4f}"
-        )
+        table.add_row("hypervolume", escape(seen.hypervolume_text()))
     for i, name in enumerate(seen.names if seen.feasible else ()):
         best = best_in(study, seen.feasible, i)
         table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")
@@ -83,7 +82,7 @@ def failure_line(study: Study | Snapshot) -> str:
     if not reasons:
         return ""
     reason, times = reasons.most_common(1)[0]
-    return f"{reasons.total()} trials; most often ({times}): {reason}"
+    return f"{plural(reasons.total(), 'trial')}; most often ({times}): {reason}"
 
 
 def _since(study: Study) -> str:
@@ -92,6 +91,6 @@ def _since(study: Study) -> str:
     return f" (since trial {kept.since}; before: {kept.before})" if kept and kept.before else ""
 
 
-def _running(trial: FrozenTrial) -> str:
-    gone = " (its process is gone)" if is_abandoned(trial) else ""
+def _running(trial: FrozenTrial, place: str) -> str:
+    gone = " (its process is gone)" if is_abandoned(trial, place) else ""
     return f"trial {trial.number} for {duration(age(trial))}{gone}"

@@ -6,16 +6,26 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.options import Name
+from optnas.cli.console import echo
+from optnas.cli.options import AnyStudy, Name
 
 
 def storage_copy(
-    source: Annotated[str, typer.Argument(help="URL of the storage to copy from.")],
-    target: Annotated[str, typer.Argument(help="URL of the storage to copy to.")],
+    source: AnyStudy,
+    target: Annotated[
+        str, typer.Argument(help="URL of the storage to copy to, or a database file.")
+    ],
     name: Name = None,
 ) -> None:
     """Copy a whole study to another storage: trials, states, attributes, curves, times."""
+    from optnas.cli.locate import located
+    from optnas.cli.study_argument import search_of, storage_url
     from optnas.study.copy import copy_study
 
-    for line in copy_study(source, target, name):
-        typer.echo(line)
+    source, name = located(source, name)
+    url = storage_url(source)
+    if url is None:
+        search = search_of(source, None, name)
+        url, name = search.url, search.study_name
+    for line in copy_study(url, storage_url(target) or target, name):
+        echo(line)

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 
 from optuna.study import Study
 
+from optnas.cli.locate import located
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
-from optnas.storage.urls import sqlite_url
+from optnas.storage.urls import Location, sqlite_url
 from optnas.study.load import find_studies, find_study, load_study
 from optnas.study.record import record_of
 from optnas.utils.gc import no_garbage_collection
 
-if TYPE_CHECKING:
-    from optnas.pareto.snapshot import Snapshot
-
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
     from optnas.pareto.snapshot import Snapshot
     from optnas.search.search import Search
+
+NO_CODE = "looking at a database runs no code; give the study file with --file"
+"""Why there is nothing for which the study's own code is needed, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +33,33 @@ class Opened:
 
     Attributes:
         study: The study.
-        url: Its storage.
-        search: The search that it was run with, overrides of earlier runs included; None if it
-            wasn't asked for, or can't be had.
-        why: Why the search can't be had; empty otherwise.
-        remedy: What the user can do about that.
+        location: Its storage.
+        search: The search of the study file that the user gave, overrides of earlier runs included;
+            None if the user gave none.
     """
 
     study: Study
-    url: str
-    search: Search | None = None
-    why: str = ""
-    remedy: str = ""
+    location: Location
+    search: Search | None
 
-    def needed_search(self) -> Search:
-        """The search; raises InputError if it can't be had."""
-        if self.search is None:
-            raise InputError(f"{self.why}: {self.remedy}" if self.remedy else self.why)
-        return self.search
+    def needed_search(self, *, trust: bool) -> Search:
+        """The search, if need be of the study file that the study names.
+
+        Args:
+            trust: The option --trust.
+
+        Raises:
+            InputError: There is no such file, or the user hasn't named it.
+        """
+        if self.search is not None:
+            return self.search
+        search = search_of_study(self.study, self.location, trust=trust)
+        return search.override(record_of(self.study).overrides)
+
+    def writable_study(self) -> Study:
+        """The study, from a storage that can be written to."""
+        storage = open_storage(self.location.current_url, create=True)
+        return load_study(storage, self.study.study_name) or self.study
 
 
 def open_study_argument(
@@ -57,44 +67,40 @@ def open_study_argument(
     storage: str | None = None,
     name: str | None = None,
     *,
+    file: str | None = None,
     brief: bool = False,
-    writable: bool = False,
-    with_search: bool = False,
 ) -> Opened:
     """Opens the study behind a study file, a bundled name, a database file or a storage URL.
+
+    No code is run but that of a study file that the user gives.
 
     Args:
         argument: What the user typed.
         storage: The option --storage: another storage than the study file's.
         name: The option --name.
+        file: The option --file: the study file of a storage's study.
         brief: Whether curves and details may be left out (see `find_study`).
-        writable: Whether the study will be written to.
-        with_search: Whether to find the search too. For a storage this imports the study file
-            that the study remembers.
 
     Raises:
         InputError: There is no such study, or its study file can't be used.
     """
+    argument, name = located(argument, name)
     url, search = storage_url(argument), None
     if url is None:
+        if file is not None:
+            raise InputError(f"{argument} is a study file already: leave out --file")
         search = search_of(argument, storage, name)
-        url, name = search.url, search.study_name
+        location, name = search.location, search.study_name
     elif storage is not None:
         raise InputError(f"{argument} is a storage already: leave out --storage")
-    study = find_study(url, name, brief=brief)
-    why = remedy = ""
-    if with_search:
-        try:
-            search = search or search_of_study(study, url)
-        except NoStudyFileError as error:
-            why, remedy = error.why, error.remedy
-        except InputError as error:
-            why = str(error)
-        else:
-            search = search.override(record_of(study).overrides)
-    if writable and not why:
-        study = load_study(open_storage(url, create=True), study.study_name) or study
-    return Opened(study, url, search if with_search else None, why, remedy)
+    else:
+        location = Location.here(url)
+    study = find_study(location.current_url, name, brief=brief)
+    if file is not None:
+        search = replace(search_of(file, location.url, study.study_name), root=location.root)
+    if search is not None:
+        search = search.override(record_of(study).overrides)
+    return Opened(study, location, search)
 
 
 def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot:
@@ -111,12 +117,15 @@ def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot
 def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     """All studies behind study files, bundled names, database files and URLs, by a label."""
     found: dict[str, Study] = {}
-    for argument in dict.fromkeys(arguments):
+    # Before the first study file is imported, which may change the working directory.
+    root = Path.cwd()
+    for argument, name in [located(argument, None) for argument in dict.fromkeys(arguments)]:
         url = storage_url(argument)
-        if url is None:
-            own = [open_study_argument(argument, brief=True).study]
+        if url is not None and name is None:
+            own = find_studies(Location(url, root).current_url, brief=True)
         else:
-            own = find_studies(url, brief=True)
+            file = str(root / argument) if os.path.isfile(root / argument) else argument
+            own = [open_study_argument(file, name=name, brief=True).study]
         for study in own:
             label = Path(argument).name if len(own) == 1 else study.study_name
             found[label if label not in found else f"{argument}: {study.study_name}"] = study
@@ -143,34 +152,34 @@ def search_of(file: str, storage: str | None, name: str | None) -> Search:
     return replace(search, storage=storage or search.storage, name=name or search.name)
 
 
-def search_of_study(study: Study, url: str) -> Search:
-    """The search that a study was run with, without overrides.
-
-    Raises:
-        NoStudyFileError: The study remembers no study file, or there is none now.
-    """
-    path = record_of(study).file
-    if not path:
-        raise NoStudyFileError(
-            f"study {study.study_name!r} remembers no study file (it was made in Python)",
-            "give the file (`resume` takes --file), or resume it in Python",
-        )
-    if not os.path.isfile(path):
-        raise NoStudyFileError(
-            f"the study file was {path}, where there is none now",
-            "give the file (`resume` takes --file)",
-        )
-    return search_of(path, url, study.study_name)
-
-
-class NoStudyFileError(InputError):
-    """A study leads to no study file.
+def search_of_study(study: Study, location: Location, *, trust: bool) -> Search:
+    """The search of the study file that a study names, without overrides.
 
     Args:
-        why: The reason.
-        remedy: What the user can do about it.
-    """
+        study: The study.
+        location: Its storage.
+        trust: Whether to import a file that this user hasn't named before.
 
-    def __init__(self, why: str, remedy: str) -> None:
-        super().__init__(f"{why}: {remedy}")
-        self.why, self.remedy = why, remedy
+    Raises:
+        InputError: The study names no file, there is none now, or it isn't to be imported.
+    """
+    from optnas.search.known_files import is_known
+    from optnas.search.study_file import bundled_folder
+
+    named = record_of(study).file
+    if not named:
+        raise InputError(
+            f"study {study.study_name!r} remembers no study file (it was made in Python): give the "
+            "file with --file, or go on in Python"
+        )
+    path = Path(named)
+    if not os.path.isfile(path):
+        raise InputError(
+            f"the study file was {named}, where there is none now: give the file with --file"
+        )
+    if not (trust or path.parent.resolve() == bundled_folder().resolve() or is_known(path)):
+        raise InputError(
+            f"the database names the study file {named}, which you haven't used before, and "
+            "importing it runs its code: read it, and give --trust, or another one with --file"
+        )
+    return replace(search_of(named, location.url, study.study_name), root=location.root)

@@ -10,7 +10,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,7 @@ from optnas.pareto.snapshot import Snapshot
 from optnas.plots import PLOTS
 from optnas.search.search import Search
 from optnas.storage.faults import storage_fault
-from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
+from optnas.study.artifacts import DRAWING, ONNX, TORCH_WEIGHTS, WEIGHTS, WeightStore
 from optnas.study.trial_order import in_order_of_completion
 
 GRAPH = "optnas-"
@@ -78,6 +78,7 @@ class Publisher:
         self._notes: dict[int, str] = {}
         self._refused: set[tuple[int, str]] = set()
         self._warned: set[str] = set()
+        self._checked: set[int] = set()
 
     def update(self) -> Iterator[None]:
         """Updates everything, one step at each `next`; the caller may stop after any step.
@@ -123,14 +124,22 @@ class Publisher:
         """Writes notes on present and former members; notes that a user has edited stay."""
         notes = Notes(seen)
         attributes = self._study._storage.get_study_system_attrs(self._study._study_id)
-        versions = {int(m[1]): v for k, v in attributes.items() if (m := _NOTE.fullmatch(k))}
+        versions = {
+            int(m[1]): v
+            for k, v in attributes.items()
+            if (m := _NOTE.fullmatch(k)) and isinstance(v, int)
+        }
         left = [t for t in notes.trials if t._trial_id in versions.keys() - members]
         for trial in [*self._members, *left]:
             text = notes.of(trial)
             if self._notes.get(trial._trial_id) == text:
                 continue
             live = Trial(self._study, trial._trial_id)
-            old = get_note(live)
+            try:
+                old = get_note(live)
+            except (ValueError, TypeError, KeyError) as error:  # other code wrote it
+                self._excuse(f"the note of trial {trial.number} is damaged", error)
+                continue
             # An empty first version was never finished; a later one was emptied by a user.
             ours = is_untouched(old) or (not old and versions.get(trial._trial_id, 0) < 2)
             if ours and old != text:
@@ -139,11 +148,14 @@ class Publisher:
             yield
 
     def _add_files(self) -> Iterator[None]:
-        """Adds the missing drawings of the members, and then their missing ONNX files."""
+        """Checks the members' weights, adds missing drawings, and then missing ONNX files."""
+        kept = self._store.kept(self._study)
+        weights = {i for i, name in kept if name in (WEIGHTS, TORCH_WEIGHTS)}
+        members = [t for t in self._members if t._trial_id in weights]
+        yield from self._check_weights(members)
         if self._search is None:
             return
-        kept = self._store.kept(self._study)
-        trained = [t for t in self._members if (t._trial_id, WEIGHTS) in kept and self._exports]
+        trained = members if self._exports else []
         makers = ((DRAWING, self._draw, self._members), (ONNX, self._export, trained))
         for name, make, trials in makers:
             for trial in trials:
@@ -157,6 +169,19 @@ class Publisher:
                     self._excuse(f"trial {trial.number} has no {name}", error)
                     self._refused.add(key)
                 yield
+
+    def _check_weights(self, trials: Sequence[FrozenTrial]) -> Iterator[None]:
+        """Warns of files of weights that were changed since the search wrote them, each once."""
+        for trial in trials:
+            if trial._trial_id in self._checked:
+                continue
+            try:
+                self._store.check(self._study, trial._trial_id)
+            except InputError as error:
+                self._excuse(f"trial {trial.number}", error)
+                self._refused.add((trial._trial_id, ONNX))
+            self._checked.add(trial._trial_id)
+            yield
 
     def _draw(self, trial: FrozenTrial, path: Path) -> None:
         assert self._search is not None

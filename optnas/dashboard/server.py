@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.dashboard.own_hosts import for_own_hosts
 from optnas.dashboard.publisher import GRAPH, Publisher
 from optnas.errors import InputError
 from optnas.pareto.front import front_of
@@ -42,6 +43,13 @@ log = logging.getLogger("optnas")
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        super().__init__(address, handler)
+        self._host = address[0]
+
+    def set_app(self, application: Any) -> None:
+        super().set_app(for_own_hosts(application, self._host))
+
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
@@ -53,7 +61,8 @@ def make_dashboard(
 ) -> WSGIServer:
     """A server for the dashboard; `serve_forever()` starts it.
 
-    The dashboard has no log-in: anyone who reaches it can change and delete studies.
+    The dashboard has no log-in: anyone who reaches it can change and delete studies. It answers
+    only for the hosts that it listens on, and no page of another origin.
 
     Args:
         storage: The storage to show.

@@ -17,3 +17,7 @@ __all__ = [
     "idx_images",
     "image_folder",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optnas.datasets.check_arrays import check_examples, check_shape, guess_task
 from optnas.datasets.dataset import Dataset, Task
 from optnas.datasets.normalize import normalized_dataset
 from optnas.datasets.split import split
@@ -46,8 +47,11 @@ def arrays(
         name: What the data is called, in reports and errors.
 
     Raises:
-        InputError: The lengths differ, a value is NaN or infinite, labels are out of range, or a
-            part would be empty.
+        InputError: The lengths differ, a value is NaN or infinite, labels are out of range, images
+            have their channels last, or a part would be empty.
+
+    Warns:
+        UserWarning: The dimensions of the examples may be in another order than networks expect.
 
     Example:
         ```python
@@ -61,8 +65,9 @@ def arrays(
     x, y = _numbers(x, "examples", name), _numbers(y, "targets", name)
     if y.dtype == bool:
         y = y.astype(np.int64)
-    task = task or _guess_task(y, name)
+    task = task or guess_task(y, name)
     check_examples(x, y, task, classes, name)
+    check_shape(x, normalize, name, stacklevel=2)
     rest, test_index = split(np.arange(len(x)), y, task, test, seed, "test", name)
     train_index, val_index = split(rest, y, task, val, seed, "val", name, of=len(x))
     parts = [(x[index], y[index]) for index in (train_index, val_index, test_index)]
@@ -78,49 +83,6 @@ def _numbers(values: ArrayLike, what: str, name: str) -> NDArray[Any]:
         raise InputError(
             f"{name}: the {what} must be an array of real numbers, got {array.dtype} of shape "
             f"{array.shape}; encode text and categories as numbers first"
+            + (" (np.unique(y, return_inverse=True)[1])" if what == "targets" else "")
         )
     return array
-
-
-def _guess_task(y: NDArray[Any], name: str) -> Task:
-    values = len(np.unique(y))
-    if np.issubdtype(y.dtype, np.integer):
-        doubtful = values > max(20, len(y) / 5)
-    else:
-        doubtful = y.ndim == 1 and values <= 20 and bool((y == np.floor(y)).all())
-    if doubtful:
-        raise InputError(
-            f"{name}: {values} different targets of type {y.dtype} may be classes or numbers: give "
-            "task='classification' (with integer labels) or task='regression'"
-        )
-    return "classification" if np.issubdtype(y.dtype, np.integer) else "regression"
-
-
-def check_examples(
-    x: NDArray[Any], y: NDArray[Any], task: Task, classes: int | None, name: str
-) -> None:
-    """Raises InputError unless examples and targets are finite and fit together."""
-    if task not in get_args(Task):
-        raise InputError(f"task must be one of {', '.join(get_args(Task))}, got {task!r}")
-    if len(x) != len(y) or len(x) == 0:
-        raise InputError(f"{name}: {len(x)} examples but {len(y)} targets; give as many of each")
-    if not np.isfinite(x).all() or not np.isfinite(y).all():
-        raise InputError(f"{name}: there are NaN or infinite values; remove or fill them first")
-    if task == "classification":
-        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-            raise InputError(
-                f"{name}: class labels must be whole numbers of shape (n,), got {y.dtype} of "
-                f"shape {y.shape}"
-            )
-        highest = "" if classes is None else f" to {classes - 1}"
-        if y.min() < 0 or (classes is not None and y.max() >= classes):
-            raise InputError(
-                f"{name}: class labels must be numbers from 0{highest}, got {y.min()} to {y.max()}"
-            )
-        present = np.unique(y)
-        gaps = np.flatnonzero(present != np.arange(len(present)))
-        if classes is None and len(gaps):
-            raise InputError(
-                f"{name}: no example has class {gaps[0]} of 0 to {y.max()}: number the classes "
-                "from 0 without gaps, or give classes="
-            )

@@ -43,6 +43,13 @@ class Dataset:
     x_moments: Part = (torch.zeros(()), torch.ones(()))
     y_moments: Part = (torch.zeros(()), torch.ones(()))
 
+    def __repr__(self) -> str:
+        sizes = "/".join(str(len(part[0])) for part in (self.train, self.val, self.test))
+        return (
+            f"Dataset({self.name!r}, {self.task!r}, {sizes} examples, "
+            f"input_shape={self.input_shape}, outputs={self.outputs})"
+        )
+
     def normalize(self, x: ArrayLike) -> Tensor:
         """Normalises new raw examples `(n, *input_shape)` for a trained network."""
         mean, std = self.x_moments
@@ -75,7 +82,9 @@ class Loaders:
     """Your own DataLoaders, with their batches, augmentation and order.
 
     Attributes:
-        train: Yields batches `(x, y)`; its length is the number of batches.
+        train: Yields batches `(x, y)`: `x` is a tensor, or a tuple or dictionary of tensors that
+            the model takes by position or by name; `y` is a tensor. Its length is the number of
+            batches.
         val: Yields the validation batches, in a fixed order.
         task: `classification` or `regression`.
         name: What the data is called. Change it whenever the data or the augmentation change: a
@@ -100,6 +109,9 @@ class Loaders:
             raise ValueError(f"task must be one of {', '.join(get_args(Task))}, got {self.task!r}")
         if not self.name:
             raise ValueError("name is empty: give one, because a study tells data apart by it")
+
+    def __repr__(self) -> str:
+        return f"Loaders({self.name!r}, {self.task!r}, {len(self.train)}/{len(self.val)} batches)"
 
     @property
     def fingerprint(self) -> str:

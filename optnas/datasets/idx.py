@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
+import struct
 import zlib
 from pathlib import Path
 
@@ -13,6 +16,12 @@ from optnas.datasets.dataset import Dataset
 from optnas.datasets.normalize import channel_moments
 from optnas.datasets.own_test_part import with_own_test_part
 from optnas.errors import InputError
+
+MOST_PACKED = 1100
+"""An archive of gzip holds at most this number of bytes in one of its own; the format has no room
+for more."""
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
 
 
 def idx_images(
@@ -74,23 +83,44 @@ def _idx(folder: Path, stem: str) -> NDArray[np.uint8]:
     path = next((p for p in (folder / stem, folder / f"{stem}.gz") if p.is_file()), None)
     if path is None:
         raise InputError(f"{folder} has neither {stem} nor {stem}.gz")
+    dimensions = 3 if "images" in stem else 1
+    packed = path.suffix == ".gz"
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if packed else path.open("rb") as file:
+            shape = _shape(path, file.read(4 + 4 * dimensions), dimensions)
+            expected = math.prod(shape)
+            most = path.stat().st_size * (MOST_PACKED if packed else 1)
+            # One byte more, if there is one: then the file doesn't end where it should.
+            raw = _read(file, expected + 1) if expected <= most else b""
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path} can't be read: {error}; get the file again") from error
-    dimensions = 3 if "images" in stem else 1
-    if raw[:4] != bytes([0, 0, 8, dimensions]):
+    says = f"its header says {'×'.join(map(str, shape))} bytes"
+    if len(raw) < expected:
+        found = f"{len(raw):,} are there" if expected <= most else "it is too small for them"
+        raise InputError(f"{path} is truncated: {says}, {found}; get the file again")
+    if len(raw) > expected:
+        raise InputError(f"{path} is damaged: {says}, and more are there; get the file again")
+    return np.frombuffer(raw, np.uint8).reshape(shape)
+
+
+def _shape(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
+    """The sizes in a header; raises InputError if it isn't one, or says that there is nothing."""
+    if header[:4] != bytes([0, 0, 8, dimensions]):
         raise InputError(
             f"{path} is no IDX file of bytes with {dimensions} dimension(s): it begins with "
-            f"{raw[:4].hex(' ')}"
+            f"{header[:4].hex(' ')}"
         )
-    header = 4 + 4 * dimensions
-    if len(raw) < header:
+    if len(header) < 4 + 4 * dimensions:
         raise InputError(f"{path} is truncated within its header; get the file again")
-    shape = np.frombuffer(raw[4:header], ">u4")
-    if len(raw) - header != shape.prod(dtype=np.int64):
-        raise InputError(
-            f"{path} is truncated: its header says {'×'.join(map(str, shape))} bytes, "
-            f"{len(raw) - header} are there; get the file again"
-        )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
+    shape = struct.unpack(f">{dimensions}I", header[4:])  # Python's numbers don't overflow
+    if not all(shape):
+        raise InputError(f"{path} is empty: its header says {'×'.join(map(str, shape))} bytes")
+    return shape
+
+
+def _read(file: io.BufferedIOBase, most: int) -> bytearray:
+    """Reads a number of bytes, or fewer at the end; memory is taken as they come."""
+    found = bytearray()
+    while len(found) < most and (some := file.read(min(most - len(found), CHUNK))):
+        found += some
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -11,15 +11,28 @@ from torch.nn import functional
 
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
+from optnas.utils.inputs import described
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Share of examples whose largest output is that of their class.
 
     Args:
-        outputs: Shape `(n, classes)`.
-        targets: Class numbers, shape `(n,)`.
+        outputs: Shape `(n, classes)` or more; further dimensions are averaged too.
+        targets: Class numbers, shape `(n,)`, and the further dimensions.
+
+    Raises:
+        InputError: The outputs aren't one for each of two classes or more.
     """
+    outputs = logits_of(outputs)
+    if outputs.ndim < 2 or outputs.shape[1] < 2 or outputs[:, 0].shape != targets.shape:
+        raise InputError(
+            f"val_accuracy takes outputs of shape (n, classes) and class numbers of shape (n,), "
+            f"and there are outputs of shape {tuple(outputs.shape)} for targets of shape "
+            f"{tuple(targets.shape)}: "
+            + ("give y.argmax(1) of one-hot rows, or " if _are_shares(targets, outputs) else "")
+            + "switch it off (accuracy=False), and give a score of your own (scores=) for another"
+        )
     return (outputs.argmax(1) == targets).float().mean()
 
 
@@ -38,17 +51,26 @@ def cross_entropy(
 
     Args:
         outputs: Logits, shape `(n, classes)` or more; further dimensions are averaged too.
-        targets: Class numbers, shape `(n,)`.
+        targets: Class numbers, shape `(n,)`; or the share of each class, the outputs' shape.
         classes: The least number of outputs.
         label_smoothing: Share of the target that all outputs share equally.
 
     Raises:
-        InputError: The model returns fewer outputs than there are classes.
+        InputError: The model returns fewer outputs than there are classes, or what is no tensor;
+            the targets are no class numbers.
     """
+    outputs = logits_of(outputs)
     if outputs.ndim < 2 or outputs.shape[1] < classes:
         raise InputError(
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
             "layer one output a class"
+        )
+    shares = _are_shares(targets, outputs)
+    if not shares and (targets.is_floating_point() or targets.ndim != outputs.ndim - 1):
+        raise InputError(
+            f"the targets of classes must be whole numbers of shape (n,), got {targets.dtype} of "
+            f"shape {tuple(targets.shape)}: give y.argmax(1) of one-hot rows, y.long() of whole "
+            "floats, or a loss of your own (loss=)"
         )
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
@@ -83,11 +105,39 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
         targets: The same shape.
 
     Raises:
-        InputError: The shapes differ.
+        InputError: The shapes differ, or the model returns what is no tensor.
     """
+    outputs = logits_of(outputs)
     if outputs.shape != targets.shape:
+        column = outputs.shape == (*targets.shape, 1)
         raise InputError(
             f"the model returns shape {tuple(outputs.shape)}, the targets have "
-            f"{tuple(targets.shape)}: give the model's last layer as many outputs as targets"
+            f"{tuple(targets.shape)}: "
+            + ("give y[:, None]" if column and targets.ndim == 1 else _AS_MANY)
         )
     return functional.mse_loss(outputs, targets)
+
+
+_AS_MANY = "give the model's last layer as many outputs as targets"
+
+
+def _are_shares(targets: Tensor, outputs: Tensor) -> bool:
+    """Whether targets are a share for each class: one-hot, smoothed, or mixed in the loader."""
+    return targets.is_floating_point() and targets.ndim > 1 and targets.shape == outputs.shape
+
+
+def logits_of(outputs: object) -> Tensor:
+    """What the model returns, or the `logits` in it, as models of transformers call it.
+
+    Raises:
+        InputError: There is no such tensor.
+    """
+    found = outputs.get("logits") if isinstance(outputs, Mapping) else outputs
+    if isinstance(found, Tensor):
+        return found.float()
+    raise InputError(
+        f"the model returns {described(outputs)}, and the usual loss and accuracy take a tensor of "
+        "shape (n, outputs), or one called logits in a dictionary: return that, or give a loss of "
+        "your own that takes what the model returns (loss=lambda outputs, targets: …, "
+        "accuracy=False)"
+    )

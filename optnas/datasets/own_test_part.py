@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optnas.datasets.arrays import check_examples
+from optnas.datasets.check_arrays import check_examples
 from optnas.datasets.dataset import Dataset
 from optnas.datasets.normalize import Moments, normalized_dataset
 from optnas.datasets.split import split

@@ -1,6 +1,6 @@
 """Evaluators find out how well a network does the task."""
 
-from optnas.evaluators.abilities import Configurable, Prepared, Retrainable, StandIn
+from optnas.evaluators.abilities import Configurable, Prepared, Rescoring, Retrainable, StandIn
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
@@ -19,6 +19,7 @@ __all__ = [
     "Recipe",
     "RecipeSpace",
     "Report",
+    "Rescoring",
     "Retrainable",
     "RetrainingEvaluator",
     "SharedWeightsEvaluator",
@@ -27,3 +28,7 @@ __all__ = [
     "TrainingEvaluator",
     "nasbench201",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

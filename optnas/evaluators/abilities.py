@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
@@ -92,6 +94,22 @@ class KnowsChance(ABC):
     @abstractmethod
     def chance(self) -> Mapping[str, float]:
         """The scores of a constant prediction, by name; those that aren't known are left out."""
+
+
+class Rescoring(ABC):
+    """An evaluator that can score a trained network again, without training it.
+
+    So it can be checked that the weights that were kept are those of the scores.
+    """
+
+    @abstractmethod
+    def score_again(self, model: nn.Module, recipe: Any) -> Mapping[str, float]:
+        """The scores of a trained network, named as in `provides`.
+
+        Args:
+            model: The network, which may be moved to a device.
+            recipe: The recipe that it was trained with.
+        """
 
 
 class StandIn(ABC):

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from optnas.datasets.dataset import Part
 from optnas.errors import InputError
 from optnas.evaluators.recipe import Recipe
+from optnas.utils.inputs import Inputs, described
 
 
 class Mixed(NamedTuple):
@@ -37,11 +37,13 @@ class Mixed(NamedTuple):
     share: float
 
 
-def augmented(batches: Iterable[Part], recipe: Recipe) -> Iterable[tuple[Tensor, Tensor | Mixed]]:
+def augmented(
+    batches: Iterable[tuple[Inputs, Tensor]], recipe: Recipe
+) -> Iterable[tuple[Inputs, Tensor | Mixed]]:
     """The batches with the recipe's augmentation; the same iterable if it has none.
 
     Args:
-        batches: Examples and targets. Images have shape `(batch, channels, height, width)`.
+        batches: Inputs and targets. Images have shape `(batch, channels, height, width)`.
         recipe: Its `flip`, `shift`, `cutout` and `mixup`.
     """
     if recipe.flip or recipe.shift or recipe.cutout or recipe.mixup:
@@ -49,7 +51,12 @@ def augmented(batches: Iterable[Part], recipe: Recipe) -> Iterable[tuple[Tensor,
     return batches
 
 
-def _augment(x: Tensor, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor | Mixed]:
+def _augment(x: Inputs, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor | Mixed]:
+    if not isinstance(x, Tensor):
+        raise InputError(
+            f"mixup takes means of one tensor, and the inputs are {described(x)}: leave it out of "
+            "the recipe"
+        )
     if recipe.flip:
         x = _flipped(x)
     if recipe.shift:

@@ -74,7 +74,8 @@ class Evaluator(ABC):
 
         Args:
             candidate: Its `model` may be trained in place, and moved to a device. If the evaluator
-                doesn't estimate, the trained weights must end up in it.
+                doesn't estimate, the weights of the scores must end up in it, or be named by
+                `report.weights`.
             recipe: What `suggest` returned.
             report: To be called after every epoch.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.recipe import Recipe
+from optnas.utils.inputs import Inputs, call, in_order
 
 EXAMPLES = 128
 """Training examples that the statistics are computed from. 128 are enough: a convolution averages
@@ -25,14 +26,16 @@ class Calibration:
         feed: Its first training batches are used, shuffled by torch's generator.
 
     Attributes:
-        batches: Inputs of shape `(batch, *input_shape)`, on the device.
+        batches: Inputs, on the device.
     """
 
     def __init__(self, feed: Feed) -> None:
-        self.batches: list[Tensor] = []
+        self.batches: list[Inputs] = []
+        examples = 0
         for x, _ in feed.train(EXAMPLES, torch.contiguous_format):
             self.batches.append(x)
-            if sum(map(len, self.batches)) >= EXAMPLES:
+            examples += len(in_order(x)[0])
+            if examples >= EXAMPLES:
                 break
 
     @torch.no_grad()
@@ -53,8 +56,8 @@ class Calibration:
             norm.momentum = None  # the mean over all batches
             norm.train()
         for x in self.batches:
-            with recipe.autocast(x.device):
-                model(x)
+            with recipe.autocast(in_order(x)[0].device):
+                call(model, x)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         model.eval()

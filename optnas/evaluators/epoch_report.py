@@ -5,6 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from optnas.utils.fitting_state import fitting_state
+from optnas.utils.weights_file import copied_state, load_state
 
 STORE_SECONDS = 5.0
 """The growing curve of a running trial, and its checkpoint, are stored about this often."""
@@ -28,6 +34,7 @@ class Report:
             `optuna.TrialPruned` ends the trial as pruned.
         give_way: See the attribute.
         folder: See the attribute.
+        network: Gives the network that is trained, for `weights`; None if nothing is.
 
     Attributes:
         curve: The scores so far, a dictionary for each step, with the key `step`.
@@ -45,12 +52,15 @@ class Report:
         listeners: Sequence[Callable[[int, Mapping[str, float]], None]] = (),
         give_way: Callable[[], None] | None = None,
         folder: Path | None = None,
+        network: Callable[[], nn.Module] | None = None,
     ) -> None:
         self.curve: list[dict[str, float]] = []
         self.give_way = give_way or _nothing
         self.folder = folder
         self._store = store
         self._listeners = listeners
+        self._network = network
+        self._weights: Any = None
         self._stored = time.monotonic()
 
     def __call__(self, step: int, scores: Mapping[str, float]) -> None:
@@ -62,6 +72,41 @@ class Report:
         for listener in self._listeners:
             listener(step, scores)
         self.give_way()
+
+    def weights(self, weights: nn.Module | Mapping[str, Any]) -> None:
+        """Says which weights have the scores that the evaluator will return.
+
+        Without a call they are those that the network has at the end of its training. Call it where
+        the scores are those of another epoch, or of averaged weights. The last call counts. The
+        weights are copied, so training may go on.
+
+        Args:
+            weights: The network, a copy or a moving average of it, or a `state_dict`. Wrappers
+                such as `AveragedModel`, `DataParallel` and `torch.compile` may be around it.
+
+        Raises:
+            TypeError: It is something else.
+            InputError: The weights don't fit the trial's network.
+        """
+        state = weights.state_dict() if isinstance(weights, nn.Module) else weights
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                "report.weights takes a torch.nn.Module or its state_dict(), got "
+                f"{type(weights).__name__}"
+            )
+        if self._network is not None:
+            state = fitting_state(self._network(), state)
+        self._weights = copied_state(state, "cpu")
+
+    @property
+    def names_weights(self) -> bool:
+        """Whether `weights` was called."""
+        return self._weights is not None
+
+    def take_weights(self) -> None:
+        """Loads the weights that `weights` was given into the network, if it was called."""
+        if self._weights is not None and self._network is not None:
+            load_state(self._network(), self._weights)
 
     def close(self) -> None:
         """Stores the curve."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from optnas.candidate import Candidate
 from optnas.devices.device import resolve_device
 from optnas.devices.sharing import Sharing
 from optnas.errors import CandidateError, InputError
@@ -27,6 +28,7 @@ def training_device(evaluator: Evaluator, device: str) -> torch.device:
 def reporting(
     evaluator: Evaluator,
     device: str,
+    candidate: Candidate,
     *,
     store: Callable[[list[dict[str, float]]], None] | None = None,
     listeners: Sequence[Callable[[int, Mapping[str, float]], None]] = (),
@@ -38,6 +40,7 @@ def reporting(
     Args:
         evaluator: It will be given the report.
         device: That of the study (see `training_device`).
+        candidate: What is evaluated. At the end its model has the weights that the evaluator names.
         store: See `Report`.
         listeners: See `Report`.
         folder: See `Report`.
@@ -48,9 +51,11 @@ def reporting(
     sharing = nullcontext() if evaluator.device is None else Sharing(where)
     started = time.perf_counter()
     with sharing as shared:
-        report = Report(store, listeners, shared.give_way if shared else None, folder)
+        give_way = shared.give_way if shared else None
+        report = Report(store, listeners, give_way, folder, lambda: candidate.model)
         try:
             yield report
+            report.take_weights()
         finally:
             report.close()
             if took is not None:

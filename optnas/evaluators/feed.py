@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Part
+from optnas.errors import InputError
+from optnas.utils.inputs import Inputs, are_inputs, described, map_inputs
+
+Batch = tuple[Inputs, Tensor]
+"""Inputs of a model, and their targets."""
 
 DEFAULT_BATCH_SIZE = 64
 HELD_OUT_BATCH_SIZE = 512
@@ -45,11 +50,11 @@ class Feed(ABC):
         """Batches in an epoch."""
 
     @abstractmethod
-    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
+    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Batch]:
         """The batches of one epoch, shuffled by torch's generator."""
 
     @abstractmethod
-    def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
+    def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """The batches of the part that scores are computed on."""
 
 
@@ -66,7 +71,7 @@ class ArrayFeed(Feed):
         size, n = batch_size or DEFAULT_BATCH_SIZE, len(self._train_x)
         return max(n // size + (n % size > 1 or (size == 1 and n % size > 0)), 1)
 
-    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
+    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Batch]:
         """The training part, shuffled once for the epoch and cut into slices."""
         size = batch_size or DEFAULT_BATCH_SIZE
         order = torch.randperm(len(self._train_x)).to(self.device)
@@ -74,7 +79,7 @@ class ArrayFeed(Feed):
         y = self._train_y[order].split(size)
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
-    def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
+    def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """Slices of the held-out part."""
         return zip(
             _laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
@@ -97,15 +102,40 @@ class LoaderFeed(Feed):
         """The length of the training loader."""
         return len(self._train)
 
-    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Part]:
+    def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Batch]:
         """The batches of the training loader."""
         return (self._moved(batch, layout) for batch in self._train)
 
-    def held_out(self, layout: torch.memory_format) -> Iterator[Part]:
+    def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """The batches of the other loader."""
         return (self._moved(batch, layout) for batch in self._held_out)
 
-    def _moved(self, batch: Part, layout: torch.memory_format) -> Part:
+    def _moved(self, batch: object, layout: torch.memory_format) -> Batch:
+        x, y = _pair(batch)
+
+        def moved(tensor: Tensor) -> Tensor:
+            return _laid_out(tensor.to(self.device, non_blocking=True), layout)
+
+        return map_inputs(moved, x), y.to(self.device, non_blocking=True)
+
+
+def _pair(batch: object) -> Batch:
+    """Inputs and targets of a loader's batch.
+
+    Raises:
+        InputError: It is no pair of them.
+    """
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
         x, y = batch
-        x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-        return _laid_out(x, layout), y
+        if isinstance(x, list):  # as default_collate makes of tuples
+            x = tuple(x)
+        if are_inputs(x) and isinstance(y, Tensor):
+            return x, y
+        what = f"a pair of {described(x)} and {described(y)}"
+    else:
+        what = described(batch)
+    raise InputError(
+        f"a batch of the loaders is {what}; it must be a pair (inputs, targets), where inputs are "
+        "a tensor, or a tuple or dictionary of tensors, and targets are a tensor: let the dataset "
+        "or the loader's collate_fn return such a pair, ((a, b), y) or ({'input_ids': ids}, y)"
+    )

@@ -12,7 +12,7 @@ from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.study.objectives import Direction
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.random_state import seeded
 
 
@@ -22,7 +22,9 @@ class FunctionEvaluator(Evaluator):
     The function runs under the trial's seed (torch, NumPy and random), on the device that it
     chooses. Call `report(epoch, {"val_loss": 0.3})` after each epoch to keep the curve; it may
     raise `optuna.TrialPruned`, which the function must let through. Call `report.give_way()` before
-    each step to let another worker's latency measurement have the device. A checkpoint that the
+    each step to let another worker's latency measurement have the device. Call
+    `report.weights(model)` when the network, or an average of it, has the weights of the scores
+    that will be returned, unless they are those at the end. A checkpoint that the
     function writes into `report.folder` (unless that is None) is there for the retry if the trial's
     process dies.
 
@@ -63,6 +65,14 @@ class FunctionEvaluator(Evaluator):
         self._fn = fn
         self._provides = check_directions("provides", provides)
         self._suggest = suggest
+        self._code = {
+            "code": code_hash(fn),
+            "recipe code": code_hash(suggest) if suggest else "none",
+        }
+
+    def __repr__(self) -> str:
+        name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
+        return f"FunctionEvaluator({name}, {self._provides})"
 
     @property
     def provides(self) -> Mapping[str, Direction]:
@@ -72,11 +82,7 @@ class FunctionEvaluator(Evaluator):
     @property
     def fingerprint(self) -> dict[str, Any]:
         """The function's name, and hashes of its code; the code that it calls isn't included."""
-        return {
-            "function": getattr(self._fn, "__qualname__", repr(self._fn)),
-            "code": code_hash(self._fn),
-            "recipe code": code_hash(self._suggest) if self._suggest else "none",
-        }
+        return {"function": callable_name(self._fn)} | self._code
 
     def suggest(self, trial: BaseTrial) -> object:
         """The recipe that the given function draws; an empty string without one."""
@@ -89,7 +95,7 @@ class FunctionEvaluator(Evaluator):
             scores = self._fn(model, recipe, report)
         if not isinstance(scores, Mapping):
             raise InputError(
-                f"{getattr(self._fn, '__qualname__', self._fn)} must return a dictionary of scores "
+                f"{callable_name(self._fn)} must return a dictionary of scores "
                 f"({', '.join(self._provides)}), got {scores!r}"
             )
         return dict(scores)

@@ -59,6 +59,9 @@ class RetrainingEvaluator(Evaluator):
         self._scores = {self._names[name]: score for name, score in scores.items()}
         self.device = search.device
 
+    def __repr__(self) -> str:
+        return f"RetrainingEvaluator({self._search!r})"
+
     @property
     def provides(self) -> Mapping[str, Direction]:
         """The search's scores, with `test` in their names."""

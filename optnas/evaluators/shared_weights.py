@@ -122,6 +122,9 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, 
         self._folder: Path | None = None
         self._ready: _Ready | None = None
 
+    def __repr__(self) -> str:
+        return f"SharedWeightsEvaluator({self._training!r}, steps={self.steps})"
+
     @property
     def training(self) -> TrainingEvaluator:
         """Trains a network for real."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from optnas.evaluators.recipe import Recipe
@@ -91,4 +92,5 @@ class SupernetSettings:
             steps=steps,
             networks=self.networks,
             sandwich=self.sandwich,
+            look=partial(evaluator.look, example=space.example_inputs, recipe=self.recipe),
         )

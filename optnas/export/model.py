@@ -12,18 +12,22 @@ from safetensors import SafetensorError
 
 from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of
-from optnas.export.agreement import BATCH_SIZES, Agreement, agree, examples
-from optnas.export.base import Format, Network, runner
+from optnas.export.agreement import BATCH_SIZES, Agreement, agree
+from optnas.export.base import Format, Network, outputs_of, runner
 from optnas.export.card import Card, model_card
+from optnas.export.dynamic import Dynamic, check_dynamic, shorter
+from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
-from optnas.export.signature import named_inputs
+from optnas.export.signature import left_out, named_inputs, named_outputs
 from optnas.export.trained import Weights, load_weights
 from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
+from optnas.utils.text import there_are
 from optnas.utils.versions import version_of
-from optnas.utils.whole_file import whole_file
+from optnas.utils.weights_file import is_plain, ties
+from optnas.utils.whole_file import not_written, whole_file
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,14 @@ class Exported:
         card: Its model card.
         weights: Which weights are in it.
         agreement: The comparison of its outputs with the network's.
+        left_out: Outputs of the network that no file can have, each with its type.
     """
 
     path: Path
     card: Path
     weights: Weights
     agreement: Agreement
+    left_out: tuple[str, ...] = ()
 
 
 def export_model(
@@ -52,6 +58,7 @@ def export_model(
     format: str | None = None,
     weights: str | None = None,
     batch_size: int | None = None,
+    dynamic: Dynamic | None = None,
     force: bool = False,
     accept_changes: bool = False,
 ) -> Exported:
@@ -70,6 +77,8 @@ def export_model(
         weights: `retrained` or `search`; by default the last retraining if there is one, else the
             weights that the search kept.
         batch_size: The only batch size that the file will accept; None for any.
+        dynamic: Further dimensions that may vary: their names by number, by the input's name, such
+            as `{"input_ids": {1: "seq"}}`. The same name means the same size.
         force: Whether to replace existing files.
         accept_changes: Whether to continue although the code of the search space, or for weights of
             the search the data, differs from the study's.
@@ -92,11 +101,13 @@ def export_model(
     """
     chosen = complete_trial(study, trial)
     kind = _format(format, path)
-    target = search.path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
+    target = search.files(study).path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
     card = target.with_name(f"{target.name}.md")
     _check_target((target, card), force)
-    _check_batch_size(batch_size, kind)
+    _check_batch_size(batch_size, kind, dynamic)
     objective = search.objective()
+    varies = dynamic or {}
+    check_dynamic(varies, objective.space.example_inputs)
     model = decode(objective, chosen).model
     trained = load_weights(
         study, search, objective, chosen, model, source=weights, accept_changes=accept_changes
@@ -104,7 +115,7 @@ def export_model(
     model.eval()
     inputs = objective.space.example_inputs
     sizes = BATCH_SIZES if batch_size is None else (batch_size,)
-    batch, real = examples(data_of(objective.evaluator), inputs, max(sizes))
+    batch, words = examples(data_of(objective.evaluator), inputs, max(sizes), model)
     facts = {
         "made_by": f"optnas {version_of('optnas')}",
         "study": study.study_name,
@@ -118,11 +129,13 @@ def export_model(
     }
     try:
         with whole_file(target) as part, whole_file(card) as text:
-            network = Network(model, inputs, batch_size)
+            network = Network(model, inputs, batch_size, varies)
             kind.write(network, part, {k: _utf8(v) for k, v in facts.items()})
             try:
                 run = kind.load(part, lambda: decode(objective, chosen).model)
-                agreement = agree(runner(model), run, batch, real, sizes)
+                agreement = agree(runner(model), run, batch, words, sizes)
+                if varies:
+                    agree(shorter(runner(model), varies), shorter(run, varies), batch, "", sizes)
             except Exception as error:
                 raise InputError(
                     f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
@@ -137,21 +150,26 @@ def export_model(
                 file=target.name,
                 format=kind,
                 batch_size=batch_size,
+                dynamic=varies,
                 inputs=named_inputs(inputs),
-                outputs=runner(model)(batch),
+                outputs=named_outputs(outputs := outputs_of(model, batch)),
+                left_out=left_out(outputs),
                 agreement=agreement,
+                ties=ties(state) if is_plain(state := model.state_dict()) else {},
             )
             text.write_text(_utf8(model_card(found)), "utf-8")
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise not_written(target, error) from error
+    except SafetensorError as error:
         raise InputError(f"can't write {target}: {error}") from error
-    return Exported(target, card, trained, agreement)
+    return Exported(target, card, trained, agreement, tuple(found.left_out))
 
 
 def _format(name: str | None, path: str | Path | None) -> Format:
     suffix = "" if path is None else Path(path).suffix.removeprefix(".")
     name = name or (suffix if suffix in FORMATS else "onnx")
     if name not in FORMATS:
-        raise InputError(f"unknown format {name!r}; there are: {', '.join(FORMATS)}")
+        raise InputError(f"unknown format {name!r}; {there_are(name, FORMATS)}")
     if path is not None and suffix != name:
         raise InputError(f"{path} must end in .{name}: it is written as {name}")
     return FORMATS[name]
@@ -166,7 +184,9 @@ def _check_target(paths: tuple[Path, ...], force: bool) -> None:
             raise InputError(f"{path} exists already: give another name, or --force to replace it")
 
 
-def _check_batch_size(batch_size: int | None, kind: Format) -> None:
+def _check_batch_size(batch_size: int | None, kind: Format, dynamic: Dynamic | None) -> None:
+    if dynamic and kind is FORMATS["safetensors"]:
+        raise InputError("safetensors holds only weights, for any inputs: leave out --dynamic")
     if batch_size is None:
         return
     if batch_size < 1:

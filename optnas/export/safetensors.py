@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from safetensors.torch import load_model, save_model
 from torch import nn
 
+from optnas.errors import InputError
 from optnas.export.base import Format, Network, Run, runner
 from optnas.export.usage import Usage, joined, torch_call
+from optnas.utils.weights_file import load_into, save_weights
 
 
 class Safetensors(Format):
@@ -21,12 +22,15 @@ class Safetensors(Format):
 
     def write(self, network: Network, path: Path, facts: Mapping[str, str]) -> None:
         """See `Format`; the facts are the file's metadata. Any batch size fits."""
-        save_model(network.model, str(path), dict(facts))
+        try:
+            save_weights(network.model.state_dict(), path, facts, plain=True)
+        except InputError as error:
+            raise InputError(f"{error}: try --format pt2 or onnx") from error
 
     def load(self, path: Path, fresh: Callable[[], nn.Module]) -> Run:
         """Loads the weights into a new network."""
         model = fresh()
-        load_model(model, path)
+        load_into(model, path)
         return runner(model.eval())
 
     def usage(self, use: Usage) -> str:
@@ -37,9 +41,11 @@ class Safetensors(Format):
             "import optuna",
             "import torch",
             "from safetensors import safe_open" if use.moments else "",
-            "from safetensors.torch import load_model\n",
+            "from safetensors.torch import load_file\n",
             use.make,
-            f"load_model(model, {use.file!r})",
+            f"weights = load_file({use.file!r})",
+            *(f"weights[{name!r}] = weights[{first!r}]" for name, first in use.ties.items()),
+            "model.load_state_dict(weights)",
             "model.eval()",
             f'with safe_open({use.file!r}, "pt") as file:' if use.moments else "",
             "    facts = file.metadata()" if use.moments else "",

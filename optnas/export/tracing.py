@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from inspect import Parameter, Signature
 from typing import Any
 
 import torch
+from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from optnas.errors import InputError
 from optnas.export.base import Network, first_line
+from optnas.export.signature import named_inputs, only_tensors
 from optnas.utils.inputs import Inputs, batch_of, in_order
 from optnas.utils.onnx_file import without_remarks
+
+WEIGHTS_ALONE = "--format safetensors needs only its weights"
+
+
+class OnlyTensors(nn.Module):
+    """A network without those of its outputs that no file can have.
+
+    Its signature names the inputs one by one, so networks whose own says nothing (`forward(*args)`,
+    `DataParallel`, compiled ones) are traced like others.
+
+    Args:
+        network: The network.
+        inputs: One batch element.
+    """
+
+    def __init__(self, network: nn.Module, inputs: Inputs) -> None:
+        super().__init__()
+        self.network = network
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            return only_tensors(self.network(*args, **kwargs))
+
+        by_name = isinstance(inputs, Mapping)
+        kind = Parameter.KEYWORD_ONLY if by_name else Parameter.POSITIONAL_OR_KEYWORD
+        parameters = [Parameter(name, kind) for name in named_inputs(inputs)]
+        forward.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        self.forward = forward
 
 
 def trace(network: Network) -> ExportedProgram:
@@ -20,38 +52,78 @@ def trace(network: Network) -> ExportedProgram:
     Raises:
         InputError: PyTorch can't trace the network's code.
     """
-    batch, shapes = traced_batch(network)
-    named = dict(batch) if isinstance(batch, Mapping) else None
     try:
-        with without_remarks():
-            return torch.export.export(
-                network.model,
-                () if named else in_order(batch),
-                named,
-                dynamic_shapes=shapes,
-                strict=False,
-            )
+        return _trace(network)
     except Exception as error:
-        what, do = (
-            ("for batches of any size", "--batch-size 1 fixes it")
-            if network.batch_size is None
-            else (
-                f"for batches of {network.batch_size}",
-                "--format safetensors needs only its weights",
-            )
-        )
+        if network.dynamic:
+            with suppress(Exception):
+                return _trace(network, bounded=True)
+        any_size = network.batch_size is None
+        what = "for batches of any size" if any_size else f"for batches of {network.batch_size}"
         raise InputError(
-            f"this network's code can't be traced {what} ({first_line(error)}): {do}"
+            f"this network's code can't be traced {what} ({first_line(error)}): "
+            f"{_way_out(network, error)}"
         ) from error
 
 
-def traced_batch(network: Network) -> tuple[Inputs, Any]:
-    """A batch to trace with, and the dimensions that may change (`dynamic_shapes`)."""
+def _trace(network: Network, *, bounded: bool = False) -> ExportedProgram:
+    batch, shapes = traced_batch(network, bounded=bounded)
+    named = dict(batch) if isinstance(batch, Mapping) else None
+    with without_remarks():
+        return torch.export.export(
+            OnlyTensors(network.model, network.inputs).eval(),
+            () if named else in_order(batch),
+            named,
+            dynamic_shapes=shapes,
+            strict=False,
+        )
+
+
+def _way_out(network: Network, error: Exception) -> str:
+    """What to do about a network that can't be traced."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.model.modules()):
+        return f"it contains a ScriptModule; use the module it was made from, or {WEIGHTS_ALONE}"
+    if network.batch_size is None and _can_be_traced(replace(network, batch_size=1)):
+        return "--batch-size 1 fixes it"
+    advice = []
+    if network.dynamic and _can_be_traced(replace(network, dynamic={})):
+        return "without --dynamic it can be"
+    if "cache" in str(error).lower():
+        advice.append("switch its cache off where you make it (use_cache=False in transformers)")
+    if "data-dependent" in str(error) or "data dependent" in str(error):
+        advice.append(
+            "its code branches on the values of tensors, for which torch.where or torch.cond can "
+            "stand"
+        )
+    return ", or ".join([*advice, WEIGHTS_ALONE])
+
+
+def _can_be_traced(network: Network) -> bool:
+    try:
+        _trace(network)
+    except Exception:
+        return False
+    return True
+
+
+def traced_batch(network: Network, *, bounded: bool = False) -> tuple[Inputs, Any]:
+    """A batch to trace with, and the dimensions that may change (`dynamic_shapes`).
+
+    Args:
+        network: The network.
+        bounded: Whether dimensions other than the batch are at most as large as in the batch: a
+            table of positions, say, ends somewhere.
+    """
     # Two examples stand for any number: PyTorch takes a dimension of 1 as fixed.
     batch = batch_of(network.inputs, network.batch_size or 2)
-    if network.batch_size is not None:
+    if network.batch_size is not None and not network.dynamic:
         return batch, None
-    any_size = {0: Dim("batch", min=1)}
-    if isinstance(network.inputs, Mapping):
-        return batch, dict.fromkeys(network.inputs, any_size)
-    return batch, tuple(any_size for _ in in_order(network.inputs))
+    dims: dict[str, Any] = {"batch": Dim("batch", min=1)}
+    shapes = {}
+    for name, tensor in named_inputs(network.inputs).items():
+        varies = {} if network.batch_size is not None or not tensor.ndim else {0: dims["batch"]}
+        for number, called in network.dynamic.get(name, {}).items():
+            most = tensor.shape[number] if bounded else None
+            varies[number] = dims.setdefault(called, Dim(called, min=1, max=most))
+        shapes[name] = varies
+    return batch, shapes

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model
 from torch import nn
 
 from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
 from optnas.evaluators.abilities import Retrainable, data_of
 from optnas.finished.decode import SPACE, accepted_changes
+from optnas.finished.scored_again import origin_of_weights
 from optnas.objective.objective import Objective
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
-from optnas.study.folders import retrained_folder
+from optnas.study.folders import RETRAINED
 from optnas.study.retrainings import Retrained, Run, retrained
+from optnas.utils.weights_file import WeightsFileError, load_into, sha256
 
 SOURCES = ("retrained", "search")
 
@@ -33,12 +33,16 @@ class Weights:
         moments: What inputs and targets were normalised with, as `moments_json` writes it.
         retraining: The retraining that they come from; None for weights of the search.
         run: The run of that retraining.
+        origin: For weights of the search: what is known of their scores.
+        hashed: Whether the file was compared with a hash that was kept when it was written.
     """
 
     recipe: str
     moments: Mapping[str, str]
     retraining: Retrained | None = None
     run: Run | None = None
+    origin: str = ""
+    hashed: bool = False
 
     def __str__(self) -> str:
         if self.run is None or self.retraining is None:
@@ -94,18 +98,21 @@ def load_weights(
         if use_search:
             return _of_search(study, objective, trial, model)
         run = _kept(found[-1])[0]
-        path = retrained_folder(search.url, study.study_name) / run.weights
+        path = search.files(study).path(RETRAINED) / run.weights
         if not path.is_file():
             raise InputError(
                 f"{path} is gone: the same `optnas retrain` makes it again, --weights search takes "
                 "those of the search"
             )
-        load_model(model, path)
-        with safe_open(path, "pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
+        if run.sha256 and sha256(path) != run.sha256:
+            raise InputError(
+                f"{path} was changed since the training that its scores are of: put it back from a "
+                "backup, or delete it, and the same `optnas retrain` makes it again"
+            )
+        metadata = load_into(model, path)
         kept = {k: v for k, v in metadata.items() if k[2:] in ("mean", "std")}
-        return Weights(run.recipe, kept, found[-1], run)
-    except SafetensorError as error:
+        return Weights(run.recipe, kept, found[-1], run, hashed=bool(run.sha256))
+    except WeightsFileError as error:
         raise InputError(
             f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
             "others"
@@ -122,16 +129,23 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
+    objective.open_folders(study, write=False)
     try:
         if objective.weights is None:
             raise InputError("the search keeps none")
-        objective.weights.load(study, trial._trial_id, model)
+        objective.weights.weights_path(study, trial._trial_id)
     except InputError as error:
         raise InputError(
             f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
             "makes some"
         ) from error
-    return Weights(trial.user_attrs.get(RECIPE, ""), moments_json(data_of(objective.evaluator)))
+    objective.weights.load(study, trial._trial_id, model)
+    return Weights(
+        trial.user_attrs.get(RECIPE, ""),
+        moments_json(data_of(objective.evaluator)),
+        origin=origin_of_weights(objective, trial, model),
+        hashed=objective.weights.check(study, trial._trial_id),
+    )
 
 
 def _kept(retraining: Retrained) -> list[Run]:

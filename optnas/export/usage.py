@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from optnas.utils.inputs import batch_shape
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -21,6 +23,7 @@ class Usage:
         task: `classification` or `regression`; empty if unknown.
         moments: What inputs and targets were normalised with, by the names in the file.
         make: Lines that make the untrained network `model`.
+        ties: Names of weights that are others under a second name, each with the name in the file.
     """
 
     file: str
@@ -31,6 +34,7 @@ class Usage:
     task: str
     moments: Mapping[str, str]
     make: str
+    ties: Mapping[str, str]
 
 
 def torch_call(use: Usage) -> list[str]:
@@ -66,7 +70,7 @@ def prepared(use: Usage, read: str, zeros: str) -> list[str]:
     lines = []
     for name, variable in variables(use).items():
         tensor = use.inputs[name]
-        shape = (use.batch_size, *tensor.shape[1:])
+        shape = batch_shape(tensor, use.batch_size)
         made = zeros.format(shape=shape, type=str(tensor.dtype).removeprefix("torch."))
         lines.append(f"{variable} = {made}  # your examples")
     if "x_mean" in use.moments:

@@ -7,17 +7,21 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.finished.decode import rebuild
+from optnas.finished.scored_again import origin_of_weights
 from optnas.objective.objective import Objective
 from optnas.pareto.find_trial import best_in
 from optnas.pareto.front import front, why_no_front
 from optnas.search.search import Search
 from optnas.study.objectives import objective_names
+from optnas.utils.text import there_are
 
 
 def best_model(
     study: Study, search: Search | Objective, *, by: str | None = None, trial: int | None = None
 ) -> nn.Module:
     """A network of the front with the weights that the search kept.
+
+    A warning is logged if they aren't those that the scores were computed with.
 
     Args:
         study: The study.
@@ -52,7 +56,9 @@ def best_model(
     else:
         by = by or names[0]
         if by not in names:
-            raise InputError(f"unknown objective {by!r}; there are: {', '.join(names)}")
+            raise InputError(f"unknown objective {by!r}; {there_are(by, names)}")
         chosen = best_in(study, members, names.index(by))
     objective = search if isinstance(search, Objective) else search.objective()
-    return rebuild(study, objective, chosen)
+    model = rebuild(study, objective, chosen)
+    origin_of_weights(objective, chosen, model)
+    return model

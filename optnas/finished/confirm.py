@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optuna.study import Study
-from rich.console import Console
 
 from optnas.devices.device import cpu_threads
 from optnas.errors import InputError
@@ -19,6 +18,7 @@ from optnas.pareto.front import front, why_no_front
 from optnas.pareto.hypervolume import spread
 from optnas.search.search import Search
 from optnas.utils.progress_bar import Steps
+from optnas.utils.terminal import Terminal
 from optnas.utils.text import named_numbers
 
 
@@ -94,7 +94,7 @@ def confirm(
         for trial in chosen
         if trial.number not in there or k not in there[trial.number].tried
     ]
-    console = Console(stderr=True, quiet=not progress)
+    console = Terminal(stderr=True, quiet=not progress)
     with cpu_threads(search.threads), Steps(len(missing), "evaluations", console) as display:
         for k, trial in missing:
             about = f"trial {trial.number}, fresh seed {k}"

@@ -123,6 +123,7 @@ def rebuild(study: Study, objective: Objective, trial: FrozenTrial) -> nn.Module
         InputError: There are no weights, or `decode` refuses the trial.
     """
     candidate = decode(objective, trial)
+    objective.open_folders(study, write=False)
     if objective.weights is None:
         raise InputError("no weights are kept: the objective was made without `weights`")
     objective.weights.load(study, trial._trial_id, candidate.model)

@@ -60,7 +60,9 @@ def evaluate_again(
 
     try:
         values = {m.name: finite(m.name, m.measure(candidate)) for m in metrics}
-        with reporting(evaluator, device, listeners=[show], folder=folder, took=took) as report:
+        with reporting(
+            evaluator, device, candidate, listeners=[show], folder=folder, took=took
+        ) as report:
             scores = evaluator.evaluate(candidate, recipe, report)
         return values | dict(promised(evaluator, scores)), ""
     except (CandidateError, TrialPruned) as error:

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from rich.console import Console
 from safetensors import SafetensorError
-from safetensors.torch import save_model
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import moments_json
@@ -27,13 +25,15 @@ from optnas.objective.objective import Objective
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import RECIPE
-from optnas.study.folders import retrained_folder
+from optnas.study.folders import RETRAINED, own_files
 from optnas.study.retrainings import Retrained, Run, keep_run, others_tested, retrained
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import place
 from optnas.utils.progress_bar import Steps
+from optnas.utils.terminal import Terminal
 from optnas.utils.text import duration, named_numbers
 from optnas.utils.versions import versions
+from optnas.utils.weights_file import check_weights, is_plain, save_weights, sha256
 from optnas.utils.whole_file import whole_file
 
 
@@ -85,7 +85,7 @@ def retrain(
         raise InputError(f"seeds must be at least 1, got {seeds}")
     work = _Retraining(study, search, complete_trial(study, trial), epochs, accept_changes)
     missing = work.missing(seeds)
-    console = Console(stderr=True, quiet=not progress)
+    console = Terminal(stderr=True, quiet=not progress)
     with cpu_threads(search.threads), Steps(len(missing), "seeds", console) as display:
         display.say(others_tested(study, trial, work.settings))
         for k in missing:
@@ -127,7 +127,7 @@ class _Retraining:
         self.settings = hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
         """A hash of everything that decides the outcome, except the number of the seed."""
         self._blank = Run(self.settings, architecture, str(self._recipe), fingerprint, 0, 0)
-        self._root = retrained_folder(search.url, study.study_name)
+        self._root = own_files(study, search.location).path(RETRAINED)
         epochs_of = f"_{fingerprint['epochs']}epochs" if "epochs" in fingerprint else ""
         self._folder = f"trial{trial.number}{epochs_of}_{self.settings}"
 
@@ -159,13 +159,20 @@ class _Retraining:
         except OSError as error:
             raise InputError(f"can't write to {folder}: {error.strerror}") from error
         candidate = fresh_candidate(self._objective, self._study, self._trial, "retrain", k)
+        try:
+            check_weights(candidate.model.state_dict())  # not after hours of training
+        except InputError as error:
+            raise InputError(f"trial {self._trial.number} can't be retrained: {error}") from error
         run = replace(self._blank, number=k, seed=candidate.seed)
         run = self._trained(candidate, run, folder / f"seed{k}", display)
         try:
             if run.scores:
-                with whole_file(folder / f"seed{k}.safetensors") as part:
-                    save_model(candidate.model, str(part), self._metadata(run))
-                run = replace(run, weights=f"{self._folder}/seed{k}.safetensors")
+                state = candidate.model.state_dict()
+                name = f"seed{k}.{'safetensors' if is_plain(state) else 'pt'}"
+                with whole_file(folder / name) as part:
+                    save_weights(state, part, self._metadata(run))
+                    digest = sha256(part)
+                run = replace(run, weights=f"{self._folder}/{name}", sha256=digest)
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"the scores of seed {k} are kept, but its weights can't be written to {folder} "

@@ -45,3 +45,7 @@ def standard_metrics() -> tuple[Metric, ...]:
         Throughput(),
         *map(ZeroCost, PROXIES),
     )
+
+
+def __dir__() -> list[str]:
+    return __all__

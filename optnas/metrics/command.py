@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +38,7 @@ class CommandLatency(Metric):
     label: str = ""
     batch_size: int = 1
     timeout: float = 300.0
+    _root: Path = field(default_factory=Path.cwd, init=False, repr=False, compare=False)
     exact = False
     effort: ClassVar[int] = 3
 
@@ -73,6 +74,7 @@ class CommandLatency(Metric):
             try:
                 done = subprocess.run(
                     words,
+                    cwd=self._root,  # the user's code may have changed the working directory
                     capture_output=True,
                     text=True,
                     errors="replace",

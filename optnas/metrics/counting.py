@@ -2,10 +2,12 @@
 
 **macs** = multiply-accumulates of convolutions, matrix products, recurrent layers and attention
 (QKᵀ and AV included) for one example; no bias, normalisation, activation, pooling or softmax.
+A complex product counts as the four real ones that it consists of, in every layer.
 
-The counter sees every operation of a pass, and counts those with a formula (`formulas.py`). Fused
-operations would hide others, so they are switched off: the fast path of multi-head attention, the
-fused attention kernels, and oneDNN, whose recurrent layers are one operation without a formula.
+The counter sees every operation of a pass (`eager.py`), and counts those with a formula
+(`formulas.py`). Fused operations would hide others, so they are switched off: the fast path of
+multi-head attention, the fused attention kernels, and oneDNN, whose recurrent layers are one
+operation without a formula.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import copy_of
-from optnas.metrics.formulas import FORMULAS, PRODUCTS, Shape, count_flops
+from optnas.metrics.eager import EagerMode, uncompiled, unfused
+from optnas.metrics.formulas import FORMULAS, Shape, count_flops, is_nested, may_multiply
 from optnas.utils.inputs import Inputs, call
 
 
@@ -33,8 +36,8 @@ class PassCount(NamedTuple):
 
     Attributes:
         macs: Multiply-accumulates.
-        unknown: Names of operations without a formula, such as products of sparse tensors,
-            quantised and custom operations. What they do isn't in `macs`.
+        unknown: Names of operations without a formula, such as products of sparse tensors, solvers,
+            Fourier transforms, quantised and custom operations. What they do isn't in `macs`.
     """
 
     macs: int
@@ -71,96 +74,125 @@ def count_macs(model: nn.Module, inputs: Inputs) -> int:
     return count_pass(copy_of(model), inputs).macs
 
 
+@uncompiled
 def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
     """Counts one pass of the model itself, in its present mode."""
-    with _counter() as counter:
+    counted, unknown = ModuleCount(), set[str]()
+    with _counting(_Counter(counted, unknown)):
         call(model, inputs)
-    return PassCount(counter.macs, tuple(sorted(counter.unknown)))
+    return PassCount(counted.macs, tuple(sorted(unknown)))
 
 
+@uncompiled
 def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
     """Counts like `count_macs`, for each module by its name in `model.named_modules()`.
 
     A module that is registered at several places is counted under its first name. A scripted
-    module's operations count for the module that calls it.
+    module's operations count for the module that calls it, and so do those of a thread.
     """
     copied = copy_of(model)
     # The name "" stands for operations of the model outside of its modules.
     counts = {name: ModuleCount() for name, _ in copied.named_modules()}
-    running, counted = [counts[""]], 0
     places = itertools.count(1)
-    with _counter() as counter:
 
-        def settle() -> None:
-            nonlocal counted
-            total = counter.macs
-            running[-1].macs += total - counted
-            counted = total
+    def enter(count: ModuleCount) -> Callable[..., None]:
+        def hook(module: nn.Module, args: object) -> None:
+            count.calls += 1
+            count.order = count.order or next(places)
+            if (counter := _Counter.of_this_thread()) is not None:
+                counter.running.append(count)
 
-        def enter(count: ModuleCount) -> Callable[..., None]:
-            def hook(module: nn.Module, args: object) -> None:
-                settle()
-                running.append(count)
-                count.calls += 1
-                count.order = count.order or next(places)
+        return hook
 
-            return hook
+    def leave(count: ModuleCount) -> Callable[..., None]:
+        def hook(module: nn.Module, args: object, output: object) -> None:
+            count.output = _shape(output)
+            if (counter := _Counter.of_this_thread()) is not None:
+                counter.running.pop()
 
-        def leave(module: nn.Module, args: object, output: object) -> None:
-            settle()
-            running.pop().output = _shape(output)
+        return hook
 
-        for name, module in copied.named_modules():  # hooks on a copy need no removal
-            if not isinstance(module, torch.jit.ScriptModule):  # it takes no hooks
-                module.register_forward_pre_hook(enter(counts[name]))
-                module.register_forward_hook(leave)
+    for name, module in copied.named_modules():  # hooks on a copy need no removal
+        if not isinstance(module, torch.jit.ScriptModule):  # it takes no hooks
+            module.register_forward_pre_hook(enter(counts[name]))
+            # Always: a caller may catch a module's error and go on.
+            module.register_forward_hook(leave(counts[name]), always_call=True)
+    with _counting(_Counter(counts[""], set())):
         call(copied, inputs)
-        settle()
     return counts
 
 
 def _shape(output: object) -> Shape:
-    tensors = (t for t in torch.utils._pytree.tree_leaves(output) if isinstance(t, Tensor))
+    tensors = (t for t in tree_leaves(output) if isinstance(t, Tensor))
     first = next(tensors, None)
     return () if first is None else tuple(first.shape)
 
 
-class EagerMode(TorchDispatchMode):
-    """Intercepts each operation of this thread, as PyTorch runs it."""
-
-    supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here, and importing the compiler takes a second
+_adding = threading.Lock()
+_ADD, _CONVOLUTION = torch.ops.aten.add.Tensor, torch.ops.aten.convolution.default
 
 
 class _Counter(EagerMode):
-    """Adds up the multiply-accumulates of all operations of this thread.
+    """Adds up the multiply-accumulates of all operations of one thread.
 
     `FlopCounterMode` does the same with the same formulas, but also follows modules, through hooks
     on every module of the process, which take most of its time.
+
+    Args:
+        count: What operations outside of all modules count for.
+        unknown: Collects the names of operations without a formula.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: ModuleCount, unknown: set[str]) -> None:
         super().__init__()
-        self.macs = 0
-        self.unknown: set[str] = set()
+        self.running = [count]
+        self._unknown = unknown
+        self._sums: dict[int, UntypedStorage] = {}  # of real and imaginary parts, by address
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
+    def for_thread(self) -> Self:
+        return type(self)(self.running[-1], self._unknown)
+
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         formula = FORMULAS.get(getattr(func, "_overloadpacket", func))
-        if formula is None and _is_composite(func):
+        if formula is None and _is_composite(func) and not any(map(is_nested, args)):
             with self:
                 return func.decompose(*args, **kwargs)
         out = func(*args, **kwargs)
-        if formula is not None:
-            self.macs += count_flops(formula, args, kwargs, out) // 2
-        elif _may_multiply(func):
-            self.unknown.add(func.name())
+        flops = (
+            None if formula is None or is_nested(out) else count_flops(formula, args, kwargs, out)
+        )
+        if flops is not None:
+            of_complex = func is _CONVOLUTION and all(map(self._is_sum_of_parts, args[:2]))
+            with _adding:
+                self.running[-1].macs += flops if of_complex else flops // 2
+        elif formula is not None or may_multiply(func):
+            self._unknown.add(func.name())
+        elif func is _ADD and _are_parts(*args[:2]):
+            storage = out.untyped_storage()
+            self._sums[storage._cdata] = storage
         return out
+
+    def _is_sum_of_parts(self, tensor: Tensor) -> bool:
+        """Whether a tensor is the sum of a complex one's real and imaginary parts.
+
+        PyTorch runs a complex convolution as three real ones, before the counter sees it: of the
+        real parts, the imaginary parts, and their sums. The last stands for two of the four real
+        convolutions that a complex one counts as.
+        """
+        return tensor.untyped_storage()._cdata in self._sums
+
+
+def _are_parts(real: object, imaginary: object) -> bool:
+    """Whether two tensors lie in memory as the real and the imaginary part of a complex one."""
+    return (
+        isinstance(real, Tensor)
+        and isinstance(imaginary, Tensor)
+        and real.layout == imaginary.layout == torch.strided
+        and imaginary.storage_offset() - real.storage_offset() == 1
+        and real.untyped_storage()._cdata == imaginary.untyped_storage()._cdata
+        and real.shape == imaginary.shape
+        and real.stride() == imaginary.stride()
+    )
 
 
 @cache
@@ -172,43 +204,12 @@ def _is_composite(func: Any) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
 
 
-@cache
-def _may_multiply(func: Any) -> bool:
-    """Whether an operation without a formula may be a product, by its name or namespace."""
-    words = set(func.name().partition("::")[2].partition(".")[0].split("_"))
-    return func.namespace not in ("aten", "prim", "prims") or bool(words & PRODUCTS)
-
-
 @contextmanager
-def _counter() -> Iterator[_Counter]:
-    """A counter that no fused operation escapes."""
+def _counting(counter: _Counter) -> Iterator[None]:
+    """Counts what is run, so that no fused operation escapes."""
     with (
         unfused(onednn=False),
-        torch.no_grad(),
         sdpa_kernel(SDPBackend.MATH),
-        _Counter() as counter,
+        counter.following(),
     ):
-        yield counter
-
-
-_backends = threading.RLock()
-
-
-@contextmanager
-def unfused(*, onednn: bool) -> Iterator[None]:
-    """Runs multi-head attention operation by operation, and recurrent layers too.
-
-    These are settings of the whole process, so only one thread at a time is inside the block.
-
-    Args:
-        onednn: Whether oneDNN stays on; it runs a recurrent layer as one operation.
-    """
-    with _backends:
-        before = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        torch._C._set_mkldnn_enabled(onednn and before[1])
-        try:
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(before[0])
-            torch._C._set_mkldnn_enabled(before[1])
+        yield

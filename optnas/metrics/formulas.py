@@ -9,11 +9,17 @@ Attention is counted as QKᵀ and AV, without the softmax. `counting.py` switche
 kernels off, so that attention runs as two `bmm`, which are counted by their formula; a model that
 chooses the CPU's fused kernel itself is counted by `_attention`, which gives the same number. The
 projections of Q, K, V and the output are ordinary matrix products.
+
+Products that a formula of shapes can't tell, such as those of sparse tensors, solvers and Fourier
+transforms, are named instead of counted (`may_multiply`). Products that are written as elementwise
+multiplications and sums can't be seen.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -24,7 +30,9 @@ from torch.utils.flop_counter import flop_registry, shape_wrapper
 Shape = tuple[int, ...]
 
 
-def count_flops(formula: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+def count_flops(
+    formula: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
+) -> int | None:
     """Floating-point operations of one operation.
 
     Args:
@@ -32,14 +40,30 @@ def count_flops(formula: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out
         args: The operation's arguments.
         kwargs: The operation's keyword arguments.
         out: The operation's result.
+
+    Returns:
+        The number; None if the formula doesn't hold for these arguments. A complex product counts
+        as four real ones.
     """
+    numbers = 1
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided:
+                return None
+            numbers = 4 if value.is_complex() else numbers
     of_shapes = getattr(formula, "__wrapped__", None)
     if of_shapes is None:  # a formula that takes the tensors themselves
         return int(formula(*args, **kwargs, out_val=out))
     # What PyTorch's wrapper does, without its slow walk through nested arguments.
     shapes = [a.shape if isinstance(a, Tensor) else a for a in args]
     named = {n: a.shape if isinstance(a, Tensor) else a for n, a in kwargs.items()}
-    return int(of_shapes(*shapes, **named, out_shape=getattr(out, "shape", None)))
+    flops = of_shapes(*shapes, **named, out_shape=getattr(out, "shape", None))
+    return None if flops is None else numbers * int(flops)
+
+
+def is_nested(value: object) -> bool:
+    """Whether an argument is a nested tensor, which has no shape that a formula could use."""
+    return isinstance(value, Tensor) and value.is_nested
 
 
 def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
@@ -80,8 +104,18 @@ def _convolution_tbc(x: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: A
     return 2 * prod(out_shape) * weight[0] * weight[1]
 
 
+def _distances(a: Shape, b: Shape, p: float = 2.0, *_: Any, **__: Any) -> int | None:
+    """Σ(aᵢ − bᵢ)² between all rows; other norms aren't products."""
+    return 2 * prod(a[:-1]) * b[-2] * a[-1] if p == 2 else None
+
+
+def _sampling_grid(theta: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+    """The affine map θ (…, n, n + 1) of each of the grid's points, written as (…, 1)."""
+    return 2 * prod(out_shape) * theta[-1]
+
+
 _aten = torch.ops.aten
-_OWN: dict[Any, Callable[..., int]] = {
+_OWN: dict[Any, Callable[..., int | None]] = {
     _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     _aten.mv: _matrix_vector,
     _aten.addmv: _added_matrix_vector,
@@ -94,6 +128,9 @@ _OWN: dict[Any, Callable[..., int]] = {
     _aten.addbmm_: _added_batch,
     _aten._trilinear: _bilinear,
     _aten.conv_tbc: _convolution_tbc,
+    _aten._cdist_forward: _distances,
+    _aten._euclidean_dist: _distances,
+    _aten.affine_grid_generator: _sampling_grid,
 }
 FORMULAS = {
     **flop_registry,
@@ -104,5 +141,28 @@ FORMULAS = {
     _aten._addmm_activation: flop_registry[_aten.addmm],
 }
 """The formula of each operation."""
-PRODUCTS = {"mm", "bmm", "addmm", "matmul", "convolution", "attention", "linear", "rnn"}
-"""Words in the names of PyTorch's operations that mark a product."""
+_OF_PYTORCH = {"aten", "prim", "prims", "quantized", "quantized_decomposed"}
+"""Namespaces in which an operation's name says whether it is a product."""
+_PRODUCT = re.compile(
+    r"""(_|^)(
+    mm|bmm|addmm|hspmm|sspaddmm|matmul|matrix|linear|bilinear|trilinear
+    |conv|convolution|conv[123]d|attention|transformer|rnn|lstm|gru
+    |cdist|pdist|euclidean|fft
+    |inv|pinv|solve|spsolve|lstsq|triangular|det|slogdet
+    |cholesky|ldl|lu|qr|geqrf|ormqr|householder|svd|eig|eigh|eigvals
+    )(_|$)""",
+    re.VERBOSE,
+)
+"""Words in the names of PyTorch's operations that mark a product, or many of them."""
+
+
+@cache
+def may_multiply(func: Any) -> bool:
+    """Whether an operation without a formula may be a product: by its name, if it is PyTorch's."""
+    if not isinstance(func, torch._ops.OpOverload):
+        return False  # control flow, whose operations are seen one by one
+    types = [str(argument.type) for argument in func._schema.arguments]
+    if not any("Tensor" in kind for kind in types):
+        return False  # such as the profiler's marks
+    name = func.name().partition("::")[2].partition(".")[0]
+    return func.namespace not in _OF_PYTORCH or bool(_PRODUCT.search(name))

@@ -54,6 +54,7 @@ class FunctionMetric(Metric):
             raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
         self._name = name
         self._function = function
+        self._code = code_hash(function)
         self.direction = direction
         self.exact = exact
 
@@ -65,7 +66,7 @@ class FunctionMetric(Metric):
     @property
     def fingerprint(self) -> dict[str, Any]:
         """A hash of the function's code, without the code that it calls."""
-        return {"code": code_hash(self._function)}
+        return {"code": self._code}
 
     def measure(self, candidate: Candidate) -> float:
         """Calls the function.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from optnas.candidate import copy_of
+from optnas.candidate import copy_of, materialize
 from optnas.metrics.counting import count_pass
 from optnas.metrics.formulas import Shape
 from optnas.metrics.params import count_params
@@ -132,6 +132,8 @@ def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
         print(profile(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 16, 16)))
         ```
     """
+    model = copy_of(model)
+    materialize(model, example_inputs)
     thop = check_with_thop(model, example_inputs)
     seen: set[int] = set()
     layers = []
@@ -151,7 +153,7 @@ def profile(model: nn.Module, example_inputs: Inputs) -> Profile:
                     thop.by_module.get(name),
                 )
             )
-    unknown = count_pass(copy_of(model), example_inputs).unknown
+    unknown = count_pass(model, example_inputs).unknown
     inputs = tuple(tuple(tensor.shape) for tensor in in_order(example_inputs))
     return Profile(tuple(layers), count_params(model), thop, inputs, unknown)
 

@@ -8,17 +8,18 @@ runs it, which never holds QKᵀ as a whole.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import threading
+from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import Candidate
 from optnas.devices.device import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts, labelled
-from optnas.metrics.counting import EagerMode, unfused
+from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.utils.inputs import Inputs, batch_of, call, map_inputs
 
 MB = 1e6
@@ -109,6 +110,7 @@ class CudaPeakMemory(Metric):
         return (torch.cuda.max_memory_allocated(device) - before + resident) / MB
 
 
+@uncompiled
 def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
     """Peak bytes of one inference pass.
 
@@ -121,57 +123,71 @@ def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
         activations, each counted from its making to its last use.
     """
     inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
-    resident = _storages(model)
-    trace = _Trace(resident)
-    trace.read(inputs)
-    with unfused(onednn=True), torch.no_grad(), trace:
+    lives = _Lives(_storages(model))
+    lives.see(inputs)
+    with unfused(onednn=True), _Trace(lives).following():
         result = call(model, inputs)
-    trace.read(result)  # in use to the end
-    return trace.peak + sum(resident.values()), trace.peak_in_use()
+    lives.see(result)  # in use to the end
+    return lives.peak + sum(lives.resident.values()), lives.peak_in_use()
 
 
 def _storages(model: nn.Module, inputs: Any = ()) -> dict[int, int]:
     """The bytes of each storage behind the tensors of a model and of `inputs`, by its address."""
-    held = [value for module in model.modules() for value in vars(module).values()]
-    tensors = [*model.parameters(), *model.buffers(), *held, *tree_leaves(inputs)]
+    held = [v for m in model.modules() for k, v in vars(m).items() if k not in _OF_MODULES]
+    tensors = [*model.parameters(), *model.buffers(), *tree_leaves(held), *tree_leaves(inputs)]
     storages = [t.untyped_storage() for t in tensors if _has_storage(t)]
     return {storage._cdata: storage.nbytes() for storage in storages}
+
+
+_OF_MODULES = set(vars(nn.Module()))
+"""The attributes that each module has; the others may be constants, and lists or dicts of them."""
 
 
 def _has_storage(value: Any) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided
 
 
-class _Trace(EagerMode):
-    """Follows the storages of all tensors that operations make and read."""
+class _Lives:
+    """The lives of all storages: when they are made, read for the last time, and freed.
+
+    Args:
+        resident: The bytes of the storages that are there before the pass, and after it.
+    """
 
     def __init__(self, resident: dict[int, int]) -> None:
-        super().__init__()
         self.peak = 0
-        self._resident = resident
+        self.resident = resident
+        self._constants: list[UntypedStorage] = []  # kept, so that no other gets the address
         self._step = 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
         # For each storage, in the order of their making: steps of making and of last use, bytes.
         self._lives: list[list[int]] = []
         self._life: dict[int, list[int]] = {}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        self._step += 1
-        self.read((args, kwargs))
-        out = func(*args, **(kwargs or {}))
-        self.read(out)
-        return out
+        self._threads = threading.Lock()
 
     def read(self, tensors: Any) -> None:
-        """Records tensors that are read now, or were just made."""
-        for tensor in tree_leaves(tensors):
-            if not _has_storage(tensor):
-                continue
-            storage = tensor.untyped_storage()
+        """Records tensors that an operation reads.
+
+        What no operation has made was there before the pass, such as a constant in a closure.
+        """
+        with self._threads:
+            self._step += 1
+            storages = _storages_of(tensors)
+            for storage in storages:
+                if storage._cdata not in self._alive and storage._cdata not in self.resident:
+                    self.resident[storage._cdata] = storage.nbytes()
+                    self._constants.append(storage)
+            self._record(storages)
+
+    def see(self, tensors: Any) -> None:
+        """Records tensors that were just made, or are in use for another reason."""
+        with self._threads:
+            self._record(_storages_of(tensors))
+
+    def _record(self, storages: list[UntypedStorage]) -> None:
+        for storage in storages:
             key = storage._cdata
-            if key in self._resident:
+            if key in self.resident:
                 continue
             if key not in self._alive:
                 self._life[key] = [self._step, self._step, 0]
@@ -192,3 +208,25 @@ class _Trace(EagerMode):
             held += change
             peak = max(peak, held)
         return peak
+
+
+def _storages_of(tensors: Any) -> list[UntypedStorage]:
+    return [t.untyped_storage() for t in tree_leaves(tensors) if _has_storage(t)]
+
+
+class _Trace(EagerMode):
+    """Follows the storages of all tensors that the operations of one thread make and read."""
+
+    def __init__(self, lives: _Lives) -> None:
+        super().__init__()
+        self._lives = lives
+
+    def for_thread(self) -> Self:
+        return type(self)(self._lives)
+
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func is not torch.ops.aten.lift_fresh.default:  # its argument was made just now
+            self._lives.read([*args, *kwargs.values()])
+        out = func(*args, **kwargs)
+        self._lives.see(out)
+        return out

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from optnas.candidate import copy_of
 from optnas.metrics.counting import ModuleCount, count_modules
+from optnas.metrics.eager import uncompiled
 from optnas.utils.inputs import Inputs, call, in_order
 
 _LEFT_OUT = {
@@ -117,25 +118,32 @@ def check_with_thop(model: nn.Module, inputs: Inputs) -> ThopCheck:
         # thop imports distutils, and warns about modules that it doesn't know.
         warnings.simplefilter("ignore")
         try:
-            import thop
-
-            # Inside another module, because thop counts 0 for a layer that is the whole model.
-            wrapped = _Root(copy_of(model), inputs)
-            total, _, layers = thop.profile(
-                wrapped, inputs=wrapped.positional, verbose=False, ret_layer_info=True
-            )
-            by_module = dict(_flat(layers))
-            functional = int(total) - by_module[""]
+            total, by_module = _count_with_thop(model, inputs)
+            functional = total - by_module[""]
             modules = dict(model.named_modules())
             return ThopCheck(
                 counts,
-                int(total),
+                total,
                 by_module,
                 tuple(_differences(modules, counts, by_module, functional)),
                 tuple(sorted({type(m).__name__ for m in modules.values() if not _has_rule(m)})),
             )
         except Exception as error:  # an error in thop must not fail a trial
-            return ThopCheck(counts, None, {}, error=f"{type(error).__name__}: {error}")
+            message = next(iter(str(error).splitlines()), "")
+            return ThopCheck(counts, None, {}, error=f"{type(error).__name__}: {message}")
+
+
+@uncompiled
+def _count_with_thop(model: nn.Module, inputs: Inputs) -> tuple[int, dict[str, int]]:
+    """The count of the network by thop, and that of each module."""
+    import thop
+
+    # Inside another module, because thop counts 0 for a layer that is the whole model.
+    wrapped = _Root(copy_of(model), inputs)
+    total, _, layers = thop.profile(
+        wrapped, inputs=wrapped.positional, verbose=False, ret_layer_info=True
+    )
+    return int(total), dict(_flat(layers))
 
 
 def _flat(layers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -177,6 +185,8 @@ def _differences(
 def _explained(module: nn.Module, count: ModuleCount, theirs: int) -> bool:
     """Whether the definition of macs explains the difference between the counts."""
     homes = {base.__module__ for base in type(module).__mro__}
+    if any(p.is_complex() for p in module.parameters(recurse=False)):
+        theirs *= 4  # thop counts a complex product once
     if theirs == count.macs or (count.macs == 0 and homes & _LEFT_OUT):
         return True
     most = 0

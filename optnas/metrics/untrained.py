@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from optnas.utils.inputs import Inputs, call, map_inputs
+from optnas.utils.inputs import Inputs, batch_shape, call, map_inputs
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.ELU, nn.PReLU)
 ACTIVATIONS = (
@@ -81,7 +81,7 @@ def activation_agreement(
     counts = torch.zeros(examples, examples, dtype=torch.float64)
 
     def look(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        if args and len(args[0]) == examples:
+        if args and args[0].ndim and len(args[0]) == examples:
             signs = (args[0].detach().flatten(1) > 0).double() * 2 - 1
             counts.add_((signs @ signs.T + signs.shape[1]) / 2)
 
@@ -108,14 +108,16 @@ def first_output(outputs: object) -> Tensor:
 def noise(examples: int) -> Callable[[Tensor], Tensor]:
     """A function from one example to a batch of noise.
 
-    Integer noise consists of the example's own values, drawn with replacement.
+    Integer noise consists of the example's own values, drawn with replacement. The function raises
+    InputError for an input that has no batch dimension (see `batch_shape`).
     """
 
     def make(tensor: Tensor) -> Tensor:
+        shape = batch_shape(tensor, examples)
         if tensor.is_floating_point():
-            return torch.randn(examples, *tensor.shape[1:], dtype=tensor.dtype)
+            return torch.randn(shape, dtype=tensor.dtype)
         flat = tensor.flatten()
-        return flat[torch.randint(len(flat), (examples, *tensor.shape[1:]))]
+        return flat[torch.randint(len(flat), shape)]
 
     return make
 

@@ -144,7 +144,8 @@ class ZeroCost(Metric):
         inputs, loss = self._batch(example_inputs)
         model.train()
         if self.proxy == "naswot":
-            with torch.no_grad(), activation_agreement(model, len(in_order(inputs)[0])) as counts:
+            examples = next(len(tensor) for tensor in in_order(inputs) if tensor.ndim)
+            with torch.no_grad(), activation_agreement(model, examples) as counts:
                 call(model, inputs)
             return _log_determinant(counts)
         found = gradients(model, loss(first_output(call(model, inputs))))
@@ -204,7 +205,7 @@ def zero_cost(candidate: Candidate) -> dict[str, float]:
     """
     with seeded(0):
         model, inputs = candidate.to_measure(), candidate.example_inputs
-        noisy = _noisy(model.train(), map_inputs(noise(BATCH), inputs))
+        noisy = _noisy(model.train(), inputs)
         return _flow(model, inputs) | noisy
 
 
@@ -217,9 +218,10 @@ def _flow(model: nn.Module, inputs: Inputs) -> dict[str, float]:
     return {"synflow": _or_nan(_log(saliency(found))), "live_params": float(live)}
 
 
-def _noisy(model: nn.Module, batch: Inputs) -> dict[str, float]:
-    """Naswot and grad_norm, from one forward and one backward pass."""
+def _noisy(model: nn.Module, inputs: Inputs) -> dict[str, float]:
+    """Naswot and grad_norm, from one forward and one backward pass of a batch of noise."""
     try:
+        batch = map_inputs(noise(BATCH), inputs)
         with activation_agreement(model, BATCH, RECTIFIERS) as counts:
             outputs = first_output(call(model, batch))
         found = gradients(model, random_readout(outputs, BATCH))

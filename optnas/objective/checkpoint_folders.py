@@ -16,7 +16,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.errors import TrialTimeout
 from optnas.storage.faults import storage_fault
 from optnas.study.attributes import is_lost, retry_of
 from optnas.study.trial_order import origin
@@ -36,7 +35,9 @@ def checkpoint_folder(
     folder = checkpoints and _folder(checkpoints, trial, trials)
     try:
         yield folder
-    except (Exception, SystemExit, TrialTimeout) as error:  # sys.exit() is an error of the code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() is an error of the code
         # A retry will need the folder if another worker repeats the trial already, or if the
         # storage failed.
         if not isinstance(error, UpdateFinishedTrialError) and not storage_fault(error):

@@ -15,6 +15,8 @@ from optnas.metrics import Metric, standard_metrics
 from optnas.search_spaces import SearchSpace
 from optnas.study.attributes import is_reserved
 from optnas.study.objectives import Direction
+from optnas.utils.inputs import checked_inputs
+from optnas.utils.text import there_are
 
 
 def choose_metrics(
@@ -63,8 +65,8 @@ def choose_metrics(
     for name in (*objectives, *constraints):
         if name not in known:
             raise ValueError(
-                f"unknown objective or constraint {name!r}; this evaluator and these metrics "
-                f"give: {', '.join(sorted(known))}"
+                f"unknown objective or constraint {name!r}; of this evaluator and these metrics "
+                f"{there_are(name, sorted(known))}"
             )
     if len(set(objectives)) != len(objectives):
         raise ValueError(f"an objective stands twice in {tuple(objectives)}")
@@ -105,7 +107,7 @@ def check_settings(
         raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
     if not isinstance(constraints or {}, Mapping):
         raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
-    data, inputs = data_of(evaluator), space.example_inputs
+    data, inputs = data_of(evaluator), checked_inputs(space.example_inputs)
     if isinstance(data, Dataset) and isinstance(inputs, Tensor):
         shape = tuple(inputs.shape)
         if shape != (1, *data.input_shape):

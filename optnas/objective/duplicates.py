@@ -10,9 +10,11 @@ from optuna import TrialPruned
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.storage.place import place_of
 from optnas.study.attributes import (
     ARCHITECTURE,
     DUPLICATE_OF,
+    FAILURE,
     RECIPE,
     STOPPED,
     is_counted,
@@ -72,14 +74,15 @@ class Evaluated:
             names: Names of user attributes.
 
         Returns:
-            Those of them that a finished trial has, each from the first such trial.
+            Those of them that a finished trial which didn't fail has, each from the first such.
         """
         attrs = self._attrs.get(architecture, {})
         return {name: attrs[name] for name in names if name in attrs}
 
     def _add(self, trial: FrozenTrial) -> None:
         attrs = trial.user_attrs
-        if isinstance(attrs.get(ARCHITECTURE), str):
+        # The code of a trial that failed may have been mended since.
+        if isinstance(attrs.get(ARCHITECTURE), str) and FAILURE not in attrs:
             known = self._attrs.setdefault(attrs[ARCHITECTURE], {})
             for name, value in attrs.items():
                 if isinstance(value, (int, float)):
@@ -113,13 +116,14 @@ def await_same(
         for t in trials[: own.number]
         if t.state == TrialState.RUNNING and not is_own(lease_of(t) or {})
     ]
+    place = place_of(study._storage)
     while others:
         trials = study.get_trials(deepcopy=False)
         others = [
             number
             for number in others
             if _key(trials[number]) == (architecture, recipe)
-            and (is_alive(trials[number]) or trials[number].state == TrialState.COMPLETE)
+            and (is_alive(trials[number], place) or trials[number].state == TrialState.COMPLETE)
         ]
         for number in others:
             if trials[number].state == TrialState.COMPLETE:

@@ -175,8 +175,9 @@ def prospects(now: float, before: Array, after: Array, *, maximized: bool) -> Ar
     """
     least, most = (-1.0, 0.0) if maximized else (0.0, np.inf)
     every = np.array([now, *before, *after])
-    if (every < least).any() or (every > most).any():
-        return now + (after - before)
-    gap = before - least
-    factor = np.divide(after - least, gap, out=np.ones(len(gap)), where=gap > 0)
-    return least + (now - least) * factor
+    with np.errstate(over="ignore", invalid="ignore"):  # a NaN stops no trial
+        if (every < least).any() or (every > most).any():
+            return now + (after - before)
+        gap = before - least
+        factor = np.divide(after - least, gap, out=np.ones(len(gap)), where=gap > 0)
+        return least + (now - least) * factor

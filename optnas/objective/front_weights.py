@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 from torch import nn
 
 from optnas.candidate import Candidate
+from optnas.errors import InputError
+from optnas.evaluators.abilities import Rescoring
+from optnas.evaluators.base import Evaluator
+from optnas.evaluators.epoch_report import Report
 from optnas.metrics import Metric
 from optnas.pareto.dominance import losses, nondominated
 from optnas.pareto.front import front
-from optnas.study.artifacts import WeightStore
+from optnas.study.artifacts import NAMED, NOT_KEPT, WeightStore
 
 log = logging.getLogger("optnas")
 
@@ -77,5 +82,55 @@ def keep_or_check(
         try:
             keep_weights(store, trial, values, candidate.model)
         except Exception as error:  # a full disk, say: the values must not be lost with it
-            candidate.details["weights"] = f"not kept: {type(error).__name__}: {error}"
+            name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            candidate.details["weights"] = f"{NOT_KEPT}{name}{error}"
             log.warning("trial %d: weights %s", trial.number, candidate.details["weights"])
+
+
+def say_which_weights(
+    trial: Trial,
+    candidate: Candidate,
+    evaluator: Evaluator,
+    scores: Mapping[str, float],
+    report: Report,
+    *,
+    told: bool,
+) -> bool:
+    """Notes on a trial what is known of the weights that its network has after the training.
+
+    They need not be those of the scores: training code may return the scores of the best epoch, or
+    of averaged weights. If it doesn't say so, its own curve may show it.
+
+    Args:
+        trial: The running trial.
+        candidate: Its candidate, trained.
+        evaluator: What trained it.
+        scores: What the evaluator returned.
+        report: What it reported.
+        told: Whether the user was warned already.
+
+    Returns:
+        Whether the user was warned, now or before.
+    """
+    if report.names_weights:
+        candidate.details["weights"] = NAMED
+        return told
+    if isinstance(evaluator, Rescoring) or evaluator.estimates or not report.curve:
+        return told
+    last = report.curve[-1]
+    for name in evaluator.provides:
+        if name in last and name in scores and not math.isclose(last[name], scores[name]):
+            found = (
+                f"perhaps those of another epoch than the scores: {name} is {scores[name]:.4g}, "
+                f"and the last one that was reported is {last[name]:.4g}"
+            )
+            candidate.details["weights"] = found
+            if not told:
+                log.warning(
+                    "trial %d: its weights are %s. Say in the training code which weights have the "
+                    "scores: report.weights(model)",
+                    trial.number,
+                    found,
+                )
+            return True
+    return told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators.abilities import Prepared, chance_of
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.evaluation import promised, reporting
+from optnas.evaluators.evaluation import promised
 from optnas.metrics import Metric
 from optnas.objective.baselines import read_baselines
 from optnas.objective.bounds import Bounds
@@ -23,11 +22,14 @@ from optnas.objective.checkpoint_folders import checkpoint_folder
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.duplicates import Evaluated, await_same, reuse
 from optnas.objective.early_stopping import EarlyStopping
-from optnas.objective.front_weights import keep_or_check
+from optnas.objective.folders import StudyFolders
+from optnas.objective.front_weights import keep_or_check, say_which_weights
 from optnas.objective.measure_costs import measure_costs
 from optnas.objective.outcome import outcome_stored
 from optnas.objective.preview import Preview, Previews
+from optnas.objective.run_evaluator import Listener, run_evaluator
 from optnas.search_spaces import SearchSpace
+from optnas.storage.place import place_of
 from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
 from optnas.study.leases import lease
@@ -36,9 +38,7 @@ from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 from optnas.utils.random_state import preserved, seeded
-
-Listener = Callable[[Trial, int, Mapping[str, float]], None]
-"""Called after each epoch with the trial, the step and the scores."""
+from optnas.utils.text import there_are
 
 
 class Objective:
@@ -128,12 +128,14 @@ class Objective:
         self.space = space
         self.evaluator = evaluator
         if isinstance(evaluator, Prepared):
-            self.evaluator = evaluator.bind(space, None if shared is None else Path(shared))
+            folder = None if shared is None else Path(shared).absolute()
+            self.evaluator = evaluator.bind(space, folder)
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.baselines, self.baseline_params = read_baselines(space, baselines or {})
         self.weights = WeightStore(weights) if isinstance(weights, (str, Path)) else weights
-        self.checkpoints = None if checkpoints is None else Path(checkpoints)
+        self.checkpoints = None if checkpoints is None else Path(checkpoints).absolute()
+        self.folders: StudyFolders | None = None  # in place of those three, set by a Search
         self.listeners = tuple(listeners)
         self.device = device
         self.metrics, self.known = choose_metrics(
@@ -147,13 +149,29 @@ class Objective:
         self._bounds = Bounds(self.constraints, self.known)
         self._previews = Previews(space, self.metrics, self.objectives, self._bounds)
         self._evaluated = Evaluated()
+        self._told = False
         self._study: Study | None = None
         self._study_seed = 0
+
+    def __repr__(self) -> str:
+        return f"Objective({self.space!r}, {self.evaluator!r}, {self.objectives})"
 
     @property
     def directions(self) -> list[Direction]:
         """The direction of each objective, for `optuna.create_study(directions=...)`."""
         return [self.known[name] for name in self.objectives]
+
+    def open_folders(self, study: Study, *, write: bool = True) -> None:
+        """Finds the folders of a study, if the objective keeps some for each (see `StudyFolders`).
+
+        Args:
+            study: The study.
+            write: Whether the study is run; else it is only read.
+        """
+        if self.folders is not None and self.folders.open(study, write=write):
+            self.weights, self.checkpoints = self.folders.weights, self.folders.checkpoints
+            if isinstance(self.evaluator, Prepared):
+                self.evaluator = self.evaluator.bind(self.space, self.folders.shared)
 
     def prepare(
         self,
@@ -184,8 +202,8 @@ class Objective:
         baseline = trial.user_attrs.get(attr.BASELINE)
         if baseline is not None and attr.IN_SPACE not in trial.user_attrs:
             if baseline not in self.baselines:
-                known = ", ".join(self.baselines) or "none"
-                raise InputError(f"unknown baseline {baseline!r}; there are: {known}")
+                known = there_are(baseline, self.baselines)
+                raise InputError(f"unknown baseline {baseline!r}; {known}")
             return Candidate(f"baseline {baseline}", example, self.baselines[baseline], seed)
         with seeded(seed):  # a FunctionSpace builds the model here
             architecture = self.space.suggest(trial)
@@ -204,10 +222,12 @@ class Objective:
             InputError: The user's code is at fault.
         """
         details: dict[str, Any] = {}
+        if trial.study is not self._study:
+            self.open_folders(trial.study)
         with outcome_stored(trial, details):
             every = trial.study.get_trials(deepcopy=False)
             if attr.LEASE not in every[trial.number].user_attrs:  # plain Optuna runs the trial
-                trial.set_user_attr(attr.LEASE, lease())
+                trial.set_user_attr(attr.LEASE, lease(place_of(trial.study._storage)))
             with checkpoint_folder(self.checkpoints, every[trial.number], every) as folder:
                 return self._evaluate(trial, every, details, folder)
         return (math.nan,) * len(self.objectives)
@@ -227,8 +247,7 @@ class Objective:
         trial.set_user_attr(attr.RECIPE, names[1])
         stopped = self._stopping is not None
         original = self._evaluated.find(trial.study, every, *names, stopped=stopped)
-        if original is None:
-            original = await_same(trial.study, every, own, *names)
+        original = original or await_same(trial.study, every, own, *names)
         if original is not None:
             return reuse(trial, original, self.known)
         measured = measure_costs(
@@ -239,7 +258,21 @@ class Objective:
             self._bounds,
             check=not self.evaluator.estimates,
         )
-        scores = self._train(trial, candidate, recipe, folder, measured)
+        scores, report = run_evaluator(
+            self.evaluator,
+            trial,
+            candidate,
+            recipe,
+            device=self.device,
+            folder=folder,
+            measured=measured,
+            listeners=self.listeners,
+            stopping=self._stopping,
+        )
+        if self.weights is not None:
+            self._told = say_which_weights(
+                trial, candidate, self.evaluator, scores, report, told=self._told
+            )
         for name, value in promised(self.evaluator, scores):
             measured[name] = value
             trial.set_user_attr(name, value)
@@ -251,9 +284,8 @@ class Objective:
 
     def keep_reference(self, study: Study) -> None:
         """Writes the reference point into a study, where samplers and figures read it."""
-        chance = chance_of(self.evaluator)
-        of_objectives = {name: chance[name] for name in self.objectives if name in chance}
-        keep_reference_point(study, self.reference, of_objectives)
+        chance = {n: v for n, v in chance_of(self.evaluator).items() if n in self.objectives}
+        keep_reference_point(study, self.reference, chance)
 
     def _begin(self, study: Study) -> None:
         """Sets a study up once: that reads all attributes that a dashboard keeps there."""
@@ -266,28 +298,3 @@ class Objective:
         if weights and not attr.has_inherited(study):
             study.set_user_attr(attr.SHARED_WEIGHTS, weights)
         self._study = study
-
-    def _train(
-        self,
-        trial: Trial,
-        candidate: Candidate,
-        recipe: Any,
-        folder: Path | None,
-        measured: Mapping[str, float],
-    ) -> dict[str, float]:
-        """Runs the evaluator, which shares the device with others."""
-        stopping = None if attr.BASELINE in trial.user_attrs else self._stopping
-
-        def stop_early(step: int, scores: Mapping[str, float]) -> None:
-            if stopping is not None:
-                stopping.check(trial, measured, report.curve)
-
-        with reporting(
-            self.evaluator,
-            self.device,
-            store=lambda curve: trial.set_user_attr(attr.CURVE, curve),
-            listeners=[*(partial(listener, trial) for listener in self.listeners), stop_early],
-            folder=folder,
-            took=lambda seconds: trial.set_user_attr(attr.TRAIN_SECONDS, seconds),
-        ) as report:
-            return self.evaluator.evaluate(candidate, recipe, report)

@@ -11,7 +11,13 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from optnas.devices.device import release_memory
-from optnas.errors import InputError, fault_of_candidate, is_changed_space, with_place
+from optnas.errors import (
+    InputError,
+    TrialTimeout,
+    fault_of_candidate,
+    is_changed_space,
+    with_place,
+)
 from optnas.storage.faults import storage_fault
 from optnas.study import attributes as attr
 
@@ -30,6 +36,7 @@ def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
     Raises:
         InputError: The user's code is at fault: it called sys.exit(), or draws a parameter from
             other choices than earlier trials did.
+        RuntimeError: The user's code raised a `BaseException` of its own.
     """
     writable = True
     try:
@@ -60,6 +67,11 @@ def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
         if reason is None:
             raise
         release_memory(error)
+    except TrialTimeout:
+        raise
+    except BaseException as error:  # of the code's own: neither Optuna nor a run would catch it
+        trial.set_user_attr(attr.FAILURE, with_place(error))
+        raise RuntimeError(with_place(error)) from error
     finally:
         if writable:
             for name, detail in details.items():

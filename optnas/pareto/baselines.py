@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optnas.pareto.architectures import ArchitectureRecord
-from optnas.pareto.dominance import Array
+from optnas.pareto.dominance import Array, excess, tamed
 from optnas.pareto.snapshot import Snapshot
 from optnas.utils.text import number
 
@@ -72,9 +72,8 @@ def _standing(
     dominated_by = tuple(number for number in baseline.dominated_by if number in found)
     if dominated_by or not others:
         return BaselineStanding(baseline, dominated_by, None, {})
-    own = np.array(baseline.losses)
-    short = np.maximum(points - own, 0.0) / np.where(own == 0, 1.0, np.abs(own))
-    best = int(np.lexsort((short.sum(axis=1), short.max(axis=1)))[0])
+    short = excess(points, np.array(baseline.losses))
+    best = int(np.lexsort((tamed(short).sum(axis=1), short.max(axis=1)))[0])
     nearest = others[best]
     lacks = {
         name: (nearest.values[i], baseline.values[i])

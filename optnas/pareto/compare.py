@@ -12,9 +12,15 @@ from optnas.errors import InputError
 from optnas.pareto.dominance import dominates, losses, nondominated
 from optnas.pareto.front import why_no_front
 from optnas.pareto.hypervolume import is_exact
-from optnas.pareto.reference_box import Box
+from optnas.pareto.reference_box import Box, reference_box
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.record import differences, record_of
+
+BOX = (
+    "1 is one box for all, which the first 10 feasible trials of each study span; a front beyond "
+    "its best corner has more"
+)
+"""What the hypervolumes of a comparison are measured in."""
 
 
 class Member(NamedTuple):
@@ -42,7 +48,7 @@ class Compared(NamedTuple):
         label: Its name in the comparison.
         trials: The number of its COMPLETE trials.
         front: Its front under the objectives that are compared.
-        hypervolume: The share of the common box that the front dominates.
+        hypervolume: The front's hypervolume in the common box (see `BOX`).
         dominates: By the label of each other study, the share of that study's front that members
             of this front dominate (the coverage of two sets, Zitzler and Thiele 1998, but strict:
             equal points don't count).
@@ -78,9 +84,8 @@ class Comparison(NamedTuple):
 def compare(studies: Mapping[str, Study]) -> Comparison:
     """Compares the fronts of studies by the objectives that all of them have.
 
-    The hypervolumes share a box, which reaches from the best to the worst value of each objective
-    on any of the fronts and is widened by a tenth at the worst end. A hypervolume is the share of
-    the box that a front dominates.
+    Hypervolumes are what `optnas.hypervolume` gives, but in one box: the smallest that holds the
+    box of each study. Studies of the same trials have the same hypervolume here as there.
 
     Args:
         studies: The studies by label.
@@ -100,14 +105,14 @@ def compare(studies: Mapping[str, Study]) -> Comparison:
         label: np.array([member.losses for member in front]) for label, front in fronts.items()
     }
     every = np.concatenate(list(points.values()))
-    box = Box.around(every)
+    box = _box(seen, names) or Box.around(every)
     stands = iter(nondominated(every))
     found = tuple(
         Compared(
             label=label,
             trials=len(seen[label].complete),
             front=tuple(member._replace(stands=bool(next(stands))) for member in fronts[label]),
-            hypervolume=box.share(own),
+            hypervolume=box.volume(own),
             dominates={
                 other: float(np.mean([dominates(own, point).any() for point in points[other]]))
                 for other in points
@@ -174,6 +179,17 @@ def _front(
         )
         for i in np.flatnonzero(nondominated(points))
     ]
+
+
+def _box(studies: Mapping[str, Snapshot], names: list[str]) -> Box | None:
+    """The box that holds those of the studies, in the shared objectives; None if none has one."""
+    found = []
+    for study in studies.values():
+        box = reference_box(study.study, study.feasible)
+        columns = [study.names.index(name) for name in names]
+        if box is not None:
+            found.append(Box(box.ideal[columns], box.reference[columns]))
+    return Box.holding(found) if found else None
 
 
 def _notes(studies: Mapping[str, Study]) -> list[str]:

@@ -132,7 +132,8 @@ def standing(study: Study) -> list[Standing]:
             continue
         own = point[number]
         above = [known[i] for i in np.flatnonzero(dominates(means, own))]
-        sure = [m for m in above if _surely(m, member, own - point[m.trial])]
+        with np.errstate(over="ignore"):  # a difference beyond all floats is infinite
+            sure = [m for m in above if _surely(m, member, own - point[m.trial])]
         if not above:
             result.append(Standing(member, "stands"))
         elif sure:
@@ -224,10 +225,9 @@ def _noise(a: Spread, b: Spread) -> float:
 
     if a.n < 2 or b.n < 2:
         return math.inf
-    of_a, of_b = a.deviation**2 / a.n, b.deviation**2 / b.n
-    variance = of_a + of_b
-    if variance == 0:  # too small for a float
-        return 0.0
-    share = of_a / variance
+    # No square of a deviation: that may be too large, or too small, for a float.
+    of_a, of_b = a.deviation / math.sqrt(a.n), b.deviation / math.sqrt(b.n)
+    both = math.hypot(of_a, of_b)
+    share = (of_a / both) ** 2 if both else 0.5
     freedom = 1 / (share**2 / (a.n - 1) + (1 - share) ** 2 / (b.n - 1))
-    return float(stdtrit(freedom, SURE)) * math.sqrt(variance)
+    return float(stdtrit(freedom, SURE)) * both

@@ -62,7 +62,7 @@ def nondominated(points: Array) -> NDArray[np.bool_]:
     if points.shape[1] == 1:  # moocore wants two objectives
         best: NDArray[np.bool_] = points[:, 0] == points[:, 0].min()
         return best
-    kept: NDArray[np.bool_] = moocore.is_nondominated(points, keep_weakly=True)
+    kept: NDArray[np.bool_] = moocore.is_nondominated(_finite(points), keep_weakly=True)
     return kept
 
 
@@ -76,8 +76,16 @@ def ranks(points: Array) -> NDArray[np.int_]:
     different, which = np.unique(points, axis=0, return_inverse=True)
     if points.shape[1] == 1:
         return which.reshape(-1)
-    found: NDArray[np.int_] = moocore.pareto_rank(different)[which.reshape(-1)]
+    found: NDArray[np.int_] = moocore.pareto_rank(_finite(different))[which.reshape(-1)]
     return found
+
+
+def _finite(points: Array) -> Array:
+    """Finite points in the same order: with infinite ones moocore errs, or crashes the process."""
+    if np.isfinite(points).all():
+        return points
+    columns = [np.unique(values, return_inverse=True)[1].reshape(-1) for values in points.T]
+    return np.array(columns, dtype=np.float64).T.copy()
 
 
 def crowding(points: Array) -> Array:
@@ -95,33 +103,106 @@ def crowding(points: Array) -> Array:
 
 
 def wants_log(values: Sequence[float] | Array) -> bool:
-    """Whether values span so much that differences only show on a log scale."""
+    """Whether values span so much that differences only show on a log scale.
+
+    Infinite values don't count.
+    """
     array = np.asarray(values, dtype=np.float64)
-    if len(array) == 0 or not np.isfinite(array).all():
+    array = array[np.isfinite(array)]
+    if len(array) == 0:
         return False
-    return bool(array.min() > 0 and array.max() > LOG_RATIO * array.min())
+    low, high = float(array.min()), float(array.max())
+    return low > 0 and high > LOG_RATIO * low
 
 
-def way_from_best(points: Array) -> Array:
+def tamed(points: Array) -> Array:
+    """Points that can be added, subtracted and squared: neither infinite nor close to overflow.
+
+    An infinite value becomes the objective's largest or smallest finite one (0 if there is none),
+    and NaN the largest.
+    An objective with values beyond 2^500 is multiplied by 2^-600. A power of two changes no digit,
+    so the differences within an objective stay in proportion.
+
+    Args:
+        points: Of shape `(points, objectives)`.
+    """
+    known = np.isfinite(points)
+    low = np.where(known, points, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(known, points, -np.inf).max(axis=0, initial=-np.inf)
+    some = known.any(axis=0)
+    inside = np.where(np.isnan(points), np.inf, points)
+    inside = np.clip(inside, np.where(some, low, 0.0), np.where(some, high, 0.0))
+    return inside * unit(inside)
+
+
+def unit(points: Array) -> Array:
+    """The power of two by which `tamed` multiplies each objective: 1 for values of usual size."""
+    finite = np.where(np.isfinite(points), np.abs(points), 0.0)
+    large = finite.max(axis=0, initial=0.0) > 2.0**500
+    return np.where(large, 2.0**-600, 1.0)
+
+
+def excess(points: Array, limits: Array) -> Array:
+    """How far points lie beyond limits, of shape `(points, objectives)`; 0 within.
+
+    It is a multiple of the limit's size (of 1 where the limit is 0), and infinite where the point
+    or the limit is infinite.
+
+    Args:
+        points: Losses of shape `(points, objectives)`.
+        limits: Of shape `(objectives,)`.
+    """
+    size = np.where(limits == 0, 1.0, np.abs(limits))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = (points - limits) / size
+    # Of two infinite values the difference or the quotient is NaN.
+    beyond: Array = np.where(points > limits, np.nan_to_num(found, nan=np.inf, posinf=np.inf), 0.0)
+    return beyond
+
+
+def way_from_best(points: Array, *, logs: bool = True) -> Array:
     """Where each value lies between the best (0) and the worst (1) of its objective.
 
-    An objective that spans more than a factor of 20 is taken by its logarithm, as it is drawn.
+    An infinite value has the place of the best or the worst finite one.
+
+    Args:
+        points: Losses of shape `(points, objectives)`.
+        logs: Whether an objective that spans more than a factor of 20 is taken by its logarithm, as
+            it is drawn.
     """
     shares = np.zeros(points.shape)
     for i, values in enumerate(points.T):
-        sign = -1.0 if (values < 0).all() else 1.0  # a maximised objective, negated
-        if wants_log(sign * values):
-            values = sign * np.log(sign * values)
         known = values[np.isfinite(values)]
-        if len(known) and known.max() > known.min():
-            values = np.clip(values, known.min(), known.max())
-            shares[:, i] = (values - known.min()) / (known.max() - known.min())
+        if len(known) == 0:
+            shares[:, i] = values > 0
+            continue
+        values = np.clip(values, known.min(), known.max())
+        sign = -1.0 if (values < 0).all() else 1.0  # a maximised objective, negated
+        if logs and wants_log(sign * values):
+            values = sign * np.log(sign * values)
+        values = tamed(values[:, None])[:, 0]
+        if values.max() > values.min():
+            shares[:, i] = (values - values.min()) / (values.max() - values.min())
     return shares
+
+
+def least(points: Array, distances: Array) -> int:
+    """The position of the point with the least distance, unless infinite values decide.
+
+    A point with fewer infinitely bad values is preferred, then one with more infinitely good ones.
+
+    Args:
+        points: Losses of shape `(points, objectives)`.
+        distances: Of shape `(points,)`.
+    """
+    bad, good = np.isposinf(points).sum(axis=1), np.isneginf(points).sum(axis=1)
+    return int(np.lexsort((distances, -good, bad))[0])
 
 
 def knee(points: Array) -> int:
     """The position of the point closest to the ideal point, which has the best of everything.
 
     Distances are Euclidean after `way_from_best` (compromise programming: Yu 1973, Zeleny 1973).
+    Infinite values decide before distances do (see `least`).
     """
-    return int(np.argmin((way_from_best(points) ** 2).sum(axis=1)))
+    return least(points, (way_from_best(points) ** 2).sum(axis=1))

@@ -40,6 +40,11 @@ def hypervolume_of(points: Array, reference: Array) -> float:
     return float(moocore.hv_approx(inside, ref=reference, nsamples=SAMPLES))
 
 
+def volume_text(volume: float, digits: int = 4) -> str:
+    """A hypervolume with this number of decimals; one of millions, in short."""
+    return f"{volume:.{digits}f}" if volume < 1e6 else f"{volume:.{digits}g}"
+
+
 def spread(points: Array, number: int) -> list[int]:
     """The positions of `number` points that together keep most of the hypervolume of all points.
 

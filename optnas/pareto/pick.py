@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,12 +12,12 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord
-from optnas.pareto.dominance import knee, nondominated, way_from_best
+from optnas.pareto.dominance import knee, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
 from optnas.pareto.noise import within_noise
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
-from optnas.utils.text import number
+from optnas.utils.text import number, there_are
 
 
 class Pick(NamedTuple):
@@ -24,6 +25,9 @@ class Pick(NamedTuple):
 
     entry: ArchitectureRecord
     why: str
+
+    def __repr__(self) -> str:
+        return f"Pick(trial {self.entry.number}: {self.entry.architecture}; {self.why})"
 
 
 def pick(
@@ -41,7 +45,8 @@ def pick(
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
-    closest to the best of everything (`dominance.knee`).
+    closest to the best of everything (`dominance.knee`). A network with an infinitely bad value is
+    only taken if all have one; one with an infinitely good value comes before those without.
 
     Args:
         study: Any study, or a snapshot of it.
@@ -63,6 +68,8 @@ def pick(
     if not feasible:
         raise InputError(why_no_front(seen.study))
     within, limits = _within(names, feasible, at_most, at_least)
+    bounded = [record for record in within if math.inf not in record.losses]
+    within = bounded or within
     points = np.array([record.losses for record in within])
     kept = np.flatnonzero(nondominated(points))
     noisy = within_noise([within[i].trial for i in kept], names, seen.directions)
@@ -117,7 +124,7 @@ def _within(
             if (value := measured(names, record.trial, name)) is not None
         ]
         if not known:
-            raise InputError(f"no network has {name!r}; there are: {_known(names, feasible)}")
+            raise InputError(f"no network has {name!r}; {there_are(name, _known(names, feasible))}")
         inside = [record for value, record in known if value <= sign * bound]
         if not inside:
             nearest, record = min(known, key=lambda pair: pair[0])
@@ -131,7 +138,7 @@ def _within(
     return within, ", ".join(texts)
 
 
-def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> str:
+def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> list[str]:
     known = dict.fromkeys(names)
     for record in feasible:
         known |= dict.fromkeys(
@@ -139,7 +146,7 @@ def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> str:
             for name in record.trial.user_attrs
             if measured(names, record.trial, name) is not None
         )
-    return ", ".join(known)
+    return list(known)
 
 
 def _by_weights(
@@ -147,17 +154,17 @@ def _by_weights(
 ) -> tuple[int, str]:
     names = study.names
     more = dict(zip(names, study.maximized, strict=True))
-    sums = [0.0] * len(chosen)
     for name, weight in weights.items():
         if name not in more:
-            raise InputError(f"weight of unknown objective {name!r}; there are: {', '.join(names)}")
+            raise InputError(f"weight of unknown objective {name!r}; {there_are(name, names)}")
         if weight == 0 or (weight > 0) != more[name]:
             kind, sign = ("maximised", "above") if more[name] else ("minimised", "below")
             raise InputError(f"{name} is {kind}, so its weight must be {sign} 0, got {weight:g}")
-        values = [record.values[names.index(name)] for record in chosen]
-        low, high = min(values), max(values)
-        for i, value in enumerate(values):
-            sums[i] += weight * (value - low) / (high - low) if high > low else 0.0
-    best = max(range(len(chosen)), key=lambda i: sums[i])
+        if not math.isfinite(weight):
+            raise InputError(f"the weight of {name} must be finite, got {weight:g}")
+    points = np.array([record.losses for record in chosen])[:, [*map(names.index, weights)]]
+    # The largest sum of weight times scaled value is the shortest weighted way from the best.
+    sizes = np.abs(np.array(list(weights.values())))
+    best = least(points, way_from_best(points, logs=False) @ (sizes / sizes.max()))
     asked = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
     return best, f"largest weighted sum ({asked}; each scaled to its range)"

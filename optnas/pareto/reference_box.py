@@ -10,7 +10,7 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.dominance import Array, losses
+from optnas.pareto.dominance import Array, losses, unit
 from optnas.pareto.front import feasible_trials
 from optnas.pareto.hypervolume import hypervolume_of
 from optnas.pareto.reference_point import reference_limits
@@ -22,6 +22,9 @@ REFERENCE_TRIALS = 10
 """How many of the first feasible COMPLETE trials span the box."""
 MARGIN = 0.1
 """The share of its extent by which a box is widened, at the worst end of each objective."""
+BEYOND = 1e6
+"""A value that is better than the best corner by more extents of the box counts as this many."""
+LARGEST = float(np.finfo(np.float64).max)
 
 
 class Box(NamedTuple):
@@ -49,7 +52,9 @@ class Box(NamedTuple):
         box = cls.around(points)
         known = np.isfinite(limits)
         worst = np.where(known, limits, 0.0)
-        beyond = worst - MARGIN * np.where(worst == 0, 1.0, np.abs(worst))
+        with np.errstate(over="ignore"):
+            beyond = worst - MARGIN * np.where(worst == 0, 1.0, np.abs(worst))
+        beyond = np.maximum(beyond, -LARGEST)
         best = np.where((points > 0).all(axis=0) & (worst > 0), 0.0, np.minimum(box.ideal, beyond))
         return cls(np.where(known, best, box.ideal), np.where(known, limits, box.reference))
 
@@ -58,22 +63,41 @@ class Box(NamedTuple):
         """The box that points span, widened by a tenth at the worst end of each objective.
 
         Where all have one value, the box is a tenth as wide as the size of that value, and at least
-        0.1. Values that aren't finite are ignored.
+        0.1. Values that aren't finite are ignored; a box of no values reaches from 0 to 0.1.
 
         Args:
             points: Losses of shape `(points, objectives)`.
         """
-        known = np.where(np.isfinite(points), points, np.nan)
-        ideal, worst = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
-        extent = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1.0))
-        return cls(ideal, worst + MARGIN * extent)
+        known, some = np.isfinite(points), np.isfinite(points).any(axis=0)
+        ideal = np.where(some, np.where(known, points, np.inf).min(axis=0, initial=np.inf), 0.0)
+        worst = np.where(some, np.where(known, points, -np.inf).max(axis=0, initial=-np.inf), 0.0)
+        with np.errstate(over="ignore"):
+            extent = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1.0))
+            reference = np.minimum(worst + MARGIN * extent, LARGEST)
+        return cls(ideal, reference)
+
+    @classmethod
+    def holding(cls, boxes: Sequence[Box]) -> Box:
+        """The smallest box that holds all of some boxes, of which there is at least one."""
+        return cls(
+            np.min([box.ideal for box in boxes], axis=0),
+            np.max([box.reference for box in boxes], axis=0),
+        )
 
     def scaled(self, points: Array) -> Array:
         """The points, scaled: the best corner is 0 in each objective, the reference point 1."""
-        return (points - self.ideal) / (self.reference - self.ideal)
+        factor = unit(np.array(self))  # so that the extent doesn't overflow
+        low, high = self.ideal * factor, self.reference * factor
+        extent = np.where(high > low, high - low, 1.0)
+        with np.errstate(over="ignore"):
+            scaled: Array = np.maximum((points * factor - low) / extent, -BEYOND)
+        return scaled
 
-    def share(self, points: Array) -> float:
-        """The share of the box that the points dominate."""
+    def volume(self, points: Array) -> float:
+        """The hypervolume of points, in units of the box's volume.
+
+        It is more than 1 only if points pass the best corner.
+        """
         return hypervolume_of(self.scaled(points), np.ones(len(self.ideal)))
 
 
@@ -81,8 +105,8 @@ def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
     """The box that `optnas.hypervolume` uses.
 
     Its worst corner is the study's reference point (see `optnas.study.reference`) where an
-    objective has a limit. The first 10 trials span the rest. It is None until there are 10 such
-    trials, for a single objective, and where a value of the first 10 isn't finite.
+    objective has a limit. The first 10 trials with finite values span the rest; until there are 10,
+    those that there are. It is None if there are none.
 
     Args:
         study: The study.
@@ -92,13 +116,20 @@ def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
     stored: Any = study._storage.get_study_system_attrs(study._study_id).get(REFERENCE)
     if stored is not None and stored.get("limits", _stored([])) == _stored(limits):
         return Box(np.array(stored["ideal"]), np.array(stored["reference"]))
-    if len(trials) < REFERENCE_TRIALS or len(study.directions) < 2:
+    first = spanning(trials)
+    if not first:
         return None
-    first = in_order_of_completion(trials)[:REFERENCE_TRIALS]
-    points = losses([t.values for t in first], study.directions)
-    if not np.isfinite(points).all():
-        return None
-    return Box.up_to(limits, points)
+    return Box.up_to(limits, losses([t.values for t in first], study.directions))
+
+
+def spanning(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that span the box: the first 10 whose values are all finite, by completion.
+
+    Args:
+        trials: The feasible COMPLETE trials of a study.
+    """
+    finite = [t for t in trials if all(map(math.isfinite, t.values))]
+    return in_order_of_completion(finite)[:REFERENCE_TRIALS]
 
 
 def _stored(limits: Iterable[float]) -> list[float | None]:
@@ -108,15 +139,16 @@ def _stored(limits: Iterable[float]) -> list[float | None]:
 
 
 def keep_reference(study: Study) -> bool:
-    """Writes the box that `optnas.hypervolume` uses into the study, once there is one.
+    """Writes the box that `optnas.hypervolume` uses into the study, once 10 trials span it.
 
     Returns:
         Whether the study has the box now.
     """
     trials = feasible_trials(study)
-    box = reference_box(study, trials)
-    if box is None:
+    if len(spanning(trials)) < REFERENCE_TRIALS or len(study.directions) < 2:
         return False
+    box = reference_box(study, trials)
+    assert box is not None
     value = {"ideal": box.ideal.tolist(), "reference": box.reference.tolist()}
     if limits := _stored(reference_limits(study, trials)):
         value["limits"] = limits

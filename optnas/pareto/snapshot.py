@@ -17,8 +17,9 @@ from optnas.pareto.architectures import ArchitectureRecord, architecture_records
 from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.front import feasible_trials, front
+from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.noise import within_noise
-from optnas.pareto.study_hypervolume import hypervolume
+from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning
 from optnas.study.objectives import maximized, objective_names
 
 
@@ -106,6 +107,17 @@ class Snapshot:
     def hypervolume(self) -> float | None:
         """The hypervolume of the front (see `optnas.hypervolume`)."""
         return hypervolume(self.study, self.feasible)
+
+    @cached_property
+    def hypervolume_meaning(self) -> str:
+        """What the hypervolume is measured in, or why there is none."""
+        return hypervolume_meaning(self.study, self.feasible)
+
+    def hypervolume_text(self) -> str:
+        """The hypervolume and what it is measured in, or why there is none."""
+        if self.hypervolume is None:
+            return self.hypervolume_meaning
+        return f"{volume_text(self.hypervolume)} ({self.hypervolume_meaning})"
 
     @cached_property
     def standing(self) -> dict[int, Standing]:

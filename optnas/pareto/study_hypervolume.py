@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from optuna.study import Study
@@ -10,38 +12,78 @@ from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import losses, nondominated
 from optnas.pareto.front import feasible_trials
-from optnas.pareto.reference_box import reference_box
+from optnas.pareto.hypervolume import is_exact
+from optnas.pareto.reference_box import REFERENCE_TRIALS, Box, reference_box, spanning
+from optnas.pareto.reference_point import limits_text
 from optnas.study.trial_order import in_order_of_completion
+from optnas.utils.text import plural
 
 
 def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> float | None:
-    """The hypervolume of the front, as a share of a box that the study's first trials span.
+    """The hypervolume of the front, in units of a box that the study's first trials span.
 
     The box reaches from the best to the worst value of each objective among the first 10 feasible
-    COMPLETE trials (in the order of completion), widened by a tenth at the worst end. Where the
-    study has a limit for an objective (see `Objective`), the box ends at the limit. Its worst
-    corner is the reference point. It is kept in the study, so that later values can be compared;
-    a front that passes the best corner can have more than 1. With more than 5 objectives it is an
-    approximation (`hypervolume_of`).
+    COMPLETE trials with finite values (in the order of completion), widened by a tenth at the worst
+    end. Where the study has a limit for an objective (see `Objective`), the box ends at the limit.
+    Its worst corner is the reference point. It is kept in the study, so that later values can be
+    compared; until there are 10 such trials, those that there are span the box. A front that covers
+    the whole box has 1, and one that gets beyond its best corner has more. `optnas.compare`
+    measures several studies in one box. With more than 5 objectives it is an approximation
+    (`hypervolume_of`).
 
     Args:
         study: The study.
         complete: Its COMPLETE trials, if the caller has read them already.
 
     Returns:
-        None until there are 10 such trials, and for a single objective.
+        None for a single objective, and without a feasible COMPLETE trial that has finite values.
     """
     trials = feasible_trials(study, complete)
-    box = reference_box(study, trials)
+    box = _box(study, trials)
     if box is None:
         return None
-    return box.share(losses([t.values for t in trials], study.directions))
+    return box.volume(losses([t.values for t in trials], study.directions))
+
+
+def hypervolume_meaning(study: Study, trials: Sequence[FrozenTrial]) -> str:
+    """What a study's hypervolume is measured in, or why it has none: it stands beside the number.
+
+    Args:
+        study: The study.
+        trials: Its feasible COMPLETE trials.
+    """
+    if len(study.directions) < 2:
+        return "none for a single objective"
+    if not trials:
+        return "none without a feasible COMPLETE trial"
+    first = len(spanning(trials))
+    if not first:
+        return "none: no feasible trial has a finite value of every objective"
+    who = f"{'first ' if is_settled(trials) else ''}{plural(first, 'feasible trial')}"
+    limits = limits_text(study, study.get_trials(deepcopy=False))
+    approximate = "" if is_exact(len(study.directions)) else "; approximated beyond 5 objectives"
+    return (
+        f"1 is the box that the {who} span{'s' * (first == 1)}{', up to ' * bool(limits)}{limits}; "
+        f"a front beyond its best corner has more{approximate}"
+    )
+
+
+def is_settled(trials: Sequence[FrozenTrial]) -> bool:
+    """Whether there are enough trials for the box, which stays the same from then on.
+
+    Args:
+        trials: The feasible COMPLETE trials of a study.
+    """
+    finite = (t for t in trials if all(map(math.isfinite, t.values)))
+    return len(list(islice(finite, REFERENCE_TRIALS))) == REFERENCE_TRIALS
 
 
 def hypervolume_history(
     study: Study, most: int = 200, complete: Sequence[FrozenTrial] | None = None
 ) -> list[tuple[int, float]]:
     """How `hypervolume` grew: (feasible COMPLETE trials so far, hypervolume), by completion.
+
+    All points of the history are measured in the box of the last one.
 
     Args:
         study: The study.
@@ -52,7 +94,7 @@ def hypervolume_history(
         Empty where `hypervolume` is None.
     """
     trials = in_order_of_completion(feasible_trials(study, complete))
-    box = reference_box(study, trials)
+    box = _box(study, trials)
     if box is None:
         return []
     points = losses([t.values for t in trials], study.directions)
@@ -63,7 +105,11 @@ def hypervolume_history(
         joined = np.concatenate([best, points[start:end]])
         kept = nondominated(joined)
         if kept[len(best) :].any():
-            volume = box.share(joined[kept])
+            volume = box.volume(joined[kept])
         found.append((end, volume))
         best, start = joined[kept], end
     return found
+
+
+def _box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
+    return reference_box(study, trials) if len(study.directions) > 1 else None

@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Plot(NamedTuple):
     """A figure that can be drawn of any study.
 

@@ -14,9 +14,10 @@ from optnas.errors import InputError
 from optnas.pareto.dominance import wants_log
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.importance import importance_data
-from optnas.plots.scales import position
+from optnas.plots.scales import middle, placed, position, share
 from optnas.plots.style import spread
 from optnas.plots.texts import short, si
+from optnas.utils.param_text import has_twin
 from optnas.utils.text import number
 
 LEVELS = 8
@@ -89,12 +90,11 @@ def _numeric(distributions: Sequence[Any]) -> tuple[Ticks, float, Callable[[Any]
     low, high = min(d.low for d in distributions), max(d.high for d in distributions)
     log = all(d.log for d in distributions)
     scale: Callable[[float], float] = math.log if log and low > 0 else float
-    span = scale(high) - scale(low)
-    if span <= 0:
+    if high <= low:
         return ((0.5, number(low)),), 0.0, lambda _: 0.5
 
     def where(value: float) -> float:
-        return min(max((scale(value) - scale(low)) / span, 0.0), 1.0)
+        return share(scale(min(max(value, low), high)), scale(low), scale(high))
 
     steps = {d.step for d in distributions}
     step = steps.pop() if len(steps) == 1 and not log else None
@@ -102,10 +102,10 @@ def _numeric(distributions: Sequence[Any]) -> tuple[Ticks, float, Callable[[Any]
     if step and 2 <= count <= LEVELS:
         values = [low + i * step for i in range(count)]
         return tuple((where(v), shown(v)) for v in values), 1 / (count - 1), where
-    middle = math.sqrt(low * high) if log and low > 0 else (low + high) / 2
+    between = middle(low, high, log=log and low > 0)
     if all(isinstance(d, IntDistribution) for d in distributions):
-        middle = round(middle)
-    return tuple((where(v), shown(v)) for v in (low, middle, high)), 0.0, where
+        between = round(between)
+    return tuple((where(v), shown(v)) for v in (low, between, high)), 0.0, where
 
 
 def _levels(
@@ -114,27 +114,29 @@ def _levels(
     """An axis with a level for each choice, or for each value where distributions are mixed."""
     choices = [c for d in distributions for c in getattr(d, "choices", ())]
     choices += [t.params[name] for t in trials if name in t.params]
-    levels = list(dict.fromkeys(map(shown, choices)))
+    # By `repr`, because two choices may have one text in short: 1 and "1", or long strings.
+    levels = {repr(choice): choice for choice in choices}
     gap = 1 / max(len(levels) - 1, 1)
-    places = {level: i * gap if len(levels) > 1 else 0.5 for i, level in enumerate(levels)}
-    ticks = spread([(place, level) for level, place in places.items()], 2 * LEVELS)
-    return tuple(ticks), gap, lambda value: places[shown(value)]
+    places = {key: i * gap if len(levels) > 1 else 0.5 for i, key in enumerate(levels)}
+    texts = (repr(c) if has_twin(c, levels.values()) else shown(c) for c in levels.values())
+    ticks = spread(list(zip(places.values(), texts, strict=True)), 2 * LEVELS)
+    return tuple(ticks), gap, lambda value: places[repr(value)]
 
 
 def objective_axis(
     i: int, name: str, more: bool, trials: Sequence[FrozenTrial]
 ) -> tuple[Axis, Scale]:
-    """The column of an objective, whose better end is above."""
+    """The column of an objective, whose better end is above; infinite values lie at its ends."""
     values = [t.values[i] for t in trials]
     where = position(values)
-    finite = [v for v in values if math.isfinite(v)] or [0.0]
-    low, high = min(finite), max(finite)
-    middle = math.sqrt(low * high) if wants_log(finite) else (low + high) / 2
+    known = placed(values)
+    ends = (min(known), max(known)) if known else ()
+    marked = {*ends, middle(*ends, log=wants_log(known))} if ends else set()
 
     def up(value: float) -> float:
         return where(value) if more else 1 - where(value)
 
-    ticks = tuple((up(v), si(v, 3)) for v in sorted({low, middle, high}))
+    ticks = tuple((up(v), si(v, 3)) for v in sorted(marked))
     return Axis(name, ticks, 0.0, False, more), lambda trial: up(trial.values[i])
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from optnas.errors import InputError
-from optnas.pareto.compare import Compared, Comparison
+from optnas.pareto.compare import BOX, Compared, Comparison
 from optnas.pareto.dominance import nondominated
-from optnas.plots.scales import value_axis
+from optnas.pareto.hypervolume import volume_text
+from optnas.plots.scales import LARGEST, value_axis
 from optnas.plots.style import (
     BLUE,
     GREEN,
@@ -24,6 +25,7 @@ from optnas.plots.style import (
     spread,
 )
 from optnas.plots.texts import hover, label
+from optnas.utils.text import there_are
 
 STYLES = (
     (BLUE, "circle"),
@@ -57,7 +59,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
         raise InputError(f"these studies share a single objective ({names[0]}): no plane to draw")
     for name in (x, y):
         if name is not None and name not in names:
-            raise InputError(f"unknown objective {name!r}; there are: {', '.join(names)}")
+            raise InputError(f"unknown objective {name!r}; {there_are(name, names)}")
     y = y or next(name for name in names if name != x)
     x = x or next(name for name in names if name != y)
     if x == y:
@@ -72,11 +74,11 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
         ]
     values = np.array([member.values for own in data.studies for member in own.front])
     about = "" if data.exact else " (approximate: more than 5 objectives)"
-    volumes = ", ".join(f"{own.label} {own.hypervolume:.3f}" for own in data.studies)
+    volumes = ", ".join(f"{own.label} {volume_text(own.hypervolume, 3)}" for own in data.studies)
     return figure(
         traces,
         "Fronts compared",
-        lines=[f"hypervolume{about}: {volumes}"],
+        lines=[f"hypervolume{about}: {volumes}", BOX],
         notes=[
             "open markers are dominated by another study's front; lines join what is best in the "
             "two objectives on the axes"
@@ -89,7 +91,7 @@ def comparison_figure(data: Comparison, x: str | None = None, y: str | None = No
 def _line(data: Comparison, own: Compared, i: int, j: int, color: str) -> dict[str, Any]:
     plane = np.array([(member.losses[i], member.losses[j]) for member in own.front])
     values = np.array([(member.values[i], member.values[j]) for member in own.front])
-    best = values[nondominated(plane)]
+    best = values[nondominated(plane) & (np.abs(values) <= LARGEST).all(axis=1)]
     best = best[np.argsort(best[:, 0], kind="stable")]
     return {
         "type": "scatter",

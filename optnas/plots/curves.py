@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.snapshot import Snapshot
-from optnas.plots.scales import axis_title, color_bar, position, shade, value_axis
+from optnas.plots.scales import axis_title, color_bar, has_place, position, shade, value_axis
 from optnas.plots.style import GREY, VERMILLION, figure, spread
 from optnas.plots.texts import drawn_note, hover, label, short
 from optnas.study.attributes import BASELINE, CURVE
 from optnas.study.describe import architecture_name
-from optnas.utils.text import plural
+from optnas.utils.text import plural, there_are
 
 LINES, FAINT_LINES = 60, 200
 """The largest number of coloured lines, and of grey ones: more hide each other."""
@@ -26,7 +26,7 @@ STEPS = 300
 
 
 class Curve(NamedTuple):
-    """A trial's scores by step; a score that isn't finite is None.
+    """A trial's scores by step; a score that isn't a finite number is None.
 
     `by` is the value that colours it: that of an objective which isn't learned, if there is one.
     """
@@ -67,7 +67,7 @@ def curves_data(study: Study | Snapshot, score: str | None = None) -> CurvesData
             first score.
 
     Raises:
-        InputError: No trial has a curve, or none of this score.
+        InputError: No trial has a curve, or none of this score, or none with a finite number.
     """
     seen = Snapshot.of(study)
     trials = [t for t in seen.trials if _rows(t)]
@@ -82,18 +82,24 @@ def curves_data(study: Study | Snapshot, score: str | None = None) -> CurvesData
     if score is None:
         score = next((name for name in names if name in reported), next(iter(reported)))
     if score not in reported:
-        raise InputError(f"no score {score!r} was reported; there are: {', '.join(reported)}")
+        raise InputError(f"no score {score!r} was reported; {there_are(score, reported)}")
     directions = dict(zip(names, seen.maximized, strict=True))
     # An objective that isn't learned, such as a network's size, tells more than the score again.
     by = next((i for i, name in enumerate(names) if name not in reported), None)
     members = {t.number for t in seen.front}
     curves = [_curve(trial, score, by, members) for trial in trials]
+    curves = [c for c in curves if any(s is not None for s in c.scores)]
+    if not curves:
+        raise InputError(
+            f"nothing is left to draw: no {score!r} that was reported while the networks of study "
+            f"{seen.study.study_name!r} were trained is a finite number"
+        )
     return CurvesData(
         study_name=seen.study.study_name,
         score=score,
         better=directions.get(score),
         by="" if by is None else names[by],
-        curves=[c for c in curves if any(s is not None for s in c.scores)],
+        curves=curves,
     )
 
 
@@ -105,7 +111,7 @@ def _rows(trial: FrozenTrial) -> list[Mapping[str, Any]]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, (int, float)) and has_place(value)
 
 
 def _curve(trial: FrozenTrial, score: str, by: int | None, members: set[int]) -> Curve:

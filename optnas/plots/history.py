@@ -11,8 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.dominance import losses
-from optnas.pareto.hypervolume import is_exact
-from optnas.pareto.reference_point import limits_text
+from optnas.pareto.hypervolume import is_exact, volume_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume_history
 from optnas.plots.scales import axis_title, small_axis
@@ -52,9 +51,9 @@ class HistoryData(NamedTuple):
         names: Of the objectives.
         maximized: Whether each is maximised.
         trials: The number of feasible COMPLETE trials.
-        hypervolume: (trials, hypervolume); empty for one objective, or fewer than 10 trials.
+        hypervolume: (trials, hypervolume); empty for one objective, or without finite values.
         exact: Whether it is exact; with many objectives it is approximated.
-        reference: The limits of the reference point, in words; empty if there are none.
+        meaning: What it is measured in, or why there is none.
         best: For each objective the trials that sampled a new best value.
         baselines: The hand-made networks, for comparison.
     """
@@ -65,7 +64,7 @@ class HistoryData(NamedTuple):
     trials: int
     hypervolume: list[tuple[int, float]]
     exact: bool
-    reference: str
+    meaning: str
     best: list[list[Step]]
     baselines: list[Reference]
 
@@ -95,7 +94,7 @@ def history_data(study: Study | Snapshot) -> HistoryData:
             seen.feasible,
         ),
         exact=exact,
-        reference=limits_text(seen.study, seen.trials),
+        meaning=seen.hypervolume_meaning,
         best=_best(seen, trials),
         baselines=[
             Reference(str(t.user_attrs[BASELINE]), t.number, tuple(t.values))
@@ -163,20 +162,11 @@ def _title(data: HistoryData) -> str:
     if not data.hypervolume:
         return f"{name}: best values after {trials}"
     about = "" if data.exact else "about "
-    return f"{name}: hypervolume {about}{data.hypervolume[-1][1]:.3f} after {trials}"
+    return f"{name}: hypervolume {about}{volume_text(data.hypervolume[-1][1], 3)} after {trials}"
 
 
 def _lines(data: HistoryData) -> list[str]:
-    lines = []
-    if data.hypervolume:
-        lines.append(
-            "hypervolume: share of the box that the first 10 feasible trials span"
-            + (f", up to {data.reference}" if data.reference else "")
-            + ("" if data.exact else ", approximated (exact up to 5 objectives)")
-        )
-    elif len(data.names) > 1:
-        lines.append("no hypervolume yet: it takes 10 feasible COMPLETE trials")
-    return lines
+    return [f"hypervolume: {data.meaning}"] if len(data.names) > 1 else []
 
 
 def _volume(data: HistoryData) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def importance_data(study: Study | Snapshot) -> ImportanceData:
     conditional parameters (arXiv 2601.20800).
 
     Raises:
-        InputError: There are fewer than 20 COMPLETE trials with parameters.
+        InputError: There are fewer than 20 COMPLETE trials with parameters, or nothing that sets
+            the best of them apart.
     """
     seen = Snapshot.of(study)
     trials = [t for t in seen.complete if t.params and BASELINE not in t.user_attrs]
@@ -103,6 +104,11 @@ def importance_data(study: Study | Snapshot) -> ImportanceData:
         Decision(name, count < len(sample), tuple(shares.get(name) for shares in found))
         for name, count in counts.items()
     ]
+    if not any(share for decision in decisions for share in decision.shares):
+        raise InputError(
+            f"nothing is left to draw: no decision sets the best trials of study "
+            f"{seen.study.study_name!r} apart from the others"
+        )
     return ImportanceData(
         study_name=seen.study.study_name,
         names=names,

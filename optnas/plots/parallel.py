@@ -12,6 +12,7 @@ from optnas.errors import InputError
 from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.axes import Axis, chosen_decisions, decision_axis, objective_axis, shown
+from optnas.plots.scales import has_place
 from optnas.plots.style import spread
 from optnas.study.attributes import DUPLICATE_OF, is_hand_made
 from optnas.utils.text import number
@@ -51,6 +52,7 @@ class ParallelData(NamedTuple):
         objectives: The number of objectives.
         decisions: The number of decisions.
         chosen_by: Why these decisions are shown, if not all are.
+        endless: Whether an objective has values that have no place on its axis.
     """
 
     study_name: str
@@ -62,6 +64,7 @@ class ParallelData(NamedTuple):
     objectives: int
     decisions: int
     chosen_by: str
+    endless: bool
 
 
 def parallel_data(study: Study | Snapshot) -> ParallelData:
@@ -115,6 +118,7 @@ def parallel_data(study: Study | Snapshot) -> ParallelData:
         objectives=len(objectives),
         decisions=every,
         chosen_by=chosen_by,
+        endless=not all(has_place(v) for t in trials for v in t.values[:OBJECTIVES]),
     )
 
 

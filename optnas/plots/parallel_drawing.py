@@ -9,13 +9,18 @@ import plotly.graph_objects as go
 
 from optnas.plots.parallel import Line, ParallelData
 from optnas.plots.scales import color_bar, named_axis, position, shade
-from optnas.plots.style import FAINT, GREY, INK, figure
+from optnas.plots.style import FAINT, GREY, INK, NO_PLACE, figure
 from optnas.plots.texts import drawn_note, label, short
 
 ABSENT = -0.16
 """The height at which the lines of trials without a decision pass."""
 BINS = 8
 """The number of colours of the lines; each colour is one trace."""
+LETTERS = 12
+"""The largest number of letters of a tick."""
+LETTER, LEAST, APART, MARGINS = 6.2, 34.0, 16.0, 200.0
+"""In pixels: a letter, the least distance of two axes, by how much objectives stand apart from
+decisions, and the room at both sides of the axes."""
 
 
 def parallel_figure(data: ParallelData) -> go.Figure:
@@ -29,11 +34,12 @@ def parallel_figure(data: ParallelData) -> go.Figure:
     # Within a level lines lie side by side, in the order of the first objective.
     aside = {line.number: (i + 0.5) / len(best) - 0.5 for i, line in enumerate(best)}
     kind = "front" if data.objectives > 1 else "best"
+    places, end = _places(data)
     traces = [
-        _paths(data, others, {})
+        _paths(data, places, others, {})
         | {"name": "others", "line": {"color": GREY, "width": 0.7}, "opacity": 0.3},
         *(
-            _paths(data, lines, aside)
+            _paths(data, places, lines, aside)
             | {
                 "name": kind,
                 "showlegend": i == min(bins),
@@ -43,7 +49,7 @@ def parallel_figure(data: ParallelData) -> go.Figure:
             }
             for i, lines in sorted(bins.items())
         ),
-        _rules(data),
+        _rules(places),
         *([color_bar(data.first, [line.first for line in best])] if best else []),
     ]
     return figure(
@@ -53,18 +59,20 @@ def parallel_figure(data: ParallelData) -> go.Figure:
         notes=[
             drawn_note(best, data.best, f"lines are drawn: {kind}"),
             drawn_note(others, data.others, "lines are drawn: others"),
+            f"values that are {NO_PLACE} lie at the ends of their axes" if data.endless else "",
         ],
         height=560,
-        annotations=_labels(data),
+        annotations=_labels(data, places),
+        meta={"least_width": round(end + MARGINS)},
         xaxis=named_axis(
-            [_place(data, i) for i in range(len(data.axes))],
+            places,
             [
                 label(axis.name, 24) if axis.more is None else f"<b>{label(axis.name, 24)}</b>"
                 for axis in data.axes
             ],
             tickangle=-40,
             tickfont={"size": 11},
-            range=[-0.1, _place(data, len(data.axes) - 1) + 0.6],
+            range=[-4, end],
         ),
         yaxis=named_axis(
             [ABSENT] if any(axis.conditional for axis in data.axes) else [],
@@ -89,12 +97,22 @@ def _lines(data: ParallelData, kind: str) -> list[str]:
     return lines
 
 
-def _place(data: ParallelData, column: int) -> float:
-    """Objectives stand a little apart."""
-    return column + (0.4 if data.axes[column].more is not None else 0.0)
+def _places(data: ParallelData) -> tuple[list[float], float]:
+    """Where each axis stands, so far from the next that its ticks have room; and where they end."""
+    places: list[float] = []
+    at, before = 0.0, None
+    for axis in data.axes:
+        if places and before is None and axis.more is not None:
+            at += APART
+        places.append(at)
+        longest = max((len(label(text, LETTERS)) for _, text in axis.ticks), default=0)
+        at, before = at + max(LEAST, LETTER * (longest + 2)), axis.more
+    return places, at
 
 
-def _paths(data: ParallelData, lines: Sequence[Line], aside: dict[int, float]) -> dict[str, Any]:
+def _paths(
+    data: ParallelData, places: Sequence[float], lines: Sequence[Line], aside: dict[int, float]
+) -> dict[str, Any]:
     """Lines as one trace with gaps between them; `aside` moves each within a level."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -102,7 +120,7 @@ def _paths(data: ParallelData, lines: Sequence[Line], aside: dict[int, float]) -
     for line in lines:
         for i, (axis, at) in enumerate(zip(data.axes, line.positions, strict=True)):
             room = min(0.5 * axis.gap, 0.12) if at is not None else 0.05
-            x.append(_place(data, i))
+            x.append(places[i])
             y.append((ABSENT if at is None else at) + room * aside.get(line.number, 0.0))
             texts.append(f"{label(axis.name)}: {label(line.values[i])}")
             numbers.append(line.number)
@@ -119,12 +137,12 @@ def _paths(data: ParallelData, lines: Sequence[Line], aside: dict[int, float]) -
     }
 
 
-def _rules(data: ParallelData) -> dict[str, Any]:
+def _rules(places: Sequence[float]) -> dict[str, Any]:
     """The axes."""
     x: list[float | None] = []
     y: list[float | None] = []
-    for i in range(len(data.axes)):
-        x += [_place(data, i), _place(data, i), None]
+    for place in places:
+        x += [place, place, None]
         y += [0.0, 1.0, None]
     return {
         "type": "scatter",
@@ -137,19 +155,19 @@ def _rules(data: ParallelData) -> dict[str, Any]:
     }
 
 
-def _labels(data: ParallelData) -> list[dict[str, Any]]:
+def _labels(data: ParallelData, places: Sequence[float]) -> list[dict[str, Any]]:
     """The ticks of every axis, at its right."""
     return [
         {
-            "x": _place(data, i),
+            "x": place,
             "y": at,
-            "text": label(text, 12),
+            "text": label(text, LETTERS),
             "showarrow": False,
             "xanchor": "left",
             "font": {"size": 10, "color": FAINT},
             "bgcolor": "rgba(255,255,255,0.75)",
             "borderpad": 0,
         }
-        for i, axis in enumerate(data.axes)
+        for place, axis in zip(places, data.axes, strict=True)
         for at, text in axis.ticks
     ]

@@ -19,7 +19,7 @@ from optnas.pareto.dominance import nondominated
 from optnas.pareto.reference_point import limit_values
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.points import points_of, several_objectives
-from optnas.utils.text import definitions
+from optnas.utils.text import definitions, there_are
 
 
 class ParetoData(NamedTuple):
@@ -123,7 +123,7 @@ def _chosen(names: Sequence[str], asked: Mapping[str, str | None]) -> dict[str, 
         if name is None:
             continue
         if name not in names:
-            raise InputError(f"unknown objective {name!r}; there are: {', '.join(names)}")
+            raise InputError(f"unknown objective {name!r}; {there_are(name, names)}")
         if name in roles:
             raise InputError(
                 f"{role} and {roles[name]} are both {name!r}; give two of: {', '.join(names)}"

@@ -13,7 +13,7 @@ from optnas.pareto.noise import interval
 from optnas.plots.confirmed import again_traces
 from optnas.plots.pareto import ParetoData
 from optnas.plots.points import markers
-from optnas.plots.scales import colors, position, value_axis
+from optnas.plots.scales import colors, has_place, placed, position, value_axis
 from optnas.plots.style import BLUE, DRAWN, GREY, INK, VERMILLION, figure, spread
 from optnas.plots.texts import drawn_note, label, short
 from optnas.utils.text import number, ranges
@@ -46,11 +46,11 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         marker |= colors(data.names[data.color], [p.values[data.color] for p in members])
     if data.size is not None and members:
         sizes = [p.values[data.size] for p in members]
-        where = position(sizes)
+        where, known = position(sizes), placed(sizes) or [0.0]
         marker["size"] = [round(math.sqrt(49 + 527 * where(v)), 1) for v in sizes]  # 7 to 24 px
         notes.append(
-            f"size of a point: {short(data.names[data.size])}, from {number(min(sizes))} (small) "
-            f"to {number(max(sizes))} (large)"
+            f"size of a point: {short(data.names[data.size])}, from {number(min(known))} (small) "
+            f"to {number(max(known))} (large)"
         )
     traces += [
         *_reference(data),
@@ -93,8 +93,8 @@ def _errors(data: ParetoData, points: Sequence[ArchitectureRecord]) -> dict[str,
             bars[axis] = {
                 "type": "data",
                 "symmetric": False,
-                "array": [max(e[1] - v, 0.0) for e, v in zip(ends, values, strict=True)],
-                "arrayminus": [max(v - e[0], 0.0) for e, v in zip(ends, values, strict=True)],
+                "array": [max(0.0, e[1] - v) for e, v in zip(ends, values, strict=True)],
+                "arrayminus": [max(0.0, v - e[0]) for e, v in zip(ends, values, strict=True)],
                 "color": GREY,
                 "thickness": 1,
                 "width": 2,
@@ -109,9 +109,10 @@ def _reference(data: ParetoData) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for axis, i, other in (("x", data.x, data.y), ("y", data.y, data.x)):
         limit = data.reference[i]
-        ends = [choose(p.values[other] for p in data.points) for choose in (min, max)]
-        own, along = ([], []) if limit is None else ([limit, limit], ends)
-        shown = limit is not None and not any(line["showlegend"] for line in lines)
+        known = placed(p.values[other] for p in data.points)
+        drawn = limit is not None and known != []
+        own, along = ([limit, limit], [min(known), max(known)]) if drawn else ([], [])
+        shown = drawn and not any(line["showlegend"] for line in lines)
         lines.append(
             {
                 "type": "scatter",
@@ -131,7 +132,9 @@ def _reference(data: ParetoData) -> list[dict[str, Any]]:
 
 def _line(data: ParetoData) -> dict[str, Any]:
     plane = set(data.plane)
-    best = sorted((p for p in data.points if p.number in plane), key=lambda p: p.values[data.x])
+    best = [p for p in data.points if p.number in plane]
+    best = [p for p in best if has_place(p.values[data.x]) and has_place(p.values[data.y])]
+    best.sort(key=lambda p: p.values[data.x])
     return {
         "type": "scatter",
         "x": [p.values[data.x] for p in best],
@@ -166,15 +169,14 @@ def _baselines(data: ParetoData) -> list[dict[str, Any]]:
 
 def _boxes(data: ParetoData) -> list[dict[str, Any]]:
     """The box of what each baseline is better than, in both objectives that are drawn."""
-    ends = [
-        (min if data.maximized[i] else max)(p.values[i] for p in data.points)
+    worst = [
+        (min if data.maximized[i] else max)(placed(p.values[i] for p in data.points), default=0.0)
         for i in (data.x, data.y)
     ]
     return [
         {
             "type": "scatter",
-            "x": [p.values[data.x], ends[0], ends[0], p.values[data.x]],
-            "y": [p.values[data.y], p.values[data.y], ends[1], ends[1]],
+            **_box(p.values[data.x], p.values[data.y], *worst),
             "mode": "lines",
             "fill": "toself",
             "fillcolor": "rgba(213, 94, 0, 0.06)",
@@ -187,6 +189,13 @@ def _boxes(data: ParetoData) -> list[dict[str, Any]]:
         }
         for i, p in enumerate(p for p in data.points if p.baseline is not None)
     ]
+
+
+def _box(x: float, y: float, worst_x: float, worst_y: float) -> dict[str, list[float]]:
+    """The corners of a baseline's box; none where the baseline itself has no place."""
+    if not (has_place(x) and has_place(y)):
+        return {"x": [], "y": []}
+    return {"x": [x, worst_x, worst_x, x], "y": [y, y, worst_y, worst_y]}
 
 
 def _verdict(data: ParetoData, baseline: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from plotly.colors import sample_colorscale
@@ -12,6 +12,29 @@ from optnas.pareto.dominance import wants_log
 from optnas.plots.texts import direction, label, si
 
 SCALE = "Viridis"
+LARGEST = 1e300
+"""No axis shows larger numbers: plotly takes those beyond 1.8e304 for missing."""
+
+
+def has_place(value: float) -> bool:
+    """Whether an axis can show a value: not if it is infinite, NaN, or nearly the largest float."""
+    return abs(value) <= LARGEST
+
+
+def placed(values: Iterable[float]) -> list[float]:
+    """The values that an axis can show."""
+    return [value for value in values if has_place(value)]
+
+
+def share(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others, from 0 to 1, whatever their size."""
+    inside = min(max(value, low), high)
+    return (inside / 4 - low / 4) / (high / 4 - low / 4)
+
+
+def middle(low: float, high: float, *, log: bool) -> float:
+    """The value half way between two others, on a log scale if asked for."""
+    return math.sqrt(low) * math.sqrt(high) if log else low / 2 + high / 2
 
 
 def value_axis(name: str, maximized: bool, values: Sequence[float]) -> dict[str, Any]:
@@ -44,7 +67,8 @@ def small_axis(
 
 
 def scale_of(values: Sequence[float], *, few: bool = False) -> dict[str, Any]:
-    """Type and ticks of an axis; `few` ticks where there is little room."""
+    """Type and ticks of an axis, `few` where room is short; for values that have a place on it."""
+    values = placed(values)
     if not wants_log(values):
         return {"exponentformat": "SI"} | ({"nticks": 5} if few else {})
     ticks = log_ticks(values, few=few)
@@ -58,7 +82,7 @@ def log_ticks(values: Sequence[float], *, few: bool = False) -> list[float]:
     steps: tuple[int, ...] = (1,) if span >= (2 if few else 3) else (1, 3) if few else (1, 2, 5)
     every = max(1, round(span / (3 if few else 6)))
     decades = range(math.floor(low), math.ceil(high) + 1, every)
-    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    ticks = [step * 10.0**decade for decade in decades if decade > -308 for step in steps]
     return [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
 
 
@@ -86,27 +110,35 @@ def named_axis(positions: Sequence[float], names: Sequence[str], **more: Any) ->
 
 
 def colors(name: str, values: Sequence[float]) -> dict[str, Any]:
-    """Markers coloured by a value, logarithmic where it spans much, with the colour bar."""
+    """Markers coloured by a value, logarithmic where it spans much, with the colour bar.
+
+    A value that has no place on an axis has the colour of the largest or the smallest.
+    """
     bar: dict[str, Any] = {
         "title": {"text": label(name, 24), "font": {"size": 13}},
         "exponentformat": "SI",
         "thickness": 14,
     }
-    shown = list(values)
-    if wants_log(values):
-        ticks = log_ticks(values)
+    known = placed(values) or [0.0]
+    shown = [min(max(value, min(known)), max(known)) for value in values]
+    if wants_log(known):
+        ticks = log_ticks(known)
         bar |= {"tickvals": [math.log10(t) for t in ticks], "ticktext": [si(t) for t in ticks]}
-        shown = [math.log10(v) for v in values]
+        shown = [math.log10(v) for v in shown]
     return {"color": shown, "colorscale": SCALE, "showscale": True, "colorbar": bar}
 
 
 def position(values: Sequence[float]) -> Callable[[float], float]:
-    """A function from a value to its place from the smallest (0) to the largest (1), as drawn."""
-    finite = [v for v in values if math.isfinite(v)] or [0.0]
-    low, high = min(finite), max(finite)
-    scale: Callable[[float], float] = math.log if wants_log(finite) else float
-    span = scale(high) - scale(low)
-    return lambda v: (scale(min(max(v, low), high)) - scale(low)) / span if span > 0 else 0.5
+    """A function from a value to its place from the smallest (0) to the largest (1), as drawn.
+
+    A value that has no place on an axis has that of the largest or the smallest.
+    """
+    known = placed(values) or [0.0]
+    low, high = min(known), max(known)
+    scale: Callable[[float], float] = math.log if wants_log(known) else float
+    if high <= low:
+        return lambda value: 0.5
+    return lambda value: share(scale(min(max(value, low), high)), scale(low), scale(high))
 
 
 def shade(share: float) -> str:

@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
+from optnas.errors import InputError
+from optnas.plots.scales import has_place
 from optnas.plots.texts import wrapped
+from optnas.utils.text import ranges
 
 # The palette of Okabe and Ito (2008), which people with any colour vision can tell apart.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
@@ -17,6 +20,9 @@ DETAILED = 1000
 """A trace with more points has only their numbers as hover texts."""
 DRAWN = 2000
 """The largest number of points of a trace: more hide each other, and make the page slow."""
+
+NO_PLACE = "infinite, or too large for an axis"
+"""What `has_place` is false for, in words."""
 
 T = TypeVar("T")
 
@@ -47,7 +53,17 @@ def figure(
         notes: Small print above the legend, likewise.
         above: Pixels to leave free between the lines and the panels.
         layout: The rest of the layout.
+
+    Raises:
+        InputError: Nothing is left to draw: no value has a place on an axis.
     """
+    left_out = sorted({number for trace in traces for number in _left_out(trace)})
+    traces = [_with_gaps(trace) for trace in traces]
+    if not any(map(_shows_something, traces)):
+        raise InputError(f"nothing is left to draw: every value is {NO_PLACE}")
+    if left_out:
+        who = f"trial{'s' * (len(left_out) > 1)} {ranges(left_out, 6)}"
+        notes = [*notes, f"left out for a value that is {NO_PLACE}: {who}"]
     below = [line for text in lines for line in wrapped(text).split("<br>")]
     small = "<br>".join(wrapped(note) for note in notes if note)
     title_lines = wrapped(title, 56, 3).split("<br>")
@@ -79,6 +95,41 @@ def figure(
         "margin": {"l": 60, "r": 20, "t": 28 + 20 * len(head) + above, "b": 60},
     }
     return go.Figure({"data": list(traces), "layout": base | layout})
+
+
+def _with_gaps(trace: dict[str, Any]) -> dict[str, Any]:
+    """A trace with None for each coordinate that has no place on an axis, and no bar for its error.
+
+    plotly draws a gap there.
+    """
+    found = dict(trace)
+    for name in "xy":
+        if name in trace:
+            found[name] = [v if _is_drawn(v) else None for v in trace[name]]
+    for name in ("error_x", "error_y"):
+        for ends in ("array", "arrayminus"):
+            if ends in trace.get(name, {}):
+                bars = [v if has_place(v) else 0.0 for v in trace[name][ends]]
+                found[name] = found[name] | {ends: bars}
+    return found
+
+
+def _left_out(trace: dict[str, Any]) -> list[int]:
+    """The trials of the points that `_with_gaps` takes from a trace."""
+    points = zip(trace.get("x", ()), trace.get("y", ()), trace.get("customdata", ()), strict=False)
+    return [number for x, y, number in points if not (_is_drawn(x) and _is_drawn(y))]
+
+
+def _is_drawn(value: object) -> bool:
+    """Whether a coordinate has a place; a gap (None) and a name have one, too."""
+    return not isinstance(value, (int, float)) or has_place(value)
+
+
+def _shows_something(trace: dict[str, Any]) -> bool:
+    """Whether a trace has a point of its own: what can't be pointed at only guides the eye."""
+    guide = trace.get("hoverinfo") == "skip" and "customdata" not in trace
+    points = zip(trace.get("x", ()), trace.get("y", ()), strict=False)
+    return not guide and any(x is not None and y is not None for x, y in points)
 
 
 def stacked(sizes: Sequence[float], gap: float) -> list[list[float]]:

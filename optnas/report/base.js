@@ -53,20 +53,7 @@ function format(value) {
   return value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
 }
 
-/** When the whole page is there: what is packed stands at its end. */
-const whole = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
-
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
-
-/** What is packed under an id of this page. */
-async function unpack(id) {
-  await whole;
-  const text = atob(document.getElementById(id).textContent);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).text();
-}
 
 const unpacked = new Map();
 

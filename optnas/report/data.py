@@ -21,6 +21,7 @@ from optnas.report.networks import Networks, networks
 from optnas.report.reproduce import Reproducing, reproducing
 from optnas.report.run_facts import facts
 from optnas.report.summary import Goal, goals, notes, summary
+from optnas.storage.place import place_of
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
     from optnas.search.search import Search
@@ -76,7 +77,7 @@ def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH
     meanings = Meanings(study, seen.trials)
     fresh = again(seen.standing)
     table = networks(seen, meanings, fresh)
-    found = endings(seen.trials)
+    found = endings(seen.trials, place_of(seen.study._storage))
     drawings, undrawn = pictures(study, search, table.rows)
     known = None if isinstance(search, str) else search
     return ReportData(

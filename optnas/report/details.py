@@ -12,6 +12,7 @@ from optnas.report.confirmed import Again
 from optnas.report.failures import ending, repeats
 from optnas.report.labels import measurement_of
 from optnas.report.measurements import how
+from optnas.storage.place import place_of
 from optnas.study.attributes import ARCHITECTURE, CURVE, DETAIL, DUPLICATE_OF, SEED, TRAIN_SECONDS
 from optnas.study.describe import architecture_name, recipe_text, state_of
 from optnas.study.seeds import derived_seed
@@ -36,12 +37,14 @@ def details(
     seed = study.study.user_attrs.get(SEED)
     places = Places()
     places.read(study.trials)
-    repeated = repeats(study.trials)
+    repeated, place = repeats(study.trials), place_of(study.study._storage)
     return [
         _given(
             state=state_of(trial).lower(),
             name=architecture_name(trial),
-            ending=None if (why := ending(trial, repeated)) is None else f"{why[1]}: {why[2]}",
+            ending=None
+            if (why := ending(trial, repeated, place)) is None
+            else f"{why[1]}: {why[2]}",
             facts=_facts(trial, seed, places, fresh.get(trial.number)),
             numbers=_numbers(trial, study.names, fresh.get(trial.number)),
             decisions=trial.params,

@@ -42,12 +42,17 @@ class Ending(NamedTuple):
     failed: bool
 
 
-def endings(trials: Sequence[FrozenTrial]) -> list[Ending]:
-    """All trials that aren't an ordinary COMPLETE one, the failures first, the frequent first."""
+def endings(trials: Sequence[FrozenTrial], place: str = "") -> list[Ending]:
+    """All trials that aren't an ordinary COMPLETE one, the failures first, the frequent first.
+
+    Args:
+        trials: The trials of a study.
+        place: Of its storage (see `optnas.storage.place`).
+    """
     repeated = repeats(trials)
     groups: dict[tuple[int, str, str], list[int]] = {}
     for trial in trials:
-        what = ending(trial, repeated)
+        what = ending(trial, repeated, place)
         if what is not None:
             groups.setdefault(what, []).append(trial.number)
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[1][0]))
@@ -70,12 +75,15 @@ def repeats(trials: Iterable[FrozenTrial]) -> set[int | None]:
 _FAILED, _BOUND, _LOST, _SURPLUS, _OPEN, _SAME = range(6)
 
 
-def ending(trial: FrozenTrial, repeated: Collection[Any]) -> tuple[int, str, str] | None:
+def ending(
+    trial: FrozenTrial, repeated: Collection[Any], place: str = ""
+) -> tuple[int, str, str] | None:
     """The kind of the ending, in words, and why; None for an ordinary COMPLETE trial.
 
     Args:
         trial: Any trial.
         repeated: The numbers of the trials that others repeat.
+        place: Of the study's storage.
 
     Returns:
         A number that orders the kinds, the kind, and the reason.
@@ -100,7 +108,7 @@ def ending(trial: FrozenTrial, repeated: Collection[Any]) -> tuple[int, str, str
             return _BOUND, "trained, but not allowed", f"breaks the bound on {broken}"
         case TrialState.COMPLETE if DUPLICATE_OF in attrs:
             return _SAME, "not trained again", "same network and training as an earlier trial"
-        case TrialState.RUNNING if is_abandoned(trial):
+        case TrialState.RUNNING if is_abandoned(trial, place):
             return _OPEN, "running", "its process is gone; the next run repeats it"
         case TrialState.RUNNING:
             return _OPEN, "running", "not finished when this page was made"

@@ -1,21 +1,6 @@
 "use strict";
-// The figures: each is drawn by plotly when it is scrolled to, and its points are linked.
+// The figures: each is drawn by plotly, one after the other, and its points are linked.
 
-let loading = null;
-
-/** Plotly, unpacked when the first figure needs it; the table is there before. */
-function plotly() {
-  loading ??= unpack("plotly").then((text) => {
-    const script = document.createElement("script");
-    script.textContent = text;
-    document.head.append(script);
-    // That took a second: a click in the meantime goes first.
-    return new Promise((resolve) => setTimeout(() => resolve(window.Plotly)));
-  });
-  return loading;
-}
-
-const CONFIG = { responsive: true, displaylogo: false };
 const drawn = new Map(); // holder -> plotly's element
 
 /** The trial behind a point of a figure; null where it stands for none. */
@@ -25,9 +10,8 @@ function trialOf(custom) {
 }
 
 async function draw(holder, figure) {
-  const { newPlot } = await plotly();
   const graph = holder.querySelector(".plot");
-  await newPlot(graph, figure.data, figure.layout, CONFIG);
+  await drawFigure(graph, figure);
   holder.classList.add("drawn");
   if (drawn.has(holder)) return;
   drawn.set(holder, graph);
@@ -87,13 +71,16 @@ function ring(holder) {
   holder.querySelector(".rings").replaceChildren(...rings);
 }
 
-function holderOf({ key, title, height }) {
-  const style = `height: ${height}px`;
+function holderOf({ key, title, height, width }) {
   return element(
     "div",
-    { class: "figure", id: `holder-${key}`, role: "group", "aria-label": title, style },
-    element("div", { class: "plot" }),
-    svg("svg", { class: "rings", "aria-hidden": "true" }),
+    { class: "figure", id: `holder-${key}`, role: "group", "aria-label": title },
+    element(
+      "div",
+      { class: "sheet", style: `height: ${height}px; min-width: ${width}px` },
+      element("div", { class: "plot" }),
+      svg("svg", { class: "rings", "aria-hidden": "true" }),
+    ),
   );
 }
 
@@ -195,12 +182,13 @@ function menus(redraw) {
   });
 }
 
+/** Makes the place of the front's figure; the steps that draw it. */
 function startFront() {
   const figure = data.figures.find((one) => one.key === "pareto");
   const place = document.getElementById("front-figure");
   if (figure.why) {
     if (!single) place.append(element("p", { class: "quiet" }, sentence(figure.why)));
-    return;
+    return [];
   }
   const holder = holderOf(figure);
   const show = async () => {
@@ -214,37 +202,23 @@ function startFront() {
     element("p", { class: "menus" }, choices),
     holder,
   );
-  whenSeen(holder, show);
+  return [show];
 }
 
-// The others.
-
+/** Makes the places of the others; the steps that draw them. */
 function startFigures() {
   const rest = data.figures.filter((figure) => figure.key !== "pareto");
   const place = document.getElementById("figures");
   place.hidden = rest.length === 0;
-  for (const figure of rest) {
+  return rest.flatMap((figure) => {
     const { key, title, caption, why } = figure;
     const text = element("p", { class: "caption" }, why ? `Not drawn: ${why}.` : caption);
     place.append(element("h3", null, title), text);
-    if (why) continue;
+    if (why) return [];
     const holder = holderOf(figure);
     place.append(holder);
-    whenSeen(holder, async () => draw(holder, JSON.parse(await unpack(`figure-${key}`))));
-  }
-}
-
-/** Calls once, when an element comes near the window. */
-function whenSeen(target, call) {
-  const observer = new IntersectionObserver(
-    (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      observer.disconnect();
-      call();
-    },
-    { rootMargin: "300px" },
-  );
-  observer.observe(target);
+    return [async () => draw(holder, JSON.parse(await unpack(`figure-${key}`)))];
+  });
 }
 
 function followFigures() {

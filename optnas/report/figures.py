@@ -10,6 +10,7 @@ from optnas.errors import InputError
 from optnas.pareto.dominance import wants_log
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import PLOTS, Plot, pareto_data, pareto_figure
+from optnas.plots.page import least_width
 from optnas.plots.scales import colors, value_axis
 from optnas.plots.texts import label
 from optnas.report.networks import Networks
@@ -26,6 +27,7 @@ class Figure(NamedTuple):
         title: A heading.
         caption: How to read it.
         height: In pixels.
+        width: The least width, in pixels; 0 for any.
         json: Plotly's JSON; empty where the figure can't be drawn.
         why: The reason.
     """
@@ -34,6 +36,7 @@ class Figure(NamedTuple):
     title: str
     caption: str
     height: int
+    width: int
     json: str
     why: str
 
@@ -83,13 +86,13 @@ def _front(study: Snapshot) -> go.Figure:
 
 
 def _figure(plot: Plot, drawn: go.Figure | None = None, why: str = "") -> Figure:
-    height, text = 0, ""
+    height, width, text = 0, 0, ""
     if drawn is not None:
-        height = drawn.layout.height or 480
+        height, width = drawn.layout.height or 480, least_width(drawn)
         # The page has headings of its own; the lines below the figure's title stay.
         title = drawn.layout.title.text.split("<br>")
         lines = [line for line in title if not line.startswith("<b>")]
         drawn.layout.title.text = "<br>".join(lines)
         drawn.layout.margin.t -= 20 * (len(title) - len(lines))
         text = str(drawn.to_json())
-    return Figure(plot.key, plot.title, plot.caption, height, text, why)
+    return Figure(plot.key, plot.title, plot.caption, height, width, text, why)

@@ -15,37 +15,29 @@ function members() {
 
 async function hang(place, network) {
   const picture = await drawing(network.trial, await detailsOf(network.trial));
-  if (picture.length) place.prepend(...picture);
-  else place.remove();
+  if (!picture.length) return place.remove();
+  place.prepend(...picture);
+  await place.querySelector("img")?.decode();
 }
 
+/** Makes the places of the drawings; the steps that hang them. */
 function startGallery() {
   const chosen = data.undrawn ? [] : members();
-  if (chosen.length < 2) return;
+  if (chosen.length < 2) return [];
   const all = networks.filter((network) => network.place === "front").length;
   const some = chosen.length < all ? ` ${chosen.length} of ${all} members, evenly spread.` : "";
-  const places = new Map();
-  const watcher = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries.filter((e) => e.isIntersecting)) {
-        watcher.unobserve(entry.target);
-        hang(entry.target, places.get(entry.target));
-      }
-    },
-    { rootMargin: "300px" },
-  );
   const gallery = document.getElementById("gallery");
-  for (const network of chosen) {
+  const steps = chosen.map((network) => {
     const value = `${columns[0].name} ${format(network.values[0])}`;
     const label = `${network.baseline ?? `trial ${network.trial}`}: ${value}`;
     const caption = button(label, () => choose("pinned", network.trial), { class: "trial" });
     const place = element("figure", null, element("figcaption", null, caption));
-    places.set(place, network);
     gallery.append(place);
-    watcher.observe(place);
-  }
+    return () => hang(place, network);
+  });
   document.getElementById("gallery-caption").textContent =
     `From the best ${columns[0].name} to the worst: blocks in the order of their calls, with their ` +
     `shares of the MACs (dark bars) and of the parameters (grey ones).${some}`;
   document.getElementById("drawings").hidden = false;
+  return steps;
 }

@@ -1,5 +1,5 @@
 "use strict";
-// The page from top to bottom: first what is read, then, after it has been painted, the figures.
+// The page from top to bottom: first what is read, then the figures and drawings.
 
 const byId = (id) => document.getElementById(id);
 const words = (text) => element("p", null, text);
@@ -145,13 +145,5 @@ showMeasured();
 showFailed();
 showAgain();
 startPane();
-startGallery();
 followers.push(followFigures);
-whole.then(() =>
-  requestAnimationFrame(() =>
-    setTimeout(() => {
-      startFront();
-      startFigures();
-    }),
-  ),
-);
+whileLoading(() => [...startFront(), ...startGallery(), ...startFigures()]);

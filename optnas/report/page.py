@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
 import html
 import json
 import math
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -18,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from optuna.study import Study
 from plotly.offline import get_plotlyjs
 
-from optnas.errors import InputError
+from optnas.plots.page import asset, packed, packed_plotly, policy, safe_json
 from optnas.report.data import NO_SEARCH, ReportData, report_data
 from optnas.report.figures import Figure
-from optnas.utils.whole_file import whole_file
+from optnas.utils.whole_file import not_written, whole_file
 
 if TYPE_CHECKING:
     from optnas.search.search import Search
@@ -50,7 +46,7 @@ def write_report(
         with whole_file(path) as part:
             part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror}") from error
+        raise not_written(path, error) from error
 
 
 def report_html(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> str:
@@ -64,7 +60,7 @@ def render(data: ReportData) -> str:
     What the table needs comes first, as JSON. Then the scripts; then, packed, what is unpacked when
     it is needed: details of trials, figures, and plotly.
     """
-    scripts = [_file(name) for name in SCRIPTS]
+    scripts = [asset("packed.js"), *map(_file, SCRIPTS)]
     first = data._asdict()
     del first["details"]
     first |= {
@@ -75,23 +71,22 @@ def render(data: ReportData) -> str:
         },
         "figures": [_heading(figure) for figure in data.figures],
     }
-    packed = {f"figure-{figure.key}": figure.json for figure in data.figures if figure.json}
+    parts = {f"figure-{figure.key}": figure.json for figure in data.figures if figure.json}
     for start in range(0, len(data.details), CHUNK):
-        packed[f"trials-{start // CHUNK}"] = as_json(data.details[start : start + CHUNK])
+        parts[f"trials-{start // CHUNK}"] = as_json(data.details[start : start + CHUNK])
     return Template(_file("page.html")).substitute(
         title=html.escape(data.title),
-        policy=_policy([*scripts, get_plotlyjs()]),
-        style=_file("page.css"),
+        policy=policy([*scripts, get_plotlyjs()]),
+        style=asset("figure.css") + _file("page.css"),
         data=as_json(first),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
-        packed="\n".join([*map(_packed, packed, packed.values()), _plotly()]),
+        packed="\n".join([*map(packed, parts, parts.values()), packed_plotly()]),
     )
 
 
 def as_json(value: Any) -> str:
     """JSON that stands safely inside a `<script>`; infinite numbers and NaN are strings."""
-    text = json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return safe_json(json.dumps(_plain(value), allow_nan=False, separators=(",", ":")))
 
 
 def _plain(value: Any) -> Any:
@@ -118,28 +113,6 @@ def _by_column(rows: Iterable[Any]) -> dict[str, list[Any]]:
 def _heading(figure: Figure) -> dict[str, Any]:
     """A figure without what is drawn."""
     return {key: value for key, value in figure._asdict().items() if key != "json"}
-
-
-def _policy(scripts: Iterable[str]) -> str:
-    """The page may run these scripts and no other, and load nothing."""
-    hashes = [
-        "'sha256-" + base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() + "'"
-        for s in scripts
-    ]
-    return (
-        f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _packed(name: str, text: str) -> str:
-    packed = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
-    return f'<script type="application/gzip" id="{name}">{packed}</script>'
-
-
-@cache
-def _plotly() -> str:
-    return _packed("plotly", get_plotlyjs())
 
 
 def _file(name: str) -> str:

@@ -39,10 +39,11 @@ function numbers(detail) {
 }
 
 const [WIDTH, HEIGHT, EDGE] = [300, 90, 6];
+const LARGEST = 1e300; // as in the figures
 
 /** A small curve of one score: its first, last and extreme values tell the scale. */
 function curve(name, steps, values) {
-  const known = values.flatMap((v, i) => (Number.isFinite(v) ? [[steps?.[i] ?? i, v]] : []));
+  const known = values.flatMap((v, i) => (Math.abs(v) <= LARGEST ? [[steps?.[i] ?? i, v]] : []));
   if (known.length < 2) return [];
   const [xs, ys] = [known.map((p) => p[0]), known.map((p) => p[1])];
   const [left, right, low, high] = [xs[0], xs.at(-1), Math.min(...ys), Math.max(...ys)];

@@ -80,6 +80,7 @@ def _commands(study: Study, url: str, file: str, overrides: dict[str, str]) -> l
         line = [url, "--name", study.study_name]
         if file:
             found.append(Command("Resume this study", shlex.join(["optnas", "resume", *line])))
+        line += ["--file", file] if file else []  # for drawings
         found.append(Command("Make this page again", shlex.join(["optnas", "report", *line])))
         found.append(
             Command("Look at it in Optuna's dashboard", shlex.join(["optnas", "dashboard", *line]))

@@ -63,7 +63,7 @@ def facts(
         "Seed": "" if seed is None else str(seed),
         "Device": "; ".join(_devices(fingerprint)),
         "Reference": limits_text(study.study, trials),
-        "Hypervolume": _hypervolume(study),
+        "Hypervolume": study.hypervolume_text() if len(study.names) > 1 else "",
         "Fresh seeds": standing_text(fresh.values()),
         "On the test part": _tested(study.study),
     }
@@ -181,14 +181,3 @@ def _devices(fingerprint: Mapping[str, str]) -> list[str]:
             value for key, value in fingerprint.items() if key.endswith(" device_name") and value
         )
     )
-
-
-def _hypervolume(study: Snapshot) -> str:
-    if len(study.names) < 2:
-        return ""
-    volume = study.hypervolume
-    if volume is None:
-        return "known after 10 finished trials within all bounds"
-    if limits_text(study.study, study.trials):
-        return f"{volume:.4f} (1: the front covers all from the best values to the reference)"
-    return f"{volume:.4f} (1: the front covers the whole range of the first 10 trials)"

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.errors import InputError
 from optnas.runs.tally import Tally
 from optnas.study.attributes import FAILURE
-from optnas.utils.text import number
+from optnas.utils.text import number, plural
 
 
 def check_success(tally: Tally, wanted: int, max_failures: int) -> None:
@@ -30,9 +30,9 @@ def check_success(tally: Tally, wanted: int, max_failures: int) -> None:
     if _same_failures(tally.ended) >= max_failures:
         reason = str(tally.ended[-1].user_attrs[FAILURE]).rstrip(".")
         raise InputError(
-            f"the last {max_failures} trials failed for the same reason, so the run stops; what "
-            f"was measured is kept. The last one: {reason}. Correct the cause and run it again, or "
-            "give a larger max_failures (--max-failures) if many of these networks must fail"
+            f"the last {plural(max_failures, 'trial')} failed for the same reason, so the run "
+            f"stops; what was measured is kept. The last one: {reason}. Correct the cause and run "
+            "it again, or give a larger max_failures (--max-failures) if many networks must fail"
         )
 
 
@@ -56,9 +56,10 @@ def kind_of_failure(trial: FrozenTrial) -> str | None:
 
 
 def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: int) -> str:
+    was = "was" if len(unsuccessful) == 1 else "were"
     lines = [
-        f"{len(unsuccessful)} trials of this run were pruned or failed and {counted} of {wanted} "
-        "are done, so the run stops; what was measured is kept."
+        f"{plural(len(unsuccessful), 'trial')} of this run {was} pruned or failed and {counted} of "
+        f"{wanted} are done, so the run stops; what was measured is kept."
     ]
     broken: dict[str, list[tuple[float, float]]] = {}
     for trial in unsuccessful:

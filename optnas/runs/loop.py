@@ -22,6 +22,7 @@ from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
 from optnas.runs.time_limit import time_limit
 from optnas.storage.faults import storage_fault
+from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, FAILURE, IN_SPACE, is_without_result
 from optnas.study.leases import Renewal, lease
 
@@ -77,7 +78,7 @@ def run_trials(
     """
     observer = observer or Observer()
     deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
-    own = lease() | {"worker": uuid.uuid4().hex}
+    own = lease(place_of(study._storage)) | {"worker": uuid.uuid4().hex}
     tally = Tally(study, own, trials)
     _recover(tally, observer)
     queue_baselines(study, baselines)

@@ -10,14 +10,15 @@ from contextlib import contextmanager
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto.front import front
-from optnas.pareto.study_hypervolume import hypervolume
+from optnas.pareto.hypervolume import volume_text
+from optnas.pareto.study_hypervolume import hypervolume, is_settled
 from optnas.runs.observer import Observer
 from optnas.study.attributes import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_counted
 from optnas.study.objectives import objective_names
+from optnas.utils.terminal import Terminal
 from optnas.utils.text import duration, number
 
 SHARE, AT_LEAST = 0.25, 20
@@ -34,8 +35,8 @@ class Progress(Observer):
         console: Where to write; standard error by default.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr)
+    def __init__(self, console: Terminal | None = None) -> None:
+        self._console = console or Terminal(file=sys.stderr)
         self._ended = self._repeats = 0
         self._warned = False
         self._bar: Bar | None = None
@@ -136,10 +137,10 @@ class Progress(Observer):
 
     def _summary(self, counted: list[FrozenTrial]) -> str:
         complete = [t for t in counted if t.state == TrialState.COMPLETE]
-        volume = hypervolume(self._study, complete)
+        volume = hypervolume(self._study, complete) if is_settled(complete) else None
         parts = [f"front {len(front(self._study, complete))}"]
         if volume is not None:
-            parts.append(f"hypervolume {volume:.3f}")
+            parts.append(f"hypervolume {volume_text(volume, 3)}")
         done = len(counted) - self._before
         if done > 0:
             seconds = (

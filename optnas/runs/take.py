@@ -68,4 +68,8 @@ _EMPTY = create_trial(state=TrialState.RUNNING)
 def _is_claimed(trial: FrozenTrial, lease: Mapping[str, Any]) -> bool:
     """Whether another living worker has written its lease on a waiting trial."""
     held = lease_of(trial)
-    return held is not None and not same_worker(held, lease) and not is_dead(held)
+    return (
+        held is not None
+        and not same_worker(held, lease)
+        and not is_dead(held, lease.get("place", ""))
+    )

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas.runs.recovery import give_up, lose, queue_retry
 from optnas.runs.take import take_trial
 from optnas.storage.faults import storage_fault
+from optnas.storage.place import place_of
 from optnas.study.attributes import (
     BASELINE,
     SURPLUS,
@@ -58,6 +59,7 @@ class Tally:
     ) -> None:
         self._study = study
         self._own = own or {}
+        self._place = place_of(study._storage)
         self._wanted = wanted
         self.counted = 0
         self.proven = False
@@ -104,7 +106,7 @@ class Tally:
 
     def alive(self) -> list[int]:
         """The numbers of the trials that a living process is running."""
-        return [trial.number for trial in self.running if is_alive(trial)]
+        return [trial.number for trial in self.running if is_alive(trial, self._place)]
 
     def recover(self) -> list[int]:
         """Ends the trials of dead processes, and queues a retry for each lost trial without one.
@@ -115,7 +117,7 @@ class Tally:
         Returns:
             The numbers of the lost trials that were queued again.
         """
-        dead = [trial for trial in self.running if is_abandoned(trial, self._own)]
+        dead = [trial for trial in self.running if is_abandoned(trial, self._place, self._own)]
         for trial in dead:
             give_up(self._study, trial)
         if dead:
@@ -172,7 +174,7 @@ class Tally:
         trials = self.read()
         of = retry_of(trials[trial.number])
         before = sum(
-            is_counted(t) or t.state == TrialState.WAITING or is_alive(t)
+            is_counted(t) or t.state == TrialState.WAITING or is_alive(t, self._place)
             for t in trials[: trial.number]
         )
         if of is not None and self._retries.get(of, trial.number) < trial.number:

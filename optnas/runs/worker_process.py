@@ -44,6 +44,7 @@ class Job:
         accept_changes: Whether settings may differ from the study's.
         hours: Time that is left; None sets no limit.
         epochs: Whether to report every epoch.
+        folder: The working directory; by default this process's.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Job:
     accept_changes: bool
     hours: float | None = None
     epochs: bool = False
+    folder: str | None = None
 
 
 class Worker:
@@ -126,6 +128,7 @@ class WorkerProcesses:
                 stdout=subprocess.PIPE,
                 stderr=file,
                 env=environment,
+                cwd=job.folder,
                 text=True,
                 start_new_session=True,  # this process decides what Ctrl-C does
             )

@@ -15,6 +15,7 @@ from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.predictor import PredictorSampler
 from optnas.samplers.reinforce import ReinforceSampler
 from optnas.samplers.reseeded import ReseededSampler
+from optnas.utils.text import there_are
 
 _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
     "predictor": lambda seed: PredictorSampler(seed=seed),
@@ -58,7 +59,7 @@ def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
     if name in _OPTNAS:
         return _OPTNAS[name](seed)
     if name not in _OPTUNA:
-        raise InputError(f"unknown sampler {name!r}; there are: {', '.join(SAMPLERS)}")
+        raise InputError(f"unknown sampler {name!r}; {there_are(name, SAMPLERS)}")
     return ReseededSampler(_OPTUNA[name], seed)
 
 
@@ -74,3 +75,7 @@ __all__ = [
     "ReseededSampler",
     "make_sampler",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -28,6 +28,7 @@ from optnas.samplers.history import History
 from optnas.samplers.ranking import shortfall
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
+from optnas.study.trial_order import keep_completion
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`."""
@@ -233,6 +234,7 @@ class HistorySampler(BaseSampler, ABC):
         values: Sequence[float] | None,
     ) -> None:
         """Lets the sampler store what it needs to remember of the trial, and forgets the rest."""
+        keep_completion(study, trial)
         with self._lock:
             if trial.params and not is_hand_made(trial):
                 # A retry has all parameters fixed, so `start` may not have been called yet.

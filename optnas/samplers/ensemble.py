@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
-from optnas.pareto.dominance import Array, losses, nondominated
+from optnas.pareto.dominance import Array, losses, nondominated, tamed, unit
 from optnas.pareto.hypervolume import gains
 from optnas.samplers.encoding import by_rank, choices, counts
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
@@ -33,6 +33,8 @@ CEILING, FRONT_CEILING = 1.0, 1.5
 """Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
 ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
 and of the front (Tukey's fence); the higher of the two counts."""
+MOST = 1e128
+"""Costs beyond it count as this one."""
 REFERENCE = 1.1
 """The reference point, as a multiple of the range of values up to the ceiling."""
 
@@ -82,7 +84,8 @@ class Predictor:
         limits = np.full(len(directions), np.inf) if limits is None else limits
         self._excess = [*_excesses(trials), *self._beyond(values, limits)]
         self._logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
-        self._values = _within(self._scaled(values))
+        self._unit_of = unit(np.where(self._logs, 0.0, values))
+        self._values = tamed(self._scaled(values))
         feasible = broken[self._complete] == 0
         self._front_rows = np.flatnonzero(feasible)
         self._within = False
@@ -101,16 +104,21 @@ class Predictor:
         """How far the COMPLETE trials lie beyond each limit on what is predicted (`_excesses`)."""
         found = []
         for j, limit in enumerate(limits):
-            excess = _within(values[:, [j]] - limit)[:, 0] if np.isfinite(limit) else np.zeros(1)
-            if j not in self.costs and (excess > 0).any():
-                found.append((list(self._complete), _signed_log(excess)))
+            if j in self.costs or not (values[:, j] > limit).any():
+                continue
+            scale = unit(np.array([[limit], *values[:, [j]]]))
+            excess = tamed(values[:, [j]] * scale - limit * scale)[:, 0]
+            found.append((list(self._complete), _signed_log(excess)))
         return found
 
     def _scaled(self, values: Array) -> Array:
-        """Losses as they are modelled: the logarithm of an objective that is always positive."""
+        """Losses as they are modelled: the logarithm of an objective that is always positive.
+
+        Others are so scaled that they don't overflow (see `tamed`).
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(np.maximum(values, np.finfo(float).tiny))
-        return np.where(self._logs, logs, values)
+        return np.where(self._logs, logs, values * self._unit_of)
 
     def screen(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from the decisions alone, with predicted costs; see `acquisition`."""
@@ -151,7 +159,7 @@ class Predictor:
         for row, genes in zip(table, architectures, strict=True):
             for position, value in self._known(genes)[0].items():
                 row[position] = self._signs[position] * value
-        return self._scaled(table)[:, self.costs]
+        return np.clip(self._scaled(table)[:, self.costs], -MOST, MOST)
 
     def _acquisition(
         self,
@@ -255,15 +263,6 @@ def _fence(values: Array, ranges: float) -> float:
     return float(upper + ranges * (upper - lower)) if upper > lower else np.inf
 
 
-def _within(values: Array) -> Array:
-    """Replaces infinite values by the largest, or smallest, finite one of their objective."""
-    finite = np.isfinite(values)
-    low = np.where(finite, values, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf)
-    inside: Array = np.clip(np.nan_to_num(values, nan=np.inf), low, high)
-    return np.where(np.isfinite(inside), inside, 0.0)
-
-
 def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
     """For each constraint that was ever broken: the rows of its trials, and its values there.
 
@@ -275,7 +274,7 @@ def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
             found.setdefault(name, {})[row] = value
     excesses = []
     for by_row in found.values():
-        values = _within(np.array(list(by_row.values()))[:, None])[:, 0]
+        values = tamed(np.array(list(by_row.values()))[:, None])[:, 0]
         if (values > 0).any():
             excesses.append((list(by_row), _signed_log(values)))
     return excesses

@@ -6,7 +6,6 @@ Optuna returns the list of all trials; each update reads only the new ones.
 from __future__ import annotations
 
 import bisect
-import datetime
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,13 +16,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.reference_point import reference_limits
 from optnas.samplers.trie import Decision, Trie, path_of
+from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
-from optnas.study.trial_order import Places
+from optnas.study.trial_order import Places, completion
 
 State = TypeVar("State")
 Array = NDArray[np.float64]
-Key = tuple[datetime.datetime, int]
+Key = tuple[int, int]
 
 
 class History:
@@ -35,7 +35,7 @@ class History:
 
     Attributes:
         study: The study.
-        trials: The finished trials, ordered by (datetime_complete, number).
+        trials: The finished trials, in the order in which they ended.
         running: The other running trials, with the parameters drawn so far.
         tried: The parameters of both, as a tree.
         limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
@@ -44,6 +44,7 @@ class History:
 
     def __init__(self, study: Study) -> None:
         self.study = study
+        self._place = place_of(study._storage)
         self.trials: list[FrozenTrial] = []
         self.tried = Trie()
         self._keys: list[Key] = []
@@ -79,7 +80,7 @@ class History:
                 self._finish(trial)
                 continue
             self._unfinished.append(number)
-            if trial.state == TrialState.RUNNING and number != own.number and _counts(trial):
+            if trial.state == TrialState.RUNNING and number != own.number and self._counts(trial):
                 path = path_of(trial)
                 self.tried.add(path)
                 self._running.append(path)
@@ -104,7 +105,7 @@ class History:
         """Returns a learned state: a fold over the finished trials in order.
 
         The state is kept, so a later call adds only the new trials. If a trial arrives late (from
-        another worker, with an earlier time), the fold starts again from its beginning.
+        another worker, which ended earlier), the fold starts again from its beginning.
 
         Args:
             start: Returns the state before any trial.
@@ -120,20 +121,20 @@ class History:
     def _finish(self, trial: FrozenTrial) -> None:
         if BASELINE in trial.user_attrs:
             self._baselines.append(trial)
-        if is_without_result(trial) or not _counts(trial):
+        if is_without_result(trial) or not self._counts(trial):
             return
         self.tried.add(path_of(trial))
-        key = (trial.datetime_complete or datetime.datetime.min, trial.number)
+        key = completion(trial)
         at = bisect.bisect(self._keys, key)
         if at < len(self.trials):
             self._folds.clear()
         self._keys.insert(at, key)
         self.trials.insert(at, trial)
 
-
-def _counts(trial: FrozenTrial) -> bool:
-    """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""
-    if is_hand_made(trial) or not trial.params:
-        return False
-    held = lease_of(trial)
-    return trial.state != TrialState.RUNNING or held is None or not is_dead(held)
+    def _counts(self, trial: FrozenTrial) -> bool:
+        """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""
+        if is_hand_made(trial) or not trial.params:
+            return False
+        held = lease_of(trial)
+        running = trial.state == TrialState.RUNNING
+        return not running or held is None or not is_dead(held, self._place)

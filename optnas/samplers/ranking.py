@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto.dominance import Array, crowding, losses
+from optnas.pareto.dominance import Array, crowding, excess, losses, ranks, tamed
 from optnas.study.attributes import STOPPED, is_stopped
 
 REFERENCE = 1.1
@@ -55,9 +55,8 @@ def shortfall(points: Array, limits: Array) -> Array:
         points: Losses of shape `(points, objectives)`.
         limits: The reference point, of shape `(objectives,)`: inf where there is no limit.
     """
-    known = np.isfinite(limits)
-    beyond = np.maximum(points[:, known] - limits[known], 0.0)
-    total: Array = (beyond / np.where(limits[known] == 0, 1.0, np.abs(limits[known]))).sum(axis=1)
+    with np.errstate(over="ignore"):  # too far to count is infinitely far
+        total: Array = excess(points, limits).sum(axis=1)
     return total
 
 
@@ -94,7 +93,7 @@ def best_first(
 def _rank(points: Array) -> NDArray[np.intp]:
     if points.shape[1] == 1:
         return np.argsort(points[:, 0], kind="stable")
-    rank = moocore.pareto_rank(points)
+    rank = ranks(points)
     gain = np.zeros(len(points))
     for value in np.unique(rank):
         rows = np.flatnonzero(rank == value)
@@ -119,9 +118,7 @@ def contributions(points: Array) -> Array:
     """
     if len(points) == 1:
         return np.ones(1)
-    if not np.isfinite(points).all():
-        known = np.where(np.isfinite(points), points, 0.0)
-        points = np.clip(points, known.min(axis=0), known.max(axis=0))
+    points = tamed(points)
     ordered = np.sort(points, axis=0)
     quarter, upper = ordered[len(points) // 4], ordered[3 * len(points) // 4]
     worst = np.minimum(ordered[-1], upper + 3 * (upper - quarter))

@@ -41,6 +41,7 @@ from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
 from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
+from optnas.utils.text import there_are
 
 LOG_PROBABILITY = "optnas:log_probability"
 """On a trial: its log probability under the policy that drew it."""
@@ -226,7 +227,7 @@ def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, fl
     for key, target in targets.items():
         position = names.index(key) if key in names else key
         if not isinstance(position, int) or not 0 <= position < len(names):
-            raise InputError(f"targets: no objective {key!r}; there are: {', '.join(names)}")
+            raise InputError(f"targets: no objective {key!r}; {there_are(key, names)}")
         if study.directions[position] == StudyDirection.MAXIMIZE:
             raise InputError(f"targets: {names[position]} is maximised; a target is for a cost")
         found[position] = target

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.study.attributes import is_hand_made
 from optnas.study.seeds import derived_seed, study_seed
-from optnas.study.trial_order import place
+from optnas.study.trial_order import keep_completion, place
 
 
 class ReseededSampler(BaseSampler):
@@ -98,6 +98,7 @@ class ReseededSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Lets the other sampler finish the trial, and drops it."""
+        keep_completion(study, trial)
         self._seeds.pop(trial._trial_id, None)
         sampler = self._samplers.pop(trial._trial_id, None)
         if sampler is not None and not is_hand_made(trial):

@@ -107,6 +107,7 @@ class Rewards:
         if not self._targets:
             return value
         quality = 1 + value / (1 + AUGMENTATION)
-        for i, target in self._targets.items():
-            quality = quality * (np.maximum(points[:, i], 1e-300) / target) ** self._exponent
+        with np.errstate(over="ignore"):  # infinitely far from the target
+            for i, target in self._targets.items():
+                quality = quality * (np.maximum(points[:, i], 1e-300) / target) ** self._exponent
         return quality

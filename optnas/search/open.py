@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import Study
+from optuna.trial import TrialState
 
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError, NoStudyError
@@ -17,11 +22,17 @@ from optnas.search.settings import Settings
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
+from optnas.study.attributes import BASELINE, RETRY_OF, SEED, is_counted
+from optnas.study.folders import FILES, await_files
+from optnas.study.leases import is_alive
 from optnas.study.load import load_or_create, load_study
-from optnas.study.objectives import name_objectives
+from optnas.study.objectives import Direction, name_objectives
 from optnas.study.record import RECORD, Overrides, StudyRecord, check_same_study, record_of
 from optnas.study.seeds import study_seed
 from optnas.utils.random_state import seeded
+from optnas.utils.text import plural
+
+log = logging.getLogger("optnas")
 
 
 def open_study(
@@ -44,20 +55,27 @@ def open_study(
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
-        storage = open_storage(search.url, create=True)
+        storage = open_storage(search.location.current_url, create=True)
     study, made = load_or_create(storage, search.study_name, objective.directions)
+    old = record_of(study)
+    anew = _takes_new_settings(study, search, fingerprint)
+    if anew:
+        study, made = _begin_anew(study, objective.directions), True
     accepted: list[str] = []
     if not made:
+        await_files(study)
         changes = check_same_study(study, objective.directions, fingerprint, accept_changes)
         if changes:
             accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
+    objective.open_folders(study)
+    if anew and objective.checkpoints:
+        shutil.rmtree(objective.checkpoints, ignore_errors=True)  # of other networks
     name_objectives(study, objective.objectives)
     objective.keep_reference(study)
-    old = record_of(study)
     same_space = old.fingerprint.get("code of the space") == search.code
     new = StudyRecord(
         version=version("optnas"),
-        file=str(search.file.absolute()) if search.file else old.file,
+        file=str(search.root / search.file) if search.file else old.file,
         fingerprint=fingerprint,
         overrides=old.overrides.updated(overrides or Overrides()),
         scores=(*objective.evaluator.provides, *(m.name for m in search.metrics)),
@@ -77,10 +95,12 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     Raises:
         InputError: Numbers would differ here from those of the study (another GPU, an edited file).
     """
-    study = load_study(open_storage(search.url, create=True), search.study_name)
+    storage = open_storage(search.location.current_url, create=True)
+    study = load_study(storage, search.study_name)
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")
     check_same_study(study, objective.directions, search.fingerprint(objective), accept_changes)
+    objective.open_folders(study)
     _give_sampler(study, search, objective)
     return study
 
@@ -90,20 +110,61 @@ def remembered_overrides(search: Settings) -> Overrides:
     if not search.url:
         return Overrides()
     try:
-        study = load_study(open_storage(search.url), search.study_name)
+        study = load_study(open_storage(search.location.current_url), search.study_name)
     except NoStudyError:
         return Overrides()
     return record_of(study).overrides if study else Overrides()
 
 
-def _give_sampler(study: Study, search: Settings, objective: Objective) -> None:
+def _takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
+    """Whether a study has no result that new settings could be mixed with, and gets new ones."""
+    old, seed = record_of(study).fingerprint, _given_seed(search)
+    trials = study.get_trials(deepcopy=False)
+    if not old or any(is_counted(trial) or is_alive(trial) for trial in trials):
+        return False
+    return old != fingerprint or seed not in (None, study.user_attrs.get(SEED, seed))
+
+
+def _begin_anew(study: Study, directions: Sequence[Direction]) -> Study:
+    """Replaces a study without results by a new one, because Optuna fixes directions and choices.
+
+    The user's own attributes, queued trials and the names of its files are kept.
+    """
+    storage, trials = study._storage, study.get_trials(deepcopy=False)
+    attributes = {
+        k: v for k, v in study.user_attrs.items() if k == FILES or not k.startswith("optnas")
+    }
+    queued = [t for t in trials if t.state == TrialState.WAITING]
+    log.warning(
+        "study %r has no network with a result yet, and other settings: it begins anew with "
+        "those of now (without %s that failed or broke a bound)",
+        study.study_name,
+        plural(sum(t.state.is_finished() for t in trials), "trial"),
+    )
+    with suppress(KeyError):  # another process has replaced it just now
+        storage.delete_study(study._study_id)
+    new, _ = load_or_create(storage, study.study_name, directions)
+    for key, value in attributes.items():
+        new.set_user_attr(key, value)
+    for trial in queued:
+        if not trial.user_attrs.keys() & {BASELINE, RETRY_OF}:
+            new.add_trial(trial)
+    return new
+
+
+def _given_seed(search: Settings) -> int | None:
     sampler = search.sampler
     own = sampler.seed if isinstance(sampler, HistorySampler) else None
-    seed = study_seed(study, own if search.seed is None else search.seed)
+    return own if search.seed is None else search.seed
+
+
+def _give_sampler(study: Study, search: Settings, objective: Objective) -> None:
+    sampler = search.sampler
+    seed = study_seed(study, _given_seed(search))
     if isinstance(sampler, str):
         study.sampler = make_sampler(sampler, seed)
     elif isinstance(sampler, HistorySampler):
-        study_seed(study, own)  # refused if it is another one
+        study_seed(study, sampler.seed)  # refused if it is another one
         study.sampler = sampler
     else:
         study.sampler = ReseededSampler(lambda _: sampler)

@@ -10,7 +10,6 @@ from dataclasses import fields
 from typing import Any
 
 from optuna.study import Study
-from rich.console import Console
 
 from optnas.devices.device import cpu_threads
 from optnas.errors import StoppedError
@@ -24,14 +23,16 @@ from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
+from optnas.study.folders import LOGS, files_of
 from optnas.study.record import Overrides, check_same_weights
 from optnas.study.reference import reference_text
+from optnas.utils.terminal import Terminal
 
 
 def run_search(search: Settings, *, workers: int, progress: bool, accept_changes: bool) -> Study:
     """Opens and runs the study of a search (see `Search.run`)."""
     check_workers(workers, search.file, search.url)
-    display = Progress(Console(stderr=True, quiet=not progress))
+    display = Progress(Terminal(stderr=True, quiet=not progress))
     objective = observed_objective(search, display)
     study = open_study(search, objective, accept_changes=accept_changes)
     stop = Stop()
@@ -89,12 +90,13 @@ def run_study(
         return
     queue_baselines(study, objective.baseline_params)
     job = Job(
-        file=str(search.file.absolute()),
-        url=search.url,
+        file=str(search.root / search.file),
+        url=search.location.absolute_url,
         name=search.study_name,
         overrides=overrides_for_workers(search),
         accept_changes=accept_changes,
         epochs=display.shows_epochs,
+        folder=str(search.root),
     )
     run_workers(
         study,
@@ -104,7 +106,7 @@ def run_study(
         threads=search.threads,
         device=search.device,
         trial_timeout=search.trial_timeout,
-        logs=search.path("_logs"),
+        logs=files_of(study, search.location).path(LOGS),
         display=display,
         stop=stop,
     )

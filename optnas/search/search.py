@@ -7,6 +7,7 @@ from optuna.study import Study
 from optnas.search.open import open_study, remembered_overrides
 from optnas.search.run import run_search
 from optnas.search.settings import Settings
+from optnas.study.folders import StudyFiles, files_of
 from optnas.study.record import Overrides
 
 
@@ -46,9 +47,11 @@ class Search(Settings):
         name: Name of the study; the study file's by default.
         storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an
             SQLite file `NAME.db`, next to the study file if there is one.
-        weights: Whether to keep the trained weights of the front's members, in `NAME_weights`.
+        weights: Whether to keep the trained weights of the front's members, in `NAME_weights` (see
+            `files`).
         file: The study file, filled in when it is loaded.
         folder: Where the default storage lies: the working directory, or the study file's.
+        root: The working directory when the search was made, in which relative paths begin.
 
     Raises:
         ValueError: A setting is unknown or out of range.
@@ -93,6 +96,14 @@ class Search(Settings):
         return open_study(
             self, self.objective(), overrides=overrides, accept_changes=accept_changes
         )
+
+    def files(self, study: Study) -> StudyFiles:
+        """The files of a study that was run with this search.
+
+        Their names begin with the study's, or, where those could be another study's, with its name
+        and a tag.
+        """
+        return files_of(study, self.location)
 
     def remembered(self) -> Overrides:
         """The settings that earlier runs of this study overrode."""

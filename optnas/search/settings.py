@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,18 +20,23 @@ from optnas.evaluators.by_name import by_name
 from optnas.metrics import Metric
 from optnas.objective.baselines import read_baselines
 from optnas.objective.choose_metrics import check_settings, choose_metrics
-from optnas.objective.objective import Listener, Objective
+from optnas.objective.folders import StudyFolders
+from optnas.objective.objective import Objective
+from optnas.objective.run_evaluator import Listener
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search_spaces import SearchSpace
-from optnas.storage.urls import default_url
-from optnas.study.artifacts import WeightStore
-from optnas.study.folders import next_to_database, shared_folder, weights_folder
+from optnas.storage.urls import Location
+from optnas.study.folders import default_url
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
+from optnas.utils.code_hash import class_code
 
 LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
 """The lowest value of each setting that is a whole number."""
+
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")
+"""An address in memory, as the default `repr` of an object shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +69,7 @@ class Settings:
     weights: bool = True
     file: Path | None = None
     folder: Path = Path()
+    root: Path = field(default_factory=Path.cwd)
 
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
@@ -71,8 +77,11 @@ class Settings:
         if self.hours is not None and not self.hours > 0:
             raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
         check_timeout(self.trial_timeout)
-        if "/" in self.name or os.sep in self.name:
-            raise InputError(f"name {self.name!r} must have no slash: files are named after it")
+        if any("\ud800" <= character <= "\udfff" for character in self.name):
+            raise InputError(
+                f"name {self.name!r} is no text in this locale, which has no such characters: set "
+                "LC_ALL=C.UTF-8 or PYTHONUTF8=1, or give a name of ASCII characters"
+            )
         if not self.name.isprintable():
             raise InputError(f"name {self.name!r} must have printable characters alone")
         if isinstance(self.sampler, str):
@@ -88,7 +97,7 @@ class Settings:
         )
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, self.objectives, list(self.baselines))
-        self.path("")  # raises if the storage is no URL
+        _ = self.location.file  # raises if the storage is no URL
 
     @property
     def study_name(self) -> str:
@@ -100,11 +109,12 @@ class Settings:
         """The storage's URL, given or by default; empty for a storage object."""
         if isinstance(self.storage, BaseStorage):
             return ""
-        return self.storage or default_url(self.folder, self.study_name)
+        return self.storage or default_url(self.folder, self.study_name, self.root)
 
-    def path(self, suffix: str) -> Path:
-        """A file next to the study's database, named after the study (`_front.html`)."""
-        return next_to_database(self.url, f"{self.study_name}{suffix}")
+    @property
+    def location(self) -> Location:
+        """Where the storage lies."""
+        return Location(self.url, self.root)
 
     def override(self, overrides: Overrides) -> Self:
         """This search with some settings replaced."""
@@ -117,50 +127,69 @@ class Settings:
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
         """The objective, as `study.optimize` takes it: a new one at each call."""
-        store = None
-        if self.weights:
-            store = WeightStore(weights_folder(self.url, self.study_name))
-        return Objective(
+        objective = Objective(
             self.space,
             self._evaluator(),
             self.objectives,
             constraints=self.constraints,
             metrics=self.metrics,
             baselines=self.baselines,
-            weights=store,
-            checkpoints=self.path("_checkpoints"),
-            shared=shared_folder(self.url, self.study_name),
             seed=self.seed,
             device=self.device,
             listeners=listeners,
             early_stop=self.early_stop,
             reference=self.reference,
         )
+        objective.folders = StudyFolders(self.location, weights=self.weights)
+        return objective
 
     def _evaluator(self) -> Evaluator:
         device = None if self.device == "auto" else self.device
         return configured(self.evaluator, device=device, epochs=self.epochs)
 
-    def fingerprint(self, objective: Objective) -> dict[str, Any]:
+    def fingerprint(self, objective: Objective) -> dict[str, str]:
         """What must stay the same for a study's numbers to be comparable, as flat text.
 
         Args:
             objective: An objective of this search.
+
+        Raises:
+            InputError: An entry has an address in it, or two have one name.
         """
-        found = {
-            "objectives": ", ".join(
-                f"{name} ({d})"
-                for name, d in zip(objective.objectives, objective.directions, strict=True)
-            ),
-            "space": self.space.fingerprint,
-            "code of the space": self.code,
-            "evaluator": type(self.evaluator).__name__,
-        }
-        found |= {f"evaluator {k}": str(v) for k, v in objective.evaluator.fingerprint.items()}
-        found |= {f"bound on {k}": str(v) for k, v in self.constraints.items()}
-        for metric in objective.metrics:
-            found |= {f"{metric.name} {k}": str(v) for k, v in metric.fingerprint.items()}
+        found: dict[str, str] = {}
+        for key, text in self._told_apart_by(objective):
+            if key in found:
+                raise InputError(
+                    f"two settings would be stored as {key!r}: give the metric or the entry of the "
+                    "evaluator's fingerprint another name"
+                )
+            if ADDRESS.search(text):
+                raise InputError(
+                    f"the {key} is {text}, which holds an address in memory, another one in each "
+                    "process, so that no later run could be told to be the same: give that object "
+                    "a __repr__ of its settings, for example by making its class a dataclass"
+                )
+            found[key] = text
         return found
+
+    def _told_apart_by(self, objective: Objective) -> Iterator[tuple[str, str]]:
+        """The entries of the fingerprint."""
+        directions = zip(objective.objectives, objective.directions, strict=True)
+        yield "objectives", ", ".join(f"{name} ({d})" for name, d in directions)
+        yield "space", self.space.fingerprint
+        yield "code of the space", self.code
+        yield "evaluator", type(self.evaluator).__name__
+        if code := class_code(self.evaluator):
+            yield "evaluator's code", code
+        for name, value in objective.evaluator.fingerprint.items():
+            yield f"evaluator {name}", str(value)
+        for name, bound in self.constraints.items():
+            yield f"bound on {name}", str(bound)
+        for metric in objective.metrics:
+            if code := class_code(metric):
+                yield f"{metric.name}'s code", code
+            for name, value in metric.fingerprint.items():
+                yield f"{metric.name} {name}", str(value)
 
     @property
     def code(self) -> str:

@@ -8,14 +8,20 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from optnas.errors import InputError, Interrupted
+from optnas.search.known_files import remember
 from optnas.search.search import Search
+from optnas.utils.text import there_are
 
 
 def load_search(study: str | Path) -> Search:
     """Imports a study file and returns its `search`.
+
+    The user has named this file: from now on it is also imported where a database names it.
 
     Args:
         study: A path, or the name of a study that comes with optnas (`digits_cnn`). The default
@@ -24,14 +30,14 @@ def load_search(study: str | Path) -> Search:
     Raises:
         InputError: The file is missing, can't be imported, or has no `search`.
     """
-    path = Path(study)
+    path, root = Path(study), Path.cwd()  # which the file may change
     folder = path.parent
     if not os.path.isfile(path):  # no error for a name that can't be one
         bundled = {file.stem: file for file in sorted(bundled_folder().glob("*.py"))}
         if str(study) not in bundled:
             raise InputError(
-                f"there is no study file {study}, and no study of this name comes with optnas "
-                f"({', '.join(bundled)} do); `optnas new my_study.py` writes one to start from"
+                f"there is no study file {study}; of studies that come with optnas "
+                f"{there_are(study, bundled)}; `optnas new my_study.py` writes one to start from"
             )
         path, folder = bundled[str(study)], Path()
     search = getattr(_import(path), "search", None)
@@ -40,7 +46,8 @@ def load_search(study: str | Path) -> Search:
             "it defines no `search`" if search is None else f"its `search` is {_text(search, repr)}"
         )
         raise InputError(f"{path} is no study file: {found}; define search = optnas.Search(…)")
-    return replace(search, file=path, folder=folder)
+    remember(root / path)
+    return replace(search, file=path, folder=folder, root=root)
 
 
 def bundled_folder() -> Path:
@@ -57,15 +64,27 @@ def _text(value: object, how: Callable[[object], str]) -> str:
         return f"a {type(value).__name__}"
 
 
+class _SourceAlone(SourceFileLoader):
+    """Runs what the file says, never a compiled file next to it, which may say something else."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import(path: Path) -> object:
     path = path.absolute()
-    spec = importlib.util.spec_from_file_location(f"optnas_study_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise InputError(f"{path} can't be imported: a study file is a Python file (*.py)")
+    name = f"optnas_study_{path.stem}"
+    spec = importlib.util.spec_from_loader(name, _SourceAlone(name, str(path)))
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))  # as `python study.py` would
+    arguments = sys.argv
+    sys.argv = [str(path)]  # likewise: a file that parses arguments must not see those of optnas
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -79,4 +98,6 @@ def _import(path: Path) -> object:
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         reason = (_text(error, str).strip().splitlines() or ["no reason given"])[0]
         raise InputError(f"{path}{line}: {name}{reason}") from error
+    finally:
+        sys.argv = arguments
     return module

@@ -28,3 +28,7 @@ __all__ = [
     "encode",
     "space_size",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

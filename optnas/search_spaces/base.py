@@ -9,7 +9,7 @@ import torch
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
-from optnas.utils.code_hash import code_hash
+from optnas.utils.code_hash import class_code
 from optnas.utils.inputs import Inputs
 
 Architecture = TypeVar("Architecture")
@@ -95,7 +95,7 @@ class SearchSpace(ABC, Generic[Architecture]):
     @property
     def code(self) -> str:
         """A hash of your own code that defines the space; empty for a space of optnas."""
-        return "" if type(self).__module__.startswith("optnas.") else code_hash(type(self))
+        return class_code(self)
 
 
 def random_example(*shape: int) -> Tensor:

@@ -45,7 +45,10 @@ def check_activations(names: tuple[str, ...]) -> None:
 def check_image_shape(shape: tuple[int, ...]) -> None:
     """Raises ValueError unless `shape` is `(channels, height, width)`, each at least 1."""
     if len(shape) != 3:
-        raise ValueError(f"input_shape must be (channels, height, width), got {shape}")
+        raise ValueError(
+            f"input_shape must be (channels, height, width), got {shape}: images without a "
+            "dimension for channels get one by x[:, None]"
+        )
     check_sizes("input_shape", shape)
 
 

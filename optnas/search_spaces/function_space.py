@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,8 +11,10 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.search_spaces.base import SearchSpace
-from optnas.utils.code_hash import code_hash
-from optnas.utils.inputs import Inputs
+from optnas.utils.code_hash import callable_name, code_hash
+from optnas.utils.distributions import check_choices
+from optnas.utils.inputs import Inputs, checked_inputs
+from optnas.utils.param_text import has_twin, params_text
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,10 @@ class FunctionArchitecture:
 
     params: tuple[tuple[str, Any], ...]
     _made: list[nn.Module] = field(default_factory=list, compare=False, repr=False)
+    _quoted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __str__(self) -> str:
-        return " ".join(f"{name}={value}" for name, value in self.params) or "(no parameters)"
+        return params_text(self.params, self._quoted) or "(no parameters)"
 
 
 class FunctionSpace(SearchSpace[FunctionArchitecture]):
@@ -58,13 +61,16 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
 
     Raises:
         TypeError: `build` can't be called.
+        InputError: `example_inputs` aren't tensors. From `suggest`: `build` returns no module, or
+            gives choices that are equal but for their type (`1` and `True`).
     """
 
     def __init__(self, build: Callable[[Any], nn.Module], example_inputs: Inputs) -> None:
         if not callable(build):
             raise TypeError(f"build must be a function of a trial, got {build!r}")
         self._build = build
-        self._example_inputs = example_inputs
+        self._example_inputs = checked_inputs(example_inputs)
+        self._code = code_hash(build)
 
     @property
     def example_inputs(self) -> Inputs:
@@ -77,7 +83,8 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
         model = self._build(recorder)
         if not isinstance(model, nn.Module):
             raise InputError(f"{self!r} must return a torch.nn.Module, got {type(model).__name__}")
-        return FunctionArchitecture(tuple(recorder.drawn.items()), [model])
+        quoted = frozenset(recorder.quoted)
+        return FunctionArchitecture(tuple(recorder.drawn.items()), [model], quoted)
 
     def build(self, architecture: FunctionArchitecture) -> nn.Module:
         """Returns the model that `suggest` made, and at later calls a new one."""
@@ -88,10 +95,10 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
     @property
     def code(self) -> str:
         """A hash of the function."""
-        return code_hash(self._build)
+        return self._code
 
     def __repr__(self) -> str:
-        return f"FunctionSpace({getattr(self._build, '__qualname__', repr(self._build))})"
+        return f"FunctionSpace({callable_name(self._build)})"
 
 
 class _Recorder:
@@ -100,9 +107,14 @@ class _Recorder:
     def __init__(self, trial: BaseTrial) -> None:
         self._trial = trial
         self.drawn: dict[str, Any] = {}
+        self.quoted: set[str] = set()
 
-    def suggest_categorical(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        return self._drew(name, self._trial.suggest_categorical(name, *args, **kwargs))
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        check_choices(name, choices)
+        value = self._drew(name, self._trial.suggest_categorical(name, choices))
+        if has_twin(value, choices):
+            self.quoted.add(name)
+        return value
 
     def suggest_int(self, name: str, *args: Any, **kwargs: Any) -> int:
         return cast(int, self._drew(name, self._trial.suggest_int(name, *args, **kwargs)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -11,9 +11,10 @@ from optuna.trial import BaseTrial
 from torch import nn
 
 from optnas.search_spaces.base import SearchSpace
-from optnas.utils.code_hash import code_hash
-from optnas.utils.distributions import as_distribution, suggest
-from optnas.utils.inputs import Inputs
+from optnas.utils.code_hash import callable_name, code_hash
+from optnas.utils.distributions import as_distribution, choices_of, suggest
+from optnas.utils.inputs import Inputs, checked_inputs
+from optnas.utils.param_text import has_twin, params_text
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class ModelArchitecture:
     """The chosen value (or its label) of each argument, in the order of the choices."""
 
     choices: tuple[tuple[str, Any], ...]
+    _quoted: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __str__(self) -> str:
-        return " ".join(f"{name}={value}" for name, value in self.choices)
+        return params_text(self.choices, self._quoted)
 
 
 class ModelSpace(SearchSpace[ModelArchitecture]):
@@ -62,7 +64,8 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
 
     Raises:
         TypeError: `model` can't be called, or a choice is none of these.
-        ValueError: There are no choices, or those for an argument are empty.
+        ValueError: There are no choices, those for an argument are empty, or two of them are equal
+            but for their type (`1` and `True`).
     """
 
     def __init__(
@@ -78,7 +81,9 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         self._model = model
         self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
         self._objects = {name: c for name, c in choices.items() if isinstance(c, Mapping)}
-        self._example_inputs = example_inputs
+        self._example_inputs = checked_inputs(example_inputs)
+        # Here, where the file is as it was imported, and a refusal names the line that gave it.
+        self._code = code_hash(model, *self._objects.values())
 
     @property
     def example_inputs(self) -> Inputs:
@@ -87,9 +92,10 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
 
     def suggest(self, trial: BaseTrial) -> ModelArchitecture:
         """Draws a value for each argument."""
-        return ModelArchitecture(
-            tuple((name, suggest(trial, name, dist)) for name, dist in self._distributions.items())
-        )
+        distributions = self._distributions
+        drawn = {name: suggest(trial, name, dist) for name, dist in distributions.items()}
+        quoted = (n for n, value in drawn.items() if has_twin(value, choices_of(distributions[n])))
+        return ModelArchitecture(tuple(drawn.items()), frozenset(quoted))
 
     def build(self, architecture: ModelArchitecture) -> nn.Module:
         """Calls the class with the chosen values."""
@@ -102,9 +108,8 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
 
     @property
     def code(self) -> str:
-        """A hash of the class."""
-        return code_hash(self._model)
+        """A hash of the class, and of the objects that labels stand for."""
+        return self._code
 
     def __repr__(self) -> str:
-        name = getattr(self._model, "__qualname__", repr(self._model))
-        return f"ModelSpace({name}, {self._distributions})"
+        return f"ModelSpace({callable_name(self._model)}, {self._distributions})"

@@ -29,7 +29,13 @@ def storage_message(error: BaseException) -> str | None:
     reason = storage_fault(error)
     if reason is None or isinstance(error, StorageGoneError):
         return reason
-    return f"the storage failed ({reason}); what it holds is kept: run it again to resume"
+    again = "make room on the disk, and run it again" if is_full(reason) else "run it again"
+    return f"the storage failed ({reason}); what it holds is kept: {again} to resume"
+
+
+def is_full(message: str) -> bool:
+    """Whether a message of SQLite, a server or the system says that a disk is full."""
+    return any(text in message for text in ("full", "No space left", "quota exceeded"))
 
 
 def first_line(error: BaseException) -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from optnas.errors import InputError, NoStudyError
+
+LITTLE = 1 << 20
+"""A disk with less room than these bytes counts as full: SQLite's log alone needs some."""
 
 
 def exists_in_place(path: Path, *, create: bool) -> bool:
@@ -41,3 +46,11 @@ def check_writable(path: Path) -> None:
     for what in (path, folder) if path.exists() else (folder,):
         if not os.access(what, os.W_OK):
             raise InputError(f"{what} is read-only: allow writing to it, or give another --storage")
+
+
+def remedy(path: Path) -> str:
+    """What to do about a storage's file that can't be read or written."""
+    with suppress(OSError):
+        if shutil.disk_usage(path.absolute().parent).free < LITTLE:
+            return "the disk is full: make room on it"
+    return "mend it, or give another --storage"

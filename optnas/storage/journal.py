@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
-from optnas.storage.file_access import check_writable, exists_in_place
+from optnas.storage.file_access import check_writable, exists_in_place, remedy
+from optnas.storage.sqlite import SLOW, TIMEOUT
+
+log = logging.getLogger("optnas")
 
 
 class _Lock:
@@ -27,10 +31,11 @@ class _Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         self._lock = FileLock(f"{path}.lock", thread_local=False)
 
     def acquire(self) -> bool:
-        self._lock.acquire()
+        self._wait()
         try:
             self._cut_off_torn_line()
         except BaseException:
@@ -40,6 +45,20 @@ class _Lock:
 
     def release(self) -> None:
         self._lock.release()
+
+    def _wait(self) -> None:
+        """Takes the lock. Another process holds it for milliseconds, unless it was stopped."""
+        try:
+            self._lock.acquire(timeout=SLOW)
+            return
+        except Timeout:
+            log.warning("another program has %s locked; waiting for it", self._shown)
+        try:
+            self._lock.acquire(timeout=TIMEOUT - SLOW)
+        except Timeout:
+            raise StorageInternalError(
+                f"another program has {self._shown} locked; is one stopped, with Ctrl-Z perhaps?"
+            ) from None
 
     def _cut_off_torn_line(self) -> None:
         with open(self._path, "r+b") as file:
@@ -100,17 +119,17 @@ def open_journal(path: Path, *, create: bool) -> JournalStorage:
             _check(path, create)
         if create:
             check_writable(path)
-        return JournalStorage(_Backend(path))
+        return JournalStorage(_Backend(path.absolute()))
     except OSError as error:
         raise InputError(f"{path} can't be opened as a journal: {error.strerror}") from error
     except InputError:
         raise
     except StorageInternalError as error:
-        raise InputError(f"{error}; mend it, or give another --storage") from error
+        raise InputError(f"{error}; {remedy(path)}") from error
     except Exception as error:  # Optuna raises anything where a line isn't one of its own
         raise InputError(
             f"{path} is damaged, or no journal of Optuna's ({type(error).__name__}: {error}); "
-            "mend it, or give another --storage"
+            f"{remedy(path)}"
         ) from error
 
 

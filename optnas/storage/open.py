@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from random import uniform
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from sqlalchemy.engine import URL
 
-from optnas.errors import InputError, NoStudyError
+from optnas.errors import InputError
 from optnas.storage.faults import first_line
 from optnas.storage.journal import open_journal
 from optnas.storage.row_storage import RowStorage
+from optnas.storage.server import server_storage
 from optnas.storage.sqlite import READ_TIMEOUT, SQLiteStorage, check_sqlite, reading_url
 from optnas.storage.urls import parse_url, shown_url, storage_path
 
@@ -25,16 +25,13 @@ ATTEMPTS = 20
 """Attempts to make the tables, while other processes may be making them."""
 ANSWER_SECONDS = 10.0
 """Seconds that a storage proxy may take for its first answer."""
-RESTART_SECONDS = 60.0
-"""Seconds that a run waits for a database server that has gone away."""
-POLL = 0.5
-"""Seconds between two attempts to reach the server."""
 
-log = logging.getLogger("optnas")
 Storage = TypeVar("Storage", bound=BaseStorage)
 
 
-def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ()) -> BaseStorage:
+def open_storage(
+    url: str, *, create: bool = False, without: Sequence[str] = (), kept: int = 1
+) -> BaseStorage:
     """Opens the storage behind a URL.
 
     `sqlite:///study.db` is a file in WAL mode; `journal:///study.journal` a file for network file
@@ -47,6 +44,7 @@ def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ())
         create: Whether to make the file, or the tables, if they don't exist yet, and to write.
         without: User attributes, as patterns of SQL's LIKE, that may be left out of an SQLite
             file's trials. Such a storage is only to be read.
+        kept: Connections to a server that are kept between transactions. A worker needs one.
 
     Raises:
         NoStudyError: Nothing is there, and nothing was to be made.
@@ -62,7 +60,9 @@ def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ())
         if kind == "grpc":
             return _connect_proxy(parsed)
         if path is None:
-            return _connect_server(parsed, shown, create)
+            return optuna.storages.get_storage(
+                _made(lambda: server_storage(parsed, shown, create=create, kept=kept))
+            )
         if create:
             return optuna.storages.get_storage(_made(lambda: SQLiteStorage(path, made=made)))
         return optuna.storages.get_storage(
@@ -82,7 +82,8 @@ def open_storage(url: str, *, create: bool = False, without: Sequence[str] = ())
         if isinstance(error, InputError):
             raise
         reason = first_line(error).replace("$STORAGE_URL", shown_url(url))
-        raise InputError(f"storage {shown} can't be opened: {reason}") from error
+        room = ": make room on the disk" if "is full" in reason else ""
+        raise InputError(f"storage {shown} can't be opened: {reason}{room}") from error
 
 
 def close_storage(storage: BaseStorage) -> None:
@@ -113,38 +114,6 @@ def _made(make: Callable[[], Storage]) -> Storage:
                 raise
             time.sleep(uniform(0.02, 0.2))
     return make()
-
-
-def _connect_server(url: URL, shown: str, create: bool) -> BaseStorage:
-    if url.drivername == "postgresql":  # the driver of the extra `postgres`
-        url = url.set(drivername="postgresql+psycopg")
-    full = url.render_as_string(hide_password=False)
-    if not create:
-        engine = sqlalchemy.create_engine(full)
-        try:
-            if not sqlalchemy.inspect(engine).has_table("studies"):
-                raise NoStudyError(f"there is no study in {shown} yet: `optnas run` makes one")
-        finally:
-            engine.dispose()
-    # With `pool_pre_ping` a connection that a restarted server has closed is made anew.
-    storage = _made(lambda: RowStorage(full, {"pool_pre_ping": True}))
-    sqlalchemy.event.listen(storage.engine, "do_connect", _connect_patiently)
-    return optuna.storages.get_storage(storage)
-
-
-def _connect_patiently(dialect: Any, _record: object, args: Any, settings: Any) -> Any:
-    """Waits for a server that has answered before: it may be restarting."""
-    deadline, warned = time.monotonic() + RESTART_SECONDS, False
-    while True:
-        try:
-            return dialect.connect(*args, **settings)
-        except dialect.loaded_dbapi.OperationalError as error:
-            if time.monotonic() > deadline:
-                raise
-            if not warned:
-                log.warning("the database is away; waiting for it (%s)", first_line(error))
-                warned = True
-            time.sleep(POLL)
 
 
 def _connect_proxy(url: URL) -> BaseStorage:

@@ -43,7 +43,7 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
         from optuna.storages._grpc.servicer import OptunaStorageProxyService
     except ImportError as error:
         raise InputError(f"serve needs a package: pip install 'optnas[grpc]' ({error})") from error
-    storage = open_storage(url, create=True)
+    storage = open_storage(url, create=True, kept=THREADS)
     # Otherwise a second server could listen on the same port, and take half of the requests.
     options = [("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(THREADS), options=options)

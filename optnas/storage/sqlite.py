@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optnas.errors import InputError, NoStudyError, StorageGoneError
-from optnas.storage.file_access import check_writable, exists_in_place
+from optnas.storage.file_access import check_writable, exists_in_place, remedy
 from optnas.storage.row_storage import RowStorage
 from optnas.storage.urls import sqlite_url
 
@@ -66,8 +66,8 @@ class SQLiteStorage(RowStorage):
 
     def __init__(self, path: Path, *, made: bool) -> None:
         settings = {"connect_args": {"timeout": TIMEOUT}}
-        super().__init__(sqlite_url(path), settings, skip_table_creation=made)
-        self._path = path.absolute()
+        self._path = path.absolute()  # a connection is made when it is needed
+        super().__init__(sqlite_url(self._path), settings, skip_table_creation=made)
         self._file = self._found()
         # Not before: making the tables under these settings would wait for itself.
         for name, listener in (
@@ -194,8 +194,7 @@ def _has_tables(path: Path, create: bool) -> bool:
             )
     except sqlite3.Error as error:
         raise InputError(
-            f"{path} can't be read as an SQLite database ({explain(str(error))}); give another "
-            "--storage"
+            f"{path} can't be read as an SQLite database ({explain(str(error))}); {remedy(path)}"
         ) from error
     if not (OPTUNA_TABLES.issuperset(tables) or _tables_of_optuna().issuperset(tables)):
         raise InputError(
@@ -274,7 +273,8 @@ def backup(source: Path, target: Path) -> None:
     except (sqlite3.Error, OSError) as error:
         raise InputError(f"can't back {source} up to {target}: {explain(str(error))}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that can't be written to
+            partial.unlink(missing_ok=True)
 
 
 _MEANING = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -74,11 +76,54 @@ def parse_url(url: str) -> tuple[Kind, URL]:
     )
 
 
-def default_url(folder: Path, study_name: str) -> str:
-    """The storage of a study that names none: an SQLite file `NAME.db` in this folder."""
-    return sqlite_url(folder / f"{study_name}.db")
-
-
 def sqlite_url(path: Path) -> str:
     """The URL of an SQLite file, whatever characters its path has."""
     return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a storage lies, whatever the working directory becomes: the user's code may change it.
+
+    Attributes:
+        url: Its URL as the user gave it; empty for a storage object.
+        root: The working directory when it was given, as an absolute path.
+    """
+
+    url: str
+    root: Path
+
+    @classmethod
+    def here(cls, url: str) -> Location:
+        """The location of a URL that was given just now."""
+        return cls(url, Path.cwd())
+
+    @property
+    def file(self) -> Path | None:
+        """The absolute path of its file; None for a server's and for a storage object."""
+        path = storage_path(self.url) if self.url else None
+        return None if path is None else self.root / path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file; for a server's the working directory at the start."""
+        return self.root if self.file is None else self.file.parent
+
+    def shown(self, path: Path) -> str:
+        """A path as it may be shown: from the working directory at the start."""
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+    @property
+    def current_url(self) -> str:
+        """Its URL, as it was given while the working directory is still the same."""
+        with suppress(OSError):  # the directory may be gone
+            if Path.cwd() == self.root:
+                return self.url
+        return self.absolute_url
+
+    @property
+    def absolute_url(self) -> str:
+        """Its URL, with an absolute path of the file."""
+        if self.file is None:
+            return self.url
+        return sqlalchemy.URL.create(kind_of(self.url), database=str(self.file)).render_as_string()

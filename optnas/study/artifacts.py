@@ -8,25 +8,41 @@ attributes can't be changed, and files are removed when their trial leaves the f
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-import safetensors.torch
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.study import Study
 from torch import nn
 
 from optnas.errors import InputError
+from optnas.study.attributes import DETAIL
+from optnas.utils.weights_file import is_plain, load_into, save_weights, sha256
 
 PREFIX = "dashboard:artifacts:"
 """Begins the study attributes in which Optuna's dashboard lists artifacts, by the trial's id."""
 WEIGHTS, DRAWING, ONNX = "weights.safetensors", "architecture.svg", "model.onnx"
+TORCH_WEIGHTS = "weights.pt"
+"""Weights that safetensors can't hold, written by `torch.save`. With the names above, these are the
+names of the files; other artifacts of a trial are the user's own."""
+SHA256 = "sha256"
+"""The hash of a file, in its entry; entries of older versions have none."""
+NOT_KEPT = "not kept: "
+"""Begins the trial attribute `WEIGHTS_DETAIL` if the weights can't be kept; the reason follows."""
+NAMED = "those of the scores, as the training code says"
+"""The same attribute if the training code has named them with `report.weights`."""
+WEIGHTS_DETAIL = f"{DETAIL}weights"
 """The names of the files; other artifacts of a trial are the user's own."""
+_ENTRY = re.compile(rf"{PREFIX}(\d+):.*", re.DOTALL)
+_FILE = re.compile("[0-9a-f-]+")
+"""A file's name, which is a UUID: a database may be somebody else's, and name any path."""
 _TYPES = {
     WEIGHTS: "application/octet-stream",
+    TORCH_WEIGHTS: "application/octet-stream",
     DRAWING: "image/svg+xml",
     ONNX: "application/octet-stream",
 }
@@ -40,15 +56,18 @@ class WeightStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()
         self._files = FileSystemArtifactStore(self.folder)
 
     def save(self, study: Study, trial_id: int, model: nn.Module) -> None:
-        """Keeps a model's weights for a trial."""
-        # save_model writes tied tensors once.
-        self.add(
-            study, trial_id, WEIGHTS, lambda path: safetensors.torch.save_model(model, str(path))
-        )
+        """Keeps a model's weights for a trial.
+
+        Raises:
+            InputError: They can't be kept so that reading them runs no code.
+        """
+        state = model.state_dict()
+        name = WEIGHTS if is_plain(state) else TORCH_WEIGHTS
+        self.add(study, trial_id, name, lambda path: save_weights(state, path))
 
     def add(self, study: Study, trial_id: int, name: str, write: Callable[[Path], object]) -> None:
         """Keeps a file for a trial.
@@ -56,7 +75,7 @@ class WeightStore:
         Args:
             study: The trial's study.
             trial_id: The trial.
-            name: `WEIGHTS`, `DRAWING` or `ONNX`.
+            name: One of this module's names.
             write: Writes the file at a path.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +83,7 @@ class WeightStore:
         path = self.folder / artifact_id  # where the store looks for it
         try:
             write(path)
+            digest = sha256(path)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -72,6 +92,7 @@ class WeightStore:
             "filename": name,
             "mimetype": _TYPES[name],
             "encoding": None,
+            SHA256: digest,
         }
         self._write(study, f"{PREFIX}{trial_id}:{artifact_id}", meta)
 
@@ -91,13 +112,54 @@ class WeightStore:
         """Loads the weights of a trial into its model.
 
         Raises:
+            InputError: They weren't kept, the file is gone or damaged, or it was changed since it
+                was written.
+            RuntimeError: They don't fit the model.
+        """
+        path = self.weights_path(study, trial_id)
+        self.check(study, trial_id)
+        load_into(model, path)
+
+    def weights_path(self, study: Study, trial_id: int) -> Path:
+        """The file of a trial's weights.
+
+        Raises:
             InputError: They weren't kept, or the file is gone.
         """
-        for artifact_id in self._index(study).get((trial_id, WEIGHTS), []):
-            path = self.folder / artifact_id
-            if path.is_file():
-                safetensors.torch.load_model(model, path)
-                return
+        return self._weights(study, trial_id)[0]
+
+    def check(self, study: Study, trial_id: int) -> bool:
+        """Compares the file of a trial's weights with the hash in its entry.
+
+        Returns:
+            Whether there is a hash: entries of older versions have none.
+
+        Raises:
+            InputError: They weren't kept, the file is gone, or it was changed since it was written.
+        """
+        path, digest = self._weights(study, trial_id)
+        if digest and sha256(path) != digest:
+            number = study._storage.get_trial(trial_id).number
+            raise InputError(
+                f"the file of the weights of trial {number}, {path}, was changed since the search "
+                "wrote it, so its weights aren't those of the scores: put the file back from a "
+                "backup, or `optnas retrain` the network"
+            )
+        return bool(digest)
+
+    def _weights(self, study: Study, trial_id: int) -> tuple[Path, str]:
+        """The path of a trial's weights, and their hash (empty if there is none)."""
+        index = self._index(study)
+        for name in (WEIGHTS, TORCH_WEIGHTS):
+            for artifact_id in index.get((trial_id, name), []):
+                path = self.folder / artifact_id
+                if path.is_file():
+                    key = f"{PREFIX}{trial_id}:{artifact_id}"
+                    entry = study._storage.get_study_system_attrs(study._study_id)[key]
+                    return path, str(json.loads(entry).get(SHA256, ""))
+        why = study._storage.get_trial(trial_id).user_attrs.get(WEIGHTS_DETAIL, "")
+        if str(why).startswith(NOT_KEPT):
+            raise InputError(f"no weights are kept in {self.folder} for this trial ({why})")
         raise InputError(
             f"no weights are kept in {self.folder} for this trial: those of front members are, "
             "from the moment they join the front; train it again for others"
@@ -110,11 +172,16 @@ class WeightStore:
     def _index(self, study: Study) -> dict[tuple[int, str], list[str]]:
         index: dict[tuple[int, str], list[str]] = {}
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
-            if key.startswith(PREFIX):
-                meta = json.loads(value)
-                if meta is not None and meta["filename"] in _TYPES:
-                    trial_id = int(key.removeprefix(PREFIX).split(":")[0])
-                    index.setdefault((trial_id, meta["filename"]), []).append(meta["artifact_id"])
+            found = _ENTRY.fullmatch(key)
+            if found is None:
+                continue
+            with suppress(
+                ValueError, TypeError, KeyError, AttributeError
+            ):  # no entry of ours, but left alone
+                meta = json.loads(value) or {}
+                if meta.get("filename") in _TYPES and _FILE.fullmatch(meta["artifact_id"]):
+                    kept = index.setdefault((int(found[1]), meta["filename"]), [])
+                    kept.append(meta["artifact_id"])
         return index
 
     def _write(self, study: Study, key: str, meta: dict[str, str | None] | None) -> None:

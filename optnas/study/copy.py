@@ -9,29 +9,35 @@ does it remove what it has written if it fails in the middle.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.storage.open import close_storage, open_storage
+from optnas.storage.row_storage import RowStorage
 from optnas.storage.sqlite import backup
-from optnas.storage.urls import kind_of, shown_url, sqlite_url, storage_path
+from optnas.storage.urls import Location, kind_of, shown_url
 from optnas.study.artifacts import PREFIX
-from optnas.study.folders import retrained_folder, shared_folder, weights_folder
+from optnas.study.folders import FILES, copy_folders, files_of, new_files
+from optnas.study.leases import end_leases
 from optnas.study.load import find_study, load_study
+from optnas.study.record import RECORD
+from optnas.utils.text import plural
 
 _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
 
-def backup_study(url: str, study_name: str, target: Path) -> Iterator[str]:
+def backup_study(study: Study, location: Location, target: Location) -> Iterator[str]:
     """Copies the SQLite database of a study while workers write, and its folders of weights.
+
+    Args:
+        study: The study.
+        location: Its storage.
+        target: The SQLite file to write.
 
     Yields:
         A line for each thing that was written.
@@ -39,15 +45,21 @@ def backup_study(url: str, study_name: str, target: Path) -> Iterator[str]:
     Raises:
         InputError: It is another kind of storage, the file exists, or it can't be written.
     """
-    source = storage_path(url)
-    if kind_of(url) != "sqlite" or source is None:
+    source = location.file
+    if kind_of(location.url) != "sqlite" or source is None:
         raise InputError(
-            f"backup copies SQLite files, and this is {kind_of(url)}: copy it with `optnas storage "
-            "copy`, or with the database's own tools"
+            f"backup copies SQLite files, and this is {kind_of(location.url)}: copy it with "
+            "`optnas storage copy`, or with the database's own tools"
         )
-    backup(source, target)
-    yield f"database: {target}"
-    yield from _copy_weights(url, sqlite_url(target), study_name)
+    assert target.file is not None
+    backup(source, target.file)
+    yield f"database: {target.shown(target.file)}"
+    storage = RowStorage(target.absolute_url, skip_table_creation=True)
+    try:
+        copied = optuna.load_study(study_name=study.study_name, storage=storage)
+        yield from _made_own(study, location, copied, target)
+    finally:
+        close_storage(storage)
 
 
 def copy_study(source: str, target: str, name: str | None = None) -> Iterator[str]:
@@ -69,15 +81,17 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
         stack.callback(close_storage, study._storage)
         storage = open_storage(target, create=True)
         stack.callback(close_storage, storage)
-        trials = _copy(study, storage, shown_url(target))
-    unfinished = sum(not t.state.is_finished() for t in trials)
-    yield f"copied:   {len(trials)} trials of {study.study_name!r} to {shown_url(target)}"
-    if unfinished:
-        yield f"          {unfinished} of them weren't finished when they were copied"
-    yield from _copy_weights(source, target, study.study_name)
+        copied = _copy(study, storage, shown_url(target))
+        trials = copied.get_trials(deepcopy=False)
+        unfinished = sum(not t.state.is_finished() for t in trials)
+        number = plural(len(trials), "trial")
+        yield f"copied:   {number} of {study.study_name!r} to {shown_url(target)}"
+        if unfinished:
+            yield f"          {unfinished} of them weren't finished when they were copied"
+        yield from _made_own(study, Location.here(source), copied, Location.here(target))
 
 
-def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
+def _copy(study: Study, storage: BaseStorage, shown: str) -> Study:
     """Copies all but the files; a copy that isn't whole is removed."""
     name = study.study_name
     if load_study(storage, name) is not None:
@@ -86,14 +100,15 @@ def _copy(study: Study, storage: BaseStorage, shown: str) -> list[FrozenTrial]:
     try:
         copied = optuna.create_study(study_name=name, storage=storage, directions=study.directions)
         for key, value in study.user_attrs.items():
-            copied.set_user_attr(key, value)
+            if key != FILES:
+                copied.set_user_attr(key, value)
         copied.add_trials(trials)
         _copy_system_attrs(study, copied)
     except BaseException:  # Ctrl-C, too
         with suppress(Exception):  # the first error is the one to report
             optuna.delete_study(study_name=name, storage=storage)
         raise
-    return trials
+    return copied
 
 
 def _copy_system_attrs(old: Study, new: Study) -> None:
@@ -110,15 +125,16 @@ def _copy_system_attrs(old: Study, new: Study) -> None:
         new._storage.set_study_system_attr(new._study_id, key, value)
 
 
-def _copy_weights(source: str, target: str, study_name: str) -> Iterator[str]:
-    for folder in (weights_folder, retrained_folder, shared_folder):
-        old, new = folder(source, study_name), folder(target, study_name)
-        if old.is_dir() and old.absolute() != new.absolute():
-            unfinished = shutil.ignore_patterns(".*", "*.part")  # these may be gone in a moment
-            try:
-                shutil.copytree(old, new, dirs_exist_ok=True, ignore=unfinished)
-            except OSError as error:
-                raise InputError(
-                    f"the study is copied, but not the weights in {old}: {error}"
-                ) from error
-            yield f"weights:  {new}"
+def _made_own(study: Study, location: Location, copied: Study, target: Location) -> Iterator[str]:
+    """Makes a copy a study of its own: no process runs its trials, and no file is the original's.
+
+    Yields:
+        A line for each folder that was copied.
+    """
+    end_leases(copied)
+    if FILES in study.user_attrs or RECORD in study.user_attrs:
+        old = files_of(study, location)
+        if FILES in copied.user_attrs:  # a whole database was copied
+            copied.set_user_attr(FILES, None)
+        for folder in copy_folders(old, new_files(copied, target)):
+            yield f"weights:  {target.shown(folder)}"

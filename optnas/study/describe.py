@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from optuna.trial import FrozenTrial
 
 from optnas.study.attributes import ARCHITECTURE, RECIPE, SURPLUS, is_lost, is_stopped
 from optnas.study.recipe_text import further_settings
+from optnas.utils.distributions import choices_of
+from optnas.utils.param_text import has_twin, params_text
 
+_LONG = re.compile(r"(?<![\w.])\d+\.\d{4,}(?:e[+-]?\d+)?(?![\w.])")
+"""Numbers with more digits than anyone reads."""
 _SEARCHED = "recipe."
 """The names of the parameters of searched settings begin with this."""
 
@@ -27,7 +33,8 @@ def recipe_text(trial: FrozenTrial) -> str:
     """The recipe of the training, in short.
 
     Of a `Recipe`, these are the searched settings, and the fixed ones that stand in its text
-    because they differ from their defaults. What the user's own evaluator drew is shown as it is.
+    because they differ from their defaults. What the user's own evaluator drew is shown as it is,
+    but for the digits of its numbers.
     """
     recipe = str(trial.user_attrs.get(RECIPE, ""))
     shown = {
@@ -38,7 +45,7 @@ def recipe_text(trial: FrozenTrial) -> str:
     shown |= {k: v for k, v in further_settings(recipe).items() if k not in shown}
     if shown or recipe.startswith("Recipe("):
         return " ".join(f"{name}={value}" for name, value in shown.items())
-    return recipe
+    return _LONG.sub(lambda match: f"{float(match[0]):.3g}", recipe)
 
 
 def architecture_name(trial: FrozenTrial) -> str:
@@ -46,7 +53,12 @@ def architecture_name(trial: FrozenTrial) -> str:
     name = trial.user_attrs.get(ARCHITECTURE)
     if name:
         return str(name)
-    return " ".join(f"{k}={v}" for k, v in trial.params.items()) or "(no parameters)"
+    quoted = {
+        name
+        for name, value in trial.params.items()
+        if has_twin(value, choices_of(trial.distributions[name]))
+    }
+    return params_text(trial.params.items(), quoted) or "(no parameters)"
 
 
 def number_of(trial: FrozenTrial, name: str) -> float | None:

@@ -1,9 +1,10 @@
 """Which process runs a trial, and whether it still lives; this works on every storage.
 
-A running trial holds a lease: machine and its boot, process and its start time, and when the lease
-was last renewed. On one machine the operating system knows which processes live. Of a process on
-another machine only the renewals are known, one a minute, so the machines' clocks must agree within
-a few minutes.
+A running trial holds a lease: machine and its boot, process and its start time, the place of the
+study's storage, and when the lease was last renewed. On one machine the operating system knows
+which processes live, and the place tells whether the lease was copied with the study: a process
+that writes to another file doesn't run this trial. Of a process on another machine only the
+renewals are known, one a minute, so the machines' clocks must agree within a few minutes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import psutil
 from optuna.storages import BaseStorage
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.study.attributes import LEASE
@@ -41,14 +43,19 @@ ORPHANED = 10.0
 began longer ago and still holds another worker's lease is orphaned."""
 
 
-def lease() -> dict[str, Any]:
-    """The lease of this process, by which others can tell whether it still lives."""
+def lease(place: str = "") -> dict[str, Any]:
+    """The lease of this process, by which others can tell whether it still lives.
+
+    Args:
+        place: Of the study's storage (see `optnas.storage.place`).
+    """
     pid = os.getpid()
     return {
         "host": _host(),
         "boot": _boot(),
         "pid": pid,
         "started": _started(pid),
+        "place": place,
         "renewed": time.time(),
     }
 
@@ -59,12 +66,29 @@ def lease_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
     return held if isinstance(held, dict) else None
 
 
-def is_dead(lease: Mapping[str, Any]) -> bool:
-    """Whether the process of a lease is gone, or, on another machine, its lease has expired."""
+def end_leases(study: Study) -> None:
+    """Ends the leases of a study that was copied just now: its trials run in the original alone."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study._storage.set_trial_user_attr(trial._trial_id, LEASE, {})
+
+
+def is_dead(lease: Mapping[str, Any], place: str = "") -> bool:
+    """Whether no process runs the trial of a lease any more.
+
+    Its process is gone, or runs the trial in another storage, of which this one is a copy. On
+    another machine its lease has expired.
+
+    Args:
+        lease: The lease.
+        place: Of the storage that the lease was read from; empty if it isn't known.
+    """
     if lease.get("host") != _host():
         renewed = lease.get("renewed")
-        return not (isinstance(renewed, (int, float)) and time.time() - renewed <= SILENCE)
+        # A clock that was set back makes a time lie ahead.
+        return not (isinstance(renewed, (int, float)) and abs(time.time() - renewed) <= SILENCE)
     if lease.get("boot") != _boot():
+        return True
+    if place and lease.get("place") not in (None, "", place):
         return True
     pid = lease.get("pid")
     return type(pid) is not int or _started(pid) != lease.get("started")
@@ -88,21 +112,24 @@ def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> boo
     )
 
 
-def is_alive(trial: FrozenTrial) -> bool:
-    """Whether a process is running the trial."""
+def is_alive(trial: FrozenTrial, place: str = "") -> bool:
+    """Whether a process is running the trial, which was read from the storage of this place."""
     if trial.state != TrialState.RUNNING:
         return False
     held = lease_of(trial)
     if held is not None:
-        return not is_dead(held)
+        return not is_dead(held, place)
     return age(trial) < YOUNG
 
 
-def is_abandoned(trial: FrozenTrial, own: Mapping[str, Any] = MappingProxyType({})) -> bool:
+def is_abandoned(
+    trial: FrozenTrial, place: str = "", own: Mapping[str, Any] = MappingProxyType({})
+) -> bool:
     """Whether no process will ever end a running trial.
 
     Args:
         trial: The trial.
+        place: Of the storage that it was read from; empty if it isn't known.
         own: The lease of a worker that runs nothing now. If a trial began a
             while ago and holds it, another process took that trial and was killed before it could
             write its own lease.
@@ -112,13 +139,13 @@ def is_abandoned(trial: FrozenTrial, own: Mapping[str, Any] = MappingProxyType({
         return age(trial) > FORGOTTEN
     if own and same_worker(held, own) and age(trial) > ORPHANED:
         return True
-    return is_dead(held)
+    return is_dead(held, place)
 
 
 def age(trial: FrozenTrial) -> float:
-    """Seconds since a trial began."""
+    """Seconds since a trial began; if the clock was set back since, seconds until it began."""
     begun = trial.datetime_start
-    return time.time() - begun.timestamp() if begun is not None else float("inf")
+    return abs(time.time() - begun.timestamp()) if begun is not None else float("inf")
 
 
 class Renewal:

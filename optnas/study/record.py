@@ -176,8 +176,8 @@ def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
     if known is not None and not accept_changes:
         raise InputError(
             f"the trials of study {study.study_name!r} were scored with the shared weights {known},"
-            f" and those here are {digest}: put the study's folder {study.study_name}_shared back "
-            "(or copy it here from where the study was begun), or continue all the same with "
+            f" and those here are {digest}: put the study's folder of shared weights, NAME_shared, "
+            "back (or copy it here from where the study was begun), or continue all the same with "
             "--accept-changes"
         )
     study.set_user_attr(SHARED_WEIGHTS, digest)

@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from optnas.errors import InputError
+from optnas.utils.text import there_are
 
 REFERENCE_POINT = "optnas:reference_point"
 """The system attribute of a study that keeps a `Reference`."""
@@ -47,9 +48,8 @@ def check_reference(given: Any, objectives: Sequence[str], baselines: Sequence[s
     """Raises InputError unless a reference names objectives with finite numbers, or a baseline."""
     if isinstance(given, str):
         if given and given not in baselines:
-            there = ", ".join(baselines) or "none"
             raise InputError(
-                f"reference {given!r} is no baseline; there are: {there}. Give one of them, or "
+                f"reference {given!r} is no baseline; {there_are(given, baselines)}. Give one, or "
                 "limits by objective, such as {'" + objectives[0] + "': 0.5}"
             )
         return
@@ -60,7 +60,7 @@ def check_reference(given: Any, objectives: Sequence[str], baselines: Sequence[s
     for name, value in given.items():
         if name not in objectives:
             raise InputError(
-                f"reference: no objective {name!r}; there are: {', '.join(objectives)} (a bound "
+                f"reference: no objective {name!r}; {there_are(name, objectives)} (a bound "
                 "on another name is a constraint)"
             )
         if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -31,6 +31,7 @@ class Run:
         scores: On the test part; empty if the training failed.
         failure: Why it failed; else empty.
         weights: Path of the weights below the folder of retrained networks; empty without any.
+        sha256: Of the file of the weights; empty in studies of older versions.
         train_seconds: How long it took (what came after the last interruption).
         device: Where it was trained.
         versions: Of the packages.
@@ -46,6 +47,7 @@ class Run:
     scores: Mapping[str, float] = field(default_factory=dict)
     failure: str = ""
     weights: str = ""
+    sha256: str = ""
     train_seconds: float = math.nan
     device: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -145,7 +147,8 @@ def others_tested(study: Study, trial: int, settings: str) -> str:
 
 def _read(note: Note) -> Run | None:
     try:
-        run = Run(**{f.name: note[f.name] for f in fields(Run)})
+        older: Note = {"sha256": ""}  # studies of older versions have no hash
+        run = Run(**{f.name: (older | note)[f.name] for f in fields(Run)})
     except KeyError:
         return None
     fits = (

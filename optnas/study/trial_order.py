@@ -1,13 +1,23 @@
-"""The order of a study's trials: the place of each in the sequence, and the order of their ends."""
+"""The order of a study's trials: the place of each in the sequence, and the order of their ends.
+
+The order of their ends doesn't depend on any clock: one may be set back, differs between machines,
+and shows an hour twice when summer time ends. With one worker trials end in the order of their
+numbers. A trial that ends after later ones have begun keeps the number of the one that it precedes.
+"""
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
 
-from optuna.trial import FrozenTrial
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.study.attributes import retry_of
+
+PRECEDES = "optnas:precedes"
+"""The system attribute of a trial that ended after later ones had begun: the number of the trial
+before whose end it ended, the last that had begun or, if that had ended too, the next."""
 
 
 class Places:
@@ -57,9 +67,21 @@ def origin(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     return trial.number
 
 
+def completion(trial: FrozenTrial) -> tuple[int, int]:
+    """Sorts finished trials by their ends."""
+    kept = trial.system_attrs.get(PRECEDES)
+    return (kept if type(kept) is int and kept > trial.number else trial.number), trial.number
+
+
 def in_order_of_completion(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Finished trials by the time they ended; trials without a time come first."""
-    return sorted(
-        trials,
-        key=lambda t: (t.datetime_complete.timestamp() if t.datetime_complete else 0.0, t.number),
-    )
+    """Finished trials in the order in which they ended."""
+    return sorted(trials, key=completion)
+
+
+def keep_completion(study: Study, trial: FrozenTrial) -> None:
+    """Writes what `completion` reads into a trial that is about to end, where it is needed."""
+    trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+    last = next((t for t in reversed(trials) if t.state != TrialState.WAITING), trial)
+    if last.number > trial.number:
+        precedes = last.number + last.state.is_finished()
+        study._storage.set_trial_system_attr(trial._trial_id, PRECEDES, precedes)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import copy
+import datetime
+import math
 import pickle
+import random
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,6 +107,25 @@ class HistorySamplerContract(SamplerContract):
             study.tell(trial, state=TrialState.FAIL)
         study.optimize(self.small, n_trials=10)
         assert all(t.params["kind"] == "conv" for t in study.trials[2:])
+
+    def test_values_may_be_infinite_or_huge(self) -> None:
+        """Of a foreign study, say; nothing overflows, and the process lives on."""
+        largest = sys.float_info.max
+        for values in ((math.inf, -math.inf, 1.0, 2.0), (largest, -largest, 1e200, 0.0)):
+
+            def objective(
+                trial: optuna.Trial, values: Sequence[float] = values
+            ) -> tuple[float, float, float]:
+                self.objective(trial)
+                trial.set_constraint("bound", values[trial.number % 3] if trial.number > 8 else 0.0)
+                rng = random.Random(trial.number)
+                return rng.choice(values), rng.choice(values), rng.choice(values)
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                directions: Sequence[Direction] = ("minimize", "maximize", "minimize")
+                study = self.study(directions=directions, trials=14, objective=objective)
+            assert all(t.state == TrialState.COMPLETE for t in study.trials)
 
     def test_pruned_trials_are_not_repeated(self) -> None:
         def objective(trial: optuna.Trial) -> tuple[float, float]:
@@ -212,15 +235,24 @@ class HistorySamplerContract(SamplerContract):
 
         self.study(directions=["minimize"] * 6, trials=40, objective=objective)
 
+    def test_no_clock_decides(self) -> None:
+        """Somebody sets it back, summer time ends, or the machine is in another time zone."""
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
+        for trial in self.study(trials=14).get_trials():
+            assert trial.datetime_complete is not None
+            trial.datetime_complete -= datetime.timedelta(hours=trial.number)
+            study.add_trial(trial)
+        assert self.ask(study) == self.params(7, [], total=15)[14]
+
     def test_a_late_arrival_is_taken_in_where_it_belongs(self) -> None:
-        """Another worker's trial has an earlier time than trials that were seen before it."""
+        """Another worker's trial belongs before trials that were seen before it."""
         asked = []
         for fresh in (False, True):
-            study = self.study(trials=20)
-            late = copy.deepcopy(study.trials[12])
-            late.datetime_complete = study.trials[2].datetime_complete
-            late.values = [0.0, 0.5]
-            study.add_trial(late)
+            study = self.study(trials=12)
+            late = study.ask()
+            self.objective(late)
+            study.optimize(self.objective, n_trials=7)
+            study._storage.set_trial_state_values(late._trial_id, TrialState.COMPLETE, [0.0, 0.5])
             if fresh:
                 study.sampler = self.make(7)
             asked.append(self.ask(study))

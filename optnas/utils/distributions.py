@@ -6,7 +6,7 @@ Nothing here is random; `optnas.utils.draws` is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from optuna.distributions import (
@@ -16,6 +16,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import BaseTrial
+
+from optnas.errors import InputError
 
 
 def as_distribution(name: str, choices: object) -> BaseDistribution:
@@ -28,9 +30,10 @@ def as_distribution(name: str, choices: object) -> BaseDistribution:
 
     Raises:
         TypeError: `choices` is none of these, or a value is of a type that Optuna can't store.
-        ValueError: There are no choices.
+        ValueError: There are no choices, or two of them are equal but for their type.
     """
     if isinstance(choices, BaseDistribution):
+        check_choices(name, choices_of(choices))
         return choices
     if isinstance(choices, str) or not isinstance(choices, (Sequence, Mapping)):
         raise TypeError(
@@ -45,7 +48,28 @@ def as_distribution(name: str, choices: object) -> BaseDistribution:
             f"the choices for {name!r} must be None, bool, int, float or str, got {odd[0]!r}; give "
             "other objects a label: {'label': object}"
         )
+    check_choices(name, choices)
     return CategoricalDistribution(tuple(choices))
+
+
+def choices_of(distribution: BaseDistribution) -> tuple[Any, ...]:
+    """The choices of a categorical distribution; a range has none."""
+    return distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
+
+
+def check_choices(name: str, choices: Iterable[object]) -> None:
+    """Raises InputError if Optuna would store one choice as another one: `True` as `1`."""
+    first: dict[object, object] = {}
+    for value in choices:
+        if not isinstance(value, (int, float)):
+            continue
+        other = first.setdefault(value, value)
+        if type(other) is not type(value):
+            raise InputError(
+                f"the choices for {name!r} hold {other!r} and {value!r}, which are equal, so that "
+                "a study stores the first in place of the second: leave one out, or choose between "
+                "strings that stand for them"
+            )
 
 
 def suggest(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:

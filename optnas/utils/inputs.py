@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor
+
+from optnas.errors import InputError
 
 Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 """What a model is called with: a tensor, tensors by position, or tensors by argument name."""
@@ -27,9 +29,78 @@ def call(model: Callable[..., Any], inputs: Inputs) -> Any:
     return model(*inputs)
 
 
+def are_inputs(value: object) -> TypeGuard[Inputs]:
+    """Whether a value is a tensor, or a tuple or mapping of tensors."""
+    if isinstance(value, Tensor):
+        return True
+    if not isinstance(value, (tuple, Mapping)) or not value:
+        return False
+    return all(isinstance(part, Tensor) for part in in_order(value))
+
+
+def checked_inputs(given: Any) -> Inputs:
+    """Example inputs in one of their three forms.
+
+    Raises:
+        InputError: They are in none, or something in them is no tensor.
+    """
+    inputs = tuple(given) if isinstance(given, list) else given
+    if are_inputs(inputs):
+        return inputs
+    what = described(inputs)
+    if isinstance(inputs, (tuple, Mapping)) and inputs:
+        named = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+        name, value = next((n, v) for n, v in named if not isinstance(v, Tensor))
+        what += f" whose part {name!r} is {_short(value)}"
+    raise InputError(
+        "example_inputs must be a tensor, or a tuple or dictionary of tensors, got "
+        f"{what}: give arrays as torch.from_numpy(…), and let the model itself set what is no "
+        "tensor (in the forward of a module around it, say)"
+    )
+
+
+def _short(value: object) -> str:
+    return repr(value) if isinstance(value, (bool, int, float, str)) else described(value)
+
+
+def described(value: object) -> str:
+    """What a value is, for a message: the shape of a tensor, the parts of anything else."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Mapping):
+        return f"a {type(value).__name__} of {', '.join(map(str, value)) or 'nothing'}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
 def batch_of(inputs: Inputs, size: int) -> Inputs:
-    """A batch of `size` equal examples, from one batch element."""
-    return map_inputs(lambda tensor: tensor.repeat_interleave(size, dim=0), inputs)
+    """A batch of `size` equal examples, from one batch element.
+
+    Raises:
+        InputError: No such batch can be made (see `batch_shape`).
+    """
+    return map_inputs(lambda t: t.expand(batch_shape(t, size)).contiguous().clone(), inputs)
+
+
+def batch_shape(tensor: Tensor, size: int) -> tuple[int, ...]:
+    """The shape that a tensor of one batch element has in a batch of `size` examples.
+
+    A tensor without dimensions, such as the time step of a diffusion model, is shared by all.
+
+    Raises:
+        InputError: Its first dimension isn't a batch of one, as in a graph's lists of nodes and
+            edges, and `size` isn't 1.
+    """
+    if tensor.ndim == 0 or size == 1:
+        return tuple(tensor.shape)
+    if len(tensor) != 1:
+        raise InputError(
+            f"a batch of {size} can't be made of an example input of shape {tuple(tensor.shape)}, "
+            "whose first dimension isn't a batch of one: take batch size 1, or put several "
+            "examples into it yourself"
+        )
+    return (size, *tensor.shape[1:])
 
 
 def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:

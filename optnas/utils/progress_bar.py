@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
+
+from optnas.utils.terminal import Terminal
 
 
 class Steps:
@@ -17,9 +18,9 @@ class Steps:
         console: Where to write; standard error by default.
     """
 
-    def __init__(self, total: int, unit: str, console: Console | None = None) -> None:
+    def __init__(self, total: int, unit: str, console: Terminal | None = None) -> None:
         self._total = total
-        self._console = console or Console(file=sys.stderr)
+        self._console = console or Terminal(file=sys.stderr)
         self._done = 0
         self._bar: Bar | None = None
         self._task = TaskID(0)

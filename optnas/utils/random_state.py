@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
+
+log = logging.getLogger("optnas")
 
 
 @contextmanager
@@ -31,7 +35,10 @@ def preserved() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seeds all generators for the block, and restores them after it (see `preserved`)."""
+    """Seeds all generators for the block, and restores them after it (see `preserved`).
+
+    Says once if the block's code has set torch's seed to one of its own.
+    """
     with preserved():
         if torch.accelerator.is_available():
             torch.manual_seed(seed)
@@ -40,3 +47,16 @@ def seeded(seed: int) -> Iterator[None]:
         random.seed(seed)
         np.random.seed(seed)
         yield
+        if torch.initial_seed() != seed:
+            _say_own_seed(torch.initial_seed())
+
+
+@cache
+def _say_own_seed(seed: int) -> None:
+    log.warning(
+        "your code sets torch's seed to %d in place of the trial's: each training of a network "
+        "begins with the same weights and order, so that the fresh seeds of `optnas confirm` and "
+        "`optnas retrain` don't show how much luck is in a score; leave that seed out, or set it "
+        "to torch.initial_seed()",
+        seed,
+    )

@@ -1,5 +1,6 @@
 """Formats numbers and durations for people."""
 
+import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping
 
@@ -35,6 +36,14 @@ def number(value: float) -> str:
 def named_numbers(values: Mapping[str, float], between: str = "  ") -> str:
     """Numbers with their names: `val_loss 0.1234  params 1,234`."""
     return between.join(f"{name} {number(value)}" for name, value in values.items())
+
+
+def there_are(given: object, known: Collection[str]) -> str:
+    """The names that there are, and the one that an unknown name may be a slip of."""
+    close = difflib.get_close_matches(str(given), known, 1)
+    return f"there are: {', '.join(known) or 'none'}" + (
+        f" (did you mean {close[0]}?)" if close else ""
+    )
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from optnas.errors import InputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""The errors of a full disk, and of a user's share of it."""
 
 
 @contextmanager
@@ -24,3 +30,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: OSError) -> InputError:
+    """The error for the user: a file can't be written, and what to do; the old one is whole."""
+    remedy = ": make room on the disk, and try again" if error.errno in FULL else ""
+    return InputError(f"can't write {path}: {error.strerror}{remedy}")

@@ -31,8 +31,8 @@ def test_run_status_pareto_resume(optnas, tmp_path):
     assert "Pareto front of tiny" in out
     assert "figure:        tiny_front.html" in out
     assert "more trials:   optnas resume sqlite:///tiny.db --trials 8" in out
-    assert "dashboard:     optnas dashboard sqlite:///tiny.db" in out
-    assert "report:        optnas report sqlite:///tiny.db" in out
+    assert "dashboard:     optnas dashboard sqlite:///tiny.db --file tiny.py" in out
+    assert "report:        optnas report sqlite:///tiny.db --file tiny.py" in out
     assert (tmp_path / "tiny_front.html").stat().st_size > 1e6
 
     code, out, _ = optnas("status", "tiny.py")
@@ -89,9 +89,6 @@ def test_measure_shows_a_trial_layer_by_layer(optnas):
         assert "Linear" in out
         assert "no bias, normalisation, activation" in out
         assert f"{trial.user_attrs['params']:.0f}" in out
-    code, out, _ = optnas("measure", "tiny.py")  # the best of the front
-    best = min(load().trials, key=lambda t: t.values[0])
-    assert f"trial {best.number}:" in out
 
     code, _, err = optnas("measure", "tiny.py", "--trial", 99)
     assert code == 2
@@ -104,7 +101,7 @@ def test_measure_shows_a_trial_layer_by_layer(optnas):
 
 def test_measure_says_if_the_settings_are_others_by_now(optnas, tmp_path):
     optnas("run", "tiny.py")
-    _, _, err = optnas("measure", "tiny.py")
+    _, _, err = optnas("measure", "tiny.py", "--trial", 0)
     assert err == ""
     text = (tmp_path / "tiny.py").read_text()
     (tmp_path / "tiny.py").write_text(
@@ -112,7 +109,7 @@ def test_measure_says_if_the_settings_are_others_by_now(optnas, tmp_path):
             "objectives=(", "metrics=[optnas.Latency('cpu', threads=1)],\n    objectives=("
         )
     )
-    code, out, err = optnas("measure", "tiny.py")
+    code, out, err = optnas("measure", "tiny.py", "--trial", 0)
     assert code == 0
     assert "latency_ms" in out
     assert "not the study's settings any more" in err
@@ -189,16 +186,24 @@ def test_new_writes_a_study_that_runs(optnas, tmp_path):
         (["run", "none.py"], "there is no study file none.py"),
         (["run", "tiny.py", "--sampler", "best"], "unknown sampler 'best'"),
         (["run", "tiny.py", "--trials", "0"], "trials must be at least 1"),
-        (["run", "tiny.py", "--trials", "many"], "Invalid value"),
+        (["run", "tiny.py", "--trials", "many"], "optnas: invalid value for '--trials'"),
         (["run", "tiny.py", "--epochs", "3"], "decides on its epochs itself"),
         (["run", "tiny.py", "--device", "gpu"], "unknown device 'gpu'"),
-        (["run", "tiny.py", "--workers-of-the-world"], "No such option"),
+        (
+            ["run", "tiny.py", "--workers-of-the-world"],
+            "optnas: no such option: --workers-of-the-world",
+        ),
         (["run", "tiny.py", "--storage", "tiny.db"], "is no URL"),
         (["status", "tiny.py"], "there is no study at tiny.db"),
         (["pareto", "sqlite:///none.db"], "there is no study at none.db"),
         (["resume", "sqlite:///none.db"], "there is no study at none.db"),
         (["status", "sqlite:///x.db", "--storage", "sqlite:///y.db"], "leave out --storage"),
-        (["fly"], "No such command"),
+        (["fly"], "optnas: no such command 'fly'; `optnas --help` lists"),
+        (["repot"], "no such command 'repot' (did you mean report?)"),
+        (["run", "tiny.py", "--trails", "3"], "(did you mean --trials?); `optnas run --help`"),
+        (["run"], "optnas: missing argument 'study'"),
+        (["storage", "cpy"], "no such command 'cpy' (did you mean copy?)"),
+        (["run", "tiny.py", "--sampler", "evolutoin"], "(did you mean evolution?)"),
         (["run", "template", "--epochs", "0"], "epochs must be at least 1"),
         (["status", "http://x:port/"], "is no URL"),
     ],
@@ -212,21 +217,55 @@ def test_bad_input_is_one_sentence_and_exit_code_2(optnas, tmp_path, args, messa
     assert [p for p in sorted(tmp_path.iterdir()) if p.name != "__pycache__"] == before
 
 
+def test_without_a_trial_the_commands_take_the_one_that_pick_names(optnas):
+    assert optnas("run", "tiny.py")[0] == 0
+    picked = optnas("pick", "tiny.py")[1].splitlines()[0]
+    code, out, err = optnas("measure", "tiny.py")
+    assert code == 0
+    assert out.splitlines()[0] == picked
+    assert f"{picked.split(':')[0]}, as `optnas pick` does: closest to the best" in err
+
+
+def test_a_backup_into_a_folder_that_is_read_only_is_one_sentence(optnas, tmp_path, monkeypatch):
+    optnas("run", "tiny.py")
+    (tmp_path / "closed").mkdir()
+    connect = sqlite3.connect
+
+    def denied(path, *args, **kwargs):
+        if "closed" in str(path):
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(path, *args, **kwargs)
+
+    def unlink(self, missing_ok=False):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(sqlite3, "connect", denied)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    code, _, err = optnas("backup", "tiny.db", "closed/copy.db")
+    assert code == 2
+    assert err.startswith("optnas: can't back ")
+    assert "closed/copy.db: " in err
+
+
 def test_version_and_help(optnas):
     assert optnas("--version")[:2] == (0, "0.1.0\n")
     code, out, _ = optnas("run", "--help")
     assert code == 0
     assert "--accept-changes" in out
+    assert "bool" not in out
+    for without_a_command in ((), ("storage",)):
+        code, out, err = optnas(*without_a_command)
+        assert (code, err) == (2, "")
+        assert "copy" in out or "Show how far a study is" in out
 
 
 def test_dashboard_serves_the_study_and_its_weights(optnas):
     from optnas.dashboard.server import make_dashboard
     from optnas.errors import InputError
-    from optnas.study.folders import weights_folder
 
     optnas("run", "tiny.py")
     study = load()
-    server = make_dashboard(study._storage, weights_folder("sqlite:///tiny.db", "tiny"), port=0)
+    server = make_dashboard(study._storage, Path("tiny_weights").absolute(), port=0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -199,6 +199,15 @@ def test_a_trial_that_leaves_the_front_loses_its_files_and_its_note_says_so(publ
     assert weights  # whose they are is the workers' business
 
 
+def test_weights_that_were_changed_are_named_once(publisher, study, caplog):
+    changed, _, *_ = (t for t in front(study) if WEIGHTS in files(study, t))
+    WeightStore("tiny_weights").weights_path(study, changed._trial_id).write_bytes(b"other")
+    update(publisher)
+    update(publisher)
+    (told,) = (r.getMessage() for r in caplog.records if "was changed" in r.getMessage())
+    assert told.startswith(f"trial {changed.number}: ")
+
+
 @pytest.mark.parametrize("text", ["Mine.", ""])
 def test_notes_of_people_stay(publisher, study, text):
     update(publisher)
@@ -420,6 +429,38 @@ def test_notes_are_copied_to_the_trials_they_belong_to(publisher, study, optnas)
     close_storage(storage)
 
 
+def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
+    """They name paths, or aren't entries; the rest is brought up to date, and the files stay."""
+    outside = Path("victim.txt").resolve()
+    outside.write_text("precious")
+    Path("tiny_weights/folder").mkdir(parents=True, exist_ok=True)
+    trial = next(t for t in study.trials if t not in front(study))._trial_id
+    good = {"artifact_id": "x", "filename": DRAWING, "mimetype": "x", "encoding": None}
+    damaged = ["no json", "3", "[]", '"text"', "{}", json.dumps({"filename": DRAWING}), 7]
+    damaged += [
+        json.dumps(good | {"artifact_id": name})
+        for name in ("../victim.txt", str(outside), "", ".", "folder", None, 3, ["a"])
+    ]
+    damaged.append(json.dumps(good | {"filename": ["a"]}))
+    for i, entry in enumerate(damaged):
+        study._storage.set_study_system_attr(
+            study._study_id, f"dashboard:artifacts:{trial}:{i}", entry
+        )
+    member = front(study)[0]._trial_id
+    for key in ("artifacts:", "artifacts:x:y", f"{member}:note_ver"):
+        study._storage.set_study_system_attr(study._study_id, f"dashboard:{key}", json.dumps(good))
+    before = len(attributes(study))
+    update(publisher)
+    assert outside.read_text() == "precious"
+    assert len(attributes(study)) > before
+    assert all(note(study, t) for t in front(study) if t._trial_id != member)
+    assert all(DRAWING in files(study, t) for t in front(study))
+    for i, entry in enumerate(damaged):
+        assert attributes(study)[f"dashboard:artifacts:{trial}:{i}"] == entry
+    with pytest.raises(InputError, match="no weights are kept"):
+        WeightStore("tiny_weights").load(study, trial, nn.Linear(1, 1))
+
+
 @contextmanager
 def command(*args, **settings):
     """`optnas dashboard` in a process, and the address that it prints; it ends with no error."""
@@ -435,14 +476,13 @@ def command(*args, **settings):
 
 
 def test_the_command_publishes_in_the_background(optnas, tmp_path):
-    """Of a study whose file is gone there are figures and notes."""
+    """Of a study whose file isn't given there are figures and notes."""
     (tmp_path / "tiny.py").write_text(STUDY.read_text())
     assert optnas("run", "tiny.py")[0] == 0
-    (tmp_path / "tiny.py").unlink()
     study = optuna.load_study(study_name="tiny", storage=open_storage("sqlite:///tiny.db"))
     with command("sqlite:///tiny.db") as (process, url):
         assert url.endswith(f"/dashboard/studies/{study._study_id}")
-        assert process.stderr.readline().startswith("no drawings and no ONNX files: the study file")
+        assert process.stderr.readline().startswith("no drawings and no ONNX files: looking at")
         while not all(note(study, t) for t in front(study)):
             assert process.poll() is None
     assert figures(study).keys() == drawable(study)

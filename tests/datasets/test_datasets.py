@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -69,8 +71,13 @@ def test_tokens_stay_whole_numbers():
         (np.zeros((10, 1)), [0] * 9 + [1], {}, "can't split off"),
         (np.zeros((0, 1)), np.zeros(0, dtype=int), {}, "0 examples"),
         (np.zeros((4, 1)), ["a", "b", "a", "b"], {}, "must be an array of real numbers"),
-        (np.zeros((4, 1)), [0.0, 1, 0, 1], {}, "may be classes or numbers: give task="),
-        (np.zeros((99, 1)), np.arange(99) * 1000, {}, "may be classes or numbers: give task="),
+        (np.zeros((4, 1)), [0.0, 1, 0, 1], {}, "may be classes or numbers: for classes give y"),
+        (
+            np.zeros((99, 1)),
+            np.arange(99) * 1000,
+            {},
+            "for classes give task='classification'",
+        ),
         (np.zeros((4, 1)), [1, 2, 1, 2], {}, "no example has class 0 of 0 to 2"),
         (np.zeros((4, 1)), [0, 10**9, 0, 10**9], {}, "no example has class 1 of 0 to 1000000000"),
         (np.zeros((10, 1)), [0, 1] * 5, {"val": float("nan")}, "val=nan asks for 0 of"),
@@ -79,6 +86,77 @@ def test_tokens_stay_whole_numbers():
 def test_unusable_arrays_are_refused(x, y, kwargs, message):
     with pytest.raises(InputError, match=message):
         optnas.arrays(x, y, **kwargs)
+
+
+ONE_HOT = np.eye(3)[np.arange(30) % 3]
+
+
+@pytest.mark.parametrize(
+    ("y", "kwargs", "line"),
+    [
+        (ONE_HOT, {}, r"for classes give y\.argmax\(1\), for numbers task='regression'"),
+        (ONE_HOT.astype(int), {}, r"got int64 of shape \(30, 3\): give y\.argmax\(1\)"),
+        (ONE_HOT.astype(bool), {}, r"give y\.argmax\(1\)"),
+        (ONE_HOT * 0.9 + 0.1 / 3, {}, r"for classes give y\.argmax\(1\)"),
+        (ONE_HOT, {"task": "classification"}, r"give y\.argmax\(1\)"),
+        (ONE_HOT[:, :1].astype(int), {}, r"shape \(30, 1\): give y\[:, 0\]\.astype\(int\)"),
+        (ONE_HOT[:, :1], {}, r"for classes give y\[:, 0\]\.astype\(int\)"),
+        (ONE_HOT[:, 0], {}, r"for classes give y\.astype\(int\)"),
+        (ONE_HOT[:, 0], {"task": "classification"}, r"give y\.astype\(int\)"),
+        (ONE_HOT + ONE_HOT[:, ::-1], {}, "for classes give one whole number an example"),
+        (ONE_HOT[:, 0].astype(int) + 1, {}, r"np\.unique\(y, return_inverse=True\)\[1\] does"),
+        (np.array(["a", "b", "c"] * 10), {}, r"\(np\.unique\(y, return_inverse=True\)\[1\]\)"),
+    ],
+)
+def test_labels_in_another_form_are_refused_with_the_line_that_makes_labels(y, kwargs, line):
+    with pytest.raises(InputError, match=line):
+        optnas.arrays(np.zeros((30, 2)), y, **kwargs)
+
+
+def test_numbers_of_several_outputs_are_a_regression_where_they_are_no_classes():
+    assert optnas.arrays(np.zeros((30, 2)), ONE_HOT, task="regression").outputs == 3
+    rng = np.random.default_rng(0)
+    assert optnas.arrays(np.zeros((30, 2)), rng.normal(size=(30, 3))).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((32, 32, 3), float), ((32, 32, 4), float), ((24, 32, 3), np.uint8)],
+)
+def test_channels_last_images_are_refused_with_the_line_that_turns_them(shape, dtype):
+    x = np.zeros((20, *shape), dtype)
+    with pytest.raises(InputError, match=r"channels last.*give x\.transpose\(0, 3, 1, 2\)"):
+        optnas.arrays(x, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "line"),
+    [
+        ((28, 28, 1), r"if the 1 is the number of channels, give x\.transpose\(0, 3, 1, 2\)"),
+        ((22, 100, 3), r"images of 22 channels: if the 3 .*, give x\.transpose\(0, 3, 1, 2\)"),
+        ((8, 8), r"without a dimension for channels, give x\[:, None\]"),
+        ((), r"single numbers.*x\[:, None\]"),
+    ],
+)
+def test_an_unusual_order_of_dimensions_gets_one_warning_at_the_callers_line(shape, line):
+    x, y = np.zeros((20, *shape)), np.arange(20) % 2
+    with pytest.warns(UserWarning, match=line) as caught:
+        data = optnas.arrays(x, y)
+    assert data.input_shape == shape
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 32, 32), (1, 8, 8), (32, 4, 4), (64, 7, 3), (16, 100), (3, 3), (5,)]
+)
+def test_examples_in_the_usual_order_pass_without_a_word(shape):
+    assert optnas.arrays(np.zeros((20, *shape)), np.arange(20) % 2).input_shape == shape
+
+
+def test_tokens_pass_without_a_word():
+    for shape in ((9, 9), ()):
+        x = np.zeros((20, *shape), int)
+        assert optnas.arrays(x, np.arange(20) % 2, normalize=False).input_shape == shape
 
 
 def write_folder(folder, compress):
@@ -123,6 +201,34 @@ def test_damaged_idx_files_are_refused(tmp_path, damage, message):
     damage(folder / FILES[0])
     with pytest.raises(InputError, match=message):
         optnas.idx_images(folder, val=10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "data", "message"),
+    [
+        ((2**31, 2**31, 4), b"", "2147483648×2147483648×4 bytes, .*(too small for them)"),
+        ((2**32 - 1, 1, 1), b"\0" * 50, "is truncated: its header says 4294967295×1×1 bytes"),
+        ((0, 28, 28), b"", "is empty: its header says 0×28×28"),
+        ((3, 0, 28), b"", "is empty"),
+        ((2, 2, 2), bytes(50_000_000), "2×2×2 bytes, and more are there"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_idx_header_that_lies_is_refused_before_memory_is_taken(
+    tmp_path, shape, data, message, packed
+):
+    folder = write_folder(tmp_path / "images", packed)
+    path = folder / (FILES[0] + ".gz" * packed)
+    with gzip.open(path, "wb", 1) if packed else path.open("wb") as file:
+        file.write(struct.pack(">4B3I", 0, 0, 8, 3, *shape))
+        file.write(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=message):
+            optnas.idx_images(folder)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_truncated_gzip_file(tmp_path):

@@ -11,7 +11,15 @@ from optnas.samplers import SAMPLERS
 
 THERE = commands()
 README = (ROOT / "README.md").read_text()
-OF_OTHERS = {"--seeds", "--digits", "--latency", "--device", "--strict"}
+OF_OTHERS = {
+    "--headless",
+    "--print-to-pdf",
+    "--seeds",
+    "--digits",
+    "--latency",
+    "--device",
+    "--strict",
+}
 """Options of programs that aren't optnas: benchmarks, zensical."""
 
 

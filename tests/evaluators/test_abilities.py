@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import optnas
+from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators import (
     Evaluator,
@@ -133,9 +134,12 @@ def test_your_own_evaluator_may_have_all_abilities(tmp_path):
     assert isinstance(training_of(objective.evaluator), Own)
 
 
+CANDIDATE = Candidate("linear", torch.zeros(1, 2), lambda: torch.nn.Linear(2, 1))
+
+
 def test_a_table_never_waits_for_a_measurement_on_a_device():
     table = TabularEvaluator({"a": {"loss": 1.0}}, {"loss": "minimize"})
     assert table.estimates
     for evaluator, shares in ((table, False), (Own(), True)):
-        with reporting(evaluator, "cpu") as report:
+        with reporting(evaluator, "cpu", CANDIDATE) as report:
             assert (report.give_way.__name__ == "give_way") == shares

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from optnas.export.agreement import BATCH_SIZES, agree, examples
+from optnas.export.agreement import BATCH_SIZES, agree
 from optnas.export.base import Network, runner
+from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.search_spaces import MobileSpace, ResNetSpace
 from optnas.search_spaces.mobile import MobileArchitecture, MobileBlock
@@ -43,5 +44,5 @@ def test_files_compute_what_the_network_computes(name, kind, tmp_path):
     path = tmp_path / f"network.{kind}"
     FORMATS[kind].write(Network(model, space.example_inputs), path, {})
     loaded = FORMATS[kind].load(path, lambda: space.build(architecture))
-    inputs, real = examples(None, space.example_inputs, max(BATCH_SIZES))
-    agree(runner(model), loaded, inputs, real, BATCH_SIZES)
+    inputs, words = examples(None, space.example_inputs, max(BATCH_SIZES))
+    agree(runner(model), loaded, inputs, words, BATCH_SIZES)

@@ -278,6 +278,9 @@ def test_the_noise_equals_welchs_test(a, b):
     p = ttest_ind(a, b, equal_var=False).pvalue
     gap = abs(one.mean - other.mean)
     assert (gap > noise) == (p < 0.05) or gap == pytest.approx(noise)
+    for size in (1e300, 1e-300):
+        scaled = _noise(*(Spread.of([size * v for v in values]) for values in (a, b)))
+        assert scaled / size == pytest.approx(noise)
 
 
 @pytest.mark.parametrize(

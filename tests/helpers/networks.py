@@ -22,6 +22,34 @@ TWO_INPUTS = [
 """The inputs of `TwoInputs` by position, and by name in both orders."""
 
 
+class AtATime(torch.nn.Module):
+    """Takes `x` of shape (1, 8), and a time step `t` without dimensions, as in diffusion models."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.activation = torch.nn.Linear(8, 8), torch.nn.ReLU()
+
+    def forward(self, x, t):
+        return self.activation(self.layer(x) + t) * t
+
+
+AT_A_TIME = (torch.ones(1, 8), torch.tensor(3.0))
+
+
+class OfAGraph(torch.nn.Module):
+    """Takes nodes of shape (n, 8) and edges of shape (2, m): there is no batch dimension."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.activation = torch.nn.Linear(8, 8), torch.nn.ReLU()
+
+    def forward(self, nodes, edges):
+        return self.activation(self.layer(nodes)).index_select(0, edges[0]).sum(0, keepdim=True)
+
+
+A_GRAPH = (torch.ones(10, 8), torch.zeros(2, 5, dtype=torch.long))
+
+
 def build_linear(trial):
     """A space of 12 networks: 1 to 3 inputs' worth of width, two activations, a switch."""
     width = trial.suggest_int("width", 1, 3)

@@ -1,6 +1,8 @@
 """Studies that commands and figures must cope with, by name."""
 
+import math
 import random
+import sys
 
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
@@ -39,13 +41,15 @@ def make(names=NAMES, directions=None, study_name="odd", storage=None):
     return study
 
 
-def add(study, number, *, excess=0.0, text="", state=TrialState.COMPLETE, **attrs):
+def add(study, number, *, values=(), excess=0.0, text="", state=TrialState.COMPLETE, **attrs):
     """A trial as optnas writes it."""
     rng = random.Random(number)
     names = study.metric_names
     params = {name: rng.choice(list(_choices(d))) for name, d in SPACE.items()}
     size = rng.random()
-    values = [(0.1 + (1 - size) if i % 2 == 0 else 10 ** (1 + 3 * size)) for i in range(len(names))]
+    values = values or [
+        (0.1 + (1 - size) if i % 2 == 0 else 10 ** (1 + 3 * size)) for i in range(len(names))
+    ]
     curve = [{"step": e, names[0]: values[0] + 1 / (e + 1)} for e in range(3)]
     known = {
         ARCHITECTURE: f"net{number} {text}".strip(),
@@ -159,6 +163,26 @@ def usual(storage=None):
     return study
 
 
+def endless(storage=None):
+    """Infinite values, and values near the largest float, among ordinary ones."""
+    study = make(storage=storage)
+    for i in range(24):
+        add(study, i, values=[ODD[i % 8], ODD[i * 5 % 7], ODD[i // 3], ODD[i * 3 % 5]])
+    add(study, 30, values=[math.inf] * 4, **{BASELINE: "bad", ARCHITECTURE: "baseline bad"})
+    return study
+
+
+def nothing_finite(storage=None):
+    """Neither values nor scores that a figure could show."""
+    study = make(storage=storage)
+    for i in range(3):
+        values = [math.inf, sys.float_info.max, -math.inf, math.inf]
+        add(study, i, values=values, **{CURVE: [{"step": e, "val_loss": math.nan} for e in (0, 1)]})
+    return study
+
+
+ODD = (1.0, math.inf, 2.0, -math.inf, 1e-3, sys.float_info.max, -1.0, -sys.float_info.max)
+
 STUDIES = {
     made.__name__: made
     for made in (
@@ -171,5 +195,7 @@ STUDIES = {
         plain,
         hostile,
         usual,
+        endless,
+        nothing_finite,
     )
 }

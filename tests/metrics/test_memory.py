@@ -116,20 +116,54 @@ def test_a_slice_of_a_data_set_is_one_example():
     assert trace_memory(nn.Identity(), data[:1]) == (16, 16)
 
 
-def test_constants_count_like_weights():
-    """A tensor attribute takes as much memory as a buffer, and is no activation."""
+TABLE = torch.zeros(1000)
+
+
+class Record:
+    def __init__(self):
+        self.table = torch.zeros(1000)
+
+
+@pytest.mark.parametrize(
+    ("held", "table"),
+    [
+        (torch.zeros(1000), lambda held: held),
+        ([torch.zeros(1000)], lambda held: held[0]),
+        ((torch.zeros(1000),), lambda held: held[0]),
+        ({"a": {"b": torch.zeros(1000)}}, lambda held: held["a"]["b"]),
+        (Record(), lambda held: held.table),
+        ((lambda table: lambda: table)(torch.zeros(1000)), lambda held: held()),
+        (None, lambda held: TABLE),
+    ],
+    ids=["attribute", "list", "tuple", "dictionaries", "object", "closure", "global"],
+)
+def test_constants_count_like_weights(held, table):
+    """A constant takes as much memory as a buffer, and is no activation, wherever it is held."""
 
     class Constant(nn.Module):
         def __init__(self):
             super().__init__()
-            self.table = torch.zeros(1000)
+            self.held = held
 
         def forward(self, x):
-            return x.relu().sum() + self.table[0]
+            return x.relu().sum() + table(self.held)[0]
 
-    peak, needed = trace_memory(Constant(), torch.zeros(1, 10))
-    assert peak >= 4 * (1000 + 20)
-    assert needed == 4 * 20
+    # x and its ReLU; then the sum beside the ReLU's result.
+    assert trace_memory(Constant(), torch.zeros(1, 10)) == (4 * (1000 + 21), 4 * 20)
+
+
+def test_a_constant_in_a_list_takes_memory_although_nothing_reads_it():
+    model = nn.ReLU()
+    model.tables = [torch.zeros(1000)]
+    assert trace_memory(model, torch.zeros(1, 10)) == (4 * (1000 + 20), 4 * 20)
+
+
+def test_a_tensor_that_the_pass_makes_of_numbers_is_an_activation():
+    class Made(nn.Module):
+        def forward(self, x):
+            return x.sum() + torch.tensor([0.0] * 1000).sum()
+
+    assert trace_memory(Made(), torch.zeros(1, 10))[1] >= 4 * 1000
 
 
 def test_a_storage_that_grows_counts_as_it_is():

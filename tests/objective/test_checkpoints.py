@@ -99,6 +99,7 @@ def make(folder, evaluator, listener=None, **kwargs):
 
 def outcome(study, objective):
     """Values, curves and weights of the finished trials, in order."""
+    objective.open_folders(study, write=False)
     found = []
     for trial in study.trials:
         if trial.state == TrialState.COMPLETE:
@@ -487,14 +488,15 @@ def test_the_folder_is_removed_when_its_trial_ends(tmp_path):
         assert not objective.checkpoints.exists()
     names = [t.state.name for t in study.trials]
     assert names == ["COMPLETE", "FAIL", "PRUNED", "FAIL", "COMPLETE"]
-    endings[:] = [SystemExit(1)]
-    study.enqueue_trial({"width": 16})
-    with pytest.raises(ValueError, match=r"sys\.exit"):
-        study.optimize(objective, n_trials=1)
-    assert not objective.checkpoints.exists()
+    for ending, error in ((SystemExit(1), ValueError), (BaseException("own"), RuntimeError)):
+        endings[:] = [ending]
+        study.enqueue_trial({"width": 16})
+        with pytest.raises(error, match=r"sys\.exit|own"):
+            study.optimize(objective, n_trials=1)
+        assert not objective.checkpoints.exists()
     study.enqueue_trial({"width": 4})  # a duplicate
     study.optimize(objective, n_trials=1)
-    assert len(folders) == 6
+    assert len(folders) == 7
 
 
 def test_your_own_training_code_finds_its_checkpoint_in_the_retry(tmp_path):
@@ -607,8 +609,8 @@ def test_a_killed_process_loses_the_epochs_since_its_checkpoint(tmp_path):
 def test_a_search_keeps_checkpoints_next_to_its_database(tmp_path):
     search = make_search(tmp_path / "place")
     checkpoints = tmp_path / "place" / "here_checkpoints"
-    assert search.objective().checkpoints == checkpoints
     study = search.open()
+    assert search.files(study).path("_checkpoints") == checkpoints
     with pytest.raises(Killed):
         run(search, study, Listener(0, 2))
     (checkpoints / "trial77").mkdir()

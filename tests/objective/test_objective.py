@@ -1,4 +1,5 @@
 import gc
+import json
 import math
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 import torch
 from networks import build_linear, score
 from optuna.trial import TrialState
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import optnas
@@ -230,25 +232,23 @@ def test_thops_number_is_kept_once_the_bounds_hold(space, evaluator):
 def test_waiting_for_a_measurement_is_no_training_time(space, monkeypatch):
     """A measurement that comes in the middle of a training has the device to itself."""
     seen, clock = [], [0.0]
-    measured = threading.Event()
 
     def measure():
         with exclusive(torch.device("cpu"), patience=60) as made_room:
-            seen.append(made_room)
             clock[0] += 1000.0  # the measurement takes its time
-            measured.set()
+            seen.append(made_room)
 
     def train(model, recipe, report):
-        monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
         measurer = threading.Thread(target=measure)
         measurer.start()
-        while not measured.is_set():
+        while not seen:
             report.give_way()
         measurer.join()
         return {"loss": 1.0}
 
     objective = optnas.Objective(space, evaluator_of(train), ("loss", "params"), device="cpu")
     study = make_study(objective, SMALL)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     study.optimize(objective, n_trials=1)
     assert seen == [True]
     assert study.trials[0].user_attrs["train_seconds"] < 500
@@ -521,6 +521,46 @@ def test_values_survive_where_weights_cannot_be_kept(space, evaluator, tmp_path,
     assert "not kept" in caplog.text
 
 
+def test_the_reason_why_weights_are_not_kept_is_told_to_whoever_asks_for_them(evaluator, tmp_path):
+    class Odd(nn.Linear):
+        def get_extra_state(self):
+            return object
+
+        def set_extra_state(self, state):
+            pass
+
+    space = FunctionSpace(lambda trial: Odd(2, trial.suggest_int("n", 1, 1)), torch.zeros(1, 2))
+    objective = optnas.Objective(space, evaluator, ("loss",), weights=tmp_path / "weights")
+    study = make_study(objective)
+    study.optimize(objective, n_trials=1)
+    with pytest.raises(
+        InputError, match=r"\(not kept: .* reading \"_extra_state\" \(builtins.type\)"
+    ):
+        rebuild(study, objective, study.trials[0])
+
+
+def test_weights_that_were_changed_since_are_refused(space, evaluator, tmp_path):
+    store = WeightStore(tmp_path / "weights")
+    objective = optnas.Objective(space, evaluator, ("loss",), weights=store)
+    study = make_study(objective, SMALL)
+    study.optimize(objective, n_trials=1)
+    path = store.weights_path(study, study.trials[0]._trial_id)
+    own = load_file(path)
+    save_file({name: tensor * 0 + 1 for name, tensor in own.items()}, path)
+    with pytest.raises(InputError, match=r"weights of trial 0, .*, was changed since the search"):
+        rebuild(study, objective, study.trials[0])
+    # Entries of older versions have no hash.
+    ((key, entry),) = store_entries(study).items()
+    entry = {name: value for name, value in entry.items() if name != "sha256"}
+    study._storage.set_study_system_attr(study._study_id, key, json.dumps(entry))
+    assert {p.mean().item() for p in rebuild(study, objective, study.trials[0]).parameters()} == {1}
+
+
+def store_entries(study):
+    found = study._storage.get_study_system_attrs(study._study_id)
+    return {key: json.loads(text) for key, text in found.items() if "artifacts" in key}
+
+
 def test_an_architecture_is_timed_once(space):
     evaluator = FunctionEvaluator(
         lambda model, recipe, report: {"loss": 1.0 / recipe},
@@ -573,5 +613,5 @@ def test_a_network_with_too_few_outputs_raises_what_is_wrong():
     objective = optnas.Objective(
         space, optnas.TrainingEvaluator(optnas.digits(), 1), ("val_loss", "params")
     )
-    with pytest.raises(InputError, match=r"returns shape \(64, 9\) for 10 classes"):
+    with pytest.raises(InputError, match=r"returns shape \(359, 9\) for 10 classes"):
         make_study(objective).optimize(objective, n_trials=1)

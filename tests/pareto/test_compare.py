@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import optuna
@@ -9,6 +10,7 @@ from optuna.trial import create_trial
 
 from optnas.errors import InputError
 from optnas.pareto.compare import compare
+from optnas.pareto.study_hypervolume import hypervolume
 from optnas.plots import comparison_figure
 from optnas.study.record import RECORD
 
@@ -31,13 +33,19 @@ def test_two_fronts():
     assert [m.stands for m in second.front] == [False, True, True]
     assert first.dominates == {"b": pytest.approx(1 / 3)}
     assert second.dominates == {"a": pytest.approx(1 / 3)}
-    # The box: loss 1 to 4, flops 0.5 to 5, a tenth wider.
-    ideal, extent = np.array([1.0, 0.5]), np.array([3.0, 4.5])
+    # The boxes: loss 1 to 9 and 1 to 3, flops 1 to 9 and 0.5 to 5, each a tenth wider.
+    ideal, reference = np.array([1.0, 0.5]), np.array([9.8, 9.8])
     for study, own in ((a, first), (b, second)):
-        points = (np.array([t.values for t in study.trials]) - ideal) / extent
-        inside = points[(points < 1.1).all(axis=1)]
-        volume = compute_hypervolume(inside, np.full(2, 1.1)) / 1.21
+        points = np.array([t.values for t in study.trials])
+        volume = compute_hypervolume(points, reference) / (reference - ideal).prod()
         assert own.hypervolume == pytest.approx(volume)
+
+
+@pytest.mark.parametrize("trials", [2, 30])
+def test_studies_of_the_same_trials_have_the_hypervolume_that_each_has_alone(trials):
+    rows = np.random.default_rng(0).random((trials, 2)) - np.linspace(0, 1, trials)[:, None]
+    found = compare({"a": make_study(rows), "b": make_study(rows)})
+    assert {own.hypervolume for own in found.studies} == {hypervolume(make_study(rows))}
 
 
 ROWS = st.lists(st.tuples(*[st.integers(0, 4).map(float)] * 3), min_size=1, max_size=8)
@@ -108,6 +116,11 @@ def test_one_objective_and_seven():
     seven = [make_study(np.random.default_rng(i).random((9, 7)), "abcdefg", ["minimize"] * 7)
              for i in range(2)]  # fmt: skip
     assert not compare({"a": seven[0], "b": seven[1]}).exact
+
+
+def test_nothing_finite_to_compare():
+    found = compare({label: make_study([(math.inf, 1.0), (1.0, -math.inf)]) for label in "ab"})
+    assert all(math.isfinite(own.hypervolume) for own in found.studies)
 
 
 def test_values_without_bounds():

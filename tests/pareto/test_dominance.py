@@ -8,6 +8,7 @@ from optuna.study._multi_objective import _fast_non_domination_rank, _is_pareto_
 
 from optnas.pareto import dominance, hypervolume
 
+LARGEST = np.finfo(float).max
 # Few different values: ties and repeated points are the rule.
 POINTS = st.integers(1, 5).flatmap(
     lambda k: arrays(
@@ -40,6 +41,46 @@ def test_a_point_dominates_if_it_is_no_worse_anywhere_and_better_somewhere(point
             assert table[i, j] == (min(gaps) >= 0 and max(gaps) > 0)
             assert dominance.dominates(points[i], points[j]) == table[i, j]
     assert dominance.nondominated(points).tolist() == (~table.any(axis=0)).tolist()
+
+
+ENDLESS = st.integers(1, 5).flatmap(
+    lambda k: arrays(
+        np.float64,
+        st.tuples(st.integers(1, 20), st.just(k)),
+        elements=st.sampled_from([-np.inf, np.inf, -LARGEST, LARGEST, 0.0, 1.0]),
+    )
+)
+
+
+@given(ENDLESS)
+def test_infinite_and_huge_values_are_ordinary_ones_for_dominance(points):
+    assert dominance.nondominated(points).tolist() == brute_force(points).tolist()
+    assert ((dominance.ranks(points) == 0) == brute_force(points)).all()
+
+
+@given(ENDLESS)
+def test_the_knee_is_never_infinitely_bad_while_another_one_is_not(points):
+    bad = np.isposinf(points).any(axis=1)
+    i = dominance.knee(points)
+    assert not bad[i] or bad.all()
+    assert np.isfinite(dominance.way_from_best(points)).all()
+    assert np.isfinite(np.square(dominance.tamed(points)).sum())
+
+
+def test_tamed_points_stay_in_proportion():
+    points = np.array([[0.0, LARGEST], [LARGEST / 4, 3.0], [LARGEST, -np.inf]])
+    ordinary = np.array([[0.1, 3.0], [0.3, 4.0]])
+    found = dominance.tamed(points)
+    assert (found[1, 0] / found[2, 0], found[2, 1]) == (0.25, found[1, 1])
+    assert (dominance.tamed(ordinary) == ordinary).all()
+
+
+def test_excess_is_a_multiple_of_the_limits_size():
+    points = np.array([[3.0, 1.0], [1.0, np.inf], [-np.inf, LARGEST]])
+    found = dominance.excess(points, np.array([2.0, 0.0]))
+    assert found.tolist() == [[0.5, 1.0], [0.0, np.inf], [0.0, LARGEST]]
+    assert dominance.excess(points, np.full(2, np.inf)).sum() == 0
+    assert dominance.excess(points, np.full(2, -np.inf))[:2].min() == np.inf
 
 
 def test_nothing_dominates_a_point_without_number_nor_is_dominated_by_it():
@@ -114,6 +155,13 @@ def test_the_knee_is_on_the_front_and_has_no_units(points, unit):
     i = dominance.knee(points)
     assert 0 <= i < len(points)
     assert dominance.knee(points * unit) == i
+
+
+def test_infinite_values_decide_before_distances_do():
+    best, worst = np.array([[0.5, 1.0], [0.9, -np.inf], [0.0, 0.0]]), np.array([[np.inf, 0.0]])
+    assert dominance.knee(best) == 1
+    assert dominance.knee(np.concatenate([worst, best[[0, 2]]])) == 2
+    assert dominance.knee(np.array([[np.inf, np.inf], [np.inf, 3.0]])) == 1
 
 
 def test_the_knee_of_a_bent_front_is_its_corner():

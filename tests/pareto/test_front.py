@@ -1,5 +1,6 @@
-import datetime
 import itertools
+import math
+import sys
 import warnings
 
 import numpy as np
@@ -7,11 +8,12 @@ import optuna
 import pytest
 from hypothesis import given, settings, strategies as st
 from optuna._hypervolume import compute_hypervolume
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
 from optnas.pareto.front import complete_trials, feasible_trials, front, is_feasible
-from optnas.pareto.reference_box import keep_reference
+from optnas.pareto.reference_box import REFERENCE, keep_reference
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume, hypervolume_history
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
@@ -81,18 +83,86 @@ def test_hypervolume_equals_optunas(seed):
     assert hypervolume(study) == pytest.approx(expected)
 
 
+def kept_box(study):
+    return study._storage.get_study_system_attrs(study._study_id).get(REFERENCE)
+
+
 def test_the_reference_is_kept_once_there_are_ten_trials():
     study = random_study(n=9)
-    assert hypervolume(study) is None
-    keep_reference(study)
-    assert hypervolume(study) is None
+    assert not keep_reference(study)
+    assert kept_box(study) is None
     study.add_trial(create_trial(values=[0.5, 0.5, 0.5]))
-    keep_reference(study)
+    assert keep_reference(study)
     before = hypervolume(study)
     study.add_trial(create_trial(values=[9.0, -9.0, 9.0]))  # worse than the reference
     assert hypervolume(study) == before
     study.add_trial(create_trial(values=[-9.0, 9.0, -9.0]))
     assert hypervolume(study) > 1
+
+
+def test_two_trials_have_a_hypervolume():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    assert hypervolume(study) is None
+    study.add_trial(create_trial(values=[1.0, 3.0]))
+    assert hypervolume(study) == 1.0
+    study.add_trial(create_trial(values=[2.0, 5.0]))
+    # By hand, in extents of the two: the box ends at 1.1; each point covers 1.1 by 0.1 of it.
+    assert hypervolume(study) == pytest.approx((1.1 * 0.1 + 0.1 * 1.1 - 0.1 * 0.1) / 1.21)
+    assert hypervolume_history(study)[-1] == (2, hypervolume(study))
+
+
+def test_it_is_said_what_a_hypervolume_is_measured_in():
+    def text(study):
+        return Snapshot.of(study).hypervolume_text()
+
+    assert text(random_study(n=0)) == "none without a feasible COMPLETE trial"
+    assert "(1 is the box that the 2 feasible trials span; a front" in text(random_study(n=2))
+    assert "(1 is the box that the first 10 feasible trials span; a" in text(random_study(n=12))
+    study = optuna.create_study(directions=["minimize"] * 2)
+    study.add_trial(create_trial(values=[math.inf, 1.0]))
+    assert text(study) == "none: no feasible trial has a finite value of every objective"
+    study.add_trial(create_trial(values=[-math.inf, 0.5]))
+    study.add_trial(create_trial(values=[1.0, 2.0]))
+    # A million extents of the box in one objective, (2.2 - 0.5) / 0.2 in the other one.
+    assert text(study).startswith("8.5e+06 (1 is the box that the 1 feasible trial spans")
+    for words in ("share", "%"):
+        assert words not in text(random_study(n=12))
+
+
+@pytest.mark.parametrize("odd", [[math.inf, 99.0], [99.0, -math.inf], [-math.inf, math.inf]])
+def test_an_infinite_value_spans_no_box(odd):
+    rest = [[float(i), 40.0 - i] for i in range(40)]
+    found = []
+    for rows in ([odd, *rest], [*rest, odd]):
+        study = optuna.create_study(directions=["minimize"] * 2)
+        for row in rows:
+            study.add_trial(create_trial(values=row))
+        keep_reference(study)
+        found.append(hypervolume(study))
+        assert hypervolume_history(study)[-1] == (41, pytest.approx(found[-1]))
+    assert found[0] == found[1] > 0
+    assert math.isfinite(found[0])
+
+
+def test_a_history_never_falls_when_an_infinitely_good_value_comes():
+    study = random_study(n=20, k=2)
+    study.add_trial(create_trial(values=[-math.inf, 0.2]))
+    values = [v for _, v in hypervolume_history(study)]
+    assert all(b >= a for a, b in itertools.pairwise(values))
+    assert values[-1] == hypervolume(study) > 1
+
+
+@pytest.mark.parametrize("size", [1.0, sys.float_info.max, sys.float_info.min])
+def test_a_hypervolume_has_no_units_whatever_their_size(size):
+    rows = [[-1.0, 1.0], [-0.5, 0.25], [0.5, -0.5], [1.0, -1.0]]
+    study = optuna.create_study(directions=["minimize"] * 2)
+    for row in rows:
+        study.add_trial(create_trial(values=[v * size for v in row]))
+    points = np.array(rows)
+    expected = compute_hypervolume(points, np.full(2, 1.2)) / 2.2**2
+    if size > 1:  # no float is a tenth above the largest one
+        expected = compute_hypervolume(points, np.full(2, 1.0)) / 2.0**2
+    assert hypervolume(study) == pytest.approx(expected)
 
 
 def test_hypervolume_of_studies_where_there_is_nothing_to_span():
@@ -144,14 +214,6 @@ def test_history_is_by_completion_and_thinned_out():
     assert len(some) == 7
     assert [n for n, _ in some] == [1, 11, 21, 30, 40, 50, 60]
     assert all(dict(every)[n] == pytest.approx(v) for n, v in some)
-    swapped = optuna.create_study(directions=["minimize"] * 2)
-    start = datetime.datetime(2026, 1, 1)
-    for i in range(12):
-        trial = create_trial(values=[float(i), float(i)])
-        trial.datetime_complete = start - datetime.timedelta(seconds=i)
-        swapped.add_trial(trial)
-    order = in_order_of_completion(swapped.trials)
-    assert [t.number for t in order] == list(range(11, -1, -1))
 
 
 def trial_of(values, name=None, excess=0.0, **attrs):
@@ -183,6 +245,24 @@ def test_one_record_for_each_architecture():
     ]
     assert [e.on_front for e in found] == [True, False, True, False, False]
     assert [e.baseline for e in found] == [None, None, "net", None, None]
+
+
+def test_parameters_that_only_look_alike_are_other_architectures():
+    study = optuna.create_study()
+    choices = CategoricalDistribution([0, "0", None, "None", "0 b=1"])
+    for value in (0, "0", None, "None", 0, "0 b=1"):
+        study.add_trial(create_trial(value=1.0, params={"a": value}, distributions={"a": choices}))
+    both = {"a": choices, "b": IntDistribution(1, 2)}
+    study.add_trial(create_trial(value=1.0, params={"a": "0", "b": 1}, distributions=both))
+    found = {e.architecture: e.trials for e in Snapshot.of(study).architectures}
+    assert found == {
+        "a=0": (0, 4),
+        "a='0'": (1,),
+        "a=None": (2,),
+        "a='None'": (3,),
+        "a='0 b=1'": (5,),
+        "a='0' b=1": (6,),
+    }
 
 
 @given(studies())

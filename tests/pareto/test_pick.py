@@ -1,3 +1,6 @@
+import math
+import sys
+
 import optuna
 import pytest
 from optuna.trial import create_trial
@@ -84,6 +87,7 @@ def test_why(study):
         ({"weights": {"val_accuracy": -1}}, "val_accuracy is maximised, so its weight must be"),
         ({"weights": {"val_accuracy": 0}}, "must be above 0, got 0"),
         ({"weights": {"params": -1}}, "weight of unknown objective 'params'; there are: val_acc"),
+        ({"weights": {"flops": -math.inf}}, "weight of flops must be finite, got -inf"),
         ({"weights": {"flops": -1}, "by_knee": True}, "by the knee or by weights"),
     ],
 )  # fmt: skip
@@ -112,3 +116,40 @@ def test_what_was_measured(study):
     assert measured(NAMES, trial, "flops") == 1e6
     assert measured(NAMES, trial, "params") == 9e4
     assert [measured(NAMES, trial, name) for name in ("note", "yes", "none")] == [None] * 3
+
+
+LARGEST = sys.float_info.max
+ENDLESS = [([math.inf, 0.0], {}, 0.0), ([1.0, 0.5], {}, 0.0), ([2.0, 0.4], {}, 0.0)]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"weights": {"loss": -1}}, {"by_knee": True}, {"at_most": {"flops": 0.5}}, {},
+     {"weights": {"loss": -0.001, "flops": -1}}, {"weights": {"flops": -1}}],
+)  # fmt: skip
+def test_a_network_with_an_infinitely_bad_value_is_not_picked(how):
+    directions = ["minimize", "minimize"]
+    assert pick(make_study(ENDLESS, ["loss", "flops"], directions), **how).entry.trial.number > 0
+    upwards = [([-values[0], values[1]], *rest) for values, *rest in ENDLESS]
+    how = {k: {"loss": 1} if "loss" in str(v) else v for k, v in how.items()}
+    study = make_study(upwards, ["loss", "flops"], ["maximize", "minimize"])
+    assert pick(study, **how).entry.trial.number > 0
+    alone = make_study(ENDLESS[:1], ["loss", "flops"], directions)
+    assert pick(alone).entry.trial.number == 0
+
+
+@pytest.mark.parametrize("how", [{"weights": {"loss": -1, "flops": -1}}, {"by_knee": True}, {}])
+def test_an_infinitely_good_value_wins(how):
+    rows = [([1.0, 0.0], {}, 0.0), ([-math.inf, 5.0], {}, 0.0), ([0.5, 0.1], {}, 0.0)]
+    study = make_study(rows, ["loss", "flops"], ["minimize", "minimize"])
+    assert pick(study, **how).entry.trial.number == 1
+
+
+@pytest.mark.parametrize("how", [{"weights": {"loss": -1, "flops": -0.1}}, {"by_knee": True}])
+def test_values_near_the_largest_float_are_scaled_like_others(how):
+    rows = [[-1.0, 1.0], [-0.9, -0.5], [1.0, -1.0]]
+    small = [(values, {}, 0.0) for values in rows]
+    large = [([v * LARGEST for v in values], {}, 0.0) for values in rows]
+    names, directions = ["loss", "flops"], ["minimize", "minimize"]
+    found = [pick(make_study(r, names, directions), **how) for r in (small, large)]
+    assert found[0].entry.trial.number == found[1].entry.trial.number

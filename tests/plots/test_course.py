@@ -1,5 +1,6 @@
 """Figures of how a search went: history, importance, learning curves, timeline."""
 
+import math
 import random
 from datetime import datetime, timedelta
 
@@ -30,6 +31,7 @@ from optnas.study.attributes import (
     SURPLUS,
 )
 from optnas.study.record import RECORD
+from optnas.study.trial_order import PRECEDES
 
 START = datetime(2026, 3, 1, 9)
 
@@ -42,11 +44,12 @@ def make(names, directions=None):
 
 def put(study, values=None, *, at=0.0, seconds=1.0, state=TrialState.COMPLETE, **attrs):
     """A trial with its times, in seconds since the start."""
-    excess = attrs.pop("excess", 0.0)
+    excess, precedes = attrs.pop("excess", 0.0), attrs.pop("precedes", None)
     trial = create_trial(
         state=state if state.is_finished() else TrialState.WAITING,
         values=values,
         user_attrs=attrs,
+        system_attrs={} if precedes is None else {PRECEDES: precedes},
         constraints={"params": excess} if values else None,
     )
     trial.state = state
@@ -59,7 +62,7 @@ def put(study, values=None, *, at=0.0, seconds=1.0, state=TrialState.COMPLETE, *
 
 def test_history_keeps_the_best_so_far_by_completion():
     study = make(["loss", "accuracy"], ["minimize", "maximize"])
-    put(study, [3.0, 0.5], at=20)
+    put(study, [3.0, 0.5], at=20, precedes=4)
     put(study, [2.0, 0.5], at=0)
     put(study, [0.1, 1.0], at=5, excess=1.0)
     put(study, [0.2, 0.9], at=10, **{BASELINE: "net"})
@@ -69,12 +72,12 @@ def test_history_keeps_the_best_so_far_by_completion():
     assert [(s.trials, s.number, s.value) for s in data.best[0]] == [(1, 1, 2.0), (4, 4, 1.0)]
     assert [(s.trials, s.number, s.value) for s in data.best[1]] == [(1, 1, 0.5), (4, 4, 0.7)]
     assert [tuple(b) for b in data.baselines] == [("net", 3, (0.2, 0.9))]
-    assert data.hypervolume == []
+    assert data.hypervolume[-1] == (4, 1.0)  # the baseline is the best of all
     figure = history_figure(data)
     steps = [t for t in figure.data if t.name == "best so far"]
     assert [list(t.customdata) for t in steps] == [[1, 4], [1, 4]]
     assert [t.y[0] for t in figure.data if t.name == "baselines"] == [0.2, 0.9]
-    assert "it takes 10 feasible COMPLETE trials" in figure.layout.title.text
+    assert "1 is the box that the 4 feasible trials span" in figure.layout.title.text
 
 
 def test_history_shows_the_hypervolume_and_goes_on_to_the_end():
@@ -100,7 +103,7 @@ def test_a_hypervolume_of_many_objectives_is_said_to_be_approximate():
     assert len(data.hypervolume) == 20
     title = history_figure(data).layout.title.text
     assert "hypervolume about" in title
-    assert "approximated (exact up to 5 objectives)" in title
+    assert "approximated beyond 5 objectives" in title.replace("</span><br>", " ")
 
 
 def with_decisions(count=60, **record):
@@ -148,16 +151,22 @@ def test_training_has_no_influence_on_what_is_measured():
 
 
 def test_an_objective_that_never_varies_tells_nothing():
-    study = optuna.create_study(directions=["minimize", "minimize"])
-    for i in range(30):
-        study.add_trial(
-            create_trial(
-                values=[float(i), 1.0],
-                params={"x": i / 30},
-                distributions={"x": FloatDistribution(0, 1)},
+    def study_of(first):
+        study = optuna.create_study(directions=["minimize", "minimize"])
+        for i in range(30):
+            study.add_trial(
+                create_trial(
+                    values=[first(i), 1.0],
+                    params={"x": i / 30},
+                    distributions={"x": FloatDistribution(0, 1)},
+                )
             )
-        )
-    assert [d.shares for d in importance_data(study).decisions] == [(1.0, 0.0)]
+        return study
+
+    assert [d.shares for d in importance_data(study_of(float)).decisions] == [(1.0, 0.0)]
+    for same in (1.0, math.inf):
+        with pytest.raises(InputError, match="nothing is left to draw: no decision sets the best"):
+            importance_data(study_of(lambda i, same=same: same))
 
 
 def test_most_decisions_share_a_row():

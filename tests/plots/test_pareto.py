@@ -271,6 +271,19 @@ def test_lines_go_from_decisions_to_objectives():
     assert "&lt;b&gt;" in [note.text for note in figure.layout.annotations]
 
 
+def test_choices_of_one_text_have_levels_of_their_own():
+    study = optuna.create_study()
+    choices = CategoricalDistribution([1, "1", None, "None", 0.12345, 0.12346])
+    for number, value in enumerate(choices.choices):
+        study.add_trial(
+            create_trial(value=number, params={"a": value}, distributions={"a": choices})
+        )
+    data = parallel_data(study)
+    assert len({line.positions[0] for line in data.lines}) == 6
+    texts = [text for _, text in data.axes[0].ticks]
+    assert texts == ["1", "'1'", "None", "'None'", "0.123", "0.123"]
+
+
 def test_of_many_decisions_the_most_important_are_drawn():
     names = [f"p{i}" for i in range(15)]
     rng = random.Random(0)

@@ -1,34 +1,40 @@
 """What holds for every figure, whatever the study."""
 
 import json
+import math
 import re
 import subprocess
 import sys
 
-import optuna
 import pytest
 from odd_studies import STUDIES, add, make
 
 from optnas.errors import InputError
 from optnas.plots import PLOTS
-from optnas.plots.scales import log_ticks, position, small_axis
+from optnas.plots.scales import LARGEST, log_ticks, position, small_axis
 from optnas.plots.style import spread
 from optnas.plots.texts import direction, label, si, wrapped
 
 KEYS = ["pareto", "matrix", "parallel", "history", "importance", "curves", "timeline"]
 NOTHING = dict.fromkeys(["empty", "failed"], "no COMPLETE trial yet")
 FEASIBLE = dict.fromkeys(["empty", "failed", "infeasible"], "no feasible COMPLETE trial yet")
+NO_PLACE = {"nothing_finite": "nothing is left to draw: every value is infinite, or too large"}
 SINGLE = {"one_objective": "a single objective"}
 REASONS = {
-    "pareto": NOTHING | SINGLE,
-    "matrix": NOTHING | SINGLE | {"infeasible": "within its bounds"},
+    "pareto": NOTHING | SINGLE | NO_PLACE,
+    "matrix": NOTHING | SINGLE | NO_PLACE | {"infeasible": "within its bounds"},
     "parallel": dict.fromkeys(["empty", "failed", "infeasible"], "within its bounds"),
-    "history": FEASIBLE,
+    "history": FEASIBLE | NO_PLACE,
     "importance": dict.fromkeys(
-        [kind for kind in STUDIES if kind != "usual"], "importances take at least 20"
+        [kind for kind in STUDIES if kind not in ("usual", "endless")],
+        "importances take at least 20",
     )
     | {"usual": "has 16 COMPLETE"},
-    "curves": {"empty": "no learning curves", "plain": "no learning curves"},
+    "curves": {
+        "empty": "no learning curves",
+        "plain": "no learning curves",
+        "nothing_finite": "nothing is left to draw: no 'val_loss' that was reported",
+    },
     "timeline": {"empty": "no trial that has begun"},
 }
 """Which studies a figure refuses, and why."""
@@ -47,6 +53,17 @@ def texts(found):
             yield from texts(value)
 
 
+def floats(found):
+    """All numbers of a figure, before they are JSON, which has no infinite ones."""
+    if isinstance(found, dict):
+        found = list(found.values())
+    if isinstance(found, (list, tuple)):
+        for value in found:
+            yield from floats(value)
+    elif isinstance(found, float):
+        yield found
+
+
 def test_registry():
     assert [plot.key for plot in PLOTS] == KEYS
     assert all(plot.title and plot.caption.endswith(".") for plot in PLOTS)
@@ -60,7 +77,9 @@ def test_every_figure_of_every_study(plot, kind):
         with pytest.raises(InputError, match=REASONS[plot.key][kind]):
             plot.draw(study)
         return
-    found = json.loads(plot.draw(study).to_json())
+    figure = plot.draw(study)
+    assert all(abs(number) <= LARGEST for number in floats(figure.to_plotly_json()))
+    found = json.loads(figure.to_json())
     assert found["data"]
     assert not any(TAGS.search(text) for text in texts(found))
     assert not any("&quot;" in text or "&#" in text for text in texts(found))
@@ -104,21 +123,21 @@ def test_figures_are_drawn_by_a_browser(page, tmp_path):
         assert page.locator("svg img, svg script").count() == 0
 
 
-def test_values_that_are_not_finite():
+def test_what_is_left_out_is_named():
     """Plain Optuna keeps infinite values."""
-    study = optuna.create_study(directions=["minimize", "maximize"])
+    study = make(["a", "b"], ["minimize", "maximize"])
     for i in range(25):
-        values = [float("inf") if i == 3 else float(i + 1), float(-i)]
-        study.add_trial(
-            optuna.trial.create_trial(
-                values=values,
-                params={"x": float(i)},
-                distributions={"x": optuna.distributions.FloatDistribution(0, 30)},
-            )
-        )
-    for plot in PLOTS:
-        if plot.key != "curves":
-            json.loads(plot.draw(study).to_json())
+        values = [math.inf if i == 3 else float(i + 1), -sys.float_info.max if i == 7 else float(i)]
+        add(study, i, values=values)
+    drawn = {plot.key: plot.draw(study) for plot in PLOTS}
+    for key in ("pareto", "matrix"):
+        said = drawn[key].layout.legend.title.text.replace("<br>", " ")
+        assert "that is infinite, or too large for an axis: trials 3, 7" in said
+        traces = [trace for trace in drawn[key].data if trace.customdata]
+        x, y = ({n: v for t in traces for n, v in zip(t.customdata, t[axis], strict=True)}
+                for axis in "xy")  # fmt: skip
+        assert (x[3], y[3], x[7], y[7]) in ((None, 3.0, 8.0, None), (3.0, None, None, 8.0))
+    assert "lie at the ends of<br>their axes" in drawn["parallel"].layout.legend.title.text
 
 
 def test_torch_is_not_needed():

@@ -1,5 +1,7 @@
 import json
 import re
+import zlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import optnas
 from optnas.errors import InputError
 from optnas.pareto import front as front_module
 from optnas.pareto.confirmed import keep_repeat
+from optnas.plots.style import BLUE, GREEN
 from optnas.report import report_html, write_report
 from optnas.report.data import report_data
 from optnas.report.failures import endings
@@ -348,7 +351,7 @@ def test_command_writes_the_page_beside_the_database(optnas, search, tmp_path):
     code, out, _ = optnas("report", url)
     assert (code, out) == (0, "report: sub/tiny_report.html\n")
     data = first_data((tmp_path / "sub" / "tiny_report.html").read_text())
-    assert "remembers no study file" in data["undrawn"]
+    assert "a database runs no code" in data["undrawn"]
     assert (
         data["reproducing"]["commands"][0]["line"]
         == "optnas report sqlite:///sub/tiny.db --name tiny"
@@ -361,7 +364,7 @@ def test_command_writes_the_page_beside_the_database(optnas, search, tmp_path):
     assert "must end in .html" in err
     code, _, err = optnas("report", url, "-o", "nowhere/other.html")
     assert code == 2
-    assert "there is no folder nowhere" in err
+    assert "there is no folder" in err
 
 
 # In a browser.
@@ -506,13 +509,36 @@ def test_the_reference_and_the_boxes_of_baselines_follow_the_axes(opened, study)
     assert drawn("box") == [[[own[2], right, right, own[2]], [own[0], own[0], top, top]]]
 
 
-def test_figures_are_drawn_when_they_are_scrolled_to(opened, study):
-    page = opened(study)
-    wait_for_front(page)
-    last = page.locator(".figure").last
-    assert "drawn" not in last.get_attribute("class")
-    last.scroll_into_view_if_needed()
-    page.wait_for_selector(".figure:last-child.drawn")
+def colours_of(pdf):
+    """The colours that a PDF fills with or draws lines in, as `#rrggbb`."""
+    found = set()
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.S):
+        with suppress(zlib.error):
+            text = zlib.decompressobj().decompress(stream)
+            for colour in re.findall(rb"([\d.]+) ([\d.]+) ([\d.]+) (?:rg|RG)\b", text):
+                found.add("#" + "".join(f"{round(255 * float(part)):02x}" for part in colour))
+    return found
+
+
+def test_a_page_that_has_loaded_prints_all_of_its_figures_and_drawings(opened, search, tmp_path):
+    """Whoever prints can't wait: a headless browser prints as soon as the page has loaded."""
+    page = opened(search.run(progress=False), search=search)
+    assert page.locator(".figure:not(.drawn)").count() == 0
+    images = page.locator("#gallery img.drawing")
+    assert images.evaluate_all("all => all.map((image) => image.naturalWidth)") == [360] * 4
+    assert page.locator("iframe").count() == 0
+    printed = colours_of(page.pdf())
+    drawing = images.first.evaluate("(image) => decodeURIComponent(image.src)")
+    fills = set(re.findall(r"fill='(#[0-9a-f]{6})'", drawing))
+    assert len(fills) > 2
+    assert {BLUE, GREEN, *fills} <= printed  # members of the front, the hypervolume, the blocks
+    # As wide as the paper, without buttons, and as before afterwards.
+    width = "document.querySelector('#holder-history .plot .main-svg').clientWidth"
+    before = page.evaluate(width)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(width) == 680
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(width) == before
 
 
 def test_pane_shows_all_of_a_network(opened, search):

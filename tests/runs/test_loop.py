@@ -132,7 +132,7 @@ def test_the_same_failure_three_times_in_a_row_stops_the_run(space, outcome, rea
     assert states(study)[-3:] == ["FAIL"] * 3
     before = states(study).count("FAIL")
     with pytest.raises(
-        InputError, match="last 1 trials failed for the same reason"
+        InputError, match="last 1 trial failed for the same reason"
     ):  # this run's alone count
         run_trials(study, objective, trials=50, max_failures=1)
     assert states(study).count("FAIL") == before + 1
@@ -172,6 +172,24 @@ def test_an_evaluator_that_exits_is_a_mistake(space):
     with pytest.raises(InputError, match=r"called sys\.exit"):
         run_trials(study, objective, trials=1)
     assert states(study) == ["FAIL"]
+
+
+class Own(BaseException):
+    """As libraries have them, so that `except Exception` doesn't swallow them."""
+
+
+def raise_own(*_):
+    raise Own("enough")
+
+
+def test_an_exception_that_is_no_exception_fails_its_trial(space):
+    study, objective = make(space, raise_own)
+    with pytest.raises(RuntimeError, match=r"Own: enough \(test_loop.py, line \d+\)"):
+        run_trials(study, objective, trials=1)
+    with pytest.raises(RuntimeError, match="Own: enough"):
+        study.optimize(objective, n_trials=1)
+    assert states(study) == ["FAIL", "FAIL"]
+    assert all("Own: enough" in t.user_attrs[FAILURE] for t in study.trials)
 
 
 def test_baselines_come_first_and_once(space):
@@ -380,7 +398,7 @@ def test_a_full_disk_in_the_middle_loses_no_trial(space, monkeypatch):
     run_trials(study, objective, trials=2)
     with monkeypatch.context() as patch:
         patch.setattr(objective, "weights", None)
-        patch.setattr(objective, "_train", full)
+        patch.setattr(objective.evaluator, "evaluate", full)
         with pytest.raises(optuna.exceptions.StorageInternalError):
             run_trials(study, objective, trials=4)
     assert states(study) == ["COMPLETE"] * 2 + ["FAIL", "WAITING"]

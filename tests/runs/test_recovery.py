@@ -1,13 +1,16 @@
 """Dead workers: who is dead, and what becomes of their trials."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import optuna
 import pytest
+from common.postgres import database
 from optuna.trial import TrialState, create_trial
 
 import optnas.study.leases
@@ -15,8 +18,10 @@ from optnas.runs.loop import run_trials
 from optnas.runs.recovery import MAX_KILLS
 from optnas.runs.take import take_trial
 from optnas.runs.tally import Tally
+from optnas.storage.open import close_storage, open_storage
+from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF, SURPLUS, is_lost
-from optnas.study.leases import Renewal, is_alive, is_dead, lease
+from optnas.study.leases import Renewal, is_abandoned, is_alive, is_dead, lease
 
 
 def states(study):
@@ -232,3 +237,50 @@ class TestTakeTrial:
         study.tell(study.ask(), 1.0) if state == TrialState.COMPLETE else study.ask()
         trial = take_trial(study, lease(), stale)
         assert trial.number == 1
+
+
+def test_a_lease_that_was_copied_to_another_storage_is_dead():
+    here = lease("file 1:2")
+    assert not is_dead(here, "file 1:2")
+    assert is_dead(here, "file 1:3")
+    for known in ("", "file 1:2"):  # behind a proxy, or by an earlier version
+        assert not is_dead(lease(known), "")
+        assert not is_dead(lease(""), known)
+    assert not is_dead({k: v for k, v in lease().items() if k != "place"}, "file 1:2")
+    elsewhere = here | {"host": "elsewhere"}  # where a file may have another number
+    assert not is_dead(elsewhere, "file 1:3")
+
+
+def test_a_clock_that_is_set_back_keeps_no_trial_alive():
+    ahead = time.time() + 3 * 3600
+    assert is_dead(lease() | {"host": "elsewhere", "renewed": ahead})
+    study = optuna.create_study()
+    study.add_trial(running(-3 * 3600))
+    study.add_trial(running(-3 * 86400))
+    assert [is_alive(trial) for trial in study.trials] == [False, False]
+    assert [is_abandoned(trial) for trial in study.trials] == [False, True]
+
+
+def test_the_place_of_a_storage_stays_when_it_is_renamed_and_not_when_it_is_copied():
+    for kind in ("sqlite", "journal"):
+        storage = open_storage(f"{kind}:///a.{kind}", create=True)
+        optuna.create_study(storage=storage)
+        place = place_of(storage)
+        assert place.startswith("file ")
+        assert place_of(open_storage(f"{kind}:///a.{kind}")) == place
+        close_storage(storage)
+        shutil.copy(f"a.{kind}", f"b.{kind}")
+        assert place_of(open_storage(f"{kind}:///b.{kind}")) not in ("", place)
+        Path(f"a.{kind}").rename(f"c.{kind}")
+        assert place_of(open_storage(f"{kind}:///c.{kind}")) == place
+    assert place_of(optuna.storages.InMemoryStorage()) == ""
+
+
+def test_the_place_of_a_database_on_a_server(postgres_server):
+    urls = [database(postgres_server, f"place{os.getpid()}{i}") for i in range(2)]
+    storages = [open_storage(url, create=True) for url in (*urls, urls[0])]
+    first, second, again = map(place_of, storages)
+    assert first.startswith("server ")
+    assert first == again != second
+    for storage in storages:
+        close_storage(storage)

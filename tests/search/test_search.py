@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import optuna
@@ -9,11 +10,12 @@ from torch import nn
 import optnas
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator
+from optnas.search.study_file import load_search
 from optnas.search_spaces import FunctionSpace
 from optnas.storage.open import open_storage
 from optnas.study.attributes import SEED
 from optnas.study.load import find_study
-from optnas.study.record import RECORD, Overrides
+from optnas.study.record import RECORD, Overrides, differences
 
 
 def other_build(trial):
@@ -138,7 +140,7 @@ def test_another_seed_is_refused(search):
     [
         ({"trials": 0}, "trials must be at least 1 .*, got 0"),
         ({"trials": 2.5}, "trials must be a whole number, got 2.5"),
-        ({"name": "a/b"}, "must have no slash"),
+        ({"name": "a\nb"}, "must have printable characters alone"),
         ({"hours": 0}, "hours must be above 0 .*, got 0"),
         ({"hours": float("nan")}, "hours must be above 0 .*, got nan"),
         ({"seed": -1}, "seed must be at least 0"),
@@ -217,6 +219,164 @@ def test_edited_code_is_noticed_and_can_be_accepted(search, tmp_path):
     study = changed.run(progress=False, accept_changes=True)
     (accepted,) = study.user_attrs[RECORD]["accepted"]
     assert accepted.startswith("from trial 6: code of the space")
+
+
+class Plain(optnas.SearchSpace):
+    """A space without a `repr` of its own."""
+
+    example_inputs = torch.zeros(1, 2)
+
+    def suggest(self, trial):
+        return trial.suggest_int("width", 1, 3)
+
+    def build(self, architecture):
+        return nn.Sequential(nn.Linear(2, architecture), nn.Linear(architecture, 1))
+
+
+def test_what_has_only_an_address_is_refused_before_anything_is_made(search, tmp_path):
+    named = replace(search, space=Plain())
+    with pytest.raises(InputError, match=r"the space is <.*Plain object at 0x\w+>.* __repr__"):
+        named.run(progress=False)
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_two_settings_of_one_name_are_refused(search):
+    metric = optnas.FunctionMetric("evaluator", lambda candidate: 1.0)
+    with pytest.raises(InputError, match="two settings would be stored as 'evaluator code'"):
+        replace(search, metrics=[metric]).run(progress=False)
+
+
+OBJECTS = """
+import functools
+import torch
+from torch import nn
+from torch.nn import functional
+import optnas
+
+
+def net(width, hidden, activation):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width * hidden), activation(), nn.Linear(9, 9))
+
+
+def train(model, recipe, report, *, epochs):
+    return {"loss": 1.0}
+
+
+class Train:
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def __call__(self, model, recipe, report):
+        return {"loss": 1.0}
+
+
+choices = {"width": [1, 2], "activation": {"a": nn.ReLU, "b": functools.partial(nn.GELU)}}
+space = optnas.ModelSpace(functools.partial(net, hidden=2), choices, torch.zeros(1, 1, 8, 8))
+evaluators = [
+    optnas.TrainingEvaluator(
+        optnas.digits(),
+        loss=functools.partial(functional.cross_entropy, label_smoothing=0.1),
+        scores={"half": (lambda outputs, targets: 0.5, "minimize")},
+    ),
+    optnas.TrainingEvaluator(optnas.digits(), loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
+    optnas.FunctionEvaluator(functools.partial(train, epochs=3), {"loss": "minimize"}),
+    optnas.FunctionEvaluator(Train(3), {"loss": "minimize"}, functools.partial(max, 1)),
+]
+metric = optnas.FunctionMetric("depth", functools.partial(max, 1))
+search = optnas.Search(space=space, evaluator=evaluators[0], objectives=("val_loss", "params"))
+"""
+
+
+CLASSES = """
+import torch
+import optnas
+
+
+class Mine(optnas.evaluators.Evaluator):
+    provides = {"loss": "minimize"}
+    fingerprint = {}
+    device = None
+
+    def suggest(self, trial):
+        return ""
+
+    def evaluate(self, candidate, recipe, report):
+        return {"loss": 0.1}
+
+
+class Depth(optnas.metrics.Metric):
+    name, direction, fingerprint, exact = "depth", "minimize", {}, True
+
+    def measure(self, candidate):
+        return 2.0
+
+
+search = optnas.Search(
+    space=optnas.ModelSpace(lambda width: torch.nn.Linear(2, width), {"width": [1]}, torch.ones(2)),
+    evaluator=Mine(),
+    objectives=("loss", "depth"),
+    metrics=[Depth()],
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [("0.1", "0.2", "evaluator's code"), ("2.0", "3.0", "depth's code")],
+)
+def test_the_code_of_own_evaluators_and_metrics_is_compared(tmp_path, old, new, key):
+    found = []
+    for text in (CLASSES, f"# a comment\n{CLASSES}", CLASSES.replace(old, new)):
+        path = tmp_path / "classes.py"
+        path.write_text(text)
+        loaded = load_search(path)
+        found.append(loaded.fingerprint(loaded.objective()))
+    assert found[0] == found[1]
+    assert list(differences(found[0], found[2])) == [key]
+
+
+def settings_of(path, text):
+    """The fingerprints that decide whether studies of a file can be mixed."""
+    path.write_text(text)
+    loaded = load_search(path)
+    module = sys.modules[f"optnas_study_{path.stem}"]
+    given = [*(e.fingerprint for e in module.evaluators), module.metric.fingerprint]
+    return str([loaded.space.fingerprint, loaded.space.code, *given])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("net, hidden=2", "net, hidden=3"),
+        ('"a": nn.ReLU', '"a": nn.Tanh'),
+        ("cross_entropy, label_smoothing=0.1", "cross_entropy, label_smoothing=0.2"),
+        ("targets: 0.5", "targets: 0.6"),
+        ("CrossEntropyLoss(label_smoothing=0.1", "CrossEntropyLoss(label_smoothing=0.6"),
+        ("train, epochs=3", "train, epochs=4"),
+        ("Train(3)", "Train(4)"),
+        ('"minimize"}, functools.partial(max, 1)', '"minimize"}, functools.partial(max, 2)'),
+        ('"depth", functools.partial(max, 1)', '"depth", functools.partial(max, 2)'),
+    ],
+)
+def test_settings_of_partials_and_objects_stay_the_same_and_are_told_apart(tmp_path, old, new):
+    path = tmp_path / "objects.py"
+    first = settings_of(path, OBJECTS)
+    assert settings_of(path, OBJECTS.replace("search = ", "\n# moved\nsearch = ")) == first
+    changed = OBJECTS.replace(old, new)
+    assert changed != OBJECTS
+    assert settings_of(path, changed) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (b"\xc3\xa9".decode("ascii", "surrogateescape"), "no text in this locale.*PYTHONUTF8=1"),
+        ("a\nb", "must have printable characters"),
+    ],
+)
+def test_a_name_that_is_no_text_says_why(search, name, message):
+    with pytest.raises(InputError, match=message):
+        replace(search, name=name)
 
 
 def test_paths_with_odd_characters(search, tmp_path):

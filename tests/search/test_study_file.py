@@ -1,3 +1,8 @@
+import importlib.util
+import py_compile
+import sys
+from pathlib import Path
+
 import pytest
 
 import optnas
@@ -20,6 +25,35 @@ def test_a_study_file_may_import_its_neighbours(tmp_path):
     text = (bundled_folder() / "template.py").read_text()
     (tmp_path / "mine.py").write_text("from neighbour_of_mine import VALUE\n" + text)
     assert optnas.load_search("mine.py").trials == 20
+
+
+def test_a_study_file_that_parses_arguments_sees_those_of_a_script_without_any(
+    tmp_path, monkeypatch
+):
+    lines = ["import argparse, sys", "SEEN = sys.argv"]
+    lines += ["parser = argparse.ArgumentParser()", "parser.add_argument('--trials', default='7')"]
+    lines += ["args = parser.parse_args()"]
+    text = (
+        (bundled_folder() / "template.py")
+        .read_text()
+        .replace("trials=20", "trials=int(args.trials)")
+    )
+    (tmp_path / "mine.py").write_text("\n".join([*lines, text]))
+    arguments = ["optnas", "run", "mine.py", "--trials", "3"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert optnas.load_search("mine.py").trials == 7
+    seen = sys.modules["optnas_study_mine"].SEEN
+    assert seen == [str(tmp_path / "mine.py")]
+    assert sys.argv is arguments
+
+
+def test_the_arguments_are_put_back_after_a_study_file_that_fails(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("import sys\nsys.argv.append('more')\nraise ValueError\n")
+    arguments = ["optnas", "run", "mine.py"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(InputError, match="line 3: ValueError"):
+        optnas.load_search("mine.py")
+    assert sys.argv == arguments == ["optnas", "run", "mine.py"]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +83,25 @@ def test_files_that_are_missing_or_something_else(tmp_path):
     (tmp_path / "mine.py").write_bytes(b"# \xff\n")
     with pytest.raises(InputError, match=r"mine\.py"):
         optnas.load_search("mine.py")
+
+
+def test_no_compiled_code_is_imported(tmp_path):
+    """Neither a file that is compiled, nor one that lies where Python keeps a compiled copy."""
+    (tmp_path / "mine.py").write_text("raise ZeroDivisionError")
+    for copy in (tmp_path / "mine.pyc", Path(importlib.util.cache_from_source("mine.py"))):
+        copy.parent.mkdir(exist_ok=True)
+        py_compile.compile(
+            str(tmp_path / "mine.py"),
+            cfile=str(copy),
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+    (tmp_path / "mine.py").write_text("search = 3")
+    (tmp_path / "mine.so").touch()
+    with pytest.raises(InputError, match="its `search` is 3"):
+        optnas.load_search("mine.py")
+    for compiled in ("mine.pyc", "mine.so"):
+        with pytest.raises(InputError, match=r"a study file is a Python file \(\*\.py\)"):
+            optnas.load_search(compiled)
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "diabetes_mlp", "template"])

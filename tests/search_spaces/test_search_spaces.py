@@ -5,7 +5,7 @@ import pytest
 import torch
 from docstrings import examples
 from hypothesis import given, settings, strategies as st
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 from torch import nn
 
@@ -208,6 +208,36 @@ def test_function_space_refuses_what_is_no_module():
         FunctionSpace(lambda trial: 3, torch.zeros(1)).suggest(FixedTrial({}))
 
 
+class Odd(nn.Module):
+    """A network of another size for each choice."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.body = nn.Linear(5, 1 + KINDS.index(kind))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+KINDS = [1, "1", 2, "2", None, "None", "False", False, 0.5, "0.5", "1 other=2", "'1'"]
+
+
+class TestModelSpaceOfOddChoices(SpaceContract):
+    space = ModelSpace(Odd, {"kind": KINDS}, torch.zeros(1, 5))
+
+
+class TestFunctionSpaceOfOddChoices(SpaceContract):
+    space = FunctionSpace(
+        lambda trial: Odd(trial.suggest_categorical("kind", KINDS)), torch.zeros(1, 5)
+    )
+
+
+def test_a_function_cant_draw_what_a_study_stores_as_something_else():
+    space = FunctionSpace(lambda t: Odd(t.suggest_categorical("a", [1, True])), torch.zeros(1, 5))
+    with pytest.raises(InputError, match="'a' hold 1 and True, which are equal"):
+        space.suggest(FixedTrial({"a": 1}))
+
+
 @pytest.mark.parametrize(("place", "example"), list(examples(search_spaces)))
 def test_examples_run(place, example):
     exec(compile(example, place, "exec"), {"__name__": place})
@@ -220,6 +250,8 @@ def test_examples_run(place, example):
         ({"a": []}, "'a' are empty"),
         ({"a": [nn.ReLU]}, "give other objects a label"),
         ({"a": "relu"}, "must be a sequence"),
+        ({"a": [0, 1, True]}, "'a' hold 1 and True, which are equal"),
+        ({"a": {1.0: nn.ReLU, 2: nn.Tanh}, "b": CategoricalDistribution([2, 2.0])}, "2 and 2.0"),
     ],
 )
 def test_model_space_says_what_is_wrong(choices, message):
@@ -269,3 +301,31 @@ def test_size_of_continuous_spaces_is_infinite():
     space = ModelSpace(Net, {"rate": FloatDistribution(0.0, 1.0)}, torch.zeros(1))
     assert math.isinf(space_size(space.suggest).count)
     assert space_size(lambda trial: trial.suggest_float("x", 0, 1, step=0.25)).count == 5
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {"ids": torch.zeros(1, 3), "fast": False},
+            "a dict of ids, fast whose part 'fast' is False",
+        ),
+        ((torch.zeros(1, 3), None), "a tuple of 2 whose part 1 is a NoneType"),
+        (({"ids": torch.zeros(1, 3)},), "whose part 0 is a dict of ids"),
+        (torch.zeros(1, 3).numpy(), r"got a ndarray: give arrays as torch\.from_numpy"),
+        ((), "got a tuple of 0"),
+        ((1, 3, 32, 32), "whose part 0 is 1"),
+    ],
+)
+def test_example_inputs_that_are_no_tensors_are_refused_where_they_are_given(inputs, message):
+    for make in (
+        lambda: FunctionSpace(lambda trial: None, inputs),
+        lambda: ModelSpace(torch.nn.Linear, {"in_features": [3]}, inputs),
+    ):
+        with pytest.raises(InputError, match=message):
+            make()
+
+
+def test_a_list_of_tensors_is_taken_as_a_tuple():
+    inputs = [torch.zeros(1, 3), torch.zeros(1, 2)]
+    assert FunctionSpace(lambda trial: None, inputs).example_inputs == tuple(inputs)

@@ -13,12 +13,15 @@ import pytest
 import sqlalchemy
 import torch
 from command_line import environment
+from filelock import FileLock
 from hypothesis import example, given, strategies as st
 from networks import build_linear, score
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 from privileges import without_privileges
 from ways import both_ways
 
+import optnas.storage.journal
 import optnas.storage.sqlite
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import status_table
@@ -86,7 +89,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run():
         run_trials(study, objective, trials=200)
     assert storage_message(raised.value) == (
         "the storage failed (the disk is full: database or disk is full); what it holds is kept: "
-        "run it again to resume"
+        "make room on the disk, and run it again to resume"
     )
     close_storage(study._storage)
 
@@ -260,6 +263,40 @@ LINES = {
     "too deep": b"[" * 100_000 + b"\n",
     "no text": b"\xff\n",
 }
+
+
+@pytest.fixture
+def locked_journal(monkeypatch):
+    """A study whose journal is locked from now on, what is said of it, and the lock."""
+    make(JOURNAL)
+    study, said = load(JOURNAL), []
+    monkeypatch.setattr(optnas.storage.journal, "SLOW", 0.01)
+    lock = FileLock("study.journal.lock", thread_local=False)
+    lock.acquire()
+    yield study, said, lock
+    lock.release()
+
+
+def test_a_run_waits_for_a_locked_journal_and_says_so(monkeypatch, locked_journal):
+    study, said, lock = locked_journal
+
+    def let_go(message, path):
+        said.append(message % path)
+        lock.release()
+
+    monkeypatch.setattr(optnas.storage.journal.log, "warning", let_go)
+    run_trials(study, objective, trials=5)
+    assert len(study.trials) == 5
+    assert said == ["another program has study.journal locked; waiting for it"]
+
+
+def test_a_journal_that_stays_locked_ends_the_run(monkeypatch, locked_journal):
+    monkeypatch.setattr(optnas.storage.journal, "TIMEOUT", 0.05)
+    with pytest.raises(StorageInternalError) as raised:
+        run_trials(locked_journal[0], objective, trials=5)
+    assert "another program has study.journal locked; is one stopped" in storage_message(
+        raised.value
+    )
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())

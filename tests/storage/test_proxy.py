@@ -3,10 +3,14 @@
 import signal
 import socket
 import threading
+import time
 import urllib.request
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
+import psycopg
 import pytest
 from command_line import start
 from common import light_workers
@@ -14,7 +18,7 @@ from common.light_workers import Job
 from common.postgres import database, server
 from common.processes import wait_for
 
-import optnas.storage.open
+import optnas.storage.server
 from optnas.errors import InputError
 from optnas.runs.loop import run_trials
 from optnas.storage.faults import storage_message
@@ -160,13 +164,15 @@ def test_a_run_waits_for_a_server_that_restarts(monkeypatch):
             said.append(message % args)
             postgres.start()
 
-        monkeypatch.setattr(optnas.storage.open.log, "warning", start_again)
+        monkeypatch.setattr(optnas.storage.server.log, "warning", start_again)
         postgres.stop()
         run_trials(study, light_workers.outcome, trials=3)
         assert len(said) == 1
         assert said[0].startswith("the database is away; waiting for it (connection failed")
 
-        monkeypatch.setattr(optnas.storage.open, "RESTART_SECONDS", -1.0)
+        monkeypatch.setattr(
+            optnas.storage.server, "AWAY", replace(optnas.storage.server.AWAY, seconds=-1.0)
+        )
         postgres.stop()
         with pytest.raises(Exception) as raised:  # noqa: PT011
             run_trials(study, light_workers.outcome, trials=6)
@@ -176,3 +182,50 @@ def test_a_run_waits_for_a_server_that_restarts(monkeypatch):
         states = [t.state for t in study.trials]
         assert states.count(optuna.trial.TrialState.COMPLETE) == 6
         close_storage(study._storage)
+
+
+def take_all(url):
+    """Takes the connections that a server has left."""
+    taken = []
+    with suppress(psycopg.OperationalError):
+        while True:
+            taken.append(psycopg.connect(url))
+    return taken
+
+
+def test_one_connection_at_rest_and_a_full_server_is_waited_for(monkeypatch):
+    """Readers keep none. The server's connections are taken by hand until the run has said so."""
+    settings = "-c max_connections=6 -c superuser_reserved_connections=0"
+    with server(settings=settings) as postgres:
+        if postgres is None:
+            pytest.skip("no PostgreSQL is installed here")
+        url = database(postgres.url, "few")
+        watcher = psycopg.connect(url, autocommit=True)
+        counted = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = 'few'"
+        study = light_workers.make_study(url)
+        run_trials(study, light_workers.outcome, trials=3)
+        read = optuna.load_study(study_name="light workers", storage=open_storage(url))
+        assert len(read.trials) >= 3
+        deadline = time.monotonic() + 60
+        while watcher.execute(counted).fetchone()[0] != 1:  # the server needs a moment to see it
+            assert time.monotonic() < deadline
+
+        others, said = take_all(url), []
+
+        def let_go(message, *args):
+            said.append(message % args)
+            others.pop().close()
+
+        monkeypatch.setattr(optnas.storage.server.log, "warning", let_go)
+        full = replace(optnas.storage.server.FULL, quiet=0.0)
+        monkeypatch.setattr(optnas.storage.server, "FULL", full)
+        second = light_workers.load_study(url)
+        assert said[0].startswith("the database server has no connection left; waiting for one (")
+        others += take_all(url)
+        monkeypatch.setattr(optnas.storage.server, "FULL", replace(full, seconds=-1.0))
+        with pytest.raises(InputError, match=r"no connection left for 0 s .*optnas serve"):
+            open_storage(url)
+        for connection in [*others, watcher]:
+            connection.close()
+        light_workers.close(second)
+        light_workers.close(study)

@@ -19,8 +19,8 @@ from optuna.trial import TrialState, create_trial
 
 from optnas.errors import InputError
 from optnas.storage.open import close_storage, open_storage
+from optnas.study.attributes import LEASE
 from optnas.study.copy import copy_study
-from optnas.study.folders import weights_folder
 
 KINDS = ("sqlite", "journal", "postgresql")
 
@@ -116,8 +116,11 @@ def test_a_copy_is_the_same_in_everything_but_ids(url, opened, source, target):
     lines = list(copy_study(old, new))
     assert "5 trials of 'all'" in lines[0]
     assert "2 of them weren't finished" in lines[1]
-    copied = contents(opened(new))
-    assert copied == contents(opened(old))
+    copied, original = contents(opened(new)), opened(old)
+    (running,) = original.get_trials(states=(TrialState.RUNNING,))
+    assert LEASE not in running.user_attrs
+    original._storage.set_trial_user_attr(running._trial_id, LEASE, {})  # no process runs the copy
+    assert copied == contents(original)
     with pytest.raises(InputError, match="holds a study 'all' already"):
         list(copy_study(old, new))
     assert contents(opened(new)) == copied
@@ -158,7 +161,7 @@ def test_the_best_model_of_a_copy(search, tmp_path, optnas):
     (tmp_path / "deep").mkdir()
     code, out, _ = optnas("storage", "copy", search.url, "journal:///deep/tiny.journal")
     assert (code, "weights:  deep/tiny_weights" in out) == (0, True)
-    shutil.rmtree(weights_folder(search.url, "tiny"))
+    shutil.rmtree("tiny_weights")
     elsewhere = dataclasses.replace(search, storage="journal:///deep/tiny.journal")
     copied = elsewhere.open()
     model = best_model(copied, elsewhere)
@@ -176,10 +179,10 @@ def test_copies_that_are_refused(optnas, tmp_path):
         (["storage", "copy", "sqlite:///none.db", "sqlite:///b.db"], "there is no study at"),
         (["storage", "copy", "sqlite:///a.db", "sqlite:///a.db"], "holds a study 'all' already"),
         (["storage", "copy", "sqlite:///a.db", "sqlite:///no/b.db"], "there is no folder no"),
-        (["storage", "copy", "sqlite:///a.db", "b.db"], "is no URL"),
+        (["storage", "copy", "sqlite:///a.db", "b.txt"], "is no URL"),
         (["storage", "copy", "sqlite:///a.db", "sqlite:///b.db", "--name", "x"], "no study 'x'"),
         (["backup", "sqlite:///a.db", "a.db"], "exists already"),
-        (["backup", "sqlite:///a.db", "no/b.db"], "there is no folder no"),
+        (["backup", "sqlite:///a.db", "no/b.db"], "there is no folder"),
         (["backup", "sqlite:///none.db", "b.db"], "there is no study at"),
     ):
         code, _, err = optnas(*args)

@@ -27,14 +27,14 @@ NO_FRONT = NOTHING | {"infeasible"}
 REASONS = {
     "pareto": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
     "pareto --html f.html": (
-        NO_FRONT | {"one_objective"},
-        "COMPLETE trial yet|breaks a bound|single objective",
+        NO_FRONT | {"one_objective", "nothing_finite"},
+        "COMPLETE trial yet|breaks a bound|single objective|nothing is left to draw",
     ),
     "pick": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
     "pick --knee": (NO_FRONT, "COMPLETE trial yet|breaks a bound"),
     "compare other.db --html f.html": (
-        NO_FRONT | {"one_objective"},
-        "COMPLETE trial yet|breaks a bound|share a single objective",
+        NO_FRONT | {"one_objective", "nothing_finite", "endless"},
+        "COMPLETE trial yet|breaks a bound|share a single objective|nothing is left to draw",
     ),
     "measure": (set(STUDIES), "remembers no study file"),
     "retrain --trial 0": (set(STUDIES), "remembers no study file"),

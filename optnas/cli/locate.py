@@ -1,0 +1,73 @@
+"""Finds the study that a bare name means: in this folder, or in one directly below it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from optnas.cli.console import echo
+
+ENDINGS = (".db", ".sqlite", ".sqlite3", ".journal")
+"""Those of database files."""
+
+
+class Located(NamedTuple):
+    """What an argument means: a study file, a bundled name, a database file or a URL; the study."""
+
+    argument: str
+    name: str | None
+
+
+def located(argument: str, name: str | None) -> Located:
+    """Resolves a name that is no file here; anything else stays as it is.
+
+    `digits_cnn.py` may lie in one folder below, and `my_search` may be the name of a study: of a
+    database of that name, or of one of several studies in a database of this folder.
+
+    Args:
+        argument: What the user typed.
+        name: The option --name.
+    """
+    path = Path(argument)
+    if "://" in argument or path.name != argument or os.path.exists(path) or not path.stem:
+        return Located(argument, name)
+    if path.suffix == ".py" or path.suffix in ENDINGS:
+        below = sorted(Path().glob(f"*/{_escaped(argument)}"))
+        found = [Located(str(file), name) for file in below]
+    else:
+        from optnas.search.study_file import bundled_folder
+
+        if os.path.isfile(
+            bundled_folder() / f"{argument}.py"
+        ):  # no error for a name that is too long
+            return Located(argument, name)
+        found = [Located(str(file), name) for file in _databases() if file.stem == argument]
+        found = found or [Located(str(f), argument) for f in _databases() if argument in _names(f)]
+    if len(found) != 1:
+        return Located(argument, name)
+    echo(f"{argument}: {found[0].argument}", err=True)
+    return found[0]
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _databases() -> list[Path]:
+    return sorted(path for path in Path().iterdir() if path.suffix in ENDINGS and path.is_file())
+
+
+def _names(file: Path) -> list[str]:
+    """The studies of a database file; none if it can't be read."""
+    import optuna
+
+    from optnas.errors import InputError
+    from optnas.storage.open import open_storage
+    from optnas.storage.urls import sqlite_url
+
+    url = f"journal:///{file}" if file.suffix == ".journal" else sqlite_url(file)
+    try:
+        return optuna.get_all_study_names(open_storage(url))
+    except InputError:
+        return []

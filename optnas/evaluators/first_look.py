@@ -1,0 +1,126 @@
+"""Looks at a model's output once, before any training: a fault is found now, not an epoch later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optnas.datasets.dataset import Dataset, Loaders
+from optnas.datasets.losses import accuracy, logits_of
+from optnas.errors import InputError, fault_of_candidate
+from optnas.evaluators.feed import Feed
+from optnas.evaluators.outputs import in_float32
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.training_loss import Loss
+from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.random_state import preserved
+
+log = logging.getLogger("optnas")
+
+
+@torch.no_grad()
+def first_look(
+    model: nn.Module,
+    feed: Feed,
+    recipe: Recipe,
+    loss: Loss,
+    scores: Mapping[str, Callable[..., Any]],
+    example: Inputs,
+    usual: Dataset | Loaders | None,
+) -> None:
+    """Runs an untrained model on the first held-out batch, and checks what comes of it.
+
+    The random generators and the model's mode are afterwards as they were.
+
+    Args:
+        model: The model, on the feed's device.
+        feed: Its first held-out batch is used.
+        recipe: Its precision is used.
+        loss: `loss(outputs, targets)`.
+        scores: Further functions of them, by name. Only the accuracy is computed: others may need
+            more than one batch.
+        example: The example inputs of the search space.
+        usual: The data, if the loss is the usual one of its task: then two more things are looked
+            at, which are only warned of.
+
+    Raises:
+        InputError: The loaders, the loss or the accuracy don't fit the model's output.
+    """
+    training = model.training
+    with preserved():
+        x, y = next(iter(feed.held_out(torch.contiguous_format)))
+        try:
+            with recipe.autocast(feed.device):
+                outputs = in_float32(call(model.eval(), x))
+        except (RuntimeError, TypeError, IndexError, ValueError) as error:
+            given, taken = _form(x), _form(example)
+            if given == taken or fault_of_candidate(error):
+                raise
+            raise InputError(
+                f"the model can't take a batch of the data ({given}), whose form differs from the "
+                f"search space's example inputs ({taken}): {str(error).splitlines()[0]}"
+            ) from error
+        finally:
+            model.train(training)
+        if usual is not None and usual.task == "classification":
+            _check_range(logits_of(outputs), y, usual)
+        _check_loss(loss(outputs, y))
+        if accuracy in scores.values():
+            accuracy(outputs, y)
+    if usual is not None and usual.task == "classification":
+        _warn_of_classes(logits_of(outputs), usual)
+
+
+def _form(inputs: Inputs) -> str:
+    """Types and shapes without the batch's size; names where there are any."""
+    names = [f"{name}: " for name in inputs] if isinstance(inputs, Mapping) else []
+    tensors = in_order(inputs)
+    texts = [f"{str(t.dtype).removeprefix('torch.')} of shape (n, {_tail(t)})" for t in tensors]
+    return ", ".join(a + b for a, b in zip(names or [""] * len(texts), texts, strict=True))
+
+
+def _tail(tensor: Tensor) -> str:
+    return ", ".join(map(str, tensor.shape[1:]))
+
+
+def _check_range(outputs: Tensor, targets: Tensor, data: Dataset | Loaders) -> None:
+    """Checks what the loss doesn't (on a GPU it would end the process)."""
+    classes = data.outputs if isinstance(data, Dataset) else 2
+    if outputs.ndim < 2 or outputs.shape[1] < classes or targets.is_floating_point():
+        return
+    highest, count = int(targets.max()), outputs.shape[1]
+    if highest >= count:
+        raise InputError(
+            f"a target is class {highest}, and the model has {count} outputs, for classes 0 to "
+            f"{count - 1}: number the classes from 0, or give its last layer more outputs"
+        )
+
+
+def _check_loss(value: object) -> None:
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        given = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        raise InputError(
+            f"loss(outputs, targets) must return a tensor of one element, got {given}: take the "
+            "mean over the batch"
+        )
+
+
+def _warn_of_classes(outputs: Tensor, data: Dataset | Loaders) -> None:
+    count = outputs.shape[1]
+    if isinstance(data, Dataset) and count > data.outputs:
+        log.warning(
+            "the model has %d outputs for the %d classes of %s: the others are never right",
+            count,
+            data.outputs,
+            data.name,
+        )
+    sums = outputs.sum(1)
+    if bool((outputs >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        log.warning(
+            "the model's outputs are probabilities, and cross-entropy takes logits: leave the "
+            "softmax at its end out, or it trains slowly"
+        )

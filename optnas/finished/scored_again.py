@@ -1,0 +1,86 @@
+"""Whether the weights that a search kept are those that its scores were computed with."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+
+from optuna.trial import FrozenTrial
+from torch import nn
+
+from optnas.candidate import copy_of
+from optnas.evaluators import Retrainable, TrainingEvaluator
+from optnas.evaluators.abilities import Rescoring
+from optnas.finished.decode import recipe_of
+from optnas.objective.objective import Objective
+from optnas.study.artifacts import NAMED, WEIGHTS_DETAIL
+from optnas.utils.text import named_numbers
+
+TOLERANCE = 5e-3
+"""Relative difference of two scores of the same weights: devices round differently."""
+UNKNOWN = (
+    "whether they are those of the scores isn't known: the training code doesn't say so "
+    "(`report.weights`), and only it could score them again"
+)
+
+log = logging.getLogger("optnas")
+
+
+def origin_of_weights(objective: Objective, trial: FrozenTrial, model: nn.Module) -> str:
+    """What is known of the weights that a search kept for a trial, as a sentence without a stop.
+
+    Where the evaluator can score a network again, or at least its data is known, the weights are
+    scored once. A warning is logged where they aren't those of the scores.
+
+    Args:
+        objective: The objective, made as when the trial ran.
+        trial: The trial.
+        model: Its network, with the weights that were kept. It stays as it is.
+    """
+    noted = str(trial.user_attrs.get(WEIGHTS_DETAIL, ""))
+    if noted == NAMED:
+        return f"they are {noted}"
+    again = _scored(objective, trial, model)
+    if not again:
+        if noted:
+            log.warning("the weights of trial %d are %s", trial.number, noted)
+        return f"they are {noted}" if noted else UNKNOWN
+    stored = {name: float(trial.user_attrs[name]) for name in again}
+    if _equal(stored, again):
+        return f"scored again, they give {named_numbers(again, ', ')}, as in the study"
+    if not _equal(again, _scored(objective, trial, model)):
+        return f"{UNKNOWN}: scored twice, they give different scores"
+    found = (
+        f"scored again, they give {named_numbers(again, ', ')}, but the study has "
+        f"{named_numbers(stored, ', ')}: they aren't the weights of the scores"
+    )
+    log.warning("the weights of trial %d: %s", trial.number, found)
+    return found
+
+
+def _scored(objective: Objective, trial: FrozenTrial, model: nn.Module) -> dict[str, float]:
+    """The scores that the trial has too, computed again; empty where that isn't possible."""
+    evaluator = objective.evaluator
+    try:
+        if isinstance(evaluator, Rescoring):
+            found = evaluator.score_again(copy_of(model), recipe_of(evaluator, trial))
+        elif isinstance(evaluator, Retrainable) and not evaluator.estimates:
+            standard = TrainingEvaluator(evaluator.data, 1, device=objective.device)
+            found = standard.score_again(copy_of(model), recipe_of(standard, trial))
+        else:
+            return {}
+    except Exception as error:  # of a person's code, or a device without memory
+        log.debug("trial %d can't be scored again: %s", trial.number, error)
+        return {}
+    return {
+        name: float(score)
+        for name, score in found.items()
+        if name in evaluator.provides and isinstance(trial.user_attrs.get(name), (int, float))
+    }
+
+
+def _equal(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return one.keys() == other.keys() and all(
+        math.isclose(one[name], other[name], rel_tol=TOLERANCE, abs_tol=1e-6) for name in one
+    )

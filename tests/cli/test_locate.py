@@ -1,0 +1,58 @@
+"""A bare name finds the study that it can only mean."""
+
+import shutil
+from pathlib import Path
+
+import optuna
+import pytest
+
+from optnas.cli.locate import Located, located
+
+TINY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
+
+
+def make(database, *names):
+    for name in names:
+        optuna.create_study(study_name=name, storage=f"sqlite:///{database}")
+
+
+def test_a_run_says_at_once_what_it_loads_and_then_which_study_where(optnas):
+    Path("deep").mkdir()
+    shutil.copyfile(TINY, "deep/tiny.py")
+    code, _, err = optnas("run", "tiny.py")
+    assert code == 0
+    lines = err.splitlines()
+    assert lines[0] == "loading tiny.py: PyTorch takes some seconds"
+    assert lines[1] == "tiny.py: deep/tiny.py"
+    assert lines[2].startswith("study tiny in sqlite:///deep/tiny.db, on ")
+    for name in ("tiny.py", "tiny.db", "deep/tiny.py", "sqlite:///deep/tiny.db"):
+        assert optnas("status", name)[0] == 0, name
+
+
+def test_the_name_of_a_study_does_like_the_name_of_its_database(optnas):
+    make("mine.db", "mine")
+    make("two.db", "first", "second")
+    assert located("mine", None) == Located("mine.db", None)
+    assert located("second", None) == Located("two.db", "second")
+    code, out, _ = optnas("status", "second")
+    assert (code, out.split()[0]) == (0, "second")
+
+
+@pytest.mark.parametrize(
+    "argument", ["sqlite:///x.db", "a/b.py", "digits_cnn", "nothing", "nothing.py", "", "both.py"]
+)
+def test_what_is_named_in_full_unknown_or_ambiguous_stays_as_it_is(argument):
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "both.py").touch()
+    make("digits_cnn.db", "digits_cnn")
+    assert located(argument, "given") == Located(argument, "given")
+
+
+def test_a_study_is_copied_by_its_file_its_name_and_its_database(optnas):
+    shutil.copyfile(TINY, "tiny.py")
+    make("tiny.db", "tiny")
+    for number, source in enumerate(("tiny.py", "tiny", "tiny.db", "sqlite:///tiny.db")):
+        code, out, err = optnas("storage", "copy", source, f"copy{number}.db")
+        assert code == 0, err
+        assert f"0 trials of 'tiny' to sqlite:///copy{number}.db" in out

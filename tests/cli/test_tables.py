@@ -1,0 +1,58 @@
+"""The tables of the command line, of studies that are made by hand."""
+
+import io
+
+import optuna
+import pytest
+from rich.console import Console
+
+from optnas.cli.front_table import front_table
+from optnas.cli.pick_table import pick_table
+from optnas.cli.status_table import status_table
+from optnas.pareto.pick import pick
+from optnas.study.attributes import FAILURE, RECIPE
+
+
+def text(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def study():
+    """One network within the bound on params, and one failed trial."""
+    study = optuna.create_study(directions=["minimize", "minimize"])
+
+    def objective(trial):
+        trial.set_user_attr("params", 1234)
+        trial.set_user_attr(RECIPE, str({"lr": 0.0029600051698838547, "steps": 3}))
+        trial.set_constraint("params", -1.0)
+        return 0.5, 2.0
+
+    study.optimize(objective, n_trials=1)
+    failed = optuna.trial.TrialState.FAIL
+    study.add_trial(optuna.create_trial(state=failed, user_attrs={FAILURE: "it diverged"}))
+    return study
+
+
+def test_a_metric_with_a_bound_has_a_column(study):
+    assert "params" in text(front_table(study))
+    assert "1,234" in text(front_table(study))
+    assert "1,234" in text(pick_table(study, pick(study)))
+
+
+def test_a_recipe_of_your_own_is_shown_with_the_digits_that_are_read(study):
+    assert "{'lr': 0.00296, 'steps': 3}" in text(front_table(study))
+
+
+def test_one_of_a_thing_is_no_plural(study):
+    shown = text(status_table(study))
+    assert "1 trial\n" in shown.replace(" " * 2, "").replace(" \n", "\n")
+    assert "1 trial; most often (1): it diverged" in shown
+    assert "1 trials" not in shown
+
+
+def test_a_pick_is_shown_in_a_line(study):
+    shown = repr(pick(study))
+    assert shown.startswith("Pick(trial 0: (no parameters); closest to the best")
