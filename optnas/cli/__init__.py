@@ -31,7 +31,7 @@ from optnas.cli import (
 )
 from optnas.cli.console import echo, ending_without_threads, fail
 from optnas.cli.output import lasting_output
-from optnas.cli.usage import UsageError, usage_message
+from optnas.cli.usage import UsageError, in_options, usage_message
 from optnas.errors import InputError, Interrupted
 from optnas.utils.terminal import VisibleFormatter
 
@@ -118,7 +118,7 @@ def _run() -> None:
     try:
         sys.exit(app(prog_name="optnas", standalone_mode=False))
     except InputError as error:
-        fail(str(error), 2)
+        fail(in_options(error), 2)
     except UsageError as error:
         fail(usage_message(error), 2)
     except Exception as error:
@@ -127,7 +127,7 @@ def _run() -> None:
         message = storage_message(error)
         if message is None:
             raise
-        fail(message, 2)
+        fail(in_options(message), 2)
 
 
 def _leave(number: int, _frame: object) -> NoReturn:

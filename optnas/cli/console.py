@@ -52,7 +52,7 @@ def resumable() -> Iterator[None]:
 
 @contextmanager
 def ending_without_threads() -> Iterator[None]:
-    """Lets the program end after the block although a thread of the user's code goes on.
+    """Lets the program end after the block although a thread of the user's code doesn't end.
 
     Python waits for threads that aren't daemons, for ever if need be.
     """

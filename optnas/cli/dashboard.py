@@ -10,6 +10,7 @@ import typer
 
 from optnas.cli.console import echo, until_interrupted
 from optnas.cli.options import LOCAL, AnyStudy, File, Name, Storage
+from optnas.cli.usage import in_options
 from optnas.errors import InputError
 
 
@@ -49,7 +50,7 @@ def dashboard(
         server.set_app(make_app(found._storage, folder))
         updates = publishing(Publisher(found, folder, search))
     except InputError as error:
-        echo(f"figures, notes and files can't be added: {error}", err=True)
+        echo(f"figures, notes and files can't be added: {in_options(error)}", err=True)
     if host not in LOCAL:
         echo("the dashboard has no log-in: anyone who reaches it can delete studies", err=True)
     page = f"http://{host}:{server.server_port}/dashboard/studies/{found._study_id}"

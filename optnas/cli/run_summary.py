@@ -10,6 +10,7 @@ from optuna.study import Study
 from optnas.cli.console import echo, show
 from optnas.cli.front_table import front_table
 from optnas.cli.status_table import failure_line
+from optnas.cli.usage import in_options
 from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
@@ -74,7 +75,7 @@ def _summary(study: Study, search: Search) -> None:
         try:
             write_figure(pareto_figure(pareto_data(seen)), path)
         except InputError as error:  # the study itself is done and kept
-            echo(f"no figure:     {error}", err=True)
+            echo(f"no figure:     {in_options(error)}", err=True)
         else:
             echo(f"figure:        {search.location.shown(path)}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import typer
 
@@ -30,3 +32,40 @@ def usage_message(error: Exception) -> str:
         message += f" (did you mean {by_word[close[0]]}?)" if close else ""
     path = context.command_path if context else "optnas"
     return f"{message}; `{path} --help` lists what there is"
+
+
+def in_options(message: object) -> str:
+    """The message of an error with options in place of Python's arguments (see `as_options`)."""
+    from optnas.cli import app  # not above: it imports all commands
+
+    return as_options(str(message), all_options(typer.main.get_command(app)))
+
+
+def as_options(message: str, options: Iterable[str]) -> str:
+    """The message of an error with options in place of Python's arguments.
+
+    Python's stand in backquotes: `` `accept_changes=True` `` becomes `--accept-changes`, and
+    `` `batch_size=1` `` `--batch-size 1`. What isn't an option stays.
+
+    Args:
+        message: The message.
+        options: All options of the command line.
+    """
+    by_argument = {option.lstrip("-").replace("-", "_"): option for option in options}
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found[1], found[2]
+        if name not in by_argument:
+            return found[0]
+        value = value[1:-1] if value[:1] in ("'", '"') else value
+        return " ".join([by_argument[name], *([value] if value not in ("", "True") else [])])
+
+    return re.sub(r"`(\w+)=([^`]*)`", option, message)
+
+
+def all_options(command: Any) -> Iterator[str]:
+    """The options of a command and of those below it."""
+    for param in command.params:
+        yield from (option for option in param.opts if option.startswith("--"))
+    for below in getattr(command, "commands", {}).values():
+        yield from all_options(below)

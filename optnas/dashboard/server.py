@@ -79,7 +79,7 @@ def make_dashboard(
     except (OSError, OverflowError, TypeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"can't listen on {host}:{port} ({reason}); try another --port or --host"
+            f"can't listen on {host}:{port} ({reason}); try another `port=` or `host=`"
         ) from error
 
 

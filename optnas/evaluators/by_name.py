@@ -19,7 +19,7 @@ def by_name(name: str, evaluator: Evaluator) -> Evaluator:
         raise InputError(f"evaluator must be training or shared, got {name!r}")
     if name_of(evaluator) == "":
         raise InputError(
-            f"--evaluator is for studies whose evaluator is a TrainingEvaluator or a "
+            f"`evaluator=` is for studies whose evaluator is a TrainingEvaluator or a "
             f"SharedWeightsEvaluator; this one has a {type(evaluator).__name__}"
         )
     if name == "training":

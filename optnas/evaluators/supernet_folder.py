@@ -70,7 +70,7 @@ def trained_once(
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"the shared weights in {path} can't be read ({error}): remove the file to have them "
-            "trained again, in a study of another --name"
+            "trained again, in a study of another `name=`"
         ) from error
 
 

@@ -51,7 +51,7 @@ def read_dynamic(texts: list[str]) -> dict[str, dict[int, str]]:
         name, _, number = place.rpartition(":")
         if not (name and called and number.isdecimal()):
             raise InputError(
-                f"--dynamic takes INPUT:DIMENSION=NAME, such as input_ids:1=seq, got {text!r}"
+                f"`dynamic=` takes INPUT:DIMENSION=NAME, such as input_ids:1=seq, got {text!r}"
             )
         found.setdefault(name, {})[int(number)] = called
     return found

@@ -20,7 +20,7 @@ from optnas.export.signature import as_form, named_inputs, named_outputs
 from optnas.utils.inputs import Inputs, batch_of, call
 
 SEARCHED = 1024
-"""Among so many examples of the data, distinct ones are looked for."""
+"""Distinct examples are looked for among this number of the data's first."""
 
 
 def examples(

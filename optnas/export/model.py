@@ -139,7 +139,7 @@ def export_model(
             except Exception as error:
                 raise InputError(
                     f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
-                    f"network ({error}): try another --format, or give --batch-size"
+                    f"network ({error}): try another `format=`, or give `batch_size=`"
                 ) from error
             found = Card(
                 study=study,
@@ -181,18 +181,20 @@ def _check_target(paths: tuple[Path, ...], force: bool) -> None:
         raise InputError(f"there is no folder {folder}: create it first")
     for path in paths:
         if os.path.lexists(path) and (not force or path.is_dir()):
-            raise InputError(f"{path} exists already: give another name, or --force to replace it")
+            raise InputError(
+                f"{path} exists already: give another name, or `force=True` to replace it"
+            )
 
 
 def _check_batch_size(batch_size: int | None, kind: Format, dynamic: Dynamic | None) -> None:
     if dynamic and kind is FORMATS["safetensors"]:
-        raise InputError("safetensors holds only weights, for any inputs: leave out --dynamic")
+        raise InputError("safetensors holds only weights, for any inputs: leave out `dynamic=`")
     if batch_size is None:
         return
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     if kind is FORMATS["safetensors"]:
-        raise InputError("safetensors holds only weights, for any batch: leave out --batch-size")
+        raise InputError("safetensors holds only weights, for any batch: leave out `batch_size=`")
 
 
 def _utf8(text: str) -> str:

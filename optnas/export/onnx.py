@@ -45,8 +45,8 @@ class ONNX(Format):
             raise
         except Exception as error:
             raise InputError(
-                f"this network can't be written as ONNX ({first_line(error)}): try --format pt2 "
-                "or safetensors"
+                f"this network can't be written as ONNX ({first_line(error)}): try "
+                '`format="pt2"` or `format="safetensors"`'
             ) from error
 
     def load(self, path: Path, fresh: Callable[[], nn.Module]) -> Run:

@@ -25,7 +25,7 @@ class Safetensors(Format):
         try:
             save_weights(network.model.state_dict(), path, facts, plain=True)
         except InputError as error:
-            raise InputError(f"{error}: try --format pt2 or onnx") from error
+            raise InputError(f'{error}: try `format="pt2"` or `format="onnx"`') from error
 
     def load(self, path: Path, fresh: Callable[[], nn.Module]) -> Run:
         """Loads the weights into a new network."""

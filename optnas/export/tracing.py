@@ -18,7 +18,7 @@ from optnas.export.signature import named_inputs, only_tensors
 from optnas.utils.inputs import Inputs, batch_of, in_order
 from optnas.utils.onnx_file import without_remarks
 
-WEIGHTS_ALONE = "--format safetensors needs only its weights"
+WEIGHTS_ALONE = '`format="safetensors"` needs only its weights'
 
 
 class OnlyTensors(nn.Module):
@@ -84,10 +84,10 @@ def _way_out(network: Network, error: Exception) -> str:
     if any(isinstance(module, torch.jit.ScriptModule) for module in network.model.modules()):
         return f"it contains a ScriptModule; use the module it was made from, or {WEIGHTS_ALONE}"
     if network.batch_size is None and _can_be_traced(replace(network, batch_size=1)):
-        return "--batch-size 1 fixes it"
+        return "`batch_size=1` fixes it"
     advice = []
     if network.dynamic and _can_be_traced(replace(network, dynamic={})):
-        return "without --dynamic it can be"
+        return "without `dynamic=` it can be"
     if "cache" in str(error).lower():
         advice.append("switch its cache off where you make it (use_cache=False in transformers)")
     if "data-dependent" in str(error) or "data dependent" in str(error):

@@ -161,6 +161,6 @@ def accepted_changes(
     if found and not accept:
         raise InputError(
             f"study {study.study_name!r} was run with other settings ({found}): put them back, or "
-            "continue with --accept-changes"
+            "continue with `accept_changes=True`"
         )
     return found

@@ -192,7 +192,7 @@ class _Retraining:
             self._recipe,
             self._objective.device,
             about=f"seed {run.number}",
-            advice="Give another --device; finished seeds are kept",
+            advice="Give another `device=`; finished seeds are kept",
             display=display,
             folder=checkpoint,
             took=seconds.append,
@@ -237,7 +237,7 @@ def _check_recipe(objective: Objective, trial: FrozenTrial) -> None:
     if recipe != stored:
         raise InputError(
             f"trial {trial.number} was trained with {stored}, and today's study file gives "
-            f"{recipe}: put it back, or continue with --accept-changes"
+            f"{recipe}: put it back, or continue with `accept_changes=True`"
         )
 
 

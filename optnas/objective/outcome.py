@@ -62,7 +62,7 @@ def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
         if is_changed_space(error):
             raise InputError(
                 f"a parameter is drawn from other choices than in this study before ({error}): "
-                "put them back, or start another study (--name)"
+                "put them back, or start another study (`name=`)"
             ) from error
         if reason is None:
             raise

@@ -41,7 +41,7 @@ def choose_trial(study: Study, trial: int | None) -> FrozenTrial:
         return trials[trial]
     members = front(study)
     if not members:
-        raise InputError(f"{why_no_front(study)} (or give --trial)")
+        raise InputError(f"{why_no_front(study)} (or give `trial=`)")
     return best_in(study, members)
 
 

@@ -46,7 +46,7 @@ def hypervolume(study: Study, complete: Sequence[FrozenTrial] | None = None) -> 
 
 
 def hypervolume_meaning(study: Study, trials: Sequence[FrozenTrial]) -> str:
-    """What a study's hypervolume is measured in, or why it has none: it stands beside the number.
+    """What a study's hypervolume is measured in, or why it has none: it stands next to the number.
 
     Args:
         study: The study.

@@ -33,8 +33,8 @@ function plotly() {
 
 /**
  * Takes steps one after the other, with room for clicks in between. Until the last one the page
- * isn't loaded: its load event waits for a frame whose document is open. So whoever prints a page
- * that has loaded prints all of it.
+ * isn't loaded: its load event waits for a frame whose document is open. So a page that has loaded
+ * prints whole.
  */
 async function whileLoading(steps) {
   const frame = document.createElement("iframe");

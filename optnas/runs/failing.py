@@ -32,7 +32,7 @@ def check_success(tally: Tally, wanted: int, max_failures: int) -> None:
         raise InputError(
             f"the last {plural(max_failures, 'trial')} failed for the same reason, so the run "
             f"stops; what was measured is kept. The last one: {reason}. Correct the cause and run "
-            "it again, or give a larger max_failures (--max-failures) if many networks must fail"
+            "it again, or give a larger `max_failures=` if many networks must fail"
         )
 
 

@@ -1,9 +1,9 @@
 """The study files that this user has named.
 
-A database names the study file that made it, and importing a file runs its code. Whoever made the
-database may be somebody else, so a file is imported on a database's word only if the user has
-named it before: by running it, with --file, or with --trust. The list lies among the user's
-settings, where no database, archive or folder that comes from somebody else brings it along.
+A database names the study file that made it, and importing a file runs its code. The database may
+come from somebody else, so such a file is imported only if the user has named it before: by running
+it, with --file, or with --trust. The list lies among the user's settings, where no database, archive
+or folder that comes from somebody else brings it along.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def is_known(path: Path) -> bool:
 
 
 def _list() -> Path:
-    import typer  # not above: whoever uses optnas in Python needs no command line
+    import typer  # not above: Python alone needs no command line
 
     return Path(typer.get_app_dir("optnas"), "study_files")
 

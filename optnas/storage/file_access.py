@@ -33,7 +33,7 @@ def exists_in_place(path: Path, *, create: bool) -> bool:
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.parent} to keep {path.name} in: make it first")
     if path.is_dir():
-        raise InputError(f"{path} is a folder: give a file as --storage")
+        raise InputError(f"{path} is a folder: give a file as `storage=`")
     return exists
 
 
@@ -45,7 +45,9 @@ def check_writable(path: Path) -> None:
     folder = path.absolute().parent
     for what in (path, folder) if path.exists() else (folder,):
         if not os.access(what, os.W_OK):
-            raise InputError(f"{what} is read-only: allow writing to it, or give another --storage")
+            raise InputError(
+                f"{what} is read-only: allow writing to it, or give another `storage=`"
+            )
 
 
 def remedy(path: Path) -> str:
@@ -53,4 +55,4 @@ def remedy(path: Path) -> str:
     with suppress(OSError):
         if shutil.disk_usage(path.absolute().parent).free < LITTLE:
             return "the disk is full: make room on it"
-    return "mend it, or give another --storage"
+    return "mend it, or give another `storage=`"

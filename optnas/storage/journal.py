@@ -146,4 +146,4 @@ def _check(path: Path, create: bool) -> None:
     except ValueError:
         first = None
     if not isinstance(first, dict) or "op_code" not in first:
-        raise InputError(f"{path} is no journal of Optuna's; give another --storage")
+        raise InputError(f"{path} is no journal of Optuna's; give another `storage=`")

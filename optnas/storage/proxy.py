@@ -54,4 +54,6 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
         )
     except (RuntimeError, ValueError, TypeError) as error:
         close_storage(storage)
-        raise InputError(f"can't listen on {host}:{port}; try another --port or --host") from error
+        raise InputError(
+            f"can't listen on {host}:{port}; try another `port=` or `host=`"
+        ) from error

@@ -199,7 +199,7 @@ def _has_tables(path: Path, create: bool) -> bool:
     if not (OPTUNA_TABLES.issuperset(tables) or _tables_of_optuna().issuperset(tables)):
         raise InputError(
             f"{path} is a database of another program (tables: {', '.join(tables[:5])}); give "
-            "another --storage"
+            "another `storage=`"
         )
     if not versions and not create:  # the version is written last: the making was interrupted
         raise NoStudyError(f"there is no study in {path} yet: `optnas run` makes one")

@@ -30,7 +30,7 @@ def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Stu
     storage, names = _open(url, brief)
     listed = ", ".join(names)
     if name is None and len(names) != 1:
-        raise InputError(f"{shown_url(url)} holds {len(names)} studies ({listed}): give --name")
+        raise InputError(f"{shown_url(url)} holds {len(names)} studies ({listed}): give `name=`")
     if name is not None and name not in names:
         raise InputError(f"{shown_url(url)} holds no study {name!r}; {there_are(name, names)}")
     return optuna.load_study(study_name=names[0] if name is None else name, storage=storage)

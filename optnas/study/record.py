@@ -141,7 +141,7 @@ def check_same_study(
     """
     known = record_of(study).fingerprint
     where = f"there is a study {study.study_name!r} in this storage already"
-    other = "give another --name or --storage to start a new one"
+    other = "give another `name=` or `storage=` to start a new one"
     if not known:
         same = [d.name.lower() for d in study.directions] == list(directions)
         if same and not study.get_trials(deepcopy=False):
@@ -157,7 +157,7 @@ def check_same_study(
     if not accept_changes:
         raise InputError(
             f"{where}, whose numbers can't be compared with new ones ({listed}): go back to its "
-            f"settings, {other}, or continue all the same with --accept-changes"
+            f"settings, {other}, or continue all the same with `accept_changes=True`"
         )
     return listed
 
@@ -178,7 +178,7 @@ def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
             f"the trials of study {study.study_name!r} were scored with the shared weights {known},"
             f" and those here are {digest}: put the study's folder of shared weights, NAME_shared, "
             "back (or copy it here from where the study was begun), or continue all the same with "
-            "--accept-changes"
+            "`accept_changes=True`"
         )
     study.set_user_attr(SHARED_WEIGHTS, digest)
 

@@ -89,7 +89,7 @@ def parse_reference(text: str, baselines: Sequence[str]) -> Given:
         if not name:
             there = f" (there are: {', '.join(baselines)})" if baselines else ""
             raise InputError(
-                f"--reference {text!r} must be NAME=VALUE with commas between, such as "
+                f"`reference={text!r}` must be NAME=VALUE with commas between, such as "
                 f"val_loss=0.3,latency_ms=1, or the name of a baseline{there}"
             )
     return found

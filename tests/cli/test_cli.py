@@ -275,7 +275,7 @@ def test_dashboard_serves_the_study_and_its_weights(optnas):
         assert all(f'"{name}"' in detail for name in ("loss", "params", "flops"))
         assert "weights.safetensors" in detail
         with pytest.raises(
-            InputError, match=r"can't listen on 127.0.0.1:\d+ .*; try another --port"
+            InputError, match=r"can't listen on 127.0.0.1:\d+ .*; try another `port=`"
         ):
             make_dashboard(study._storage, Path(), port=server.server_port)
     finally:

@@ -55,9 +55,9 @@ class Fixed(Positions):
 
 def test_a_fixed_length_is_told_of():
     study, search = searched(Fixed)
-    with pytest.raises(InputError, match=r"can't be traced .*: without --dynamic it can be"):
+    with pytest.raises(InputError, match=r"can't be traced .*: without `dynamic=` it can be"):
         optnas.export_model(study, search, 0, "m.pt2", dynamic=BOTH)
-    with pytest.raises(InputError, match=r"only weights, for any inputs: leave out --dynamic"):
+    with pytest.raises(InputError, match=r"only weights, for any inputs: leave out `dynamic=`"):
         optnas.export_model(study, search, 0, "m.safetensors", dynamic=BOTH)
 
 
@@ -87,5 +87,5 @@ def test_how_the_option_is_read():
         "b": {1: "seq"},
     }
     for text in ("a", "a:1", "a:x=seq", ":1=seq", "a:1="):
-        with pytest.raises(InputError, match=r"--dynamic takes INPUT:DIMENSION=NAME"):
+        with pytest.raises(InputError, match=r"`dynamic=` takes INPUT:DIMENSION=NAME"):
             read_dynamic([text])

@@ -213,7 +213,7 @@ class Branches(nn.Module):
 def test_networks_that_take_one_batch_size(kind, capfd):
     search = exported_search(Fixed, torch.zeros(1, 4))
     study = search.run(progress=False)
-    message = r"can't be traced for batches of any size \(.*\): --batch-size 1 fixes it"
+    message = r"can't be traced for batches of any size \(.*\): `batch_size=1` fixes it"
     with pytest.raises(InputError, match=message):
         optnas.export_model(study, search, 0, f"model.{kind}")
     done = optnas.export_model(study, search, 0, f"model.{kind}", batch_size=3)
@@ -222,7 +222,7 @@ def test_networks_that_take_one_batch_size(kind, capfd):
     exec(code_of(done.card), {})
     search = replace(exported_search(Branches, torch.zeros(1, 4)), name="other")
     study = search.run(progress=False)
-    with pytest.raises(InputError, match=r"for batches of 1 .*--format safetensors needs"):
+    with pytest.raises(InputError, match=r'for batches of 1 .*`format="safetensors"` needs'):
         optnas.export_model(study, search, 0, f"other.{kind}", batch_size=1)
     assert capfd.readouterr().err == ""
     assert {p.name for p in Path().iterdir() if kind in p.name} == {
@@ -453,7 +453,7 @@ def test_existing_files_and_unusable_paths_are_refused(tmp_path):
 
     done = export(format="pt2")
     assert done.path == Path(f"mlp_trial{number}.pt2").absolute()
-    with pytest.raises(InputError, match=r"exists already: give another name, or --force"):
+    with pytest.raises(InputError, match=r"exists already: give another name, or `force=True`"):
         export(format="pt2")
     assert export(format="pt2", force=True).path == done.path
     done.path.unlink()

@@ -158,7 +158,7 @@ def test_the_way_out_is_true():
         for size in (None, 1):
             with pytest.raises(InputError, match=message) as caught:
                 trace(Network(network, ONE, size))
-            assert "--batch-size" not in str(caught.value)
+            assert "batch_size" not in str(caught.value)
 
 
 def test_infinities_and_missing_numbers_are_compared():

@@ -638,7 +638,7 @@ def test_weights_of_any_form_are_kept_and_taken(network, suffix):
     done = optnas.export_model(study, search, 0, "m.pt2")
     assert done.weights.run == run
     if suffix == "pt":
-        with pytest.raises(InputError, match=r'hold "_extra_state" \(.*dict\): try --format pt2'):
+        with pytest.raises(InputError, match=r'hold "_extra_state" \(.*dict\): try `format="pt2"`'):
             optnas.export_model(study, search, 0, "m.safetensors")
     path = search.files(study).path("_retrained") / run.weights
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")

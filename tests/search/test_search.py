@@ -183,7 +183,7 @@ def test_find_study_by_name(search):
     search.run(progress=False)
     replace(search, name="second", storage=search.url).run(progress=False)
     assert find_study(search.url, "second").study_name == "second"
-    with pytest.raises(InputError, match=r"holds 2 studies \(tiny, second\): give --name"):
+    with pytest.raises(InputError, match=r"holds 2 studies \(tiny, second\): give `name=`"):
         find_study(search.url)
     with pytest.raises(InputError, match="holds no study 'third'; there are: tiny, second"):
         find_study(search.url, "third")

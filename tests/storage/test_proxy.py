@@ -128,13 +128,13 @@ def test_an_address_that_cant_be_listened_on(postgres_url, host):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(InputError, match="try another --port or --host"):
+        with pytest.raises(InputError, match="try another `port=` or `host=`"):
             make_proxy(postgres_url, host, taken.getsockname()[1])
 
 
 def test_a_port_is_served_once(proxy, postgres_url):
     port = int(proxy[1].rpartition(":")[2])
-    with pytest.raises(InputError, match="try another --port"):
+    with pytest.raises(InputError, match="try another `port=`"):
         make_proxy(postgres_url, "127.0.0.1", port)
 
 

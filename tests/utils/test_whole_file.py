@@ -65,7 +65,7 @@ def test_a_full_disk_spoils_no_file_of_a_command(optnas, full_disk):
 def test_only_a_full_disk_is_to_be_given_room(monkeypatch):
     assert "make room" in str(not_written(Path("x"), OSError(errno.EDQUOT, "Quota")))
     assert "make room" not in str(not_written(Path("x"), OSError(errno.EACCES, "No")))
-    assert file_access.remedy(Path("x.db")) == "mend it, or give another --storage"
+    assert file_access.remedy(Path("x.db")) == "mend it, or give another `storage=`"
     usage = shutil.disk_usage(".")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert file_access.remedy(Path("x.db")) == "the disk is full: make room on it"
