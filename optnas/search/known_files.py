@@ -2,8 +2,8 @@
 
 A database names the study file that made it, and importing a file runs its code. The database may
 come from somebody else, so such a file is imported only if the user has named it before: by running
-it, with --file, or with --trust. The list lies among the user's settings, where no database, archive
-or folder that comes from somebody else brings it along.
+it, with --file, or with --trust. The list lies among the user's settings, where no database,
+archive or folder that comes from somebody else brings it along.
 """
 
 from __future__ import annotations
