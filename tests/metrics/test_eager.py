@@ -42,7 +42,8 @@ WAYS = {
     "executor": lambda work, x: ThreadPoolExecutor(1).submit(work, x).result(),
     "executor of an earlier pass": lambda work, x: EARLIER_POOL.submit(work, x).result(),
     "pool": in_pool_threads,
-    "coroutine": lambda work, x: asyncio.run(_to_thread(work, x)),
+    # In a thread, because a loop runs in this one where a browser of other tests is open.
+    "coroutine": lambda work, x: in_a_thread(lambda x: asyncio.run(_to_thread(work, x)), x),
     "thread of a thread": lambda work, x: in_a_thread(lambda x: in_a_thread(work, x), x),
 }
 
