@@ -151,9 +151,12 @@ def test_the_way_out_is_true():
 
     scripted = torch.jit.script(nn.Linear(8, 4))
     for network, message in (
-        (Branches(), r"its code branches on the values of tensors, .* or --format safetensors"),
+        (Branches(), r"its code branches on the values of tensors, .* or `format=\"safet"),
         (Caches(), r"switch its cache off where you make it \(use_cache=False in transformers\)"),
-        (scripted, r"it contains a ScriptModule; use the module it was made from, or --format saf"),
+        (
+            scripted,
+            r"it contains a ScriptModule; use the module it was made from, or `format=\"saf",
+        ),
     ):
         for size in (None, 1):
             with pytest.raises(InputError, match=message) as caught:
