@@ -46,7 +46,7 @@ class Weights:
 
     def __str__(self) -> str:
         if self.run is None or self.retraining is None:
-            return "takes those of the search"
+            return "those of the search"
         return (
             f"retrained on the training and validation parts, {self.retraining.epochs}, "
             f"seed {self.run.number} of {len(self.retraining.runs)}"
@@ -102,7 +102,7 @@ def load_weights(
         if not path.is_file():
             raise InputError(
                 f'{path} is gone: the same `optnas retrain` makes it again, `weights="search"` '
-                "takes those of the search"
+                "those of the search"
             )
         if run.sha256 and sha256(path) != run.sha256:
             raise InputError(
