@@ -102,7 +102,7 @@ def load_weights(
         if not path.is_file():
             raise InputError(
                 f'{path} is gone: the same `optnas retrain` makes it again, `weights="search"` '
-                "those of the search"
+                "takes those of the search"
             )
         if run.sha256 and sha256(path) != run.sha256:
             raise InputError(
