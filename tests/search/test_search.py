@@ -111,7 +111,7 @@ def test_numbers_that_cannot_be_compared_are_refused_unless_accepted(search):
     search.run(progress=False)
     changed = replace(search, constraints={"params": 30}, trials=7)
     with pytest.raises(
-        InputError, match=r"bound on params: nothing there, 30 here.*accept-changes"
+        InputError, match=r"bound on params: nothing there, 30 here.*accept_changes"
     ):
         changed.run()
     assert len(changed.run(progress=False, accept_changes=True).trials) >= 7
