@@ -148,7 +148,7 @@ def test_constants_count_like_weights(held, table):
         def forward(self, x):
             return x.relu().sum() + table(self.held)[0]
 
-    # x and its ReLU; then the sum beside the ReLU's result.
+    # x and its ReLU; then the sum and the ReLU's result.
     assert trace_memory(Constant(), torch.zeros(1, 10)) == (4 * (1000 + 21), 4 * 20)
 
 

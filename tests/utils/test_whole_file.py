@@ -1,4 +1,4 @@
-"""A file is replaced whole or not at all, and whoever is refused is told what to do."""
+"""A file is replaced whole or not at all, and an error says what to do."""
 
 import errno
 import shutil
