@@ -30,19 +30,22 @@ def located(argument: str, name: str | None) -> Located:
         name: The option --name.
     """
     path = Path(argument)
-    if "://" in argument or path.name != argument or os.path.exists(path) or not path.stem:
+    if "://" in argument or os.path.exists(path) or not path.stem:
         return Located(argument, name)
     if path.suffix == ".py" or path.suffix in ENDINGS:
+        if path.name != argument:
+            return Located(argument, name)
         below = sorted(Path().glob(f"*/{_escaped(argument)}"))
         found = [Located(str(file), name) for file in below]
     else:
         from optnas.search.study_file import bundled_folder
+        from optnas.study.folders import file_name
 
-        if os.path.isfile(
-            bundled_folder() / f"{argument}.py"
-        ):  # no error for a name that is too long
+        # `is_file` of a path raises an error for a name that is too long.
+        if path.name == argument and os.path.isfile(bundled_folder() / f"{argument}.py"):
             return Located(argument, name)
-        found = [Located(str(file), name) for file in _databases() if file.stem == argument]
+        stem = file_name(argument)
+        found = [Located(str(file), name) for file in _databases() if file.stem == stem]
         found = found or [Located(str(f), argument) for f in _databases() if argument in _names(f)]
     if len(found) != 1:
         return Located(argument, name)

@@ -7,13 +7,14 @@ import optuna
 import pytest
 
 from optnas.cli.locate import Located, located
+from optnas.storage.urls import sqlite_url
 
 TINY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
 
 
 def make(database, *names):
     for name in names:
-        optuna.create_study(study_name=name, storage=f"sqlite:///{database}")
+        optuna.create_study(study_name=name, storage=sqlite_url(Path(database)))
 
 
 def test_a_run_says_at_once_what_it_loads_and_then_which_study_where(optnas):
@@ -36,6 +37,16 @@ def test_the_name_of_a_study_does_like_the_name_of_its_database(optnas):
     assert located("second", None) == Located("two.db", "second")
     code, out, _ = optnas("status", "second")
     assert (code, out.split()[0]) == (0, "second")
+
+
+def test_a_name_with_a_slash_is_found_like_any_other(optnas):
+    make("exp%2F1.db", "exp/1")
+    make("two.db", "exp/2", "../x")
+    assert located("exp/1", None) == Located("exp%2F1.db", None)
+    assert located("exp/2", None) == Located("two.db", "exp/2")
+    assert located("../x", None) == Located("two.db", "../x")
+    code, out, _ = optnas("status", "exp/1")
+    assert (code, out.split()[0]) == (0, "exp/1")
 
 
 @pytest.mark.parametrize(
