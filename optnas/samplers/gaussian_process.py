@@ -242,10 +242,11 @@ def _unequal(a: Array, b: Array, weights: Array) -> Array:
     most = np.maximum(a.max(axis=0, initial=0), b.max(axis=0, initial=0))
     width = (most - least + 1).astype(int)
     start = np.cumsum(width) - width - least.astype(int)
-    equal = np.zeros((len(a), width.sum())), np.zeros((len(b), width.sum()))
-    for table, x, value in zip(equal, (a, b), (weights, 1.0), strict=True):
-        np.put_along_axis(table, x.astype(int) + start, np.broadcast_to(value, x.shape), axis=1)
-    return weights.sum() - equal[0] @ equal[1].T
+    ours, theirs = np.zeros((len(a), width.sum())), np.zeros((len(b), width.sum()))
+    ours[np.arange(len(a))[:, None], a.astype(int) + start] = weights
+    theirs[np.arange(len(b))[:, None], b.astype(int) + start] = 1.0
+    different: Array = weights.sum() - ours @ theirs.T
+    return different
 
 
 def _correlation(distance: Array, smooth: bool) -> tuple[Array, Array]:

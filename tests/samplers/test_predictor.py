@@ -20,7 +20,7 @@ from optnas.candidate import Candidate
 from optnas.metrics.zero_cost import zero_cost
 from optnas.pareto.hypervolume import gains, hypervolume_of
 from optnas.samplers import PredictorSampler
-from optnas.samplers.encoding import ABSENT, by_rank, choices, counts
+from optnas.samplers.encoding import ABSENT, by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, JITTER, GaussianProcess, Term
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.proposals import complete
@@ -117,7 +117,7 @@ class TestGaussianProcess:
 
 class TestEncoding:
     def test_choices_differ_by_one_wherever_categories_do(self):
-        table = choices(
+        table, _ = encode(
             [genes(a="conv", width=8), genes(a="none", width=64), genes(width=36), genes(a="pool")]
         )
         distance = np.minimum(np.abs(table[:, None] - table[None]), 1.0)
@@ -127,7 +127,7 @@ class TestEncoding:
         assert table[3, 1] == ABSENT
 
     def test_counts_what_parameters_of_one_kind_chose(self):
-        table = counts(
+        _, table = encode(
             [
                 genes(**{"layer0.op": "conv", "layer1.op": "conv", "other": "pool", "width": 8}),
                 genes(**{"layer1.op": "conv", "layer0.op": "none", "other": "none"}),
