@@ -33,14 +33,10 @@ import moocore
 import numpy as np
 import optuna
 from common.comparison import (
-    PEERS,
-    PREDICTOR,
     SAMPLERS,
     arguments,
-    paired,
     run_all,
     run_sampler,
-    save,
     saved,
 )
 from optuna.trial import FixedTrial

@@ -190,11 +190,10 @@ class Objective:
         """What is known before training of the architecture with these parameters of a trial."""
         return Preview(params, self._previews)
 
-    def suggest(self, trial: BaseTrial) -> None:
-        """Draws all that a trial draws: an architecture, then a recipe."""
+    def suggest(self, trial: BaseTrial) -> tuple[str, str]:
+        """Draws all that a trial draws, and returns the strings of architecture and recipe."""
         with preserved():
-            self.space.suggest(trial)
-            self.evaluator.suggest(trial)
+            return str(self.space.suggest(trial)), str(self.evaluator.suggest(trial))
 
     def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:
         """The candidate of a trial: drawn if the trial is running, decoded if it is finished."""

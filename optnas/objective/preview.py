@@ -41,6 +41,11 @@ class Preview:
         """The positions of the objectives that `values` has; reading it computes nothing."""
         return self._source.known
 
+    @property
+    def score(self) -> int | None:
+        """The position of the first objective that a training gives; reading it computes nothing."""
+        return self._source.score
+
     @cached_property
     def values(self) -> Mapping[int, float]:
         """The objectives that are counts, such as params, by position, as in `trial.values`."""
@@ -71,6 +76,7 @@ class Previews:
 
     Attributes:
         known: The positions of the objectives that are counts.
+        score: The position of the first objective that the evaluator gives; None if there is none.
     """
 
     def __init__(
@@ -81,10 +87,12 @@ class Previews:
         bounds: Bounds,
     ) -> None:
         self._space = space
-        self._exact = {metric.name: metric for metric in metrics if metric.exact}
+        measured = {metric.name: metric for metric in metrics}
+        self._exact = {name: metric for name, metric in measured.items() if metric.exact}
         self._objectives = {i: name for i, name in enumerate(objectives) if name in self._exact}
         self._bounds = bounds.among(self._exact)
         self.known = frozenset(self._objectives)
+        self.score = next((i for i, n in enumerate(objectives) if n not in measured), None)
         self._found: dict[tuple[str, str], Any] = {}
 
     def values(self, params: Mapping[str, Any]) -> Mapping[int, float]:

@@ -1,8 +1,8 @@
-"""Where to look when nobody says it (part of `predictor`, which has the outline).
+"""Where the predictor looks when nobody says it (part of `predictor`, which has the outline).
 
-The front of all networks is mostly one of tiny networks that learn little, because nothing is as
-cheap. Few people want them. So in every other trial a network gains only if its scores are better
-than what a random network's would be.
+Nothing is as cheap as a network that learns nothing, so the front of all networks is mostly one of
+networks that few people want. In most trials, therefore, a network gains only if its score is
+better than that of most random ones.
 """
 
 from __future__ import annotations
@@ -13,49 +13,47 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto.dominance import Array, losses
-from optnas.samplers.encoding import choices, counts
+from optnas.pareto.dominance import losses
+from optnas.samplers.encoding import encode
 from optnas.samplers.ensemble import DECISIONS, FITTED
 from optnas.samplers.gaussian_process import CHOICES, GaussianProcess
 from optnas.samplers.mutation import Genes, genes_of
 
-QUANTILE = 0.5
 
-
-def typical_losses(
+def loss_of_share(
     trials: Sequence[FrozenTrial],
     sample: Sequence[Genes],
     directions: Sequence[StudyDirection],
-    scores: Sequence[int],
-    quantile: float,
-) -> Array:
-    """The median losses of random architectures, as a Gaussian process predicts them.
+    score: int,
+    share: float,
+) -> float:
+    """The loss that a share of random architectures keeps below, as a Gaussian process predicts it.
 
-    The sampler's own trials have no such median: they lie where it looks.
+    The sampler's own trials can't tell: they lie where it looks.
 
     Args:
         trials: The trials to learn from.
         sample: Architectures drawn at random.
         directions: The directions of the objectives.
-        scores: The positions of the objectives to find it for.
+        score: The position of the objective.
+        share: The share, from 0 to 1.
 
     Returns:
-        An array of shape `(objectives,)`; inf for the other objectives.
+        The loss; inf if fewer than two trials have a finite one.
     """
-    found = np.full(len(directions), np.inf)
-    known = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    values = losses([trial.values for trial in known], directions)
-    every = [*map(genes_of, known), *sample]
-    features = {CHOICES: choices(every), "counts": counts(every)}
-    seen = {name: x[: len(known)] for name, x in features.items()}
-    asked = {name: x[len(known) :] for name, x in features.items()}
-    for j in scores:
-        column = values[:, j]
-        if len(known) < 2 or not np.isfinite(column).all():
-            continue
-        logs = (column > 0).all()
-        targets = np.log(column) if logs else column
-        mean, _ = GaussianProcess(DECISIONS, seen, targets, FITTED).predict(asked)
-        middle = np.quantile(mean, quantile)
-        found[j] = np.exp(middle) if logs else middle
-    return found
+    known = [t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.values[score])]
+    if len(known) < 2 or not sample:
+        return np.inf
+    values = losses([trial.values for trial in known], directions)[:, score]
+    logs = bool((values > 0).all())
+    choices, counts = encode([*map(genes_of, known), *sample])
+    features = {CHOICES: choices, "counts": counts}
+    process = GaussianProcess(
+        DECISIONS,
+        {name: x[: len(known)] for name, x in features.items()},
+        np.log(values) if logs else values,
+        FITTED,
+    )
+    mean, _ = process.predict({name: x[len(known) :] for name, x in features.items()})
+    found = float(np.quantile(mean, share))
+    return float(np.exp(found)) if logs else found

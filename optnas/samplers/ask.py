@@ -91,8 +91,12 @@ class Ask:
             if name not in known:
                 self.take(name, trial.distributions[name], value)
 
-    def rehearse(self, suggest: Callable[[BaseTrial], object], choose: Draw) -> dict[str, Any]:
-        """The parameters that the trial would draw, for a look at them; none of them is taken.
+    def rehearse(
+        self, suggest: Callable[[BaseTrial], object], choose: Draw
+    ) -> tuple[dict[str, Any], object]:
+        """The parameters that the trial would draw, and what `suggest` makes of them.
+
+        It is for a look at them; none of them is taken.
 
         Args:
             suggest: Draws all that the trial draws.
@@ -100,10 +104,10 @@ class Ask:
         """
         rehearsal = _Rehearsal(self, choose)
         try:
-            suggest(rehearsal)
+            drawn = suggest(rehearsal)
         finally:
             self.decisions, self._node = [], self.history.tried.root
-        return rehearsal.params
+        return rehearsal.params, drawn
 
 
 _ANY = Random(0)

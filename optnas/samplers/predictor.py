@@ -5,12 +5,14 @@ model them as black boxes, as they do the loss; here they are exact, and only th
 
 Outline of `start`, which decides on one trial:
 1. The first trials are spread over the costs (`_spread`).
-2. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
+2. `aim` finds the score that half, or four fifths, of random architectures keep to. In two trials
+   of three it is a limit, as if it were the study's reference point.
+3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
    objective, with features from `encoding`: the decisions, counts of them, costs and proxies.
-3. `proposals` makes 200 new architectures, as the space draws them. Without a space,
+4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
-4. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
-5. Their costs and proxies are computed, and `Predictor.acquisition` takes the best.
+5. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
+6. Their costs and proxies are computed, and `Predictor.acquisition` takes the best.
 
 Sources: the gain in hypervolume under random draws from the posterior is Bradford, Schweidtmann and
 Lapkin, Efficient multiobjective optimization employing Gaussian processes, spectral sampling and a
@@ -22,8 +24,9 @@ are White et al., How powerful are performance predictors in neural architecture
 What differs: the costs are exact, in the gain and as features; and the members of the ensemble are
 Gaussian processes on different features, weighted by how well they predict trials left out.
 
-Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py); CIFAR-100,
-ImageNet16-120 and the conditional space were kept for validation.
+Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py), those of the aim
+also on NAS-Bench-Graph with Cora and PubMed (benchmarks/samplers_tables.py); the other tables were
+kept for validation.
 """
 
 from __future__ import annotations
@@ -36,28 +39,26 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from optnas.pareto.dominance import Array
 from optnas.samplers.ask import Ask, Draw
-from optnas.samplers.base import UNSOUND, HistorySampler, Suggest
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.encoding import by_rank
 from optnas.samplers.history import History
+from optnas.samplers.known import Costs, Known, Proxies
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
+from optnas.samplers.names import UNSOUND, Names, Suggest
 from optnas.samplers.proposals import complete, propose
 from optnas.samplers.ranking import at_best, best_first, may_be_parent
 from optnas.utils.checks import check_counts
 
-Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
-"""Returns the objectives that are known before training, by position, given the parameters."""
-Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
-"""Returns numbers that correlate with the loss, by name, given the parameters."""
-
 MOST_TRIALS = 200
 """The most trials that are learned from: half of them the best, the others the newest."""
-import os
-AIM = eval("lambda place: " + os.environ.get("AIM", "(0,.5)[place % 2]"))
 SAMPLE, TRIALS_OF_A_PART = 100, 4
-"""The number of random architectures that the startup trials are chosen from, and the number of
-them that are compared by their proxies for each."""
+"""The number of random architectures that the startup trials are chosen from (and that show what a
+usual score is), and the number of them that are compared by their proxies for each."""
+AIMS = (1.0, 0.5, 0.8)
+"""In turns: the share of random architectures whose scores gain (see `aim`); 1 for all."""
 
 
 class PredictorSampler(HistorySampler):
@@ -70,6 +71,11 @@ class PredictorSampler(HistorySampler):
     multiplied by the probability that no constraint is broken (0 if that is below a half). Running
     trials count as if they had ended as predicted, so that a batch is diverse; trials that were
     stopped early count as if they had ended at their best.
+
+    In one trial of three any gain counts. In one only networks gain whose score is better than that
+    of half of all random architectures, in one those better than a fifth: else most trials would go
+    to networks that are small and learn little. The score is the first objective that isn't in
+    `costs`; in a `Search`, the first that the training gives.
 
     The startup trials are spread over the costs; each is the best of four by its proxies.
 
@@ -98,7 +104,8 @@ class PredictorSampler(HistorySampler):
 
     Args:
         space: A `SearchSpace`, or any function that draws an architecture from a trial; it must
-            draw nothing that isn't in the trial.
+            draw nothing that isn't in the trial. No architecture is proposed whose `str` is that of
+            a tried one; a function that returns None, or a module, names none.
         costs: Gives the objectives that are known before training, by position, from a trial's
             parameters.
         proxies: Gives further numbers that are known before training, by name, from a trial's
@@ -137,21 +144,16 @@ class PredictorSampler(HistorySampler):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of parameters, got {function!r}")
         self._suggest = _suggest_of(space)
+        self._own_names = None if self._suggest is None else Names(self._suggest)
         self._costs = costs
         self._proxies = proxies
+        self._known = Known(costs, proxies)
         self._n_startup_trials = n_startup_trials
         self._n_candidates = n_candidates
         self._n_checked = n_checked
 
-    def _forget(self) -> None:
-        super()._forget()
-        self._costs_of: dict[str, dict[int, float]] = {}
-        self._proxies_of: dict[str, list[float]] = {}
-
     def __getstate__(self) -> dict[str, Any]:
-        settings = super().__getstate__()
-        del settings["_costs_of"], settings["_proxies_of"]
-        return settings
+        return super().__getstate__() | {"_known": Known(self._costs, self._proxies)}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what wasn't given when the sampler was made, too.
@@ -161,19 +163,22 @@ class PredictorSampler(HistorySampler):
             preview: Its `values` are in place of `costs`, and its `proxies` of those.
         """
         super().fill_in(suggest, preview)
-        self._suggest = self._suggest or suggest
+        if self._suggest is None:
+            self._suggest, self._own_names = suggest, self._names
         self._costs = self._costs or partial(_part, preview, "values")
         self._proxies = self._proxies or partial(_part, preview, "proxies")
+        self._known = Known(self._costs, self._proxies)
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
         tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
         tried = self._learned_from(tried, history)
-        sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
+        sound = [trial for trial in tried if self._known.is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
-            self._known_of(genes_of(tried[-1]))  # raises the error in costs or proxies
+            self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
+        self._known.check(history.study, tried, strict=self._preview is not None)
         if len(tried) < self._n_startup_trials:
             return ask.inherit(near_baseline(ask) or self._spread(ask))
         rng = ask.rng("predictor")
@@ -184,21 +189,16 @@ class PredictorSampler(HistorySampler):
         from optnas.samplers.ensemble import Predictor
 
         suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
-        limits = history.limits
-        aimed = AIM(ask.place)
-        if aimed:
-            from optnas.samplers.aim import typical_losses
-            shared = ask.shared_rng("sample")
-            sample = [g for _ in range(SAMPLE) if (g := complete(suggest, {}, shared))]
-            limits = np.minimum(limits, typical_losses(tried, sample, history.study.directions, [0], aimed))
         predictor = Predictor(
             tried,
-            [g for trial in history.running if self._is_sound(g := genes_of(trial))],
+            [g for trial in history.running if self._known.is_sound(g := genes_of(trial))],
             history.study.directions,
-            self._known_of,
-            limits,
+            self._known,
+            self._limits(ask, tried, suggest),
         )
-        pool = propose(predictor.parents, suggest, history.tried.root, rng, self._n_candidates)
+        names = () if self._own_names is None else self._own_names.tried(history)
+        root = history.tried.root
+        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
         if not pool:
             return ask.inherit({})
         if self._costs is not None or self._proxies is not None:
@@ -210,27 +210,36 @@ class PredictorSampler(HistorySampler):
         value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
+    def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> Array:
+        """The study's reference point, or in its turn a nearer one in the score."""
+        limits, share = ask.history.limits, AIMS[ask.place % len(AIMS)]
+        score = self._score(len(limits), genes_of(tried[0]))
+        if share == 1 or score is None or len(limits) == 1:
+            return limits
+        from optnas.samplers.aim import loss_of_share
+
+        rng = ask.shared_rng("sample")
+        drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
+        directions = ask.history.study.directions
+        nearer = limits.copy()
+        found = loss_of_share(tried, [g for g in drawn if g], directions, score, share)
+        nearer[score] = min(found, limits[score])
+        return nearer
+
+    def _score(self, objectives: int, seen: Genes) -> int | None:
+        """The position of the score; `seen` is any architecture that was tried."""
+        if self._preview is not None:
+            score: int | None = self._preview({}).score
+            return score
+        costs = self._known.costs(seen)
+        return next((i for i in range(objectives) if i not in costs), None)
+
     def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
         if len(trials) <= MOST_TRIALS:
             return list(trials)
         best = set(best_first(trials, history.study.directions, history.limits)[: MOST_TRIALS // 2])
         newest = [i for i in range(len(trials)) if i not in best][-(MOST_TRIALS - len(best)) :]
         return [trials[i] for i in sorted(best.union(newest))]
-
-    def _known_of(self, genes: Genes) -> tuple[dict[int, float], list[float]]:
-        """The costs by position, and the proxies."""
-        params = values_of(genes)
-        key = str(params)
-        if key not in self._proxies_of:
-            proxies = {} if self._proxies is None else self._proxies(params)
-            self._proxies_of[key] = list(proxies.values())
-        return self._counted_costs(params), self._proxies_of[key]
-
-    def _counted_costs(self, params: dict[str, Any]) -> dict[int, float]:
-        key = str(params)
-        if key not in self._costs_of:
-            self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
-        return self._costs_of[key]
 
     def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
         """The first `n_checked` architectures that run and have no `known_excess`.
@@ -241,7 +250,7 @@ class PredictorSampler(HistorySampler):
         for genes in pool:
             if len(found) == self._n_checked:
                 break
-            if self._keeps_bounds(genes, history) and self._is_sound(genes):
+            if self._keeps_bounds(genes, history) and self._known.is_sound(genes):
                 found.append(genes)
         return found
 
@@ -251,14 +260,6 @@ class PredictorSampler(HistorySampler):
         except UNSOUND:
             return False
 
-    def _is_sound(self, genes: Genes) -> bool:
-        """Whether costs and proxies can be computed; not so for a network that can't run."""
-        try:
-            self._known_of(genes)
-        except UNSOUND:
-            return False
-        return True
-
     def _spread(self, ask: Ask) -> dict[str, Any]:
         """A startup trial: random architectures are sorted by cost, and each trial has its part."""
         if self._suggest is None:
@@ -267,9 +268,9 @@ class PredictorSampler(HistorySampler):
         maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
         sample, costs = [], []
         for _ in range(SAMPLE):
-            genes = complete(self._suggest, {}, rng)
+            genes, _ = complete(self._suggest, {}, rng)
             try:
-                found = self._counted_costs(values_of(genes))
+                found = self._known.costs(genes)
             except UNSOUND:
                 continue  # a network that can't run
             new = genes and not was_tried(ask.history.tried.root, genes)
@@ -283,10 +284,10 @@ class PredictorSampler(HistorySampler):
         rng.shuffle(parts)
         part = [sample[i] for i in parts[ask.place % len(parts)]]
         part = ask.rng("startup").sample(part, min(TRIALS_OF_A_PART, len(part)))
-        part = [genes for genes in part if self._is_sound(genes)]
+        part = [genes for genes in part if self._known.is_sound(genes)]
         if not part:
             return {}
-        table = np.array([self._known_of(genes)[1] for genes in part], dtype=float)
+        table = np.array([self._known(genes)[1] for genes in part], dtype=float)
         return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
 
 
