@@ -14,6 +14,7 @@ from optnas.cli.usage import in_options
 from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
+from optnas.pareto.little_gained import little_gained
 from optnas.pareto.noise import typical_errors
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
@@ -65,6 +66,13 @@ def _summary(study: Study, search: Search) -> None:
                 "the front that differ by less are marked; `optnas measure` measures a network "
                 "again"
             )
+    far = little_gained(seen)
+    if far is not None:
+        echo(
+            f"{far.members} of the {far.front} networks on the front gain less than half of what "
+            f"the best one gains over chance in {far.score}. To look for better ones: "
+            f"{_resume(study, search)} --reference {far.score}={far.limit:.2g}"
+        )
     if isinstance(search.evaluator, SharedWeightsEvaluator):
         echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"

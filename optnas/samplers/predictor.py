@@ -189,42 +189,49 @@ class PredictorSampler(HistorySampler):
         from optnas.samplers.ensemble import Predictor
 
         suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
-        predictor = Predictor(
-            tried,
-            [g for trial in history.running if self._known.is_sound(g := genes_of(trial))],
-            history.study.directions,
-            self._known,
-            self._limits(ask, tried, suggest),
-        )
+        running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
+        predictors = [
+            Predictor(tried, running, history.study.directions, self._known, limits)
+            for limits in self._limits(ask, tried, suggest)
+        ]
+        parents = [genes for predictor in predictors for genes in predictor.parents]
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
-        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
+        pool = propose(parents, suggest, root, names, rng, self._n_candidates)
         if not pool:
             return ask.inherit({})
         if self._costs is not None or self._proxies is not None:
-            value = predictor.screen(pool, rng)
+            value = sum(p.screen(pool, rng) for p in predictors)
             order = np.argsort(-value, kind="stable")
             pool = self._checked([pool[i] for i in order], history)
             if not pool:
                 return ask.inherit({})
-        value = predictor.acquisition(pool, rng)
+        value = sum(p.acquisition(pool, rng) for p in predictors)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
-    def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> Array:
-        """The study's reference point, or in its turn a nearer one in the score."""
-        limits, share = ask.history.limits, AIMS[ask.place % len(AIMS)]
+    def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> list[Array]:
+        """The study's reference point, and a nearer one in the score."""
+        import os
+        shares = eval(os.environ.get("SHARES","(1.0,.5)"))
+        if os.environ.get("TURN"):
+            shares = [shares[ask.place % len(shares)]]
+        limits = ask.history.limits
         score = self._score(len(limits), genes_of(tried[0]))
-        if share == 1 or score is None or len(limits) == 1:
-            return limits
+        if score is None or len(limits) == 1:
+            return [limits]
         from optnas.samplers.aim import loss_of_share
 
         rng = ask.shared_rng("sample")
         drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
         directions = ask.history.study.directions
-        nearer = limits.copy()
-        found = loss_of_share(tried, [g for g in drawn if g], directions, score, share)
-        nearer[score] = min(found, limits[score])
-        return nearer
+        every = []
+        for share in shares:
+            nearer = limits.copy()
+            if share < 1:
+                found = loss_of_share(tried, [g for g in drawn if g], directions, score, share)
+                nearer[score] = min(found, limits[score])
+            every.append(nearer)
+        return every
 
     def _score(self, objectives: int, seen: Genes) -> int | None:
         """The position of the score; `seen` is any architecture that was tried."""
