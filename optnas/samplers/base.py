@@ -28,8 +28,8 @@ from optnas.samplers.history import History
 from optnas.samplers.ranking import shortfall
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
-from optnas.utils.preserved_once import preserved_once
 from optnas.study.trial_order import keep_completion
+from optnas.utils.preserved_once import preserved_once
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`."""
