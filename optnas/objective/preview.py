@@ -14,6 +14,7 @@ from optnas.candidate import Candidate
 from optnas.devices.sharing import Sharing
 from optnas.metrics import Metric
 from optnas.metrics.zero_cost import zero_cost
+from optnas.objective.asking import step
 from optnas.objective.bounds import Bounds
 from optnas.search_spaces import SearchSpace
 from optnas.utils.random_state import seeded
@@ -137,6 +138,7 @@ class Previews:
                     lambda: self._space.build(architecture),
                     disposable=True,
                 )
+                step()
                 with Sharing(torch.device("cpu")):
                     self._found[key] = find(candidate)
         found: dict[Key, float] = self._found[key]
