@@ -203,9 +203,8 @@ class Objective:
         baseline = trial.user_attrs.get(attr.BASELINE)
         if baseline is not None and attr.IN_SPACE not in trial.user_attrs:
             if baseline not in self.baselines:
-                raise InputError(
-                    f"unknown baseline {baseline!r}; {there_are(baseline, self.baselines)}"
-                )
+                known = there_are(baseline, self.baselines)
+                raise InputError(f"unknown baseline {baseline!r}; {known}")
             return Candidate(f"baseline {baseline}", example, self.baselines[baseline], seed)
         with seeded(seed):  # a FunctionSpace builds the model here
             architecture = self.space.suggest(trial)
@@ -248,8 +247,8 @@ class Objective:
         names = str(candidate), str(recipe)
         trial.set_user_attr(attr.ARCHITECTURE, names[0])
         trial.set_user_attr(attr.RECIPE, names[1])
-        stops = self._stopping is not None
-        original = self._evaluated.find(trial.study, every, *names, stopped=stops)
+        stopped = self._stopping is not None
+        original = self._evaluated.find(trial.study, every, *names, stopped=stopped)
         original = original or await_same(trial.study, every, own, *names)
         if original is not None:
             return reuse(trial, original, self.known)
