@@ -46,16 +46,17 @@ class Known:
         if key not in self._proxies_of:
             proxies = {} if self._proxies is None else self._proxies(params)
             self._proxies_of[key] = list(proxies.values())
-        return self.costs(genes), self._proxies_of[key]
+        return self._believed(self._counted(params, key)), self._proxies_of[key]
 
     def costs(self, genes: Genes) -> dict[int, float]:
         """The costs by position."""
-        found = self._counted(genes)
+        params = values_of(genes)
+        return self._believed(self._counted(params, str(params)))
+
+    def _believed(self, found: dict[int, float]) -> dict[int, float]:
         return {i: v for i, v in found.items() if i not in self._wrong} if self._wrong else found
 
-    def _counted(self, genes: Genes) -> dict[int, float]:
-        params = values_of(genes)
-        key = str(params)
+    def _counted(self, params: dict[str, Any], key: str) -> dict[int, float]:
         if key not in self._costs_of:
             self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
         return self._costs_of[key]
@@ -85,7 +86,8 @@ class Known:
         for trial in trials:
             if trial.state != TrialState.COMPLETE:
                 continue
-            for position, cost in self._counted(genes_of(trial)).items():
+            params = values_of(genes_of(trial))
+            for position, cost in self._counted(params, str(params)).items():
                 stored = trial.values[position]
                 if position in wrong or math.isclose(cost, stored, rel_tol=EQUAL):
                     continue

@@ -244,7 +244,8 @@ class PredictorSampler(HistorySampler):
     def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
         if len(trials) <= MOST_TRIALS:
             return list(trials)
-        best = set(best_first(trials, history.study.directions, history.limits)[: MOST_TRIALS // 2])
+        half = MOST_TRIALS // 2
+        best = set(best_first(trials, history.study.directions, history.limits, half))
         newest = [i for i in range(len(trials)) if i not in best][-(MOST_TRIALS - len(best)) :]
         return [trials[i] for i in sorted(best.union(newest))]
 
