@@ -44,7 +44,7 @@ class Preview:
 
     @property
     def score(self) -> int | None:
-        """The position of the first objective that a training gives; reading it computes nothing."""
+        """The position of the first objective that a training gives, if there is one."""
         return self._source.score
 
     @cached_property

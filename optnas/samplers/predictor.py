@@ -212,7 +212,8 @@ class PredictorSampler(HistorySampler):
     def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> list[Array]:
         """The study's reference point, and a nearer one in the score."""
         import os
-        shares = eval(os.environ.get("SHARES","(1.0,.5)"))
+
+        shares = eval(os.environ.get("SHARES", "(1.0,.5)"))
         if os.environ.get("TURN"):
             shares = [shares[ask.place % len(shares)]]
         limits = ask.history.limits

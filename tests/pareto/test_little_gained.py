@@ -37,12 +37,12 @@ def test_a_loss_is_measured_from_chance_down():
 
 @pytest.mark.parametrize(
     "study",
-    (
+    [
         study_of([(0.9, 100), (0.8, 50), (0.3, 20)], UP),
         study_of(POOR, UP, given={"score": 0.15}),
         study_of(POOR, UP, chance={}),
         study_of([], UP),
-    ),
+    ],
     ids=("most gain", "a reference was given", "chance is unknown", "no trial"),
 )
 def test_otherwise_there_is_nothing_to_say(study):

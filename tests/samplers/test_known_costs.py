@@ -44,7 +44,7 @@ def test_a_wrong_cost_is_warned_of_once_and_predicted():
     assert len({str(t.params) for t in study.trials}) == 12
 
 
-@pytest.mark.parametrize("factor", (1.0, 1.0 + 1e-9))
+@pytest.mark.parametrize("factor", [1.0, 1.0 + 1e-9])
 def test_costs_that_are_right_but_for_rounding_are_believed(factor):
     study = study_with(lambda params: {1: factor * params["width"]})
     with warnings.catch_warnings():
@@ -58,7 +58,7 @@ def test_a_search_refuses_costs_that_its_trials_contradict():
 
     search = optnas.Objective(
         optnas.FunctionSpace(build, torch.zeros(1, 4)),
-        optnas.FunctionEvaluator(lambda model, recipe, report: 0.5, {"loss": "minimize"}),
+        optnas.FunctionEvaluator(lambda model, recipe, report: {"loss": 0.5}, {"loss": "minimize"}),
         ("loss", "params"),
     )
     sampler = optnas.PredictorSampler(costs=lambda params: {1: 4.0 * params["width"]}, seed=0)
