@@ -97,12 +97,13 @@ def _chosen(left: list[Leftover], names: Sequence[str], folder: Path) -> list[Le
     if not names:
         return [one for one in left if not one.kept and not one.recent]
     by_name = {one.path.name: one for one in left}
+    names = [os.path.normpath(name) for name in names]  # a shell may have added a slash
     for name in names:
         if name not in by_name:
             listed = ", ".join(by_name) or "none"
             raise InputError(
-                f"{name} is nothing that a deleted study has left in {folder}; there are: {listed}. "
-                "Nothing is removed"
+                f"{name} is nothing that a deleted study has left in {folder}; there are: "
+                f"{listed}. Nothing is removed"
             )
         if by_name[name].recent:
             raise InputError(
@@ -123,7 +124,7 @@ def _removed(one: Leftover) -> bool:
     try:
         remove(one)
     except OSError as error:
-        part = ", some of it is" if len(one.files) > 1 and _is_partly_gone(one) else ""
+        part = " whole, some files of it are" if _is_partly_gone(one) else ""
         echo(f"not removed{part}: {one.path.name}: {error.strerror}", err=True)
         return False
     echo(f"removed: {one.path.name}")

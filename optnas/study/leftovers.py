@@ -31,7 +31,7 @@ from optnas.study.folders import (
 )
 
 RECENT = 3600.0
-"""Seconds in which a change protects files: a study may be made now, or run without its database."""
+"""Seconds in which a change protects files: their study may be one that is made just now."""
 _HEAD = 8192
 """Bytes at the beginning of a file that tell what it is."""
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -122,7 +122,7 @@ def _leftover(path: Path) -> Leftover | None:
     """What optnas has written at a path, whosever it is; None if it is anything else."""
     suffix = next((end for end in SUFFIXES if path.name.endswith(end)), "")
     name = path.name.removesuffix(suffix)
-    if not suffix or not name:
+    if not suffix or not name.isprintable() or not name:
         return None
     try:
         inside = list(_walk(path))

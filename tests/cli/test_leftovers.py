@@ -132,7 +132,8 @@ def test_nothing_is_removed_while_a_database_cant_be_read(kept, optnas, file):
     FAULTS[file](file)
     fill("digits")
     said = kept(code=2)
-    assert file in said and "nothing is removed" in said
+    assert file in said
+    assert "nothing is removed" in said
     assert optnas("status", ".")[0] == 2
 
 
@@ -145,13 +146,14 @@ def test_nothing_is_removed_while_a_database_is_locked(kept, monkeypatch):
     holder.execute("BEGIN EXCLUSIVE")
     said = kept(code=2)
     holder.close()
-    assert "locked" in said and "nothing is removed" in said
+    assert "locked" in said
+    assert "nothing is removed" in said
 
 
 def test_what_has_a_tag_is_removed_only_by_name(kept, optnas):
     fill("digits-1a2b3c4d")
     assert "a study on a server may have it" in kept()
-    assert optnas("storage", "clean", ".", "digits-1a2b3c4d_weights", "--yes")[0] == 0
+    assert optnas("storage", "clean", ".", "./digits-1a2b3c4d_weights/", "--yes")[0] == 0
     assert not Path("digits-1a2b3c4d_weights").exists()
     assert Path("digits-1a2b3c4d_checkpoints").exists()
 
@@ -182,6 +184,7 @@ def test_what_optnas_didnt_write_is_kept(kept):
     Path("empty_logs").mkdir()
     Path("x_weights").touch()
     Path("_weights").mkdir()
+    Path("two\nlines_weights").mkdir()  # optnas writes such names as in URLs
     Path("y_front.html").mkdir()
     age()
     kept()
@@ -262,7 +265,8 @@ def test_a_failure_in_the_middle_says_what_is_removed_and_what_isnt(optnas, monk
     monkeypatch.setattr(Path, "unlink", failing)
     code, out, err = optnas("storage", "clean", ".", "--yes")
     assert code == 1
-    assert "removed: digits_weights" in out and "removed: digits_checkpoints" in out
+    assert "removed: digits_weights" in out
+    assert "removed: digits_checkpoints" in out
     assert "not removed: digits_retrained: Permission denied" in err
     assert Path("digits_retrained/trial1_2epochs_0a1b2c3d/seed0.pt").exists()
 
