@@ -72,6 +72,9 @@ def clean_folder(folder: Path, names: Sequence[str], *, yes: bool) -> None:
             raise typer.Exit(1)
         # A study may have been made, or a database put back, while the question stood there.
         again = _readable(folder)
+        for one in chosen:
+            if one not in again:
+                echo(f"not removed: {one.path.name}: it has changed since the question", err=True)
         chosen = [one for one in chosen if one in again]
     failed = [one for one in chosen if not _removed(one)]
     if failed:
