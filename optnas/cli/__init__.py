@@ -43,8 +43,9 @@ app = typer.Typer(
     "out, everything kept in an Optuna study.",
 )
 
-storage_app = typer.Typer(rich_markup_mode=None, help="Move studies between storages.")
-app.add_typer(storage_app, name="storage", short_help="Move studies between storages.")
+STORAGE = "Move studies between storages, and remove what deleted ones have left."
+storage_app = typer.Typer(rich_markup_mode=None, help=STORAGE)
+app.add_typer(storage_app, name="storage", short_help=STORAGE)
 
 
 def _add(to: typer.Typer, command: Callable[..., None], name: str = "", text: str = "") -> None:
@@ -73,6 +74,7 @@ for command in (
 ):
     _add(app, command)
 _add(storage_app, storage.storage_copy, "copy")
+_add(storage_app, storage.storage_clean, "clean")
 
 
 @storage_app.callback(invoke_without_command=True)

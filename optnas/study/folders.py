@@ -111,6 +111,14 @@ def files_of(study: Study, location: Location) -> StudyFiles:
     return StudyFiles(location.folder, name)
 
 
+def possible_names(study: Study, location: Location) -> frozenset[str]:
+    """What the names of a study's files may begin with; one name, if the study keeps it."""
+    name = files_of(study, location).name
+    if _kept(study) is not None:
+        return frozenset([name])
+    return frozenset([name, file_name(study.study_name), _old_name(study.study_name)])
+
+
 def own_files(study: Study, location: Location) -> StudyFiles:
     """The files of a study that is going to be written to; it keeps their name from now on.
 
