@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from optnas.cli.console import echo
-
-ENDINGS = (".db", ".sqlite", ".sqlite3", ".journal")
-"""Those of database files."""
+from optnas.storage.urls import DATABASES, database_url
 
 
 class Located(NamedTuple):
@@ -32,7 +30,7 @@ def located(argument: str, name: str | None) -> Located:
     path = Path(argument)
     if "://" in argument or os.path.exists(path) or not path.stem:
         return Located(argument, name)
-    if path.suffix == ".py" or path.suffix in ENDINGS:
+    if path.suffix == ".py" or path.suffix in DATABASES:
         if path.name != argument:
             return Located(argument, name)
         below = sorted(Path().glob(f"*/{_escaped(argument)}"))
@@ -58,7 +56,7 @@ def _escaped(name: str) -> str:
 
 
 def _databases() -> list[Path]:
-    return sorted(path for path in Path().iterdir() if path.suffix in ENDINGS and path.is_file())
+    return sorted(path for path in Path().iterdir() if path.suffix in DATABASES and path.is_file())
 
 
 def _names(file: Path) -> list[str]:
@@ -67,9 +65,9 @@ def _names(file: Path) -> list[str]:
 
     from optnas.errors import InputError
     from optnas.storage.open import open_storage
-    from optnas.storage.urls import sqlite_url
 
-    url = f"journal:///{file}" if file.suffix == ".journal" else sqlite_url(file)
+    url = database_url(file)
+    assert url is not None
     try:
         return optuna.get_all_study_names(open_storage(url))
     except InputError:
