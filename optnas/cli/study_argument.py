@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 
 from optnas.cli.console import echo
-from optnas.cli.locate import located
+from optnas.cli.locate import check_study_file, located
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
 from optnas.storage.urls import Location, database_url, shown_url
@@ -137,6 +137,7 @@ def search_of(file: str, storage: str | None, name: str | None) -> Search:
     """The search of a study file or bundled name, with another storage or name if given."""
     from optnas.search.study_file import load_search
 
+    check_study_file(file)
     search = load_search(file)
     if storage is None and not search.url:
         raise InputError(f"the storage of {file} is an object: give its URL, or --storage")
