@@ -31,7 +31,7 @@ from optnas.cli import (
 )
 from optnas.cli.console import echo, ending_without_threads, fail
 from optnas.cli.output import lasting_output
-from optnas.cli.usage import UsageError, in_options, usage_message
+from optnas.cli.usage import Command, UsageError, in_options, usage_message
 from optnas.errors import InputError, Interrupted
 from optnas.utils.terminal import VisibleFormatter
 
@@ -52,7 +52,7 @@ def _add(to: typer.Typer, command: Callable[..., None], name: str = "", text: st
     """Adds a command, whose first paragraph stands whole in the list of commands."""
     text = text or inspect.getdoc(command) or ""
     short = " ".join(text.split("\n\n")[0].split())
-    to.command(name or None, help=text, short_help=short)(command)
+    to.command(name or None, cls=Command, help=text, short_help=short)(command)
 
 
 _add(app, run.run)

@@ -20,15 +20,16 @@ def storage_copy(
 ) -> None:
     """Copy a whole study to another storage: trials, states, attributes, curves, times."""
     from optnas.cli.locate import located
-    from optnas.cli.study_argument import search_of, storage_url
+    from optnas.cli.study_argument import search_of
+    from optnas.storage.urls import database_url
     from optnas.study.copy import copy_study
 
     source, name = located(source, name)
-    url = storage_url(source)
+    url = database_url(source)
     if url is None:
         search = search_of(source, None, name)
         url, name = search.url, search.study_name
-    for line in copy_study(url, storage_url(target) or target, name):
+    for line in copy_study(url, database_url(target) or target, name):
         echo(line)
 
 
