@@ -60,6 +60,9 @@ class _Reporter(Observer):
     def began(self, number: int) -> None:
         self.tell(began=number)
 
+    def choosing(self, number: int) -> None:
+        self.tell(choosing=number)
+
     def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
         if time.monotonic() - self._epoch > EPOCH_SECONDS:
             self._epoch = time.monotonic()

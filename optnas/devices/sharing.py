@@ -29,6 +29,7 @@ import logging
 import mmap
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -98,6 +99,8 @@ class Sharing:
     """Shares a device with other trainings, and releases it while a measurement needs it.
 
     A context manager. A training on a GPU keeps a CPU core busy too, so it shares both devices.
+    Inside of another one that shares the same devices it is a step of that one (`give_way`): if it
+    waited at the gate itself, the measurement would wait for the outer one meanwhile.
 
     Args:
         device: The device to train on.
@@ -109,23 +112,40 @@ class Sharing:
     def __init__(self, device: torch.device) -> None:
         self.waited = 0.0
         self._device = device
+        self._devices = {device, torch.device("cpu")}
         self._held: tuple[_Locks, ...] = ()
+        self._outer: Sharing | None = None
 
     def __enter__(self) -> Sharing:
-        devices = {self._device, torch.device("cpu")}
-        opened = [_Locks.open(d) for d in sorted(devices, key=str)]
-        self._held = tuple(locks for locks in opened if locks is not None)
-        self._acquire(time.perf_counter())
+        self._outer = _here.sharing
+        _here.sharing = self
+        if self._is_inner:
+            self.give_way()
+            return self
+        try:
+            opened = [_Locks.open(d) for d in sorted(self._devices, key=str)]
+            self._held = tuple(locks for locks in opened if locks is not None)
+            self._acquire(time.perf_counter())
+        except BaseException:
+            _here.sharing = self._outer
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        _here.sharing = self._outer
         try:
             synchronize(self._device)
         finally:
             self._close()
 
+    @property
+    def _is_inner(self) -> bool:
+        return self._outer is not None and self._devices <= self._outer._devices
+
     def give_way(self) -> None:
         """Releases the device while a measurement waits for it; call this before each step."""
+        if self._outer is not None:
+            self._outer.give_way()
         for locks in self._held:
             if locks.flag[0]:
                 started = time.perf_counter()
@@ -165,6 +185,15 @@ class Sharing:
         for locks in self._held:
             locks.close()
         self._held = ()
+
+
+class _Thread(threading.local):
+    """The innermost `Sharing` that the present thread is inside of."""
+
+    sharing: Sharing | None = None
+
+
+_here = _Thread()
 
 
 class _Locks:

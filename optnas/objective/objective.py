@@ -16,6 +16,7 @@ from optnas.evaluators.abilities import Prepared, chance_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.evaluation import promised
 from optnas.metrics import Metric
+from optnas.objective.asking import asking
 from optnas.objective.baselines import read_baselines
 from optnas.objective.bounds import Bounds
 from optnas.objective.checkpoint_folders import checkpoint_folder
@@ -137,6 +138,7 @@ class Objective:
         self.checkpoints = None if checkpoints is None else Path(checkpoints).absolute()
         self.folders: StudyFolders | None = None  # in place of those three, set by a Search
         self.listeners = tuple(listeners)
+        self.choosing: Callable[[int], None] = lambda number: None  # a run's display replaces it
         self.device = device
         self.metrics, self.known = choose_metrics(
             self.objectives, self.constraints, metrics, evaluator, device
@@ -148,8 +150,7 @@ class Objective:
         self._stopping = EarlyStopping(directions, evaluator.provides) if early_stop else None
         self._bounds = Bounds(self.constraints, self.known)
         self._previews = Previews(space, self.metrics, self.objectives, self._bounds)
-        self._evaluated = Evaluated()
-        self._told = False
+        self._evaluated, self._told = Evaluated(), False
         self._study: Study | None = None
         self._study_seed = 0
 
@@ -238,10 +239,11 @@ class Objective:
         own = every[trial.number]
         self._begin(trial.study)
         seed = derived_seed(self._study_seed, place(own, every), "candidate")
-        candidate = self.candidate(trial, seed)
+        with asking(lambda: self.choosing(trial.number)):
+            candidate = self.candidate(trial, seed)
+            with seeded(seed):
+                recipe = self.evaluator.suggest(trial)
         candidate.details = details
-        with seeded(seed):
-            recipe = self.evaluator.suggest(trial)
         names = str(candidate), str(recipe)
         trial.set_user_attr(attr.ARCHITECTURE, names[0])
         trial.set_user_attr(attr.RECIPE, names[1])
@@ -250,13 +252,9 @@ class Objective:
         original = original or await_same(trial.study, every, own, *names)
         if original is not None:
             return reuse(trial, original, self.known)
+        checked = not self.evaluator.estimates
         measured = measure_costs(
-            trial,
-            candidate,
-            self.metrics,
-            self._evaluated,
-            self._bounds,
-            check=not self.evaluator.estimates,
+            trial, candidate, self.metrics, self._evaluated, self._bounds, check=checked
         )
         scores, report = run_evaluator(
             self.evaluator,

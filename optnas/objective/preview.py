@@ -14,6 +14,7 @@ from optnas.candidate import Candidate
 from optnas.devices.sharing import Sharing
 from optnas.metrics import Metric
 from optnas.metrics.zero_cost import zero_cost
+from optnas.objective.asking import step
 from optnas.objective.bounds import Bounds
 from optnas.search_spaces import SearchSpace
 from optnas.utils.random_state import seeded
@@ -83,19 +84,18 @@ class Previews:
         self._space = space
         self._exact = {metric.name: metric for metric in metrics if metric.exact}
         self._objectives = {i: name for i, name in enumerate(objectives) if name in self._exact}
+        # Others, such as a user's function, may change the network that they measure.
+        self._only_counts = all(self._exact[n].effort == 0 for n in self._objectives.values())
         self._bounds = bounds.among(self._exact)
         self.known = frozenset(self._objectives)
         self._found: dict[tuple[str, str], Any] = {}
 
     def values(self, params: Mapping[str, Any]) -> Mapping[int, float]:
         """See `Preview.values`."""
-        if not self.known:
-            return {}
+        return self._part("values", params, self._count) if self.known else {}
 
-        def count(candidate: Candidate) -> dict[int, float]:
-            return {i: self._exact[n].measure(candidate) for i, n in self._objectives.items()}
-
-        return self._part("values", params, count)
+    def _count(self, candidate: Candidate) -> dict[int, float]:
+        return {i: self._exact[name].measure(candidate) for i, name in self._objectives.items()}
 
     def constraints(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         """See `Preview.constraints`."""
@@ -111,8 +111,18 @@ class Previews:
         return self._part("constraints", params, count)
 
     def proxies(self, params: Mapping[str, Any]) -> Mapping[str, float]:
-        """See `Preview.proxies`."""
-        return self._part("proxies", params, zero_cost)
+        """See `Preview.proxies`.
+
+        Whoever asks for proxies asks for values next: the same network serves for both.
+        """
+
+        def find(candidate: Candidate) -> dict[str, float]:
+            key = "values", str(candidate)
+            if self._only_counts and key not in self._found:
+                self._found[key] = self._count(candidate)
+            return zero_cost(candidate)
+
+        return self._part("proxies", params, find)
 
     def _part(
         self, part: str, params: Mapping[str, Any], find: Callable[[Candidate], dict[Key, float]]
@@ -128,6 +138,7 @@ class Previews:
                     lambda: self._space.build(architecture),
                     disposable=True,
                 )
+                step()
                 with Sharing(torch.device("cpu")):
                     self._found[key] = find(candidate)
         found: dict[Key, float] = self._found[key]

@@ -79,6 +79,8 @@ def gains(points: Array, front: Array, reference: Array) -> Array:
     front = front[(front < reference).all(axis=1)]
     if is_exact(len(reference)):
         gained: Array = np.prod(np.maximum(reference - points, 0.0), axis=1)
+        # What a member is at least as good as gains nothing.
+        gained[np.any(np.all(front[None] <= points[:, None], axis=2), axis=1)] = 0.0
         for i in np.flatnonzero(gained):
             gained[i] -= hypervolume_of(np.maximum(front, points[i]), reference)
         # A gain this small is a rounding error, and counts as 0.

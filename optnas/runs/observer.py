@@ -31,6 +31,9 @@ class Observer:
     def began(self, number: int) -> None:
         """A trial has begun."""
 
+    def choosing(self, number: int) -> None:
+        """The sampler has been choosing a trial's architecture for a while."""
+
     def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
         """A trial has reported the scores of an epoch."""
 

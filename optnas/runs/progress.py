@@ -90,6 +90,15 @@ class Progress(Observer):
         listed = ", ".join(map(str, numbers))
         self.say(f"waiting for trials that other processes are running: {listed}")
 
+    def choosing(self, number: int) -> None:
+        """Shows that the sampler still chooses a trial's architecture."""
+        text = f"trial {number}: choosing an architecture"
+        if self._bar is None:
+            self.say(text)
+        else:
+            description = f"{self._summary_text}  · {text}"
+            self._bar.update(self._task, description=description, refresh=True)
+
     def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
         """Shows the latest epoch of a running trial."""
         if self._bar is not None:

@@ -173,6 +173,8 @@ class WorkerProcesses:
             worker.trial = None
             trials = self._study.get_trials(deepcopy=False)
             self._display.finished(self._study, trials[event["finished"]])
+        elif "choosing" in event:
+            self._display.choosing(event["choosing"])
         elif "recovered" in event:
             self._display.recovered(event["recovered"])
         elif "remark" in event:

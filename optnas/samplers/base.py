@@ -29,6 +29,7 @@ from optnas.samplers.ranking import shortfall
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
+from optnas.utils.preserved_once import preserved_once
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`."""
@@ -182,7 +183,8 @@ class HistorySampler(BaseSampler, ABC):
             self._history = None  # so that an interrupt here never leaves it half read
             history.update(trial)
             self._history = history
-            self._asks[trial._trial_id] = self._begin(history, trial, ended)
+            with preserved_once():  # each draft and each preview preserves the generators
+                self._asks[trial._trial_id] = self._begin(history, trial, ended)
             if len(self._asks) > REMEMBERED:
                 self._asks.popitem(last=False)
         ask, choose, _ = self._asks[trial._trial_id]

@@ -24,14 +24,19 @@ ABSENT = -1.0
 """The code of an absent parameter, at a distance of at least 1 from all other codes."""
 
 
-def choices(architectures: Sequence[Genes]) -> Array:
-    """Encodes each parameter as a column: the index of a category, or a position from 0 to 1.
-
-    Two codes differ by at least 1 if their categories differ, or if only one of the architectures
-    has the parameter.
+def encode(architectures: Sequence[Genes]) -> tuple[Array, Array]:
+    """Encodes architectures by their choices, and by how often each kind of choice was made.
 
     Returns:
-        An array of shape `(architectures, parameters)`.
+        The choices, of shape `(architectures, parameters)`: the index of a category, or a position
+        from 0 to 1. Two codes differ by at least 1 if their categories differ, or if only one of
+        the architectures has the parameter.
+
+        The counts, of shape `(architectures, features)`. They add up the parameters of one kind,
+        for each kind with at least two of them. For categories, a column counts how often each is
+        chosen. For ordered ranges, two columns have the number of parameters and the sum of their
+        positions from 0 to 1. All are divided by 0.6 times the root of the number of parameters,
+        which is about the standard deviation among random architectures.
     """
     kinds = _kinds(architectures)
     codes = np.full((len(architectures), len(kinds)), ABSENT)
@@ -39,42 +44,25 @@ def choices(architectures: Sequence[Genes]) -> Array:
         for row, genes in enumerate(architectures):
             if name in genes:
                 codes[row, column] = _code(*genes[name])
-    return codes
+    return codes, _counts(kinds, codes)
 
 
-def counts(architectures: Sequence[Genes]) -> Array:
-    """Adds up the choices of the parameters of one kind, for each kind with at least two of them.
-
-    For categories, a column counts how often each is chosen. For ordered ranges, two columns have
-    the number of parameters and the sum of their positions from 0 to 1. All are divided by 0.6
-    times the root of the number of parameters, which is about the standard deviation among random
-    architectures.
-
-    Returns:
-        An array of shape `(architectures, features)`.
-    """
-    groups: dict[tuple[str, BaseDistribution], list[str]] = defaultdict(list)
-    for name, distribution in _kinds(architectures).items():
-        groups[re.sub(r"\d+", "#", name), distribution].append(name)
+def _counts(kinds: dict[str, BaseDistribution], codes: Array) -> Array:
+    groups: dict[tuple[str, BaseDistribution], list[int]] = defaultdict(list)
+    for column, (name, distribution) in enumerate(kinds.items()):
+        groups[re.sub(r"\d+", "#", name), distribution].append(column)
     columns: list[Array] = []
-    for (_, distribution), names in groups.items():
-        if len(names) < 2:
+    for (_, distribution), places in groups.items():
+        if len(places) < 2:
             continue
-        categories = isinstance(distribution, CategoricalDistribution)
-        width = (
-            len(distribution.choices) if isinstance(distribution, CategoricalDistribution) else 2
-        )
-        found = np.zeros((len(architectures), width))
-        for row, genes in enumerate(architectures):
-            for name in names:
-                if name in genes:
-                    code = _code(*genes[name])
-                    if not categories:
-                        found[row] += (1.0, code)
-                    elif code < width:
-                        found[row, int(code)] += 1
-        columns.append(found / (0.6 * len(names) ** 0.5))
-    return np.hstack(columns) if columns else np.zeros((len(architectures), 0))
+        found = codes[:, places]
+        if isinstance(distribution, CategoricalDistribution):
+            added = [(found == code).sum(axis=1) for code in range(len(distribution.choices))]
+        else:
+            there = found != ABSENT
+            added = [there.sum(axis=1), np.where(there, found, 0.0).sum(axis=1)]
+        columns.append(np.column_stack(added) / (0.6 * len(places) ** 0.5))
+    return np.hstack(columns) if columns else np.zeros((len(codes), 0))
 
 
 def _kinds(architectures: Sequence[Genes]) -> dict[str, BaseDistribution]:
@@ -82,8 +70,8 @@ def _kinds(architectures: Sequence[Genes]) -> dict[str, BaseDistribution]:
     kinds: dict[str, BaseDistribution] = {}
     for genes in architectures:
         for name, (distribution, _) in genes.items():
-            if not distribution.single():
-                kinds.setdefault(name, distribution)
+            if name not in kinds and not distribution.single():
+                kinds[name] = distribution
     return kinds
 
 

@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from optnas.pareto.dominance import Array, losses, nondominated, tamed, unit
 from optnas.pareto.hypervolume import gains
-from optnas.samplers.encoding import by_rank, choices, counts
+from optnas.samplers.encoding import by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
@@ -123,7 +123,8 @@ class Predictor:
     def screen(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from the decisions alone, with predicted costs; see `acquisition`."""
         every = [*self.seen, *pool]
-        features = {CHOICES: choices(every), "counts": counts(every)}
+        choices, counts = encode(every)
+        features = {CHOICES: choices, "counts": counts}
         seen = {name: x[: len(self.seen)] for name, x in features.items()}
         costs = np.zeros((len(every), len(self.costs)))
         exact = self._costs_of(self.seen)
@@ -143,9 +144,10 @@ class Predictor:
         """
         every = [*self.seen, *pool, *self._running]
         proxies = by_rank(np.array([self._known(genes)[1] for genes in every], dtype=float))
+        choices, counts = encode(every)
         features = {
-            CHOICES: choices(every),
-            "counts": counts(every),
+            CHOICES: choices,
+            "counts": counts,
             "costs": self._costs_of(every),
             "first proxy": proxies[:, :1],
             "proxies": proxies,

@@ -11,16 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
 
 from optnas.pareto.dominance import Array
 from optnas.samplers.encoding import ABSENT
 
 Features = Mapping[str, Array]
 """Groups of features, by name; each has shape `(architectures, features)`."""
+Rows = NDArray[np.intp]
 
 CHOICES = "choices"
 """The group of features that are decisions; their distance is at most 1 (`encoding.choices`)."""
@@ -68,11 +73,10 @@ class GaussianProcess:
         self._features = {g: features[g] for term in self._terms for g in term.groups}
         self._mean, self._scale = float(targets.mean()), float(targets.std()) or 1.0
         self._targets = (targets - self._mean) / self._scale
-        rows = np.unique(np.linspace(0, len(targets) - 1, fitted).astype(int))
-        self._theta = self._fit({g: x[rows] for g, x in self._features.items()}, rows)
-        kernel = self._kernel(self._distances(self._features, self._features), self._theta)
+        self._theta = self._fit(np.unique(np.linspace(0, len(targets) - 1, fitted).astype(int)))
+        kernel = self._kernel(self._features, self._theta)
         kernel[np.diag_indices_from(kernel)] += np.exp(self._theta[0]) + JITTER
-        self._factor = cho_factor(kernel, lower=True)
+        self._factor = cho_factor(kernel, lower=True, overwrite_a=True, check_finite=False)
         self._alpha = cho_solve(self._factor, self._targets)
 
     def predict(self, features: Features) -> tuple[Array, Array]:
@@ -81,8 +85,8 @@ class GaussianProcess:
         Returns:
             Mean and standard deviation, each of shape `(architectures,)`.
         """
-        cross = self._kernel(self._distances(features, self._features), self._theta)
-        reduced = solve_triangular(self._factor[0], cross.T, lower=True)
+        cross = self._kernel(features, self._theta)
+        reduced = solve_triangular(self._factor[0], cross.T, lower=True, check_finite=False)
         prior = sum(np.exp(self._theta[i]) for i in self._offsets())
         variance = np.maximum(prior - (reduced**2).sum(axis=0), 1e-8)
         mean = cross @ self._alpha
@@ -94,8 +98,7 @@ class GaussianProcess:
         Args:
             greed: A target that is 1/greed standard deviations larger has 1/e of the weight.
         """
-        inverse = cho_solve(self._factor, np.eye(len(self._targets)))
-        variance = 1 / np.diag(inverse)
+        variance = 1 / np.diag(dpotri(self._factor[0], lower=1)[0])
         residuals = self._alpha * variance
         density = -0.5 * (np.log(variance) + residuals**2 / variance)
         weights = np.exp(-greed * self._targets)
@@ -124,50 +127,65 @@ class GaussianProcess:
                 spreads += [SPREAD_OF_WEIGHTS] * x.shape[1]
         return np.array(medians), np.array(spreads)
 
-    def _distances(self, rows: Features, columns: Features) -> list[Array]:
-        """The distances for each term, of shape `(features, rows, columns)`."""
-        found: dict[str, Array] = {}
-        for group in self._features:
-            a, b = rows[group].T[:, :, None], columns[group].T[:, None, :]
-            found[group] = np.minimum(np.abs(a - b), 1.0) if group == CHOICES else (a - b) ** 2
-        return [np.concatenate([found[g] for g in term.groups]) for term in self._terms]
-
-    def _kernel(self, distances: list[Array], theta: Array) -> Array:
-        kernel = np.zeros(distances[0].shape[1:])
-        for term, stack, at in zip(self._terms, distances, self._offsets(), strict=True):
-            weighted = np.tensordot(np.exp(theta[at + 1 : at + 1 + len(stack)]), stack, 1)
-            kernel += np.exp(theta[at]) * _correlation(weighted, term.smooth)[0]
+    def _kernel(self, rows: Features, theta: Array) -> Array:
+        """The covariances of architectures with those seen, of shape `(rows, seen)`."""
+        kernel = np.zeros((len(next(iter(rows.values()))), len(self._targets)))
+        for term, at in zip(self._terms, self._offsets(), strict=True):
+            distance, start = np.zeros_like(kernel), at + 1
+            for group in term.groups:
+                weights = np.exp(theta[start : start + rows[group].shape[1]])
+                start += len(weights)
+                distance += _weighted(rows[group], self._features[group], weights, group)
+            kernel += np.exp(theta[at]) * _correlation(distance, term.smooth)[0]
         return kernel
 
-    def _fit(self, features: Features, rows: Array) -> Array:
-        """Finds the posterior mode by L-BFGS, from the medians and in units of the spreads."""
+    def _fit(self, rows: Rows) -> Array:
+        """Finds the posterior mode by L-BFGS, from the medians and in units of the spreads.
+
+        A pair of architectures is looked at once: distances are kept for the pairs below the
+        kernel's diagonal, in the order in which LAPACK has them in memory.
+        """
         medians, spreads = self._priors()
-        distances = self._distances(features, features)
-        targets, eye = self._targets[rows], np.eye(len(rows))
+        n, targets = len(rows), self._targets[rows]
+        later, earlier = _pairs(n)
+        below = earlier * n + later
+        stacks = [
+            np.concatenate(
+                [_differences(self._features[g][rows], later, earlier, g) for g in term.groups]
+            )
+            for term in self._terms
+        ]
+        offsets = self._offsets()
 
         def loss(away: Array) -> tuple[float, Array]:
             theta = medians + away * spreads
+            noise, scales = np.exp(theta[0]), np.exp(theta[offsets])
             slope = np.zeros_like(theta)
-            kernel, parts = (np.exp(theta[0]) + JITTER) * eye, []
-            for term, stack, at in zip(self._terms, distances, self._offsets(), strict=True):
+            covariance, parts = np.zeros(len(below)), []
+            for stack, term, at, scale in zip(stacks, self._terms, offsets, scales, strict=True):
                 weights = np.exp(theta[at + 1 : at + 1 + len(stack)])
-                value, falling = _correlation(np.tensordot(weights, stack, 1), term.smooth)
-                scale = np.exp(theta[at])
-                kernel = kernel + scale * value
-                parts.append((at, scale * value, scale * falling, weights, stack))
-            try:
-                factor = cho_factor(kernel, lower=True)
-            except np.linalg.LinAlgError:
+                value, falling = _correlation(weights @ stack, term.smooth)
+                value, falling = scale * value, scale * falling
+                covariance += value
+                parts.append((at, scale, value, falling, weights, stack))
+            kernel = np.zeros(n * n)
+            kernel[below] = covariance
+            kernel[:: n + 1] = scales.sum() + noise + JITTER
+            factor, failed = dpotrf(kernel.reshape(n, n, order="F"), lower=1, overwrite_a=1)
+            if failed:
                 return 1e10, away
-            alpha = cho_solve(factor, targets)
-            half = 0.5 * (cho_solve(factor, eye) - np.outer(alpha, alpha))
-            slope[0] = np.trace(half) * np.exp(theta[0])
-            for at, value, falling, weights, stack in parts:
-                slope[at] = (half * value).sum()
-                by_feature = np.tensordot(stack, half * falling, axes=([1, 2], [0, 1]))
-                slope[at + 1 : at + 1 + len(stack)] = weights * by_feature
-            likelihood = 0.5 * targets @ alpha + np.log(np.diag(factor[0])).sum()
-            return float(likelihood + 0.5 * (away**2).sum()), slope * spreads + away
+            likelihood = np.log(np.diag(factor)).sum()
+            alpha, _ = dpotrs(factor, targets, lower=1)
+            likelihood += 0.5 * targets @ alpha
+            inverse = dpotri(factor, lower=1, overwrite_c=1)[0].ravel(order="F")
+            # Off the diagonal, for both halves; on it, the sum.
+            outside = inverse[below] - alpha[later] * alpha[earlier]
+            trace = 0.5 * (inverse[:: n + 1].sum() - alpha @ alpha)
+            slope[0] = trace * noise
+            for at, scale, value, falling, weights, stack in parts:
+                slope[at] = outside @ value + trace * scale
+                slope[at + 1 : at + 1 + len(stack)] = weights * (stack @ (outside * falling))
+            return float(likelihood + 0.5 * (away @ away)), slope * spreads + away
 
         fit = minimize(
             loss,
@@ -179,6 +197,56 @@ class GaussianProcess:
         )
         theta: Array = medians + fit.x * spreads
         return theta
+
+
+@cache
+def _pairs(number: int) -> tuple[Rows, Rows]:
+    """The rows and columns below the diagonal of a square matrix, column after column."""
+    columns, rows = np.triu_indices(number, 1)
+    return rows, columns
+
+
+def _differences(x: Array, later: Rows, earlier: Rows, group: str) -> Array:
+    """How far pairs of rows are apart in each feature, of shape `(features, pairs)`."""
+    columns = np.ascontiguousarray(x.T)
+    apart = columns[:, later] - columns[:, earlier]
+    if group != CHOICES:
+        return np.square(apart, out=apart)
+    np.abs(apart, out=apart)
+    return np.minimum(apart, 1.0, out=apart)
+
+
+def _weighted(a: Array, b: Array, weights: Array, group: str) -> Array:
+    """The weighted distances of the rows of `a` and `b`, of shape `(len(a), len(b))`."""
+    if group != CHOICES:
+        root = np.sqrt(weights)
+        squared: Array = cdist(a * root, b * root, "sqeuclidean")
+        return squared
+    whole = (a == np.rint(a)).all(axis=0) & (b == np.rint(b)).all(axis=0)
+    distance = _unequal(a[:, whole], b[:, whole], weights[whole])
+    for x, y, weight in zip(a.T[~whole], b.T[~whole], weights[~whole], strict=True):
+        apart = x[:, None] - y
+        np.abs(apart, out=apart)
+        np.minimum(apart, 1.0, out=apart)
+        apart *= weight
+        distance += apart
+    return distance
+
+
+def _unequal(a: Array, b: Array, weights: Array) -> Array:
+    """The weight of the features in which rows of whole numbers differ, by a product of matrices.
+
+    Each feature becomes a column for each of its values: 1 where a row has that value, else 0.
+    """
+    least = np.minimum(a.min(axis=0, initial=0), b.min(axis=0, initial=0))
+    most = np.maximum(a.max(axis=0, initial=0), b.max(axis=0, initial=0))
+    width = (most - least + 1).astype(int)
+    start = np.cumsum(width) - width - least.astype(int)
+    ours, theirs = np.zeros((len(a), width.sum())), np.zeros((len(b), width.sum()))
+    ours[np.arange(len(a))[:, None], a.astype(int) + start] = weights
+    theirs[np.arange(len(b))[:, None], b.astype(int) + start] = 1.0
+    different: Array = weights.sum() - ours @ theirs.T
+    return different
 
 
 def _correlation(distance: Array, smooth: bool) -> tuple[Array, Array]:

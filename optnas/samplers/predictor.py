@@ -204,7 +204,8 @@ class PredictorSampler(HistorySampler):
     def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
         if len(trials) <= MOST_TRIALS:
             return list(trials)
-        best = set(best_first(trials, history.study.directions, history.limits)[: MOST_TRIALS // 2])
+        half = MOST_TRIALS // 2
+        best = set(best_first(trials, history.study.directions, history.limits, half))
         newest = [i for i in range(len(trials)) if i not in best][-(MOST_TRIALS - len(best)) :]
         return [trials[i] for i in sorted(best.union(newest))]
 
@@ -215,10 +216,9 @@ class PredictorSampler(HistorySampler):
         if key not in self._proxies_of:
             proxies = {} if self._proxies is None else self._proxies(params)
             self._proxies_of[key] = list(proxies.values())
-        return self._counted_costs(params), self._proxies_of[key]
+        return self._counted_costs(params, key), self._proxies_of[key]
 
-    def _counted_costs(self, params: dict[str, Any]) -> dict[int, float]:
-        key = str(params)
+    def _counted_costs(self, params: dict[str, Any], key: str) -> dict[int, float]:
         if key not in self._costs_of:
             self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
         return self._costs_of[key]
@@ -260,7 +260,8 @@ class PredictorSampler(HistorySampler):
         for _ in range(SAMPLE):
             genes = complete(self._suggest, {}, rng)
             try:
-                found = self._counted_costs(values_of(genes))
+                params = values_of(genes)
+                found = self._counted_costs(params, str(params))
             except UNSOUND:
                 continue  # a network that can't run
             new = genes and not was_tried(ask.history.tried.root, genes)

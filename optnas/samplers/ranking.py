@@ -64,6 +64,7 @@ def best_first(
     trials: Sequence[FrozenTrial],
     directions: Sequence[StudyDirection],
     limits: Array | None = None,
+    number: int | None = None,
 ) -> list[int]:
     """The positions of the trials, the best one first.
 
@@ -76,6 +77,7 @@ def best_first(
         trials: Trials that may be parents.
         directions: Of the objectives.
         limits: The reference point as losses, of shape `(objectives,)`; None for none.
+        number: How many are wanted, all by default.
     """
     broken = np.array([violation(trial) for trial in trials])
     good, bad = np.flatnonzero(broken == 0), np.flatnonzero(broken > 0)
@@ -86,16 +88,17 @@ def best_first(
         inside, beyond = np.flatnonzero(short == 0), np.flatnonzero(short > 0)
         order = good[beyond[np.argsort(short[beyond], kind="stable")]].tolist() + order
         if len(inside):
-            order = good[inside[_rank(points[inside])]].tolist() + order
-    return list(order)
+            order = good[inside[_rank(points[inside], number)]].tolist() + order
+    return list(order[:number])
 
 
-def _rank(points: Array) -> NDArray[np.intp]:
+def _rank(points: Array, number: int | None) -> NDArray[np.intp]:
+    """The positions of points within the reference point; only the first `number` are in order."""
     if points.shape[1] == 1:
         return np.argsort(points[:, 0], kind="stable")
     rank = ranks(points)
     gain = np.zeros(len(points))
-    for value in np.unique(rank):
+    for value in np.unique(np.sort(rank)[:number]):  # a contribution takes long
         rows = np.flatnonzero(rank == value)
         gain[rows] = contributions(points[rows])
     return np.lexsort((-gain, rank))

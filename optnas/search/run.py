@@ -15,6 +15,7 @@ from optnas.devices.device import cpu_threads
 from optnas.errors import StoppedError
 from optnas.evaluators.by_name import name_of
 from optnas.objective.objective import Objective
+from optnas.objective.run_evaluator import Listener
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
 from optnas.runs.progress import Progress
@@ -46,10 +47,13 @@ def run_search(search: Settings, *, workers: int, progress: bool, accept_changes
 
 
 def observed_objective(search: Settings, observer: Observer) -> Objective:
-    """The search's objective, whose epochs an observer is told of if it shows them."""
-    if not observer.shows_epochs:
-        return search.objective()
-    return search.objective([lambda t, step, scores: observer.epoch(t.number, step, scores)])
+    """The search's objective; an observer is told of its epochs and of long decisions."""
+    listeners: list[Listener] = []
+    if observer.shows_epochs:
+        listeners = [lambda t, step, scores: observer.epoch(t.number, step, scores)]
+    objective = search.objective(listeners)
+    objective.choosing = observer.choosing
+    return objective
 
 
 def run_study(

@@ -5,18 +5,28 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 
 import numpy as np
 import torch
 
+from optnas.utils.preserved_once import part
+
 log = logging.getLogger("optnas")
 
 
-@contextmanager
-def preserved() -> Iterator[None]:
+def preserved() -> AbstractContextManager[None]:
     """Restores the states of all generators (torch, NumPy, random) after the block.
+
+    Inside of `preserved_once` they are restored at the end of that block.
+    """
+    return part(_restored)
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Restores the states of all generators.
 
     A GPU that hasn't been used yet isn't initialised for this; the seed that its generators will
     start from is restored instead.

@@ -46,6 +46,20 @@ def test_a_training_releases_the_device_at_its_next_step():
     assert results == [True]
 
 
+def test_a_sharing_inside_of_another_is_a_step_of_it():
+    """It must not wait at the gate while the outer one keeps the measurement from beginning."""
+    results = []
+    measurer = threading.Thread(target=measure, args=(results,))
+    with Sharing(CPU) as outer:
+        measurer.start()
+        while not results:
+            with Sharing(CPU) as inner:
+                inner.give_way()
+        assert outer.waited > 0
+    measurer.join()
+    assert results == [True]
+
+
 def train(started, stop, overlaps, measuring):
     with Sharing(CPU) as training:
         started.release()

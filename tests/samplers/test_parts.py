@@ -190,6 +190,15 @@ def test_feasible_ones_come_first_then_dominance_then_violation():
     assert best_first([trial([1.0]), trial([3.0])], [MAXIMIZE]) == [1, 0]
 
 
+def test_the_first_few_are_the_first_of_all():
+    """Those that aren't asked for need no hypervolume contribution."""
+    points = np.random.default_rng(0).random((60, 3))
+    trials = [trial(row.tolist()) for row in points]
+    every = best_first(trials, [MINIMIZE] * 3)
+    for number in (1, 7, 30, 60, 99):
+        assert best_first(trials, [MINIMIZE] * 3, number=number) == every[:number]
+
+
 def test_gradients_equal_automatic_differentiation():
     """The policy written out in torch; two trials with different parameters."""
     rng = np.random.default_rng(0)

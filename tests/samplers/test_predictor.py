@@ -20,7 +20,7 @@ from optnas.candidate import Candidate
 from optnas.metrics.zero_cost import zero_cost
 from optnas.pareto.hypervolume import gains, hypervolume_of
 from optnas.samplers import PredictorSampler
-from optnas.samplers.encoding import ABSENT, by_rank, choices, counts
+from optnas.samplers.encoding import ABSENT, by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, JITTER, GaussianProcess, Term
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.proposals import complete
@@ -62,7 +62,7 @@ class TestGaussianProcess:
         medians, spreads = process._priors()
 
         def log_posterior(theta):
-            kernel = process._kernel(process._distances({"x": x}, {"x": x}), theta)
+            kernel = process._kernel({"x": x}, theta)
             kernel += (np.exp(theta[0]) + JITTER) * np.eye(len(x))
             _, determinant = np.linalg.slogdet(kernel)
             fit = scaled @ np.linalg.solve(kernel, scaled)
@@ -74,7 +74,7 @@ class TestGaussianProcess:
 
     def test_leave_one_out_is_what_leaving_one_out_gives(self):
         process, x, _ = self.process(points=7)
-        kernel = process._kernel(process._distances({"x": x}, {"x": x}), process._theta)
+        kernel = process._kernel({"x": x}, process._theta)
         kernel += (np.exp(process._theta[0]) + JITTER) * np.eye(7)
         total, y = 0.0, process._targets
         for i in range(7):
@@ -83,6 +83,27 @@ class TestGaussianProcess:
             mean, variance = weights @ y[others], kernel[i, i] - weights @ kernel[others, i]
             total += -0.5 * (math.log(variance) + (y[i] - mean) ** 2 / variance)
         assert process.leave_one_out(0.0) == pytest.approx(total)
+
+    def test_a_covariance_is_the_formula_pair_by_pair(self):
+        """Categories, positions in a range, absent parameters and counts, in one kernel."""
+        rng = np.random.default_rng(3)
+        x = {
+            CHOICES: np.hstack(
+                [rng.integers(-1, 5, (9, 3)).astype(float), rng.choice([-1, 0.2, 0.5], (9, 2))]
+            ),
+            "counts": rng.normal(size=(9, 2)),
+        }
+        terms = [Term((CHOICES, "counts"), smooth=False), Term(("counts",), smooth=False)]
+        process = GaussianProcess(terms, x, rng.normal(size=9), 5)
+        asked = {name: rows[2:6] for name, rows in x.items()}
+        theta = process._theta + rng.normal(size=len(process._theta))
+        choice, count, alone = np.exp(theta[2:7]), np.exp(theta[7:9]), np.exp(theta[10:])
+        for i, row in enumerate(process._kernel(asked, theta), 2):
+            for j, covariance in enumerate(row):
+                apart = np.minimum(np.abs(x[CHOICES][i] - x[CHOICES][j]), 1.0)
+                squared = (x["counts"][i] - x["counts"][j]) ** 2
+                first = np.exp(theta[1] - choice @ apart - count @ squared)
+                assert covariance == pytest.approx(first + np.exp(theta[9] - alone @ squared))
 
     def test_one_target_and_constant_ones(self):
         for y in ([3.0], [2.0, 2.0, 2.0]):
@@ -96,7 +117,7 @@ class TestGaussianProcess:
 
 class TestEncoding:
     def test_choices_differ_by_one_wherever_categories_do(self):
-        table = choices(
+        table, _ = encode(
             [genes(a="conv", width=8), genes(a="none", width=64), genes(width=36), genes(a="pool")]
         )
         distance = np.minimum(np.abs(table[:, None] - table[None]), 1.0)
@@ -106,7 +127,7 @@ class TestEncoding:
         assert table[3, 1] == ABSENT
 
     def test_counts_what_parameters_of_one_kind_chose(self):
-        table = counts(
+        _, table = encode(
             [
                 genes(**{"layer0.op": "conv", "layer1.op": "conv", "other": "pool", "width": 8}),
                 genes(**{"layer1.op": "conv", "layer0.op": "none", "other": "none"}),

@@ -1,12 +1,15 @@
 """Seeds of a block."""
 
 import logging
+import random
 
+import numpy as np
 import pytest
 import torch
 
 from optnas.utils import random_state
-from optnas.utils.random_state import seeded
+from optnas.utils.preserved_once import preserved_once
+from optnas.utils.random_state import preserved, seeded
 
 
 @pytest.fixture
@@ -35,3 +38,37 @@ def test_the_blocks_own_seed_and_one_that_is_put_back_are_no_matter(said):
         with seeded(7):
             torch.rand(1)
     assert said() == []
+
+
+def test_a_block_that_preserves_once_restores_the_generators_at_its_end():
+    torch.manual_seed(3)
+    np.random.seed(3)
+    random.seed(3)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    with preserved_once():
+        drawn = []
+        for _ in range(2):
+            with seeded(5):
+                drawn.append((torch.rand(1).item(), np.random.rand(), random.random()))
+                with seeded(7):
+                    torch.rand(1)
+                drawn[-1] += (torch.rand(1).item(), np.random.rand())
+    with seeded(5):
+        alone = torch.rand(1).item(), np.random.rand(), random.random()
+        alone += torch.rand(1).item(), np.random.rand()
+    assert drawn == [alone, alone]
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+    assert random.getstate() == before[2]
+
+
+def test_a_block_that_preserves_once_reads_numpys_generator_once(monkeypatch):
+    """Reading it takes as long as building a small network."""
+    reads = []
+    read = np.random.get_state
+    monkeypatch.setattr(np.random, "get_state", lambda: reads.append(1) or read())
+    with preserved_once():
+        for _ in range(5):
+            with preserved():
+                np.random.rand()
+    assert len(reads) == 1
