@@ -31,7 +31,7 @@ from optnas.cli import (
 )
 from optnas.cli.console import echo, ending_without_threads, fail
 from optnas.cli.output import lasting_output
-from optnas.cli.usage import UsageError, in_options, usage_message
+from optnas.cli.usage import Command, UsageError, in_options, usage_message
 from optnas.errors import InputError, Interrupted
 from optnas.utils.terminal import VisibleFormatter
 
@@ -43,15 +43,16 @@ app = typer.Typer(
     "out, everything kept in an Optuna study.",
 )
 
-storage_app = typer.Typer(rich_markup_mode=None, help="Move studies between storages.")
-app.add_typer(storage_app, name="storage", short_help="Move studies between storages.")
+STORAGE = "Move studies between storages, and remove what deleted ones have left."
+storage_app = typer.Typer(rich_markup_mode=None, help=STORAGE)
+app.add_typer(storage_app, name="storage", short_help=STORAGE)
 
 
 def _add(to: typer.Typer, command: Callable[..., None], name: str = "", text: str = "") -> None:
     """Adds a command, whose first paragraph stands whole in the list of commands."""
     text = text or inspect.getdoc(command) or ""
     short = " ".join(text.split("\n\n")[0].split())
-    to.command(name or None, help=text, short_help=short)(command)
+    to.command(name or None, cls=Command, help=text, short_help=short)(command)
 
 
 _add(app, run.run)
@@ -73,6 +74,7 @@ for command in (
 ):
     _add(app, command)
 _add(storage_app, storage.storage_copy, "copy")
+_add(storage_app, storage.storage_clean, "clean")
 
 
 @storage_app.callback(invoke_without_command=True)

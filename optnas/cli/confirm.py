@@ -38,12 +38,13 @@ def confirm(
     already aren't repeated.
     """
     from optnas.cli.network_tables import confirmed_table, standing_line
-    from optnas.cli.study_argument import open_study_argument
+    from optnas.cli.study_argument import open_study_argument, show_header
     from optnas.finished.confirm import confirm
 
     numbers = None if trials is None else _numbers(trials)
     opened = open_study_argument(study, storage, name, file=file)
     search, found = opened.needed_search(trust=trust), opened.writable_study()
+    show_header(search)
     with resumable():
         confirm(
             found,

@@ -54,7 +54,10 @@ def export(
     from optnas.cli.study_argument import open_study_argument
     from optnas.export import export_model
     from optnas.export.dynamic import read_dynamic
+    from optnas.export.model import checked_format
 
+    varies = read_dynamic(dynamic or [])
+    checked_format(output, format=format, weights=weights, batch_size=batch_size, dynamic=varies)
     if output is not None:
         output = output.absolute()  # the study file may change the working directory
     opened = open_study_argument(study, storage, name, file=file)
@@ -67,7 +70,7 @@ def export(
         format=format,
         weights=weights,
         batch_size=batch_size,
-        dynamic=read_dynamic(dynamic or []),
+        dynamic=varies,
         force=force,
         accept_changes=accept_changes,
     )

@@ -17,13 +17,14 @@ def measure(
     """Measure a trial's network again, and show it layer by layer."""
     from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.network_tables import metrics_table
-    from optnas.cli.study_argument import open_study_argument
+    from optnas.cli.study_argument import open_study_argument, show_header
     from optnas.finished.measure import measure_again
     from optnas.pareto.find_trial import choose_trial
     from optnas.study.record import differences, listing, record_of
 
     opened = open_study_argument(study, storage, name, file=file)
     search, found = opened.needed_search(trust=trust), opened.study
+    show_header(search)
     objective = search.objective()
     changes = differences(record_of(found).fingerprint, search.fingerprint(objective))
     number = chosen_trial(found, trial)

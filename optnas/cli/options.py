@@ -23,7 +23,7 @@ Name = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option(help="Storage URL, such as sqlite:///study.db, in place of the file's."),
+    typer.Option(help="Database file or storage URL, such as study.db, in place of the file's."),
 ]
 Trial = Annotated[
     int | None,

@@ -30,7 +30,7 @@ def retrain(
     """
     from optnas.cli.chosen_trial import chosen_trial
     from optnas.cli.network_tables import retrained_table, search_line
-    from optnas.cli.study_argument import open_study_argument
+    from optnas.cli.study_argument import open_study_argument, show_header
     from optnas.finished.retrain import retrain
     from optnas.study.folders import RETRAINED
     from optnas.study.record import Overrides
@@ -38,6 +38,7 @@ def retrain(
     opened = open_study_argument(study, storage, name, file=file)
     search, found = opened.needed_search(trust=trust), opened.writable_study()
     search = search.override(Overrides(device=device))
+    show_header(search)
     number = chosen_trial(found, trial)
     with resumable():
         result = retrain(

@@ -69,14 +69,14 @@ def run(
     Options override the study file, and the study remembers them.
     """
     from optnas.cli.locate import located
-    from optnas.cli.study_argument import search_of, search_of_study, storage_url
-    from optnas.storage.urls import Location
+    from optnas.cli.study_argument import search_of, search_of_study
+    from optnas.storage.urls import Location, database_url
     from optnas.study.load import find_study
     from optnas.study.record import Overrides
 
     echo(f"loading {study}: PyTorch takes some seconds", err=True)
     study, name = located(study, name)
-    url = storage_url(study)
+    url = database_url(study)
     if url is None:
         if file is not None:
             raise InputError(f"{study} is a study file already: leave out --file")
@@ -109,13 +109,12 @@ def run(
 def _run(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
     """Runs a search with the overrides of this and of earlier runs; then shows the front."""
     from optnas.cli.run_summary import kept_line, show_end
-    from optnas.devices.device import resolve_device
+    from optnas.cli.study_argument import show_header
     from optnas.runs.progress import Progress, number_counted
     from optnas.runs.stop import Stop, stopping
     from optnas.runs.workers import check_workers
     from optnas.search.open import open_study
     from optnas.search.run import observed_objective, run_study
-    from optnas.storage.urls import shown_url
     from optnas.utils.text import plural
 
     check_workers(workers, search.file, search.url)
@@ -129,9 +128,7 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
         echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
-    device = search.device if search.device != "auto" else resolve_device("auto")
-    url = shown_url(search.url)
-    echo(f"study {search.study_name} in {url}, on {device}", err=True)
+    show_header(search)
     display = Progress()
     objective = observed_objective(search, display)
     study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)

@@ -1,7 +1,8 @@
-"""`optnas storage`: moves studies between storages."""
+"""`optnas storage`: moves studies between storages, and removes what deleted ones have left."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,13 +20,36 @@ def storage_copy(
 ) -> None:
     """Copy a whole study to another storage: trials, states, attributes, curves, times."""
     from optnas.cli.locate import located
-    from optnas.cli.study_argument import search_of, storage_url
+    from optnas.cli.study_argument import search_of
+    from optnas.storage.urls import database_url
     from optnas.study.copy import copy_study
 
     source, name = located(source, name)
-    url = storage_url(source)
+    url = database_url(source)
     if url is None:
         search = search_of(source, None, name)
         url, name = search.url, search.study_name
-    for line in copy_study(url, storage_url(target) or target, name):
+    for line in copy_study(url, database_url(target) or target, name):
         echo(line)
+
+
+def storage_clean(
+    folder: Annotated[Path, typer.Argument(help="The folder.")],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names of leftovers, as `optnas status FOLDER` lists them: remove these and no "
+            "others."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them without asking.")] = False,
+) -> None:
+    """Remove what studies whose database was deleted have left in a folder, after asking.
+
+    It removes only what looks like what optnas writes, belongs to no study of a database in the
+    folder, and wasn't changed within the last hour. Files with a tag (NAME-1a2b3c4d_weights), which
+    a study on a server may have, and pages or logs alone are removed only if they are named.
+    """
+    from optnas.cli.folder_status import clean_folder
+
+    clean_folder(folder, files or [], yes=yes)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from optuna.study import Study
 
-from optnas.cli.locate import located
+from optnas.cli.console import echo
+from optnas.cli.locate import check_study_file, located
 from optnas.errors import InputError
 from optnas.storage.open import open_storage
-from optnas.storage.urls import Location, sqlite_url
+from optnas.storage.urls import Location, database_url, shown_url
 from optnas.study.load import find_studies, find_study, load_study
 from optnas.study.record import record_of
 from optnas.utils.gc import no_garbage_collection
@@ -85,7 +86,7 @@ def open_study_argument(
         InputError: There is no such study, or its study file can't be used.
     """
     argument, name = located(argument, name)
-    url, search = storage_url(argument), None
+    url, search = database_url(argument), None
     if url is None:
         if file is not None:
             raise InputError(f"{argument} is a study file already: leave out --file")
@@ -120,7 +121,7 @@ def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     # Before the first study file is imported, which may change the working directory.
     root = Path.cwd()
     for argument, name in [located(argument, None) for argument in dict.fromkeys(arguments)]:
-        url = storage_url(argument)
+        url = database_url(argument)
         if url is not None and name is None:
             own = find_studies(Location(url, root).current_url, brief=True)
         else:
@@ -132,24 +133,23 @@ def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
     return found
 
 
-def storage_url(argument: str) -> str | None:
-    """The URL itself, or that of a database file; None for a study file or a bundled name."""
-    if "://" in argument:
-        return argument
-    path = Path(argument)
-    if path.suffix in (".db", ".sqlite", ".sqlite3"):
-        return sqlite_url(path)
-    return f"journal:///{path}" if path.suffix == ".journal" else None
-
-
 def search_of(file: str, storage: str | None, name: str | None) -> Search:
     """The search of a study file or bundled name, with another storage or name if given."""
     from optnas.search.study_file import load_search
 
+    check_study_file(file)
     search = load_search(file)
     if storage is None and not search.url:
         raise InputError(f"the storage of {file} is an object: give its URL, or --storage")
     return replace(search, storage=storage or search.storage, name=name or search.name)
+
+
+def show_header(search: Search) -> None:
+    """Prints which study a command works on, in which database, and on which device."""
+    from optnas.devices.device import resolve_device
+
+    device = search.device if search.device != "auto" else resolve_device("auto")
+    echo(f"study {search.study_name} in {shown_url(search.url)}, on {device}", err=True)
 
 
 def search_of_study(study: Study, location: Location, *, trust: bool) -> Search:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """What typer raises for an unknown option or command, or a value of another type.
 
 Newer versions have click inside of them; this is the class of whichever one there is.
 """
+_in_use: ContextVar[tuple[str, ...]] = ContextVar("options of the command in use", default=())
 
 
 def usage_message(error: Exception) -> str:
@@ -34,11 +37,18 @@ def usage_message(error: Exception) -> str:
     return f"{message}; `{path} --help` lists what there is"
 
 
-def in_options(message: object) -> str:
-    """The message of an error with options in place of Python's arguments (see `as_options`)."""
-    from optnas.cli import app  # not above: it imports all commands
+class Command(TyperCommand):
+    """A command whose options `in_options` knows, from when it begins until another one does."""
 
-    return as_options(str(message), all_options(typer.main.get_command(app)))
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; typer calls this once it has read the options."""
+        _in_use.set(tuple(o for param in self.params for o in param.opts if o.startswith("--")))
+        return super().invoke(ctx)
+
+
+def in_options(message: object) -> str:
+    """The message of an error with the options of the command in use (see `as_options`)."""
+    return as_options(str(message), _in_use.get())
 
 
 def as_options(message: str, options: Iterable[str]) -> str:
@@ -49,7 +59,7 @@ def as_options(message: str, options: Iterable[str]) -> str:
 
     Args:
         message: The message.
-        options: All options of the command line.
+        options: The options that there are.
     """
     by_argument = {option.lstrip("-").replace("-", "_"): option for option in options}
 
@@ -61,11 +71,3 @@ def as_options(message: str, options: Iterable[str]) -> str:
         return " ".join([by_argument[name], *([value] if value not in ("", "True") else [])])
 
     return re.sub(r"`(\w+)=([^`]*)`", option, message)
-
-
-def all_options(command: Any) -> Iterator[str]:
-    """The options of a command and of those below it."""
-    for param in command.params:
-        yield from (option for option in param.opts if option.startswith("--"))
-    for below in getattr(command, "commands", {}).values():
-        yield from all_options(below)

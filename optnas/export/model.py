@@ -19,7 +19,7 @@ from optnas.export.dynamic import Dynamic, check_dynamic, shorter
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.export.signature import left_out, named_inputs, named_outputs
-from optnas.export.trained import Weights, load_weights
+from optnas.export.trained import Weights, check_source, load_weights
 from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
@@ -100,11 +100,12 @@ def export_model(
         ```
     """
     chosen = complete_trial(study, trial)
-    kind = _format(format, path)
+    kind = checked_format(
+        path, format=format, weights=weights, batch_size=batch_size, dynamic=dynamic
+    )
     target = search.files(study).path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
     card = target.with_name(f"{target.name}.md")
     _check_target((target, card), force)
-    _check_batch_size(batch_size, kind, dynamic)
     objective = search.objective()
     varies = dynamic or {}
     check_dynamic(varies, objective.space.example_inputs)
@@ -163,6 +164,25 @@ def export_model(
     except SafetensorError as error:
         raise InputError(f"can't write {target}: {error}") from error
     return Exported(target, card, trained, agreement, tuple(found.left_out))
+
+
+def checked_format(
+    path: str | Path | None,
+    *,
+    format: str | None,
+    weights: str | None,
+    batch_size: int | None,
+    dynamic: Dynamic | None,
+) -> Format:
+    """The format of a file, after a check of the settings of `export_model` that need no study.
+
+    Raises:
+        InputError: A setting is wrong, or two don't fit each other.
+    """
+    kind = _format(format, path)
+    check_source(weights)
+    _check_batch_size(batch_size, kind, dynamic)
+    return kind
 
 
 def _format(name: str | None, path: str | Path | None) -> Format:

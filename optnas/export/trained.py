@@ -53,6 +53,12 @@ class Weights:
         )
 
 
+def check_source(source: str | None) -> None:
+    """Raises InputError unless trained weights may come from this source; None is any."""
+    if source not in (None, *SOURCES):
+        raise InputError(f"weights must be retrained or search, got {source!r}")
+
+
 def load_weights(
     study: Study,
     search: Search,
@@ -82,8 +88,7 @@ def load_weights(
     Raises:
         InputError: There are no such weights, they don't fit the network, or something differs.
     """
-    if source not in (None, *SOURCES):
-        raise InputError(f"weights must be retrained or search, got {source!r}")
+    check_source(source)
     found = [r for r in retrained(study) if r.trial == trial.number and any(_kept(r))]
     if source == "retrained" and not found:
         raise InputError(

@@ -45,8 +45,9 @@ class Search(Settings):
         trial_timeout: Seconds after which a trial fails; None sets no limit.
         max_failures: The run ends after this number of failures in a row for one reason.
         name: Name of the study; the study file's by default.
-        storage: URL of the storage (`sqlite:///study.db`) or an Optuna storage. By default an
-            SQLite file `NAME.db`, next to the study file if there is one.
+        storage: A database file (`study.db`; `study.journal` for network file systems), the URL of
+            a storage (`sqlite:///study.db`) or an Optuna storage. By default an SQLite file
+            `NAME.db`, next to the study file if there is one, else in the working directory.
         weights: Whether to keep the trained weights of the front's members, in `NAME_weights` (see
             `files`).
         file: The study file, filled in when it is loaded.

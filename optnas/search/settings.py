@@ -26,7 +26,7 @@ from optnas.objective.run_evaluator import Listener
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search_spaces import SearchSpace
-from optnas.storage.urls import Location
+from optnas.storage.urls import Location, database_url
 from optnas.study.folders import default_url
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
@@ -65,7 +65,7 @@ class Settings:
     trial_timeout: float | None = None
     max_failures: int = 3
     name: str = ""
-    storage: str | BaseStorage = ""
+    storage: str | Path | BaseStorage = ""
     weights: bool = True
     file: Path | None = None
     folder: Path = Path()
@@ -97,6 +97,9 @@ class Settings:
         )
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, self.objectives, list(self.baselines))
+        if not isinstance(self.storage, BaseStorage):
+            url = database_url(self.storage) or str(self.storage)
+            object.__setattr__(self, "storage", url)
         _ = self.location.file  # raises if the storage is no URL
 
     @property
@@ -109,7 +112,7 @@ class Settings:
         """The storage's URL, given or by default; empty for a storage object."""
         if isinstance(self.storage, BaseStorage):
             return ""
-        return self.storage or default_url(self.folder, self.study_name, self.root)
+        return str(self.storage) or default_url(self.folder, self.study_name, self.root)
 
     @property
     def location(self) -> Location:

@@ -7,7 +7,7 @@ from typing import Any
 
 from optnas.errors import InputError
 from optnas.storage.open import close_storage, open_storage
-from optnas.storage.urls import kind_of
+from optnas.storage.urls import database_url, kind_of
 
 THREADS = 10
 """Requests that are answered at once: the number of Optuna's own server."""
@@ -19,17 +19,20 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
     It has no log-in: anyone who reaches it can change and delete studies.
 
     Args:
-        url: The storage; a PostgreSQL database.
+        url: The storage; a PostgreSQL database. Anything else is refused.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
 
     Raises:
         InputError: The storage doesn't work behind a proxy, or the address can't be listened on.
     """
-    kind = kind_of(url)
+    known = database_url(url)
+    kind = kind_of(known) if known else None
     if kind != "postgresql":
+        given = f"a {kind} storage" if kind else f"{url!r}, which is no URL,"
         raise InputError(
-            f"a {kind} storage doesn't work behind Optuna's proxy: give a postgresql:// URL"
+            f"{given} doesn't work behind Optuna's proxy: give the URL of a PostgreSQL database, "
+            "postgresql://user@host/database"
             + ("; workers on one machine open the file themselves" if kind == "sqlite" else "")
             + ("; workers open the journal themselves" if kind == "journal" else "")
         )

@@ -15,6 +15,8 @@ from optnas.errors import InputError
 
 Kind = Literal["sqlite", "journal", "postgresql", "grpc"]
 KINDS: tuple[Kind, ...] = ("sqlite", "journal", "postgresql", "grpc")
+DATABASES = (".db", ".sqlite", ".sqlite3", ".journal")
+"""How the names of databases end."""
 
 
 def kind_of(url: str) -> Kind:
@@ -57,15 +59,19 @@ def shown_url(url: str) -> str:
 
 
 def parse_url(url: str) -> tuple[Kind, URL]:
-    """The kind of storage, and the parts of its URL; raises InputError as `kind_of`."""
+    """The kind of a storage, given as `database_url` takes it, and the parts of its URL.
+
+    Raises:
+        InputError: As `kind_of`.
+    """
     shown = shown_url(url)
     try:
-        parsed = make_url(url)
+        parsed = make_url(database_url(url) or url)
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
-        file = url if url.endswith(".db") else "study.db"
         raise InputError(
-            f"storage {shown!r} is no URL: give sqlite:///{file}"
-            " (three slashes before a relative path, four before an absolute one)"
+            f"storage {shown!r} is no URL, nor a file that ends in {', '.join(DATABASES)}: give "
+            "study.db or sqlite:///study.db (three slashes before a relative path, four before an "
+            "absolute one)"
         ) from error
     for kind in KINDS:
         if parsed.get_backend_name() == kind:
@@ -78,7 +84,25 @@ def parse_url(url: str) -> tuple[Kind, URL]:
 
 def sqlite_url(path: Path) -> str:
     """The URL of an SQLite file, whatever characters its path has."""
-    return sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string()
+    return _file_url("sqlite", path)
+
+
+def database_url(given: str | Path) -> str | None:
+    """The URL of what a user gives as a storage: the URL itself, or that of a database file.
+
+    A database file is known by the ending of its name, so that one that is to be made is known,
+    too. None for anything else: a study file, or a name.
+    """
+    if "://" in str(given):
+        return str(given)
+    path = Path(given)
+    if path.suffix not in DATABASES:
+        return None
+    return _file_url("journal" if path.suffix == ".journal" else "sqlite", path)
+
+
+def _file_url(kind: Kind, path: Path) -> str:
+    return sqlalchemy.URL.create(kind, database=str(path)).render_as_string()
 
 
 @dataclass(frozen=True)
@@ -126,4 +150,4 @@ class Location:
         """Its URL, with an absolute path of the file."""
         if self.file is None:
             return self.url
-        return sqlalchemy.URL.create(kind_of(self.url), database=str(self.file)).render_as_string()
+        return _file_url(kind_of(self.url), self.file)

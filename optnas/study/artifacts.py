@@ -186,3 +186,11 @@ class WeightStore:
 
     def _write(self, study: Study, key: str, meta: dict[str, str | None] | None) -> None:
         study._storage.set_study_system_attr(study._study_id, key, json.dumps(meta))
+
+
+def artifact_ids(study: Study) -> set[str]:
+    """The names of all files that a study lists as artifacts, the user's own ones included."""
+    attrs = study._storage.get_study_system_attrs(study._study_id)
+    keys = [key for key, value in attrs.items() if _ENTRY.fullmatch(key) and value != "null"]
+    names = {key.rsplit(":", 1)[1] for key in keys}
+    return {name for name in names if _FILE.fullmatch(name)}

@@ -25,7 +25,7 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.storage.place import place_of, place_of_file
-from optnas.storage.urls import Location, kind_of, sqlite_url
+from optnas.storage.urls import DATABASES, Location, kind_of, sqlite_url
 from optnas.study.record import RECORD
 from optnas.utils.whole_file import whole_file
 
@@ -37,8 +37,6 @@ SUFFIXES = (CHECKPOINTS, WEIGHTS, SHARED, RETRAINED, LOGS, FRONT, REPORT)
 """How the names of a study's files end."""
 COPIED = (WEIGHTS, RETRAINED, SHARED)
 """The folders that a copy of the study has, too."""
-DATABASES = (".db", ".sqlite", ".sqlite3", ".journal")
-"""How the names of databases end."""
 DECIDE, POLL = 1.0, 0.02
 """Seconds that another process has to decide on the files of a new study, and between two looks."""
 LONGEST = 120
@@ -109,6 +107,14 @@ def files_of(study: Study, location: Location) -> StudyFiles:
     else:
         name = next(_tagged(study, location))
     return StudyFiles(location.folder, name)
+
+
+def possible_names(study: Study, location: Location) -> frozenset[str]:
+    """What the names of a study's files may begin with; one name, if the study keeps it."""
+    name = files_of(study, location).name
+    if _kept(study) is not None:
+        return frozenset([name])
+    return frozenset([name, file_name(study.study_name), _old_name(study.study_name)])
 
 
 def own_files(study: Study, location: Location) -> StudyFiles:

@@ -14,7 +14,7 @@ from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import CURVE, DETAIL, SHARED
 from optnas.study.objectives import Direction
-from optnas.utils.text import there_are
+from optnas.utils.text import listed, there_are
 
 LONG = (CURVE, f"{DETAIL}macs", f"{DETAIL}weights", f"{DETAIL}{SHARED}")
 """Learning curves, and details without the interval of a measurement: seldom needed."""
@@ -28,9 +28,10 @@ def find_study(url: str, name: str | None = None, *, brief: bool = False) -> Stu
             is given.
     """
     storage, names = _open(url, brief)
-    listed = ", ".join(names)
     if name is None and len(names) != 1:
-        raise InputError(f"{shown_url(url)} holds {len(names)} studies ({listed}): give `name=`")
+        raise InputError(
+            f"{shown_url(url)} holds {len(names)} studies ({listed(names)}): give `name=`"
+        )
     if name is not None and name not in names:
         raise InputError(f"{shown_url(url)} holds no study {name!r}; {there_are(name, names)}")
     return optuna.load_study(study_name=names[0] if name is None else name, storage=storage)

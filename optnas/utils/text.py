@@ -9,6 +9,9 @@ MACS = (
     "example; no bias, normalisation, activation, pooling or softmax"
 )
 
+LISTED, SOME = 20, 5
+"""This number of names is listed; of more, only some."""
+
 
 def definitions(names: Collection[str]) -> str:
     """Defines macs or flops if one of them is among the names; else empty."""
@@ -39,11 +42,28 @@ def named_numbers(values: Mapping[str, float], between: str = "  ") -> str:
 
 
 def there_are(given: object, known: Collection[str]) -> str:
-    """The names that there are, and the one that an unknown name may be a slip of."""
-    close = difflib.get_close_matches(str(given), known, 1)
-    return f"there are: {', '.join(known) or 'none'}" + (
-        f" (did you mean {close[0]}?)" if close else ""
-    )
+    """The names that there are (see `listed`), and those that an unknown one may mean."""
+    return f"there are: {listed(known) or 'none'}{did_you_mean(given, known)}"
+
+
+def listed(names: Collection[str]) -> str:
+    """Names with commas between; of many, the first and how many more there are."""
+    if len(names) <= LISTED:
+        return ", ".join(names)
+    return f"{', '.join(list(names)[:SOME])} and {len(names) - SOME} more"
+
+
+def did_you_mean(given: object, known: Collection[str]) -> str:
+    """The known names that an unknown one may be a slip of, in brackets; empty if there are none.
+
+    The nearest comes first, and upper case counts as lower case.
+    """
+    lower = {name.lower(): name for name in known}
+    close = [lower[name] for name in difflib.get_close_matches(str(given).lower(), lower, 3)]
+    if not close:
+        return ""
+    *others, last = close
+    return f" (did you mean {', '.join(others) + ' or ' if others else ''}{last}?)"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -102,7 +102,7 @@ def test_measure_shows_a_trial_layer_by_layer(optnas):
 def test_measure_says_if_the_settings_are_others_by_now(optnas, tmp_path):
     optnas("run", "tiny.py")
     _, _, err = optnas("measure", "tiny.py", "--trial", 0)
-    assert err == ""
+    assert "settings" not in err
     text = (tmp_path / "tiny.py").read_text()
     (tmp_path / "tiny.py").write_text(
         text.replace(
@@ -193,7 +193,13 @@ def test_new_writes_a_study_that_runs(optnas, tmp_path):
             ["run", "tiny.py", "--workers-of-the-world"],
             "optnas: no such option: --workers-of-the-world",
         ),
-        (["run", "tiny.py", "--storage", "tiny.db"], "is no URL"),
+        (["run", "tiny.py", "--storage", "tiny"], "is no URL, nor a file that ends in .db, "),
+        (["run", "tiny.py", "--storage", "no/tiny.db"], "there is no folder no"),
+        (["status", "tiny.py", "--storage", "b.journal"], "there is no study at b.journal"),
+        (["export", "none.db", "--format", "x"], "unknown format 'x'; there are: onnx, pt2"),
+        (["export", "none.db", "--dynamic", "bad"], "--dynamic takes INPUT:DIMENSION=NAME"),
+        (["export", "none.db", "--weights", "x"], "weights must be retrained or search, got 'x'"),
+        (["export", "none.db", "--batch-size", "0"], "batch_size must be at least 1, got 0"),
         (["status", "tiny.py"], "there is no study at tiny.db"),
         (["pareto", "sqlite:///none.db"], "there is no study at none.db"),
         (["resume", "sqlite:///none.db"], "there is no study at none.db"),
@@ -462,16 +468,31 @@ def test_a_database_file_is_as_good_as_its_url(optnas):
     assert optnas("run", "tiny.py", "--storage", "journal:///tiny.journal")[0] == 0
     for study in ("tiny.db", "tiny.journal"):
         assert "4 COMPLETE" in optnas("status", study)[1]
-        assert "layer" in optnas("measure", study, "--trial", 0)[1]
+        _, out, err = optnas("measure", study, "--trial", 0)
+        assert "layer" in out
+        kind = "sqlite" if study == "tiny.db" else "journal"
+        assert err.startswith(f"study tiny in {kind}:///{study}, on ")
     code, _, err = optnas("status", "none.journal")
     assert (code, "there is no study at none.journal" in err) == (2, True)
     assert "leave out --storage" in optnas("status", "tiny.db", "--storage", "sqlite:///b.db")[2]
 
 
+def test_a_new_study_lies_in_the_database_file_that_storage_names(optnas, tmp_path):
+    for file in ("new.db", tmp_path / "new.sqlite3", "odd name#1?.db", "new.journal"):
+        code, out, err = optnas("run", "tiny.py", "--trials", 1, "--storage", file)
+        assert code == 0, err
+        assert (tmp_path / file).is_file()
+        assert "1 COMPLETE" in optnas("status", "tiny.py", "--storage", file)[1]
+    assert "study tiny in journal:///new.journal, on " in err
+    assert "optnas resume journal:///new.journal --trials 2" in out
+
+
 def test_the_front_shows_what_fresh_seeds_say(optnas):
     assert optnas("run", "tiny.py")[0] == 0
     assert "fresh seeds" not in optnas("pareto", "tiny.py")[1]
-    assert optnas("confirm", "tiny.py", "--seeds", 2)[0] == 0
+    code, _, err = optnas("confirm", "tiny.py", "--seeds", 2)
+    assert code == 0
+    assert err.startswith("study tiny in sqlite:///tiny.db, on ")
     out = optnas("pareto", "tiny.db")[1]
     assert "with fresh seeds" in out
     assert " stands " in out

@@ -60,6 +60,32 @@ def test_what_is_named_in_full_unknown_or_ambiguous_stays_as_it_is(argument):
     assert located(argument, "given") == Located(argument, "given")
 
 
+def test_a_slip_in_a_name_is_answered_with_what_was_meant(optnas):
+    make("two.db", "digits_long", "digits_short")
+    Path("my_file.py").touch()
+    for args, message in (
+        (("status", "two.db", "--name", "Digits_lng"), "(did you mean digits_long"),
+        (("status", "digits_shrt"), "(did you mean digits_short"),
+        (("status", "digits_shrt"), "there are: digits_long, digits_short"),
+        (("pareto", "digits_cn"), "(did you mean digits_cnn"),
+        (("run", "my_fle.py"), "there is no study file my_fle.py (did you mean my_file.py?)"),
+        (("status", "tow.db"), "there is no study at tow.db (did you mean two.db?)"),
+        (("compare", "./tow.db", "two.db"), "(did you mean two.db?)"),
+    ):
+        code, _, err = optnas(*args)
+        assert code == 2
+        assert message in err, args
+    assert optnas("status", "no/two.db")[2].count("\n") == 1
+
+
+def test_of_many_studies_only_some_are_listed(optnas):
+    make("many.db", *(f"study{number}" for number in range(21)))
+    _, _, err = optnas("status", "many.db")
+    assert "study4 and 16 more" in err
+    _, _, err = optnas("status", "many.db", "--name", "stdy7")
+    assert "study4 and 16 more (did you mean study7" in err
+
+
 def test_a_study_is_copied_by_its_file_its_name_and_its_database(optnas):
     shutil.copyfile(TINY, "tiny.py")
     make("tiny.db", "tiny")

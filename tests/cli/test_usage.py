@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import optnas
-from optnas.cli.usage import in_options
+from optnas.cli.usage import as_options
 
 PACKAGE = Path(optnas.__file__).parent
 COMMAND_LINES = ("cli", "report/reproduce.py", "study/record.py", "devices/device.py")
@@ -25,7 +25,17 @@ COMMAND_LINES = ("cli", "report/reproduce.py", "study/record.py", "devices/devic
     ],
 )
 def test_an_argument_in_backquotes_is_an_option_on_the_command_line(python, option):
-    assert in_options(python) == option
+    options = ("--accept-changes", "--format", "--batch-size", "--reference", "--storage", "--name")
+    assert as_options(python, options) == option
+
+
+def test_a_message_names_only_options_of_the_command_in_use(optnas):
+    Path("a.db").mkdir()
+    for command, named in (("status", "a file as --storage"), ("compare", "a file as `storage=`")):
+        _, _, err = optnas(command, *(("a.db",) if command == "status" else ("a.db", "b.db")))
+        assert named in err
+    _, _, err = optnas("storage", "copy", "a.db", "b.db")
+    assert "a file as `storage=`" in err
 
 
 def test_no_message_of_the_library_names_an_option():

@@ -75,7 +75,10 @@ def test_what_is_no_study_is_left_alone(tmp_path, prepare, message, create):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("study.db", "is no URL: give sqlite:///study.db"),
+        (
+            "study",
+            "is no URL, nor a file that ends in .db, .*: give study.db or sqlite:///study.db",
+        ),
         ("sqlite://", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///no/such/folder/study.db", "there is no folder"),

@@ -114,7 +114,12 @@ def test_the_dashboard_on_a_journal(optnas, tmp_path):
         ("journal:///a.journal", "workers open the journal themselves"),
         ("grpc://localhost:1", "a grpc storage doesn't work behind Optuna's proxy"),
         ("postgresql://localhost:1/x", "can't be opened"),
-        ("x", "is no URL"),
+        (
+            "a.db",
+            "a sqlite storage doesn't work behind Optuna's proxy: give the URL of",
+        ),
+        ("a.journal", "workers open the journal themselves"),
+        ("a.py", "'a.py', which is no URL, doesn't work behind Optuna's proxy: give the URL of"),
     ],
 )
 def test_what_cant_be_served(optnas, url, message, tmp_path):
