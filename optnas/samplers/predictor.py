@@ -5,8 +5,8 @@ model them as black boxes, as they do the loss; here they are exact, and only th
 
 Outline of `start`, which decides on one trial:
 1. The first trials are spread over the costs (`_spread`).
-2. `aim` finds the score that half, or four fifths, of random architectures keep to. In two trials
-   of three it is a limit, as if it were the study's reference point.
+2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
+   if it were the study's reference point.
 3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
    objective, with features from `encoding`: the decisions, counts of them, costs and proxies.
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
@@ -57,8 +57,6 @@ MOST_TRIALS = 200
 SAMPLE, TRIALS_OF_A_PART = 100, 4
 """The number of random architectures that the startup trials are chosen from (and that show what a
 usual score is), and the number of them that are compared by their proxies for each."""
-AIMS = (1.0, 0.5, 0.8)
-"""In turns: the share of random architectures whose scores gain (see `aim`); 1 for all."""
 
 
 class PredictorSampler(HistorySampler):
@@ -72,10 +70,9 @@ class PredictorSampler(HistorySampler):
     trials count as if they had ended as predicted, so that a batch is diverse; trials that were
     stopped early count as if they had ended at their best.
 
-    In one trial of three any gain counts. In one only networks gain whose score is better than that
-    of half of all random architectures, in one those better than a fifth: else most trials would go
-    to networks that are small and learn little. The score is the first objective that isn't in
-    `costs`; in a `Search`, the first that the training gives.
+    In every other trial only networks gain whose score is better than the median of random ones:
+    else most trials would go to networks that are small and learn little. The score is the first
+    objective that isn't in `costs`; in a `Search`, the first that the training gives.
 
     The startup trials are spread over the costs; each is the best of four by its proxies.
 
@@ -190,49 +187,36 @@ class PredictorSampler(HistorySampler):
 
         suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
-        predictors = [
-            Predictor(tried, running, history.study.directions, self._known, limits)
-            for limits in self._limits(ask, tried, suggest)
-        ]
-        parents = [genes for predictor in predictors for genes in predictor.parents]
+        limits = self._limits(ask, tried, suggest)
+        predictor = Predictor(tried, running, history.study.directions, self._known, limits)
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
-        pool = propose(parents, suggest, root, names, rng, self._n_candidates)
+        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
         if not pool:
             return ask.inherit({})
         if self._costs is not None or self._proxies is not None:
-            value = sum(p.screen(pool, rng) for p in predictors)
+            value = predictor.screen(pool, rng)
             order = np.argsort(-value, kind="stable")
             pool = self._checked([pool[i] for i in order], history)
             if not pool:
                 return ask.inherit({})
-        value = sum(p.acquisition(pool, rng) for p in predictors)
+        value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
-    def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> list[Array]:
-        """The study's reference point, and a nearer one in the score."""
-        import os
-
-        shares = eval(os.environ.get("SHARES", "(1.0,.5)"))
-        if os.environ.get("TURN"):
-            shares = [shares[ask.place % len(shares)]]
-        limits = ask.history.limits
+    def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> Array:
+        """The study's reference point; in its turn, a nearer one in the score (see `aim`)."""
+        limits, directions = ask.history.limits, ask.history.study.directions
         score = self._score(len(limits), genes_of(tried[0]))
-        if score is None or len(limits) == 1:
-            return [limits]
-        from optnas.samplers.aim import loss_of_share
+        if ask.place % 2 == 0 or score is None or len(limits) == 1:
+            return limits
+        from optnas.samplers.aim import median_loss
 
         rng = ask.shared_rng("sample")
         drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
-        directions = ask.history.study.directions
-        every = []
-        for share in shares:
-            nearer = limits.copy()
-            if share < 1:
-                found = loss_of_share(tried, [g for g in drawn if g], directions, score, share)
-                nearer[score] = min(found, limits[score])
-            every.append(nearer)
-        return every
+        median = median_loss(tried, [genes for genes in drawn if genes], directions, score)
+        nearer = limits.copy()
+        nearer[score] = min(median, limits[score])
+        return nearer
 
     def _score(self, objectives: int, seen: Genes) -> int | None:
         """The position of the score; `seen` is any architecture that was tried."""
