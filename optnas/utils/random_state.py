@@ -1,11 +1,12 @@
-"""Runs a block under its own seed, or without a trace in the random generators."""
+"""Runs a block of the user's code under its own seed, and without a trace in the process."""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import numpy as np
@@ -18,11 +19,14 @@ log = logging.getLogger("optnas")
 def preserved() -> Iterator[None]:
     """Restores the states of all generators (torch, NumPy, random) after the block.
 
+    It restores the working directory, too: code that changes it must find its relative paths in the
+    next trial as in the first, or a resumed run would differ from one that was never interrupted.
     A GPU that hasn't been used yet isn't initialised for this; the seed that its generators will
     start from is restored instead.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     awake = torch.cuda.is_initialized()
+    directory = _directory()
     try:
         with torch.random.fork_rng(range(torch.cuda.device_count()) if awake else ()):
             yield
@@ -31,6 +35,16 @@ def preserved() -> Iterator[None]:
         np.random.set_state(numpy_state)
         if not awake and torch.cuda.is_available():
             torch.cuda.manual_seed_all(torch.initial_seed())
+        if directory:
+            with suppress(OSError):  # the block's code has deleted it
+                os.chdir(directory)
+
+
+def _directory() -> str:
+    """The working directory; empty if it was deleted."""
+    with suppress(OSError):
+        return os.getcwd()
+    return ""
 
 
 @contextmanager
