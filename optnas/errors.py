@@ -25,8 +25,8 @@ class StorageGoneError(RuntimeError):
 
     def __init__(self, path: object) -> None:
         super().__init__(
-            f"{path} was deleted or replaced while the run went on: put it back, or run it again "
-            "to start anew"
+            f"{path} was deleted or replaced while it was in use: put it back, or run the study "
+            "again to start anew"
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,25 +31,33 @@ def dashboard(
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
     weights are kept, an ONNX file. A note that you have edited stays as it is.
     """
-    from optnas.cli.study_argument import NO_CODE, open_study_argument
+    from optnas.cli.study_argument import NO_CODE, Opened, open_study_argument
     from optnas.dashboard.publisher import Publisher
     from optnas.dashboard.server import make_app, make_dashboard, publishing
     from optnas.study.folders import WEIGHTS, files_of, own_files
 
     # Optuna's importance evaluators warn of small studies at every look at the page.
     warnings.simplefilter("ignore")
+    root = Path.cwd()
     opened = open_study_argument(study, storage, name, file=file)
-    found, location, search = opened.study, opened.location, opened.search
-    if search is None:
+    found, location = opened.study, opened.location
+    if opened.search is None:
         echo(f"no drawings and no ONNX files: {NO_CODE}", err=True)
-    folder = files_of(found, location).path(WEIGHTS)
-    server = make_dashboard(found._storage, folder, host, port)
+    server = make_dashboard(found._storage, files_of(found, location).path(WEIGHTS), host, port)
+
+    def shown(opened: Opened) -> Publisher:
+        own = opened.writable_study()
+        folder = own_files(own, opened.location).path(WEIGHTS)
+        server.set_app(make_app(own._storage, folder))
+        return Publisher(own, folder, opened.search)
+
+    def reopened() -> Publisher:
+        with chdir(root):  # the study file may have changed the working directory
+            return shown(open_study_argument(study, storage, name, file=file))
+
     updates: AbstractContextManager[None] = nullcontext()
     try:  # only now, because nothing is written to a study that can't be shown
-        found = opened.writable_study()
-        folder = own_files(found, location).path(WEIGHTS)
-        server.set_app(make_app(found._storage, folder))
-        updates = publishing(Publisher(found, folder, search))
+        updates = publishing(shown(opened), reopened)
     except InputError as error:
         echo(f"figures, notes and files can't be added: {in_options(error)}", err=True)
     if host not in LOCAL:

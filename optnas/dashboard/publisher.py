@@ -26,7 +26,7 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optnas.dashboard.notes import Notes, is_untouched
 from optnas.devices.sharing import Sharing
 from optnas.drawings import drawing, drawing_svg
-from optnas.errors import InputError
+from optnas.errors import InputError, StorageGoneError
 from optnas.export import export_model
 from optnas.finished.decode import decode
 from optnas.pareto.snapshot import Snapshot
@@ -34,6 +34,8 @@ from optnas.plots import PLOTS
 from optnas.search.search import Search
 from optnas.storage.faults import storage_fault
 from optnas.study.artifacts import DRAWING, ONNX, TORCH_WEIGHTS, WEIGHTS, WeightStore
+from optnas.study.attributes import SEED
+from optnas.study.record import RECORD
 from optnas.study.trial_order import in_order_of_completion
 
 GRAPH = "optnas-"
@@ -79,6 +81,23 @@ class Publisher:
         self._refused: set[tuple[int, str]] = set()
         self._warned: set[str] = set()
         self._checked: set[int] = set()
+        self._opened = self._identity()
+
+    def is_current(self) -> bool:
+        """Whether the study is still the one that was opened.
+
+        A run may have begun it anew, or somebody has deleted it. SQLite gives a new study the
+        numbers of the old one and of its trials, under which Optuna's storage remembers the old
+        ones: what is shown of a new study must come from a storage that was opened since.
+        """
+        try:
+            return self._identity() == self._opened
+        except (KeyError, StorageGoneError):
+            return False
+
+    def _identity(self) -> tuple[object, ...]:
+        attributes = self._study.user_attrs
+        return attributes.get(RECORD), attributes.get(SEED)
 
     def update(self) -> Iterator[None]:
         """Updates everything, one step at each `next`; the caller may stop after any step.

@@ -93,6 +93,7 @@ def make_app(storage: BaseStorage, weights: Path) -> Any:
         _app.get_pareto_front_trials = _front
     app: Any = optuna_dashboard.wsgi(storage, artifact_store=FileSystemArtifactStore(weights))
     app.install(_in_order)
+    logging.getLogger("optuna_dashboard._bottle_util").addFilter(_SHORT)  # the same one, if again
     return app
 
 
@@ -118,11 +119,36 @@ def _in_order(view: Callable[..., Any]) -> Callable[..., Any]:
     return ordered
 
 
+class _Short(logging.Filter):
+    """Says once, in a line, why a part of the page can't be shown; Optuna adds the whole stack."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shortens a record; False for one that was shown before."""
+        reason = record.getMessage().partition("\n")[0].removeprefix("Exception: ")
+        record.msg, record.args = f"a part of the page can't be shown: {reason}", ()
+        is_new = reason not in self._said
+        self._said.add(reason)
+        return is_new
+
+
+_SHORT = _Short()
+
+
 @contextmanager
-def publishing(publisher: Publisher) -> Iterator[None]:
-    """Keeps a study's figures, notes and artifacts up to date in the background."""
+def publishing(publisher: Publisher, reopened: Callable[[], Publisher]) -> Iterator[None]:
+    """Keeps a study's figures, notes and artifacts up to date in the background.
+
+    Args:
+        publisher: Updates them.
+        reopened: Opens the study again, with what the page shows; called when the study isn't
+            current any more.
+    """
     stop = threading.Event()
-    thread = threading.Thread(target=_publish, args=(publisher, stop), daemon=True)
+    thread = threading.Thread(target=_publish, args=(publisher, stop, reopened), daemon=True)
     thread.start()
     try:
         yield
@@ -131,19 +157,24 @@ def publishing(publisher: Publisher) -> Iterator[None]:
         thread.join(LEAVE)
 
 
-def _publish(publisher: Publisher, stop: threading.Event) -> None:
+def _publish(
+    publisher: Publisher, stop: threading.Event, reopened: Callable[[], Publisher]
+) -> None:
     """Updates until it is stopped; after an error it warns and tries again."""
     warned = ""
     while not stop.is_set():
         started = time.monotonic()
         try:
+            if not publisher.is_current():
+                publisher = reopened()
             for _ in publisher.update():
                 if stop.wait(REST * (time.monotonic() - started)):
                     return
                 started = time.monotonic()
             warned = ""
         except Exception as error:  # the page is served all the same
-            reason = storage_fault(error) or f"{type(error).__name__}: {error}"
+            name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            reason = storage_fault(error) or f"{name}{error}"
             if reason != warned:
                 log.warning(
                     "figures, notes or files can't be brought up to date just now: %s", reason

@@ -69,8 +69,9 @@ def trained_once(
         return Supernet.load(path)
     except (OSError, SafetensorError) as error:
         raise InputError(
-            f"the shared weights in {path} can't be read ({error}): remove the file to have them "
-            "trained again, in a study of another `name=`"
+            f"the shared weights in {path} can't be read ({error}): put the file back from a "
+            "backup, or remove it to have them trained again; on the same machine that gives the "
+            "same ones, and with others the study is refused"
         ) from error
 
 

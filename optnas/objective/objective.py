@@ -35,6 +35,7 @@ from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
 from optnas.study.leases import lease
 from optnas.study.objectives import Direction, name_objectives
+from optnas.study.record import check_same_weights
 from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
@@ -292,6 +293,5 @@ class Objective:
         self.keep_reference(study)
         self._study_seed = study_seed(study, self.seed)
         weights = self.prepare()
-        if weights and not attr.has_inherited(study):
-            study.set_user_attr(attr.SHARED_WEIGHTS, weights)
+        check_same_weights(study, weights, accept_changes=False)  # a Search has accepted them
         self._study = study

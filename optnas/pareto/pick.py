@@ -15,6 +15,7 @@ from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.dominance import knee, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
 from optnas.pareto.noise import within_noise
+from optnas.pareto.reference_point import limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
 from optnas.utils.text import number, there_are
@@ -41,7 +42,9 @@ def pick(
     """Chooses a network of the front.
 
     Candidates are the feasible networks within the limits that no other one of them dominates, not
-    even but for differences within noise (`optnas.pareto.noise`).
+    even but for differences within noise (`optnas.pareto.noise`). Where some are within the study's
+    reference, the others aren't candidates: what is worse than it is of no use.
+
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
@@ -69,7 +72,7 @@ def pick(
         raise InputError(why_no_front(seen.study))
     within, limits = _within(names, feasible, at_most, at_least)
     bounded = [record for record in within if math.inf not in record.losses]
-    within = bounded or within
+    within, useful = _useful(seen, bounded or within)
     points = np.array([record.losses for record in within])
     kept = np.flatnonzero(nondominated(points))
     noisy = within_noise([within[i].trial for i in kept], names, seen.directions)
@@ -88,8 +91,19 @@ def pick(
     else:
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
-    among = f"{len(chosen)} network{'s' * (len(chosen) > 1)} on the front"
+    among = f"{len(chosen)} network{'s' * (len(chosen) > 1)} on the front{useful}"
     return Pick(chosen[i], f"{rule} of {among}{' with ' + limits if limits else ''}")
+
+
+def _useful(
+    seen: Snapshot, found: list[ArchitectureRecord]
+) -> tuple[list[ArchitectureRecord], str]:
+    """The networks within the study's reference if there are any, and the reference in words."""
+    limits = reference_limits(seen.study, seen.trials)
+    useful = [record for record in found if (np.array(record.losses) <= limits).all()]
+    if len(useful) in (0, len(found)):
+        return found, ""
+    return useful, f" within the reference {limits_text(seen.study, seen.trials)}"
 
 
 def measured(names: Sequence[str], trial: FrozenTrial, name: str) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError, NoStudyError
@@ -31,6 +31,9 @@ from optnas.study.record import RECORD, Overrides, StudyRecord, check_same_study
 from optnas.study.seeds import study_seed
 from optnas.utils.random_state import seeded
 from optnas.utils.text import plural
+
+OF_STUDY = ("dashboard:note_", "artifacts:")
+"""How Optuna's attributes of a study begin that hold what its users wrote or added about it."""
 
 log = logging.getLogger("optnas")
 
@@ -60,7 +63,7 @@ def open_study(
     old = record_of(study)
     anew = _takes_new_settings(study, search, fingerprint)
     if anew:
-        study, made = _begin_anew(study, objective.directions), True
+        study, made = _begin_anew(study, old, objective.directions)
     accepted: list[str] = []
     if not made:
         await_files(study)
@@ -68,7 +71,7 @@ def open_study(
         if changes:
             accepted.append(f"from trial {len(study.get_trials(deepcopy=False))}: {changes}")
     objective.open_folders(study)
-    if anew and objective.checkpoints:
+    if anew and made and objective.checkpoints:
         shutil.rmtree(objective.checkpoints, ignore_errors=True)  # of other networks
     name_objectives(study, objective.objectives)
     objective.keep_reference(study)
@@ -125,31 +128,58 @@ def _takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str
     return old != fingerprint or seed not in (None, study.user_attrs.get(SEED, seed))
 
 
-def _begin_anew(study: Study, directions: Sequence[Direction]) -> Study:
+def _begin_anew(
+    study: Study, old: StudyRecord, directions: Sequence[Direction]
+) -> tuple[Study, bool]:
     """Replaces a study without results by a new one, because Optuna fixes directions and choices.
 
-    The user's own attributes, queued trials and the names of its files are kept.
+    The user's own attributes, note and files, queued trials and the names of its files are kept.
+
+    Args:
+        study: The study.
+        old: Its record when that was decided.
+        directions: Those of the new one.
+
+    Returns:
+        The new study, and whether it was made here: another process may have been quicker.
     """
-    storage, trials = study._storage, study.get_trials(deepcopy=False)
-    attributes = {
-        k: v for k, v in study.user_attrs.items() if k == FILES or not k.startswith("optnas")
-    }
-    queued = [t for t in trials if t.state == TrialState.WAITING]
+    storage = study._storage
+    with suppress(KeyError):  # another process has deleted it just now
+        if record_of(study) == old:  # or has made a new one, to which SQLite gave the same number
+            trials, attributes = study.get_trials(deepcopy=False), study.user_attrs
+            system = storage.get_study_system_attrs(study._study_id)
+            storage.delete_study(study._study_id)
+            new, made = load_or_create(storage, study.study_name, directions)
+            if made:
+                _take_over(new, trials, attributes, system)
+            return new, made
+    return load_or_create(storage, study.study_name, directions)
+
+
+def _take_over(
+    study: Study,
+    trials: Sequence[FrozenTrial],
+    attributes: Mapping[str, Any],
+    system: Mapping[str, Any],
+) -> None:
+    """Gives a new study what its users have added to the one that it replaces."""
+    finished = sum(t.state.is_finished() for t in trials)
+    without = f" (without {plural(finished, 'trial')} that failed or broke a bound)"
     log.warning(
         "study %r has no network with a result yet, and other settings: it begins anew with "
-        "those of now (without %s that failed or broke a bound)",
+        "those of now%s",
         study.study_name,
-        plural(sum(t.state.is_finished() for t in trials), "trial"),
+        without if finished else "",
     )
-    with suppress(KeyError):  # another process has replaced it just now
-        storage.delete_study(study._study_id)
-    new, _ = load_or_create(storage, study.study_name, directions)
     for key, value in attributes.items():
-        new.set_user_attr(key, value)
-    for trial in queued:
-        if not trial.user_attrs.keys() & {BASELINE, RETRY_OF}:
-            new.add_trial(trial)
-    return new
+        if key == FILES or not key.startswith("optnas"):
+            study.set_user_attr(key, value)
+    for key, value in system.items():
+        if key.startswith(OF_STUDY):
+            study._storage.set_study_system_attr(study._study_id, key, value)
+    for trial in trials:
+        if trial.state == TrialState.WAITING and not trial.user_attrs.keys() & {BASELINE, RETRY_OF}:
+            study.add_trial(trial)
 
 
 def _given_seed(search: Settings) -> int | None:

@@ -20,7 +20,7 @@ from optuna.study import Study
 from torch import nn
 
 from optnas.errors import InputError
-from optnas.study.attributes import DETAIL
+from optnas.study.attributes import DETAIL, has_inherited
 from optnas.utils.weights_file import is_plain, load_into, save_weights, sha256
 
 PREFIX = "dashboard:artifacts:"
@@ -160,6 +160,10 @@ class WeightStore:
         why = study._storage.get_trial(trial_id).user_attrs.get(WEIGHTS_DETAIL, "")
         if str(why).startswith(NOT_KEPT):
             raise InputError(f"no weights are kept in {self.folder} for this trial ({why})")
+        if has_inherited(study):
+            raise InputError(
+                "its network was scored with shared weights, and has none of its own: train it"
+            )
         raise InputError(
             f"no weights are kept in {self.folder} for this trial: those of front members are, "
             "from the moment they join the front; train it again for others"

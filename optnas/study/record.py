@@ -177,8 +177,8 @@ def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
         raise InputError(
             f"the trials of study {study.study_name!r} were scored with the shared weights {known},"
             f" and those here are {digest}: put the study's folder of shared weights, NAME_shared, "
-            "back (or copy it here from where the study was begun), or continue all the same with "
-            "`accept_changes=True`"
+            "back (or copy it here from where the study was begun), or continue a search all the "
+            "same with `accept_changes=True`"
         )
     study.set_user_attr(SHARED_WEIGHTS, digest)
 

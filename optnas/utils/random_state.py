@@ -1,11 +1,12 @@
-"""Runs a block under its own seed, or without a trace in the random generators."""
+"""Runs a block of the user's code under its own seed, and without a trace in the process."""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import numpy as np
@@ -16,12 +17,22 @@ from optnas.utils.preserved_once import part
 log = logging.getLogger("optnas")
 
 
-def preserved() -> AbstractContextManager[None]:
+@contextmanager
+def preserved() -> Iterator[None]:
     """Restores the states of all generators (torch, NumPy, random) after the block.
 
-    Inside of `preserved_once` they are restored at the end of that block.
+    Inside of `preserved_once` they are restored at the end of that block. The working directory is
+    restored at once: code that changes it must find its relative paths in the next trial as in the
+    first, or a resumed run would differ from one that was never interrupted.
     """
-    return part(_restored)
+    directory = _directory()
+    try:
+        with part(_restored):
+            yield
+    finally:
+        if directory and directory != _directory():
+            with suppress(OSError):  # the block's code has deleted it
+                os.chdir(directory)
 
 
 @contextmanager
@@ -41,6 +52,13 @@ def _restored() -> Iterator[None]:
         np.random.set_state(numpy_state)
         if not awake and torch.cuda.is_available():
             torch.cuda.manual_seed_all(torch.initial_seed())
+
+
+def _directory() -> str:
+    """The working directory; empty if it was deleted."""
+    with suppress(OSError):
+        return os.getcwd()
+    return ""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -383,12 +384,48 @@ def test_a_storage_that_fails_is_told_of_once_and_tried_again(publisher, study, 
 
     patch = pytest.MonkeyPatch()
     patch.setattr(study._storage, "set_study_system_attr", fail)
-    dashboard._publish(publisher, Stop())
+    dashboard._publish(publisher, Stop(), lambda: publisher)
     assert [r.getMessage() for r in caplog.records] == [
         "figures, notes or files can't be brought up to date just now: "
         "another program has it locked: database is locked"
     ]
     assert figures(study)
+
+
+def test_a_study_that_is_begun_anew_is_opened_again(search):
+    """SQLite gives its trials the numbers of the old ones, which Optuna's storage remembers."""
+    old = dataclasses.replace(search, constraints={"params": 0}).open()
+    old.add_trial(create_trial(state=TrialState.FAIL))
+    publisher = Publisher(old, Path("tiny_weights"))
+    assert publisher.is_current()
+    new = search.run(progress=False)
+    assert not publisher.is_current()
+    stop = threading.Event()
+
+    def reopened():
+        stop.set()  # after this update
+        return Publisher(new, Path("tiny_weights"))
+
+    dashboard._publish(publisher, stop, reopened)
+    assert stop.is_set()
+    current = Publisher(new, Path("tiny_weights"))
+    optuna.delete_study(study_name=new.study_name, storage=new._storage)
+    assert not current.is_current()
+    for study in (old, new):
+        close_storage(study._storage)
+
+
+def test_why_a_part_of_the_page_is_missing_is_said_once_in_a_line(publisher, study, caplog):
+    dashboard._SHORT._said.clear()
+    key = f"dashboard:artifacts:{study.trials[0]._trial_id}:x"
+    study._storage.set_study_system_attr(study._study_id, key, "no json")
+    with served(study) as url:
+        for _ in range(2):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(url.replace("/dashboard/", "/api/"))
+    assert caplog.messages == [
+        "a part of the page can't be shown: Expecting value: line 1 column 1 (char 0)"
+    ]
 
 
 def test_a_journal_is_written_to_seldom(search):

@@ -582,7 +582,7 @@ def test_weights_that_cannot_be_read_or_kept_are_an_error(tmp_path):
     shared(tmp_path).prepare()
     (weights,) = tmp_path.rglob("*.safetensors")
     weights.write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"supernet\.safetensors can't be read .*remove the file"):
+    with pytest.raises(InputError, match=r"can't be read .*put the file back .*or remove it"):
         shared(tmp_path).prepare()
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="can't be kept in"):
@@ -669,6 +669,29 @@ def test_other_weights_than_the_study_s_are_refused(tmp_path):
         search(tmp_path, trials=8).run(progress=False)
     study = search(tmp_path, trials=8).run(progress=False, accept_changes=True)
     assert study.user_attrs["optnas:shared_weights"] == other.digest
+
+
+def test_other_weights_than_a_plain_study_s_are_refused(tmp_path):
+    def run():
+        evaluator = SharedWeightsEvaluator(REAL, 5)
+        objective = optnas.Objective(MLP, evaluator, ("val_loss", "params"), shared=tmp_path)
+        study.optimize(objective, n_trials=1)
+
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    run()
+    (weights,) = tmp_path.rglob("*.safetensors")
+    other = Supernet.load(weights)
+    other.tensors = {key: tensor + 1 for key, tensor in other.tensors.items()}
+    other.save(weights, {})
+    with pytest.raises(InputError, match=r"with the shared weights .*NAME_shared, back"):
+        run()
+
+
+def test_a_network_with_shared_weights_has_none_of_its_own(tmp_path):
+    one = search(tmp_path, trials=1)
+    study = one.run(progress=False)
+    with pytest.raises(InputError, match="scored with shared weights, and has none of its own"):
+        optnas.export_model(study, one, 0, tmp_path / "m.safetensors", weights="search")
 
 
 def test_confirm_trains_for_real(tmp_path):

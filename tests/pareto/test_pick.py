@@ -8,6 +8,7 @@ from optuna.trial import create_trial
 from optnas.errors import InputError
 from optnas.pareto.pick import measured, pick
 from optnas.study.attributes import ARCHITECTURE
+from optnas.study.reference import keep_reference_point
 
 NAMES = ["val_accuracy", "flops", "latency_ms"]
 
@@ -41,6 +42,18 @@ def test_with_nothing_asked_it_is_the_knee(study):
         "closest to the best of everything (the way from best to worst: val_accuracy 21%, flops "
         "50%, latency_ms 33%) of 3 networks on the front"
     )
+
+
+def test_what_is_worse_than_the_reference_is_left_out_while_others_remain(study):
+    """A tiny network of no use is near the best in all that it costs."""
+    study.add_trial(create_trial(values=[0.1, 1e2, 0.05], user_attrs={ARCHITECTURE: "tiny"}))
+    assert pick(study, weights={"latency_ms": -1}).entry.trial.number == 5
+    keep_reference_point(study, {"val_accuracy": 0.9}, {})
+    found = pick(study)
+    assert found.entry.trial.number == 1
+    assert found.why.endswith("of 2 networks on the front within the reference val_accuracy ≥ 0.9")
+    assert pick(study, weights={"latency_ms": -1}).entry.trial.number == 1
+    assert pick(study, at_most={"flops": 1e4}).entry.trial.number == 2  # none is within it
 
 
 @pytest.mark.parametrize(

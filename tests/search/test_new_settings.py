@@ -7,11 +7,13 @@ import pytest
 import torch
 from networks import build_linear, score
 from optuna.trial import TrialState, create_trial
+from optuna_dashboard import get_note, save_note
 from torch import nn
 
 import optnas
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator
+from optnas.search import open as begin
 from optnas.storage.open import close_storage
 from optnas.study.attributes import LEASE, LOST, SEED, STOPPED
 from optnas.study.leases import lease
@@ -70,16 +72,42 @@ def test_it_keeps_overrides_own_attributes_and_what_the_user_queued(search, url)
     failed = replace(search, evaluator=FunctionEvaluator(wrong, LOSS), storage=url)
     study = failed.open(overrides=Overrides(max_failures=2))
     study.set_user_attr("owner", "me")
+    save_note(study, "why it is run")
     with pytest.raises(RuntimeError, match="a typo"):
         failed.run(progress=False)
     params = {"width": 3, "deep": False}
     study.enqueue_trial(params, user_attrs={"note": "mine"})
     new = replace(search, storage=url).run(progress=False)
     assert new.user_attrs["owner"] == "me"
+    assert get_note(new) == "why it is run"
     assert new.trials[0].params == params
     assert new.trials[0].user_attrs["note"] == "mine"
     assert search.remembered() == Overrides(max_failures=2) if not url else True
     close_storage(new._storage)
+
+
+def test_a_study_that_another_process_began_anew_a_moment_before_stays(search, failed, monkeypatch):
+    """SQLite gives the new study the number of the old one."""
+    decide = begin._takes_new_settings
+
+    def late(study, *settings):
+        anew = decide(study, *settings)
+        monkeypatch.undo()
+        quicker.append(search.run(progress=False))
+        return anew
+
+    quicker = []
+    monkeypatch.setattr(begin, "_takes_new_settings", late)
+    with pytest.raises(InputError, match="bound on params"):
+        replace(search, constraints={"params": 1000}).open()
+    assert len(search.open().trials) == len(quicker[0].trials) == 6
+
+
+def test_a_study_without_any_trial_begins_anew(search, caplog):
+    search.open()
+    study = replace(search, constraints={"params": 1000}).open()
+    assert study.user_attrs[RECORD]["fingerprint"]["bound on params"] == "1000"
+    assert caplog.messages[0].endswith("begins anew with those of now")
 
 
 def test_the_same_settings_go_on_with_the_study(search, failed):

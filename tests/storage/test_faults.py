@@ -212,7 +212,7 @@ def test_a_file_that_is_deleted_in_the_middle_of_a_run(url, replaced):
     before = files()
     with pytest.raises(StorageGoneError) as raised:
         run_trials(study, objective, trials=10)
-    assert "was deleted or replaced while the run went on" in storage_message(raised.value)
+    assert "was deleted or replaced while it was in use" in storage_message(raised.value)
     close_storage(study._storage)
     assert files() == before
 

@@ -1,7 +1,10 @@
 """Seeds of a block."""
 
 import logging
+import os
 import random
+import tempfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -72,3 +75,25 @@ def test_a_block_that_preserves_once_reads_numpys_generator_once(monkeypatch):
             with preserved():
                 np.random.rand()
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("block", [preserved, lambda: seeded(1)], ids=["preserved", "seeded"])
+def test_the_working_directory_is_put_back(tmp_path, block):
+    """Training code may leave it, even for a folder that is deleted at its end."""
+    before = os.getcwd()
+    with block(), tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+    assert os.getcwd() == before
+    with suppress(RuntimeError), block():
+        os.chdir(tmp_path.parent)
+        raise RuntimeError
+    assert os.getcwd() == before
+
+
+def test_a_working_directory_that_was_deleted_is_no_matter(tmp_path):
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+    with preserved():
+        os.chdir(before)
+    assert os.getcwd() == before
