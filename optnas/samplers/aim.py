@@ -43,16 +43,16 @@ def median_loss(
     known = [t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.values[score])]
     if len(known) < 2 or not sample:
         return np.inf
-    values = losses([trial.values for trial in known], directions)[:, score]
-    logs = bool((values > 0).all())
+    values = losses([trial.values for trial in known], directions)[:, [score]]
+    logs, scale = bool((values > 0).all()), unit(values)
     choices, counts = encode([*map(genes_of, known), *sample])
     features = {CHOICES: choices, "counts": counts}
     process = GaussianProcess(
         DECISIONS,
         {name: x[: len(known)] for name, x in features.items()},
-        np.log(values) if logs else values,
+        (np.log(values) if logs else values * scale)[:, 0],
         FITTED,
     )
     mean, _ = process.predict({name: x[len(known) :] for name, x in features.items()})
     found = float(np.median(mean))
-    return float(np.exp(found)) if logs else found
+    return float(np.exp(found)) if logs else found / float(scale[0])

@@ -149,8 +149,13 @@ class PredictorSampler(HistorySampler):
         self._n_candidates = n_candidates
         self._n_checked = n_checked
 
+    def _forget(self) -> None:
+        super()._forget()
+        self._sample: tuple[History, list[Genes]] | None = None
+
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_known": Known(self._costs, self._proxies)}
+        known = Known(self._costs, self._proxies)
+        return super().__getstate__() | {"_known": known, "_sample": None}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what wasn't given when the sampler was made, too.
@@ -211,9 +216,11 @@ class PredictorSampler(HistorySampler):
             return limits
         from optnas.samplers.aim import median_loss
 
-        rng = ask.shared_rng("sample")
-        drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
-        median = median_loss(tried, [genes for genes in drawn if genes], directions, score)
+        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
+            rng = ask.shared_rng("sample")
+            drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
+            self._sample = ask.history, [genes for genes in drawn if genes]
+        median = median_loss(tried, self._sample[1], directions, score)
         nearer = limits.copy()
         nearer[score] = min(median, limits[score])
         return nearer
