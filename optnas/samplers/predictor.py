@@ -49,7 +49,7 @@ from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
 from optnas.samplers.names import UNSOUND, Names, Suggest
 from optnas.samplers.proposals import complete, propose
-from optnas.samplers.ranking import at_best, best_first, may_be_parent
+from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
 from optnas.utils.checks import check_counts
 
 MOST_TRIALS = 200
@@ -175,7 +175,7 @@ class PredictorSampler(HistorySampler):
         """Decides on an architecture."""
         history = ask.history
         tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
-        tried = self._learned_from(tried, history)
+        tried = best_and_newest(tried, history.study.directions, history.limits, MOST_TRIALS)
         sound = [trial for trial in tried if self._known.is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
             self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
@@ -232,14 +232,6 @@ class PredictorSampler(HistorySampler):
             return score
         costs = self._known.costs(seen)
         return next((i for i in range(objectives) if i not in costs), None)
-
-    def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
-        if len(trials) <= MOST_TRIALS:
-            return list(trials)
-        half = MOST_TRIALS // 2
-        best = set(best_first(trials, history.study.directions, history.limits, half))
-        newest = [i for i in range(len(trials)) if i not in best][-(MOST_TRIALS - len(best)) :]
-        return [trials[i] for i in sorted(best.union(newest))]
 
     def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
         """The first `n_checked` architectures that run and have no `known_excess`.
