@@ -13,8 +13,10 @@ from leftovers import VARIABLE, Watcher
 from networks import build_linear, score
 from threadpoolctl import threadpool_limits
 from turns import turn
+from warm import WorkerServer
 
 import optnas
+import optnas.runs.worker_process
 from optnas.evaluators import FunctionEvaluator
 from optnas.search_spaces import FunctionSpace
 
@@ -69,6 +71,20 @@ def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def worker_server(tmp_path_factory):
+    """The server that forks the workers of all runs in this process; the first run starts it."""
+    server = WorkerServer(tmp_path_factory.mktemp("workers") / "server.log")
+    yield server
+    server.end()
+
+
+@pytest.fixture(autouse=True)
+def _warm_workers(worker_server, monkeypatch):
+    """A run in a process of its own has its own server, as a user's run has."""
+    monkeypatch.setattr(optnas.runs.worker_process, "starter", lambda *_: worker_server)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import command_line
 import networks
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -112,6 +113,26 @@ if first("died"):
     assert f"repeating lost trials: {lost.number}" in err
 
 
+def test_workers_go_on_without_the_process_that_forked_them(write, capsys):
+    """It is killed with a worker, while the other one runs a trial."""
+    file = write(
+        """
+if Path(f"/proc/{os.getppid()}/comm").read_text() == "optnas server\\n" and first("died"):
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    optnas.load_search(file).run(workers=2)
+    assert states().count("COMPLETE") == 6
+    (lost,) = [t for t in trials() if "lost" in t.user_attrs]
+    assert lost.user_attrs["lost"] == "killed"
+    retries = [t for t in trials() if t.user_attrs.get("retry_of") == lost.number]
+    assert [t.state.name for t in retries] == ["COMPLETE"]
+    assert (
+        "and so did the process that forked it); another one is started" in capsys.readouterr().err
+    )
+
+
 def test_workers_that_all_die_end_the_run(write, monkeypatch):
     file = write("os.kill(os.getpid(), signal.SIGKILL)")
     file.write_text("import os\nif 'WORKER' in os.environ: os._exit(7)\n" + file.read_text())
@@ -203,6 +224,7 @@ def test_one_ctrl_c_lets_workers_finish(write):
 def test_what_is_given_up_is_queued_again(write, number, code):
     process = start(write)
     pids = {t.user_attrs["lease"]["pid"] for t in trials()}
+    pids |= {psutil.Process(pid).ppid() for pid in pids}
     process.send_signal(number)
     if number == signal.SIGINT:
         command_line.wait_for_line(process.stderr, "the running trials are finished first")
@@ -210,6 +232,7 @@ def test_what_is_given_up_is_queued_again(write, number, code):
     _, err = process.communicate()
     assert process.returncode == code, err
     assert "Traceback" not in err
+    assert number == signal.SIGKILL or not any(map(psutil.pid_exists, pids))
     while any(
         optnas.study.leases._started(pid) for pid in pids
     ):  # they see that their parent is gone
