@@ -6,6 +6,7 @@ import joblib
 import optuna
 import pytest
 import torch
+import warm
 from command_line import exit_code
 from databases import BaseModel, copying, make_template
 from hypothesis import settings
@@ -13,7 +14,6 @@ from leftovers import VARIABLE, Watcher
 from networks import build_linear, score
 from threadpoolctl import threadpool_limits
 from turns import turn
-from warm import WorkerServer
 
 import optnas
 import optnas.runs.worker_process
@@ -45,6 +45,7 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
+    warm.end()
     watcher = config.stash.get(WATCHER, None)
     if watcher is not None and (commands := watcher.end()):
         raise pytest.UsageError("processes were left after the tests: " + "; ".join(commands))
@@ -73,18 +74,10 @@ def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
-def worker_server(tmp_path_factory):
-    """The server that forks the workers of all runs in this process; the first run starts it."""
-    server = WorkerServer(tmp_path_factory.mktemp("workers") / "server.log")
-    yield server
-    server.end()
-
-
 @pytest.fixture(autouse=True)
-def _warm_workers(worker_server, monkeypatch):
+def _warm_workers(monkeypatch):
     """A run in a process of its own has its own server, as a user's run has."""
-    monkeypatch.setattr(optnas.runs.worker_process, "starter", lambda *_: worker_server)
+    monkeypatch.setattr(optnas.runs.worker_process, "starter", lambda *_: warm.Workers())
 
 
 @pytest.fixture(scope="session")

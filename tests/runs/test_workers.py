@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import networks
 import optuna
 import psutil
 import pytest
+import warm
 from optuna.trial import TrialState
 
 import optnas
@@ -201,7 +201,7 @@ def start(write):
     """A run with two workers, each in the middle of a trial."""
     file = write(HOLD)
     Path("hold").touch()
-    process = command_line.start("run", file, "--workers", 2, stdout=subprocess.DEVNULL)
+    process = warm.Command("run", file, "--workers", 2)
     while not Path("began").exists() or sum("recipe" in t.user_attrs for t in trials()) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
