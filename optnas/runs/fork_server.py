@@ -39,13 +39,13 @@ class Identity:
     Attributes:
         name: The name that `ps` and `top` show, of 15 characters at most.
         environment: Environment variables.
-        folder: The working directory; None leaves that of the server.
+        folder: The working directory.
         path: `sys.path`.
     """
 
     name: str
     environment: dict[str, str]
-    folder: str | None
+    folder: str
     path: list[str]
 
 
@@ -109,8 +109,7 @@ def _begin(files: list[int]) -> None:
     _show_name(identity.name)
     os.environ.clear()
     os.environ.update(identity.environment)
-    if identity.folder is not None:
-        os.chdir(identity.folder)
+    os.chdir(identity.folder)
     sys.path[:] = identity.path
     _draw_seeds()
 

@@ -182,7 +182,7 @@ class ForkServer(Starter):
         if self._server is None or self._requests is None or self._server.poll() is not None:
             self._serve(environment, folder)
         assert self._requests is not None
-        identity = Identity(name, dict(environment), folder, [*sys.path])
+        identity = Identity(name, dict(environment), folder or os.getcwd(), [*sys.path])
         return Forked(self._requests, identity, log)
 
     def _serve(self, environment: Mapping[str, str], folder: str | None) -> None:

@@ -138,6 +138,13 @@ def test_a_forked_process_is_like_a_new_one(serve, begin, tmp_path, monkeypatch)
     assert (tmp_path / "server.log").read_text() == ""
 
 
+def test_a_process_begins_in_the_folder_of_the_one_that_starts_it(serve, begin, tmp_path):
+    server = serve("import os; print(os.getcwd(), flush=True)")
+    assert begin(server).stdout.readline() == f"{tmp_path}\n"
+    os.chdir("..")
+    assert begin(server).stdout.readline() == f"{tmp_path.parent}\n"
+
+
 def test_a_process_is_named_in_the_list_of_processes(serve, begin):
     pid, parent, _ = ask(begin(serve(ECHO)))
     assert Path(f"/proc/{pid}/comm").read_text() == "optnas work 0\n"
