@@ -171,6 +171,7 @@ def test_how_a_process_ended_is_known(way, serve, begin, tmp_path):
 def test_processes_hold_no_pipe_of_each_other(serve, begin):
     server = serve(ECHO)
     first, second, third = (begin(server) for _ in range(3))
+    assert [len(os.listdir(f"/proc/{ask(p)[0]}/fd")) for p in (first, second, third)] == [3] * 3
     for process in (second, first):
         process.stdin.close()
         assert process.stdout.read() == ""

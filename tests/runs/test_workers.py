@@ -218,6 +218,24 @@ def test_one_ctrl_c_lets_workers_finish(write):
     assert states() == ["COMPLETE"] * 2
 
 
+def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkeypatch):
+    """The first one of a run takes seconds."""
+    started = []
+
+    def start(self, index, *args):
+        starts(self, index, *args)
+        started.append(index)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    starts = optnas.runs.worker_process.WorkerProcesses.start
+    monkeypatch.setattr(optnas.runs.worker_process.WorkerProcesses, "start", start)
+    search = optnas.load_search(write("pass"))
+    with pytest.raises(KeyboardInterrupt):
+        search.run(workers=3, progress=False)
+    assert started == [0]
+    assert set(states()) <= {"COMPLETE"}
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
