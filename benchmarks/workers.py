@@ -150,7 +150,8 @@ def beside_workers(rounds: int) -> dict[str, float]:
                 for found, network in zip(ratios, networks, strict=True):
                     sharing.PATIENCE, sharing.LIMIT = patience, limit
                     shared = measure(network)
-                    workers = psutil.Process(run.pid).children()
+                    every = psutil.Process(run.pid).children(recursive=True)
+                    workers = [process for process in every if not process.children()]
                     assert len(workers) == 2
                     for worker in workers:
                         worker.suspend()

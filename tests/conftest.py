@@ -6,6 +6,7 @@ import joblib
 import optuna
 import pytest
 import torch
+import warm
 from command_line import exit_code
 from databases import BaseModel, copying, make_template
 from hypothesis import settings
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from turns import turn
 
 import optnas
+import optnas.runs.worker_process
 from optnas.evaluators import FunctionEvaluator
 from optnas.search_spaces import FunctionSpace
 
@@ -43,6 +45,7 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
+    warm.end()
     watcher = config.stash.get(WATCHER, None)
     if watcher is not None and (commands := watcher.end()):
         raise pytest.UsageError("processes were left after the tests: " + "; ".join(commands))
@@ -69,6 +72,12 @@ def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _warm_workers(monkeypatch):
+    """A run in a process of its own has its own server, as a user's run has."""
+    monkeypatch.setattr(optnas.runs.worker_process, "starter", lambda *_: warm.Workers())
 
 
 @pytest.fixture(scope="session")

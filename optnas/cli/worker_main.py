@@ -95,7 +95,10 @@ def main() -> NoReturn:
         with stopping(stop, terminate=True):
             job = Job(**json.loads(sys.stdin.readline()))
             threading.Thread(target=_leave_with_parent, daemon=True).start()
-            _work(job, reporter, stop)
+            reporter.obey(job)
+            from optnas.cli.worker_job import work  # which takes seconds
+
+            work(job, reporter, stop)
     except Terminated:
         code = 143
     except KeyboardInterrupt:
@@ -107,33 +110,6 @@ def main() -> NoReturn:
         code = 1
     sys.stdout.flush()
     os._exit(code)  # threads of libraries mustn't keep it
-
-
-def _work(job: Job, reporter: _Reporter, stop: Stop) -> None:
-    import warnings
-
-    import optuna
-
-    from optnas.cli.study_argument import search_of
-    from optnas.search.open import join_study
-    from optnas.search.run import observed_objective, run_here
-    from optnas.study.record import Overrides
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    search = search_of(job.file, job.url, job.name).override(Overrides(**job.overrides))
-    reporter.obey(job)
-    objective = observed_objective(search, reporter)
-    study = join_study(search, objective, accept_changes=job.accept_changes)
-    run_here(
-        search,
-        objective,
-        study,
-        reporter,
-        stop,
-        hours=job.hours,
-        accept_changes=job.accept_changes,
-    )
 
 
 def _report(reporter: _Reporter, error: Exception) -> None:

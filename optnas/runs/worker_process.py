@@ -7,8 +7,6 @@ import json
 import queue
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -21,13 +19,16 @@ from optuna.trial import TrialState
 
 from optnas.errors import InputError, WorkerError
 from optnas.runs.observer import Observer
+from optnas.runs.starter import PATIENCE, Process, starter
 from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
 from optnas.study.attributes import FAILURE
 from optnas.utils.text import duration
 
-PATIENCE = 10.0
-"""Seconds that a worker has to give up its trial before it is killed."""
+CODE = "from optnas.cli.worker_main import main; main()"
+"""What a worker runs."""
+MODULES = ("optnas.cli.worker_main", "optnas.cli.worker_job", "alembic.command")
+"""What every worker imports before the study file, and what it opens a database with."""
 HANGING = 60.0
 """Seconds beyond `trial_timeout` after which a worker that doesn't react is killed."""
 
@@ -60,12 +61,19 @@ class Job:
 class Worker:
     """A worker process, and what it has reported."""
 
-    def __init__(self, index: int, process: subprocess.Popen[str]) -> None:
+    def __init__(self, index: int, process: Process) -> None:
         self.index = index
         self.process = process
         self.trial: int | None = None
         self.began = 0.0
         self.listener: threading.Thread | None = None
+
+    def ended(self, seconds: float) -> bool:
+        """Whether the process has ended after some seconds at most."""
+        if self.listener is None:
+            return False
+        self.listener.join(seconds)
+        return not self.listener.is_alive()
 
     def close(self) -> None:
         """Closes the pipes of a process that has ended."""
@@ -87,6 +95,8 @@ class WorkerProcesses:
         self._study = study
         self._display = display
         self._logs = logs
+        self._host = socket.gethostname()
+        self._starter = starter(CODE, MODULES, logs / f"{self._host}-server.log")
         self._remark = ""
         self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
 
@@ -98,12 +108,10 @@ class WorkerProcesses:
             worker.process.terminate()
         deadline = time.monotonic() + PATIENCE
         for worker in self.workers:
-            try:
-                worker.process.wait(max(deadline - time.monotonic(), 0))
-            except subprocess.TimeoutExpired:
+            if not worker.ended(max(deadline - time.monotonic(), 0)):
                 worker.process.kill()
-                worker.process.wait()
             worker.close()
+        self._starter.close()
         if self.workers:
             Tally(self._study).recover()
         with contextlib.suppress(OSError):  # empty logs are removed
@@ -115,23 +123,9 @@ class WorkerProcesses:
     def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
         """Starts a worker."""
         self._logs.mkdir(exist_ok=True)
-        # As multiprocessing's spawn does: the worker can import what this process can.
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}; "
-            "from optnas.cli.worker_main import main; main()"
-        )
-        path = self._logs / f"{socket.gethostname()}-worker{index + 1}.log"
-        with open(path, "a") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,  # it ends when this process does
-                stdout=subprocess.PIPE,
-                stderr=file,
-                env=environment,
-                cwd=job.folder,
-                text=True,
-                start_new_session=True,  # this process decides what Ctrl-C does
-            )
+        log = self._logs / f"{self._host}-worker{index + 1}.log"
+        # Its session is its own: this process decides what Ctrl-C does.
+        process = self._starter.start(f"optnas work {index + 1}", log, environment, job.folder)
         worker = Worker(index, process)
         self.workers.append(worker)
         assert process.stdin is not None
@@ -188,7 +182,7 @@ class WorkerProcesses:
         """Removes a worker that has ended; False if it died and has to be replaced."""
         self.workers.remove(worker)
         worker.close()
-        code = worker.process.returncode
+        code = worker.process.wait()
         if code == 0 or (stop is not None and stop.requested):
             return True
         self._display.say(f"worker {worker.index + 1} died ({_how(code)}); another one is started")
@@ -218,8 +212,10 @@ class WorkerProcesses:
                     storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 
-def _how(code: int) -> str:
+def _how(code: int | None) -> str:
     """How a process ended: the signal or the exit code."""
+    if code is None:
+        return "and so did the process that forked it"
     if code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name

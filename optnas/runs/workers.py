@@ -85,6 +85,8 @@ def run_workers(
         if stop is not None:
             stop.pass_on = processes.finish
         for index in range(number):
+            if stop is not None and stop.requested:  # while the first one was started
+                break
             start(index)
         deaths = 0
         while processes.workers:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from command_line import start, wait_for_line
+from command_line import wait_for_line
+from warm import Command
 
 from optnas.study.attributes import is_counted, is_stopped
 from optnas.study.leases import lease
@@ -317,7 +318,7 @@ def held(tmp_path, optnas, *args):
     (tmp_path / "slow.py").write_text(SLOW)
     assert optnas("run", "slow.py", "--trials", 2)[0] == 0
     (tmp_path / "hold").touch()
-    return start("run", "slow.py", "--trials", 5, *args)
+    return Command("run", "slow.py", "--trials", 5, *args)
 
 
 @pytest.mark.parametrize(

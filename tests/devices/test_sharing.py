@@ -3,15 +3,13 @@
 import errno
 import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import warm
 
 from optnas.devices import sharing
 from optnas.devices.device import device_key
@@ -135,14 +133,11 @@ with exclusive(torch.device("cpu")):
 
 
 def test_the_locks_of_a_killed_process_are_free():
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout.readline() == "held\n"
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    holder.stdin.close()
-    holder.stdout.close()
+    holder = warm.run(HOLDER)
+    with holder.stdin, holder.stdout:
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
+        holder.wait()
     locks = sharing._Locks.open(CPU)
     assert locks.flag[0] == 1  # the killed process could not clear it
     with Sharing(CPU) as training:

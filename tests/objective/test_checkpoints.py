@@ -3,8 +3,6 @@ import os
 import pickle
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from command_line import environment
+import warm
 from optuna.trial import FixedTrial, TrialState, create_trial
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -595,9 +593,10 @@ def run_and_be_killed(folder, number, epoch):
 def test_a_killed_process_loses_the_epochs_since_its_checkpoint(tmp_path):
     search = make_search(tmp_path / "whole")
     whole = outcome(search.run(progress=False), search.objective())
-    code = "import sys, test_checkpoints as t; t.run_and_be_killed(sys.argv[1], 1, 3)"
-    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "cut")], env=environment())
-    assert killed.returncode == -signal.SIGKILL
+    folder = str(tmp_path / "cut")
+    killed = warm.run(f"import test_checkpoints as t; t.run_and_be_killed({folder!r}, 1, 3)")
+    with killed.stdin, killed.stdout:
+        assert killed.wait() == -signal.SIGKILL
     search, listener = make_search(tmp_path / "cut"), Listener()
     study = search.open()
     run(search, study, listener)

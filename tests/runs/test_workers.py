@@ -2,14 +2,15 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import command_line
 import networks
 import optuna
+import psutil
 import pytest
+import warm
 from optuna.trial import TrialState
 
 import optnas
@@ -112,6 +113,26 @@ if first("died"):
     assert f"repeating lost trials: {lost.number}" in err
 
 
+def test_workers_go_on_without_the_process_that_forked_them(write, capsys):
+    """It is killed with a worker, while the other one runs a trial."""
+    file = write(
+        """
+if Path(f"/proc/{os.getppid()}/comm").read_text() == "optnas server\\n" and first("died"):
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    optnas.load_search(file).run(workers=2)
+    assert states().count("COMPLETE") == 6
+    (lost,) = [t for t in trials() if "lost" in t.user_attrs]
+    assert lost.user_attrs["lost"] == "killed"
+    retries = [t for t in trials() if t.user_attrs.get("retry_of") == lost.number]
+    assert [t.state.name for t in retries] == ["COMPLETE"]
+    assert (
+        "and so did the process that forked it); another one is started" in capsys.readouterr().err
+    )
+
+
 def test_workers_that_all_die_end_the_run(write, monkeypatch):
     file = write("os.kill(os.getpid(), signal.SIGKILL)")
     file.write_text("import os\nif 'WORKER' in os.environ: os._exit(7)\n" + file.read_text())
@@ -180,7 +201,7 @@ def start(write):
     """A run with two workers, each in the middle of a trial."""
     file = write(HOLD)
     Path("hold").touch()
-    process = command_line.start("run", file, "--workers", 2, stdout=subprocess.DEVNULL)
+    process = warm.Command("run", file, "--workers", 2)
     while not Path("began").exists() or sum("recipe" in t.user_attrs for t in trials()) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
@@ -197,12 +218,31 @@ def test_one_ctrl_c_lets_workers_finish(write):
     assert states() == ["COMPLETE"] * 2
 
 
+def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkeypatch):
+    """The first one of a run takes seconds."""
+    started = []
+
+    def start(self, index, *args):
+        starts(self, index, *args)
+        started.append(index)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    starts = optnas.runs.worker_process.WorkerProcesses.start
+    monkeypatch.setattr(optnas.runs.worker_process.WorkerProcesses, "start", start)
+    search = optnas.load_search(write("pass"))
+    with pytest.raises(KeyboardInterrupt):
+        search.run(workers=3, progress=False)
+    assert started == [0]
+    assert set(states()) <= {"COMPLETE"}
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
 def test_what_is_given_up_is_queued_again(write, number, code):
     process = start(write)
     pids = {t.user_attrs["lease"]["pid"] for t in trials()}
+    pids |= {psutil.Process(pid).ppid() for pid in pids}
     process.send_signal(number)
     if number == signal.SIGINT:
         command_line.wait_for_line(process.stderr, "the running trials are finished first")
@@ -210,6 +250,7 @@ def test_what_is_given_up_is_queued_again(write, number, code):
     _, err = process.communicate()
     assert process.returncode == code, err
     assert "Traceback" not in err
+    assert number == signal.SIGKILL or not any(map(psutil.pid_exists, pids))
     while any(
         optnas.study.leases._started(pid) for pid in pids
     ):  # they see that their parent is gone

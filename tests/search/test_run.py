@@ -1,6 +1,5 @@
 """A run makes one objective, which the study, its sampler and its trials share."""
 
-import io
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,8 @@ import pytest
 import study_tiny
 
 import optnas
-from optnas.cli import worker_main
+from optnas.cli.worker_job import work
+from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
 from optnas.runs.worker_process import Job
 from optnas.search.run import overrides_for_workers
@@ -49,6 +49,6 @@ def test_a_worker_makes_one_objective(made, tmp_path):
     made.clear()
     overrides = overrides_for_workers(search)
     job = Job(str(search.file), search.url, search.study_name, overrides, accept_changes=False)
-    worker_main._work(job, worker_main._Reporter(io.StringIO()), Stop())
+    work(job, Observer(), Stop())
     assert len(study.trials) == 2
     assert len(made) == 1

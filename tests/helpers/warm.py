@@ -1,0 +1,77 @@
+"""One server forks the processes that tests start, and imports PyTorch once for all of them.
+
+Where there are no forks, each is a new interpreter.
+"""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
+
+from optnas.runs.starter import starter
+from optnas.runs.worker_process import CODE, MODULES
+
+NOWHERE = Path(os.devnull)
+# A forked process has the stream objects of the server, and pipes differ from files.
+_PIPE = os.pipe()
+_SERVER = starter(
+    "import json, sys; exec(json.loads(sys.stdin.readline()))",
+    MODULES,
+    Path(f"/dev/fd/{_PIPE[1]}"),
+)
+
+
+def run(code, name="optnas test", log=NOWHERE, environment=os.environ, folder=None):
+    """A process that runs code; its standard input and output are pipes of text."""
+    process = _SERVER.start(name, log, environment, folder)
+    process.stdin.write(json.dumps(code) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def end():
+    """Ends the server."""
+    _SERVER.close()
+
+
+class Workers:
+    """What a run starts its workers with, in place of a server that it would have to itself."""
+
+    def start(self, *settings):
+        return run(CODE, *settings)
+
+    def close(self):
+        """The server serves the next run."""
+
+
+class Command:
+    """`optnas` in a process; its members are those of `subprocess.Popen`."""
+
+    def __init__(self, *args):
+        words = ["optnas", *map(str, args)]
+        code = f"import sys; sys.argv[:] = {words}; from optnas.cli import main; main()"
+        read, write = os.pipe()
+        self._process = run(code, log=Path(f"/dev/fd/{write}"))
+        os.close(write)
+        self.stdout, self.stderr = self._process.stdout, os.fdopen(read)
+        self.returncode = None
+        self._waiting = Thread(target=self._wait, daemon=True)
+        self._waiting.start()
+
+    def _wait(self):
+        self.returncode = self._process.wait()
+
+    def poll(self):
+        return self.returncode
+
+    def send_signal(self, number):
+        self._process.send_signal(number)
+
+    def communicate(self):
+        """What it has still written to standard output and error, once it has ended."""
+        with ThreadPoolExecutor(1) as pool, self.stdout, self.stderr, self._process.stdin:
+            err = pool.submit(self.stderr.read)
+            said = self.stdout.read(), err.result()
+            self._waiting.join()
+            return said
