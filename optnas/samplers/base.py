@@ -25,7 +25,9 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
+from optnas.samplers.mutation import values_of
 from optnas.samplers.ranking import shortfall
+from optnas.samplers.success import success_model
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
@@ -35,7 +37,7 @@ Suggest = Callable[[BaseTrial], object]
 UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
 """Raised for an architecture that is incomplete, or has no network that runs."""
 ATTEMPTS = 100
-"""How often a trial is begun at most until it breaks no bound that is known before training."""
+"""How often a trial is begun at most until it breaks no known bound and is likely to succeed."""
 REMEMBERED = 1024
 """The number of unfinished trials whose decisions a sampler remembers."""
 
@@ -190,9 +192,11 @@ class HistorySampler(BaseSampler, ABC):
         return ask, choose
 
     def _begin(self, history: History, trial: FrozenTrial, ended: bool) -> tuple[Ask, Draw, Draw]:
-        """Decides on a trial: once, or until it breaks no bound that is known before training.
+        """Decides on a trial: once, or until it breaks no bound and is likely to succeed.
 
-        A retry goes through the attempts of the trial it repeats, and comes to the same.
+        Bounds are those that are known before training. What is likely to succeed is learned from
+        the trials that failed (see `success`). A retry goes through the attempts of the trial it
+        repeats, and comes to the same.
 
         Args:
             history: The study's trials.
@@ -208,21 +212,26 @@ class HistorySampler(BaseSampler, ABC):
             return ask, draw, draw
         draw = self.start(ask)
         enqueued = "fixed_params" in trial.system_attrs and retry_of(trial) is None
-        if self._drawn is None or enqueued or ended:
+        if enqueued or ended:
             return ask, draw, draw
-        least, kept = (math.inf, math.inf), (ask, draw, draw)
+        success = success_model(history)
+        suggest = self._drawn or (success.suggest if success else None)
+        if suggest is None:
+            return ask, draw, draw
+        least, kept = (math.inf,) * 3, (ask, draw, draw)
         for attempt in range(ATTEMPTS):
             if attempt:
                 ask = Ask(history, self._study_seed, trial, attempt)
                 draw = self.start(ask)
             try:
-                params = ask.rehearse(self._drawn, draw)
-                excess = self.known_excess(params, history)
+                genes = ask.rehearse(suggest, draw)
+                excess = self.known_excess(values_of(genes), history)
             except UNSOUND:  # the trial itself fails then, and says why
                 return ask, draw, draw
-            if excess < least:
-                least, kept = excess, (ask, ask.inherit(params), draw)
-            if excess == (0.0, 0.0):
+            faults = *excess, success.unlikely(genes) if success else 0.0
+            if faults < least:
+                least, kept = faults, (ask, ask.inherit(values_of(genes)), draw)
+            if faults == (0.0, 0.0, 0.0):
                 break
         return kept
 
