@@ -27,7 +27,7 @@ from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
 from optnas.samplers.mutation import values_of
 from optnas.samplers.ranking import shortfall
-from optnas.samplers.success import success_model
+from optnas.samplers.success import Outcomes
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
@@ -214,7 +214,7 @@ class HistorySampler(BaseSampler, ABC):
         enqueued = "fixed_params" in trial.system_attrs and retry_of(trial) is None
         if enqueued or ended:
             return ask, draw, draw
-        success = success_model(history)
+        success = history.fold(Outcomes, Outcomes.add).model
         suggest = self._drawn or (success.suggest if success else None)
         if suggest is None:
             return ask, draw, draw

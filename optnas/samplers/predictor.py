@@ -44,7 +44,7 @@ from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
 from optnas.samplers.proposals import complete, propose
 from optnas.samplers.ranking import at_best, best_first, may_be_parent
-from optnas.samplers.success import success_model
+from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
 Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
@@ -188,7 +188,7 @@ class PredictorSampler(HistorySampler):
             history.study.directions,
             self._known_of,
             history.limits,
-            success_model(history),
+            history.fold(Outcomes, Outcomes.add).model,
         )
         suggest = self._suggest or learned_space(predictor.seen)
         pool = propose(predictor.parents, suggest, history.tried.root, rng, self._n_candidates)

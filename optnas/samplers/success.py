@@ -13,11 +13,9 @@ mended is forgotten.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import Array
@@ -49,31 +47,31 @@ def has_failed(trial: FrozenTrial) -> bool:
 
 
 class Outcomes:
-    """Which of the newest trials succeeded and which failed; a fold over a history's trials."""
+    """What a history's trials came to; a fold over them."""
 
-    def __init__(self, history: History | None = None) -> None:
-        self._trials: deque[FrozenTrial] = deque(maxlen=NEWEST)
+    def __init__(self, history: History) -> None:
+        self._trials: list[FrozenTrial] = []
         self._model: SuccessModel | None = None
 
     def add(self, trial: FrozenTrial) -> None:
         """Adds the next finished trial."""
-        self._trials.append(trial)
+        self._trials = [*self._trials[1 - NEWEST :], trial]
         self._model = None
 
     @property
     def model(self) -> SuccessModel | None:
         """What is learned from them; None unless some failed and some succeeded."""
         if self._model is None:
-            failed = np.array([has_failed(trial) for trial in self._trials], dtype=bool)
-            seen = [genes_of(trial) for trial in self._trials]
-            if failed.any() and not failed.all() and any(map(_free, seen)):
-                self._model = SuccessModel(seen, failed)
+            self._model = success_model(self._trials, [has_failed(t) for t in self._trials])
         return self._model
 
 
-def success_model(history: History) -> SuccessModel | None:
-    """What is learned from a history; None unless some trials failed and some succeeded."""
-    return history.fold(Outcomes, Outcomes.add).model
+def success_model(trials: Sequence[FrozenTrial], failed: Sequence[bool]) -> SuccessModel | None:
+    """What is learned from the newest trials; None unless some failed and some succeeded."""
+    seen, failed = [genes_of(trial) for trial in trials][-NEWEST:], failed[-NEWEST:]
+    if any(failed) and not all(failed) and any(map(_free, seen)):
+        return SuccessModel(seen, failed)
+    return None
 
 
 class SuccessModel:
@@ -84,10 +82,10 @@ class SuccessModel:
 
     Args:
         seen: The decisions of the trials.
-        failed: Whether each of them failed, of shape `(trials,)`.
+        failed: Whether each of them failed.
     """
 
-    def __init__(self, seen: Sequence[Genes], failed: NDArray[np.bool_]) -> None:
+    def __init__(self, seen: Sequence[Genes], failed: Sequence[bool]) -> None:
         # Not above: it imports scipy, which takes half a second.
         from optnas.samplers.gaussian_process import CHOICES, GaussianProcess, Term
 
