@@ -18,6 +18,9 @@ from optnas.study.attributes import FAILURE, is_hand_made, is_without_result
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 
+LIKELY = 0.75
+"""With this probability that its network succeeds, or a larger one, a failure is unexpected."""
+
 
 def check_success(study: Study, tally: Tally, wanted: int, max_failures: int) -> None:
     """Raises InputError if a run should stop because its trials don't succeed.
@@ -68,7 +71,8 @@ def _unexpected(study: Study, row: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     model = success_model(before, [kind_of_failure(t) == kind_of_failure(row[0]) for t in before])
     if model is None:
         return list(row)
-    return [t for t in row if is_hand_made(t) or model.unlikely(genes_of(t)) == 0]
+    likely = model.probability([genes_of(trial) for trial in row]) >= LIKELY
+    return [t for t, might in zip(row, likely, strict=True) if might or is_hand_made(t)]
 
 
 def kind_of_failure(trial: FrozenTrial) -> str | None:
