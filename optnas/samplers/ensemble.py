@@ -34,7 +34,7 @@ CEILING, FRONT_CEILING = 1.0, 1.5
 """Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
 ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
 and of the front (Tukey's fence); the higher of the two counts."""
-SAFE = 0.9
+SAFE = 0.95
 """A probability of success that is large enough. The largest gain is often predicted at the edge of
 where trials succeed: with a half, every other trial would fail."""
 MOST = 1e128

@@ -28,6 +28,8 @@ from optnas.study.attributes import CURVE, is_stopped
 
 NEWEST = 200
 """The number of newest trials that are learned from."""
+PERIOD = 5
+"""The number of trials in which what makes all of them fail changes little."""
 FITTED = 80
 """The number of trials that hyperparameters are fitted to."""
 
@@ -96,8 +98,9 @@ class SuccessModel:
                 self._cover.append(genes)
                 self._known |= free
         labels = np.where(failed, 1.0, -1.0)
-        terms = (Term((CHOICES,), smooth=False), Term(("counts",)))
-        self._process = GaussianProcess(terms, _features(seen), labels, FITTED)
+        terms = (Term((CHOICES,), smooth=False), Term(("counts",)), Term(("age",)))
+        ages = np.arange(len(seen), 0, -1) / PERIOD
+        self._process = GaussianProcess(terms, _features(seen, ages), labels, FITTED)
         self.suggest = learned_space(seen)
 
     def probability(self, architectures: Sequence[Genes]) -> Array:
@@ -107,7 +110,8 @@ class SuccessModel:
         # Parameters that no trial had tell nothing; the few trials that have all others between
         # them give the codes their columns.
         known = [{n: g for n, g in genes.items() if n in self._known} for genes in architectures]
-        features = _features([*self._cover, *known])
+        every = [*self._cover, *known]
+        features = _features(every, np.zeros(len(every)))
         asked = {name: x[len(self._cover) :] for name, x in features.items()}
         mean, deviation = self._process.predict(asked)
         return np.asarray(ndtr(-mean / deviation), dtype=float)
@@ -122,5 +126,9 @@ def _free(genes: Genes) -> set[str]:
     return {name for name, (distribution, _) in genes.items() if not distribution.single()}
 
 
-def _features(architectures: Sequence[Genes]) -> dict[str, Array]:
-    return {"choices": choices(architectures), "counts": counts(architectures)}
+def _features(architectures: Sequence[Genes], ages: Array) -> dict[str, Array]:
+    return {
+        "choices": choices(architectures),
+        "counts": counts(architectures),
+        "age": ages[:, None],
+    }
