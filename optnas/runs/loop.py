@@ -64,7 +64,8 @@ def run_trials(
         baselines: The baselines that the objective knows, by name: the parameters of those that
             are architectures of the space, and nothing for the others.
         trial_timeout: Seconds after which a trial fails.
-        max_failures: The run ends after this number of failures in a row for one reason.
+        max_failures: The run ends after this number of failures in a row for one reason, unless
+            networks like theirs were known to fail for it.
         observer: Told of every trial that begins and ends.
         stop: When it is requested, the running trial is finished and the call returns.
 
@@ -89,7 +90,7 @@ def run_trials(
             _recover(tally, observer)
             if tally.counted >= trials:
                 break
-            check_success(tally, trials, max_failures)
+            check_success(study, tally, trials, max_failures)
             alive = tally.alive()
             if tally.counted + len(alive) >= trials:
                 if not waited:

@@ -24,15 +24,17 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
+from optnas.samplers.mutation import values_of
 from optnas.samplers.names import UNSOUND, Names, Suggest, name_of
 from optnas.samplers.ranking import shortfall
+from optnas.samplers.success import Outcomes
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
 from optnas.utils.preserved_once import preserved_once
 
 ATTEMPTS, REPEATS = 100, 20
-"""How often a trial is begun at most until it breaks no bound that is known before training, and
+"""How often a trial is begun at most until it breaks no known bound and is likely to succeed, and
 how often at most until it is no network that was tried."""
 REMEMBERED = 1024
 """The number of unfinished trials whose decisions a sampler remembers."""
@@ -193,9 +195,11 @@ class HistorySampler(BaseSampler, ABC):
         return ask, choose
 
     def _begin(self, history: History, trial: FrozenTrial, ended: bool) -> tuple[Ask, Draw, Draw]:
-        """Decides on a trial: once, or until it breaks no known bound, and is a new network.
+        """Decides on a trial: once, or until it breaks no bound, is likely to succeed, and is new.
 
-        A retry goes through the attempts of the trial it repeats, and comes to the same.
+        Bounds are those that are known before training. What is likely to succeed is learned from
+        the trials that failed (see `success`). A retry goes through the attempts of the trial it
+        repeats, and comes to the same.
 
         Args:
             history: The study's trials.
@@ -211,22 +215,28 @@ class HistorySampler(BaseSampler, ABC):
             return ask, draw, draw
         draw = self.start(ask)
         enqueued = "fixed_params" in trial.system_attrs and retry_of(trial) is None
-        if self._drawn is None or self._names is None or enqueued or ended:
+        if enqueued or ended:
             return ask, draw, draw
-        names = self._names.tried(history)
-        least, kept = (math.inf, math.inf, math.inf), (ask, draw, draw)
+        success = history.fold(Outcomes, Outcomes.add).model
+        suggest = self._drawn or (success.suggest if success else None)
+        if suggest is None:
+            return ask, draw, draw
+        names = self._names.tried(history) if self._names else ()
+        least, kept = (math.inf,) * 4, (ask, draw, draw)
         for attempt in range(ATTEMPTS):
             if attempt:
                 ask = Ask(history, self._study_seed, trial, attempt)
                 draw = self.start(ask)
             try:
-                params, drawn = ask.rehearse(self._drawn, draw)
-                excess = (*self.known_excess(params, history), float(name_of(drawn) in names))
+                genes, drawn = ask.rehearse(suggest, draw)
+                excess = self.known_excess(values_of(genes), history)
             except UNSOUND:  # the trial itself fails then, and says why
                 return ask, draw, draw
-            if excess < least:
-                least, kept = excess, (ask, ask.inherit(params), draw)
-            if excess == (0.0, 0.0, 0.0) or (least == (0.0, 0.0, 1.0) and attempt >= REPEATS):
+            unlikely = success.unlikely(genes) if success else 0.0
+            faults = (*excess, unlikely, float(name_of(drawn) in names))
+            if faults < least:
+                least, kept = faults, (ask, ask.inherit(values_of(genes)), draw)
+            if not any(faults) or (not any(least[:3]) and attempt >= REPEATS):
                 break
         return kept
 

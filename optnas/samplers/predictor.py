@@ -50,6 +50,7 @@ from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, 
 from optnas.samplers.names import UNSOUND, Names, Suggest
 from optnas.samplers.proposals import complete, propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
+from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
 MOST_TRIALS = 200
@@ -193,7 +194,10 @@ class PredictorSampler(HistorySampler):
         suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
         limits = self._limits(ask, tried, suggest)
-        predictor = Predictor(tried, running, history.study.directions, self._known, limits)
+        success = history.fold(Outcomes, Outcomes.add).model
+        predictor = Predictor(
+            tried, running, history.study.directions, self._known, limits, success
+        )
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
         pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
