@@ -30,6 +30,12 @@ class Search(Settings):
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
         trials: Trials to reach in total: COMPLETE ones, and those that were stopped early.
         hours: Time for one run; None sets no limit.
+        until_flat: The run ends once the study is flat: the last trials that count, this many,
+            added less than 1 % to the hypervolume of the front. With one objective, they improved
+            the best value by less than 1 % of its range: from the best value before them to the
+            median of all, or to the reference if that is nearer. A study isn't flat before more
+            trials than these count, with 10 feasible COMPLETE ones, and a network lies within the
+            reference. Queued and running trials are finished first. 0 sets no limit.
         seed: Seeds the sampler, the weights and the shuffling. Without one, the study draws a seed
             and keeps it.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
