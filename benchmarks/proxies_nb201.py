@@ -9,7 +9,7 @@ better. A cell without a number comes last. Proxies are those of `ZeroCost` with
 the network for CIFAR-10; `live_params` is what the predictor sees. Sums of proxies are sums of the
 logarithms of ranks, as AZ-NAS (arXiv 2403.19232) has them. The time of each is the median CPU time
 of a cell on one thread, with making the network. Prints a table and writes
-benchmarks/results/proxies_nb201.json. Two minutes of one core.
+benchmarks/results/proxies_nb201.json. About six minutes of one core.
 """
 
 import argparse

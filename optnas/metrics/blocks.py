@@ -23,7 +23,7 @@ FINISHING = (
 )  # fmt: skip
 """Modules that belong to the layer before them."""
 LEAST = 2
-"""A module is opened, and its parts are blocks, until there are this many besides the last."""
+"""Modules are opened until there are this many blocks before the last one."""
 
 
 def block_outputs(model: nn.Module, inputs: Inputs, examples: int) -> list[Tensor]:
@@ -31,9 +31,9 @@ def block_outputs(model: nn.Module, inputs: Inputs, examples: int) -> list[Tenso
 
     The parts of `nn.Sequential`, `nn.ModuleList` and of the network itself are its modules. Such a
     module is a block if it has parts of its own: a residual block, a cell. A layer with weights is
-    a block together with the normalisations and activations that follow it. The last such layer
-    makes the network's outputs and is none. If that gives fewer than two blocks, their parts are
-    the modules, and so on. A block that hands on its input is left out.
+    a block together with the normalisations and activations that follow it. The last block makes
+    the network's outputs and doesn't count. If fewer than two count, the parts of the blocks are
+    the modules, and so on. A block that hands on its input doesn't count either.
 
     Changes the model: convolutions and linear layers get weights from N(0, 2 / fan-in) and no bias,
     as in the paper, so that what is compared is architectures and not their initialisation.
@@ -78,13 +78,13 @@ def block_outputs(model: nn.Module, inputs: Inputs, examples: int) -> list[Tenso
         for module in _modules(model):
             hooks.callback(module.register_forward_hook(look).remove)
         call(model, map_inputs(_with_gradient, inputs))
-    return found[:-1] if open_layer else found
+    return found[:-1]
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
     """The modules whose outputs `block_outputs` looks at."""
     level = _opened(model.children()) or [model]
-    while len([m for m in level[:-1] if _is_block(m)]) < LEAST:
+    while sum(map(_is_block, level)) - 1 < LEAST:
         parts = [m for m in level if any(True for _ in m.children())]
         if not parts:
             break
@@ -142,4 +142,4 @@ def _channels(module: nn.Module, tensor: Tensor) -> int:
 
 def _with_gradient(tensor: Tensor) -> Tensor:
     """The tensor, so that gradients reach the first block, and code may change it in place."""
-    return tensor.requires_grad_().clone() if tensor.is_floating_point() else tensor
+    return tensor.detach().requires_grad_().clone() if tensor.is_floating_point() else tensor

@@ -204,8 +204,8 @@ WHY_NOT: dict[Proxy, str] = {
     "for torch.relu, or a smaller batch_size for ZeroCost",
     "grad_norm": NO_GRADIENT,
     "snip": NO_GRADIENT,
-    "expressivity": f"it has no block before its last layer, or {CONSTANT}",
-    "progressivity": f"it has fewer than two blocks before its last layer, or {CONSTANT}",
+    "expressivity": f"it has no block before its last one, or {CONSTANT}",
+    "progressivity": f"it has fewer than two blocks before its last one, or {CONSTANT}",
     "trainability": "no gradient leads from a block to the one before it, or it is 0",
 }
 

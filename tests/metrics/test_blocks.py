@@ -218,6 +218,8 @@ def transformer():
     [
         (Held(Held(*linear(4, 5, 6, 2))), (8, 4), [(5,), (6,)]),  # a wrapper is opened
         (Held(nn.Linear(4, 4), Residual(), Residual(), nn.Linear(4, 2)), (8, 4), [(4,)] * 3),
+        (nn.Sequential(Held(*linear(4, 5, 6)), Held(nn.Linear(6, 2)), nn.Softmax(1)), (8, 4),
+         [(5,), (6,)]),  # so are a body and a head
         (Recurrent(), (8, 5, 4), [(5, 8), (5, 6)]),
         (transformer(), (8, 7), [(7, 8)] * 3),
         (nn.Sequential(nn.Conv1d(4, 5, 3), nn.Conv1d(5, 6, 3), nn.Conv1d(6, 2, 3)), (8, 4, 9),
@@ -235,6 +237,16 @@ def test_blocks_of_other_networks(model, shape, expected):
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_an_output_is_kept_as_it_was_when_the_next_block_changes_it_in_place():
+    model = Held(nn.Linear(4, 4), Residual(), Residual(), nn.Linear(4, 2))
+    first, second, _ = blocks_of(model, SIGNS)
+    layer, residual, *_ = model.parts
+    assert torch.equal(first, layer(SIGNS))
+    assert (first < 0).any()
+    assert torch.equal(second, residual(first.clone()))
+    assert not SIGNS.requires_grad
+
+
 def test_a_network_whose_block_is_constant_or_that_has_too_few_has_no_number():
     dead = blocks_of(cell(*["none"] * 6), torch.randn(4, 3, 32, 32))
     assert math.isnan(expressivity(dead))
@@ -250,7 +262,7 @@ def test_a_network_whose_block_is_constant_or_that_has_too_few_has_no_number():
 @pytest.mark.parametrize(
     ("proxy", "build", "message"),
     [
-        ("expressivity", partial(nn.Linear, 4, 2), "it has no block before its last layer"),
+        ("expressivity", partial(nn.Linear, 4, 2), "it has no block before its last one"),
         ("progressivity", partial(linear, 4, 3, 2), "it has fewer than two blocks"),
         ("trainability", partial(linear, 4, 3, 2), "no gradient leads from a block to the one"),
     ],
@@ -273,3 +285,12 @@ def test_the_network_s_own_initialisation_changes_nothing():
             for scale in (0.0, 0.1)
         }
         assert len(values) == 1
+
+
+def test_a_batch_of_data_is_looked_at_too():
+    data = optnas.arrays(SIGNS.numpy(), SIGNS.numpy()[:, :2], task="regression", name="signs")
+    candidate = Candidate("", torch.zeros(1, 4), partial(linear, 4, 6, 5, 2))
+    for proxy in ("expressivity", "progressivity", "trainability"):
+        metric = ZeroCost(proxy, data=data)
+        assert metric.measure(candidate) != ZeroCost(proxy).measure(candidate)
+        assert metric.fingerprint["data"] == data.fingerprint
