@@ -21,7 +21,7 @@ from optnas.pareto.reference_box import reference_box
 from optnas.pareto.reference_point import reference_limits
 from optnas.pareto.study_hypervolume import is_settled
 from optnas.study.attributes import is_counted
-from optnas.study.objectives import maximized, objective_names
+from optnas.study.objectives import objective_names
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number
 
@@ -126,8 +126,8 @@ def _of_best_value(
     extent = min(statistics.median(every), limit) - before
     share = (before - now) / extent if extent > 0 else math.inf
     by = f" by {share:.1%} of its range" if extent > 0 else ""
-    sign = -1 if maximized(study)[0] else 1
-    values = f"({number(sign * before)} before, {number(sign * now)} now)"
+    was, is_now = losses([[before], [now]], study.directions)[:, 0].tolist()
+    values = f"({number(was)} before, {number(is_now)} now)"
     return Growth(last, share, f"{_latest(last)} improved {best}{by} {values}")
 
 
