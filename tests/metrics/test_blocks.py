@@ -5,6 +5,7 @@ import math
 from functools import partial
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from scipy.stats import entropy
@@ -285,6 +286,25 @@ def test_the_network_s_own_initialisation_changes_nothing():
             for scale in (0.0, 0.1)
         }
         assert len(values) == 1
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        optnas.MacroCNNSpace((1, 28, 28), 10),
+        optnas.MobileSpace.small((3, 32, 32), 10),
+        optnas.ResNetSpace.small((3, 32, 32), 10),
+    ],
+)
+def test_the_blocks_of_the_package_s_spaces_are_found(space):
+    with seeded(0):
+        trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
+        model = space.build(space.suggest(trial))
+        own = [m for m in model.modules() if type(m).__name__.endswith(("Block", "Residual"))]
+        blocks = blocks_of(model, torch.randn(16, *space.example_inputs.shape[1:]))
+    assert len(blocks) >= len(own) >= 2
+    for proxy in (expressivity, progressivity, trainability):
+        assert math.isfinite(proxy(blocks))
 
 
 def test_a_batch_of_data_is_looked_at_too():
