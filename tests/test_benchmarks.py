@@ -141,6 +141,21 @@ def test_the_tasks_of_shared_weights():
     assert set(values) == set(milliseconds) > {"params", "flops", "synflow", "snip, data"}
 
 
+def test_proxies_are_summed_and_compared_by_their_ranks():
+    import proxies_nb201
+
+    values = {name: np.arange(4.0) for parts in proxies_nb201.SUMS.values() for name in parts}
+    values["params"] = np.array([-np.inf, 1.0, 1.0, 9.0])
+    found = proxies_nb201.with_sums(values)
+    first = found["AZ-NAS (the three of blocks, params)"]
+    assert first == pytest.approx(
+        3 * np.log([0.25, 0.5, 0.75, 1]) + np.log([0.25, 0.625, 0.625, 1])
+    )
+    accuracy = np.array([10.0, 20.0, 40.0, 30.0])
+    tau = proxies_nb201.correlations(values, accuracy)["synflow"]
+    assert tau == pytest.approx([4 / 6, -1.0])  # five pairs of six agree; of the better two, none
+
+
 def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     import shared_search
     from common import sharing

@@ -46,6 +46,8 @@ def median_loss(
     values = losses([trial.values for trial in known], directions)[:, [score]]
     logs, scale = bool((values > 0).all()), unit(values)
     choices, counts = encode([*map(genes_of, known), *sample])
+    if not choices.shape[1]:  # there is nothing to choose
+        return np.inf
     features = {CHOICES: choices, "counts": counts}
     process = GaussianProcess(
         DECISIONS,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from optuna import TrialPruned
+from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 from torch import nn
 
 from optnas.samplers.history import History
 from optnas.study.attributes import ARCHITECTURE, RECIPE
+from optnas.utils.distributions import contains
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`; what it returns names the
@@ -58,8 +61,18 @@ class Names:
             names.add(name_of(stored))
             return
         try:
-            name = name_of(self._suggest(FixedTrial(trial.params)))
+            name = name_of(self._suggest(_Drawn(trial.params)))
         except UNSOUND:  # it is still drawn, or has no network
             return
         if name:
             names.add(name)
+
+
+class _Drawn(FixedTrial):
+    """A trial that draws what was drawn before, or raises LookupError if it can't be drawn now."""
+
+    # Every `suggest_*` of FixedTrial calls this; FixedTrial itself warns, and goes on.
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if name in self._params and not contains(distribution, self._params[name]):
+            raise LookupError(f"{name} can't be {self._params[name]!r}")
+        return super()._suggest(name, distribution)

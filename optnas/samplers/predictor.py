@@ -40,6 +40,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import Array
+from optnas.pareto.reference_point import is_given
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.encoding import by_rank
@@ -71,8 +72,9 @@ class PredictorSampler(HistorySampler):
     trials count as if they had ended as predicted, so that a batch is diverse; trials that were
     stopped early count as if they had ended at their best.
 
-    In every other trial only networks gain whose score is better than the median of random ones:
-    else most trials would go to networks that are small and learn little. The score is the first
+    Unless the study's reference says how good the score must be, in every other trial only networks
+    gain whose score is better than the median of random ones: else most trials would go to networks
+    that are small and learn little. The score is the first
     objective that isn't in `costs`; in a `Search`, the first that the training gives.
 
     The startup trials are spread over the costs; each is the best of four by its proxies.
@@ -195,9 +197,8 @@ class PredictorSampler(HistorySampler):
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
-        predictor = Predictor(
-            tried, running, history.study.directions, self._known, limits, success
-        )
+        directions = history.study.directions
+        predictor = Predictor(tried, running, directions, self._known, limits, success)
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
         pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
@@ -214,9 +215,10 @@ class PredictorSampler(HistorySampler):
 
     def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> Array:
         """The study's reference point; in its turn, a nearer one in the score (see `aim`)."""
-        limits, directions = ask.history.limits, ask.history.study.directions
+        limits, study = ask.history.limits, ask.history.study
         score = self._score(len(limits), genes_of(tried[0]))
-        if ask.place % 2 == 0 or score is None or len(limits) == 1:
+        turn = ask.place % 2 == 1 and len(limits) > 1
+        if not turn or score is None or is_given(study, limits, score):
             return limits
         from optnas.samplers.aim import median_loss
 
@@ -224,7 +226,7 @@ class PredictorSampler(HistorySampler):
             rng = ask.shared_rng("sample")
             drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
             self._sample = ask.history, [genes for genes in drawn if genes]
-        median = median_loss(tried, self._sample[1], directions, score)
+        median = median_loss(tried, self._sample[1], study.directions, score)
         nearer = limits.copy()
         nearer[score] = min(median, limits[score])
         return nearer
