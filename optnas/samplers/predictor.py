@@ -271,6 +271,9 @@ class PredictorSampler(HistorySampler):
                 costs.append([-v if maximize[i] else v for i, v in found.items()])
         if not sample:
             return {}
+        success = ask.history.fold(Outcomes, Outcomes.add).model
+        if success and (likely := np.flatnonzero(success.probability(sample) >= 0.5)).size:
+            sample, costs = [sample[i] for i in likely], [costs[i] for i in likely]
         order = np.argsort(by_rank(np.array(costs, dtype=float)).sum(axis=1), kind="stable")
         parts = np.array_split(order, min(self._n_startup_trials, len(order)))
         rng.shuffle(parts)
