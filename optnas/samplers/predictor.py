@@ -66,9 +66,10 @@ class PredictorSampler(HistorySampler):
     predicts their costs and losses from the decisions. For the 40 most promising it computes the
     costs, and predicts the losses again, now with costs and zero-cost proxies as features. It takes
     the one with the largest gain in hypervolume, averaged over four draws from the posterior and
-    multiplied by the probability that no constraint is broken (0 if that is below a half). Running
-    trials count as if they had ended as predicted, so that a batch is diverse; trials that were
-    stopped early count as if they had ended at their best.
+    multiplied by the probability that no constraint is broken (0 if that is below a half) and that
+    the trial doesn't fail (0 if that is below 0.95). Running trials count as if they had ended as
+    predicted, so that a batch is diverse; trials that were stopped early count as if they had ended
+    at their best.
 
     The startup trials are spread over the costs; each is the best of four by its proxies.
 
