@@ -14,7 +14,7 @@ from optnas.errors import InputError
 from optnas.runs.tally import Tally
 from optnas.samplers.mutation import genes_of
 from optnas.samplers.success import success_model
-from optnas.study.attributes import FAILURE, is_hand_made, is_without_result
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, is_hand_made, is_without_result
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 
@@ -66,7 +66,9 @@ def _unexpected(study: Study, row: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """
     finished = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
     ended = in_order_of_completion([t for t in finished if not is_without_result(t)])
-    drawn = [t for t in ended if t.params and not is_hand_made(t)]
+    # A trial that reused the values of an earlier one ran nothing, so it proves nothing.
+    ran = [t for t in ended if DUPLICATE_OF not in t.user_attrs]
+    drawn = [t for t in ran if t.params and not is_hand_made(t)]
     before = drawn[: len(drawn) - len(_same_failures(drawn))]
     model = success_model(before, [kind_of_failure(t) == kind_of_failure(row[0]) for t in before])
     if model is None:

@@ -68,9 +68,10 @@ class PredictorSampler(HistorySampler):
     predicts their costs and losses from the decisions. For the 40 most promising it computes the
     costs, and predicts the losses again, now with costs and zero-cost proxies as features. It takes
     the one with the largest gain in hypervolume, averaged over four draws from the posterior and
-    multiplied by the probability that no constraint is broken (0 if that is below a half). Running
-    trials count as if they had ended as predicted, so that a batch is diverse; trials that were
-    stopped early count as if they had ended at their best.
+    multiplied by the probability that no constraint is broken (0 if that is below a half) and that
+    the trial doesn't fail (0 if that is below 0.95). Running trials count as if they had ended as
+    predicted, so that a batch is diverse; trials that were stopped early count as if they had ended
+    at their best.
 
     Unless the study's reference says how good the score must be, in every other trial only networks
     gain whose score is better than the median of random ones: else most trials would go to networks
@@ -277,6 +278,9 @@ class PredictorSampler(HistorySampler):
                 costs.append([-v if maximize[i] else v for i, v in found.items()])
         if not sample:
             return {}
+        success = ask.history.fold(Outcomes, Outcomes.add).model
+        if success and (likely := np.flatnonzero(success.probability(sample) >= 0.5)).size:
+            sample, costs = [sample[i] for i in likely], [costs[i] for i in likely]
         order = np.argsort(by_rank(np.array(costs, dtype=float)).sum(axis=1), kind="stable")
         parts = np.array_split(order, min(self._n_startup_trials, len(order)))
         rng.shuffle(parts)

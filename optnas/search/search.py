@@ -49,7 +49,8 @@ class Search(Settings):
             as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline. By default the worst
             values of the baselines (see `Objective`). A study may be resumed with another one.
         trial_timeout: Seconds after which a trial fails; None sets no limit.
-        max_failures: The run ends after this number of failures in a row for one reason.
+        max_failures: The run ends after this number of failures in a row for one reason, unless
+            networks like theirs were known to fail for it.
         name: Name of the study; the study file's by default.
         storage: A database file (`study.db`; `study.journal` for network file systems), the URL of
             a storage (`sqlite:///study.db`) or an Optuna storage. By default an SQLite file

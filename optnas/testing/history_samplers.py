@@ -19,10 +19,11 @@ from optuna.trial import BaseTrial, TrialState
 
 from optnas.study.attributes import BASELINE, KILLED, LOST, RETRY_OF
 from optnas.study.objectives import Direction
-from optnas.testing.samplers import OTHER_SPACES, Objective, SamplerContract
+from optnas.testing.failing_samplers import FailureContract
+from optnas.testing.samplers import OTHER_SPACES, Objective
 
 
-class HistorySamplerContract(SamplerContract):
+class HistorySamplerContract(FailureContract):
     """What a `HistorySampler` must do: the study is its state, and it repeats nothing.
 
     In conditional spaces, with any directions and number of objectives, with constraints, and with
