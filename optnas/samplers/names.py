@@ -32,6 +32,18 @@ def name_of(drawn: object) -> str:
     return "" if drawn is None or nameless or isinstance(drawn, nn.Module) else str(drawn)
 
 
+def suggest_of(space: Any) -> Suggest | None:
+    """The function that draws from a space: a `SearchSpace`, such a function itself, or None.
+
+    Raises:
+        TypeError: `space` is something else.
+    """
+    suggest: Suggest | None = getattr(space, "suggest", space)
+    if suggest is not None and not callable(suggest):
+        raise TypeError(f"space must be a SearchSpace or a function of a trial, got {space!r}")
+    return suggest
+
+
 class Names:
     """The names of a study's trials.
 

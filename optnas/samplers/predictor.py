@@ -48,7 +48,7 @@ from optnas.samplers.history import History
 from optnas.samplers.known import Costs, Known, Proxies
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
-from optnas.samplers.names import UNSOUND, Names, Suggest
+from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
 from optnas.samplers.proposals import complete, propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
 from optnas.samplers.success import Outcomes
@@ -144,7 +144,7 @@ class PredictorSampler(HistorySampler):
         for name, function in (("costs", costs), ("proxies", proxies)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of parameters, got {function!r}")
-        self._suggest = _suggest_of(space)
+        self._suggest = suggest_of(space)
         self._own_names = None if self._suggest is None else Names(self._suggest)
         self._costs = costs
         self._proxies = proxies
@@ -295,10 +295,3 @@ class PredictorSampler(HistorySampler):
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:
     return getattr(preview(params), name)
-
-
-def _suggest_of(space: Any) -> Suggest | None:
-    suggest: Suggest | None = getattr(space, "suggest", space)
-    if suggest is not None and not callable(suggest):
-        raise TypeError(f"space must be a SearchSpace or a function of a trial, got {space!r}")
-    return suggest

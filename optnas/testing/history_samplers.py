@@ -254,8 +254,7 @@ class HistorySamplerContract(FailureContract):
             values = [0.0, *self.objective(late)[1:]]
             study.optimize(self.objective, n_trials=7)
             study._storage.set_trial_state_values(late._trial_id, TrialState.COMPLETE, values)
-            if fresh:
-                study.sampler = self.make(7)
+            study.sampler = self.make(7) if fresh else study.sampler
             asked.append(self.ask(study))
         assert asked[0] == asked[1]
 
