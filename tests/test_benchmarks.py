@@ -51,6 +51,27 @@ def test_the_share_of_the_best_known_front():
     assert all(0 <= share(v[:10]) <= share(v) <= 1 + 1e-9 for v in values)
 
 
+def test_the_shares_of_a_table_count_the_whole_front_or_its_better_half():
+    import samplers_tables
+
+    table = samplers_tables.table("regression")
+    values = np.array(list(table.values.values()))
+    median = np.median(values[:, 0])
+    whole, half = samplers_tables.Share(values), samplers_tables.Share(values, median)
+    assert whole(values) == pytest.approx(1.0)
+    assert half(values) == half(values[values[:, 0] < median]) == pytest.approx(1.0)
+    assert half(values[values[:, 0] >= median]) == 0.0
+    assert half(np.full((1, 2), np.inf)) == 0.0
+
+    random = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=random)
+    study.optimize(table.objective, n_trials=20, catch=ArithmeticError)
+    for trial in study.trials:
+        if trial.values:
+            costs = table.known()["costs"](trial.params)
+            assert costs == {1: trial.values[1]}
+
+
 def test_the_table_of_the_regression_study():
     import regression_mlp
 
