@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
 from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
-from torch import nn
 
 from optnas.samplers.history import History
 from optnas.study.attributes import ARCHITECTURE, RECIPE
@@ -29,7 +29,10 @@ def name_of(drawn: object) -> str:
     """
     of = type(drawn)
     nameless = of.__str__ is object.__str__ and of.__repr__ is object.__repr__
-    return "" if drawn is None or nameless or isinstance(drawn, nn.Module) else str(drawn)
+    torch = sys.modules.get("torch")  # plain Optuna needs none for an ask
+    if drawn is None or nameless or (torch and isinstance(drawn, torch.nn.Module)):
+        return ""
+    return str(drawn)
 
 
 def suggest_of(space: Any) -> Suggest | None:

@@ -27,7 +27,8 @@ def test_a_time_step_is_shared_by_all_examples_of_a_batch():
     for runtime in ("torch", "onnxruntime"):
         latency = optnas.Latency(batch_size=4, max_seconds=FAST, runtime=runtime, device="cpu")
         assert latency.measure(candidate) > 0
-    assert all(math.isfinite(value) for value in zero_cost(candidate).values())
+    proxies = zero_cost(candidate)  # naswot needs more units than there are examples
+    assert all(math.isfinite(value) for name, value in proxies.items() if name != "naswot")
 
 
 @pytest.mark.parametrize("inputs", [AT_A_TIME, dict(zip("xt", AT_A_TIME, strict=True))])
