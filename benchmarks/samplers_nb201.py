@@ -1,7 +1,8 @@
 """Samplers on NAS-Bench-201: 15,625 trained cells, one and four objectives.
 
     pip install -c constraints.txt -e '.[benchmark]'
-    python benchmarks/samplers_nb201.py [--datasets cifar10] [--seeds 30] [--html figure.html]
+    python benchmarks/samplers_nb201.py [--datasets cifar10] [--objectives 4] [--seeds 30]
+        [--html figure.html]
 
 A cell's value is the mean over its training seeds. One objective: the regret, validation
 accuracy below the best of the table, in points. Four objectives (100 - validation accuracy, MACs,
@@ -178,11 +179,12 @@ def run_pymoo(bench, objectives, seed, budget):
 def main():
     parser = arguments(__doc__)
     parser.add_argument("--datasets", nargs="+", choices=WORST_ERROR, default=list(WORST_ERROR))
+    parser.add_argument("--objectives", nargs="+", type=int, choices=(1, 4), default=(1, 4))
     options = parser.parse_args()
     names = [*SAMPLERS, PYMOO] if options.samplers is None else options.samplers
     tasks = []
     for dataset in options.datasets:
-        for objectives in (1, 4):
+        for objectives in options.objectives:
             for name in names:
                 gp = name == "optuna GP"
                 seeds = min(options.seeds, GP_SEEDS) if gp and objectives > 1 else options.seeds
@@ -200,7 +202,7 @@ def main():
 
     content = saved("samplers_nb201")
     for dataset in options.datasets:
-        for objectives in (1, 4):
+        for objectives in options.objectives:
             found = content.setdefault(f"{dataset}, {objectives}", {})
             for name in names:
                 runs = [r for t, r in results.items() if t[:3] == (dataset, objectives, name)]

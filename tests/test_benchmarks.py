@@ -51,6 +51,27 @@ def test_the_share_of_the_best_known_front():
     assert all(0 <= share(v[:10]) <= share(v) <= 1 + 1e-9 for v in values)
 
 
+def test_the_shares_of_a_table_count_the_whole_front_or_its_better_half():
+    import samplers_tables
+
+    table = samplers_tables.table("regression")
+    values = np.array(list(table.values.values()))
+    median = np.median(values[:, 0])
+    whole, half = samplers_tables.Share(values), samplers_tables.Share(values, median)
+    assert whole(values) == pytest.approx(1.0)
+    assert half(values) == half(values[values[:, 0] < median]) == pytest.approx(1.0)
+    assert half(values[values[:, 0] >= median]) == 0.0
+    assert half(np.full((1, 2), np.inf)) == 0.0
+
+    random = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=random)
+    study.optimize(table.objective, n_trials=20, catch=ArithmeticError)
+    for trial in study.trials:
+        if trial.values:
+            costs = table.known()["costs"](trial.params)
+            assert costs == {1: trial.values[1]}
+
+
 def test_the_table_of_the_regression_study():
     import regression_mlp
 
@@ -139,6 +160,21 @@ def test_the_tasks_of_shared_weights():
     values, milliseconds = shared_weights.measured("digits", 2)
     assert all(len(v) == 2 for v in values.values())
     assert set(values) == set(milliseconds) > {"params", "flops", "synflow", "snip, data"}
+
+
+def test_proxies_are_summed_and_compared_by_their_ranks():
+    import proxies_nb201
+
+    values = {name: np.arange(4.0) for parts in proxies_nb201.SUMS.values() for name in parts}
+    values["params"] = np.array([-np.inf, 1.0, 1.0, 9.0])
+    found = proxies_nb201.with_sums(values)
+    first = found["AZ-NAS (the three of blocks, params)"]
+    assert first == pytest.approx(
+        3 * np.log([0.25, 0.5, 0.75, 1]) + np.log([0.25, 0.625, 0.625, 1])
+    )
+    accuracy = np.array([10.0, 20.0, 40.0, 30.0])
+    tau = proxies_nb201.correlations(values, accuracy)["synflow"]
+    assert tau == pytest.approx([4 / 6, -1.0])  # five pairs of six agree; of the better two, none
 
 
 def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):

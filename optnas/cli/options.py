@@ -38,6 +38,13 @@ Trials = Annotated[
 Hours = Annotated[
     float | None, typer.Option(help="Stop after this time; running trials are finished.")
 ]
+UntilFlat = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop once the last trials, this many, added less than 1 % to the hypervolume (with "
+        "one objective: improved the best value by less than 1 % of its range); 0 for no such end."
+    ),
+]
 Sampler = Annotated[
     str | None,
     typer.Option(

@@ -25,6 +25,7 @@ from optnas.cli.options import (
     Trials,
     TrialTimeout,
     Trust,
+    UntilFlat,
     Workers,
 )
 from optnas.errors import InputError, Terminated, WorkerError
@@ -49,6 +50,7 @@ def run(
     trials: Trials = None,
     workers: Workers = 1,
     hours: Hours = None,
+    until_flat: UntilFlat = None,
     storage: Storage = None,
     name: Name = None,
     file: File = None,
@@ -93,6 +95,7 @@ def run(
     overrides = Overrides(
         trials=trials,
         hours=hours,
+        until_flat=until_flat,
         sampler=sampler,
         seed=seed,
         device=device,

@@ -14,16 +14,21 @@ from optnas.cli.usage import in_options
 from optnas.errors import InputError
 from optnas.evaluators import SharedWeightsEvaluator
 from optnas.pareto.front import front
+from optnas.pareto.growth import growth
+from optnas.pareto.little_gained import little_gained
 from optnas.pareto.noise import typical_errors
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
 from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
+from optnas.search.run import ended_flat
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
 from optnas.study.folders import FRONT
 from optnas.utils.text import plural
 
+LATEST = 20
+"""A run's end says what this many trials, the last ones, have added."""
 BUSY = 0.15
 """From this typical error on, a run's end says that the machine was busy."""
 
@@ -34,8 +39,14 @@ def show_end(study: Study, search: Search) -> None:
     failures = failure_line(study)
     if failures:
         echo(f"failures:      {failures}")
+    flat = ended_flat(search, study)
+    if flat is not None:
+        echo(f"flat:          {flat.text}, so the run ends (--until-flat {flat.last})")
+    elif latest := growth(study, LATEST):
+        echo(f"latest:        {latest.text}")
     if number_counted(study) < search.trials:
-        echo(f"the rest:      {_resume(study, search)}")
+        on = "" if flat is None else " --until-flat 0"
+        echo(f"the rest:      {_resume(study, search)}{on}")
     else:
         echo(f"more trials:   {_resume(study, search)} --trials {2 * search.trials}")
     for command in ("report", "dashboard"):
@@ -65,6 +76,13 @@ def _summary(study: Study, search: Search) -> None:
                 "the front that differ by less are marked; `optnas measure` measures a network "
                 "again"
             )
+    far = little_gained(seen)
+    if far is not None:
+        echo(
+            f"{far.members} of the {far.front} networks on the front gain less than half of what "
+            f"the best one gains over chance in {far.score}. To look for better ones: "
+            f"{_resume(study, search)} --reference {far.score}={far.limit:.2g}"
+        )
     if isinstance(search.evaluator, SharedWeightsEvaluator):
         echo("The scores are those of inherited weights. Train the most promising networks:")
         options = f"{_name(study)} --most 20 --seeds 1"

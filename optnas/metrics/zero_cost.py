@@ -8,13 +8,15 @@ synaptic flow, NeurIPS 2020 (arXiv 2006.05467), equation 2. naswot: Mellor et al
 architecture search without training, ICML 2021 (arXiv 2006.04647), equation 2. grad_norm:
 Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021 (arXiv 2101.08134). snip: Lee,
 Ajanthan and Torr, SNIP: Single-shot network pruning based on connection sensitivity, ICLR 2019
-(arXiv 1810.02340), summed over the weights as Abdelfattah et al. do. live_params is our own.
+(arXiv 1810.02340), summed over the weights as Abdelfattah et al. do. expressivity, progressivity
+and trainability: Lee and Ham, AZ-NAS, CVPR 2024 (arXiv 2403.19232), see `optnas.metrics.az_nas`.
+live_params is our own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, get_args
@@ -26,7 +28,9 @@ from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset
 from optnas.datasets.losses import standard_loss
 from optnas.errors import CandidateError, InputError
+from optnas.metrics.az_nas import expressivity, progressivity, trainability
 from optnas.metrics.base import Metric, check_counts, labelled
+from optnas.metrics.blocks import block_outputs
 from optnas.metrics.untrained import (
     RECTIFIERS,
     activation_agreement,
@@ -41,9 +45,17 @@ from optnas.metrics.untrained import (
 from optnas.utils.inputs import Inputs, call, in_order, map_inputs
 from optnas.utils.random_state import seeded
 
-Proxy = Literal["synflow", "naswot", "grad_norm", "snip"]
+Proxy = Literal[
+    "synflow", "naswot", "grad_norm", "snip", "expressivity", "progressivity", "trainability"
+]
 BATCH = 8
 """Examples of noise for the predictor's naswot and grad_norm."""
+OF_BLOCKS: dict[str, Callable[[Sequence[Tensor]], float]] = {
+    "expressivity": expressivity,
+    "progressivity": progressivity,
+    "trainability": trainability,
+}
+"""The proxies of the outputs of a network's blocks."""
 UNABLE = (RuntimeError, ValueError, TypeError)
 """The errors that PyTorch raises where a network has no such gradient."""
 
@@ -52,8 +64,8 @@ UNABLE = (RuntimeError, ValueError, TypeError)
 class ZeroCost(Metric):
     """A zero-cost proxy: a number of the untrained network; larger is better.
 
-    Each proxy is the natural logarithm of one of these. The initial weights are drawn with the same
-    seed for every trial.
+    The initial weights are drawn with the same seed for every trial. Four proxies are the natural
+    logarithms of one of these:
 
     - `synflow`: Σ|θ · ∂R/∂θ|, where R is the sum of the outputs for inputs of ones, weights are
       replaced by their absolute values, and normalisation has no effect. It needs no data.
@@ -62,6 +74,16 @@ class ZeroCost(Metric):
       `torch.relu`).
     - `grad_norm`: the sum of the Euclidean norms of the gradients of the loss, over the parameters.
     - `snip`: Σ|θ · ∂L/∂θ|, where L is the loss.
+
+    Three look at the outputs of the network's blocks (`optnas.metrics.blocks` says which these are)
+    for a batch, and have no unit but that of entropy, the nat. They rank networks best together:
+    sum the logarithms of a network's ranks in each, and in parameters.
+
+    - `expressivity`: Σ s_l, where s_l is the entropy of the normalised eigenvalues of the
+      covariance of block l's channels.
+    - `progressivity`: the smallest s_l - s_{l-1}; it may be negative.
+    - `trainability`: the mean of 2 - σ_l - 1/σ_l, where σ_l is the spectral norm with which
+      gradients pass block l; 0 at best.
 
     A network without such a number (the logarithm of 0, an overflow, no gradient) fails its trial.
     The file's docstring names the papers.
@@ -72,7 +94,9 @@ class ZeroCost(Metric):
             the task's standard loss. Without data, the batch is noise, and a random linear function
             of the outputs replaces the loss.
         batch_size: Examples in the batch; not used by synflow. naswot needs at least about as many
-            activations as examples.
+            activations as examples. The three of blocks need more examples, times positions of an
+            image or a sequence, than channels: for a network of linear layers, several times the
+            width of the widest.
         label: Tells several metrics with the same proxy apart: `naswot.LABEL`.
 
     Raises:
@@ -143,8 +167,10 @@ class ZeroCost(Metric):
             return _log(saliency(synaptic_flow(model, example_inputs)))
         inputs, loss = self._batch(example_inputs)
         model.train()
+        examples = next((len(tensor) for tensor in in_order(inputs) if tensor.ndim), 1)
+        if self.proxy in OF_BLOCKS:
+            return OF_BLOCKS[self.proxy](block_outputs(model, inputs, examples))
         if self.proxy == "naswot":
-            examples = next(len(tensor) for tensor in in_order(inputs) if tensor.ndim)
             with torch.no_grad(), activation_agreement(model, examples) as counts:
                 call(model, inputs)
             return _log_determinant(counts)
@@ -170,6 +196,7 @@ class ZeroCost(Metric):
 
 
 PROXIES: tuple[Proxy, ...] = get_args(Proxy)
+CONSTANT = "the output of a block is constant"
 NO_GRADIENT = "no gradient reaches its weights, or the gradients overflow"
 WHY_NOT: dict[Proxy, str] = {
     "synflow": "nothing flows from its inputs through its weights to its outputs, or it overflows",
@@ -177,6 +204,9 @@ WHY_NOT: dict[Proxy, str] = {
     "for torch.relu, or a smaller batch_size for ZeroCost",
     "grad_norm": NO_GRADIENT,
     "snip": NO_GRADIENT,
+    "expressivity": f"it has no block before its last one, or {CONSTANT}",
+    "progressivity": f"it has fewer than two blocks before its last one, or {CONSTANT}",
+    "trainability": "no gradient leads from a block to the one before it, or it is 0",
 }
 
 

@@ -81,7 +81,7 @@ class Objective:
             maximised.
         metrics: In addition to the standard ones, or instead of one with the same name. Standard
             are params, model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms,
-            throughput, and the zero-cost proxies synflow, naswot, grad_norm and snip.
+            throughput, and the zero-cost proxies (see `ZeroCost`).
         baselines: Networks to compare with, by name: a function that builds one, an architecture of
             the space, or a trial's parameters. A trial with that name in its user attribute
             `baseline` evaluates one. Samplers learn from those that are in the space.
@@ -192,11 +192,10 @@ class Objective:
         """What is known before training of the architecture with these parameters of a trial."""
         return Preview(params, self._previews)
 
-    def suggest(self, trial: BaseTrial) -> None:
-        """Draws all that a trial draws: an architecture, then a recipe."""
+    def suggest(self, trial: BaseTrial) -> tuple[str, str]:
+        """Draws all that a trial draws, and returns the strings of architecture and recipe."""
         with preserved():
-            self.space.suggest(trial)
-            self.evaluator.suggest(trial)
+            return str(self.space.suggest(trial)), str(self.evaluator.suggest(trial))
 
     def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:
         """The candidate of a trial: drawn if the trial is running, decoded if it is finished."""

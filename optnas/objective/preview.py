@@ -42,6 +42,11 @@ class Preview:
         """The positions of the objectives that `values` has; reading it computes nothing."""
         return self._source.known
 
+    @property
+    def score(self) -> int | None:
+        """The position of the first objective that a training gives, if there is one."""
+        return self._source.score
+
     @cached_property
     def values(self) -> Mapping[int, float]:
         """The objectives that are counts, such as params, by position, as in `trial.values`."""
@@ -72,6 +77,7 @@ class Previews:
 
     Attributes:
         known: The positions of the objectives that are counts.
+        score: The position of the first objective that the evaluator gives; None if there is none.
     """
 
     def __init__(
@@ -82,12 +88,14 @@ class Previews:
         bounds: Bounds,
     ) -> None:
         self._space = space
-        self._exact = {metric.name: metric for metric in metrics if metric.exact}
+        measured = {metric.name: metric for metric in metrics}
+        self._exact = {name: metric for name, metric in measured.items() if metric.exact}
         self._objectives = {i: name for i, name in enumerate(objectives) if name in self._exact}
         # Others, such as a user's function, may change the network that they measure.
         self._only_counts = all(self._exact[n].effort == 0 for n in self._objectives.values())
         self._bounds = bounds.among(self._exact)
         self.known = frozenset(self._objectives)
+        self.score = next((i for i, n in enumerate(objectives) if n not in measured), None)
         self._found: dict[tuple[str, str], Any] = {}
 
     def values(self, params: Mapping[str, Any]) -> Mapping[int, float]:

@@ -39,6 +39,22 @@ def reference_limits(study: Study, trials: Sequence[FrozenTrial]) -> Array:
     return limits_of(kept, objective_names(study), study.directions, baselines)
 
 
+def is_given(study: Study, limits: Array, position: int) -> bool:
+    """Whether the limit of an objective was given, or is a baseline's; so it isn't only chance.
+
+    Args:
+        study: The study.
+        limits: As `reference_limits` has them.
+        position: The position of the objective.
+    """
+    kept = stored_reference(study)
+    if kept is None or not math.isfinite(limits[position]):
+        return False
+    names = objective_names(study)
+    chance = losses([[kept.chance.get(name, 0.0) for name in names]], study.directions)[0]
+    return names[position] not in kept.chance or bool(limits[position] < chance[position])
+
+
 def limits_of(
     reference: Reference,
     names: Sequence[str],

@@ -27,6 +27,12 @@ _SHORT = {
     "naswot": "how well the untrained network tells examples apart; promises a lower loss",
     "grad_norm": "how large the untrained network's gradients are; promises a lower loss",
     "snip": "how much the loss depends on the untrained weights; promises a lower loss",
+    "expressivity": "how evenly the blocks of the untrained network use their channels; promises a "
+    "lower loss",
+    "progressivity": "the least that a block of the untrained network adds to the expressivity of "
+    "the one before it; promises a lower loss",
+    "trainability": "how well gradients keep their size in the untrained network, 0 at best; "
+    "promises a lower loss",
 }
 _LONG = {
     "params": "Elements of all parameters; tied ones count once, buffers don't count.",
@@ -53,6 +59,14 @@ _LONG = {
     "(Abdelfattah et al., 2021). Ranks architectures; it is no loss.",
     "snip": "ln Σ|θ · ∂L/∂θ| of the untrained network, L its loss (Lee et al., 2019). Ranks "
     "architectures; it is no loss.",
+    "expressivity": "Σ s_l of the untrained network, s_l the entropy of the normalised eigenvalues "
+    "of the covariance of block l's channels (Lee and Ham, 2024). Ranks architectures; it is no "
+    "loss.",
+    "progressivity": "The smallest s_l - s_{l-1} of the untrained network, s_l the entropy of the "
+    "normalised eigenvalues of the covariance of block l's channels (Lee and Ham, 2024). Ranks "
+    "architectures; it is no loss.",
+    "trainability": "The mean of 2 - σ_l - 1/σ_l of the untrained network, σ_l the spectral norm "
+    "with which gradients pass block l (Lee and Ham, 2024). Ranks architectures; it is no loss.",
 }
 _INHERITED = (
     "with weights that the network inherits from those that all share. It ranks networks; after "

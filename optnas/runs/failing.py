@@ -7,27 +7,38 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
 from optnas.runs.tally import Tally
-from optnas.study.attributes import FAILURE
+from optnas.samplers.mutation import genes_of
+from optnas.samplers.success import success_model
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, is_hand_made, is_without_result
+from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 
+LIKELY = 0.75
+"""With this probability that its network succeeds, or a larger one, a failure is unexpected."""
 
-def check_success(tally: Tally, wanted: int, max_failures: int) -> None:
+
+def check_success(study: Study, tally: Tally, wanted: int, max_failures: int) -> None:
     """Raises InputError if a run should stop because its trials don't succeed.
 
     Args:
+        study: The study.
         tally: The run's tally.
         wanted: Trials to reach that count. The run stops after `10 · wanted + 100` trials that
             were pruned or failed.
-        max_failures: The run stops after this number of failures in a row for one reason.
+        max_failures: The run stops after this number of failures in a row for one reason. Those
+            that were to be expected don't count: a reason that fails large networks, say, will
+            fail further ones, but a full disk or a broken loader of data fails any network.
     """
     unsuccessful = tally.unsuccessful
     if len(unsuccessful) >= 10 * wanted + 100:
         raise InputError(_why_infeasible(unsuccessful, tally.counted, wanted))
-    if _same_failures(tally.ended) >= max_failures:
+    row = _same_failures(tally.ended)
+    if len(row) >= max_failures and len(_unexpected(study, row)) >= max_failures:
         reason = str(tally.ended[-1].user_attrs[FAILURE]).rstrip(".")
         raise InputError(
             f"the last {plural(max_failures, 'trial')} failed for the same reason, so the run "
@@ -36,15 +47,34 @@ def check_success(tally: Tally, wanted: int, max_failures: int) -> None:
         )
 
 
-def _same_failures(ended: Sequence[FrozenTrial]) -> int:
-    """The number of failures in a row, counted from the last trial, for one reason."""
-    count = 0
+def _same_failures(ended: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The failures in a row for one reason that the trials end with."""
+    row: list[FrozenTrial] = []
     for trial in reversed(ended):
         reason = kind_of_failure(trial)
         if reason is None or reason != kind_of_failure(ended[-1]):
             break
-        count += 1
-    return count
+        row.insert(0, trial)
+    return row
+
+
+def _unexpected(study: Study, row: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The failures of a row that the trials before it gave no reason to expect.
+
+    What fails for that reason is learned from the trials before the row. While it never occurred,
+    or nothing else did, there is nothing to expect.
+    """
+    finished = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    ended = in_order_of_completion([t for t in finished if not is_without_result(t)])
+    # A trial that reused the values of an earlier one ran nothing, so it proves nothing.
+    ran = [t for t in ended if DUPLICATE_OF not in t.user_attrs]
+    drawn = [t for t in ran if t.params and not is_hand_made(t)]
+    before = drawn[: len(drawn) - len(_same_failures(drawn))]
+    model = success_model(before, [kind_of_failure(t) == kind_of_failure(row[0]) for t in before])
+    if model is None:
+        return list(row)
+    likely = model.probability([genes_of(trial) for trial in row]) >= LIKELY
+    return [t for t, might in zip(row, likely, strict=True) if might or is_hand_made(t)]
 
 
 def kind_of_failure(trial: FrozenTrial) -> str | None:

@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.errors import InputError, TrialTimeout
+from optnas.pareto.growth import is_flat
 from optnas.pareto.reference_box import keep_reference
 from optnas.runs.failing import check_success
 from optnas.runs.observer import Observer
@@ -38,13 +39,14 @@ def run_trials(
     *,
     trials: int,
     hours: float | None = None,
+    until_flat: int = 0,
     baselines: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     trial_timeout: float | None = None,
     max_failures: int = 3,
     observer: Observer | None = None,
     stop: Stop | None = None,
 ) -> None:
-    """Runs trials until exactly `trials` trials of the study count, or the time is up.
+    """Runs trials until exactly `trials` trials of the study count, or another limit is reached.
 
     COMPLETE trials count, and those that were stopped early: their networks were trained, too.
 
@@ -52,19 +54,22 @@ def run_trials(
     or interrupted) are repeated first; baselines that the study doesn't have yet come next. A
     worker takes a trial only while fewer than `trials` count or run. If other workers were quicker,
     the worker ends its trial before anything is suggested. At the end a worker waits for the
-    trials of the others, which may fail or die. Trials that a bound ended don't
-    count, nor do failed ones: after `10 · trials + 100` of them this call raises InputError. Lost
-    ones don't count either.
+    trials of the others, which may fail or die, or improve a study that was flat. Trials that a
+    bound ended don't count, nor do failed ones: after `10 · trials + 100` of them this call raises
+    InputError. Lost ones don't count either.
 
     Args:
         study: The study, with its sampler.
         objective: The objective, as `study.optimize` takes it.
         trials: The number of trials that count to reach.
         hours: Hours for this call; a trial that is running when they are over is finished.
+        until_flat: The call returns once the last trials that count, this many, added less than
+            1 % (see `is_flat`), and none is running or queued. 0 sets no limit.
         baselines: The baselines that the objective knows, by name: the parameters of those that
             are architectures of the space, and nothing for the others.
         trial_timeout: Seconds after which a trial fails.
-        max_failures: The run ends after this number of failures in a row for one reason.
+        max_failures: The run ends after this number of failures in a row for one reason, unless
+            networks like theirs were known to fail for it.
         observer: Told of every trial that begins and ends.
         stop: When it is requested, the running trial is finished and the call returns.
 
@@ -82,16 +87,22 @@ def run_trials(
     tally = Tally(study, own, trials)
     _recover(tally, observer)
     queue_baselines(study, baselines)
-    waited = kept = False
+    waited = kept = flat = False
+    looked = -1
     with Renewal(study._storage, own) as renewal:
         while time.monotonic() < deadline and not (stop is not None and stop.requested):
             tally.read()
             _recover(tally, observer)
             if tally.counted >= trials:
                 break
-            check_success(tally, trials, max_failures)
+            check_success(study, tally, trials, max_failures)
+            if looked != tally.counted:
+                looked, flat = tally.counted, is_flat(study, until_flat)
             alive = tally.alive()
-            if tally.counted + len(alive) >= trials:
+            ending = flat and not tally.waiting  # queued and lost trials are run first
+            if ending and not alive:
+                break
+            if ending or tally.counted + len(alive) >= trials:
                 if not waited:
                     observer.waiting(alive)
                 waited = True

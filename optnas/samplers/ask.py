@@ -26,8 +26,8 @@ class Ask:
         history: The study's trials.
         place: The trial's place in the sequence of its study.
         decisions: The parameters drawn so far: name, distribution, value.
-        attempt: How often the trial was begun before, because what was drawn breaks a bound; each
-            attempt has generators of its own.
+        attempt: How often the trial was begun before, because what was drawn breaks a bound or is
+            likely to fail; each attempt has generators of its own.
     """
 
     def __init__(self, history: History, seed: int, trial: FrozenTrial, attempt: int = 0) -> None:
@@ -91,8 +91,12 @@ class Ask:
             if name not in known:
                 self.take(name, trial.distributions[name], value)
 
-    def rehearse(self, suggest: Callable[[BaseTrial], object], choose: Draw) -> dict[str, Any]:
-        """The parameters that the trial would draw, for a look at them; none of them is taken.
+    def rehearse(
+        self, suggest: Callable[[BaseTrial], object], choose: Draw
+    ) -> tuple[dict[str, tuple[BaseDistribution, Any]], object]:
+        """The decisions that the trial would take, and what `suggest` makes of them.
+
+        It is for a look at them; none of them is taken.
 
         Args:
             suggest: Draws all that the trial draws.
@@ -100,10 +104,11 @@ class Ask:
         """
         rehearsal = _Rehearsal(self, choose)
         try:
-            suggest(rehearsal)
+            drawn = suggest(rehearsal)
         finally:
             self.decisions, self._node = [], self.history.tried.root
-        return rehearsal.params
+        genes = {n: (rehearsal.distributions[n], value) for n, value in rehearsal.params.items()}
+        return genes, drawn
 
 
 _ANY = Random(0)

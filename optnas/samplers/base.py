@@ -16,27 +16,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import BaseTrial, FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
+from optnas.samplers.mutation import values_of
+from optnas.samplers.names import UNSOUND, Names, Suggest, name_of
 from optnas.samplers.ranking import shortfall
+from optnas.samplers.success import Outcomes
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
 from optnas.utils.preserved_once import preserved_once
 
-Suggest = Callable[[BaseTrial], object]
-"""Draws an architecture from a trial, such as `SearchSpace.suggest`."""
-UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
-"""Raised for an architecture that is incomplete, or has no network that runs."""
-ATTEMPTS = 100
-"""How often a trial is begun at most until it breaks no bound that is known before training."""
+ATTEMPTS, REPEATS = 100, 20
+"""How often a trial is begun at most until it breaks no known bound and is likely to succeed, and
+how often at most until it is no network that was tried."""
 REMEMBERED = 1024
 """The number of unfinished trials whose decisions a sampler remembers."""
 
@@ -83,6 +82,7 @@ class HistorySampler(BaseSampler, ABC):
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
         self._drawn: Suggest | None = None
+        self._names: Names | None = None
         self._preview: Callable[[Mapping[str, Any]], Any] | None = None
         self._forget()
 
@@ -108,15 +108,18 @@ class HistorySampler(BaseSampler, ABC):
         """Takes what the objective knows before any training; an `optnas.Search` calls it.
 
         From then on no trial draws an architecture that is known to break a bound, or to lie beyond
-        the reference point, as long as another one is found. In plain Optuna, you call it, with an
-        `optnas.Objective`: `sampler.fill_in(objective.suggest, objective.preview)`.
+        the reference point, or that was tried (other decisions may lead to the same network), as
+        long as another one is found. In plain Optuna, you call it, with an `optnas.Objective`:
+        `sampler.fill_in(objective.suggest, objective.preview)`.
 
         Args:
-            suggest: Draws all that a trial draws.
-            preview: Gives a record of a trial's parameters, with `constraints`, `known` and
-                `values` (see `optnas.objective.preview.Preview`).
+            suggest: Draws all that a trial draws; it returns the strings of the architecture and of
+                the recipe.
+            preview: Gives a record of a trial's parameters, with `constraints`, `known`, `score`
+                and `values` (see `optnas.objective.preview.Preview`).
         """
         self._drawn, self._preview = suggest, preview
+        self._names = Names(suggest, stored=True)
 
     def known_excess(self, params: Mapping[str, Any], history: History) -> tuple[float, float]:
         """How far parameters are known to break bounds, and to lie beyond the reference point.
@@ -192,9 +195,11 @@ class HistorySampler(BaseSampler, ABC):
         return ask, choose
 
     def _begin(self, history: History, trial: FrozenTrial, ended: bool) -> tuple[Ask, Draw, Draw]:
-        """Decides on a trial: once, or until it breaks no bound that is known before training.
+        """Decides on a trial: once, or until it breaks no bound, is likely to succeed, and is new.
 
-        A retry goes through the attempts of the trial it repeats, and comes to the same.
+        Bounds are those that are known before training. What is likely to succeed is learned from
+        the trials that failed (see `success`). A retry goes through the attempts of the trial it
+        repeats, and comes to the same.
 
         Args:
             history: The study's trials.
@@ -210,21 +215,28 @@ class HistorySampler(BaseSampler, ABC):
             return ask, draw, draw
         draw = self.start(ask)
         enqueued = "fixed_params" in trial.system_attrs and retry_of(trial) is None
-        if self._drawn is None or enqueued or ended:
+        if enqueued or ended:
             return ask, draw, draw
-        least, kept = (math.inf, math.inf), (ask, draw, draw)
+        success = history.fold(Outcomes, Outcomes.add).model
+        suggest = self._drawn or (success.suggest if success else None)
+        if suggest is None:
+            return ask, draw, draw
+        names = self._names.tried(history) if self._names else ()
+        least, kept = (math.inf,) * 4, (ask, draw, draw)
         for attempt in range(ATTEMPTS):
             if attempt:
                 ask = Ask(history, self._study_seed, trial, attempt)
                 draw = self.start(ask)
             try:
-                params = ask.rehearse(self._drawn, draw)
-                excess = self.known_excess(params, history)
+                genes, drawn = ask.rehearse(suggest, draw)
+                excess = self.known_excess(values_of(genes), history)
             except UNSOUND:  # the trial itself fails then, and says why
                 return ask, draw, draw
-            if excess < least:
-                least, kept = excess, (ask, ask.inherit(params), draw)
-            if excess == (0.0, 0.0):
+            unlikely = success.unlikely(genes) if success else 0.0
+            faults = (*excess, unlikely, float(name_of(drawn) in names))
+            if faults < least:
+                least, kept = faults, (ask, ask.inherit(values_of(genes)), draw)
+            if not any(faults) or (not any(least[:3]) and attempt >= REPEATS):
                 break
         return kept
 

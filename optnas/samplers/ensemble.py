@@ -19,6 +19,7 @@ from optnas.samplers.encoding import by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
+from optnas.samplers.success import SuccessModel
 
 Known = Callable[[Genes], tuple[dict[int, float], list[float]]]
 """Returns an architecture's costs, by the position of the objective, and its proxies."""
@@ -33,6 +34,9 @@ CEILING, FRONT_CEILING = 1.0, 1.5
 """Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
 ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
 and of the front (Tukey's fence); the higher of the two counts."""
+SAFE = 0.95
+"""A probability of success that is large enough. The largest gain is often predicted at the edge of
+where trials succeed: with a half, every other trial would fail."""
 MOST = 1e128
 """Costs beyond it count as this one."""
 REFERENCE = 1.1
@@ -58,6 +62,7 @@ class Predictor:
         running: The architectures of running trials.
         directions: The directions of the objectives.
         known: Returns an architecture's costs and proxies.
+        success: What is learned from trials that failed, if any did.
 
     Attributes:
         seen: The architectures of the trials.
@@ -72,7 +77,9 @@ class Predictor:
         directions: Sequence[StudyDirection],
         known: Known,
         limits: Array | None = None,
+        success: SuccessModel | None = None,
     ) -> None:
+        self._success = success
         self.seen = [genes_of(trial) for trial in trials]
         self._running = list(running)
         self._known = known
@@ -132,13 +139,13 @@ class Predictor:
             costs[: len(values), column] = values
             process = GaussianProcess(DECISIONS, seen, values, FITTED)
             costs[len(values) :, column] = process.predict(_rows(features, len(values)))[0]
-        return self._acquisition(features | {"costs": costs}, (PLAIN,), len(pool), rng)
+        return self._acquisition(features | {"costs": costs}, (PLAIN,), pool, rng)
 
     def acquisition(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from all that is known before training.
 
         Returns:
-            The mean gain in hypervolume times the probability of being feasible, of shape
+            The mean gain in hypervolume times the probability of success and feasibility, of shape
             `(architectures,)`. If no architecture gains anything, it is the negative distance from
             a gain.
         """
@@ -153,7 +160,7 @@ class Predictor:
             "proxies": proxies,
         }
         ensemble = WITH_PROXIES if proxies.shape[1] else WITHOUT_PROXIES
-        return self._acquisition(features, ensemble, len(pool), rng)
+        return self._acquisition(features, ensemble, pool, rng)
 
     def _costs_of(self, architectures: Sequence[Genes]) -> Array:
         """The exact costs as they are modelled, of shape `(architectures, costs)`."""
@@ -167,15 +174,16 @@ class Predictor:
         self,
         features: dict[str, Array],
         ensemble: Sequence[Sequence[Term]],
-        number: int,
+        pool: Sequence[Genes],
         rng: Random,
     ) -> Array:
-        """Acquisition values of the `number` architectures after the seen ones in `features`."""
+        """Acquisition values of the pool, which comes after the seen ones in `features`."""
+        number = len(pool)
         costs = features["costs"]
         spread = costs.std(axis=0)
         features["costs"] = (costs - costs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         seen, others = len(self.seen), len(features[CHOICES]) - len(self.seen)
-        feasible = self._feasibility(features, number)
+        feasible = self._feasibility(features, pool)
         if len(self._values) < 2 or not len(self._front):
             return feasible
         asked = _rows(features, seen)
@@ -203,14 +211,14 @@ class Predictor:
         mean_gain: Array = np.maximum(gained, 0.0).mean(axis=0) * feasible
         return mean_gain if (mean_gain > 0).any() else np.mean(gained, axis=0) + feasible
 
-    def _feasibility(self, features: Features, number: int) -> Array:
-        """The probability that no constraint is broken, for `number` architectures.
+    def _feasibility(self, features: Features, pool: Sequence[Genes]) -> Array:
+        """The probability that a trial succeeds and breaks no constraint, for each of the pool.
 
-        Probabilities below a half become 0 if any other is above: a large gain must not outweigh
-        a small probability.
+        Probabilities below a half of being feasible, or below `SAFE` of success, become 0 if any
+        others are above: a large gain must not outweigh a small probability.
         """
-        probability: Array = np.ones(number)
-        asked = {n: x[len(self.seen) :][:number] for n, x in features.items()}
+        probability: Array = np.ones(len(pool))
+        asked = {n: x[len(self.seen) :][: len(pool)] for n, x in features.items()}
         for rows, excess in self._excess:
             process = GaussianProcess(
                 PLAIN, {n: x[rows] for n, x in features.items()}, excess, FITTED
@@ -218,6 +226,9 @@ class Predictor:
             mean, deviation = process.predict(asked)
             probability *= np.asarray(ndtr(-mean / deviation), dtype=float)
         likely = probability >= 0.5
+        if self._success is not None:
+            success = self._success.probability(pool)
+            probability, likely = probability * success, likely & (success >= SAFE)
         if likely.any():
             probability[~likely] = 0.0
         return probability

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import Array, dominates, losses
 from optnas.samplers.ask import Ask, Draw
-from optnas.samplers.base import HistorySampler
+from optnas.samplers.base import ATTEMPTS, HistorySampler
 from optnas.samplers.history import History
 from optnas.samplers.mutation import near_baseline
 from optnas.samplers.ranking import contributions, may_be_parent, shortfall, violation
@@ -72,7 +72,8 @@ class LocalSearchSampler(HistorySampler):
         if front.seen < self._n_startup_trials:
             return ask.inherit(near_baseline(ask))
         rng = ask.rng("local search")
-        members = front.by_contribution()
+        # By then it is clear that what is left around the front breaks bounds, or fails.
+        members = front.by_contribution() if ask.attempt < ATTEMPTS // 2 else []
         # Neighbours that are known to break a bound were drawn: other members may have better ones.
         first = ask.attempt // TRIES % len(members) if members else 0
         for trial in [*members[first:], *members[:first]]:
@@ -83,7 +84,8 @@ class LocalSearchSampler(HistorySampler):
                 return ask.inherit(trial.params | change)
             if not ask.history.others_running:
                 front.exhausted.add(trial.number)
-        ask.mark(RESTART)
+        if not ask.attempt:
+            ask.mark(RESTART)
         return ask.inherit({})
 
 

@@ -5,12 +5,14 @@ model them as black boxes, as they do the loss; here they are exact, and only th
 
 Outline of `start`, which decides on one trial:
 1. The first trials are spread over the costs (`_spread`).
-2. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
+2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
+   if it were the study's reference point.
+3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
    objective, with features from `encoding`: the decisions, counts of them, costs and proxies.
-3. `proposals` makes 200 new architectures, as the space draws them. Without a space,
+4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
-4. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
-5. Their costs and proxies are computed, and `Predictor.acquisition` takes the best.
+5. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
+6. Their costs and proxies are computed, and `Predictor.acquisition` takes the best.
 
 Sources: the gain in hypervolume under random draws from the posterior is Bradford, Schweidtmann and
 Lapkin, Efficient multiobjective optimization employing Gaussian processes, spectral sampling and a
@@ -22,8 +24,9 @@ are White et al., How powerful are performance predictors in neural architecture
 What differs: the costs are exact, in the gain and as features; and the members of the ensemble are
 Gaussian processes on different features, weighted by how well they predict trials left out.
 
-Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py); CIFAR-100,
-ImageNet16-120 and the conditional space were kept for validation.
+Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py), those of the aim
+also on NAS-Bench-Graph with Cora and PubMed (benchmarks/samplers_tables.py); the other tables were
+kept for validation.
 """
 
 from __future__ import annotations
@@ -36,26 +39,26 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from optnas.pareto.dominance import Array
+from optnas.pareto.reference_point import is_given
 from optnas.samplers.ask import Ask, Draw
-from optnas.samplers.base import UNSOUND, HistorySampler, Suggest
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.encoding import by_rank
 from optnas.samplers.history import History
+from optnas.samplers.known import Costs, Known, Proxies
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
+from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
 from optnas.samplers.proposals import complete, propose
-from optnas.samplers.ranking import at_best, best_first, may_be_parent
+from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
+from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
-
-Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
-"""Returns the objectives that are known before training, by position, given the parameters."""
-Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
-"""Returns numbers that correlate with the loss, by name, given the parameters."""
 
 MOST_TRIALS = 200
 """The most trials that are learned from: half of them the best, the others the newest."""
 SAMPLE, TRIALS_OF_A_PART = 100, 4
-"""The number of random architectures that the startup trials are chosen from, and the number of
-them that are compared by their proxies for each."""
+"""The number of random architectures that the startup trials are chosen from (and that show what a
+usual score is), and the number of them that are compared by their proxies for each."""
 
 
 class PredictorSampler(HistorySampler):
@@ -65,9 +68,15 @@ class PredictorSampler(HistorySampler):
     predicts their costs and losses from the decisions. For the 40 most promising it computes the
     costs, and predicts the losses again, now with costs and zero-cost proxies as features. It takes
     the one with the largest gain in hypervolume, averaged over four draws from the posterior and
-    multiplied by the probability that no constraint is broken (0 if that is below a half). Running
-    trials count as if they had ended as predicted, so that a batch is diverse; trials that were
-    stopped early count as if they had ended at their best.
+    multiplied by the probability that no constraint is broken (0 if that is below a half) and that
+    the trial doesn't fail (0 if that is below 0.95). Running trials count as if they had ended as
+    predicted, so that a batch is diverse; trials that were stopped early count as if they had ended
+    at their best.
+
+    Unless the study's reference says how good the score must be, in every other trial only networks
+    gain whose score is better than the median of random ones: else most trials would go to networks
+    that are small and learn little. The score is the first
+    objective that isn't in `costs`; in a `Search`, the first that the training gives.
 
     The startup trials are spread over the costs; each is the best of four by its proxies.
 
@@ -96,7 +105,8 @@ class PredictorSampler(HistorySampler):
 
     Args:
         space: A `SearchSpace`, or any function that draws an architecture from a trial; it must
-            draw nothing that isn't in the trial.
+            draw nothing that isn't in the trial. No architecture is proposed whose `str` is that of
+            a tried one; a function that returns None, or a module, names none.
         costs: Gives the objectives that are known before training, by position, from a trial's
             parameters.
         proxies: Gives further numbers that are known before training, by name, from a trial's
@@ -134,22 +144,22 @@ class PredictorSampler(HistorySampler):
         for name, function in (("costs", costs), ("proxies", proxies)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function of parameters, got {function!r}")
-        self._suggest = _suggest_of(space)
+        self._suggest = suggest_of(space)
+        self._own_names = None if self._suggest is None else Names(self._suggest)
         self._costs = costs
         self._proxies = proxies
+        self._known = Known(costs, proxies)
         self._n_startup_trials = n_startup_trials
         self._n_candidates = n_candidates
         self._n_checked = n_checked
 
     def _forget(self) -> None:
         super()._forget()
-        self._costs_of: dict[str, dict[int, float]] = {}
-        self._proxies_of: dict[str, list[float]] = {}
+        self._sample: tuple[History, list[Genes]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        settings = super().__getstate__()
-        del settings["_costs_of"], settings["_proxies_of"]
-        return settings
+        known = Known(self._costs, self._proxies)
+        return super().__getstate__() | {"_known": known, "_sample": None}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what wasn't given when the sampler was made, too.
@@ -159,19 +169,22 @@ class PredictorSampler(HistorySampler):
             preview: Its `values` are in place of `costs`, and its `proxies` of those.
         """
         super().fill_in(suggest, preview)
-        self._suggest = self._suggest or suggest
+        if self._suggest is None:
+            self._suggest, self._own_names = suggest, self._names
         self._costs = self._costs or partial(_part, preview, "values")
         self._proxies = self._proxies or partial(_part, preview, "proxies")
+        self._known = Known(self._costs, self._proxies)
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
         tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
-        tried = self._learned_from(tried, history)
-        sound = [trial for trial in tried if self._is_sound(genes_of(trial))]
+        tried = best_and_newest(tried, history.study.directions, history.limits, MOST_TRIALS)
+        sound = [trial for trial in tried if self._known.is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
-            self._known_of(genes_of(tried[-1]))  # raises the error in costs or proxies
+            self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
+        self._known.check(history.study, tried, strict=self._preview is not None)
         if len(tried) < self._n_startup_trials:
             return ask.inherit(near_baseline(ask) or self._spread(ask))
         rng = ask.rng("predictor")
@@ -181,15 +194,15 @@ class PredictorSampler(HistorySampler):
         # Not above: it imports scipy, which takes half a second.
         from optnas.samplers.ensemble import Predictor
 
-        predictor = Predictor(
-            tried,
-            [g for trial in history.running if self._is_sound(g := genes_of(trial))],
-            history.study.directions,
-            self._known_of,
-            history.limits,
-        )
-        suggest = self._suggest or learned_space(predictor.seen)
-        pool = propose(predictor.parents, suggest, history.tried.root, rng, self._n_candidates)
+        suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
+        running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
+        limits = self._limits(ask, tried, suggest)
+        success = history.fold(Outcomes, Outcomes.add).model
+        directions = history.study.directions
+        predictor = Predictor(tried, running, directions, self._known, limits, success)
+        names = () if self._own_names is None else self._own_names.tried(history)
+        root = history.tried.root
+        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
         if not pool:
             return ask.inherit({})
         if self._costs is not None or self._proxies is not None:
@@ -201,27 +214,31 @@ class PredictorSampler(HistorySampler):
         value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
-    def _learned_from(self, trials: Sequence[FrozenTrial], history: History) -> list[FrozenTrial]:
-        if len(trials) <= MOST_TRIALS:
-            return list(trials)
-        half = MOST_TRIALS // 2
-        best = set(best_first(trials, history.study.directions, history.limits, half))
-        newest = [i for i in range(len(trials)) if i not in best][-(MOST_TRIALS - len(best)) :]
-        return [trials[i] for i in sorted(best.union(newest))]
+    def _limits(self, ask: Ask, tried: Sequence[FrozenTrial], suggest: Suggest) -> Array:
+        """The study's reference point; in its turn, a nearer one in the score (see `aim`)."""
+        limits, study = ask.history.limits, ask.history.study
+        score = self._score(len(limits), genes_of(tried[0]))
+        turn = ask.place % 2 == 1 and len(limits) > 1
+        if not turn or score is None or is_given(study, limits, score):
+            return limits
+        from optnas.samplers.aim import median_loss
 
-    def _known_of(self, genes: Genes) -> tuple[dict[int, float], list[float]]:
-        """The costs by position, and the proxies."""
-        params = values_of(genes)
-        key = str(params)
-        if key not in self._proxies_of:
-            proxies = {} if self._proxies is None else self._proxies(params)
-            self._proxies_of[key] = list(proxies.values())
-        return self._counted_costs(params, key), self._proxies_of[key]
+        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
+            rng = ask.shared_rng("sample")
+            drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
+            self._sample = ask.history, [genes for genes in drawn if genes]
+        median = median_loss(tried, self._sample[1], study.directions, score)
+        nearer = limits.copy()
+        nearer[score] = min(median, limits[score])
+        return nearer
 
-    def _counted_costs(self, params: dict[str, Any], key: str) -> dict[int, float]:
-        if key not in self._costs_of:
-            self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
-        return self._costs_of[key]
+    def _score(self, objectives: int, seen: Genes) -> int | None:
+        """The position of the score; `seen` is any architecture that was tried."""
+        if self._preview is not None:
+            score: int | None = self._preview({}).score
+            return score
+        costs = self._known.costs(seen)
+        return next((i for i in range(objectives) if i not in costs), None)
 
     def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
         """The first `n_checked` architectures that run and have no `known_excess`.
@@ -232,7 +249,7 @@ class PredictorSampler(HistorySampler):
         for genes in pool:
             if len(found) == self._n_checked:
                 break
-            if self._keeps_bounds(genes, history) and self._is_sound(genes):
+            if self._keeps_bounds(genes, history) and self._known.is_sound(genes):
                 found.append(genes)
         return found
 
@@ -242,14 +259,6 @@ class PredictorSampler(HistorySampler):
         except UNSOUND:
             return False
 
-    def _is_sound(self, genes: Genes) -> bool:
-        """Whether costs and proxies can be computed; not so for a network that can't run."""
-        try:
-            self._known_of(genes)
-        except UNSOUND:
-            return False
-        return True
-
     def _spread(self, ask: Ask) -> dict[str, Any]:
         """A startup trial: random architectures are sorted by cost, and each trial has its part."""
         if self._suggest is None:
@@ -258,10 +267,9 @@ class PredictorSampler(HistorySampler):
         maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
         sample, costs = [], []
         for _ in range(SAMPLE):
-            genes = complete(self._suggest, {}, rng)
+            genes, _ = complete(self._suggest, {}, rng)
             try:
-                params = values_of(genes)
-                found = self._counted_costs(params, str(params))
+                found = self._known.costs(genes)
             except UNSOUND:
                 continue  # a network that can't run
             new = genes and not was_tried(ask.history.tried.root, genes)
@@ -270,24 +278,20 @@ class PredictorSampler(HistorySampler):
                 costs.append([-v if maximize[i] else v for i, v in found.items()])
         if not sample:
             return {}
+        success = ask.history.fold(Outcomes, Outcomes.add).model
+        if success and (likely := np.flatnonzero(success.probability(sample) >= 0.5)).size:
+            sample, costs = [sample[i] for i in likely], [costs[i] for i in likely]
         order = np.argsort(by_rank(np.array(costs, dtype=float)).sum(axis=1), kind="stable")
         parts = np.array_split(order, min(self._n_startup_trials, len(order)))
         rng.shuffle(parts)
         part = [sample[i] for i in parts[ask.place % len(parts)]]
         part = ask.rng("startup").sample(part, min(TRIALS_OF_A_PART, len(part)))
-        part = [genes for genes in part if self._is_sound(genes)]
+        part = [genes for genes in part if self._known.is_sound(genes)]
         if not part:
             return {}
-        table = np.array([self._known_of(genes)[1] for genes in part], dtype=float)
+        table = np.array([self._known(genes)[1] for genes in part], dtype=float)
         return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:
     return getattr(preview(params), name)
-
-
-def _suggest_of(space: Any) -> Suggest | None:
-    suggest: Suggest | None = getattr(space, "suggest", space)
-    if suggest is not None and not callable(suggest):
-        raise TypeError(f"space must be a SearchSpace or a function of a trial, got {space!r}")
-    return suggest

@@ -6,14 +6,14 @@ inherited decisions, so all are valid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from random import Random
 from typing import Any
 
 from optuna import TrialPruned
 
-from optnas.samplers.base import Suggest
 from optnas.samplers.mutation import Genes, crossed, mutated, values_of, was_tried
+from optnas.samplers.names import Suggest, name_of
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
 
@@ -22,23 +22,30 @@ RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
 number of mutations of a child."""
 
 
-def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> Genes:
+def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> tuple[Genes, str]:
     """Completes given values to an architecture of the space; missing values are drawn.
 
     Returns:
-        The decisions; empty if the space gives up on the architecture (`optuna.TrialPruned`) or
-        can't make a network of it (RuntimeError, ValueError).
+        The decisions, and the architecture's name (see `name_of`). Both are empty if the space
+        gives up on the architecture (`optuna.TrialPruned`) or can't make a network of it
+        (RuntimeError, ValueError).
     """
     draft = Draft(params, rng)
     try:
-        suggest(draft)
+        drawn = suggest(draft)
     except (TrialPruned, RuntimeError, ValueError):
-        return {}
-    return {name: (draft.distributions[name], value) for name, value in draft.params.items()}
+        return {}, ""
+    genes = {name: (draft.distributions[name], value) for name, value in draft.params.items()}
+    return genes, name_of(drawn)
 
 
 def propose(
-    parents: Sequence[Genes], suggest: Suggest, root: Node, rng: Random, number: int
+    parents: Sequence[Genes],
+    suggest: Suggest,
+    root: Node,
+    names: Collection[str],
+    rng: Random,
+    number: int,
 ) -> list[Genes]:
     """Proposes different architectures that haven't been tried.
 
@@ -46,6 +53,7 @@ def propose(
         parents: The best architectures known.
         suggest: Draws an architecture of the space.
         root: The root of the tree of tried architectures.
+        names: The names of tried architectures.
         rng: The generator.
         number: The number of architectures.
 
@@ -57,9 +65,9 @@ def propose(
         if len(found) == number:
             break
         inherited = {} if rng.random() < RANDOM else _child(parents, rng)
-        genes = complete(suggest, inherited, rng)
-        if genes and not was_tried(root, genes):
-            found.setdefault(str(values_of(genes)), genes)
+        genes, name = complete(suggest, inherited, rng)
+        if genes and name not in names and not was_tried(root, genes):
+            found.setdefault(name or str(values_of(genes)), genes)
     return list(found.values())
 
 

@@ -92,6 +92,27 @@ def best_first(
     return list(order[:number])
 
 
+def best_and_newest(
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    limits: Array | None,
+    number: int,
+) -> list[FrozenTrial]:
+    """At most a number of the trials, in their order: half of them the best, the others the newest.
+
+    Args:
+        trials: Trials that may be parents, in the order of completion.
+        directions: Of the objectives.
+        limits: See `best_first`.
+        number: The number.
+    """
+    if len(trials) <= number:
+        return list(trials)
+    best = set(best_first(trials, directions, limits, number // 2))
+    newest = [i for i in range(len(trials)) if i not in best][-(number - len(best)) :]
+    return [trials[i] for i in sorted(best.union(newest))]
+
+
 def _rank(points: Array, number: int | None) -> NDArray[np.intp]:
     """The positions of points within the reference point; only the first `number` are in order."""
     if points.shape[1] == 1:

@@ -16,9 +16,10 @@ from optnas.errors import StoppedError
 from optnas.evaluators.by_name import name_of
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
+from optnas.pareto.growth import Growth, growth, is_flat
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
-from optnas.runs.progress import Progress
+from optnas.runs.progress import Progress, number_counted
 from optnas.runs.stop import Stop, stopping
 from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
@@ -43,7 +44,19 @@ def run_search(search: Settings, *, workers: int, progress: bool, accept_changes
         )
     if stop.requested:
         raise KeyboardInterrupt
+    if flat := ended_flat(search, study):
+        display.say(
+            f"{flat.text}: the run ends (until_flat={flat.last}). until_flat=0 continues to "
+            f"{search.trials} trials"
+        )
     return study
+
+
+def ended_flat(search: Settings, study: Study) -> Growth | None:
+    """What the last trials added, if a run has ended because that was next to nothing."""
+    if number_counted(study) >= search.trials or not is_flat(study, search.until_flat):
+        return None
+    return growth(study, search.until_flat)
 
 
 def observed_objective(search: Settings, observer: Observer) -> Objective:
@@ -135,6 +148,7 @@ def run_here(
             objective,
             trials=search.trials,
             hours=hours,
+            until_flat=search.until_flat,
             baselines=objective.baseline_params,
             trial_timeout=search.trial_timeout,
             max_failures=search.max_failures,

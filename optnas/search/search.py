@@ -22,7 +22,7 @@ class Search(Settings):
             trained.
         metrics: Metrics in addition to the standard ones, or in their place: params,
             model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb, latency_ms, throughput,
-            and the zero-cost proxies synflow, naswot, grad_norm and snip.
+            and the zero-cost proxies (see `ZeroCost`).
         baselines: Networks to compare with, by name: a function that makes one, an architecture of
             the space, or a trial's parameters. They are the first trials. Samplers learn from those
             that are in the space, and start in their neighbourhood.
@@ -30,6 +30,12 @@ class Search(Settings):
             `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
         trials: Trials to reach in total: COMPLETE ones, and those that were stopped early.
         hours: Time for one run; None sets no limit.
+        until_flat: The run ends once the study is flat: the last trials that count, this many,
+            added less than 1 % to the hypervolume of the front. With one objective, they improved
+            the best value by less than 1 % of its range: from the best value before them to the
+            median of all, or to the reference if that is nearer. A study isn't flat before more
+            trials than these count, with 10 feasible COMPLETE ones, and a network lies within the
+            reference. Queued and running trials are finished first. 0 sets no limit.
         seed: Seeds the sampler, the weights and the shuffling. Without one, the study draws a seed
             and keeps it.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`, for training and latency.
@@ -43,7 +49,8 @@ class Search(Settings):
             as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline. By default the worst
             values of the baselines (see `Objective`). A study may be resumed with another one.
         trial_timeout: Seconds after which a trial fails; None sets no limit.
-        max_failures: The run ends after this number of failures in a row for one reason.
+        max_failures: The run ends after this number of failures in a row for one reason, unless
+            networks like theirs were known to fail for it.
         name: Name of the study; the study file's by default.
         storage: A database file (`study.db`; `study.journal` for network file systems), the URL of
             a storage (`sqlite:///study.db`) or an Optuna storage. By default an SQLite file

@@ -32,7 +32,14 @@ from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
 from optnas.utils.code_hash import class_code
 
-LOWEST = {"trials": 1, "threads": 1, "epochs": 1, "max_failures": 1, "seed": 0}
+LOWEST = {
+    "trials": 1,
+    "until_flat": 0,
+    "threads": 1,
+    "epochs": 1,
+    "max_failures": 1,
+    "seed": 0,
+}
 """The lowest value of each setting that is a whole number."""
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")
@@ -56,6 +63,7 @@ class Settings:
     sampler: str | BaseSampler = "predictor"
     trials: int = 40
     hours: float | None = None
+    until_flat: int = 0
     seed: int | None = None
     device: str = "auto"
     threads: int = 1

@@ -24,6 +24,7 @@ class Overrides:
 
     trials: int | None = None
     hours: float | None = None
+    until_flat: int | None = None
     sampler: str | None = None
     seed: int | None = None
     device: str | None = None

@@ -36,6 +36,7 @@ except ModuleNotFoundError as error:
 pytest.register_assert_rewrite(
     "optnas.testing.child_samplers",
     "optnas.testing.evaluators",
+    "optnas.testing.failing_samplers",
     "optnas.testing.history_samplers",
     "optnas.testing.metrics",
     "optnas.testing.samplers",

@@ -56,13 +56,20 @@ class SamplerContract:
         rate = trial.suggest_float("rate", 1e-3, 1e-1, log=True)
         return abs(math.log10(rate) + 2) + 1 / sum(widths), float(sum(widths))
 
-    def params(self, seed: int, cuts: Sequence[int], total: int = 24) -> list[dict[str, Any]]:
+    def params(
+        self,
+        seed: int,
+        cuts: Sequence[int],
+        total: int = 24,
+        objective: Objective | None = None,
+    ) -> list[dict[str, Any]]:
         """The parameters of a study's trials, which are run in pieces.
 
         Args:
             seed: The sampler's.
             cuts: Numbers of trials after which the study is opened anew, with a new sampler.
             total: How many trials there are in the end.
+            objective: What they run, if it isn't `objective` of this class.
         """
         storage = optuna.storages.InMemoryStorage()
         done = 0
@@ -74,7 +81,7 @@ class SamplerContract:
                 sampler=self.make(seed),
                 load_if_exists=True,
             )
-            study.optimize(self.objective, n_trials=cut - done)
+            study.optimize(objective or self.objective, n_trials=cut - done)
             done = cut
         return [trial.params for trial in study.trials]
 

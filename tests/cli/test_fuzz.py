@@ -102,6 +102,7 @@ OPTIONS = {
     "--trials": NUMBERS,
     "--workers": NUMBERS,
     "--hours": NUMBERS,
+    "--until-flat": NUMBERS,
     "--seed": NUMBERS,
     "--epochs": NUMBERS,
     "--trial-timeout": NUMBERS,

@@ -31,8 +31,8 @@ def test_an_argument_in_backquotes_is_an_option_on_the_command_line(python, opti
 
 def test_a_message_names_only_options_of_the_command_in_use(optnas):
     Path("a.db").mkdir()
-    for command, named in (("status", "a file as --storage"), ("compare", "a file as `storage=`")):
-        _, _, err = optnas(command, *(("a.db",) if command == "status" else ("a.db", "b.db")))
+    for command, named in (("pareto", "a file as --storage"), ("compare", "a file as `storage=`")):
+        _, _, err = optnas(command, *(("a.db",) if command == "pareto" else ("a.db", "b.db")))
         assert named in err
     _, _, err = optnas("storage", "copy", "a.db", "b.db")
     assert "a file as `storage=`" in err

@@ -335,6 +335,9 @@ search = optnas.Search(
 """
 
 
+HEADER = "study mine in sqlite:///mine.db, on cpu\n"
+
+
 def test_the_command_line(optnas, tmp_path):
     (tmp_path / "mine.py").write_text(FILE)
     assert optnas("run", "mine.py")[0] == 0
@@ -343,7 +346,7 @@ def test_the_command_line(optnas, tmp_path):
     assert "[4/4] trial 1, fresh seed 1  latency_ms " in err
     for text in ("Confirmed members", "search → mean", "width=", "±", "confirmed networks stand"):
         assert text in out
-    assert optnas("confirm", "sqlite:///mine.db", "--seeds", 2, "--trials", "0,1")[2] == ""
+    assert optnas("confirm", "sqlite:///mine.db", "--seeds", 2, "--trials", "0,1")[2] == HEADER
     for arguments, message in (
         (["--trials", "a"], "must be numbers with commas, such as 3,7"),
         (["--trials", "99"], "there is no trial 99"),

@@ -580,7 +580,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     for text in ("trial 1: width=", "test_accuracy", "±", "[red]b[/red]", "mine_retrained"):
         assert text in out
     ended, out, err = optnas("retrain", "sqlite:///mine.db", "--trial", 1, "--seeds", 2)
-    assert (ended, err) == (0, "")
+    assert (ended, err) == (0, "study mine in sqlite:///mine.db, on cpu\n")
     _, _, err = optnas("retrain", "mine.py", "--trial", 2, "--seeds", 1, "--epochs", 1)
     assert "other networks of this study were scored on the test part: trial 1 (2 epochs)" in err
     (tmp_path / "deep").mkdir()

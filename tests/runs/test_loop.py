@@ -142,6 +142,48 @@ def oom(n):
     raise torch.OutOfMemoryError(f"tried to allocate {n}.5 GiB")
 
 
+def widths(enqueued, broken=lambda trial: None):
+    """A study whose wide networks have a loss of NaN, and its objective."""
+
+    def objective(trial):
+        width = trial.suggest_int("width", 1, 100)
+        broken(trial)
+        return [math.nan if width > 50 else width]
+
+    study = optuna.create_study(sampler=optnas.RegularizedEvolutionSampler(seed=0))
+    for width in enqueued:
+        study.enqueue_trial({"width": width})
+    return study, objective
+
+
+MIXED = [10, 80, 30, 95, 20, 70, 40, 60, 5]
+"""Widths that succeed and fail in turn."""
+
+
+def test_failures_that_were_to_be_expected_do_not_stop_the_run():
+    study, objective = widths([*MIXED, 90, 75, 85, 99, 88])
+    run_trials(study, objective, trials=20)
+    assert states(study)[9:14] == ["FAIL"] * 5
+    assert states(study).count("COMPLETE") == 20
+
+
+@pytest.mark.parametrize("reason", ["no space left on device", "an objective is NaN"])
+def test_what_fails_every_network_stops_a_run_that_knew_failures(reason):
+    study, objective = widths([*MIXED, 12, 33, 22])
+
+    def broken_later(trial):
+        values = objective(trial)
+        if trial.number < len(MIXED):
+            return values
+        if "NaN" in reason:
+            return [math.nan]
+        raise OSError(reason)
+
+    with pytest.raises(InputError, match=f"last 3 trials failed.*{reason}"):
+        run_trials(study, broken_later, trials=50)
+    assert states(study)[len(MIXED) :] == ["FAIL"] * 3
+
+
 def test_failures_of_several_kinds_do_not_stop_the_run(space):
     outcomes = iter([1.0, math.nan, ZeroDivisionError(), math.nan, ZeroDivisionError()])
 

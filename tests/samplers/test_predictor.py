@@ -180,7 +180,7 @@ def test_a_space_is_learned_from_its_trials():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     rng, seen = Random(0), []
     for _ in range(60):
-        seen.append(complete(conditional, {}, rng))
+        seen.append(complete(conditional, {}, rng)[0])
     suggest = learned_space(seen)
     for _ in range(40):
         trial = study.ask()

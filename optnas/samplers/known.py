@@ -1,0 +1,114 @@
+"""What a predictor is told of architectures before training (part of `predictor`)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import InputError
+from optnas.samplers.mutation import Genes, genes_of, values_of
+from optnas.samplers.names import UNSOUND
+from optnas.study.objectives import objective_names
+
+Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
+"""Returns the objectives that are known before training, by position, given the parameters."""
+Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
+"""Returns numbers that correlate with the loss, by name, given the parameters."""
+
+EQUAL = 1e-5
+"""The relative difference up to which a cost is what the trial stored."""
+
+
+class Known:
+    """Costs and proxies of architectures, each computed once.
+
+    Args:
+        costs: As given to the sampler.
+        proxies: As given to the sampler.
+    """
+
+    def __init__(self, costs: Costs | None, proxies: Proxies | None) -> None:
+        self._costs, self._proxies = costs, proxies
+        self._costs_of: dict[str, dict[int, float]] = {}
+        self._proxies_of: dict[str, list[float]] = {}
+        self._wrong: frozenset[int] = frozenset()
+        self._warned: set[int] = set()
+
+    def __call__(self, genes: Genes) -> tuple[dict[int, float], list[float]]:
+        """The costs by position, and the proxies."""
+        params = values_of(genes)
+        key = str(params)
+        if key not in self._proxies_of:
+            proxies = {} if self._proxies is None else self._proxies(params)
+            self._proxies_of[key] = list(proxies.values())
+        return self._believed(self._counted(params, key)), self._proxies_of[key]
+
+    def costs(self, genes: Genes) -> dict[int, float]:
+        """The costs by position."""
+        params = values_of(genes)
+        return self._believed(self._counted(params, str(params)))
+
+    def _believed(self, found: dict[int, float]) -> dict[int, float]:
+        return {i: v for i, v in found.items() if i not in self._wrong} if self._wrong else found
+
+    def _counted(self, params: dict[str, Any], key: str) -> dict[int, float]:
+        if key not in self._costs_of:
+            self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
+        return self._costs_of[key]
+
+    def is_sound(self, genes: Genes) -> bool:
+        """Whether costs and proxies can be computed; not so for a network that can't run."""
+        try:
+            self(genes)
+        except UNSOUND:
+            return False
+        return True
+
+    def check(self, study: Study, trials: Sequence[FrozenTrial], *, strict: bool) -> None:
+        """Compares the costs with what trials stored; from then on, wrong ones aren't known.
+
+        A wrong cost misleads silently: the sampler never corrects what it takes for exact.
+
+        Args:
+            study: The study.
+            trials: Trials whose costs can be computed.
+            strict: Whether a wrong cost is an error; else it is warned of, once.
+
+        Raises:
+            InputError: A cost is wrong, and `strict` is true.
+        """
+        wrong: set[int] = set()
+        for trial in trials:
+            if trial.state != TrialState.COMPLETE:
+                continue
+            params = values_of(genes_of(trial))
+            for position, cost in self._counted(params, str(params)).items():
+                stored = trial.values[position]
+                if position in wrong or math.isclose(cost, stored, rel_tol=EQUAL):
+                    continue
+                if not math.isfinite(stored) and not math.isfinite(cost):
+                    continue
+                wrong.add(position)
+                what = (
+                    f"{objective_names(study)[position]} of trial {trial.number} is {cost:.7g} by "
+                    f"the costs that the sampler was told, and {stored:.7g} by the trial"
+                )
+                if strict:
+                    raise InputError(
+                        f"{what}. Samplers rely on costs: correct the `costs=` of the sampler or "
+                        "the metric (give none, and the search counts them itself), or begin a "
+                        "new study if the code has changed"
+                    )
+                if position not in self._warned:
+                    self._warned.add(position)
+                    warnings.warn(
+                        f"{what}; so the sampler predicts this objective, as it does the loss. "
+                        "Correct `costs=` to have it exact",
+                        stacklevel=2,
+                    )
+        self._wrong = frozenset(wrong)

@@ -1,0 +1,93 @@
+"""Names of architectures: of the same network drawn by other decisions, too."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+from optuna import TrialPruned
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
+
+from optnas.samplers.history import History
+from optnas.study.attributes import ARCHITECTURE, RECIPE
+from optnas.utils.distributions import contains
+
+Suggest = Callable[[BaseTrial], object]
+"""Draws an architecture from a trial, such as `SearchSpace.suggest`; what it returns names the
+architecture (see `name_of`)."""
+UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
+"""Raised for an architecture that is incomplete, or has no network that runs."""
+
+
+def name_of(drawn: object) -> str:
+    """The name of what a space drew: its `str`.
+
+    It is empty for None, for modules (their texts don't tell all of them apart) and for an object
+    whose text is its address.
+    """
+    of = type(drawn)
+    nameless = of.__str__ is object.__str__ and of.__repr__ is object.__repr__
+    torch = sys.modules.get("torch")  # plain Optuna needs none for an ask
+    if drawn is None or nameless or (torch and isinstance(drawn, torch.nn.Module)):
+        return ""
+    return str(drawn)
+
+
+def suggest_of(space: Any) -> Suggest | None:
+    """The function that draws from a space: a `SearchSpace`, such a function itself, or None.
+
+    Raises:
+        TypeError: `space` is something else.
+    """
+    suggest: Suggest | None = getattr(space, "suggest", space)
+    if suggest is not None and not callable(suggest):
+        raise TypeError(f"space must be a SearchSpace or a function of a trial, got {space!r}")
+    return suggest
+
+
+class Names:
+    """The names of a study's trials.
+
+    Args:
+        suggest: Draws the architectures.
+        stored: Whether each trial keeps what `suggest` returned for it: the pair of the
+            architecture's string and the recipe's (see `optnas.Objective.suggest`).
+    """
+
+    def __init__(self, suggest: Suggest, *, stored: bool = False) -> None:
+        self._suggest, self._stored = suggest, stored
+
+    def tried(self, history: History) -> Collection[str]:
+        """The names of all finished and running trials that have one."""
+        finished = history.fold(self._start, self._add)
+        running: set[str] = set()
+        for trial in history.running:
+            self._add(running, trial)
+        return finished | running
+
+    def _start(self, history: History) -> set[str]:
+        return set()
+
+    def _add(self, names: set[str], trial: FrozenTrial) -> None:
+        stored = trial.user_attrs.get(ARCHITECTURE), trial.user_attrs.get(RECIPE)
+        if self._stored and None not in stored:
+            names.add(name_of(stored))
+            return
+        try:
+            name = name_of(self._suggest(_Drawn(trial.params)))
+        except UNSOUND:  # it is still drawn, or has no network
+            return
+        if name:
+            names.add(name)
+
+
+class _Drawn(FixedTrial):
+    """A trial that draws what was drawn before, or raises LookupError if it can't be drawn now."""
+
+    # Every `suggest_*` of FixedTrial calls this; FixedTrial itself warns, and goes on.
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if name in self._params and not contains(distribution, self._params[name]):
+            raise LookupError(f"{name} can't be {self._params[name]!r}")
+        return super()._suggest(name, distribution)

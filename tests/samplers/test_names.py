@@ -1,0 +1,83 @@
+"""The same network drawn by other decisions isn't trained twice."""
+
+import optuna
+import pytest
+import torch
+from optuna.trial import FixedTrial
+from torch import nn
+
+import optnas
+from optnas.samplers import make_sampler
+from optnas.samplers.names import name_of
+
+
+def pair(trial):
+    """Two operations whose order doesn't matter: 21 networks, 36 choices."""
+    first, second = (trial.suggest_categorical(n, "abcdef") for n in ("first", "second"))
+    return "".join(sorted(first + second))
+
+
+def values(name):
+    return 1 + sum(map(ord, name)) % 7, sum(map(ord, name))
+
+
+def test_the_predictor_proposes_no_network_twice_as_long_as_there_is_another():
+    study = optuna.create_study(
+        directions=["minimize"] * 2,
+        sampler=optnas.PredictorSampler(space=pair, n_candidates=30, seed=0),
+    )
+    study.optimize(lambda trial: values(pair(trial)), n_trials=21)
+    names = [pair(FixedTrial(trial.params)) for trial in study.trials]
+    assert len(set(names[6:])) == 15  # the startup trials are spread by their parameters
+    assert not set(names[6:]) & set(names[:6])
+
+
+class Pair(optnas.SearchSpace):
+    """`pair` as a search space."""
+
+    example_inputs = torch.zeros(1, 2)
+
+    def suggest(self, trial):
+        return pair(trial)
+
+    def build(self, architecture):
+        return nn.Linear(2, 1 + sum(map(ord, architecture)) % 50)
+
+
+def search_objective():
+    return optnas.Objective(
+        Pair(),
+        optnas.FunctionEvaluator(lambda model, recipe, report: {"loss": 0.5}, {"loss": "minimize"}),
+        ("loss", "params"),
+    )
+
+
+@pytest.mark.parametrize("name", ["predictor", "evolution", "local_search", "reinforce"])
+def test_no_sampler_repeats_a_network_in_a_search(name):
+    own = search_objective()
+    study = optuna.create_study(directions=own.directions, sampler=make_sampler(name, 0))
+    study.sampler.fill_in(own.suggest, own.preview)
+    study.optimize(own, n_trials=15)
+    networks = {trial.user_attrs["architecture"] for trial in study.trials}
+    assert len(networks) == 15
+    study.optimize(own, n_trials=12)  # soon all 21 are known: it ends all the same
+    assert len(study.trials) == 27
+
+
+def test_an_objective_names_architecture_and_recipe_as_its_trials_do():
+    own = search_objective()
+    study = optuna.create_study(directions=own.directions)
+    study.optimize(own, n_trials=1)
+    (trial,) = study.trials
+    named = own.suggest(FixedTrial(trial.params))
+    assert named == (trial.user_attrs["architecture"], trial.user_attrs["recipe"])
+
+
+def test_what_has_no_text_of_its_own_has_no_name():
+    class Plain:
+        pass
+
+    assert name_of("a") == "a"
+    assert name_of((1, "a")) == "(1, 'a')"
+    for nameless in (None, Plain(), nn.Linear(1, 1)):
+        assert name_of(nameless) == ""
