@@ -20,8 +20,9 @@ Costs = Callable[[Mapping[str, Any]], Mapping[int, float]]
 Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
 """Returns numbers that correlate with the loss, by name, given the parameters."""
 
-EQUAL = 1e-5
-"""The relative difference up to which a cost is what the trial stored."""
+EQUAL = 1e-3
+"""The relative difference up to which a cost is what the trial stored: that of an exact metric on
+another machine (`optnas.metrics.base.Metric.tolerance`)."""
 
 
 class Known:
@@ -95,14 +96,14 @@ class Known:
                     continue
                 wrong.add(position)
                 what = (
-                    f"{objective_names(study)[position]} of trial {trial.number} is {cost:.7g} by "
-                    f"the costs that the sampler was told, and {stored:.7g} by the trial"
+                    f"{objective_names(study)[position]} of trial {trial.number} is {stored:.7g}, "
+                    f"and {cost:.7g} by what the sampler knows before training"
                 )
                 if strict:
                     raise InputError(
-                        f"{what}. Samplers rely on costs: correct the `costs=` of the sampler or "
-                        "the metric (give none, and the search counts them itself), or begin a "
-                        "new study if the code has changed"
+                        f"{what}. The sampler relies on it, so the two must be equal: mend the "
+                        "metric (`exact = False`, if it isn't the same each time) or the sampler's "
+                        "`costs=`, or begin a new study if the code has changed"
                     )
                 if position not in self._warned:
                     self._warned.add(position)
