@@ -30,6 +30,7 @@ from optnas.study.folders import default_url
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
 from optnas.utils.code_hash import class_code
+from optnas.utils.text import ADDRESS
 
 LOWEST = {
     "trials": 1,
