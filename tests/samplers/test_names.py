@@ -131,3 +131,31 @@ def test_a_space_that_looks_up_what_isnt_there_proposes_the_rest():
     )
     study.optimize(lambda trial: (a := space(trial), -a), n_trials=10)
     assert {trial.params["a"] for trial in study.trials} == set(range(1, 11))
+
+
+class Nothing:
+    """A preview that knows nothing."""
+
+    constraints, values, known = {}, {}, ()
+
+
+class Listed(optnas.HistorySampler):
+    """Draws 0; if that is refused, 1, which has no network, and then 2."""
+
+    def start(self, ask):
+        return ask.inherit({"x": min(ask.attempt, 2), "y": ask.place})
+
+
+def test_in_place_of_a_tried_network_none_is_drawn_that_cant_run():
+    def suggest(trial):
+        x = trial.suggest_int("x", 0, 9)
+        trial.suggest_int("y", 0, 9)
+        if x == 1:
+            raise optuna.TrialPruned
+        return str(x)
+
+    sampler = Listed(seed=0)
+    sampler.fill_in(suggest, lambda params: Nothing)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: float(suggest(trial)), n_trials=2)
+    assert [trial.params["x"] for trial in study.trials] == [0, 2]
