@@ -46,7 +46,7 @@ _CONTENTS = {
         rf"(?:/(?:results\.json|seed\d+\.(?:safetensors|pt)|seed\d+|seed\d+/(?:{_TRAINING})|{_PART}))?"
     ),
     SHARED: rf"lock|supernet\.safetensors|{_TRAINING}",
-    LOGS: r".+-worker\d+\.log",
+    LOGS: r".+-(?:worker\d+|server)\.log",
 }
 """The paths in each folder that optnas writes."""
 _FOLDERS = re.compile(r"trial\d+\w*|trial\d+\w*/seed\d+")
