@@ -195,6 +195,6 @@ def _is_telling(left: Leftover) -> bool:
 def _why_kept(left: Leftover, telling: set[str]) -> str:
     if _TAG.search(left.name):
         return "a study on a server may have it"
-    if left.files and left.name not in telling:
+    if left.name not in telling:
         return "it may be yours: no weights of this name are left"
     return ""

@@ -182,6 +182,7 @@ def test_what_optnas_didnt_write_is_kept(kept):
         Path(path).write_text("mine")
     Path("thesis_report.html").write_text("<html><title>thesis</title>")
     Path("empty_logs").mkdir()
+    Path("pretrained_weights").mkdir()
     Path("x_weights").touch()
     Path("_weights").mkdir()
     Path("two\nlines_weights").mkdir()  # optnas writes such names as in URLs
