@@ -48,7 +48,8 @@ def storage_clean(
 
     It removes only what looks like what optnas writes, belongs to no study of a database in the
     folder, and wasn't changed within the last hour. Files with a tag (NAME-1a2b3c4d_weights), which
-    a study on a server may have, and pages or logs alone are removed only if they are named.
+    a study on a server may have, and pages, logs or empty folders alone are removed only if they
+    are named.
     """
     from optnas.cli.folder_status import clean_folder
 

@@ -20,6 +20,13 @@ from optnas.utils.text import number, plural
 
 LIKELY = 0.75
 """With this probability that its network succeeds, or a larger one, a failure is unexpected."""
+_VALUE = r"0x[0-9a-f]+|[-+]?(?:\d[\d_]*(?:\.\d*)?(?:e[-+]?\d+)?|\b(?:inf|nan)\b)"
+_UNIT = r"\s?(?:[kmgt]i?b|bytes?)\b"
+_VARYING = re.compile(
+    rf"(?:{_VALUE})(?:{_UNIT})?(?:,\s*(?:{_VALUE}))*|\btmp\w{{8}}\b", re.IGNORECASE
+)
+"""What differs between failures for one reason: numbers with units of memory, shapes, addresses,
+and names of temporary files."""
 
 
 def check_success(study: Study, tally: Tally, wanted: int, max_failures: int) -> None:
@@ -78,11 +85,11 @@ def _unexpected(study: Study, row: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def kind_of_failure(trial: FrozenTrial) -> str | None:
-    """The reason why a trial failed, without the numbers in it; None if it didn't fail."""
+    """The reason why a trial failed, without what varies in it; None if it didn't fail."""
     reason = trial.user_attrs.get(FAILURE)
     if trial.state != TrialState.FAIL or reason is None:
         return None
-    return re.sub(r"[\d.]+", "#", str(reason))
+    return _VARYING.sub("#", str(reason))
 
 
 def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: int) -> str:

@@ -38,12 +38,15 @@ def median_loss(
         score: The position of the objective.
 
     Returns:
-        The loss; inf if fewer than two trials have a finite one.
+        The loss; inf if fewer than two trials have a finite one, or if none is better: where most
+        networks are equally good, no network could gain.
     """
-    known = [t for t in trials if t.state == TrialState.COMPLETE and np.isfinite(t.values[score])]
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    known = [t for t in complete if np.isfinite(t.values[score])]
     if len(known) < 2 or not sample:
         return np.inf
-    values = losses([trial.values for trial in known], directions)[:, [score]]
+    every = losses([trial.values for trial in complete], directions)[:, [score]]
+    values = every[np.isfinite(every[:, 0])]
     logs, scale = bool((values > 0).all()), unit(values)
     choices, counts = encode([*map(genes_of, known), *sample])
     if not choices.shape[1]:  # there is nothing to choose
@@ -57,4 +60,5 @@ def median_loss(
     )
     mean, _ = process.predict({name: x[len(known) :] for name, x in features.items()})
     found = float(np.median(mean))
-    return float(np.exp(found)) if logs else found / float(scale[0])
+    median = float(np.exp(found)) if logs else found / float(scale[0])
+    return median if (every < median).any() else np.inf

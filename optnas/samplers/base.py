@@ -230,8 +230,10 @@ class HistorySampler(BaseSampler, ABC):
             try:
                 genes, drawn = ask.rehearse(suggest, draw)
                 excess = self.known_excess(values_of(genes), history)
-            except UNSOUND:  # the trial itself fails then, and says why
-                return ask, draw, draw
+            except UNSOUND:
+                if attempt:  # what was drawn before has a network
+                    continue
+                return ask, draw, draw  # the trial itself fails then, and says why
             unlikely = success.unlikely(genes) if success else 0.0
             faults = (*excess, unlikely, float(name_of(drawn) in names))
             if faults < least:

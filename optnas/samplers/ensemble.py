@@ -295,6 +295,6 @@ def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
 
 def _signed_log(values: Array) -> Array:
     """Values in units of their median size, on a log scale to both sides of 0."""
-    unit = float(np.median(np.abs(values))) or 1.0
-    scaled: Array = np.sign(values) * np.log1p(np.abs(values) / unit)
-    return scaled
+    sizes = np.abs(values)
+    unit = max(np.median(sizes), sizes.max() / 1e300) or 1.0  # so that none overflows
+    return np.asarray(np.sign(values) * np.log1p(sizes / unit), dtype=float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,8 @@ Proxies = Callable[[Mapping[str, Any]], Mapping[str, float]]
 EQUAL = 1e-3
 """The relative difference up to which a cost is what the trial stored: that of an exact metric on
 another machine (`optnas.metrics.base.Metric.tolerance`)."""
+ZERO = 1e-12
+"""The absolute difference up to which it is: what is left where large numbers cancel out."""
 
 
 class Known:
@@ -37,8 +40,13 @@ class Known:
         self._costs, self._proxies = costs, proxies
         self._costs_of: dict[str, dict[int, float]] = {}
         self._proxies_of: dict[str, list[float]] = {}
+        self._objectives = 0
         self._wrong: frozenset[int] = frozenset()
         self._warned: set[int] = set()
+
+    def begin(self, study: Study) -> None:
+        """Says whose objectives the positions are; it comes before any other call."""
+        self._objectives = len(study.directions)
 
     def __call__(self, genes: Genes) -> tuple[dict[int, float], list[float]]:
         """The costs by position, and the proxies."""
@@ -46,7 +54,7 @@ class Known:
         key = str(params)
         if key not in self._proxies_of:
             proxies = {} if self._proxies is None else self._proxies(params)
-            self._proxies_of[key] = list(proxies.values())
+            self._proxies_of[key] = _read_proxies(proxies)
         return self._believed(self._counted(params, key)), self._proxies_of[key]
 
     def costs(self, genes: Genes) -> dict[int, float]:
@@ -54,12 +62,18 @@ class Known:
         params = values_of(genes)
         return self._believed(self._counted(params, str(params)))
 
+    def told(self, genes: Genes) -> frozenset[int]:
+        """The positions of all costs, of wrong ones, too."""
+        params = values_of(genes)
+        return frozenset(self._counted(params, str(params)))
+
     def _believed(self, found: dict[int, float]) -> dict[int, float]:
         return {i: v for i, v in found.items() if i not in self._wrong} if self._wrong else found
 
     def _counted(self, params: dict[str, Any], key: str) -> dict[int, float]:
         if key not in self._costs_of:
-            self._costs_of[key] = {} if self._costs is None else dict(self._costs(params))
+            costs = {} if self._costs is None else self._costs(params)
+            self._costs_of[key] = _read_costs(costs, self._objectives)
         return self._costs_of[key]
 
     def is_sound(self, genes: Genes) -> bool:
@@ -90,9 +104,9 @@ class Known:
             params = values_of(genes_of(trial))
             for position, cost in self._counted(params, str(params)).items():
                 stored = trial.values[position]
-                if position in wrong or math.isclose(cost, stored, rel_tol=EQUAL):
+                if position in wrong or math.isclose(cost, stored, rel_tol=EQUAL, abs_tol=ZERO):
                     continue
-                if not math.isfinite(stored) and not math.isfinite(cost):
+                if not math.isfinite(stored) and math.isnan(cost):
                     continue
                 wrong.add(position)
                 what = (
@@ -113,3 +127,37 @@ class Known:
                         stacklevel=2,
                     )
         self._wrong = frozenset(wrong)
+
+
+def _read_costs(found: Any, objectives: int) -> dict[int, float]:
+    """What `costs` returned, as plain numbers.
+
+    Raises:
+        TypeError: It has another form. (No ValueError: that stands for a network that can't run.)
+    """
+    try:
+        costs = {operator.index(position): _number(cost) for position, cost in found.items()}
+    except (AttributeError, TypeError, ValueError):
+        costs = None
+    if costs is None or not all(0 <= position < objectives for position in costs):
+        last = f"0 to {objectives - 1}" if objectives > 1 else "0"
+        raise TypeError(
+            f"costs must return a dictionary from positions of objectives ({last}) to numbers, got "
+            f"{found!r}"
+        )
+    return costs
+
+
+def _read_proxies(found: Any) -> list[float]:
+    try:
+        return [_number(proxy) for proxy in found.values()]
+    except (AttributeError, TypeError, ValueError):
+        raise TypeError(
+            f"proxies must return a dictionary from names to numbers, got {found!r}"
+        ) from None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        raise TypeError
+    return float(value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
 from optuna import TrialPruned
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
@@ -13,6 +15,7 @@ from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 from optnas.samplers.history import History
 from optnas.study.attributes import ARCHITECTURE, RECIPE
 from optnas.utils.distributions import contains
+from optnas.utils.text import ADDRESS
 
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`; what it returns names the
@@ -24,15 +27,29 @@ UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
 def name_of(drawn: object) -> str:
     """The name of what a space drew: its `str`.
 
-    It is empty for None, for modules (their texts don't tell all of them apart) and for an object
-    whose text is its address.
+    It is empty for None, for what isn't told apart by its text (modules, tensors and arrays, also
+    in a tuple, list, dictionary or dataclass) and for a text that holds an address in memory.
     """
-    of = type(drawn)
-    nameless = of.__str__ is object.__str__ and of.__repr__ is object.__repr__
+    name = "" if drawn is None or _is_vague(drawn) else str(drawn)
+    return "" if ADDRESS.search(name) else name
+
+
+def _is_vague(drawn: object) -> bool:
+    """Whether different objects of this kind may have the same text."""
     torch = sys.modules.get("torch")  # plain Optuna needs none for an ask
-    if drawn is None or nameless or (torch and isinstance(drawn, torch.nn.Module)):
-        return ""
-    return str(drawn)
+    if torch and isinstance(drawn, (torch.nn.Module, torch.Tensor)):
+        return True
+    if isinstance(drawn, np.ndarray):
+        return True
+    if type(drawn).__str__ is not object.__str__:
+        return False  # the class says what its text is
+    if isinstance(drawn, dict):
+        return any(map(_is_vague, drawn.values()))
+    if isinstance(drawn, (tuple, list, set, frozenset)):
+        return any(map(_is_vague, drawn))
+    if is_dataclass(drawn) and not isinstance(drawn, type):
+        return any(_is_vague(getattr(drawn, field.name)) for field in fields(drawn) if field.repr)
+    return False
 
 
 def suggest_of(space: Any) -> Suggest | None:

@@ -178,6 +178,7 @@ class PredictorSampler(HistorySampler):
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
         history = ask.history
+        self._known.begin(history.study)
         tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
         tried = best_and_newest(tried, history.study.directions, history.limits, MOST_TRIALS)
         sound = [trial for trial in tried if self._known.is_sound(genes_of(trial))]
@@ -237,8 +238,8 @@ class PredictorSampler(HistorySampler):
         if self._preview is not None:
             score: int | None = self._preview({}).score
             return score
-        costs = self._known.costs(seen)
-        return next((i for i in range(objectives) if i not in costs), None)
+        told = self._known.told(seen)  # a cost that is wrong isn't the score
+        return next((i for i in range(objectives) if i not in told), None)
 
     def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
         """The first `n_checked` architectures that run and have no `known_excess`.

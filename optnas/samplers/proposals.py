@@ -10,10 +10,8 @@ from collections.abc import Collection, Sequence
 from random import Random
 from typing import Any
 
-from optuna import TrialPruned
-
 from optnas.samplers.mutation import Genes, crossed, mutated, values_of, was_tried
-from optnas.samplers.names import Suggest, name_of
+from optnas.samplers.names import UNSOUND, Suggest, name_of
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
 
@@ -28,12 +26,12 @@ def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> tuple[Gen
     Returns:
         The decisions, and the architecture's name (see `name_of`). Both are empty if the space
         gives up on the architecture (`optuna.TrialPruned`) or can't make a network of it
-        (RuntimeError, ValueError).
+        (RuntimeError, ValueError, LookupError).
     """
     draft = Draft(params, rng)
     try:
         drawn = suggest(draft)
-    except (TrialPruned, RuntimeError, ValueError):
+    except UNSOUND:
         return {}, ""
     genes = {name: (draft.distributions[name], value) for name, value in draft.params.items()}
     return genes, name_of(drawn)
@@ -58,17 +56,24 @@ def propose(
         number: The number of architectures.
 
     Returns:
-        At most `number` architectures; fewer if the search for them is mostly unsuccessful.
+        At most `number` architectures; fewer if the search for them is mostly unsuccessful. If
+        every name was tried, new decisions are proposed: else one name for all architectures would
+        leave nothing to choose from.
     """
     found: dict[str, Genes] = {}
+    renamed: dict[str, Genes] = {}
     for _ in range(4 * number):
         if len(found) == number:
             break
         inherited = {} if rng.random() < RANDOM else _child(parents, rng)
         genes, name = complete(suggest, inherited, rng)
-        if genes and name not in names and not was_tried(root, genes):
+        if not genes or was_tried(root, genes):
+            continue
+        if name in names:
+            renamed.setdefault(str(values_of(genes)), genes)
+        else:
             found.setdefault(name or str(values_of(genes)), genes)
-    return list(found.values())
+    return list(found.values()) or list(renamed.values())[:number]
 
 
 def _child(parents: Sequence[Genes], rng: Random) -> dict[str, Any]:

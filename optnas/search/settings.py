@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from optnas.study.folders import default_url
 from optnas.study.record import Overrides
 from optnas.study.reference import Given, check_reference, parse_reference
 from optnas.utils.code_hash import class_code
+from optnas.utils.text import ADDRESS
 
 LOWEST = {
     "trials": 1,
@@ -41,9 +41,6 @@ LOWEST = {
     "seed": 0,
 }
 """The lowest value of each setting that is a whole number."""
-
-ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")
-"""An address in memory, as the default `repr` of an object shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -46,7 +46,7 @@ _CONTENTS = {
         rf"(?:/(?:results\.json|seed\d+\.(?:safetensors|pt)|seed\d+|seed\d+/(?:{_TRAINING})|{_PART}))?"
     ),
     SHARED: rf"lock|supernet\.safetensors|{_TRAINING}",
-    LOGS: r".+-worker\d+\.log",
+    LOGS: r".+-(?:worker\d+|server)\.log",
 }
 """The paths in each folder that optnas writes."""
 _FOLDERS = re.compile(r"trial\d+\w*|trial\d+\w*/seed\d+")
@@ -195,6 +195,6 @@ def _is_telling(left: Leftover) -> bool:
 def _why_kept(left: Leftover, telling: set[str]) -> str:
     if _TAG.search(left.name):
         return "a study on a server may have it"
-    if left.files and left.name not in telling:
+    if left.name not in telling:
         return "it may be yours: no weights of this name are left"
     return ""

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 MACS = (
@@ -9,6 +10,8 @@ MACS = (
     "example; no bias, normalisation, activation, pooling or softmax"
 )
 
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")
+"""An address in memory, as the default `repr` of an object shows it."""
 LISTED, SOME = 20, 5
 """This number of names is listed; of more, only some."""
 

@@ -182,6 +182,7 @@ def test_what_optnas_didnt_write_is_kept(kept):
         Path(path).write_text("mine")
     Path("thesis_report.html").write_text("<html><title>thesis</title>")
     Path("empty_logs").mkdir()
+    Path("pretrained_weights").mkdir()
     Path("x_weights").touch()
     Path("_weights").mkdir()
     Path("two\nlines_weights").mkdir()  # optnas writes such names as in URLs
@@ -190,6 +191,17 @@ def test_what_optnas_didnt_write_is_kept(kept):
     kept()
     kept("paper_logs", code=2)
     kept("../x_weights", code=2)
+
+
+def test_logs_of_workers_and_of_the_server_that_forks_them_go_with_the_weights(kept, optnas):
+    Path("digits_logs").mkdir()
+    for name in ("here-worker1.log", "here-server.log"):
+        Path("digits_logs", name).write_text("Traceback")
+    age()
+    assert "it may be yours" in kept()
+    fill("digits")
+    assert optnas("storage", "clean", ".", "--yes")[0] == 0
+    assert not tree()
 
 
 def test_a_report_under_a_name_of_its_own_is_kept_and_any_page_alone(kept, optnas):

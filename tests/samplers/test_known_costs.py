@@ -1,7 +1,11 @@
 """Costs that the predictor is told, and that a trial contradicts."""
 
+import math
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -50,6 +54,63 @@ def test_costs_that_are_right_but_for_rounding_are_believed(factor):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         study.optimize(objective, n_trials=9)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [{3: 1.0}, {-1: 1.0}, {"width": 1.0}, {1: "1.0"}, {1: None}, {1: [1.0]}, {1.0: 1.0}, None],
+    ids=str,
+)
+def test_costs_of_another_form_are_refused_at_the_first_trial(found):
+    sampler = optnas.PredictorSampler(
+        lambda trial: trial.suggest_int("width", 1, 40), lambda params: found, seed=0
+    )
+    study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
+    with pytest.raises(TypeError, match=r"positions of objectives \(0 to 2\) to numbers, got"):
+        study.ask().suggest_int("width", 1, 40)
+
+
+def test_proxies_of_another_form_are_refused():
+    sampler = optnas.PredictorSampler(
+        lambda trial: trial.suggest_int("width", 1, 40), proxies=lambda params: {"slope": "1"}
+    )
+    study = optuna.create_study(sampler=sampler)
+    with pytest.raises(TypeError, match="from names to numbers, got"):
+        study.ask().suggest_int("width", 1, 40)
+
+
+@pytest.mark.parametrize("number", [Decimal, Fraction, torch.tensor, np.float32], ids=str)
+def test_costs_may_be_numbers_of_any_kind(number):
+    study = study_with(lambda params: {np.int64(1): number(params["width"]), True + 1: 2.0})
+    plain = study_with(lambda params: {1: params["width"], 2: 2.0})
+    for one in (study, plain):
+        with pytest.warns(UserWarning, match="objective 2"):
+            one.optimize(objective, n_trials=9)
+    assert [t.params for t in study.trials] == [t.params for t in plain.trials]
+
+
+def test_a_cost_whose_terms_cancel_out_is_right_but_for_rounding():
+    study = study_with(lambda params: {1: 0.1 + 0.2 - 0.3})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study.optimize(lambda trial: (objective(trial)[0], 0.0, 1.0), n_trials=8)
+
+
+def test_an_infinite_cost_of_the_other_sign_is_wrong():
+    study = study_with(lambda params: {1: -math.inf})
+    with pytest.warns(UserWarning, match="is inf, and -inf by what"):
+        study.optimize(lambda trial: (objective(trial)[0], math.inf, 1.0), n_trials=8)
+
+
+def test_a_wrong_cost_is_never_taken_for_the_score(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "optnas.samplers.aim.median_loss", lambda *args: asked.append(args[-1]) or math.inf
+    )
+    study = study_with(lambda params: {0: 1.0, 1: params["width"]})
+    with pytest.warns(UserWarning, match="objective 0"):
+        study.optimize(objective, n_trials=9)
+    assert set(asked) == {2}
 
 
 def test_a_search_refuses_costs_that_its_trials_contradict():

@@ -1,5 +1,8 @@
 """The same network drawn by other decisions isn't trained twice."""
 
+from dataclasses import dataclass
+from functools import partial
+
 import optuna
 import pytest
 import torch
@@ -73,11 +76,86 @@ def test_an_objective_names_architecture_and_recipe_as_its_trials_do():
     assert named == (trial.user_attrs["architecture"], trial.user_attrs["recipe"])
 
 
-def test_what_has_no_text_of_its_own_has_no_name():
-    class Plain:
-        pass
+class Plain:
+    """Its text is its address."""
 
+
+@dataclass(frozen=True)
+class Given:
+    part: object
+
+
+class Titled(tuple):
+    """A tuple that says what its text is."""
+
+    def __str__(self):
+        return "titled"
+
+
+def test_what_has_no_text_of_its_own_has_no_name():
     assert name_of("a") == "a"
     assert name_of((1, "a")) == "(1, 'a')"
-    for nameless in (None, Plain(), nn.Linear(1, 1)):
-        assert name_of(nameless) == ""
+    assert name_of(Given((1, None))) == "Given(part=(1, None))"
+    assert name_of(Titled([nn.ReLU()])) == "titled"
+    assert name_of(None) == ""
+    for nameless in (Plain(), nn.Linear(1, 1), torch.zeros(1), lambda: 1, partial(Plain().__str__)):
+        for holder in (nameless, (1, nameless), [nameless], {"a": nameless}, Given((1, nameless))):
+            assert name_of(holder) == "", holder
+
+
+def test_a_text_that_all_architectures_share_leaves_the_predictor_its_choice():
+    def space(trial):
+        return bool(grid(trial))
+
+    study = optuna.create_study(
+        directions=["minimize"] * 2,
+        sampler=optnas.PredictorSampler(space=space, n_candidates=30, seed=0),
+    )
+    study.optimize(grid, n_trials=30)
+    # All of the front has b = 1, which a random trial has once in 20 times.
+    assert sum(trial.params["b"] == 1 for trial in study.trials[6:]) >= 6
+
+
+def grid(trial):
+    a, b = (trial.suggest_int(name, 1, 20) for name in "ab")
+    return a + 5.0 * b, float(20 - a + 5 * b)
+
+
+def test_a_space_that_looks_up_what_isnt_there_proposes_the_rest():
+    def space(trial):
+        return {a: a for a in range(1, 11)}[trial.suggest_int("a", 1, 20)]
+
+    study = optuna.create_study(
+        directions=["minimize"] * 2,
+        sampler=optnas.PredictorSampler(space=space, n_candidates=30, seed=0),
+    )
+    study.optimize(lambda trial: (a := space(trial), -a), n_trials=10)
+    assert {trial.params["a"] for trial in study.trials} == set(range(1, 11))
+
+
+class Nothing:
+    """A preview that knows nothing."""
+
+    constraints, values, known = {}, {}, ()
+
+
+class Listed(optnas.HistorySampler):
+    """Draws 0; if that is refused, 1, which has no network, and then 2."""
+
+    def start(self, ask):
+        return ask.inherit({"x": min(ask.attempt, 2), "y": ask.place})
+
+
+def test_in_place_of_a_tried_network_none_is_drawn_that_cant_run():
+    def suggest(trial):
+        x = trial.suggest_int("x", 0, 9)
+        trial.suggest_int("y", 0, 9)
+        if x == 1:
+            raise optuna.TrialPruned
+        return str(x)
+
+    sampler = Listed(seed=0)
+    sampler.fill_in(suggest, lambda params: Nothing)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: float(suggest(trial)), n_trials=2)
+    assert [trial.params["x"] for trial in study.trials] == [0, 2]
