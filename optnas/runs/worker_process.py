@@ -67,6 +67,13 @@ class Worker:
         self.trial: int | None = None
         self.began = 0.0
         self.listener: threading.Thread | None = None
+        self._told = False
+
+    def finish(self) -> None:
+        """Lets the worker finish its trial and end; told twice, it would give the trial up."""
+        if not self._told:
+            self._told = True
+            self.process.send_signal(signal.SIGINT)
 
     def ended(self, seconds: float) -> bool:
         """Whether the process has ended after some seconds at most."""
@@ -98,6 +105,7 @@ class WorkerProcesses:
         self._host = socket.gethostname()
         self._starter = starter(CODE, MODULES, logs / f"{self._host}-server.log")
         self._remark = ""
+        self._finishing = False
         self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
 
     def __enter__(self) -> WorkerProcesses:
@@ -134,6 +142,8 @@ class WorkerProcesses:
             process.stdin.flush()
         worker.listener = threading.Thread(target=self._listen, args=(worker,), daemon=True)
         worker.listener.start()
+        if self._finishing:  # since before this one was in the list
+            worker.finish()
 
     def _listen(self, worker: Worker) -> None:
         assert worker.process.stdout is not None
@@ -190,8 +200,9 @@ class WorkerProcesses:
 
     def finish(self) -> None:
         """Lets every worker finish its trial and end."""
+        self._finishing = True
         for worker in self.workers:
-            worker.process.send_signal(signal.SIGINT)
+            worker.finish()
 
     def end_hanging(self, trial_timeout: float) -> None:
         """Kills workers that hang in compiled code, where a time-out doesn't reach them."""

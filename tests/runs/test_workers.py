@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import optnas
 import optnas.runs.worker_process
 import optnas.runs.workers
 from optnas.errors import InputError, WorkerError
+from optnas.runs.observer import Observer
+from optnas.runs.worker_process import Job, WorkerProcesses
 
 STUDY = """
 import os, signal, sys, time, torch, optnas
@@ -234,6 +237,30 @@ def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkey
         search.run(workers=3, progress=False)
     assert started == [0]
     assert set(states()) <= {"COMPLETE"}
+
+
+def test_a_ctrl_c_reaches_the_worker_that_is_being_started_once(tmp_path):
+    processes = WorkerProcesses(optuna.create_study(), Observer(), tmp_path / "logs")
+    signals = []
+
+    class Starting:
+        def start(self, *_):
+            processes.finish()  # the handler of Ctrl-C
+            process = subprocess.Popen(
+                ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            process.send_signal = signals.append
+            return process
+
+        def close(self):
+            pass
+
+    processes._starter = Starting()
+    with processes:
+        processes.start(0, Job("", "", "", {}, accept_changes=False), {})
+        assert signals == [signal.SIGINT]
+        processes.finish()
+        assert signals == [signal.SIGINT]
 
 
 @pytest.mark.parametrize(
