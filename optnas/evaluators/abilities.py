@@ -175,6 +175,6 @@ def retraining_of(evaluator: Evaluator, epochs: int | None = None) -> Evaluator:
             if evaluator.estimates
             else ": it alone knows its data; train the network with your own code "
             "(`objective.candidate(trial).model` is the trial's network, untrained), or derive "
-            "the evaluator from optnas.evaluators.Retrainable too"
+            "the evaluator from optnas.evaluators.Retrainable too, with its `data` and `retraining`"
         )
     )

@@ -73,7 +73,8 @@ def promised(evaluator: Evaluator, scores: Mapping[str, float]) -> Iterator[tupl
     for name in evaluator.provides:
         if name not in scores:
             raise InputError(
-                f"the evaluator promises {name!r} but returned {', '.join(scores) or 'nothing'}"
+                f"the evaluator promises {name!r} but returned {', '.join(scores) or 'nothing'}: "
+                "return that score too, or leave it out of what the evaluator `provides`"
             )
         yield name, finite(name, scores[name])
 

@@ -36,7 +36,7 @@ NOT_KEPT = "not kept: "
 NAMED = "those of the scores, as the training code says"
 """The same attribute if the training code has named them with `report.weights`."""
 WEIGHTS_DETAIL = f"{DETAIL}weights"
-"""The names of the files; other artifacts of a trial are the user's own."""
+"""The trial attribute that says why weights aren't kept, or whose they are."""
 _ENTRY = re.compile(rf"{PREFIX}(\d+):.*", re.DOTALL)
 _FILE = re.compile("[0-9a-f-]+")
 """A file's name, which is a UUID: a database may be somebody else's, and name any path."""
@@ -183,9 +183,10 @@ class WeightStore:
                 ValueError, TypeError, KeyError, AttributeError
             ):  # no entry of ours, but left alone
                 meta = json.loads(value) or {}
-                if meta.get("filename") in _TYPES and _FILE.fullmatch(meta["artifact_id"]):
-                    kept = index.setdefault((int(found[1]), meta["filename"]), [])
-                    kept.append(meta["artifact_id"])
+                file = meta["artifact_id"]
+                own = _FILE.fullmatch(file) and key.endswith(f":{file}")
+                if own and meta.get("filename") in _TYPES:
+                    index.setdefault((int(found[1]), meta["filename"]), []).append(file)
         return index
 
     def _write(self, study: Study, key: str, meta: dict[str, str | None] | None) -> None:

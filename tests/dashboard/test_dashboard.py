@@ -479,6 +479,9 @@ def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
         for name in ("../victim.txt", str(outside), "", ".", "folder", None, 3, ["a"])
     ]
     damaged.append(json.dumps(good | {"filename": ["a"]}))
+    other = "0b5d7cf0-8e0a-4a36-8d8e-2f0d1a4f6c11"  # the file of an entry with another key
+    Path("tiny_weights", other).write_bytes(b"")
+    damaged.append(json.dumps(good | {"artifact_id": other, "filename": WEIGHTS}))
     for i, entry in enumerate(damaged):
         study._storage.set_study_system_attr(
             study._study_id, f"dashboard:artifacts:{trial}:{i}", entry

@@ -79,7 +79,9 @@ def test_proxies_of_another_form_are_refused():
         study.ask().suggest_int("width", 1, 40)
 
 
-@pytest.mark.parametrize("number", [Decimal, Fraction, torch.tensor, np.float32], ids=str)
+@pytest.mark.parametrize(
+    "number", [Decimal, Fraction, torch.tensor, np.float32], ids=lambda number: number.__name__
+)
 def test_costs_may_be_numbers_of_any_kind(number):
     study = study_with(lambda params: {np.int64(1): number(params["width"]), True + 1: 2.0})
     plain = study_with(lambda params: {1: params["width"], 2: 2.0})
