@@ -33,6 +33,7 @@ from optnas.cli.console import echo, ending_without_threads, fail
 from optnas.cli.output import lasting_output
 from optnas.cli.usage import Command, UsageError, in_options, usage_message
 from optnas.errors import InputError, Interrupted
+from optnas.runs.stop import raised_again
 from optnas.utils.terminal import VisibleFormatter
 
 app = typer.Typer(
@@ -112,7 +113,7 @@ def main() -> None:
             signal.signal(getattr(signal, name), _leave)
     if logging.lastResort is not None:  # it prints warnings
         logging.lastResort.setFormatter(VisibleFormatter())
-    with ending_without_threads(), lasting_output():
+    with ending_without_threads(), lasting_output(), raised_again():
         _run()
 
 

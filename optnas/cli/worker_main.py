@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 from optnas.errors import Terminated
 from optnas.runs.observer import Observer
-from optnas.runs.stop import Stop, stopping
+from optnas.runs.stop import Stop, raised_again, stopping
 from optnas.runs.worker_process import Job
 
 EPOCH_SECONDS = 0.5
@@ -92,7 +92,7 @@ def main() -> NoReturn:
     logging.getLogger("optnas").addHandler(_Remarks(reporter))
     code = 0
     try:
-        with stopping(stop, terminate=True):
+        with raised_again(), stopping(stop, terminate=True):
             job = Job(**json.loads(sys.stdin.readline()))
             threading.Thread(target=_leave_with_parent, daemon=True).start()
             reporter.obey(job)

@@ -82,7 +82,13 @@ def serve(*modules: str) -> None:
             message, files, _, _ = socket.recv_fds(requests, 1, 4)
             if not message:  # the process that started this one has ended, or needs it no more
                 os._exit(0)
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError:  # too little memory, or too many processes: others go on
+                traceback.print_exc()
+                for file in files:
+                    os.close(file)
+                continue
             if pid == 0:
                 break
             for file in files[:3]:

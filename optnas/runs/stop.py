@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-from optnas.errors import Terminated
+from optnas.errors import Interrupted, Terminated
+
+SOON = 0.05
+"""Seconds until a signal is sent again whose exception Python has dropped."""
 
 
 class Stop:
@@ -68,3 +74,35 @@ def stopping(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def raised_again() -> Iterator[None]:
+    """Sends a signal again if what its handler raised in the block was dropped.
+
+    Python drops what is raised while the garbage collector calls something, such as the callbacks
+    of SQLAlchemy's weak references: the program would go on as if there had been no signal.
+    """
+    before = sys.unraisablehook
+
+    def hook(dropped: Any, /) -> None:
+        match dropped.exc_value:
+            case Interrupted(code=int(code)):
+                number = code - 128
+            case Terminated():
+                number = signal.SIGTERM
+            case KeyboardInterrupt():
+                number = signal.SIGINT
+            case _:
+                before(dropped)
+                return
+        # Not now: this, too, is called by the collector.
+        again = threading.Timer(SOON, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -226,7 +226,7 @@ class WorkerProcesses:
 def _how(code: int | None) -> str:
     """How a process ended: the signal or the exit code."""
     if code is None:
-        return "and so did the process that forked it"
+        return "and so did the process that forked it, or it had too little memory"
     if code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name

@@ -218,6 +218,29 @@ def test_a_server_that_dies_while_it_imports_starts_nothing(serve, begin, tmp_pa
         process.kill()  # which never was
 
 
+def test_a_fork_that_fails_costs_no_other_process(serve, begin, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "scarce.py").write_text(
+        "import os\n"
+        "fork = os.fork\n"
+        "def scarce():\n"
+        f"    if os.path.exists({str(tmp_path / 'full')!r}):\n"
+        "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "    return fork()\n"
+        "os.fork = scarce\n"
+    )
+    server = serve(ECHO, "scarce")
+    first = begin(server)
+    _, parent, _ = ask(first)
+    (tmp_path / "full").touch()
+    assert end(begin(server)) is None
+    (tmp_path / "full").unlink()
+    assert ask(begin(server))[1] == parent
+    first.stdin.write("exit 4\n")
+    assert end(first) == 4
+    assert "temporarily unavailable" in (tmp_path / "server.log").read_text()
+
+
 def test_a_server_ends_when_it_is_closed(serve, begin):
     server = serve(ECHO)
     process = begin(server)

@@ -131,9 +131,8 @@ if Path(f"/proc/{os.getppid()}/comm").read_text() == "optnas server\\n" and firs
     assert lost.user_attrs["lost"] == "killed"
     retries = [t for t in trials() if t.user_attrs.get("retry_of") == lost.number]
     assert [t.state.name for t in retries] == ["COMPLETE"]
-    assert (
-        "and so did the process that forked it); another one is started" in capsys.readouterr().err
-    )
+    said = "and so did the process that forked it, or it had too little memory); another one"
+    assert said in capsys.readouterr().err
 
 
 def test_workers_that_all_die_end_the_run(write, monkeypatch):
