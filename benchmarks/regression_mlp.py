@@ -42,8 +42,8 @@ def losses():
     return {tuple(row[:n]): float(np.mean([float(x) for x in row[n:]])) for row in rows}
 
 
-def objective(trial):
-    """The parameters as the study draws them."""
+def suggest(trial):
+    """Draws the parameters as the study does; returns the row of the table."""
     chosen = (
         trial.suggest_int("num_hidden_layers", 1, 5),
         trial.suggest_categorical("hidden_size", CHOICES["hidden_size"]),
@@ -52,8 +52,12 @@ def objective(trial):
         trial.suggest_categorical("recipe.optimizer", CHOICES["recipe.optimizer"]),
         trial.suggest_categorical("recipe.learning_rate", CHOICES["recipe.learning_rate"]),
     )
-    rounded = [round(x, 6) if isinstance(x, float) else x for x in chosen]
-    loss = losses()[tuple(map(str, rounded))]
+    return tuple(str(round(x, 6) if isinstance(x, float) else x) for x in chosen)
+
+
+def objective(trial):
+    """The loss of a row; NaN where training diverged."""
+    loss = losses()[suggest(trial)]
     return loss if math.isfinite(loss) else math.nan
 
 

@@ -33,9 +33,9 @@ from functools import cache
 import moocore
 import numpy as np
 import optuna
+import regression_mlp
 from common.comparison import PREDICTOR, arguments, paired, run_all, run_sampler, save, saved
 from optuna.trial import FixedTrial
-from regression_mlp import CHOICES, losses
 from samplers_conditional import landscape
 from samplers_nb201 import SPACE, Benchmark
 
@@ -112,26 +112,15 @@ def graphs(name):
 
 
 def regression():
-    def suggest(trial):
-        chosen = (
-            trial.suggest_int("num_hidden_layers", 1, 5),
-            trial.suggest_categorical("hidden_size", CHOICES["hidden_size"]),
-            trial.suggest_categorical("activation", CHOICES["activation"]),
-            trial.suggest_float("dropout", 0.0, 0.6, step=0.2),
-            trial.suggest_categorical("recipe.optimizer", CHOICES["recipe.optimizer"]),
-            trial.suggest_categorical("recipe.learning_rate", CHOICES["recipe.learning_rate"]),
-        )
-        return ",".join(str(round(x, 6)) if isinstance(x, float) else str(x) for x in chosen)
-
     def params(layers, width):
         return 11 * width + (layers - 1) * (width + 1) * width + width + 1
 
     values = {
         ",".join(row): (loss, float(params(int(row[0]), int(row[1]))))
-        for row, loss in losses().items()
+        for row, loss in regression_mlp.losses().items()
         if np.isfinite(loss)
     }
-    return Table(suggest, values, (1,))
+    return Table(lambda trial: ",".join(regression_mlp.suggest(trial)), values, (1,))
 
 
 @cache

@@ -121,7 +121,7 @@ class Previews:
     def proxies(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         """See `Preview.proxies`.
 
-        Whoever asks for proxies asks for values next: the same network serves for both.
+        A sampler that reads proxies reads values next: the same network serves for both.
         """
 
         def find(candidate: Candidate) -> dict[str, float]:

@@ -84,7 +84,7 @@ def serve(*modules: str) -> None:
                 os._exit(0)
             try:
                 pid = os.fork()
-            except OSError:  # too little memory, or too many processes: others go on
+            except OSError:  # too little memory, or too many processes: only this start fails
                 traceback.print_exc()
                 for file in files:
                     os.close(file)

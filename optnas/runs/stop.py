@@ -81,7 +81,7 @@ def raised_again() -> Iterator[None]:
     """Sends a signal again if what its handler raised in the block was dropped.
 
     Python drops what is raised while the garbage collector calls something, such as the callbacks
-    of SQLAlchemy's weak references: the program would go on as if there had been no signal.
+    of SQLAlchemy's weak references: the program would continue as if there had been no signal.
     """
     before = sys.unraisablehook
 

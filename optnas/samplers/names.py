@@ -103,7 +103,7 @@ class Names:
 class _Drawn(FixedTrial):
     """A trial that draws what was drawn before, or raises LookupError if it can't be drawn now."""
 
-    # Every `suggest_*` of FixedTrial calls this; FixedTrial itself warns, and goes on.
+    # Every `suggest_*` of FixedTrial calls this; FixedTrial itself only warns.
     def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
         if name in self._params and not contains(distribution, self._params[name]):
             raise LookupError(f"{name} can't be {self._params[name]!r}")

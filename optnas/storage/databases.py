@@ -12,10 +12,8 @@ from typing import Any
 
 from optnas.errors import InputError
 from optnas.storage.sqlite import connect
-from optnas.storage.urls import Kind
+from optnas.storage.urls import DATABASES, Kind
 
-ENDINGS = (".db", ".sqlite", ".sqlite3", ".journal")
-"""How the names of databases end; a file of such a name that is none may be a damaged one."""
 _SQLITE = b"SQLite format 3\0"
 _LONGEST = 10_000
 """Bytes of a journal's first line at most."""
@@ -41,7 +39,7 @@ def database_kind(path: Path) -> Kind | None:
         return "sqlite" if _is_optunas(path) else None
     if _is_journal(line):
         return "journal"
-    if path.suffix in ENDINGS:
+    if path.suffix in DATABASES:  # a file of such a name that is none may be a damaged one
         what = "damaged: it isn't one of SQLite, and no journal" if line else "empty"
         raise InputError(f"{path} is named like a database, but is {what}")
     return None
