@@ -1,3 +1,4 @@
+import gc
 import os
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from leftovers import VARIABLE, Watcher
 from networks import build_linear, score
 from threadpoolctl import threadpool_limits
 from turns import turn
+from xdist.scheduler import LoadScopeScheduling
 
 import optnas
 import optnas.runs.worker_process
@@ -27,7 +29,22 @@ settings.load_profile("optnas")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 MOST_WORKERS = 8
 """Many tests start processes of their own; more workers than this would disturb each other."""
+ONE_WORKER = {"tests/samplers/test_processes.py", "tests/study/test_odd_studies.py"}
+"""Files whose tests run in one worker, because a fixture of the file takes long to make."""
 WATCHER = pytest.StashKey[Watcher]()
+
+
+class Schedule(LoadScopeScheduling):
+    """Gives a worker the next test, or all tests of a file that is to be run by one."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return file if file in ONE_WORKER else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Not xdist's own groups, which need a pytest before 9.2."""
+    return Schedule(config, log)
 
 
 def pytest_xdist_auto_num_workers():
@@ -54,6 +71,12 @@ def pytest_unconfigure(config):
 def pytest_collection_modifyitems(items):
     """What takes long begins first, so that no worker waits for another one in the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish():
+    """A collection of garbage, half a second before, looks at what tests make alone."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,6 @@
 """Trainings release a device for measurements."""
 
 import errno
-import multiprocessing
 import os
 import threading
 from pathlib import Path
@@ -10,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import warm
+from common.processes import SERVER
 
 from optnas.devices import sharing
 from optnas.devices.device import device_key
 from optnas.devices.sharing import Sharing, exclusive
 
 CPU = torch.device("cpu")
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def measure(results):
@@ -70,13 +69,13 @@ def train(started, stop, overlaps, measuring):
 def test_trainings_without_a_pause_starve_no_measurement():
     """Three processes train without a pause; ten measurements each have the device exclusive."""
     started, stop, overlaps, measuring = (
-        SPAWN.Semaphore(0),
-        SPAWN.Event(),
-        SPAWN.Event(),
-        SPAWN.Event(),
+        SERVER.Semaphore(0),
+        SERVER.Event(),
+        SERVER.Event(),
+        SERVER.Event(),
     )
     trainers = [
-        SPAWN.Process(target=train, args=(started, stop, overlaps, measuring)) for _ in range(3)
+        SERVER.Process(target=train, args=(started, stop, overlaps, measuring)) for _ in range(3)
     ]
     for trainer in trainers:
         trainer.start()

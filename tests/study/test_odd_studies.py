@@ -43,10 +43,6 @@ REASONS = {
 }
 
 
-# A kind's tests run in one worker, so that its study is made once.
-KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(f"{kind} study")) for kind in STUDIES]
-
-
 @pytest.fixture(scope="module")
 def make(tmp_path_factory):
     """Gives the file of a study, which is made once."""
@@ -61,7 +57,7 @@ def make(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STUDIES)
 def test_commands(optnas, tmp_path, make, kind, command):
     for name in ("odd.db", "other.db"):
         shutil.copy(make(kind), name)
