@@ -16,7 +16,10 @@ def exit_code(args):
     """Runs a command in this process, which keeps its signal handlers."""
     handlers = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
-        with mock.patch.object(sys, "argv", ["optnas", *map(str, args)]):
+        with (
+            mock.patch.object(sys, "argv", ["optnas", *map(str, args)]),
+            mock.patch.object(gc, "freeze"),  # of a command that only reads, as it ends soon
+        ):
             cli.main()
     except SystemExit as end:
         return end.code or 0
@@ -24,7 +27,6 @@ def exit_code(args):
         for number, handler in handlers.items():
             signal.signal(number, handler)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        gc.unfreeze()  # a command that only reads freezes what it read, as it ends soon
     return 0
 
 
