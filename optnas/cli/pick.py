@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, Name, Storage, pairs
+
+if TYPE_CHECKING:  # they import torch and Optuna, which take seconds
+    from optuna.trial import FrozenTrial
+
+    from optnas.pareto.snapshot import Snapshot
 
 
 def pick(
@@ -52,5 +57,17 @@ def pick(
     )
     echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
-    number = picked.entry.trial.number
-    echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {number}")
+    if command := _next(found, picked.entry.trial):
+        echo(f"\nnext: optnas {command} {shlex.quote(study)} --trial {picked.entry.trial.number}")
+
+
+def _next(study: Snapshot, trial: FrozenTrial) -> str:
+    """The command that takes the network on: retrain if the evaluator can, else export."""
+    from optnas.study.record import record_of
+
+    if record_of(study.study).retrains is not False:
+        return "retrain"
+    from optnas.study.artifacts import TORCH_WEIGHTS, WEIGHTS, WeightStore
+
+    kept = WeightStore("").kept(study.study)
+    return "export" if kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)} else ""

@@ -418,7 +418,7 @@ def test_pick(optnas):
     assert out.startswith(f"trial {best.number}: ")
     assert "with flops ≤ 1,000,000,000, params ≥ 1" in out
     assert "best on the front" in out
-    assert out.endswith(f"next: optnas retrain tiny.py --trial {best.number}\n")
+    assert out.endswith(f"next: optnas export tiny.py --trial {best.number}\n")
     code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
     assert code == 0
     assert "largest weighted sum (loss -1, flops -0.1" in out
