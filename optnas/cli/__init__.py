@@ -118,10 +118,8 @@ def main() -> None:
 
 
 def _run() -> None:
-    arguments = sys.argv[1:]
-    sys.argv = sys.argv[:1]  # a study's code that parses arguments must not see those of optnas
     try:
-        sys.exit(app(arguments, prog_name="optnas", standalone_mode=False))
+        sys.exit(app(prog_name="optnas", standalone_mode=False))
     except InputError as error:
         fail(in_options(error), 2)
     except UsageError as error:

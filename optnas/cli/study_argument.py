@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,6 +140,9 @@ def search_of(file: str, storage: str | None, name: str | None) -> Search:
 
     check_study_file(file)
     search = load_search(file)
+    assert search.file is not None
+    # As at its import: its code may parse arguments when it trains, and must not see optnas's own.
+    sys.argv = [str(search.root / search.file)]
     if storage is None and not search.url:
         raise InputError(f"the storage of {file} is an object: give its URL, or --storage")
     return replace(search, storage=storage or search.storage, name=name or search.name)

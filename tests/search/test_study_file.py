@@ -163,11 +163,12 @@ def test_the_wheel_carries_every_study():
 
 
 def test_training_code_that_parses_arguments_sees_none_of_a_command(tmp_path):
-    lines = ["import argparse, torch, optnas", "def fit(model, recipe, report):"]
+    lines = ["import argparse, sys, torch, optnas", "def fit(model, recipe, report):"]
     lines += [
         "    parser = argparse.ArgumentParser()",
         "    parser.add_argument('--lr', default=0.5)",
     ]
+    lines += ["    assert sys.argv == [__file__]"]
     lines += ["    return parser.parse_args().lr", "space = optnas.ModelSpace("]
     lines += ["    torch.nn.Linear, {'in_features': [2], 'out_features': [1]}, torch.zeros(1, 2))"]
     lines += ["search = optnas.Search(space=space, evaluator=fit, objectives={'s': 'minimize'})"]
