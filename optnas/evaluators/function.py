@@ -126,7 +126,8 @@ class FunctionEvaluator(Evaluator, Retrainable):
             raise InputError(
                 f"a {type(self).__name__} has no retraining: it alone knows its data. Give it "
                 "FunctionEvaluator(…, retrain=train), where train(model, recipe, report) is your "
-                'own code that trains on all but the test part and returns {"test_loss": …}'
+                'own code that trains on all but the test part and returns {"test_loss": …}; it '
+                "may be the search's function, if that does so where `report.final` is True"
             )
         configured(self, epochs=epochs)
         return self._retraining
