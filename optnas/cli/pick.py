@@ -13,7 +13,7 @@ from optnas.cli.options import AnyStudy, Name, Storage, pairs
 if TYPE_CHECKING:  # they import torch and Optuna, which take seconds
     from optuna.trial import FrozenTrial
 
-    from optnas.pareto.snapshot import Snapshot
+    from optnas.cli.study_argument import Opened
 
 
 def pick(
@@ -44,10 +44,11 @@ def pick(
     With limits alone it is the best in the study's first objective; without options, the knee.
     """
     from optnas.cli.pick_table import pick_table
-    from optnas.cli.study_argument import read_snapshot
+    from optnas.cli.study_argument import open_study_argument
     from optnas.pareto.pick import pick as pick_member
 
-    found = read_snapshot(study, storage, name)
+    opened = open_study_argument(study, storage, name, brief=True)
+    found = opened.snapshot()
     picked = pick_member(
         found,
         at_most=pairs("--max", at_most),
@@ -57,17 +58,15 @@ def pick(
     )
     echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
-    if command := _next(found, picked.entry.trial):
+    if command := _next(opened, picked.entry.trial):
         echo(f"\nnext: optnas {command} {shlex.quote(study)} --trial {picked.entry.trial.number}")
 
 
-def _next(study: Snapshot, trial: FrozenTrial) -> str:
-    """The command that takes the network on: retrain if the evaluator can, else export."""
-    from optnas.study.record import record_of
-
-    if record_of(study.study).retrains is not False:
+def _next(opened: Opened, trial: FrozenTrial) -> str:
+    """The command that takes the network on: retrain if its evaluator can, else export."""
+    if opened.retrains():
         return "retrain"
     from optnas.study.artifacts import TORCH_WEIGHTS, WEIGHTS, WeightStore
 
-    kept = WeightStore("").kept(study.study)
+    kept = WeightStore("").kept(opened.study)
     return "export" if kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)} else ""

@@ -425,7 +425,7 @@ def test_pick(optnas):
     for retrains, command in ((True, "retrain"), (None, "retrain"), (False, "export")):
         record = replace(record_of(study), retrains=retrains)
         study.set_user_attr("optnas", record.stored())
-        assert f"next: optnas {command} tiny.py --trial " in optnas("pick", "tiny.py")[1]
+        assert f"next: optnas {command} tiny.db --trial " in optnas("pick", "tiny.db")[1]
     code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
     assert code == 0
     assert "largest weighted sum (loss -1, flops -0.1" in out
