@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optnas.cli.console import echo, show
 from optnas.cli.options import AnyStudy, Name, Storage, pairs
+
+if TYPE_CHECKING:  # they import torch and Optuna, which take seconds
+    from optuna.trial import FrozenTrial
+
+    from optnas.cli.study_argument import Opened
 
 
 def pick(
@@ -39,10 +44,11 @@ def pick(
     With limits alone it is the best in the study's first objective; without options, the knee.
     """
     from optnas.cli.pick_table import pick_table
-    from optnas.cli.study_argument import read_snapshot
+    from optnas.cli.study_argument import open_study_argument
     from optnas.pareto.pick import pick as pick_member
 
-    found = read_snapshot(study, storage, name)
+    opened = open_study_argument(study, storage, name, brief=True)
+    found = opened.snapshot()
     picked = pick_member(
         found,
         at_most=pairs("--max", at_most),
@@ -52,5 +58,15 @@ def pick(
     )
     echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
-    number = picked.entry.trial.number
-    echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {number}")
+    if command := _next(opened, picked.entry.trial):
+        echo(f"\nnext: optnas {command} {shlex.quote(study)} --trial {picked.entry.trial.number}")
+
+
+def _next(opened: Opened, trial: FrozenTrial) -> str:
+    """The command that takes the network on: retrain if its evaluator can, else export."""
+    if opened.retrains():
+        return "retrain"
+    from optnas.study.artifacts import TORCH_WEIGHTS, WEIGHTS, WeightStore
+
+    kept = WeightStore("").kept(opened.study)
+    return "export" if kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)} else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +63,23 @@ class Opened:
         storage = open_storage(self.location.current_url, create=True)
         return load_study(storage, self.study.study_name) or self.study
 
+    def snapshot(self) -> Snapshot:
+        """A snapshot of the study for one command: garbage collection leaves its trials alone."""
+        from optnas.pareto.snapshot import Snapshot
+
+        with no_garbage_collection():
+            seen = Snapshot.of(self.study)
+            gc.freeze()
+        return seen
+
+    def retrains(self) -> bool:
+        """Whether its networks can be retrained, as far as is known without running code."""
+        if self.search is None:
+            return record_of(self.study).retrains is not False
+        from optnas.evaluators.abilities import why_no_retraining
+
+        return not why_no_retraining(self.search.objective().evaluator)
+
 
 def open_study_argument(
     argument: str,
@@ -105,14 +123,8 @@ def open_study_argument(
 
 
 def read_snapshot(study: str, storage: str | None, name: str | None) -> Snapshot:
-    """A snapshot of a study for one command: garbage collection leaves its trials alone."""
-    from optnas.pareto.snapshot import Snapshot
-
-    found = open_study_argument(study, storage, name, brief=True).study
-    with no_garbage_collection():
-        seen = Snapshot.of(found)
-        gc.freeze()
-    return seen
+    """A snapshot of a study that a command only reads (see `open_study_argument`)."""
+    return open_study_argument(study, storage, name, brief=True).snapshot()
 
 
 def studies_by_label(arguments: Sequence[str]) -> dict[str, Study]:
@@ -139,6 +151,9 @@ def search_of(file: str, storage: str | None, name: str | None) -> Search:
 
     check_study_file(file)
     search = load_search(file)
+    assert search.file is not None
+    # As at its import: its code may parse arguments when it trains, and must not see optnas's own.
+    sys.argv = [str(search.root / search.file)]
     if storage is None and not search.url:
         raise InputError(f"the storage of {file} is an object: give its URL, or --storage")
     return replace(search, storage=storage or search.storage, name=name or search.name)

@@ -1,6 +1,13 @@
 """Evaluators find out how well a network does the task."""
 
-from optnas.evaluators.abilities import Configurable, Prepared, Rescoring, Retrainable, StandIn
+from optnas.evaluators.abilities import (
+    Configurable,
+    KnowsData,
+    Prepared,
+    Rescoring,
+    Retrainable,
+    StandIn,
+)
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
@@ -15,6 +22,7 @@ __all__ = [
     "Configurable",
     "Evaluator",
     "FunctionEvaluator",
+    "KnowsData",
     "Prepared",
     "Recipe",
     "RecipeSpace",

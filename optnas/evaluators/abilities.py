@@ -18,14 +18,21 @@ from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
 from optnas.search_spaces import SearchSpace
 
+TEST = "test_"
+"""How the names of scores on the test part begin."""
 
-class Retrainable(ABC):
-    """An evaluator that knows its data, so that a chosen network can have a final training."""
+
+class KnowsData(ABC):
+    """An evaluator that knows its data: networks can be run on it, and described with it."""
 
     @property
     @abstractmethod
     def data(self) -> Dataset | Loaders:
         """What networks are trained and scored on."""
+
+
+class Retrainable(ABC):
+    """An evaluator that can give a chosen network its final training."""
 
     @abstractmethod
     def retraining(self, epochs: int | None = None) -> Evaluator:
@@ -38,7 +45,7 @@ class Retrainable(ABC):
             epochs: In place of the search's.
 
         Raises:
-            InputError: The data has no test part, or `epochs` is below 1.
+            InputError: Something is missing, such as a test part, or `epochs` can't be used.
         """
 
 
@@ -128,7 +135,7 @@ def training_of(evaluator: Evaluator) -> Evaluator:
 
 def data_of(evaluator: Evaluator) -> Dataset | Loaders | None:
     """What networks are trained and scored on; None if only the user's code knows."""
-    return evaluator.data if isinstance(evaluator, Retrainable) else None
+    return evaluator.data if isinstance(evaluator, KnowsData) else None
 
 
 def chance_of(evaluator: Evaluator) -> Mapping[str, float]:
@@ -164,17 +171,43 @@ def retraining_of(evaluator: Evaluator, epochs: int | None = None) -> Evaluator:
         epochs: In place of the search's.
 
     Raises:
-        InputError: There is none, or the data has no test part.
+        InputError: There is none, something is missing for it, or it provides scores whose names
+            don't begin with `test_`.
     """
-    if isinstance(evaluator, Retrainable):
-        return evaluator.retraining(epochs)
-    raise InputError(
-        f"a {type(evaluator).__name__} has no retraining"
-        + (
-            ": nothing is trained in this study, its scores are looked up"
-            if evaluator.estimates
-            else ": it alone knows its data; train the network with your own code "
-            "(`objective.candidate(trial).model` is the trial's network, untrained), or derive "
-            "the evaluator from optnas.evaluators.Retrainable too, with its `data` and `retraining`"
+    kind = type(evaluator).__name__
+    if not isinstance(evaluator, Retrainable):
+        raise InputError(
+            f"a {kind} has no retraining"
+            + (
+                ": nothing is trained in this study, its scores are looked up"
+                if evaluator.estimates
+                else ": it alone knows its data; train the network with your own code "
+                "(`search.objective().candidate(trial).model` is the trial's network, untrained), "
+                "or derive the class from optnas.evaluators.Retrainable too, with its method "
+                "`retraining`"
+            )
         )
-    )
+    found = evaluator.retraining() if epochs is None else evaluator.retraining(epochs)
+    if not isinstance(found, Evaluator):
+        raise InputError(
+            f"`retraining` of a {kind} must return an evaluator, such as "
+            "optnas.FunctionEvaluator(train, {'test_loss': 'minimize'}); it returned "
+            f"{type(found).__name__}"
+        )
+    others = [name for name in found.provides if not name.startswith(TEST)]
+    if others:
+        raise InputError(
+            f"`retraining` of a {kind} returned an evaluator that provides {', '.join(others)}: it "
+            "must score the network on the test part, and the names of its scores begin with "
+            f"{TEST}"
+        )
+    return found
+
+
+def why_no_retraining(evaluator: Evaluator) -> str:
+    """Why a network can't have a final training, as a sentence; empty if it can."""
+    try:
+        retraining_of(evaluator)
+    except Exception as error:  # `retraining` may be a user's
+        return str(error)
+    return ""

@@ -29,7 +29,7 @@ def by_name(name: str, evaluator: Evaluator) -> Evaluator:
     return evaluator
 
 
-def name_of(evaluator: Evaluator) -> str:
+def name_of(evaluator: object) -> str:
     """`training` or `shared`; empty for any other evaluator."""
     if isinstance(evaluator, SharedWeightsEvaluator):
         return "shared"

@@ -35,6 +35,7 @@ class Report:
         give_way: See the attribute.
         folder: See the attribute.
         network: Gives the network that is trained, for `weights`; None if nothing is.
+        final: See the property.
 
     Attributes:
         curve: The scores so far, a dictionary for each step, with the key `step`.
@@ -53,6 +54,7 @@ class Report:
         give_way: Callable[[], None] | None = None,
         folder: Path | None = None,
         network: Callable[[], nn.Module] | None = None,
+        final: bool = False,
     ) -> None:
         self.curve: list[dict[str, float]] = []
         self.give_way = give_way or _nothing
@@ -60,6 +62,8 @@ class Report:
         self._store = store
         self._listeners = listeners
         self._network = network
+        self._final = final
+        self._asked_final = False
         self._weights: Any = None
         self._stored = time.monotonic()
 
@@ -72,6 +76,20 @@ class Report:
         for listener in self._listeners:
             listener(step, scores)
         self.give_way()
+
+    @property
+    def final(self) -> bool:
+        """Whether this is a chosen network's final training, which `optnas retrain` asks for.
+
+        Then train on everything but the test part, and score there; in the search it is False.
+        """
+        self._asked_final = True
+        return self._final
+
+    @property
+    def asked_final(self) -> bool:
+        """Whether the training code has looked at `final`, so that its scores can be trusted."""
+        return self._asked_final
 
     def weights(self, weights: nn.Module | Mapping[str, Any]) -> None:
         """Says which weights have the scores that the evaluator will return.

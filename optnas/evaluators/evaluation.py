@@ -14,6 +14,7 @@ from optnas.candidate import Candidate
 from optnas.devices.device import resolve_device
 from optnas.devices.sharing import Sharing
 from optnas.errors import CandidateError, InputError
+from optnas.evaluators.abilities import TEST
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 
@@ -33,6 +34,7 @@ def reporting(
     store: Callable[[list[dict[str, float]]], None] | None = None,
     listeners: Sequence[Callable[[int, Mapping[str, float]], None]] = (),
     folder: Path | None = None,
+    final: bool = False,
     took: Callable[[float], None] | None = None,
 ) -> Iterator[Report]:
     """The report for one evaluation, in a block that shares the device with latency measurements.
@@ -44,6 +46,7 @@ def reporting(
         store: See `Report`.
         listeners: See `Report`.
         folder: See `Report`.
+        final: See `Report`.
         took: Called at the end, also after an error, with the seconds that the block took. Time
             spent waiting for measurements doesn't count.
     """
@@ -52,7 +55,7 @@ def reporting(
     started = time.perf_counter()
     with sharing as shared:
         give_way = shared.give_way if shared else None
-        report = Report(store, listeners, give_way, folder, lambda: candidate.model)
+        report = Report(store, listeners, give_way, folder, lambda: candidate.model, final)
         try:
             yield report
             report.take_weights()
@@ -77,6 +80,23 @@ def promised(evaluator: Evaluator, scores: Mapping[str, float]) -> Iterator[tupl
                 "return that score too, or leave it out of what the evaluator `provides`"
             )
         yield name, finite(name, scores[name])
+
+
+def tested(scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """The scores on the test part that a final training returned, one by one.
+
+    Raises:
+        InputError: There is none, or one is no number.
+        CandidateError: One is NaN or infinite.
+    """
+    found = {name: score for name, score in scores.items() if name.startswith(TEST)}
+    if not found:
+        raise InputError(
+            f"the final training must return scores whose names begin with {TEST}, such as "
+            f"{{'test_loss': 0.3}}; it returned {', '.join(scores) or 'nothing'}"
+        )
+    for name, score in found.items():
+        yield name, finite(name, score)
 
 
 def finite(name: str, given: float) -> float:

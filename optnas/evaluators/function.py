@@ -9,24 +9,34 @@ from optuna.trial import BaseTrial
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
+from optnas.evaluators.abilities import Retrainable, configured
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
+from optnas.evaluators.function_retraining import FunctionRetraining
+from optnas.evaluators.returned_scores import returned_scores
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.random_state import seeded
 
+Train = Callable[[Any, Any, Report], Mapping[str, float] | float | None]
+"""Training code: it is called with model, recipe and report, and returns scores."""
 
-class FunctionEvaluator(Evaluator):
+
+class FunctionEvaluator(Evaluator, Retrainable):
     """Calls `fn(model, recipe, report)`, which trains the model in place and returns scores.
 
     The function runs under the trial's seed (torch, NumPy and random), on the device that it
     chooses. Call `report(epoch, {"val_loss": 0.3})` after each epoch to keep the curve; it may
     raise `optuna.TrialPruned`, which the function must let through. Call `report.give_way()` before
     each step to let another worker's latency measurement have the device. Call
-    `report.weights(model)` when the network, or an average of it, has the weights of the scores
-    that will be returned, unless they are those at the end. A checkpoint that the
-    function writes into `report.folder` (unless that is None) is there for the retry if the trial's
-    process dies.
+    `report.weights(model)`, or with a `state_dict`, when the network, or an average of it, has the
+    weights of the scores that will be returned, unless they are those at the end. A checkpoint that
+    the function writes into `report.folder` (unless that is None) is there for the retry if the
+    trial's process dies.
+
+    `retrain` gives a chosen network its final training: on all but the test part, with scores on
+    the test part (`optnas retrain`). It may be the same function, which then trains and scores that
+    way where `report.final` is True.
 
     Example:
         ```python
@@ -45,23 +55,33 @@ class FunctionEvaluator(Evaluator):
         ```
 
     Args:
-        fn: The training code. It must return a dictionary with every name in `provides`.
+        fn: The training code. It returns a dictionary with every name in `provides`; or a number,
+            where `provides` has one name; or None, and the scores of its last `report` count.
         provides: The names of the scores, each with `minimize` or `maximize`.
         suggest: Draws the recipe from the trial: anything whose `str()` distinguishes recipes, such
             as a dictionary. Without it the recipe is an empty string.
+        retrain: The final training, `retrain(model, recipe, report)`. Its scores have names that
+            begin with `test_`, such as `{"test_loss": 0.3}`; if it looks at `report.final`, those
+            of `provides` are taken for them (`val_loss` for `test_loss`).
 
     Raises:
+        TypeError: A function isn't callable.
         ValueError: `provides` is empty, or a direction is unknown.
     """
 
     def __init__(
         self,
-        fn: Callable[[Any, Any, Report], Mapping[str, float]],
+        fn: Train,
         provides: Mapping[str, Direction],
         suggest: Callable[[Any], object] | None = None,
+        *,
+        retrain: Train | None = None,
     ) -> None:
-        if not callable(fn):
-            raise TypeError(f"fn must be a function of model, recipe and report, got {fn!r}")
+        for name, function in (("fn", fn), ("retrain", retrain or fn)):
+            if not callable(function):
+                raise TypeError(
+                    f"{name} must be a function of model, recipe and report, got {function!r}"
+                )
         self._fn = fn
         self._provides = check_directions("provides", provides)
         self._suggest = suggest
@@ -69,6 +89,7 @@ class FunctionEvaluator(Evaluator):
             "code": code_hash(fn),
             "recipe code": code_hash(suggest) if suggest else "none",
         }
+        self._retraining = FunctionRetraining(self, retrain) if retrain else None
 
     def __repr__(self) -> str:
         name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
@@ -92,13 +113,24 @@ class FunctionEvaluator(Evaluator):
         """Calls the function under the candidate's seed."""
         model = candidate.model
         with seeded(candidate.seed):
-            scores = self._fn(model, recipe, report)
-        if not isinstance(scores, Mapping):
+            returned = self._fn(model, recipe, report)
+        return returned_scores(self._fn, returned, report, list(self._provides))
+
+    def retraining(self, epochs: int | None = None) -> Evaluator:
+        """The evaluator that calls `retrain`.
+
+        Raises:
+            InputError: There is no `retrain`, or `epochs` is given, which only the code decides on.
+        """
+        if self._retraining is None:
             raise InputError(
-                f"{callable_name(self._fn)} must return a dictionary of scores "
-                f"({', '.join(self._provides)}), got {scores!r}"
+                f"a {type(self).__name__} has no retraining: it alone knows its data. Give it "
+                "FunctionEvaluator(…, retrain=train), where train(model, recipe, report) is your "
+                'own code that trains on all but the test part and returns {"test_loss": …}; it '
+                "may be the search's function, if that does so where `report.final` is True"
             )
-        return dict(scores)
+        configured(self, epochs=epochs)
+        return self._retraining
 
 
 def check_directions(what: str, directions: Mapping[str, Direction]) -> dict[str, Direction]:

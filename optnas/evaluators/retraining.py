@@ -13,6 +13,7 @@ from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
+from optnas.evaluators.abilities import TEST
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
@@ -110,10 +111,10 @@ class RetrainingEvaluator(Evaluator):
 
 def names_on_test(names: Iterable[str]) -> dict[str, str]:
     """The names of the search's scores on the test part: `val_loss` becomes `test_loss`."""
-    found = {name: f"test_{name.removeprefix('val_')}" for name in names}
+    found = {name: f"{TEST}{name.removeprefix('val_')}" for name in names}
     taken = list(found.values())
     # An evaluator may have both a `val_f1` and an `f1`.
-    return {n: t if taken.count(t) == 1 else f"test_{n}" for n, t in found.items()}
+    return {n: t if taken.count(t) == 1 else f"{TEST}{n}" for n, t in found.items()}
 
 
 def _check_parts(data: Dataset | Loaders) -> None:

@@ -16,7 +16,14 @@ from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import repeatable
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, KnowsChance, Prepared, Retrainable, StandIn
+from optnas.evaluators.abilities import (
+    Configurable,
+    KnowsChance,
+    KnowsData,
+    Prepared,
+    Retrainable,
+    StandIn,
+)
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.calibration import Calibration
 from optnas.evaluators.epoch_report import Report
@@ -36,7 +43,9 @@ from optnas.utils.random_state import seeded
 log = logging.getLogger("optnas")
 
 
-class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Prepared, StandIn):
+class SharedWeightsEvaluator(
+    Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Prepared, StandIn
+):
     """Scores networks with weights that all networks of the search space share.
 
     The *supernet* is one tensor for each parameter name, at the largest shape that any network has

@@ -18,7 +18,13 @@ from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.losses import chance_scores, standard_loss
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Configurable, KnowsChance, Rescoring, Retrainable
+from optnas.evaluators.abilities import (
+    Configurable,
+    KnowsChance,
+    KnowsData,
+    Rescoring,
+    Retrainable,
+)
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
@@ -39,7 +45,7 @@ Precision = Literal["float32", "bfloat16"]
 Epoch = Literal["last", "best"]
 
 
-class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Rescoring):
+class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Rescoring):
     """Trains a candidate on the training part and scores it on the validation part.
 
     Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is

@@ -11,7 +11,8 @@ from torch import nn
 
 from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Retrainable, data_of
+from optnas.evaluators.abilities import data_of, why_no_retraining
+from optnas.evaluators.base import Evaluator
 from optnas.finished.decode import SPACE, accepted_changes
 from optnas.finished.scored_again import origin_of_weights
 from optnas.objective.objective import Objective
@@ -92,7 +93,8 @@ def load_weights(
     found = [r for r in retrained(study) if r.trial == trial.number and any(_kept(r))]
     if source == "retrained" and not found:
         raise InputError(
-            f"trial {trial.number} has no retrained weights: `optnas retrain` makes some"
+            f"trial {trial.number} has no retrained weights: "
+            + _way_out(objective.evaluator, "makes some")
         )
     use_search = source == "search" or not found
     matter = (SPACE, "evaluator data") if use_search else (SPACE,)
@@ -119,8 +121,8 @@ def load_weights(
         return Weights(run.recipe, kept, found[-1], run, hashed=bool(run.sha256))
     except WeightsFileError as error:
         raise InputError(
-            f"the weights of trial {trial.number} can't be read ({error}): `optnas retrain` makes "
-            "others"
+            f"the weights of trial {trial.number} can't be read ({error}): "
+            + _way_out(objective.evaluator, "makes others")
         ) from error
     except RuntimeError as error:  # PyTorch lists the missing and unexpected tensors
         raise InputError(
@@ -130,7 +132,7 @@ def load_weights(
 
 
 def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn.Module) -> Weights:
-    if objective.evaluator.estimates and not isinstance(objective.evaluator, Retrainable):
+    if objective.evaluator.estimates and why_no_retraining(objective.evaluator):
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
@@ -141,8 +143,8 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
         objective.weights.weights_path(study, trial._trial_id)
     except InputError as error:
         raise InputError(
-            f"there are no trained weights of trial {trial.number} ({error}): `optnas retrain` "
-            "makes some"
+            f"there are no trained weights of trial {trial.number} ({error}): "
+            + _way_out(objective.evaluator, "makes some")
         ) from error
     objective.weights.load(study, trial._trial_id, model)
     return Weights(
@@ -151,6 +153,11 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
         origin=origin_of_weights(objective, trial, model),
         hashed=objective.weights.check(study, trial._trial_id),
     )
+
+
+def _way_out(evaluator: Evaluator, does: str) -> str:
+    """What makes weights; or why nothing does, and what the evaluator lacks for that."""
+    return why_no_retraining(evaluator) or f"`optnas retrain` {does}"
 
 
 def _kept(retraining: Retrained) -> list[Run]:

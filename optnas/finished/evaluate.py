@@ -12,7 +12,7 @@ from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
 from optnas.errors import CandidateError, InputError, fault_of_candidate
 from optnas.evaluators import Evaluator
-from optnas.evaluators.evaluation import finite, promised, reporting
+from optnas.evaluators.evaluation import finite, promised, reporting, tested
 from optnas.metrics import Metric
 from optnas.utils.progress_bar import Steps
 from optnas.utils.text import named_numbers
@@ -29,6 +29,7 @@ def evaluate_again(
     display: Steps,
     metrics: Sequence[Metric] = (),
     folder: Path | None = None,
+    final: bool = False,
     took: Callable[[float], None] | None = None,
 ) -> tuple[dict[str, float], str]:
     """Evaluates a candidate, and shows each epoch.
@@ -43,6 +44,7 @@ def evaluate_again(
         display: Where progress is shown.
         metrics: Measured before the evaluation.
         folder: Where the evaluator keeps a checkpoint.
+        final: Whether it is a final training: then all scores on the test part are kept.
         took: Called at the end with the seconds that the evaluation took.
 
     Returns:
@@ -61,10 +63,16 @@ def evaluate_again(
     try:
         values = {m.name: finite(m.name, m.measure(candidate)) for m in metrics}
         with reporting(
-            evaluator, device, candidate, listeners=[show], folder=folder, took=took
+            evaluator,
+            device,
+            candidate,
+            listeners=[show],
+            folder=folder,
+            final=final,
+            took=took,
         ) as report:
             scores = evaluator.evaluate(candidate, recipe, report)
-        return values | dict(promised(evaluator, scores)), ""
+        return values | dict(tested(scores) if final else promised(evaluator, scores)), ""
     except (CandidateError, TrialPruned) as error:
         return {}, str(error) or "the evaluator ended it"
     except Exception as error:

@@ -195,6 +195,7 @@ class _Retraining:
             advice="Give another `device=`; finished seeds are kept",
             display=display,
             folder=checkpoint,
+            final=True,
             took=seconds.append,
         )
         return replace(

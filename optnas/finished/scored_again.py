@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial
 from torch import nn
 
 from optnas.candidate import copy_of
-from optnas.evaluators import Retrainable, TrainingEvaluator
-from optnas.evaluators.abilities import Rescoring
+from optnas.evaluators import TrainingEvaluator
+from optnas.evaluators.abilities import KnowsData, Rescoring
 from optnas.finished.decode import recipe_of
 from optnas.objective.objective import Objective
 from optnas.study.artifacts import NAMED, WEIGHTS_DETAIL
@@ -65,7 +65,7 @@ def _scored(objective: Objective, trial: FrozenTrial, model: nn.Module) -> dict[
     try:
         if isinstance(evaluator, Rescoring):
             found = evaluator.score_again(copy_of(model), recipe_of(evaluator, trial))
-        elif isinstance(evaluator, Retrainable) and not evaluator.estimates:
+        elif isinstance(evaluator, KnowsData) and not evaluator.estimates:
             standard = TrainingEvaluator(evaluator.data, 1, device=objective.device)
             found = standard.score_again(copy_of(model), recipe_of(standard, trial))
         else:

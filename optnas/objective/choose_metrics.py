@@ -104,7 +104,10 @@ def check_settings(
     if not isinstance(evaluator, Evaluator):
         raise TypeError(f"evaluator must be an Evaluator, got {type(evaluator).__name__}")
     if not isinstance(objectives, (list, tuple)) or not objectives:
-        raise ValueError(f"objectives must be a tuple of names, got {objectives!r}")
+        raise ValueError(
+            f"objectives must be a tuple of names, got {objectives!r} (or a dictionary from names "
+            "to directions)"
+        )
     if not isinstance(constraints or {}, Mapping):
         raise TypeError(f"constraints must be bounds by name, got {constraints!r}")
     data, inputs = data_of(evaluator), checked_inputs(space.example_inputs)

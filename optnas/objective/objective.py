@@ -15,7 +15,9 @@ from optnas.errors import InputError
 from optnas.evaluators.abilities import Prepared, chance_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.evaluation import promised
+from optnas.evaluators.function import Train
 from optnas.metrics import Metric
+from optnas.objective.as_given import Names, as_given
 from optnas.objective.asking import asking
 from optnas.objective.baselines import read_baselines
 from optnas.objective.bounds import Bounds
@@ -75,8 +77,8 @@ class Objective:
 
     Args:
         space: The search space.
-        evaluator: Trains and scores.
-        objectives: Names of scores of the evaluator and of metrics, each with its own direction.
+        evaluator: Trains and scores; or a function, `fn(model, recipe, report)` (see `Search`).
+        objectives: Names of scores of the evaluator and of metrics; or directions by name.
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
         metrics: In addition to the standard ones, or instead of one with the same name. Standard
@@ -111,8 +113,8 @@ class Objective:
     def __init__(
         self,
         space: SearchSpace[Any],
-        evaluator: Evaluator,
-        objectives: Sequence[str],
+        evaluator: Evaluator | Train,
+        objectives: Names,
         *,
         constraints: Mapping[str, float] | None = None,
         metrics: Iterable[Metric] = (),
@@ -126,6 +128,8 @@ class Objective:
         early_stop: bool = False,
         reference: Given = "",
     ) -> None:
+        metrics = tuple(metrics)
+        evaluator, objectives = as_given(evaluator, objectives, metrics)
         check_settings(space, evaluator, objectives, constraints, early_stop)
         self.space = space
         self.evaluator = evaluator
@@ -252,9 +256,9 @@ class Objective:
         original = original or await_same(trial.study, every, own, *names)
         if original is not None:
             return reuse(trial, original, self.known)
-        checked = not self.evaluator.estimates
+        estimates = self.evaluator.estimates
         measured = measure_costs(
-            trial, candidate, self.metrics, self._evaluated, self._bounds, check=checked
+            trial, candidate, self.metrics, self._evaluated, self._bounds, check=not estimates
         )
         scores, report = run_evaluator(
             self.evaluator,
@@ -276,7 +280,6 @@ class Objective:
             trial.set_user_attr(name, value)
             self._bounds.store(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
-        estimates = self.evaluator.estimates
         keep_or_check(trial, candidate, values, self.weights, self.metrics if estimates else ())
         return values
 

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError, NoStudyError
+from optnas.evaluators.abilities import why_no_retraining
 from optnas.objective.checkpoint_folders import sweep
 from optnas.objective.objective import Objective
 from optnas.samplers import HistorySampler, ReseededSampler, make_sampler
@@ -84,6 +85,7 @@ def open_study(
         scores=(*objective.evaluator.provides, *(m.name for m in search.metrics)),
         accepted=(*old.accepted, *accepted),
         size=(old.size if same_space else "") or _size(search.space),
+        retrains=not why_no_retraining(objective.evaluator),
     )
     _give_sampler(study, search, objective)
     sweep(objective.checkpoints, study)

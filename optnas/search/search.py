@@ -16,8 +16,11 @@ class Search(Settings):
 
     Attributes:
         space: The search space.
-        evaluator: Trains and scores an architecture.
-        objectives: Names among the evaluator's scores and the metrics.
+        evaluator: Trains and scores an architecture. A function, `fn(model, recipe, report)`,
+            becomes a `FunctionEvaluator` whose scores are the objectives that are no metrics.
+        objectives: Names among the evaluator's scores and the metrics. Each has its own direction,
+            which may be given too (`{"val_loss": "minimize", "flops": "minimize"}`), and must be
+            for a function.
         constraints: Bounds by name. A candidate that breaks a bound known before training isn't
             trained.
         metrics: Metrics in addition to the standard ones, or in their place: params,

@@ -16,7 +16,9 @@ from optnas.errors import InputError
 from optnas.evaluators import Evaluator
 from optnas.evaluators.abilities import configured
 from optnas.evaluators.by_name import by_name
+from optnas.evaluators.function import Train
 from optnas.metrics import Metric
+from optnas.objective.as_given import Names, as_given
 from optnas.objective.baselines import read_baselines
 from optnas.objective.choose_metrics import check_settings, choose_metrics
 from optnas.objective.folders import StudyFolders
@@ -52,8 +54,8 @@ class Settings:
     """
 
     space: SearchSpace[Any]
-    evaluator: Evaluator
-    objectives: Sequence[str]
+    evaluator: Evaluator | Train
+    objectives: Names
     constraints: Mapping[str, float] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
     baselines: Mapping[str, Any] = field(default_factory=dict)
@@ -94,14 +96,13 @@ class Settings:
         elif not isinstance(self.sampler, BaseSampler):
             raise InputError(f"sampler must be a name or an Optuna sampler, got {self.sampler!r}")
         check_device_name(self.device)
-        check_settings(
-            self.space, self.evaluator, self.objectives, self.constraints, self.early_stop
-        )
-        choose_metrics(
-            self.objectives, self.constraints, self.metrics, self._evaluator(), self.device
-        )
+        evaluator, names = as_given(self.evaluator, self.objectives, self.metrics)
+        object.__setattr__(self, "evaluator", evaluator)
+        object.__setattr__(self, "objectives", names)
+        check_settings(self.space, evaluator, names, self.constraints, self.early_stop)
+        choose_metrics(names, self.constraints, self.metrics, self._evaluator(), self.device)
         read_baselines(self.space, self.baselines)
-        check_reference(self.reference, self.objectives, list(self.baselines))
+        check_reference(self.reference, names, list(self.baselines))
         if not isinstance(self.storage, BaseStorage):
             url = database_url(self.storage) or str(self.storage)
             object.__setattr__(self, "storage", url)
@@ -128,7 +129,7 @@ class Settings:
         """This search with some settings replaced."""
         given = overrides.given()
         if "evaluator" in given:
-            given["evaluator"] = by_name(given["evaluator"], self.evaluator)
+            given["evaluator"] = by_name(given["evaluator"], self._given_evaluator)
         if "reference" in given:
             given["reference"] = parse_reference(given["reference"], list(self.baselines))
         return replace(self, **given)
@@ -151,9 +152,14 @@ class Settings:
         objective.folders = StudyFolders(self.location, weights=self.weights)
         return objective
 
+    @property
+    def _given_evaluator(self) -> Evaluator:
+        assert isinstance(self.evaluator, Evaluator)  # since `__post_init__`
+        return self.evaluator
+
     def _evaluator(self) -> Evaluator:
         device = None if self.device == "auto" else self.device
-        return configured(self.evaluator, device=device, epochs=self.epochs)
+        return configured(self._given_evaluator, device=device, epochs=self.epochs)
 
     def fingerprint(self, objective: Objective) -> dict[str, str]:
         """What must stay the same for a study's numbers to be comparable, as flat text.

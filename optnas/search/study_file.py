@@ -17,6 +17,13 @@ from optnas.search.known_files import remember
 from optnas.search.search import Search
 from optnas.utils.text import there_are
 
+EXITS = (
+    ": the file ends the program while it is imported. It is imported without arguments: give each "
+    "argument of a parser a default, and keep what only a script does under "
+    '`if __name__ == "__main__":`'
+)
+"""What to do about a study file that raises SystemExit, as a parser without its arguments does."""
+
 
 def load_search(study: str | Path) -> Search:
     """Imports a study file and returns its `search`.
@@ -97,6 +104,8 @@ def _import(path: Path) -> object:
         line = f", line {frames[-1].lineno}" if frames else ""
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         reason = (_text(error, str).strip().splitlines() or ["no reason given"])[0]
+        if isinstance(error, SystemExit):
+            reason += EXITS
         raise InputError(f"{path}{line}: {name}{reason}") from error
     finally:
         sys.argv = arguments

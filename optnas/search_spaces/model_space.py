@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 from torch import nn
 
+from optnas.errors import CandidateError, InputError, with_place
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.distributions import as_distribution, choices_of, suggest
@@ -28,8 +29,22 @@ class ModelArchitecture:
         return params_text(self.choices, self._quoted)
 
 
+@dataclass(frozen=True)
+class _Configured:
+    """Makes a network of a configuration."""
+
+    config: Callable[..., Any]
+    build: Callable[[Any], nn.Module]
+
+    def __call__(self, **chosen: Any) -> nn.Module:
+        return self.build(self.config(**chosen))
+
+
 class ModelSpace(SearchSpace[ModelArchitecture]):
     """A search space of one class: each model is a call with one choice for each argument.
+
+    Choices need not fit together (a hidden size that its heads don't divide). Where the call raises
+    ValueError or AssertionError, the trial fails with its message, and the study goes on.
 
     Example:
         ```python
@@ -56,7 +71,8 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         ```
 
     Args:
-        model: A class or function; `model(**chosen)` returns a `torch.nn.Module`.
+        model: A class or function, also a `functools.partial` of one, for arguments that stay the
+            same; `model(**chosen)` returns a `torch.nn.Module`.
         choices: For each argument, a sequence of values (None, bool, int, float, str); or a
             dictionary from labels to objects (`{"relu": nn.ReLU}`), where the labels are stored; or
             an Optuna distribution (`IntDistribution(1, 5)`).
@@ -78,12 +94,66 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
             raise TypeError(f"model must be a class or a function, got {model!r}")
         if not choices:
             raise ValueError("choices is empty: give at least one argument something to choose")
-        self._model = model
+        self._model, self._name = model, callable_name(model)
         self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
         self._objects = {name: c for name, c in choices.items() if isinstance(c, Mapping)}
         self._example_inputs = checked_inputs(example_inputs)
         # Here, where the file is as it was imported, and a refusal names the line that gave it.
         self._code = code_hash(model, *self._objects.values())
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Callable[..., Any],
+        choices: Mapping[str, Sequence[Any] | Mapping[str, Any] | BaseDistribution],
+        build: Callable[[Any], nn.Module],
+        example_inputs: Inputs,
+    ) -> ModelSpace:
+        """A search space of networks that are made of configurations, as those of transformers are.
+
+        Example:
+            ```python
+            from dataclasses import dataclass
+
+            import torch
+
+            import optnas
+
+
+            @dataclass
+            class Config:
+                hidden_size: int = 8
+                layers: int = 1
+
+
+            def build(config):
+                sizes = [4] + [config.hidden_size] * config.layers
+                return torch.nn.Sequential(*map(torch.nn.Linear, sizes, sizes[1:]))
+
+
+            space = optnas.ModelSpace.from_config(
+                Config, {"hidden_size": [8, 16], "layers": [1, 2]}, build, torch.zeros(1, 4)
+            )
+            ```
+
+        Args:
+            config: The configuration's class, or a `functools.partial` of it, for settings that
+                stay the same; it is called with one choice for each setting.
+            choices: For each setting, as in `ModelSpace`.
+            build: `build(config(**chosen))` returns a `torch.nn.Module`: a class such as
+                `BertForSequenceClassification`, or a function.
+            example_inputs: As in `ModelSpace`.
+
+        Raises:
+            TypeError: `config` or `build` can't be called, or a choice is of a wrong type.
+            ValueError: As in `ModelSpace`.
+        """
+        for name, given in (("config", config), ("build", build)):
+            if not callable(given):
+                raise TypeError(f"{name} must be a class or a function, got {given!r}")
+        space = cls(_Configured(config, build), choices, example_inputs)
+        space._name = f"{callable_name(build)} of {callable_name(config)}"
+        return space
 
     @property
     def example_inputs(self) -> Inputs:
@@ -98,13 +168,21 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         return ModelArchitecture(tuple(drawn.items()), frozenset(quoted))
 
     def build(self, architecture: ModelArchitecture) -> nn.Module:
-        """Calls the class with the chosen values."""
-        return self._model(
-            **{
-                name: self._objects[name][value] if name in self._objects else value
-                for name, value in architecture.choices
-            }
-        )
+        """Calls the class with the chosen values.
+
+        Raises:
+            CandidateError: It refuses them.
+        """
+        chosen = {
+            name: self._objects[name][value] if name in self._objects else value
+            for name, value in architecture.choices
+        }
+        try:
+            return self._model(**chosen)
+        except InputError:
+            raise
+        except (ValueError, AssertionError) as error:
+            raise CandidateError(with_place(error)) from error
 
     @property
     def code(self) -> str:
@@ -112,4 +190,4 @@ class ModelSpace(SearchSpace[ModelArchitecture]):
         return self._code
 
     def __repr__(self) -> str:
-        return f"ModelSpace({callable_name(self._model)}, {self._distributions})"
+        return f"ModelSpace({self._name}, {self._distributions})"

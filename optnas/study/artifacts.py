@@ -143,7 +143,7 @@ class WeightStore:
             raise InputError(
                 f"the file of the weights of trial {number}, {path}, was changed since the search "
                 "wrote it, so its weights aren't those of the scores: put the file back from a "
-                "backup, or `optnas retrain` the network"
+                "backup, or train the network again"
             )
         return bool(digest)
 

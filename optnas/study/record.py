@@ -68,6 +68,8 @@ class StudyRecord:
         scores: Names of the evaluator's scores and of the user's own metrics.
         accepted: Changes of the fingerprint that the user accepted, and from which trial on.
         size: The number of architectures in the search space, in words; empty if unknown.
+        retrains: Whether the evaluator can retrain a network; None if an earlier version of optnas,
+            or none, ran the study.
     """
 
     version: str = ""
@@ -77,6 +79,7 @@ class StudyRecord:
     scores: Sequence[str] = ()
     accepted: Sequence[str] = ()
     size: str = ""
+    retrains: bool | None = None
 
     def stored(self) -> dict[str, Any]:
         """The record as it is stored: JSON."""
@@ -88,7 +91,7 @@ class StudyRecord:
             "scores": list(self.scores),
             "accepted": list(self.accepted),
             "size": self.size,
-        }
+        } | ({} if self.retrains is None else {"retrains": self.retrains})
 
 
 def record_of(study: Study) -> StudyRecord:
@@ -98,6 +101,7 @@ def record_of(study: Study) -> StudyRecord:
         return StudyRecord()
     texts = {name: found[name] for name in ("version", "file", "size") if _is_text(found.get(name))}
     fingerprint, overrides = found.get("fingerprint"), found.get("overrides")
+    retrains = found.get("retrains")
     return StudyRecord(
         **texts,
         fingerprint=fingerprint
@@ -106,6 +110,7 @@ def record_of(study: Study) -> StudyRecord:
         overrides=_overrides(overrides if isinstance(overrides, dict) else {}),
         scores=_texts(found.get("scores")),
         accepted=_texts(found.get("accepted")),
+        retrains=retrains if isinstance(retrains, bool) else None,
     )
 
 

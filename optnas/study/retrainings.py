@@ -69,8 +69,10 @@ class Retrained:
 
     @property
     def epochs(self) -> str:
-        """How long they were trained, in words, as far as the evaluator tells."""
-        number = self.runs[0].evaluator.get("epochs", "an unknown number of")
+        """How long they were trained, in words; or that only the study's own code knows it."""
+        number = self.runs[0].evaluator.get("epochs")
+        if number is None:
+            return "by the study's own code"
         return f"{number} epoch{'' if number == '1' else 's'}"
 
     @property

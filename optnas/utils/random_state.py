@@ -83,8 +83,7 @@ def seeded(seed: int) -> Iterator[None]:
 def _say_own_seed(seed: int) -> None:
     log.warning(
         "your code sets torch's seed to %d in place of the trial's: each training of a network "
-        "begins with the same weights and order, so that the fresh seeds of `optnas confirm` and "
-        "`optnas retrain` don't show how much luck is in a score; leave that seed out, or set it "
-        "to torch.initial_seed()",
+        "begins with the same weights and order, so that fresh seeds don't show how much luck is "
+        "in a score; leave that seed out, or set it to torch.initial_seed()",
         seed,
     )

@@ -3,6 +3,7 @@ import signal
 import sqlite3
 import threading
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,6 +13,7 @@ from warm import Command
 
 from optnas.study.attributes import is_counted, is_stopped
 from optnas.study.leases import lease
+from optnas.study.record import record_of
 
 STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
 
@@ -418,7 +420,12 @@ def test_pick(optnas):
     assert out.startswith(f"trial {best.number}: ")
     assert "with flops ≤ 1,000,000,000, params ≥ 1" in out
     assert "best on the front" in out
-    assert out.endswith(f"next: optnas retrain tiny.py --trial {best.number}\n")
+    assert out.endswith(f"next: optnas export tiny.py --trial {best.number}\n")
+    study = load()  # its training code has no final training; an older version wouldn't know it
+    for retrains, command in ((True, "retrain"), (None, "retrain"), (False, "export")):
+        record = replace(record_of(study), retrains=retrains)
+        study.set_user_attr("optnas", record.stored())
+        assert f"next: optnas {command} tiny.db --trial " in optnas("pick", "tiny.db")[1]
     code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
     assert code == 0
     assert "largest weighted sum (loss -1, flops -0.1" in out

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import optnas
 from optnas.errors import InputError
-from optnas.evaluators import FunctionEvaluator, Report, Retrainable, TrainingEvaluator
+from optnas.evaluators import FunctionEvaluator, KnowsData, Report, TrainingEvaluator
 from optnas.utils.markdown import plain
 
 DATA = optnas.arrays(
@@ -142,7 +142,7 @@ def test_what_is_not_known_stands_on_the_card(caplog):
     assert caplog.messages == []
 
 
-class Own(optnas.Evaluator, Retrainable):
+class Own(optnas.Evaluator, KnowsData):
     """Training code that is known to use this data."""
 
     provides = MappingProxyType({"val_loss": "minimize"})
@@ -151,9 +151,6 @@ class Own(optnas.Evaluator, Retrainable):
 
     def suggest(self, trial):
         return ""
-
-    def retraining(self, epochs=None):
-        return self
 
     def evaluate(self, candidate, recipe, report):
         score = loss_of(candidate.model)

@@ -595,7 +595,7 @@ def test_scores_that_are_no_numbers(space, returned, message):
 
 
 def test_evaluators_that_return_no_scores(space):
-    objective = optnas.Objective(space, evaluator_of(lambda *_: 0.5), ("loss", "params"))
+    objective = optnas.Objective(space, evaluator_of(lambda *_: "low"), ("loss", "params"))
     with pytest.raises(InputError, match="must return a dictionary of scores"):
         make_study(objective).optimize(objective, n_trials=1)
 

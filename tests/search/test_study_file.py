@@ -3,7 +3,9 @@ import py_compile
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
+from command_line import exit_code
 
 import optnas
 from optnas.errors import InputError
@@ -65,7 +67,12 @@ def test_the_arguments_are_put_back_after_a_study_file_that_fails(tmp_path, monk
         ("search = 3", "its `search` is 3; define search = optnas.Search"),
         ("import optnas\n\noptnas.MLPSpace((3,), 1, depth=(2, 1))", "line 3: ValueError: depth"),
         ("import optnas\noptnas.idx_images('nowhere')", "line 2: no folder nowhere"),
-        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise SystemExit(3)", "SystemExit: 3: the file ends the program while it is imported"),
+        (
+            "import argparse\nparser = argparse.ArgumentParser()\n"
+            "parser.add_argument('data')\nparser.parse_args()",
+            r"mine\.py, line 4: SystemExit: 2: .* give each argument of a parser a default",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_study_file(tmp_path, text, message):
@@ -153,3 +160,19 @@ def test_the_wheel_carries_every_study():
     with (root / "pyproject.toml").open("rb") as file:
         build = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert set(build["force-include"]) == {f"studies/{p.name}" for p in root.glob("studies/*.py")}
+
+
+def test_training_code_that_parses_arguments_sees_none_of_a_command(tmp_path):
+    lines = ["import argparse, sys, torch, optnas", "def fit(model, recipe, report):"]
+    lines += [
+        "    parser = argparse.ArgumentParser()",
+        "    parser.add_argument('--lr', default=0.5)",
+    ]
+    lines += ["    assert sys.argv == [__file__]"]
+    lines += ["    return parser.parse_args().lr", "space = optnas.ModelSpace("]
+    lines += ["    torch.nn.Linear, {'in_features': [2], 'out_features': [1]}, torch.zeros(1, 2))"]
+    lines += ["search = optnas.Search(space=space, evaluator=fit, objectives={'s': 'minimize'})"]
+    (tmp_path / "late.py").write_text("\n".join(lines))
+    assert exit_code(["run", "late.py", "--trials", "1", "--sampler", "random"]) == 0
+    (trial,) = optuna.load_study(study_name="late", storage="sqlite:///late.db").trials
+    assert trial.values == [0.5]

@@ -12,6 +12,7 @@ RECORDED = StudyRecord(
     scores=("loss",),
     accepted=("from trial 3: space",),
     size="12",
+    retrains=True,
 )
 
 
@@ -28,15 +29,18 @@ def test_a_record_is_stored_as_json_and_read_back():
         "scores": ["loss"],
         "accepted": ["from trial 3: space"],
         "size": "12",
+        "retrains": True,
     }
 
 
 def test_a_field_of_another_form_is_left_out_and_the_others_are_read():
     study = optuna.create_study()
     wrong = {"file": 3, "scores": ["loss", 1], "overrides": {"trials": "many", "epochs": 2}}
+    wrong |= {"retrains": "no"}
     study.set_user_attr(RECORD, RECORDED.stored() | wrong)
     found = record_of(study)
     assert (found.file, found.scores, found.overrides) == ("", (), Overrides(epochs=2))
+    assert found.retrains is None
     assert (found.size, found.fingerprint) == (RECORDED.size, RECORDED.fingerprint)
 
 
