@@ -20,7 +20,8 @@ def measure(
     from optnas.cli.study_argument import open_study_argument, show_header
     from optnas.finished.measure import measure_again
     from optnas.pareto.find_trial import choose_trial
-    from optnas.study.record import differences, listing, record_of
+    from optnas.study.fingerprint import differences, listing
+    from optnas.study.record import record_of
 
     opened = open_study_argument(study, storage, name, file=file)
     search, found = opened.needed_search(trust=trust), opened.study

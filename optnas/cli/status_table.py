@@ -11,7 +11,7 @@ from rich.table import Table
 
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
-from optnas.pareto.reference_point import limits_text
+from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.storage.place import place_of
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from optnas.errors import InputError
 from optnas.export.base import Format, Network, Run, first_line, runner
+from optnas.export.dynamic import traced_batch
 from optnas.export.signature import named_inputs
-from optnas.export.tracing import trace, traced_batch
+from optnas.export.tracing import trace
 from optnas.export.usage import Usage, joined, prepared, shown, variables
 from optnas.utils.inputs import Inputs
 from optnas.utils.onnx_file import import_onnxruntime, write_onnx

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from optnas.errors import InputError
 from optnas.export.base import Network, first_line
+from optnas.export.dynamic import traced_batch
 from optnas.export.signature import named_inputs, only_tensors
-from optnas.utils.inputs import Inputs, batch_of, in_order
+from optnas.utils.inputs import Inputs, in_order
 from optnas.utils.onnx_file import without_remarks
 
 WEIGHTS_ALONE = '`format="safetensors"` needs only its weights'
@@ -104,26 +105,3 @@ def _can_be_traced(network: Network) -> bool:
     except Exception:
         return False
     return True
-
-
-def traced_batch(network: Network, *, bounded: bool = False) -> tuple[Inputs, Any]:
-    """A batch to trace with, and the dimensions that may change (`dynamic_shapes`).
-
-    Args:
-        network: The network.
-        bounded: Whether dimensions other than the batch are at most as large as in the batch: a
-            table of positions, say, ends somewhere.
-    """
-    # Two examples stand for any number: PyTorch takes a dimension of 1 as fixed.
-    batch = batch_of(network.inputs, network.batch_size or 2)
-    if network.batch_size is not None and not network.dynamic:
-        return batch, None
-    dims: dict[str, Any] = {"batch": Dim("batch", min=1)}
-    shapes = {}
-    for name, tensor in named_inputs(network.inputs).items():
-        varies = {} if network.batch_size is not None or not tensor.ndim else {0: dims["batch"]}
-        for number, called in network.dynamic.get(name, {}).items():
-            most = tensor.shape[number] if bounded else None
-            varies[number] = dims.setdefault(called, Dim(called, min=1, max=most))
-        shapes[name] = varies
-    return batch, shapes

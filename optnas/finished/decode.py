@@ -22,7 +22,8 @@ from optnas.evaluators import Evaluator
 from optnas.objective.objective import Objective
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
-from optnas.study.record import differences, listing, record_of
+from optnas.study.fingerprint import differences, listing
+from optnas.study.record import record_of
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 from optnas.utils.random_state import seeded

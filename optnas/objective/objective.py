@@ -35,9 +35,9 @@ from optnas.search_spaces import SearchSpace
 from optnas.storage.place import place_of
 from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
+from optnas.study.fingerprint import check_same_weights
 from optnas.study.leases import lease
 from optnas.study.objectives import Direction, name_objectives
-from optnas.study.record import check_same_weights
 from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place

@@ -14,7 +14,8 @@ from optnas.pareto.front import why_no_front
 from optnas.pareto.hypervolume import is_exact
 from optnas.pareto.reference_box import Box, reference_box
 from optnas.pareto.snapshot import Snapshot
-from optnas.study.record import differences, record_of
+from optnas.study.fingerprint import differences
+from optnas.study.record import record_of
 
 BOX = (
     "1 is one box for all, which the first 10 feasible trials of each study span; a front beyond "

@@ -18,7 +18,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.front import is_feasible
 from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.reference_box import reference_box
-from optnas.pareto.reference_point import reference_limits
+from optnas.pareto.reference_limits import reference_limits
 from optnas.pareto.study_hypervolume import is_settled
 from optnas.study.attributes import is_counted
 from optnas.study.objectives import objective_names

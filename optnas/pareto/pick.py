@@ -15,7 +15,7 @@ from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.dominance import knee, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
 from optnas.pareto.noise import within_noise
-from optnas.pareto.reference_point import limits_text, reference_limits
+from optnas.pareto.reference_limits import limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
 from optnas.utils.text import number, there_are

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from optnas.pareto.dominance import Array, losses, unit
 from optnas.pareto.front import feasible_trials
 from optnas.pareto.hypervolume import hypervolume_of
-from optnas.pareto.reference_point import reference_limits
+from optnas.pareto.reference_limits import reference_limits
 from optnas.study.trial_order import in_order_of_completion
 
 REFERENCE = "optnas:reference"
@@ -104,7 +104,7 @@ class Box(NamedTuple):
 def reference_box(study: Study, trials: Sequence[FrozenTrial]) -> Box | None:
     """The box that `optnas.hypervolume` uses.
 
-    Its worst corner is the study's reference point (see `optnas.study.reference`) where an
+    Its worst corner is the study's reference point (see `optnas.pareto.reference_limits`) where an
     objective has a limit. The first 10 trials with finite values span the rest; until there are 10,
     those that there are. It is None if there are none.
 
@@ -138,7 +138,7 @@ def _stored(limits: Iterable[float]) -> list[float | None]:
     return found if any(limit is not None for limit in found) else []
 
 
-def keep_reference(study: Study) -> bool:
+def keep_box(study: Study) -> bool:
     """Writes the box that `optnas.hypervolume` uses into the study, once 10 trials span it.
 
     Returns:

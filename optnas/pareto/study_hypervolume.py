@@ -14,7 +14,7 @@ from optnas.pareto.dominance import losses, nondominated
 from optnas.pareto.front import feasible_trials
 from optnas.pareto.hypervolume import is_exact
 from optnas.pareto.reference_box import REFERENCE_TRIALS, Box, reference_box, spanning
-from optnas.pareto.reference_point import limits_text
+from optnas.pareto.reference_limits import limits_text
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import plural
 

@@ -16,7 +16,7 @@ from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.confirmed import Standing
 from optnas.pareto.dominance import nondominated
-from optnas.pareto.reference_point import limit_values
+from optnas.pareto.reference_limits import limit_values
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.points import points_of, several_objectives
 from optnas.utils.text import definitions, there_are

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from optuna.study import Study
 
 from optnas.pareto.baselines import baseline_standings
-from optnas.pareto.reference_point import limit_values
+from optnas.pareto.reference_limits import limit_values
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import again
 from optnas.report.details import Detail, details

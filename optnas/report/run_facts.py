@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.reference_point import limits_text
+from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.errors import InputError, TrialTimeout
 from optnas.pareto.growth import is_flat
-from optnas.pareto.reference_box import keep_reference
+from optnas.pareto.reference_box import keep_box
 from optnas.runs.failing import check_success
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
@@ -115,7 +115,7 @@ def run_trials(
                     observer.began(trial.number)
                     ended = _run_one(study, objective, trial, tally, trial_timeout)
             if ended is not None:
-                kept = kept or keep_reference(study)
+                kept = kept or keep_box(study)
                 observer.finished(study, ended)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto.reference_point import reference_limits
+from optnas.pareto.reference_limits import reference_limits
 from optnas.samplers.trie import Decision, Trie, path_of
 from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
@@ -39,7 +39,7 @@ class History:
         running: The other running trials, with the parameters drawn so far.
         tried: The parameters of both, as a tree.
         limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
-            objective has no limit (see `optnas.pareto.reference_point`).
+            objective has no limit (see `optnas.pareto.reference_limits`).
     """
 
     def __init__(self, study: Study) -> None:

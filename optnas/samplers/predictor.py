@@ -40,7 +40,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import Array
-from optnas.pareto.reference_point import is_given
+from optnas.pareto.reference_limits import is_given
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.encoding import by_rank

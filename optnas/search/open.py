@@ -24,11 +24,12 @@ from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import BASELINE, RETRY_OF, SEED, is_counted
+from optnas.study.fingerprint import check_same_study
 from optnas.study.folders import FILES, await_files
 from optnas.study.leases import is_alive
 from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import Direction, name_objectives
-from optnas.study.record import RECORD, Overrides, StudyRecord, check_same_study, record_of
+from optnas.study.record import RECORD, Overrides, StudyRecord, record_of
 from optnas.study.seeds import study_seed
 from optnas.utils.random_state import seeded
 from optnas.utils.text import plural

@@ -25,8 +25,9 @@ from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
+from optnas.study.fingerprint import check_same_weights
 from optnas.study.folders import LOGS, files_of
-from optnas.study.record import Overrides, check_same_weights
+from optnas.study.record import Overrides
 from optnas.study.reference import reference_text
 from optnas.utils.terminal import Terminal
 

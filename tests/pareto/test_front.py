@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
 from optnas.pareto.front import complete_trials, feasible_trials, front, is_feasible
-from optnas.pareto.reference_box import REFERENCE, keep_reference
+from optnas.pareto.reference_box import REFERENCE, keep_box
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume, hypervolume_history
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
@@ -89,10 +89,10 @@ def kept_box(study):
 
 def test_the_reference_is_kept_once_there_are_ten_trials():
     study = random_study(n=9)
-    assert not keep_reference(study)
+    assert not keep_box(study)
     assert kept_box(study) is None
     study.add_trial(create_trial(values=[0.5, 0.5, 0.5]))
-    assert keep_reference(study)
+    assert keep_box(study)
     before = hypervolume(study)
     study.add_trial(create_trial(values=[9.0, -9.0, 9.0]))  # worse than the reference
     assert hypervolume(study) == before
@@ -137,7 +137,7 @@ def test_an_infinite_value_spans_no_box(odd):
         study = optuna.create_study(directions=["minimize"] * 2)
         for row in rows:
             study.add_trial(create_trial(values=row))
-        keep_reference(study)
+        keep_box(study)
         found.append(hypervolume(study))
         assert hypervolume_history(study)[-1] == (41, pytest.approx(found[-1]))
     assert found[0] == found[1] > 0

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from optnas.pareto.growth import growth, is_flat
-from optnas.pareto.reference_box import keep_reference
+from optnas.pareto.reference_box import keep_box
 from optnas.pareto.study_hypervolume import hypervolume
 from optnas.study.attributes import BASELINE, LOST, STOPPED
 from optnas.study.objectives import name_objectives
@@ -28,7 +28,7 @@ def make(rows, directions=("minimize", "minimize")):
 
 def test_the_growth_is_that_of_the_hypervolume():
     study = make(TEN)
-    keep_reference(study)
+    keep_box(study)
     before = hypervolume(study)
     for row in [[3.0, 3.0], [9.0, 9.0]]:
         study.add_trial(create_trial(values=row))

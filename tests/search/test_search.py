@@ -14,8 +14,9 @@ from optnas.search.study_file import load_search
 from optnas.search_spaces import FunctionSpace
 from optnas.storage.open import open_storage
 from optnas.study.attributes import SEED
+from optnas.study.fingerprint import differences
 from optnas.study.load import find_study
-from optnas.study.record import RECORD, Overrides, differences
+from optnas.study.record import RECORD, Overrides
 
 
 def other_build(trial):

@@ -1,6 +1,8 @@
-"""The reference point of a study: what is worse than it in an objective gains nothing.
+"""The limits of a study, its reference point: what is worse than it in an objective gains nothing.
 
-BoTorch calls it `ref_point`, Ax objective thresholds.
+BoTorch calls it `ref_point`, Ax objective thresholds. What is given, and a study keeps, is in
+`optnas.study.reference`. Where an objective has no limit, the first trials span the box in which
+hypervolume is measured (`optnas.pareto.reference_box`).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 
 import optnas
 from optnas.errors import InputError
-from optnas.pareto.reference_box import keep_reference
-from optnas.pareto.reference_point import limits_of, limits_text, reference_limits
+from optnas.pareto.reference_box import keep_box
+from optnas.pareto.reference_limits import limits_of, limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.reference import (
     REFERENCE_POINT,
@@ -117,12 +117,12 @@ def test_what_is_beyond_the_reference_adds_nothing():
 
 def test_another_reference_measures_the_same_trials_anew():
     study = study_of(POINTS, {"loss": 4.0, "params": 10.0})
-    assert keep_reference(study)
+    assert keep_box(study)
     first = optnas.hypervolume(study)
     keep_reference_point(study, {"loss": 8.0, "params": 10.0}, {})
     second = optnas.hypervolume(study)
     assert second > first
-    assert keep_reference(study)
+    assert keep_box(study)
     assert optnas.hypervolume(study) == second
     kept = stored_reference(study)
     assert (kept.since, kept.before) == (len(study.trials), "loss=4.0,params=10.0")

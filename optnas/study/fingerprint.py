@@ -1,0 +1,84 @@
+"""Whether a search still fits a study: its fingerprint is compared with the one that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from optuna.study import Study
+
+from optnas.errors import InputError
+from optnas.study.attributes import SHARED_WEIGHTS
+from optnas.study.record import record_of
+
+if TYPE_CHECKING:
+    from optnas.study.objectives import Direction
+
+
+def check_same_study(
+    study: Study,
+    directions: Sequence[Direction],
+    fingerprint: Mapping[str, str],
+    accept_changes: bool,
+) -> str:
+    """Raises InputError if resuming the study would mix numbers that can't be compared.
+
+    Returns:
+        The differences that were accepted; empty if there are none.
+    """
+    known = record_of(study).fingerprint
+    where = f"there is a study {study.study_name!r} in this storage already"
+    other = "give another `name=` or `storage=` to start a new one"
+    if not known:
+        same = [d.name.lower() for d in study.directions] == list(directions)
+        if same and not study.get_trials(deepcopy=False):
+            return ""  # made, but interrupted before anything was written
+        raise InputError(f"{where}, which wasn't made by optnas: {other}")
+    changes = differences(known, fingerprint)
+    if not changes:
+        return ""
+    listed = listing(changes)
+    final = [key for key in changes if key in ("objectives", "space")]
+    if final:
+        raise InputError(f"{where}, but it is another one ({listed}): {other}")
+    if not accept_changes:
+        raise InputError(
+            f"{where}, whose numbers can't be compared with new ones ({listed}): go back to its "
+            f"settings, {other}, or continue all the same with `accept_changes=True`"
+        )
+    return listed
+
+
+def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
+    """Raises InputError if the study's scores rest on other shared weights than those here.
+
+    Args:
+        study: The study; it remembers the first weights.
+        digest: The hash of the weights here; empty for an evaluator that shares none.
+        accept_changes: Whether the weights here may replace the others.
+    """
+    known = study.user_attrs.get(SHARED_WEIGHTS)
+    if known == digest or not digest:
+        return
+    if known is not None and not accept_changes:
+        raise InputError(
+            f"the trials of study {study.study_name!r} were scored with the shared weights {known},"
+            f" and those here are {digest}: put the study's folder of shared weights, NAME_shared, "
+            "back (or copy it here from where the study was begun), or continue a search all the "
+            "same with `accept_changes=True`"
+        )
+    study.set_user_attr(SHARED_WEIGHTS, digest)
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The entries in which two fingerprints differ: for each key, the old and the new text."""
+    return {
+        key: (old.get(key, "nothing"), new.get(key, "nothing"))
+        for key in (*old, *(key for key in new if key not in old))
+        if old.get(key) != new.get(key)
+    }
+
+
+def listing(changes: Mapping[str, tuple[str, str]]) -> str:
+    """The differences between a study and its file, for a message."""
+    return "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())
