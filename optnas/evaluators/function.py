@@ -77,7 +77,7 @@ class FunctionEvaluator(Evaluator, Retrainable):
         *,
         retrain: Train | None = None,
     ) -> None:
-        for name, function in (("fn", fn), ("retrain", retrain or fn)):
+        for name, function in (("fn", fn), ("retrain", fn if retrain is None else retrain)):
             if not callable(function):
                 raise TypeError(
                     f"{name} must be a function of model, recipe and report, got {function!r}"
@@ -89,7 +89,7 @@ class FunctionEvaluator(Evaluator, Retrainable):
             "code": code_hash(fn),
             "recipe code": code_hash(suggest) if suggest else "none",
         }
-        self._retraining = FunctionRetraining(self, retrain) if retrain else None
+        self._retraining = None if retrain is None else FunctionRetraining(self, retrain)
 
     def __repr__(self) -> str:
         name = getattr(self._fn, "__qualname__", type(self._fn).__name__)

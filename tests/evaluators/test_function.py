@@ -165,7 +165,8 @@ def test_what_is_missing_is_said():
     assert "retrain=train" in why_no_retraining(plain)
     with pytest.raises(InputError, match="epochs=9: a FunctionEvaluator decides on its epochs"):
         retraining_of(FunctionEvaluator(len, ONE, retrain=len), 9)
-    with pytest.raises(TypeError, match="retrain must be a function of model, recipe and report"):
-        FunctionEvaluator(len, ONE, retrain="fit")
+    for wrong in ("fit", "", {}):
+        with pytest.raises(TypeError, match="retrain must be a function of model, recipe and re"):
+            FunctionEvaluator(len, ONE, retrain=wrong)
     loaders = optnas.Loaders([], [], "regression", "mine")
     assert "train_val=" in why_no_retraining(optnas.TrainingEvaluator(loaders))
