@@ -54,7 +54,9 @@ def first_look(
     """
     training = model.training
     with preserved():
-        batch = next(iter(feed.held_out(torch.contiguous_format)))
+        batch = next(iter(feed.held_out(torch.contiguous_format)), None)
+        if batch is None:
+            raise InputError("the validation part has no batch: give its loader some examples")
         try:
             with recipe.autocast(feed.device):
                 outputs, y = feed.run(model.eval(), batch)

@@ -36,7 +36,7 @@ def joined(batches: Sequence[Any], rows: Sequence[int]) -> Any:
 
     Tensors are concatenated in their first dimension. Of numbers, tensors of floating-point type
     without dimensions, such as a loss that the model computed, there is the mean over all examples.
-    What is no tensor stays if it is the same in all batches; else there is None in its place, so
+    Anything else stays if it is the same in all batches; else there is None in its place, so
     that nothing is computed from what belongs to one batch alone.
 
     Args:
@@ -72,7 +72,7 @@ def _joined(rows: Sequence[int], *parts: Any) -> Any:
         return first if same else None
     if not first.ndim:
         if not first.is_floating_point():
-            return parts[-1]
+            return first if all(torch.equal(part, first) for part in parts) else None
         shares = torch.tensor(rows, dtype=first.dtype, device=first.device)
         return (torch.stack(parts) * shares).sum() / shares.sum()
     try:

@@ -192,6 +192,7 @@ class Recipe:
             in_part: Whether some of them have no gradient in some steps.
         """
         parameters = list(trained)
+        assert isinstance(self.optimizer, str)
         # One kernel for all parameters where PyTorch has one: a small network's step is mostly the
         # overhead of launching kernels.
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)

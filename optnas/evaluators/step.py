@@ -64,6 +64,11 @@ class OwnStep:
             first, second = given
             if isinstance(second, int) and _is_number(first):
                 return MeanLoss(first, second), None
+            if _is_number(second) and not second.ndim:
+                raise InputError(
+                    "step(model, batch) must return (outputs, targets), and in place of targets "
+                    "there is a number: if it is the loss, return that alone (`return loss`)"
+                )
             return first, second
         raise InputError(
             f"step(model, batch) must return (outputs, targets), or the loss alone as a tensor of "

@@ -218,6 +218,7 @@ def padded(model, batch):
         (lambda m, b: m(b[0]), {}, r"got a tensor of shape \(8, 3\): take the mean"),
         (lambda m, b: (m(b[0]), b[1], 0), {}, "got a tuple of 3"),
         (lambda m, b: m(*b)["loss"].item(), {}, "got a float"),
+        (lambda m, b: (m(b[0]), m(*b)["loss"]), {}, "a number: if it is the loss, return that"),
         (lambda m, b: m(*b)["loss"], {}, r"alone, and val_accuracy needs outputs .*accuracy=False"),
         (
             lambda m, b: m(*b)["loss"],
@@ -407,3 +408,23 @@ def test_all_tensors_of_a_batch_are_moved_and_what_moves_itself_does():
 )
 def test_the_rows_of_a_batch_are_the_length_of_all_its_tensors(tree, rows):
     assert rows_of(tree) == rows
+
+
+def test_numbers_of_one_batch_are_no_numbers_of_all():
+    """The mean of a loss is known. Of a count there is None: so nothing is computed from it."""
+    seen = []
+
+    def step(model, batch):
+        x, y = batch
+        counts = {"rows": torch.tensor(len(x)), "classes": torch.tensor(3), "name": "net"}
+        return {"logits": model(x), "mean": x.mean(), "cache": Graph(x, y), **counts}, y
+
+    def mean(outputs, targets):
+        seen.append({name: outputs[name] for name in ("mean", "rows", "classes", "name", "cache")})
+        return 0.0
+
+    scores = {"mean": (mean, "minimize")}
+    train(TrainingEvaluator(loaders(), 1, step=step, scores=scores, device="cpu"))
+    (found,) = seen
+    torch.testing.assert_close(found.pop("mean"), X.mean())
+    assert found == {"rows": None, "classes": torch.tensor(3), "name": "net", "cache": None}
