@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,9 +13,11 @@ from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Part
 from optnas.errors import InputError
+from optnas.evaluators.layout import accepts, laid_out, memory_format
 from optnas.evaluators.step import OwnStep, step_of_pairs
 from optnas.utils.inputs import Inputs, are_inputs, described, map_inputs
-from optnas.utils.trees import moved
+from optnas.utils.random_state import preserved
+from optnas.utils.trees import moved, rows_of
 
 Batch = Any
 """A pair of a model's inputs and their targets; with a step of the user's, anything."""
@@ -24,24 +27,6 @@ _TARGETS = ("labels", "label", "targets", "target", "y")
 """What targets are called in dictionaries."""
 HELD_OUT_BATCH_SIZE = 512
 """Large enough to hide a layer's overhead, small enough that activations stay in the cache."""
-
-
-def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:
-    """The memory layout for images and convolutions.
-
-    On a CPU, channels last makes training faster if a convolution has more than 8 channels (a
-    vector's width), and slower otherwise; on CUDA the bfloat16 kernels need it.
-    """
-    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
-    if device.type == "cpu" and max(widths, default=0) > 8:
-        return torch.channels_last
-    if device.type == "cuda" and precision == "bfloat16":
-        return torch.channels_last
-    return torch.contiguous_format
-
-
-def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
-    return x.contiguous(memory_format=layout) if x.ndim == 4 else x
 
 
 class Feed(ABC):
@@ -65,11 +50,28 @@ class Feed(ABC):
     def layout(self, model: nn.Module, precision: str) -> torch.memory_format:
         """The memory layout for a model and its images.
 
-        The code of the user's step gets the one that it was written for.
+        The code of the user's step, and of a model that refuses the faster one, gets the one that
+        it was written for.
+
+        Args:
+            model: The model, on the device; its weights may be in another layout afterwards.
+            precision: That of the training.
         """
         if self.step is not None:
             return torch.contiguous_format
-        return memory_format(model, self.device, precision)
+        layout = memory_format(model, self.device, precision)
+        if layout is torch.channels_last:
+            model.to(memory_format=layout)  # type: ignore[call-overload]
+            if not accepts(model, self._example, layout):
+                return torch.contiguous_format
+        return layout
+
+    @cached_property
+    def _example(self) -> Inputs:
+        """The inputs of the first held-out example; of all in its batch if they can't be cut."""
+        with preserved():
+            inputs, _ = next(iter(self.held_out(torch.contiguous_format)))
+        return inputs if rows_of(inputs) is None else map_inputs(lambda x: x[:1], inputs)
 
     @abstractmethod
     def steps(self, batch_size: int | None) -> int:
@@ -103,14 +105,14 @@ class ArrayFeed(Feed):
         """The training part, shuffled once for the epoch and cut into slices."""
         size = batch_size or DEFAULT_BATCH_SIZE
         order = torch.randperm(len(self._train_x)).to(self.device)
-        x = _laid_out(self._train_x[order], layout).split(size)
+        x = laid_out(self._train_x[order], layout).split(size)
         y = self._train_y[order].split(size)
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
     def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """Slices of the held-out part."""
         return zip(
-            _laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
+            laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
             self._held_out_y.split(HELD_OUT_BATCH_SIZE),
             strict=True,
         )
@@ -147,10 +149,10 @@ class LoaderFeed(Feed):
             return moved(batch, self.device)
         x, y = _pair(batch)
 
-        def laid_out(tensor: Tensor) -> Tensor:
-            return _laid_out(tensor.to(self.device, non_blocking=True), layout)
+        def placed(tensor: Tensor) -> Tensor:
+            return laid_out(tensor.to(self.device, non_blocking=True), layout)
 
-        return map_inputs(laid_out, x), y.to(self.device, non_blocking=True)
+        return map_inputs(placed, x), y.to(self.device, non_blocking=True)
 
 
 def _pair(batch: object) -> tuple[Inputs, Tensor]:

@@ -16,6 +16,7 @@ from optnas.evaluators.recipe_functions import (
     check_optimizer,
     check_scheduler,
     check_together,
+    unused_settings,
 )
 from optnas.evaluators.schedule import SCHEDULES, share_of_rate
 from optnas.study.recipe_text import recipe_repr
@@ -169,7 +170,7 @@ class Recipe:
         check_together(given, [self.optimizer], [self.scheduler])
 
     def __repr__(self) -> str:
-        return recipe_repr(self)
+        return recipe_repr(self, unused_settings([self.optimizer]))
 
     def learning_rate_at(self, step: int, steps: int, highest: float | None = None) -> float:
         """The learning rate of a step.

@@ -97,6 +97,12 @@ def check_together(
 _KEYWORD = {"learning_rate": "lr", "weight_decay": "weight_decay"}
 
 
+def unused_settings(optimizers: Sequence[object]) -> tuple[str, ...]:
+    """The settings that no optimizer of these takes."""
+    own = all(callable(function) and not takes_recipe(function) for function in optimizers)
+    return tuple(_KEYWORD) if own else ()
+
+
 def takes_recipe(optimizer: Callable[..., Any]) -> bool:
     """Whether a function that makes an optimizer has a second parameter, for the recipe."""
     return _parameters(optimizer) == 2

@@ -15,7 +15,7 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.recipe_functions import check_together
+from optnas.evaluators.recipe_functions import check_together, unused_settings
 from optnas.study.recipe_text import recipe_repr
 from optnas.utils.distributions import as_distribution, suggest
 
@@ -79,7 +79,7 @@ class RecipeSpace:
         check_together(given, possible(self, "optimizer"), possible(self, "scheduler"))
 
     def __repr__(self) -> str:
-        return recipe_repr(self)
+        return recipe_repr(self, unused_settings(possible(self, "optimizer")))
 
     def _settings(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -54,8 +54,8 @@ class TrainingLoop:
         scores: Mapping[str, Score],
         give_way: Callable[[], None],
     ) -> None:
-        self._layout = feed.layout(model, recipe.precision)
-        self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._layout = feed.layout(model.to(feed.device), recipe.precision)
+        self.model = model.to(memory_format=self._layout)  # type: ignore[call-overload]
         own_memory(self.model)
         self._feed = feed
         self._recipe = recipe

@@ -248,6 +248,8 @@ def test_the_text_of_a_recipe_tells_functions_apart():
     assert "0x" not in texts[0]
     scheduler = further_settings(texts[0])["scheduler"]
     assert scheduler.startswith("one_cycle ")
+    assert "learning_rate" not in texts[0]  # the function sets it
+    assert "learning_rate" in str(Recipe(optimizer=takes_recipe))
     prints = [
         TrainingEvaluator(DATA, recipe=Recipe(optimizer=make)).fingerprint["recipe"]
         for make in (first, second)
