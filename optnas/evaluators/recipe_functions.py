@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from optnas.errors import InputError
+from optnas.utils.arguments import takes
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.inputs import described
 
@@ -30,11 +30,10 @@ def check_optimizer(optimizer: object, names: Sequence[str]) -> None:
             f"optimizer must be one of {', '.join(names)}, or a function of the model, got "
             f"{optimizer!r}" + ("" if isinstance(optimizer, str) else f": write {_OPTIMIZER}")
         )
-    if _parameters(optimizer) not in (1, 2):
+    if not takes(optimizer, 1) and not takes(optimizer, 2):
         raise ValueError(
             f"optimizer must be a function of the model, or of the model and the recipe, and "
-            f"{callable_name(optimizer)} takes {_parameters(optimizer)} arguments: write "
-            f"{_OPTIMIZER}"
+            f"{callable_name(optimizer)} takes other arguments: write {_OPTIMIZER}"
         )
     code_hash(optimizer)  # raises if it can't be told from another one
 
@@ -48,11 +47,10 @@ def check_scheduler(scheduler: object) -> None:
             f"scheduler must be a function of the optimizer and the number of steps, got "
             f"{scheduler!r}: write {_SCHEDULER}"
         )
-    if _parameters(scheduler) != 2:
+    if not takes(scheduler, 2):
         raise ValueError(
             f"scheduler must be a function of the optimizer and the number of steps, and "
-            f"{callable_name(scheduler)} takes {_parameters(scheduler)} arguments: write "
-            f"{_SCHEDULER}"
+            f"{callable_name(scheduler)} takes other arguments: write {_SCHEDULER}"
         )
     code_hash(scheduler)
 
@@ -104,8 +102,8 @@ def unused_settings(optimizers: Sequence[object]) -> tuple[str, ...]:
 
 
 def takes_recipe(optimizer: Callable[..., Any]) -> bool:
-    """Whether a function that makes an optimizer has a second parameter, for the recipe."""
-    return _parameters(optimizer) == 2
+    """Whether a function that makes an optimizer needs a second argument, the recipe."""
+    return not takes(optimizer, 1)
 
 
 def made_optimizer(model: nn.Module, recipe: Any) -> torch.optim.Optimizer:
@@ -144,12 +142,3 @@ def made_scheduler(optimizer: torch.optim.Optimizer, recipe: Any, steps: int) ->
 def _inner(function: object) -> object:
     """What a partial is made of."""
     return function.func if isinstance(function, partial) else function
-
-
-def _parameters(function: Callable[..., Any]) -> int:
-    """The number of arguments that a function must be given by position."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(
-        parameter.kind in kinds and parameter.default is parameter.empty
-        for parameter in inspect.signature(function).parameters.values()
-    )

@@ -31,6 +31,7 @@ from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
+from optnas.utils.arguments import takes
 from optnas.utils.inputs import Inputs
 
 Precision = Literal["float32", "bfloat16"]
@@ -124,8 +125,11 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Resco
             )
         if not isinstance(recipe, (Recipe, RecipeSpace)):
             raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
-        if step is not None and not callable(step):
-            raise TypeError(f"step must be a function of model and batch, got {step!r}")
+        if step is not None and not (callable(step) and takes(step, 2)):
+            raise TypeError(
+                f"step must be a function of model and batch, got {step!r}: write step=lambda "
+                "model, batch: (model(batch[0]), batch[1]), say"
+            )
         check_recipe(recipe, data, own_loss=loss is not None, own_step=step is not None)
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")

@@ -287,10 +287,10 @@ def takes_recipe(model, recipe):
         ({"optimizer": partial(torch.optim.AdamW, lr=0.1)}, "write optimizer=lambda model"),
         ({"optimizer": torch.optim.AdamW(nn.Linear(1, 1).parameters())}, "write optimizer=lambda"),
         ({"optimizer": 3}, "or a function of the model, got 3: write"),
-        ({"optimizer": lambda: None}, "takes 0 arguments: write optimizer="),
+        ({"optimizer": lambda: None}, "takes other arguments: write optimizer="),
         ({"scheduler": lr_scheduler.OneCycleLR}, "write scheduler=lambda optimizer, steps:"),
         ({"scheduler": "cosine"}, "got 'cosine': write scheduler="),
-        ({"scheduler": lambda optimizer: None}, "takes 1 arguments: write scheduler="),
+        ({"scheduler": lambda optimizer: None}, "takes other arguments: write scheduler="),
         (
             {"optimizer": layered, "learning_rate": 0.1},
             r"learning_rate=0.1 has no effect, because the function layered sets it: .*lr=recipe.l",

@@ -13,7 +13,13 @@ from torch.utils.data import DataLoader
 import optnas
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.evaluators import Recipe, Report, SharedWeightsEvaluator, TrainingEvaluator
+from optnas.evaluators import (
+    Recipe,
+    Report,
+    SharedWeightsEvaluator,
+    TrainingEvaluator,
+    checkpoint,
+)
 from optnas.search_spaces import FunctionSpace, MLPSpace
 from optnas.testing import EvaluatorContract
 from optnas.utils.trees import moved, rows_of
@@ -290,8 +296,9 @@ def test_a_usual_score_is_dropped_by_none():
 
 
 def test_settings_that_a_step_can_not_have_are_refused():
-    with pytest.raises(TypeError, match="step must be a function of model and batch, got 3"):
-        TrainingEvaluator(loaders(), step=3)
+    for step in (3, lambda batch: batch, lambda model, batch, loss: loss):
+        with pytest.raises(TypeError, match=r"step must be a function of model and batch, got .*="):
+            TrainingEvaluator(loaders(), step=step)
     with pytest.raises(ValueError, match="your step takes batches of its own form"):
         TrainingEvaluator(loaders(), step=padded, recipe=Recipe(mixup=0.1))
 
@@ -318,6 +325,43 @@ def test_a_network_is_scored_again_and_retrained():
     found, curve, _ = train(evaluator.retraining())
     assert found == pytest.approx({f"test_{n.removeprefix('val_')}": s for n, s in scores.items()})
     assert list(curve[0]) == ["step", "train_loss"]
+
+
+def test_a_training_by_a_step_resumes_bit_by_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "STORE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    data = optnas.Loaders(
+        DataLoader([(X[i], Y[i]) for i in range(N)], 8, shuffle=True),
+        DataLoader([(X[i], Y[i]) for i in range(N)], 8),
+        "classification",
+        "shuffled",
+    )
+    evaluator = TrainingEvaluator(
+        data,
+        4,
+        Recipe(ema_decay=0.8),
+        step=lambda model, batch: model(batch[0], batch[1])["loss"],
+        accuracy=False,
+        device="cpu",
+    )
+
+    def run(folder, stop=None):
+        def listen(step, scores):
+            if step == stop:
+                raise KeyboardInterrupt
+
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Dropout(0.3), Net())
+        model.forward = lambda x, y: model[1](model[0](x), y)
+        report = Report(listeners=[listen], folder=folder)
+        candidate = Candidate("", X[:1], lambda: model)
+        evaluator.evaluate(candidate, evaluator.suggest(FixedTrial({})), report)
+        return report.curve, [tensor.tolist() for tensor in model.state_dict().values()]
+
+    whole = run(None)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, stop=2)
+    assert run(tmp_path) == whole
 
 
 def test_weights_are_shared_and_statistics_computed():
