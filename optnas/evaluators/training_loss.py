@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optnas.evaluators.augmentation import Mixed
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.step import MeanLoss
+from optnas.evaluators.step import MeanLoss, differentiable
 
 Loss = Callable[[Any, Any], Tensor]
 TrainingLoss = Callable[[Any, Any], Tensor]
@@ -36,7 +36,7 @@ def training_loss(loss: Loss, recipe: Recipe) -> TrainingLoss:
 
     def mixture(outputs: Any, targets: Any) -> Tensor:
         if isinstance(outputs, MeanLoss):
-            return outputs.value
+            return differentiable(outputs)
         if not isinstance(targets, Mixed):
             return loss(outputs, targets)
         first, second = loss(outputs, targets.first), loss(outputs, targets.second)

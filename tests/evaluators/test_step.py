@@ -223,6 +223,7 @@ def padded(model, batch):
         ),
         (lambda m, b: m(b[0]), {}, r"got a tensor of shape \(8, 3\): take the mean"),
         (lambda m, b: (m(b[0]), b[1], 0), {}, "got a tuple of 3"),
+        (lambda m, b: m(*b)["loss"].detach(), {"accuracy": False}, r"no gradient: .*detach\(\)"),
         (lambda m, b: m(*b)["loss"].item(), {}, "got a float"),
         (lambda m, b: (m(b[0]), m(*b)["loss"]), {}, "a number: if it is the loss, return that"),
         (lambda m, b: m(*b)["loss"], {}, r"alone, and val_accuracy needs outputs .*accuracy=False"),
