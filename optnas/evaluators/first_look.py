@@ -73,7 +73,8 @@ def first_look(
         finally:
             model.train(training)
         if isinstance(outputs, MeanLoss):
-            _check_alone(counted(outputs, batch), recipe, scores, own_loss=usual is None)
+            counted(outputs, batch)
+            _check_alone(scores, own_loss=usual is None)
             return
         outputs = in_float32(outputs)
         if feed.step is not None:
@@ -87,14 +88,10 @@ def first_look(
         _warn_of_classes(logits_of(outputs), usual)
 
 
-def _check_alone(
-    loss: MeanLoss, recipe: Recipe, scores: Mapping[str, Any], *, own_loss: bool
-) -> None:
+def _check_alone(scores: Mapping[str, Any], *, own_loss: bool) -> None:
     """Checks that nothing needs the outputs of a step that returns the loss alone."""
     if own_loss:
         needs, way = "the loss given as loss= takes", "leave loss= out"
-    elif recipe.label_smoothing:
-        needs, way = "label_smoothing needs", "leave it out of the recipe"
     elif scores:
         needs = f"{', '.join(scores)} need{'s' if len(scores) == 1 else ''}"
         way = (

@@ -74,7 +74,8 @@ class SharedWeightsEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, 
         steps: Steps of the supernet's training; by default they cost about as much as 16 trainings
             of one network.
         networks: Networks trained in each step.
-        recipe: Trains the supernet; its `schedule`, `warmup` and `ema_decay` must be the defaults.
+        recipe: Trains the supernet; its `schedule`, `warmup`, `ema_decay`, `scheduler` and
+            `accumulate` must be the defaults, and its optimizer one that has a name.
         sandwich: Whether each step trains the largest and the smallest network among the others:
             those that take the upper, or lower, end of every ordered choice.
         finetune_epochs: Passes over the training part that train each network further from what it

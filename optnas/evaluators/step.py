@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +27,7 @@ class MeanLoss(NamedTuple):
     """
 
     value: Tensor
-    examples: int | None = None
+    examples: int | Tensor | None = None
 
 
 def step_of_pairs(model: Callable[..., Any], batch: Any) -> tuple[Any, Any]:
@@ -62,7 +63,7 @@ class OwnStep:
             return MeanLoss(given), None
         if isinstance(given, (tuple, list)) and len(given) == 2:
             first, second = given
-            if isinstance(second, int) and _is_number(first):
+            if _is_count(second) and _is_number(first):
                 return MeanLoss(first, second), None
             if _is_number(second) and not second.ndim:
                 raise InputError(
@@ -119,8 +120,14 @@ def differentiable(loss: MeanLoss) -> Tensor:
 def mean_loss(losses: Sequence[MeanLoss]) -> float:
     """The mean over the examples of several batches."""
     values = torch.stack([loss.value.detach().reshape(()) for loss in losses]).cpu().double()
-    examples = torch.tensor([loss.examples for loss in losses], dtype=torch.float64)
+    examples = torch.tensor([float(loss.examples or 0) for loss in losses], dtype=torch.float64)
     return float((values * examples).sum() / examples.sum())
+
+
+def _is_count(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return not (value.ndim or value.is_floating_point())
+    return isinstance(value, Integral)
 
 
 def _is_number(value: object) -> bool:

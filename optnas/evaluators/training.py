@@ -83,8 +83,9 @@ class TrainingEvaluator(Evaluator, Retrainable, Configurable, KnowsChance, Resco
         step: `step(model, batch)`, for batches that are no pairs of inputs and targets, or models
             that are called otherwise. The batch is on the device, as is all in it that has a method
             `to`. The step returns `(outputs, targets)` of any form, which `loss` and `scores` take;
-            or the loss alone, a tensor of one element, if there are no scores. `model.training`
-            tells training from scoring. See "Batches of any form" in the documentation.
+            or the loss alone, a tensor of one element, if there are no scores; or a pair of it and
+            the number of examples that it is the mean of. `model.training` tells training from
+            scoring. See "Batches of any form" in the documentation.
         precision: `float32`, or `bfloat16` (autocast, with the loss in float32).
         device: `auto` (the first that is available of CUDA, MPS and the CPU), or a name.
         epoch: `last` or `best`: which epoch's scores and weights count. The best one has the least

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from optnas.errors import InputError
 from optnas.evaluators.augmentation import Mixed
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.step import MeanLoss, differentiable
@@ -36,6 +37,11 @@ def training_loss(loss: Loss, recipe: Recipe) -> TrainingLoss:
 
     def mixture(outputs: Any, targets: Any) -> Tensor:
         if isinstance(outputs, MeanLoss):
+            if recipe.label_smoothing:
+                raise InputError(
+                    "label_smoothing changes the usual loss of outputs and targets, and step "
+                    "returns a loss alone: leave it out of the recipe, or return those"
+                )
             return differentiable(outputs)
         if not isinstance(targets, Mixed):
             return loss(outputs, targets)

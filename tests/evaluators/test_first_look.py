@@ -2,6 +2,7 @@
 
 import collections
 import random
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -289,3 +290,32 @@ def test_a_model_that_views_its_images_trains_as_one_that_reshapes_them(own):
         return evaluate(TrainingEvaluator(given, 2, device="cpu"), model(), images[:1])
 
     assert scores(Viewed) == pytest.approx(scores(Reshaped), rel=1e-4)
+
+
+@dataclass
+class Fields:
+    logits: torch.Tensor
+    penalty: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("wrap", "get"),
+    [
+        (lambda o: {"logits": o, "penalty": o.mean()}, lambda out, name: out[name]),
+        (lambda o: Fields(o, o.mean()), getattr),
+        (lambda o: (o, o.mean()), lambda out, name: out[name == "penalty"]),
+    ],
+)
+def test_a_number_that_the_model_returns_is_the_mean_over_all_batches(wrap, get):
+    def loss(outputs, y):
+        return nn.functional.cross_entropy(get(outputs, "logits"), y) + get(outputs, "penalty")
+
+    def whole(outputs, y):
+        return nn.functional.cross_entropy(outputs, y) + outputs.mean()
+
+    def scores(loss, wrap):
+        torch.manual_seed(0)
+        evaluator = TrainingEvaluator(loaders(pair), 2, loss=loss, accuracy=False, device="cpu")
+        return evaluate(evaluator, Tokens(wrap=wrap))
+
+    assert scores(loss, wrap) == pytest.approx(scores(whole, lambda o: o))

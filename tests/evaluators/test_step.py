@@ -166,6 +166,10 @@ def test_loss_and_scores_get_outputs_of_any_form_of_the_whole_validation_part(re
 
 ALONE = {
     "counted by the batch": (None, lambda model, batch: model(*batch)["loss"]),
+    "counted by a tensor": (
+        lambda x, y: {"x": stack(x), "y": stack(y), "mask": torch.ones(2, len(x), dtype=int)},
+        lambda model, batch: (model(batch["x"], batch["y"])["loss"], batch["mask"].sum()),
+    ),
     "counted by the step": (
         lambda x, y: Graph(stack(x), stack(y)),
         lambda model, batch: (model(batch.x, batch.y)["loss"], batch.num_graphs),
@@ -235,7 +239,7 @@ def padded(model, batch):
         (
             lambda m, b: m(*b)["loss"],
             {"accuracy": False, "recipe": Recipe(label_smoothing=0.1)},
-            "label_smoothing needs outputs",
+            "label_smoothing changes the usual loss .* leave it out of the recipe",
         ),
         (
             lambda m, b: m(*b)["loss"],
