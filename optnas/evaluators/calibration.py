@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from optnas.evaluators.feed import Feed
+from optnas.evaluators.feed import DEFAULT_BATCH_SIZE, Batch, Feed
 from optnas.evaluators.recipe import Recipe
-from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.trees import rows_of
 
 EXAMPLES = 128
 """Training examples that the statistics are computed from. 128 are enough: a convolution averages
@@ -26,15 +26,16 @@ class Calibration:
         feed: Its first training batches are used, shuffled by torch's generator.
 
     Attributes:
-        batches: Inputs, on the device.
+        batches: The batches, on the device.
     """
 
     def __init__(self, feed: Feed) -> None:
-        self.batches: list[Inputs] = []
+        self._feed = feed
+        self.batches: list[Batch] = []
         examples = 0
-        for x, _ in feed.train(EXAMPLES, torch.contiguous_format):
-            self.batches.append(x)
-            examples += len(in_order(x)[0])
+        for batch in feed.train(EXAMPLES, torch.contiguous_format):
+            self.batches.append(batch)
+            examples += rows_of(batch) or DEFAULT_BATCH_SIZE
             if examples >= EXAMPLES:
                 break
 
@@ -55,9 +56,9 @@ class Calibration:
             norm.reset_running_stats()
             norm.momentum = None  # the mean over all batches
             norm.train()
-        for x in self.batches:
-            with recipe.autocast(in_order(x)[0].device):
-                call(model, x)
+        for batch in self.batches:
+            with recipe.autocast(self._feed.device):
+                self._feed.run(model, batch)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         model.eval()

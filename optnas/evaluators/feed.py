@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,38 +13,65 @@ from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Part
 from optnas.errors import InputError
+from optnas.evaluators.layout import accepts, laid_out, memory_format
+from optnas.evaluators.step import OwnStep, step_of_pairs
 from optnas.utils.inputs import Inputs, are_inputs, described, map_inputs
+from optnas.utils.random_state import preserved
+from optnas.utils.trees import moved, rows_of
 
-Batch = tuple[Inputs, Tensor]
-"""Inputs of a model, and their targets."""
+Batch = Any
+"""A pair of a model's inputs and their targets; with a step of the user's, anything."""
 
 DEFAULT_BATCH_SIZE = 64
+_TARGETS = ("labels", "label", "targets", "target", "y")
+"""What targets are called in dictionaries."""
 HELD_OUT_BATCH_SIZE = 512
 """Large enough to hide a layer's overhead, small enough that activations stay in the cache."""
 
 
-def memory_format(model: nn.Module, device: torch.device, precision: str) -> torch.memory_format:
-    """The memory layout for images and convolutions.
-
-    On a CPU, channels last makes training faster if a convolution has more than 8 channels (a
-    vector's width), and slower otherwise; on CUDA the bfloat16 kernels need it.
-    """
-    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
-    if device.type == "cpu" and max(widths, default=0) > 8:
-        return torch.channels_last
-    if device.type == "cuda" and precision == "bfloat16":
-        return torch.channels_last
-    return torch.contiguous_format
-
-
-def _laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:
-    return x.contiguous(memory_format=layout) if x.ndim == 4 else x
-
-
 class Feed(ABC):
-    """Provides batches of the training part, and of the part that is held out for scores."""
+    """Provides batches of the training part, and of the part that is held out for scores.
 
-    device: torch.device
+    Args:
+        device: Where the batches are.
+        step: The user's step; None if batches are pairs.
+
+    Attributes:
+        device: As given.
+        step: As given.
+        run: `run(model, batch)` runs a network on a batch; returns its outputs and targets.
+    """
+
+    def __init__(self, device: torch.device, step: OwnStep | None = None) -> None:
+        self.device = device
+        self.step = step
+        self.run: Callable[[Any, Batch], tuple[Any, Any]] = step or step_of_pairs
+
+    def layout(self, model: nn.Module, precision: str) -> torch.memory_format:
+        """The memory layout for a model and its images.
+
+        The code of the user's step, and of a model that refuses the faster one, gets the one that
+        it was written for.
+
+        Args:
+            model: The model, on the device; its weights may be in another layout afterwards.
+            precision: That of the training.
+        """
+        if self.step is not None:
+            return torch.contiguous_format
+        layout = memory_format(model, self.device, precision)
+        if layout is torch.channels_last:
+            model.to(memory_format=layout)  # type: ignore[call-overload]
+            if not accepts(model, self._example, layout):
+                return torch.contiguous_format
+        return layout
+
+    @cached_property
+    def _example(self) -> Inputs:
+        """The inputs of the first held-out example; of all in its batch if they can't be cut."""
+        with preserved():
+            inputs, _ = next(iter(self.held_out(torch.contiguous_format)))
+        return inputs if rows_of(inputs) is None else map_inputs(lambda x: x[:1], inputs)
 
     @abstractmethod
     def steps(self, batch_size: int | None) -> int:
@@ -61,8 +89,10 @@ class Feed(ABC):
 class ArrayFeed(Feed):
     """Tensors that lie on the device; an epoch is one permutation, cut into views."""
 
-    def __init__(self, train: Part, held_out: Part, device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, train: Part, held_out: Part, device: torch.device, step: OwnStep | None = None
+    ) -> None:
+        super().__init__(device, step)
         self._train_x, self._train_y = (t.to(device) for t in train)
         self._held_out_x, self._held_out_y = (t.to(device) for t in held_out)
 
@@ -75,14 +105,14 @@ class ArrayFeed(Feed):
         """The training part, shuffled once for the epoch and cut into slices."""
         size = batch_size or DEFAULT_BATCH_SIZE
         order = torch.randperm(len(self._train_x)).to(self.device)
-        x = _laid_out(self._train_x[order], layout).split(size)
+        x = laid_out(self._train_x[order], layout).split(size)
         y = self._train_y[order].split(size)
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
     def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """Slices of the held-out part."""
         return zip(
-            _laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
+            laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
             self._held_out_y.split(HELD_OUT_BATCH_SIZE),
             strict=True,
         )
@@ -92,9 +122,13 @@ class LoaderFeed(Feed):
     """The user's own DataLoaders; their batches are moved to the device."""
 
     def __init__(
-        self, train: DataLoader[Any], held_out: DataLoader[Any], device: torch.device
+        self,
+        train: DataLoader[Any],
+        held_out: DataLoader[Any],
+        device: torch.device,
+        step: OwnStep | None = None,
     ) -> None:
-        self.device = device
+        super().__init__(device, step)
         self._train = train
         self._held_out = held_out
 
@@ -111,15 +145,17 @@ class LoaderFeed(Feed):
         return (self._moved(batch, layout) for batch in self._held_out)
 
     def _moved(self, batch: object, layout: torch.memory_format) -> Batch:
+        if self.step is not None:
+            return moved(batch, self.device)
         x, y = _pair(batch)
 
-        def moved(tensor: Tensor) -> Tensor:
-            return _laid_out(tensor.to(self.device, non_blocking=True), layout)
+        def placed(tensor: Tensor) -> Tensor:
+            return laid_out(tensor.to(self.device, non_blocking=True), layout)
 
-        return map_inputs(moved, x), y.to(self.device, non_blocking=True)
+        return map_inputs(placed, x), y.to(self.device, non_blocking=True)
 
 
-def _pair(batch: object) -> Batch:
+def _pair(batch: object) -> tuple[Inputs, Tensor]:
     """Inputs and targets of a loader's batch.
 
     Raises:
@@ -137,5 +173,23 @@ def _pair(batch: object) -> Batch:
     raise InputError(
         f"a batch of the loaders is {what}; it must be a pair (inputs, targets), where inputs are "
         "a tensor, or a tuple or dictionary of tensors, and targets are a tensor: let the dataset "
-        "or the loader's collate_fn return such a pair, ((a, b), y) or ({'input_ids': ids}, y)"
+        "or the loader's collate_fn return such a pair, ((a, b), y) or ({'input_ids': ids}, y), or "
+        f"say what to do with a batch: TrainingEvaluator(…, step=lambda model, batch: "
+        f"{_step_for(batch)})"
     )
+
+
+def _step_for(batch: object) -> str:
+    """What a step may return for a batch like this one, as code."""
+    match batch:
+        case Mapping() if len(batch) > 1:
+            first, *others = batch
+            target = next((name for name in _TARGETS if name in others), others[-1])
+            return f"(model(batch[{first!r}]), batch[{target!r}])"
+        case tuple() | list() if len(batch) > 2:
+            return "(model(*batch[:-1]), batch[-1])"
+        case tuple() | list() if len(batch) == 2:
+            return "(model(batch[0]), batch[1])"
+        case Mapping() | tuple() | list() | Tensor():
+            return "(model(batch), batch)"
+    return "(model(batch), batch.y)"

@@ -15,9 +15,11 @@ from optnas.errors import InputError, fault_of_candidate
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.step import MeanLoss, counted
 from optnas.evaluators.training_loss import Loss
-from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.inputs import Inputs, described, in_order
 from optnas.utils.random_state import preserved
+from optnas.utils.trees import holds_tensors
 
 log = logging.getLogger("optnas")
 
@@ -52,13 +54,17 @@ def first_look(
     """
     training = model.training
     with preserved():
-        x, y = next(iter(feed.held_out(torch.contiguous_format)))
+        batch = next(iter(feed.held_out(torch.contiguous_format)), None)
+        if batch is None:
+            raise InputError("the validation part has no batch: give its loader some examples")
         try:
             with recipe.autocast(feed.device):
-                outputs = in_float32(call(model.eval(), x))
+                outputs, y = feed.run(model.eval(), batch)
         except (RuntimeError, TypeError, IndexError, ValueError) as error:
-            given, taken = _form(x), _form(example)
-            if given == taken or fault_of_candidate(error):
+            if feed.step is not None or fault_of_candidate(error):
+                raise
+            given, taken = _form(batch[0]), _form(example)
+            if given == taken:
                 raise
             raise InputError(
                 f"the model can't take a batch of the data ({given}), whose form differs from the "
@@ -66,6 +72,13 @@ def first_look(
             ) from error
         finally:
             model.train(training)
+        if isinstance(outputs, MeanLoss):
+            counted(outputs, batch)
+            _check_alone(scores, own_loss=usual is None)
+            return
+        outputs = in_float32(outputs)
+        if feed.step is not None:
+            _check_forms(outputs, y)
         if usual is not None and usual.task == "classification":
             _check_range(logits_of(outputs), y, usual)
         _check_loss(loss(outputs, y))
@@ -73,6 +86,40 @@ def first_look(
             accuracy(outputs, y)
     if usual is not None and usual.task == "classification":
         _warn_of_classes(logits_of(outputs), usual)
+
+
+def _check_alone(scores: Mapping[str, Any], *, own_loss: bool) -> None:
+    """Checks that nothing needs the outputs of a step that returns the loss alone."""
+    if own_loss:
+        needs, way = "the loss given as loss= takes", "leave loss= out"
+    elif scores:
+        needs = f"{', '.join(scores)} need{'s' if len(scores) == 1 else ''}"
+        way = (
+            "leave it out (accuracy=False)" if accuracy in scores.values() else "leave scores= out"
+        )
+    else:
+        return
+    raise InputError(
+        f"step returns a loss alone, and {needs} outputs and targets: {way}, or let step return "
+        "(outputs, targets), with loss=lambda outputs, targets: outputs.loss where the model "
+        "computes it"
+    )
+
+
+def _check_forms(outputs: Any, targets: Any) -> None:
+    """Checks that what a step returns can be joined over batches, which this one can't show."""
+    for what, given in (("outputs", outputs), ("targets", targets)):
+        if not holds_tensors(given) and given is not None:
+            raise InputError(
+                f"step returns {described(given)} as {what}, which can't be joined over the "
+                "batches: return tensors, or containers of tensors; or the loss alone"
+            )
+        if isinstance(given, list):
+            raise InputError(
+                f"step returns a list of {len(given)} as {what}: return tensors with all examples "
+                "of the batch in their first dimension, in a tuple if there are several, so that "
+                "they can be joined over the batches; or return the loss alone"
+            )
 
 
 def _form(inputs: Inputs) -> str:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from optnas.evaluators.recipe_functions import (
+    check_accumulate,
+    check_optimizer,
+    check_scheduler,
+    check_together,
+    unused_settings,
+)
 from optnas.evaluators.schedule import SCHEDULES, share_of_rate
 from optnas.study.recipe_text import recipe_repr
 
@@ -22,20 +30,42 @@ class Recipe:
 
     The defaults suit small networks; the weight decay is AdamW's default.
 
-    The text of a recipe has a setting after `data` only where it differs from its default.
+    The text of a recipe has a setting after `data` only where it differs from its default. Of a
+    function it has the name, and a hash of its code.
 
     Example:
         ```python
+        import torch
+
         import optnas
 
         recipe = optnas.Recipe(optimizer="sgd", learning_rate=0.1, batch_size=32)
+
+
+        def slow_head(model):
+            *body, head = model.children()
+            return torch.optim.AdamW(
+                [
+                    {"params": [p for module in body for p in module.parameters()]},
+                    {"params": head.parameters(), "lr": 1e-4},
+                ],
+                lr=1e-3,
+            )
+
+
+        recipe = optnas.Recipe(optimizer=slow_head, accumulate=4, max_grad_norm=1.0)
         ```
 
     Attributes:
-        optimizer: `adam`, `adamw`, `sgd` (Nesterov momentum 0.9) or `rmsprop`.
-        learning_rate: The highest one; `schedule` and `warmup` lower it over the steps.
+        optimizer: `adam`, `adamw`, `sgd` (Nesterov momentum 0.9) or `rmsprop`. Or a function of the
+            model, which is on its device, that makes any optimizer of PyTorch's kind, with groups
+            of parameters if need be: `lambda model: torch.optim.Adagrad(model.parameters(), 0.1)`.
+            It sets learning rates and weight decay itself; a function with two parameters is given
+            the recipe, too, and may take them from there.
+        learning_rate: The highest one; `schedule` and `warmup` lower it, or those that a function
+            gave to its groups, over the steps.
         weight_decay: As the optimizer defines it.
-        batch_size: Examples per step; None takes 64, or the size of your DataLoader's batches.
+        batch_size: Examples in a batch; None takes 64, or the size of your DataLoader's batches.
         seed: Added to the trial's seed: with another one, the same network is trained anew.
         epochs: Passes over the training part. The evaluator sets this, `precision`, `loss` and
             `data`.
@@ -49,8 +79,8 @@ class Recipe:
         warmup: Share of the steps over which the learning rate rises in a straight line; then the
             schedule begins. None takes 0. For `one_cycle` it is the share in which the cycle rises,
             and None takes 0.3.
-        max_grad_norm: In each step the gradient is scaled down to this norm, over all parameters,
-            if it is larger; None leaves it as it is.
+        max_grad_norm: In each step the gradient is scaled down to this norm, over all parameters
+            that the optimizer has, if it is larger; None leaves it as it is.
         label_smoothing: In training, this share of each target is spread equally over all classes
             (Szegedy et al., arXiv 1512.00567). Scores are computed without.
         ema_decay: Share of the exponential moving average of the weights that stays in a step, such
@@ -67,9 +97,14 @@ class Recipe:
         mixup: Training examples are mixed in pairs, with a share drawn from Beta(mixup, mixup) for
             each batch; so are the losses for their targets (Zhang et al., arXiv 1710.09412, who
             take 1 for CIFAR, and 0.1 to 0.4 for ImageNet). 0 mixes nothing.
+        scheduler: In place of `schedule` and `warmup`: a function of the optimizer and the number
+            of steps in all epochs, that makes one of `torch.optim.lr_scheduler`. It is stepped
+            after each step; a `ReduceLROnPlateau` after each epoch, with the mean training loss
+            (which a retraining has, too).
+        accumulate: Batches in a step; its gradient is the mean of theirs.
     """
 
-    optimizer: str = "adamw"
+    optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw"
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     batch_size: int | None = None
@@ -88,12 +123,13 @@ class Recipe:
     shift: int = 0
     cutout: int = 0
     mixup: float = 0.0
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(
-                f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}"
-            )
+        check_optimizer(self.optimizer, OPTIMIZERS)
+        check_scheduler(self.scheduler)
+        check_accumulate(self.accumulate)
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.weight_decay < math.inf:
@@ -126,28 +162,38 @@ class Recipe:
         if not 0 <= self.mixup < math.inf:
             raise ValueError(f"mixup must be at least 0, got {self.mixup}")
 
-    def __repr__(self) -> str:
-        return recipe_repr(self)
+        given = {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+        check_together(given, [self.optimizer], [self.scheduler])
 
-    def learning_rate_at(self, step: int, steps: int) -> float:
+    def __repr__(self) -> str:
+        return recipe_repr(self, unused_settings([self.optimizer]))
+
+    def learning_rate_at(self, step: int, steps: int, highest: float | None = None) -> float:
         """The learning rate of a step.
 
         Args:
             step: Counted from 0.
             steps: Their number, in all epochs.
+            highest: In place of `learning_rate`: that of a group of parameters.
         """
-        return self.learning_rate * share_of_rate(self.schedule, self.warmup, step, steps)
+        share = share_of_rate(self.schedule, self.warmup, step, steps)
+        return (self.learning_rate if highest is None else highest) * share
 
     def make_optimizer(
         self, trained: Iterable[Tensor], *, in_part: bool = False
     ) -> torch.optim.Optimizer:
-        """Makes the optimizer.
+        """Makes the optimizer that `optimizer` names.
 
         Args:
             trained: The parameters, on their device.
             in_part: Whether some of them have no gradient in some steps.
         """
         parameters = list(trained)
+        assert isinstance(self.optimizer, str)
         # One kernel for all parameters where PyTorch has one: a small network's step is mostly the
         # overhead of launching kernels.
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)

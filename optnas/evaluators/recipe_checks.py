@@ -8,7 +8,11 @@ from optnas.evaluators.recipe_space import RecipeSpace, possible
 
 
 def check_recipe(
-    recipe: Recipe | RecipeSpace, data: Dataset | Loaders, *, own_loss: bool = False
+    recipe: Recipe | RecipeSpace,
+    data: Dataset | Loaders,
+    *,
+    own_loss: bool = False,
+    own_step: bool = False,
 ) -> None:
     """Raises ValueError if a setting that is used, or searched, can't be used here.
 
@@ -16,9 +20,15 @@ def check_recipe(
         recipe: The recipe.
         data: What it trains on.
         own_loss: Whether the user's own loss is trained with.
+        own_step: Whether the user's own step runs the networks.
     """
     if isinstance(data, Loaders) and recipe.batch_size is not None:
         raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
+    if own_step and _uses(recipe, "mixup"):
+        raise ValueError(
+            "mixup mixes pairs of inputs and targets, and your step takes batches of its own form: "
+            "mix the examples in there, and leave mixup out of the recipe"
+        )
     for name in ("label_smoothing", "mixup"):
         if own_loss and _uses(recipe, name):
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
@@ -15,11 +15,13 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_functions import check_together, unused_settings
 from optnas.study.recipe_text import recipe_repr
 from optnas.utils.distributions import as_distribution, suggest
 
 Choice = Any
-"""A fixed value, a sequence of values to choose from, or an Optuna distribution."""
+"""A fixed value, a sequence of values to choose from, a dictionary from labels to values, or an
+Optuna distribution."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,8 +30,9 @@ class RecipeSpace:
 
     Each attribute is a fixed value, a sequence of values to choose from, or an Optuna distribution.
     For a range, give `FloatDistribution(1e-4, 1e-1, log=True)`: the tuple `(1e-4, 1e-1)` is a
-    choice of two values. The parameters of the searched settings are named
-    `recipe.learning_rate` and so on.
+    choice of two values. A choice between functions is a dictionary, from labels to functions or
+    names: `optimizer={"adamw": "adamw", "slow_head": slow_head}`. The parameters of the searched
+    settings are named `recipe.learning_rate` and so on.
 
     Example:
         ```python
@@ -60,19 +63,23 @@ class RecipeSpace:
     shift: Choice = Recipe.shift
     cutout: Choice = Recipe.cutout
     mixup: Choice = Recipe.mixup
+    scheduler: Choice = Recipe.scheduler
+    accumulate: Choice = Recipe.accumulate
 
     def __post_init__(self) -> None:
         for name, choice in self._settings().items():
-            if _is_sequence(choice):
+            if _is_choice(choice):
                 as_distribution(name, choice)
             # Nothing draws the 0 at which a range of learning rates may begin.
             elif name == "learning_rate" and isinstance(choice, BaseDistribution):
                 continue
             for value in possible(self, name):
                 Recipe(**{name: value})
+        given = {n: c for n, c in self._settings().items() if c != getattr(Recipe, n)}
+        check_together(given, possible(self, "optimizer"), possible(self, "scheduler"))
 
     def __repr__(self) -> str:
-        return recipe_repr(self)
+        return recipe_repr(self, unused_settings(possible(self, "optimizer")))
 
     def _settings(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -81,9 +88,10 @@ class RecipeSpace:
         """Draws the searched settings from the trial."""
         chosen = self._settings()
         for name, choice in chosen.items():
-            if isinstance(choice, BaseDistribution) or _is_sequence(choice):
+            if isinstance(choice, BaseDistribution) or _is_choice(choice):
                 distribution = as_distribution(name, choice)
-                chosen[name] = suggest(trial, f"recipe.{name}", distribution)
+                drawn = suggest(trial, f"recipe.{name}", distribution)
+                chosen[name] = choice[drawn] if isinstance(choice, Mapping) else drawn
         return Recipe(**chosen)
 
 
@@ -96,8 +104,10 @@ def possible(recipe: Recipe | RecipeSpace, name: str) -> tuple[Any, ...]:
         case IntDistribution(low=low, high=high) | FloatDistribution(low=low, high=high):
             return low, high
         case _:
-            return tuple(choice) if _is_sequence(choice) else (choice,)
+            if isinstance(choice, Mapping):
+                return tuple(choice.values())
+            return tuple(choice) if _is_choice(choice) else (choice,)
 
 
-def _is_sequence(choice: Choice) -> bool:
-    return isinstance(choice, Sequence) and not isinstance(choice, str)
+def _is_choice(choice: Choice) -> bool:
+    return isinstance(choice, (Sequence, Mapping)) and not isinstance(choice, str)

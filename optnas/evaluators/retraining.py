@@ -18,7 +18,9 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.training_loop import Score, TrainingLoop
+from optnas.evaluators.scoring import Score
+from optnas.evaluators.step import OwnStep
+from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
@@ -40,6 +42,7 @@ class RetrainingEvaluator(Evaluator):
         data: Its data.
         loss: Its loss.
         scores: Its further scores.
+        step: Its step, if it has one of the user's.
 
     Raises:
         InputError: There is no test part.
@@ -51,11 +54,13 @@ class RetrainingEvaluator(Evaluator):
         data: Dataset | Loaders,
         loss: Loss,
         scores: Mapping[str, Score],
+        step: OwnStep | None = None,
     ) -> None:
         _check_parts(data)
         self._search = search
         self._data = data
         self._loss = loss
+        self._step = step
         self._names = names_on_test(search.provides)
         self._scores = {self._names[name]: score for name, score in scores.items()}
         self.device = search.device
@@ -103,10 +108,10 @@ class RetrainingEvaluator(Evaluator):
         data = self._data
         if isinstance(data, Dataset):
             x, y = (torch.cat(tensors) for tensors in zip(data.train, data.val, strict=True))
-            return ArrayFeed((x, y), data.test, device)
+            return ArrayFeed((x, y), data.test, device, self._step)
         assert data.train_val is not None
         assert data.test is not None
-        return LoaderFeed(data.train_val, data.test, device)
+        return LoaderFeed(data.train_val, data.test, device, self._step)
 
 
 def names_on_test(names: Iterable[str]) -> dict[str, str]:

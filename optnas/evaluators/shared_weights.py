@@ -83,7 +83,8 @@ class SharedWeightsEvaluator(
         steps: Steps of the supernet's training; by default they cost about as much as 16 trainings
             of one network.
         networks: Networks trained in each step.
-        recipe: Trains the supernet; its `schedule`, `warmup` and `ema_decay` must be the defaults.
+        recipe: Trains the supernet; its `schedule`, `warmup`, `ema_decay`, `scheduler` and
+            `accumulate` must be the defaults, and its optimizer one that has a name.
         sandwich: Whether each step trains the largest and the smallest network among the others:
             those that take the upper, or lower, end of every ordered choice.
         finetune_epochs: Passes over the training part that train each network further from what it
@@ -123,7 +124,8 @@ class SharedWeightsEvaluator(
         self.steps, self.recipe = steps, self._settings.recipe
         if not isinstance(finetune_epochs, int) or finetune_epochs < 0:
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
-        check_recipe(self.recipe, training.data, own_loss=training.has_own_loss)
+        own = {"own_loss": training.has_own_loss, "own_step": training.has_own_step}
+        check_recipe(self.recipe, training.data, **own)
         self._training = training
         self.device = training.device
         self._finetune_epochs = finetune_epochs

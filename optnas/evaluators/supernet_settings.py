@@ -11,6 +11,7 @@ from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.evaluators.training import TrainingEvaluator
 from optnas.metrics.base import check_counts
 from optnas.search_spaces import SearchSpace
+from optnas.utils.code_hash import callable_name
 
 TRAININGS = 16
 """The default cost of the supernet's training, as a multiple of a single network's."""
@@ -19,6 +20,8 @@ _RATE = "their learning rate rises in the first 3 % of the steps and falls along
 UNSUITABLE = {
     "schedule": _RATE,
     "warmup": _RATE,
+    "scheduler": _RATE,
+    "accumulate": "each step trains its networks on one batch, and averages their gradients",
     "ema_decay": "each step trains only some of them, and an average over all steps lags behind",
 }
 """The settings of a recipe that a supernet's training doesn't take, each with the reason."""
@@ -47,6 +50,13 @@ class SupernetSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.recipe, Recipe):
             raise TypeError(f"the recipe of shared weights must be a Recipe, got {self.recipe!r}")
+        if callable(self.recipe.optimizer):
+            raise ValueError(
+                "shared weights are trained by an optimizer that has a name, because they are "
+                "tensors of their own, which grow with the networks, and not those of a model: "
+                f"leave the function {callable_name(self.recipe.optimizer)} out of "
+                "SharedWeightsEvaluator's recipe"
+            )
         for name, why in UNSUITABLE.items():
             value = getattr(self.recipe, name)
             if value != getattr(Recipe, name):

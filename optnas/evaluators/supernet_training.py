@@ -24,8 +24,8 @@ from torch.func import functional_call
 from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
 from optnas.errors import InputError, fault_of_candidate, with_place
-from optnas.evaluators.augmentation import Mixed, augmented
-from optnas.evaluators.feed import Feed
+from optnas.evaluators.augmentation import augmented
+from optnas.evaluators.feed import Batch, Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
@@ -34,7 +34,6 @@ from optnas.evaluators.supernet import Growth, Supernet
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
-from optnas.utils.inputs import Inputs, call
 
 WARM_UP = 0.03
 """Share of the steps over which the learning rate rises to its full value."""
@@ -108,7 +107,7 @@ class SupernetTraining:
         total: Tensor | float = 0.0
         trained = 0
         batches = self._feed.train(self._recipe.batch_size, torch.contiguous_format)
-        for x, y in augmented(batches, self._recipe):
+        for batch in augmented(batches, self._recipe):
             if self.step == self.steps:
                 break
             models = self._made()
@@ -121,7 +120,7 @@ class SupernetTraining:
             for model in models:
                 give_way()
                 with self._tolerated():
-                    loss = self._loss_of(model, x, y)
+                    loss = self._loss_of(model, batch)
                     (loss / len(models)).backward()
                     total, trained = total + loss.detach(), trained + 1
             for group in self._optimizer.param_groups:
@@ -141,13 +140,12 @@ class SupernetTraining:
         return mean
 
     @explained_single_example()
-    def _loss_of(self, model: nn.Module, x: Inputs, y: Tensor | Mixed) -> Tensor:
-        def sliced(*args: Tensor, **kwargs: Tensor) -> Any:
-            return functional_call(model, self.supernet.slices(model), args, kwargs)
-
+    def _loss_of(self, model: nn.Module, batch: Batch) -> Tensor:
+        whole = _Run(model, self._feed)
+        slices = {f"model.{name}": t for name, t in self.supernet.slices(model).items()}
         with self._recipe.autocast(self.device):
-            outputs = call(sliced, x)
-        return self._loss(in_float32(outputs), y)
+            outputs, targets = functional_call(whole, slices, (batch,))
+        return self._loss(in_float32(outputs), targets)
 
     def _learning_rate(self) -> float:
         risen = min(1.0, (self.step + 1) / (WARM_UP * self.steps))
@@ -227,6 +225,19 @@ class SupernetTraining:
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         self._rng.setstate(state["networks"])
+
+
+class _Run(nn.Module):
+    """Runs a network on a batch, as a module: so a step may use all of the network."""
+
+    def __init__(self, model: nn.Module, feed: Feed) -> None:
+        super().__init__()
+        self.model = model
+        self._feed = feed
+
+    def forward(self, batch: Batch) -> tuple[Any, Any]:
+        """Outputs and targets."""
+        return self._feed.run(self.model, batch)
 
 
 def _padded(state: Mapping[str, Any], growth: Growth) -> dict[str, Any]:

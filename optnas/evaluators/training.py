@@ -13,9 +13,7 @@ from optuna.trial import BaseTrial
 from torch import nn
 
 from optnas.candidate import Candidate
-from optnas.datasets import losses
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import chance_scores, standard_loss
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.abilities import (
@@ -29,16 +27,17 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.first_look import first_look
-from optnas.evaluators.function import check_directions
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_checks import check_recipe
 from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
-from optnas.evaluators.training_loop import Score, TrainingLoop
+from optnas.evaluators.scoring import Scores, scoring
+from optnas.evaluators.step import OwnStep, Step
+from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.code_hash import callable_name, code_hash
+from optnas.utils.arguments import takes
 from optnas.utils.inputs import Inputs
 
 Precision = Literal["float32", "bfloat16"]
@@ -86,7 +85,13 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             have shape `(batch, ...)` in float32, targets the shape of the data's.
         scores: Further scores by name, each a function and its direction:
             `{"f1": (f1, "maximize")}`. The function takes all outputs and targets of the validation
-            part at once.
+            part at once. `{"val_accuracy": None}` drops that one.
+        step: `step(model, batch)`, for batches that are no pairs of inputs and targets, or models
+            that are called otherwise. The batch is on the device, as is all in it that has a method
+            `to`. The step returns `(outputs, targets)` of any form, which `loss` and `scores` take;
+            or the loss alone, a tensor of one element, if there are no scores; or a pair of it and
+            the number of examples that it is the mean of. `model.training` tells training from
+            scoring. See "Batches of any form" in the documentation.
         precision: `float32`, or `bfloat16` (autocast, with the loss in float32).
         device: `auto` (the first that is available of CUDA, MPS and the CPU), or a name.
         epoch: `last` or `best`: which epoch's scores and weights count. The best one has the least
@@ -112,7 +117,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         recipe: Recipe | RecipeSpace | None = None,
         *,
         loss: Loss | None = None,
-        scores: Mapping[str, tuple[Score, Direction]] | None = None,
+        scores: Scores | None = None,
+        step: Step | None = None,
         precision: Precision = "float32",
         device: str = "auto",
         epoch: Epoch = "last",
@@ -126,7 +132,12 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             )
         if not isinstance(recipe, (Recipe, RecipeSpace)):
             raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
-        check_recipe(recipe, data, own_loss=loss is not None)
+        if step is not None and not (callable(step) and takes(step, 2)):
+            raise TypeError(
+                f"step must be a function of model and batch, got {step!r}: write step=lambda "
+                "model, batch: (model(batch[0]), batch[1]), say"
+            )
+        check_recipe(recipe, data, own_loss=loss is not None, own_step=step is not None)
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         if epoch not in get_args(Epoch):
@@ -137,18 +148,9 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         self._epoch = epoch
         self.device: str = device
         self._set_epochs(epochs)
-        self._loss_name = callable_name(loss) if loss else ""
-        self._loss_code = code_hash(loss) if loss else ""
-        self.loss = loss or standard_loss(data)
-        self._scores: dict[str, Score] = {}
-        self._provides: dict[str, Direction] = {"val_loss": "minimize"}
-        if data.task == "classification" and accuracy:
-            self._scores["val_accuracy"] = losses.accuracy
-            self._provides["val_accuracy"] = "maximize"
-        self._score_codes = {name: code_hash(score) for name, (score, _) in (scores or {}).items()}
-        if scores:
-            self._scores |= {name: function for name, (function, _) in scores.items()}
-            self._provides |= check_directions("scores", {n: d for n, (_, d) in scores.items()})
+        self._scoring = scoring(data, loss, scores, accuracy=accuracy)
+        self.loss = self._scoring.loss
+        self._step = None if step is None else OwnStep(step)
         self._feeds: dict[torch.device, Feed] = {}
         self._looked = False
 
@@ -163,7 +165,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
     @property
     def provides(self) -> Mapping[str, Direction]:
         """`val_loss`, `val_accuracy` for classification, and the given scores."""
-        return self._provides
+        return self._scoring.provides
 
     @property
     def data(self) -> Dataset | Loaders:
@@ -173,37 +175,35 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
     @property
     def has_own_loss(self) -> bool:
         """Whether `loss` was given."""
-        return bool(self._loss_name)
+        return bool(self._scoring.loss_name)
+
+    @property
+    def has_own_step(self) -> bool:
+        """Whether `step` was given."""
+        return self._step is not None
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Data and split, epochs, recipe, loss, scores, precision, and which epoch counts."""
-        return {
+        """Data and split, epochs, recipe, loss, scores, precision, which epoch counts, and step."""
+        found = {
             "data": self._data.fingerprint,
             "epochs": self.epochs,
             "recipe": repr(self.recipe),
-            "loss": f"{self._loss_name} {self._loss_code}" if self._loss_name else "standard",
-            "scores": ", ".join(
-                f"{name} ({self._provides[name]}) {code}"
-                for name, code in self._score_codes.items()
-            ),
+            **self._scoring.fingerprint,
             "precision": self.precision,
             "epoch": self._epoch,
         }
+        return found | ({} if self._step is None else {"step": self._step.fingerprint})
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
         """The scores of a constant prediction: of the standard loss and of the accuracy.
 
-        They aren't known of your own loss and scores, nor of loaders.
+        They aren't known of your own loss, scores and step, nor of loaders.
         """
-        if not isinstance(self._data, Dataset):
+        if not isinstance(self._data, Dataset) or self._step is not None:
             return {}
-        found = chance_scores(self._data)
-        known = set() if self._loss_name else {"val_loss"}
-        if self._scores.get("val_accuracy") is losses.accuracy:
-            known.add("val_accuracy")
-        return {name: found[name] for name in sorted(known)}
+        return self._scoring.chance(self._data)
 
     def configured(
         self, *, device: str | None = None, epochs: int | None = None
@@ -228,7 +228,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             drawn,
             epochs=self.epochs,
             precision=self.precision,
-            loss=self._loss_name,
+            loss=self._scoring.loss_name,
             data=self._data.fingerprint,
         )
 
@@ -261,15 +261,15 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             InputError: The data has no test part, or `epochs` is below 1.
         """
         return RetrainingEvaluator(
-            self.configured(epochs=epochs), self._data, self.loss, self._scores
+            self.configured(epochs=epochs), self._data, self.loss, self._scoring.scores, self._step
         )
 
     def look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
         """Checks what the first model returns, before it is trained (see `first_look`)."""
         if not self._looked:
-            usual = None if self._loss_name else self._data
-            feed = self.feed()
-            first_look(model, feed, recipe, self.loss, self._scores, example, usual)
+            usual = None if self.has_own_loss else self._data
+            scores = self._scoring.scores
+            first_look(model, self.feed(), recipe, self.loss, scores, example, usual)
             self._looked = True
 
     def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
@@ -278,7 +278,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
 
     def loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         """The training of a model with this data and loss, on this device."""
-        return TrainingLoop(model, self.feed(), recipe, self.loss, self._scores, give_way)
+        scores = self._scoring.scores
+        return TrainingLoop(model, self.feed(), recipe, self.loss, scores, give_way)
 
     def feed(self) -> Feed:
         """The batches of training and validation part, on this device."""
@@ -286,8 +287,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         if device not in self._feeds:
             data = self._data
             self._feeds[device] = (
-                ArrayFeed(data.train, data.val, device)
+                ArrayFeed(data.train, data.val, device, self._step)
                 if isinstance(data, Dataset)
-                else LoaderFeed(data.train, data.val, device)
+                else LoaderFeed(data.train, data.val, device, self._step)
             )
         return self._feeds[device]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -12,16 +13,17 @@ from torch import Tensor, nn
 
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.evaluation import finite
-from optnas.evaluators.feed import Feed, memory_format
+from optnas.evaluators.feed import Feed
+from optnas.evaluators.optimization import Optimization
 from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.scoring import Score
 from optnas.evaluators.single_example import explained_single_example
+from optnas.evaluators.step import MeanLoss, counted, mean_loss
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.evaluators.weight_average import WeightAverage
-from optnas.utils.inputs import call
+from optnas.utils.trees import rows_of
 from optnas.utils.weights_file import copied_state, load_state, own_memory
-
-Score = Callable[[Tensor, Tensor], float | Tensor]
 
 
 class TrainingLoop:
@@ -52,10 +54,9 @@ class TrainingLoop:
         scores: Mapping[str, Score],
         give_way: Callable[[], None],
     ) -> None:
-        self._layout = memory_format(model, feed.device, recipe.precision)
-        self.model = model.to(feed.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._layout = feed.layout(model.to(feed.device), recipe.precision)
+        self.model = model.to(memory_format=self._layout)  # type: ignore[call-overload]
         own_memory(self.model)
-        self._parameters = list(self.model.parameters())
         self._feed = feed
         self._recipe = recipe
         self._loss = loss
@@ -68,12 +69,13 @@ class TrainingLoop:
         self.epoch = 0
         self._best: tuple[dict[str, float], Any] | None = None
         self._step = 0
-        self._steps = feed.steps(recipe.batch_size) * recipe.epochs
 
     @cached_property
-    def _optimizer(self) -> torch.optim.Optimizer:
+    def _optimization(self) -> Optimization:
         """Made at its first use: some models are only scored."""
-        return self._recipe.make_optimizer(self._parameters)
+        recipe = self._recipe
+        steps = -(-self._feed.steps(recipe.batch_size) // recipe.accumulate) * recipe.epochs
+        return Optimization(self.model, recipe, steps)
 
     @explained_single_example()
     def train_epoch(self) -> float:
@@ -86,35 +88,40 @@ class TrainingLoop:
             CandidateError: The loss is NaN or infinite.
             InputError: A batch has one example, and the model a BatchNorm.
         """
-        model, optimizer = self.model.train(), self._optimizer
+        model, optimization = self.model.train(), self._optimization
         average = self._average
         if average is not None:
             average.begin_epoch()
         total: Tensor | float = 0.0
-        before, largest = self._step, self._recipe.max_grad_norm
-        batches = self._feed.train(self._recipe.batch_size, self._layout)
-        for x, y in augmented(batches, self._recipe):
-            self._give_way()
-            rate = self._recipe.learning_rate_at(self._step, self._steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad()
-            with self._recipe.autocast(self.device):
-                outputs = call(model, x)
-            loss = self._training_loss(in_float32(outputs), y)
-            loss.backward()
-            if largest is not None:
-                nn.utils.clip_grad_norm_(self._parameters, largest)
-            optimizer.step()
+        before, recipe = self._step, self._recipe
+        batches = augmented(self._feed.train(recipe.batch_size, self._layout), recipe)
+        for group in grouped(batches, recipe.accumulate):
+            loss = optimization.step(self._step, partial(self._gradient, model, group))
             if average is not None:
                 average.update(self._step)
             # Summed on the device: reading it here would make every step wait for the device.
-            total = total + loss.detach()
+            total = total + loss
             self._step += 1
         if average is not None:
             average.end_epoch()
         self.epoch += 1
-        return finite("diverged: the training loss", float(total)) / max(self._step - before, 1)
+        mean = finite("diverged: the training loss", float(total)) / max(self._step - before, 1)
+        optimization.end_epoch(mean)
+        return mean
+
+    def _gradient(self, model: nn.Module, batches: Sequence[Any]) -> Tensor:
+        """Adds the gradient of the batches' mean loss to the parameters', and returns the loss."""
+        losses = []
+        for batch in batches:
+            self._give_way()
+            with self._recipe.autocast(self.device):
+                outputs, targets = self._feed.run(model, batch)
+            loss = self._training_loss(in_float32(outputs), targets)
+            if len(batches) > 1:
+                loss = loss / len(batches)
+            loss.backward()
+            losses.append(loss.detach())
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def score(self, loss_name: str = "val_loss", *, autocast: bool = True) -> dict[str, float]:
         """The scores on the held-out part, computed from all its outputs at once.
@@ -127,17 +134,27 @@ class TrainingLoop:
             CandidateError: The loss is NaN or infinite.
         """
         self.model.eval()
-        batches, device = [], self.device
+        found: list[tuple[Any, Any]] = []
         with torch.no_grad():
-            for x, y in self._feed.held_out(self._layout):
+            for batch in self._feed.held_out(self._layout):
                 self._give_way()
-                with self._recipe.autocast(device) if autocast else nullcontext():
-                    outputs = call(self.model, x)
-                batches.append((in_float32(outputs), y))
-            outputs, targets = (joined(parts) for parts in zip(*batches, strict=True))
+                with self._recipe.autocast(self.device) if autocast else nullcontext():
+                    outputs, targets = self._feed.run(self.model, batch)
+                if isinstance(outputs, MeanLoss):
+                    outputs = counted(outputs, batch)
+                found.append((in_float32(outputs), targets))
+            return self._scores_of(found, loss_name)
+
+    def _scores_of(self, batches: Sequence[tuple[Any, Any]], loss_name: str) -> dict[str, float]:
+        outputs, targets = zip(*batches, strict=True)
+        if all(isinstance(one, MeanLoss) for one in outputs):
+            loss = mean_loss(outputs)
+        else:
+            rows = [rows_of(y) or rows_of(out) or 1 for out, y in batches]
+            outputs, targets = joined(outputs, rows), joined(targets, rows)
             loss = float(self._loss(outputs, targets))
-            scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
-            return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
+        scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
+        return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
 
     def keep_best(self, scores: dict[str, float]) -> None:
         """Keeps these scores and the current weights if no earlier `val_loss` was less."""
@@ -155,7 +172,7 @@ class TrainingLoop:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
         state = {
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            **self._optimization.state(),
             "best": self._best,
             "epoch": self.epoch,
             "step": self._step,
@@ -165,7 +182,7 @@ class TrainingLoop:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same network's training, made on any device."""
         load_state(self.model, state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimization.load_state(state)
         self._best = state["best"]
         self.epoch = state["epoch"]
         self._step = state["step"]
@@ -176,3 +193,10 @@ class TrainingLoop:
     def device(self) -> torch.device:
         """Where the model is trained."""
         return self._feed.device
+
+
+def grouped(batches: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    """The batches in groups of a size; the last one may be smaller."""
+    rest = iter(batches)
+    while group := tuple(islice(rest, size)):
+        yield group

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from optnas.utils.code_hash import callable_name, code_hash
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,14 +28,28 @@ ALWAYS = (
 defaults: so a study that was made before they existed finds its texts unchanged."""
 
 
-def recipe_repr(recipe: DataclassInstance) -> str:
-    """The text of a recipe, or of a space of recipes: the call that makes it."""
+def recipe_repr(recipe: DataclassInstance, unused: Collection[str] = ()) -> str:
+    """The text of a recipe, or of a space of recipes: the call that makes it.
+
+    In place of a function there is its name, with a hash of its code.
+
+    Args:
+        recipe: The recipe, or the space.
+        unused: Settings that have no effect in it, and stay out of its text.
+    """
     shown = (
-        f"{field.name}={value!r}"
+        f"{field.name}={_text(value)!r}"
         for field in fields(recipe)
-        if (value := getattr(recipe, field.name)) != field.default or field.name in ALWAYS
+        if ((value := getattr(recipe, field.name)) != field.default or field.name in ALWAYS)
+        and field.name not in unused
     )
     return f"{type(recipe).__qualname__}({', '.join(shown)})"
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Mapping):  # labels of functions to choose from
+        return {label: _text(choice) for label, choice in value.items()}
+    return f"{callable_name(value)} {code_hash(value)}" if callable(value) else value
 
 
 @lru_cache(maxsize=1024)

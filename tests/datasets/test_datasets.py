@@ -248,6 +248,25 @@ def test_loaders_need_a_name_and_a_task():
         optnas.Loaders(loader, loader, "ranking", "v1")
 
 
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        yield from range(9)
+
+
+@pytest.mark.parametrize("part", ["train", "val", "train_val", "test"])
+def test_loaders_have_a_length_and_batches(part):
+    rows = list(range(9))
+    given = dict.fromkeys(("train", "val", "train_val", "test"), DataLoader(rows, 4))
+    settings = {"task": "classification", "name": "v1"}
+    optnas.Loaders(**given, **settings)
+    with pytest.raises(
+        ValueError, match=rf"^{part} has no length, .* give the dataset, .* __len__"
+    ):
+        optnas.Loaders(**given | {part: DataLoader(Stream(), 4)}, **settings)
+    with pytest.raises(ValueError, match=rf"^{part} has no batches: give it examples"):
+        optnas.Loaders(**given | {part: DataLoader(rows, 16, drop_last=True)}, **settings)
+
+
 def test_bools_are_classes_and_numpy_sizes_are_numbers():
     data = optnas.arrays(np.random.rand(40, 2), np.arange(40) % 2 == 0, val=np.int64(7), test=9)
     assert data.task == "classification"

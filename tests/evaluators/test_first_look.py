@@ -2,6 +2,7 @@
 
 import collections
 import random
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -257,3 +258,64 @@ def test_shared_weights_are_not_trained_for_an_output_that_does_not_fit():
     evaluator = SharedWeightsEvaluator(training, steps=3).bind(space, None)
     with pytest.raises(InputError, match="accuracy=False"):
         evaluator.prepare()
+
+
+class Viewed(nn.Module):
+    """Code that takes the usual memory layout alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 16, 3), nn.Linear(64, 3)
+
+    def flat(self, x):
+        return x.view(len(x), -1)
+
+    def forward(self, x):
+        return self.head(self.flat(self.conv(x)))
+
+
+class Reshaped(Viewed):
+    def flat(self, x):
+        return x.reshape(len(x), -1)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_model_that_views_its_images_trains_as_one_that_reshapes_them(own):
+    images = torch.randn(N, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    data = optnas.arrays(images.numpy().repeat(4, 0), Y.numpy().repeat(4))
+    given = loaders(lambda i: (images[i], Y[i])) if own else data
+
+    def scores(model):
+        torch.manual_seed(0)
+        return evaluate(TrainingEvaluator(given, 2, device="cpu"), model(), images[:1])
+
+    assert scores(Viewed) == pytest.approx(scores(Reshaped), rel=1e-4)
+
+
+@dataclass
+class Fields:
+    logits: torch.Tensor
+    penalty: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("wrap", "get"),
+    [
+        (lambda o: {"logits": o, "penalty": o.mean()}, lambda out, name: out[name]),
+        (lambda o: Fields(o, o.mean()), getattr),
+        (lambda o: (o, o.mean()), lambda out, name: out[name == "penalty"]),
+    ],
+)
+def test_a_number_that_the_model_returns_is_the_mean_over_all_batches(wrap, get):
+    def loss(outputs, y):
+        return nn.functional.cross_entropy(get(outputs, "logits"), y) + get(outputs, "penalty")
+
+    def whole(outputs, y):
+        return nn.functional.cross_entropy(outputs, y) + outputs.mean()
+
+    def scores(loss, wrap):
+        torch.manual_seed(0)
+        evaluator = TrainingEvaluator(loaders(pair), 2, loss=loss, accuracy=False, device="cpu")
+        return evaluate(evaluator, Tokens(wrap=wrap))
+
+    assert scores(loss, wrap) == pytest.approx(scores(whole, lambda o: o))

@@ -285,6 +285,7 @@ def test_the_text_of_a_recipe_has_new_settings_only_where_they_are_used():
         {"shift": IntDistribution(0, 2)},
         {"cutout": IntDistribution(0, 4, step=2)},
         {"mixup": (0.0, 0.2)},
+        {"accumulate": (1, 4)},
     ],
 )
 def test_every_setting_can_be_searched(settings):
@@ -314,6 +315,8 @@ def test_every_setting_can_be_searched(settings):
         ({"shift": -1}, "shift is a number of pixels, 0 or more, got -1"),
         ({"cutout": 0.5}, "cutout is a number of pixels, 0 or more, got 0.5"),
         ({"mixup": -0.1}, "mixup must be at least 0, got -0.1"),
+        ({"accumulate": 0}, "number of batches in each step, 1 or more, got 0"),
+        ({"accumulate": 2.0}, "number of batches in each step, 1 or more, got 2.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -354,7 +357,8 @@ def test_settings_that_fit_neither_data_nor_loss_are_refused(settings, data, los
 
 
 @pytest.mark.parametrize(
-    "settings", [{"schedule": "constant"}, {"warmup": 0.1}, {"ema_decay": 0.9}]
+    "settings",
+    [{"schedule": "constant"}, {"warmup": 0.1}, {"ema_decay": 0.9}, {"accumulate": 2}],
 )
 def test_shared_weights_refuse_what_their_training_lacks(settings):
     ((name, value),) = settings.items()

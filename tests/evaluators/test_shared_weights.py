@@ -433,7 +433,7 @@ def test_statistics_are_those_of_the_network_and_nothing_else_is_changed():
     evaluator = shared(space=space, steps=2)
     _, candidate = score(evaluator, space.suggest(FixedTrial({"width": 4})))
     linear, norm = candidate.model[0], candidate.model[1]
-    (x,) = evaluator._ready.calibration.batches
+    ((x, _),) = evaluator._ready.calibration.batches
     assert len(x) == len(DATA.train[0])
     with torch.no_grad():
         torch.testing.assert_close(norm.running_mean, linear(x).mean(0))
@@ -468,7 +468,7 @@ def test_loaders_and_regression():
     evaluator = SharedWeightsEvaluator(real, 5).bind(space, None)
     scores, _ = score(evaluator, space.suggest(Draft({}, Random(0))))
     assert set(scores) == {"val_loss"}
-    assert sum(map(len, evaluator._ready.calibration.batches)) == 60
+    assert sum(len(x) for x, _ in evaluator._ready.calibration.batches) == 60
 
 
 @pytest.mark.parametrize(

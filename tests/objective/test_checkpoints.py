@@ -319,6 +319,7 @@ def test_the_best_epoch_may_lie_before_the_interruption(tmp_path):
         {"warmup": 0.3, "max_grad_norm": 0.5, "label_smoothing": 0.1},
         {"ema_decay": 0.8},
         {"mixup": 0.4, "ema_decay": 0.5},
+        {"accumulate": 2, "ema_decay": 0.5},
     ],
     ids=lambda settings: " ".join(settings),
 )
