@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from optuna.trial import BaseTrial
 
@@ -14,7 +14,7 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function_retraining import FunctionRetraining
 from optnas.evaluators.returned_scores import returned_scores
-from optnas.study.objectives import Direction
+from optnas.study.objectives import Direction, check_directions
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.random_state import seeded
 
@@ -131,19 +131,3 @@ class FunctionEvaluator(Evaluator, Retrainable):
             )
         configured(self, epochs=epochs)
         return self._retraining
-
-
-def check_directions(what: str, directions: Mapping[str, Direction]) -> dict[str, Direction]:
-    """The directions as a dictionary.
-
-    Raises:
-        ValueError: There are none, or one is unknown.
-    """
-    if not directions:
-        raise ValueError(f"{what} is empty: name at least one score with its direction")
-    for name, direction in directions.items():
-        if direction not in get_args(Direction):
-            raise ValueError(
-                f"{what}: the direction of {name!r} must be minimize or maximize, got {direction!r}"
-            )
-    return dict(directions)

@@ -12,9 +12,8 @@ from optnas.datasets import losses
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.losses import chance_scores, standard_loss
 from optnas.errors import InputError
-from optnas.evaluators.function import check_directions
 from optnas.evaluators.training_loss import Loss
-from optnas.study.objectives import Direction
+from optnas.study.objectives import Direction, check_directions
 from optnas.utils.code_hash import callable_name, code_hash
 
 Score = Callable[[Any, Any], float | Tensor]

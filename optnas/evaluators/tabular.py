@@ -17,9 +17,8 @@ from optnas.candidate import Candidate
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
-from optnas.evaluators.function import check_directions
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Architecture
-from optnas.study.objectives import Direction
+from optnas.study.objectives import Direction, check_directions
 from optnas.utils.text import plural, there_are
 
 Table = Mapping[str, Mapping[str, float | Sequence[float]]]

@@ -9,9 +9,9 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.function import FunctionEvaluator, Train, check_directions
+from optnas.evaluators.function import FunctionEvaluator, Train
 from optnas.metrics import Metric, standard_metrics
-from optnas.study.objectives import Direction
+from optnas.study.objectives import Direction, check_directions
 from optnas.utils.code_hash import callable_name
 
 Names = Sequence[str] | Mapping[str, Direction]

@@ -1,8 +1,8 @@
 """The tally of a study: which trials count, which are lost, and which are repeated.
 
 A lost trial is repeated by a retry (see `optnas.runs.recovery`); one that failed isn't. How a
-single trial is told to count or to be lost is in `optnas.study.attributes`. Any number of workers may keep a
-tally of one study: if two of them queue a retry of the same trial, the retry with the
+single trial is told to count or to be lost is in `optnas.study.attributes`. Any number of workers
+may keep a tally of one study: if two of them queue a retry of the same trial, the retry with the
 lower number counts, and the worker that takes the other one ends it.
 """
 

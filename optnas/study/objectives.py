@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study, StudyDirection
+
+Direction = Literal["minimize", "maximize"]
 
 
 def objective_names(study: Study) -> list[str]:
@@ -28,4 +30,17 @@ def name_objectives(study: Study, names: Sequence[str]) -> None:
             study.set_metric_names(list(names))
 
 
-Direction = Literal["minimize", "maximize"]
+def check_directions(what: str, directions: Mapping[str, Direction]) -> dict[str, Direction]:
+    """The directions as a dictionary.
+
+    Raises:
+        ValueError: There are none, or one is unknown.
+    """
+    if not directions:
+        raise ValueError(f"{what} is empty: name at least one score with its direction")
+    for name, direction in directions.items():
+        if direction not in get_args(Direction):
+            raise ValueError(
+                f"{what}: the direction of {name!r} must be minimize or maximize, got {direction!r}"
+            )
+    return dict(directions)
