@@ -142,7 +142,7 @@ class Objective:
         self.choosing: Callable[[int], None] = lambda number: None  # a run's display replaces it
         self.device = device
         self.metrics, self.known = choose_metrics(
-            self.objectives, self.constraints, metrics, evaluator, device
+            self.objectives, self.constraints, metrics, evaluator, space, device
         )
         check_reference(reference, self.objectives, list(self.baseline_params))
         self.reference = reference
@@ -267,7 +267,8 @@ class Objective:
             listeners=self.listeners,
             stopping=self._stopping,
         )
-        if self.weights is not None:
+        store = self.weights if self.evaluator.gives_weights else None
+        if store is not None:
             self._told = say_which_weights(
                 trial, candidate, self.evaluator, scores, report, told=self._told
             )
@@ -277,7 +278,7 @@ class Objective:
             self._bounds.store(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
         estimates = self.evaluator.estimates
-        keep_or_check(trial, candidate, values, self.weights, self.metrics if estimates else ())
+        keep_or_check(trial, candidate, values, store, self.metrics if estimates else ())
         return values
 
     def keep_reference(self, study: Study) -> None:

@@ -98,7 +98,12 @@ class Settings:
             self.space, self.evaluator, self.objectives, self.constraints, self.early_stop
         )
         choose_metrics(
-            self.objectives, self.constraints, self.metrics, self._evaluator(), self.device
+            self.objectives,
+            self.constraints,
+            self.metrics,
+            self._evaluator(),
+            self.space,
+            self.device,
         )
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, self.objectives, list(self.baselines))
