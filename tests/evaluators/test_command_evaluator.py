@@ -1,6 +1,7 @@
 """Commands that run: their curves, their ends, and what they leave behind."""
 
 import json
+import math
 import subprocess
 import sys
 import textwrap
@@ -296,13 +297,29 @@ def test_the_retry_of_a_killed_trial_goes_on_from_its_folder(tmp_path, step):
     assert log.endswith("epoch 4: loss 6\n")
 
 
-def test_a_retry_of_a_training_that_had_ended_has_its_scores(tmp_path):
-    write("import sys; open(sys.argv[1] + '/done', 'x'); print('loss 2')")
-    report = Report(folder=tmp_path / "trial0")
-    evaluate(f"{PYTHON} {{folder}}", report=report)
-    write("print('done already')")
-    again = Report(folder=tmp_path / "trial0")
-    assert evaluate(f"{PYTHON} {{folder}}", report=again)[0] == {"loss": 2}
+def test_a_retry_of_a_training_that_had_ended_is_run_again(tmp_path, caplog):
+    """Its last scores may have been printed after its worker was killed."""
+    write(
+        """
+        import os, sys
+        path = sys.argv[1] + "/done"
+        if not os.path.exists(path):
+            open(path, "x").close()
+            print("loss 2")
+        """
+    )
+    for _ in range(2):
+        report = Report(folder=tmp_path / "trial0")
+        scores, curve = evaluate(f"{PYTHON} {{folder}}", report=report)
+        assert (scores, curve) == ({"loss": 2}, [{"step": 0, "loss": 2}])
+    assert "it is run again from the start" in caplog.text
+
+
+def test_a_training_that_diverged_need_not_have_kept_weights():
+    write("print('loss 1'); print('loss nan')")
+    scores, _ = evaluate(weights="{folder}/model.pt")
+    assert math.isnan(scores["loss"])
+    assert evaluate(epoch="best")[0] == {"loss": 1}
 
 
 def test_a_command_is_paused_while_a_latency_is_measured():

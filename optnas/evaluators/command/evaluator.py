@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from optnas.evaluators.abilities import Configurable
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.command.fingerprint import check_script, hashes
 from optnas.evaluators.command.patterns import NumberPattern, checked_scores, final_scores
-from optnas.evaluators.command.run import run
+from optnas.evaluators.command.run import FILES, run
 from optnas.evaluators.command.template import CommandTemplate
 from optnas.evaluators.command.weights import WeightsFile
 from optnas.evaluators.epoch_report import Report
@@ -205,7 +206,7 @@ class CommandEvaluator(Evaluator, Configurable):
         """
         model = candidate.model if self._weights is not None else None
         with _working_folder(report.folder) as folder:
-            files = folder / "files"
+            files = folder / FILES
             files.mkdir(parents=True, exist_ok=True)
             values = self._values(candidate, recipe, files)
             run(
@@ -217,7 +218,8 @@ class CommandEvaluator(Evaluator, Configurable):
                 report,
             )
             scores = final_scores(report.curve, self._provides, self._epoch)
-            if self._weights is not None and model is not None:
+            diverged = not all(map(math.isfinite, scores.values()))  # and may have kept no weights
+            if self._weights is not None and model is not None and not diverged:
                 report.weights(self._weights.read(values, model))
         return scores
 

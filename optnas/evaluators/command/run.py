@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -25,6 +26,8 @@ from optnas.utils.terminal import visible
 
 MOST = 10_000
 """Epochs of one training: a pattern that matches more often is thought to be wrong."""
+FILES = "files"
+"""The command's own folder, in the trial's folder."""
 CURVE = "curve.jsonl"
 """The epochs that were read, in the trial's folder: those of a killed process are read there."""
 OUT_OF_MEMORY = (
@@ -36,6 +39,8 @@ OUT_OF_MEMORY = (
 )
 _COMMAND = 200
 """Characters of a command that messages show."""
+
+log = logging.getLogger("optnas")
 
 
 def run(
@@ -51,7 +56,7 @@ def run(
     Args:
         words: The program and its arguments.
         cwd: Its working directory.
-        folder: That of the trial; `files` in it is the command's.
+        folder: That of the trial, in which the command has one of its own.
         patterns: Of the scores.
         step: Of the number of the epoch; None counts them.
         report: Is called after every epoch.
@@ -68,12 +73,12 @@ def run(
 
     def read(chunk: bytes, *, final: bool = False) -> None:
         for line in lines.read(chunk, final=final):
-            log.write(line)
+            output.write(line)
             for number, row in epochs.read(line):
                 curve.add(number, row)
 
     with ExitStack() as stack:
-        log = stack.enter_context(BoundedLog(folder))
+        output = stack.enter_context(BoundedLog(folder))
         process = stack.enter_context(_started(words, cwd, shown))
         stack.enter_context(_giving_way(report, process))
         for chunk in process.chunks():
@@ -86,6 +91,12 @@ def run(
         raise _failure(shown, process.code, lines.last)
     for number, row in epochs.rest():
         curve.add(number, row)
+    if report.curve and not curve.has_begun:
+        # It had ended before its process was killed, and nobody may have read its last scores.
+        log.warning("%s resumes nothing and prints no score: it is run again from the start", shown)
+        curve.forget()
+        run(words, cwd, folder, patterns, step, report)
+        return
     missing = [name for name in patterns if not any(name in row for row in report.curve)]
     if missing:
         raise CommandError(
@@ -143,18 +154,29 @@ class _Curve:
         counted: Whether epochs are counted. Then the earlier ones stay if the command has left
             files that it may resume from; else those before the first new one stay.
         shown: The command, for messages.
+
+    Attributes:
+        has_begun: Whether an epoch was added.
     """
 
     def __init__(self, folder: Path, report: Report, *, counted: bool, shown: str) -> None:
+        self._files = folder / FILES
         self._path = folder / CURVE
         self._report = report
         self._counted = counted
         self._shown = shown
-        self._begun = False
-        if not counted or any((folder / "files").iterdir()):
+        self.has_begun = False
+        if not counted or any(self._files.iterdir()):
             with suppress(OSError, ValueError):  # half a line: the process was killed
                 for line in self._path.read_text("utf-8").splitlines():
                     report.curve.append(json.loads(line))
+
+    def forget(self) -> None:
+        """Removes the earlier epochs, and the files of the command."""
+        self._report.curve.clear()
+        self._path.unlink(missing_ok=True)
+        shutil.rmtree(self._files)
+        self._files.mkdir()
 
     def add(self, step: int, row: Row) -> None:
         """Reports an epoch."""
@@ -165,8 +187,8 @@ class _Curve:
                 "must match once an epoch, not at each step or each move of a progress bar"
             )
         kept = [{"step": step, **row}]
-        if not self._begun:
-            self._begun = True
+        if not self.has_begun:
+            self.has_begun = True
             if not self._counted:
                 curve[:] = [earlier for earlier in curve if earlier["step"] < step]
             kept = [*curve, *kept]
