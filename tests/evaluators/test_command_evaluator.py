@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -113,6 +114,7 @@ def test_a_script_gets_its_arguments_and_both_outputs_are_read(tmp_path, capfd):
     assert not Path(args[5]).exists()  # it was a temporary one
     assert (python, cwd) == (sys.executable, str(tmp_path))
     assert environment["PYTHONUNBUFFERED"] == "1"
+    assert environment["PATH"].startswith(str(Path(sys.executable).parent))
     assert environment["OMP_NUM_THREADS"]
     assert not Path("hacked").exists()
     assert capfd.readouterr() == ("", "")
@@ -217,6 +219,28 @@ def test_a_command_whose_supervisor_is_killed_is_ended():
     psutil.Process(daemon).kill()  # the one that nobody can find any more
 
 
+def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_path):
+    write(
+        """
+        import os, signal, time
+        if os.path.exists("first"):
+            print("loss", os.path.exists(f"/proc/{open('first').read()}/cmdline"))
+        else:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            open("first", "w").write(str(os.getpid()))
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    words, folder = [sys.executable, "-S", "train.py"], tmp_path / "trial0"
+    folder.mkdir()
+    with process.CommandProcess(words, tmp_path, dict(os.environ), folder / run.LOCK) as killed:
+        next(filter(None, killed.chunks()))
+        killed._supervisor.stdin.close()  # as the system does for a process that is killed
+        with pytest.raises(InputError, match="matches 'False'"):
+            evaluate(scores={"loss": ("minimize", "loss (.*)")}, report=Report(folder=folder))
+
+
 @pytest.mark.parametrize(
     ("script", "kind", "message"),
     [
@@ -274,6 +298,26 @@ RESUMES = """
             print("waiting", flush=True)
             time.sleep(60)
 """
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scores": {}}, "at least one score"),
+        ({"scores": {"loss": "loss (.*)"}}, "must be a direction and a pattern"),
+        ({"scores": {"loss": ("least", "loss (.*)")}}, "must be a direction and a pattern"),
+        ({"scores": {"step": ("minimize", "loss (.*)")}}, "can't be called 'step'"),
+        ({"epoch": "first"}, "epoch must be last or best"),
+        ({"suggest": {}}, "suggest must be a function"),
+        ({"cwd": "nowhere"}, "cwd 'nowhere' is no folder"),
+        ({"step": "step"}, "pattern of step must have one group"),
+    ],
+)
+def test_settings_are_checked_where_they_are_given(settings, message):
+    with pytest.raises(InputError, match=message):
+        CommandEvaluator("true", **({"scores": LOSS} | settings))
+    with pytest.raises(InputError, match="epochs=3: a command decides on its epochs itself"):
+        CommandEvaluator("true", LOSS).configured(epochs=3)
 
 
 @pytest.mark.parametrize("step", [None, r"epoch (\d+)"])

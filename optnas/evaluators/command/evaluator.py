@@ -63,8 +63,8 @@ class CommandEvaluator(Evaluator, Configurable):
     - `{device}`: such as `cpu` or `cuda:0`.
     - `{trial}`: the trial's number.
 
-    The program `python` is the interpreter that runs the study; other programs are looked for on
-    the PATH, and then next to that interpreter. Standard output and error are read together, as
+    The program `python` is the interpreter that runs the study, and the command runs as if that
+    interpreter's virtual environment were activated. Standard output and error are read together as
     they come. Each match of a score's pattern is that score of an epoch, and is reported, so a
     training can be stopped early: the command is ended then, with all processes that it has
     started. The same happens when the trial takes too long (`trial_timeout`), and when the run is
@@ -245,7 +245,7 @@ class CommandEvaluator(Evaluator, Configurable):
 def _working_folder(folder: Path | None) -> Iterator[Path]:
     """The folder of the trial, or a temporary one."""
     if folder is not None:
-        yield folder
+        yield folder.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="optnas-") as made:
         yield Path(made)

@@ -155,6 +155,8 @@ def checked_scores(given: Any) -> tuple[dict[str, Direction], dict[str, NumberPa
     """
     if not isinstance(given, Mapping) or not given:
         raise InputError(f"scores must be a dictionary with at least one score, got {given!r}")
+    if "step" in given:
+        raise InputError("a score can't be called 'step', as the number of an epoch is")
     for name, both in given.items():
         if not isinstance(both, tuple) or len(both) != 2 or both[0] not in ("minimize", "maximize"):
             raise InputError(

@@ -8,6 +8,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ GRACE = 3.0
 interrupted waits 10 s for its workers."""
 PATIENCE = 5.0
 """Seconds beyond that until the supervisor is given up."""
+LOOK = 0.05
+"""Seconds between two tries to take a lock."""
 
 
 class CommandProcess:
@@ -36,8 +39,10 @@ class CommandProcess:
 
     Args:
         words: The program and its arguments.
-        folder: Its working directory.
+        cwd: Its working directory.
         environment: Its environment variables.
+        lock: A file that is locked until all has ended. If the process that ran a trial was killed,
+            its command may need some seconds to end, in which no other one may use its files.
 
     Attributes:
         error: Why it can't be started; empty if it was.
@@ -45,11 +50,14 @@ class CommandProcess:
             anybody could tell.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: Sequence[str], cwd: Path, environment: Mapping[str, str], lock: Path
+    ) -> None:
         self.error = ""
         self.code: int | None = None
         self._pid: int | None = None
         self._unread = b""
+        locked = _locked(lock)
         output, write = os.pipe()
         self._output = output
         try:
@@ -58,8 +66,9 @@ class CommandProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=write,
-                cwd=folder,
+                cwd=cwd,
                 env=environment,
+                pass_fds=(locked,),
                 start_new_session=True,
                 bufsize=0,
             )
@@ -68,6 +77,7 @@ class CommandProcess:
             raise
         finally:
             os.close(write)
+            os.close(locked)
 
     def __enter__(self) -> Self:
         return self
@@ -144,3 +154,21 @@ class CommandProcess:
         if self._pid is not None and self.code is None:
             with suppress(OSError):
                 os.killpg(self._pid, number)
+
+
+def _locked(path: Path) -> int:
+    """Opens and locks a file; goes on without the lock after as long as an end takes at most."""
+    import fcntl  # Windows has none, and runs no commands
+
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + GRACE + PATIENCE
+    try:
+        while time.monotonic() < deadline:
+            with suppress(OSError):  # another process has it, or this file system has no locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(LOOK)
+    except BaseException:
+        os.close(file)
+        raise
+    return file

@@ -28,6 +28,7 @@ MOST = 10_000
 """Epochs of one training: a pattern that matches more often is thought to be wrong."""
 FILES = "files"
 """The command's own folder, in the trial's folder."""
+LOCK = "lock"
 CURVE = "curve.jsonl"
 """The epochs that were read, in the trial's folder: those of a killed process are read there."""
 OUT_OF_MEMORY = (
@@ -79,7 +80,7 @@ def run(
 
     with ExitStack() as stack:
         output = stack.enter_context(BoundedLog(folder))
-        process = stack.enter_context(_started(words, cwd, shown))
+        process = stack.enter_context(_started(words, cwd, folder / LOCK, shown))
         stack.enter_context(_giving_way(report, process))
         for chunk in process.chunks():
             report.give_way()
@@ -105,27 +106,18 @@ def run(
         )
 
 
-def _started(words: Sequence[str], cwd: Path, shown: str) -> CommandProcess:
+def _started(words: Sequence[str], cwd: Path, lock: Path, shown: str) -> CommandProcess:
     if any("\0" in word for word in words):
         raise InputError(f"{shown} has a zero byte in it, which no program can be given")
-    environment = {
-        "OMP_NUM_THREADS": str(torch.get_num_threads()),
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-    }
+    # As if the interpreter's virtual environment were activated, also for what the command starts.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    environment |= os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    program = sys.executable if words[0] in PYTHON else words[0]
     try:
-        return CommandProcess([_program(words[0]), *words[1:]], cwd, environment)
+        return CommandProcess([program, *words[1:]], cwd, environment, lock)
     except OSError as error:
         raise InputError(f"can't run {shown}: {error.strerror}") from error
-
-
-def _program(name: str) -> str:
-    """The program that a name means: the study's interpreter, or one on the PATH or next to it."""
-    if name in PYTHON:
-        return sys.executable
-    beside = str(Path(sys.executable).parent)
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), beside])
-    return name if "/" in name else shutil.which(name, path=path) or name
 
 
 @contextmanager
