@@ -251,6 +251,7 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
         ),
         ("raise SystemExit(3)", CommandError, "exit code 3; it printed nothing"),
         ("import os; os.kill(os.getpid(), 9)", CandidateError, "SIGKILL.* when memory runs out"),
+        ("raise SystemExit(137)", CandidateError, "SIGKILL"),
         ("import os; os.abort()", CommandError, "ended by SIGABRT"),
         ("raise MemoryError", CandidateError, "out of memory: .*ended with: MemoryError"),
         ("raise Exception('CUDA out of memory')", CandidateError, "out of memory: "),
@@ -276,8 +277,10 @@ def test_a_program_that_cannot_be_run_is_named():
         evaluate("./plain.txt")
     with pytest.raises(InputError, match="zero byte"):
         evaluate("./plain.txt {x}", params={"x": "a\0b"})
-    with pytest.raises(InputError, match=r"there is no train.py in .*`cwd`"):
-        evaluate("python train.py")
+    for command in ("python train.py", "python3 -u train.py {x}"):
+        with pytest.raises(InputError, match=r"there is no train.py in .*`cwd`"):
+            evaluate(command)
+    CommandEvaluator("python -m module train.py", LOSS)
     with pytest.raises(InputError, match=r"\{n\}, of which this trial has no value"):
         evaluate("./plain.txt {n}")
     with pytest.raises(InputError, match="'seed', which is a placeholder of its own"):

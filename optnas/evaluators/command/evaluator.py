@@ -207,7 +207,10 @@ class CommandEvaluator(Evaluator, Configurable):
         model = candidate.model if self._weights is not None else None
         with _working_folder(report.folder) as folder:
             files = folder / FILES
-            files.mkdir(parents=True, exist_ok=True)
+            try:
+                files.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"can't write to {folder}: {error.strerror}") from error
             values = self._values(candidate, recipe, files)
             run(
                 self._command.filled(values),

@@ -16,13 +16,15 @@ PYTHON = ("python", "python3")
 
 
 def check_script(words: Sequence[str], folder: Path) -> None:
-    """Raises InputError if the first word is Python and there is no such script."""
-    if words[0] not in PYTHON or len(words) < 2 or not words[1].endswith(".py"):
+    """Raises InputError if the first word is Python and the script after it isn't there."""
+    script = next((word for word in words[1:] if word in ("-m", "-c") or word[:1] != "-"), "")
+    if words[0] not in PYTHON or not script.endswith(".py") or "{" in script:
         return
-    if "{" not in words[1] and not (folder / words[1]).is_file():
+    if not (folder / script).is_file():
         raise InputError(
-            f"there is no {words[1]} in {folder}: relative paths begin in the working directory of "
-            "the run, or in the folder that `cwd` names"
+            f"there is no {script} in {folder}: relative paths begin in the working directory of "
+            "the run, or in the folder that `cwd` names (cwd=Path(__file__).parent is the study "
+            "file's)"
         )
 
 

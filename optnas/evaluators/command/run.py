@@ -167,8 +167,8 @@ class _Curve:
         """Removes the earlier epochs, and the files of the command."""
         self._report.curve.clear()
         self._path.unlink(missing_ok=True)
-        shutil.rmtree(self._files)
-        self._files.mkdir()
+        shutil.rmtree(self._files, ignore_errors=True)
+        self._files.mkdir(exist_ok=True)
 
     def add(self, step: int, row: Row) -> None:
         """Reports an epoch."""
@@ -196,7 +196,7 @@ def _failure(shown: str, code: int | None, last: Sequence[str]) -> Exception:
     for line in reversed(last):
         if any(text in line for text in OUT_OF_MEMORY):
             return CandidateError(f"out of memory: {shown} ended with: {line}")
-    if code == -signal.SIGKILL:
+    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):  # a shell tells it in the latter way
         return CandidateError(
             f"{shown} was killed (SIGKILL), as the system does when memory runs out{end}"
         )
