@@ -99,7 +99,8 @@ def test_without_a_file_no_weights_are_kept_and_the_reason_is_told():
             use()
 
 
-def test_weights_of_another_network_end_the_run():
+def test_weights_of_a_space_without_networks_end_the_run():
+    Path("train.py").touch()
     search = study_of(
         "print('loss 1')",
         space=optnas.ParameterSpace(SPACE),
