@@ -1,7 +1,8 @@
 """Studies whose networks a command trains."""
 
+import importlib
 import os
-import subprocess
+import runpy
 import sys
 import textwrap
 from pathlib import Path
@@ -191,18 +192,24 @@ def test_the_retry_of_an_interrupted_trial_goes_on_from_its_folder():
     assert not Path("c_checkpoints").exists()
 
 
-@pytest.mark.slow
-def test_a_research_script_of_globals_is_searched_as_it_is(monkeypatch, tmp_path):
-    """Counts, weights and best_model work; the same command by hand gives the same weights."""
+@pytest.fixture
+def char_gpt(monkeypatch):
+    """The module of the networks that the script trains, imported as its users do."""
     monkeypatch.syspath_prepend(str(CHAR_GPT))
-    from model import CharGPT, Config  # as its users import it
+    yield importlib.import_module("model")
+    del sys.modules["model"]
+
+
+@pytest.mark.slow
+def test_a_research_script_of_globals_is_searched_as_it_is(char_gpt, monkeypatch, tmp_path):
+    """Counts, weights and best_model work; the same command by hand gives the same weights."""
 
     def build(trial):
         layers, width = (
             trial.suggest_int("n_layer", 1, 2),
             trial.suggest_int("n_embd", 4, 8, step=4),
         )
-        return CharGPT(Config(n_layer=layers, n_embd=width))
+        return char_gpt.CharGPT(char_gpt.Config(n_layer=layers, n_embd=width))
 
     arguments = "train.py --n_layer={n_layer} --n_embd={n_embd} --seed={seed} --out_dir={folder}"
     seeds = []
@@ -232,8 +239,8 @@ def test_a_research_script_of_globals_is_searched_as_it_is(monkeypatch, tmp_path
     assert trial.values[1] == sum(p.numel() for p in build(FixedTrial(trial.params)).parameters())
 
     values = {**trial.params, "seed": seeds[0], "folder": tmp_path / "by_hand"}
-    by_hand = [word.format(**values) for word in arguments.split()]
-    subprocess.run([sys.executable, *by_hand], cwd=CHAR_GPT, check=True, capture_output=True)
+    monkeypatch.setattr(sys, "argv", [word.format(**values) for word in arguments.split()])
+    runpy.run_path(str(CHAR_GPT / "train.py"))
     expected = torch.load(tmp_path / "by_hand" / "ckpt.pt", weights_only=True)["model"]
     model = optnas.best_model(study, search)
     assert {f"_orig_mod.{name}" for name in model.state_dict()} == set(expected)
