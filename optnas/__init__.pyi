@@ -20,6 +20,7 @@ from .datasets import (
 )
 from .errors import CandidateError as CandidateError, InputError as InputError
 from .evaluators import (
+    CommandEvaluator as CommandEvaluator,
     Evaluator as Evaluator,
     FunctionEvaluator as FunctionEvaluator,
     Recipe as Recipe,
@@ -64,6 +65,7 @@ from .search_spaces import (
     MobileSpace as MobileSpace,
     ModelSpace as ModelSpace,
     NASBench201Space as NASBench201Space,
+    ParameterSpace as ParameterSpace,
     ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
 )

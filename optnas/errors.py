@@ -37,6 +37,10 @@ class CandidateError(RuntimeError):
     """
 
 
+class CommandError(RuntimeError):
+    """A command of the user's failed. The message says all there is, without a traceback."""
+
+
 _CHANGED_SPACE = (
     "does not support dynamic value space",
     "Cannot set different distribution kind",
@@ -69,6 +73,8 @@ def is_changed_space(error: Exception) -> bool:
 
 def with_place(error: BaseException) -> str:
     """Type and message of an error, with the innermost line of code that isn't in a library."""
+    if isinstance(error, CommandError):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename] or frames
     return f"{type(error).__name__}: {error} ({Path(own[-1].filename).name}, line {own[-1].lineno})"

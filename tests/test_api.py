@@ -8,6 +8,7 @@ import optnas
 
 PUBLIC = [
     "CandidateError",
+    "CommandEvaluator",
     "Dataset",
     "Evaluator",
     "Flops",
@@ -27,6 +28,7 @@ PUBLIC = [
     "ModelSpace",
     "NASBench201Space",
     "Objective",
+    "ParameterSpace",
     "Params",
     "PredictorSampler",
     "Recipe",

@@ -113,10 +113,11 @@ def main() -> NoReturn:
 
 
 def _report(reporter: _Reporter, error: Exception) -> None:
-    from optnas.errors import InputError
+    from optnas.errors import CommandError, InputError
     from optnas.storage.faults import storage_message
 
-    message = str(error) if isinstance(error, InputError) else storage_message(error)
+    is_whole = isinstance(error, (InputError, CommandError))
+    message = str(error) if is_whole else storage_message(error)
     if message is not None:
         reporter.tell(error=message, input=True)
         return

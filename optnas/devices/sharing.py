@@ -187,6 +187,16 @@ class Sharing:
         self._held = ()
 
 
+def is_awaited() -> bool:
+    """Whether a measurement waits for a device that this thread's training shares."""
+    sharing = _here.sharing
+    while sharing is not None:
+        if any(locks.flag[0] for locks in sharing._held):
+            return True
+        sharing = sharing._outer
+    return False
+
+
 class _Thread(threading.local):
     """The innermost `Sharing` that the present thread is inside of."""
 

@@ -9,6 +9,7 @@ from optnas.evaluators.abilities import (
     StandIn,
 )
 from optnas.evaluators.base import Evaluator
+from optnas.evaluators.command import CommandEvaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
 from optnas.evaluators.recipe import Recipe
@@ -19,6 +20,7 @@ from optnas.evaluators.tabular import TabularEvaluator, nasbench201
 from optnas.evaluators.training import TrainingEvaluator
 
 __all__ = [
+    "CommandEvaluator",
     "Configurable",
     "Evaluator",
     "FunctionEvaluator",

@@ -163,6 +163,16 @@ def configured(
     return evaluator
 
 
+def check_gives_weights(evaluator: Evaluator) -> None:
+    """Raises InputError if networks don't get the weights that an evaluator has trained."""
+    if not evaluator.gives_weights and not evaluator.estimates:
+        raise InputError(
+            f"no weights are kept in this study, because its {type(evaluator).__name__} doesn't "
+            "say where they are: name the file that the command writes (`weights=`), and train the "
+            "network again"
+        )
+
+
 def retraining_of(evaluator: Evaluator, epochs: int | None = None) -> Evaluator:
     """The evaluator that trains a chosen network from scratch and scores it on the test part.
 
@@ -201,6 +211,7 @@ def retraining_of(evaluator: Evaluator, epochs: int | None = None) -> Evaluator:
             "must score the network on the test part, and the names of its scores begin with "
             f"{TEST}"
         )
+    check_gives_weights(found)
     return found
 
 

@@ -50,6 +50,11 @@ class Evaluator(ABC):
     device: str | None = "auto"
 
     @property
+    def gives_weights(self) -> bool:
+        """Whether the candidate's network has the weights of the scores afterwards."""
+        return not self.estimates
+
+    @property
     @abstractmethod
     def provides(self) -> Mapping[str, Direction]:
         """The names of the scores that `evaluate` returns, each with its direction."""

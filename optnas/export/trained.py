@@ -11,7 +11,7 @@ from torch import nn
 
 from optnas.datasets.dataset import moments_json
 from optnas.errors import InputError
-from optnas.evaluators.abilities import data_of, why_no_retraining
+from optnas.evaluators.abilities import check_gives_weights, data_of, why_no_retraining
 from optnas.evaluators.base import Evaluator
 from optnas.finished.decode import SPACE, accepted_changes
 from optnas.finished.scored_again import origin_of_weights
@@ -136,6 +136,7 @@ def _of_search(study: Study, objective: Objective, trial: FrozenTrial, model: nn
         raise InputError(
             "there are no weights in this study: its scores are looked up, and nothing is trained"
         )
+    check_gives_weights(objective.evaluator)
     objective.open_folders(study, write=False)
     try:
         if objective.weights is None:

@@ -19,6 +19,7 @@ from torch import nn
 from optnas.candidate import Candidate
 from optnas.errors import InputError, with_place
 from optnas.evaluators import Evaluator
+from optnas.evaluators.abilities import check_gives_weights
 from optnas.objective.objective import Objective
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
@@ -123,6 +124,7 @@ def rebuild(study: Study, objective: Objective, trial: FrozenTrial) -> nn.Module
     Raises:
         InputError: There are no weights, or `decode` refuses the trial.
     """
+    check_gives_weights(objective.evaluator)
     candidate = decode(objective, trial)
     objective.open_folders(study, write=False)
     if objective.weights is None:

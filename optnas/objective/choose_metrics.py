@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from optnas.datasets.dataset import Dataset
+from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of
 from optnas.evaluators.base import Evaluator
 from optnas.metrics import Metric, standard_metrics
-from optnas.search_spaces import SearchSpace
+from optnas.search_spaces import ParameterSpace, SearchSpace
 from optnas.study.attributes import is_reserved
 from optnas.study.objectives import Direction
 from optnas.utils.inputs import checked_inputs
@@ -24,18 +25,20 @@ def choose_metrics(
     constraints: Mapping[str, float],
     metrics: Iterable[Metric],
     evaluator: Evaluator,
+    space: SearchSpace[Any],
     device: str,
 ) -> tuple[list[Metric], dict[str, Direction]]:
     """The metrics to measure, and the direction of every known name.
 
     Measured are the metrics that an objective or a constraint names (unless the evaluator provides
-    a score of that name), the given metrics, and params.
+    a score of that name), the given metrics, and params where there are networks.
 
     Args:
         objectives: Names of scores and metrics.
         constraints: Bounds by name.
         metrics: In addition to the standard ones, or instead of one with the same name.
         evaluator: Provides the scores.
+        space: The search space; of a `ParameterSpace` only the given metrics can be measured.
         device: For the metrics that depend on it.
 
     Returns:
@@ -59,10 +62,18 @@ def choose_metrics(
         if metric.name in evaluator.provides:
             raise ValueError(f"a metric and a score of the evaluator are called {metric.name!r}")
         given[metric.name] = metric
-    available = {metric.name: metric for metric in standard_metrics()} | given
+    standard = {metric.name: metric for metric in standard_metrics()}
+    has_networks = not isinstance(space, ParameterSpace)
+    available = (standard if has_networks else {}) | given
     known: dict[str, Direction] = {n: m.direction for n, m in available.items()}
     known |= evaluator.provides
     for name in (*objectives, *constraints):
+        if name not in known and name in standard:
+            raise InputError(
+                f"{name} can't be measured in a ParameterSpace, which has no networks: give a "
+                "space that builds them (ModelSpace, FunctionSpace), or let the command print what "
+                f"it counts, and read that as a score called {name!r}"
+            )
         if name not in known:
             raise ValueError(
                 f"unknown objective or constraint {name!r}; of this evaluator and these metrics "
@@ -76,7 +87,8 @@ def choose_metrics(
     for name, bound in constraints.items():
         if not isinstance(bound, (int, float)) or not math.isfinite(bound):
             raise ValueError(f"the bound on {name} must be a finite number, got {bound!r}")
-    wanted = {"params", *objectives, *constraints, *given} - set(evaluator.provides)
+    always = {"params"} if has_networks else set()
+    wanted = {*always, *objectives, *constraints, *given} - set(evaluator.provides)
     chosen = sorted(
         (available[name].on(device) for name in wanted),
         key=lambda m: (m.effort, not m.exact, m.name),

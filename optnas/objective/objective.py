@@ -146,7 +146,7 @@ class Objective:
         self.choosing: Callable[[int], None] = lambda number: None  # a run's display replaces it
         self.device = device
         self.metrics, self.known = choose_metrics(
-            self.objectives, self.constraints, metrics, evaluator, device
+            self.objectives, self.constraints, metrics, evaluator, space, device
         )
         check_reference(reference, self.objectives, list(self.baseline_params))
         self.reference = reference
@@ -251,10 +251,9 @@ class Objective:
         names = str(candidate), str(recipe)
         trial.set_user_attr(attr.ARCHITECTURE, names[0])
         trial.set_user_attr(attr.RECIPE, names[1])
-        stopped = self._stopping is not None
-        original = self._evaluated.find(trial.study, every, *names, stopped=stopped)
-        original = original or await_same(trial.study, every, own, *names)
-        if original is not None:
+        early = self._stopping is not None
+        same = self._evaluated.find(trial.study, every, *names, stopped=early)
+        if original := same or await_same(trial.study, every, own, *names):
             return reuse(trial, original, self.known)
         estimates = self.evaluator.estimates
         measured = measure_costs(
@@ -271,7 +270,8 @@ class Objective:
             listeners=self.listeners,
             stopping=self._stopping,
         )
-        if self.weights is not None:
+        store = self.weights if self.evaluator.gives_weights else None
+        if store is not None:
             self._told = say_which_weights(
                 trial, candidate, self.evaluator, scores, report, told=self._told
             )
@@ -280,7 +280,7 @@ class Objective:
             trial.set_user_attr(name, value)
             self._bounds.store(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
-        keep_or_check(trial, candidate, values, self.weights, self.metrics if estimates else ())
+        keep_or_check(trial, candidate, values, store, self.metrics if estimates else ())
         return values
 
     def keep_reference(self, study: Study) -> None:

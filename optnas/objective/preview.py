@@ -16,7 +16,7 @@ from optnas.metrics import Metric
 from optnas.metrics.zero_cost import zero_cost
 from optnas.objective.asking import step
 from optnas.objective.bounds import Bounds
-from optnas.search_spaces import SearchSpace
+from optnas.search_spaces import ParameterSpace, SearchSpace
 from optnas.utils.random_state import seeded
 
 Key = TypeVar("Key", int, str)
@@ -119,10 +119,12 @@ class Previews:
         return self._part("constraints", params, count)
 
     def proxies(self, params: Mapping[str, Any]) -> Mapping[str, float]:
-        """See `Preview.proxies`.
+        """See `Preview.proxies`; there are none of a space without networks.
 
         A sampler that reads proxies reads values next: the same network serves for both.
         """
+        if isinstance(self._space, ParameterSpace):
+            return {}
 
         def find(candidate: Candidate) -> dict[str, float]:
             key = "values", str(candidate)

@@ -100,7 +100,9 @@ class Settings:
         object.__setattr__(self, "evaluator", evaluator)
         object.__setattr__(self, "objectives", names)
         check_settings(self.space, evaluator, names, self.constraints, self.early_stop)
-        choose_metrics(names, self.constraints, self.metrics, self._evaluator(), self.device)
+        choose_metrics(
+            names, self.constraints, self.metrics, self._evaluator(), self.space, self.device
+        )
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, names, list(self.baselines))
         if not isinstance(self.storage, BaseStorage):

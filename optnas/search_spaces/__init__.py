@@ -9,6 +9,7 @@ from optnas.search_spaces.mlp import MLPSpace
 from optnas.search_spaces.mobile import MobileSpace, MobileStage
 from optnas.search_spaces.model_space import ModelSpace
 from optnas.search_spaces.nasbench201 import NASBench201Space
+from optnas.search_spaces.parameter_space import ParameterSpace
 from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.size import SpaceSize, space_size
 
@@ -21,6 +22,7 @@ __all__ = [
     "MobileStage",
     "ModelSpace",
     "NASBench201Space",
+    "ParameterSpace",
     "ResNetSpace",
     "ResNetStage",
     "SearchSpace",

@@ -32,6 +32,15 @@ def source_text(cls: type) -> str:
     return _dump(_parsed(cls))
 
 
+def file_text(source: bytes) -> str:
+    """The syntax of a whole file.
+
+    Raises:
+        SyntaxError, ValueError: It is no Python code.
+    """
+    return _dump(ast.parse(source))
+
+
 def has_literal_defaults(code: CodeType) -> bool:
     """Whether the defaults of a function's arguments are written out in its code."""
     try:

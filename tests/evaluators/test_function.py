@@ -168,5 +168,5 @@ def test_what_is_missing_is_said():
     for wrong in ("fit", "", {}):
         with pytest.raises(TypeError, match="retrain must be a function of model, recipe and re"):
             FunctionEvaluator(len, ONE, retrain=wrong)
-    loaders = optnas.Loaders([], [], "regression", "mine")
+    loaders = optnas.Loaders([0], [0], "regression", "mine")
     assert "train_val=" in why_no_retraining(optnas.TrainingEvaluator(loaders))

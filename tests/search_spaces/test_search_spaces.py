@@ -18,6 +18,7 @@ from optnas.search_spaces import (
     MLPSpace,
     ModelSpace,
     NASBench201Space,
+    ParameterSpace,
     space_size,
 )
 from optnas.search_spaces.macro_cnn import ConvLayer, MacroCNNArchitecture
@@ -329,3 +330,19 @@ def test_example_inputs_that_are_no_tensors_are_refused_where_they_are_given(inp
 def test_a_list_of_tensors_is_taken_as_a_tuple():
     inputs = [torch.zeros(1, 3), torch.zeros(1, 2)]
     assert FunctionSpace(lambda trial: None, inputs).example_inputs == tuple(inputs)
+
+
+def test_choices_alone_are_drawn_decoded_and_never_built():
+    choices = {"width": [1, "1"], "rate": FloatDistribution(0.0, 1.0)}
+    space = ParameterSpace(choices)
+    for architecture, params in architectures(space, 10):
+        again = space.suggest(FixedTrial(params))
+        assert (again, str(again), dict(again.choices)) == (architecture, str(architecture), params)
+    assert str(space.suggest(FixedTrial({"width": "1", "rate": 0.5}))) == "width='1' rate=0.5"
+    assert (
+        space.fingerprint == ParameterSpace(dict(choices)).fingerprint != ParameterSpace({"a": [1]})
+    )
+    with pytest.raises(InputError, match="has no networks: give a space that builds them"):
+        space.build(architecture)
+    with pytest.raises(ValueError, match="choices is empty"):
+        ParameterSpace({})
