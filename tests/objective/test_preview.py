@@ -128,7 +128,7 @@ def test_what_the_space_raises_is_raised_when_a_part_is_read(evaluator):
     objective = optnas.Objective(space, evaluator, ("loss", "params"))
     found = objective.preview({"width": 8})
     for _ in range(2):
-        with pytest.raises(ValueError, match="too wide"):
+        with pytest.raises(optnas.CandidateError, match="too wide"):
             _ = found.values
     assert objective.preview({"width": 2}).values == {1: 4.0}
 

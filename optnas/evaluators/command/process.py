@@ -25,6 +25,8 @@ CHUNK = 2**16
 """Bytes that are read at once."""
 LEFT = 2**20
 """Bytes that are read after the end: a pipe holds no more, so something else goes on writing."""
+STANDING = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE)
+"""States of a process that computes nothing."""
 GRACE = 3.0
 """Seconds that processes have to end after SIGTERM; then SIGKILL ends them. A run that is
 interrupted waits 10 s for its workers."""
@@ -157,7 +159,7 @@ class CommandProcess:
         deadline = time.monotonic() + GRACE
         with suppress(psutil.Error):  # it has ended
             process = psutil.Process(self._pid)
-            while process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
+            while process.status() not in STANDING and time.monotonic() < deadline:
                 time.sleep(0.001)
 
     def _signal(self, number: int) -> None:
