@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from optnas.study.objectives import Direction
 
 RECORD = "optnas"
-"""The study attribute that holds a `StudyRecord`."""
+"""The study attribute that holds the `StudyRecord` of a search."""
+MEASURED = "optnas:measured"
+"""The same of a study whose objective is the user's own, and measures with optnas."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class StudyRecord:
         version: The version of optnas that last opened the study to run it.
         file: The study file; empty for a search that was made in Python.
         fingerprint: What must stay the same for the numbers to be comparable; empty in a study
-            that optnas didn't make.
+            for which optnas measured nothing.
         overrides: Settings that replaced those of the study file.
         scores: Names of the evaluator's scores and of the user's own metrics.
         accepted: Changes of the fingerprint that the user accepted, and from which trial on.
@@ -92,8 +94,52 @@ class StudyRecord:
 
 
 def record_of(study: Study) -> StudyRecord:
-    """What a study remembers; a field that other code wrote in another form is left out."""
-    found = study.user_attrs.get(RECORD)
+    """What a study remembers; a field that other code wrote in another form is left out.
+
+    It is the record of its search, or of the measurements in an objective of the user's own.
+    """
+    attrs = study.user_attrs
+    return _read(attrs.get(RECORD, attrs.get(MEASURED)))
+
+
+def search_record(study: Study) -> StudyRecord:
+    """The record of a study's search; an empty one if no search made the study."""
+    return _read(study.user_attrs.get(RECORD))
+
+
+def note_settings(
+    study: Study, trial: int, fingerprint: Mapping[str, str], scores: Sequence[str]
+) -> str:
+    """Keeps the settings with which an objective of the user's own measures.
+
+    Args:
+        study: The study; one of a search stays as it is.
+        trial: The number of the running trial.
+        fingerprint: The settings. The study keeps the first that it is told of each.
+        scores: See `StudyRecord`.
+
+    Returns:
+        The settings that differ from the first ones, unless the study knew that; else nothing.
+    """
+    attrs = study.user_attrs
+    if RECORD in attrs:
+        return ""
+    old = _read(attrs.get(MEASURED))
+    settings = {**fingerprint, **old.fingerprint}
+    changes = listing(differences(settings, {**settings, **fingerprint}))
+    known = any(change.endswith(f": {changes}") for change in old.accepted)
+    accepted = () if known or not changes else (f"from trial {trial}: {changes}",)
+    new = StudyRecord(
+        fingerprint=settings,
+        scores=tuple(dict.fromkeys((*old.scores, *scores))),
+        accepted=(*old.accepted, *accepted),
+    )
+    if new != old:
+        study.set_user_attr(MEASURED, new.stored())
+    return "".join(accepted)
+
+
+def _read(found: Any) -> StudyRecord:
     if not isinstance(found, dict):
         return StudyRecord()
     texts = {name: found[name] for name in ("version", "file", "size") if _is_text(found.get(name))}
@@ -140,7 +186,7 @@ def check_same_study(
     Returns:
         The differences that were accepted; empty if there are none.
     """
-    known = record_of(study).fingerprint
+    known = search_record(study).fingerprint
     where = f"there is a study {study.study_name!r} in this storage already"
     other = "give another `name=` or `storage=` to start a new one"
     if not known:
