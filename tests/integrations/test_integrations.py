@@ -106,7 +106,7 @@ def with_transformers(report, **scores):
         callbacks=[Reporter(report, **scores)],
     )
     # It would take the folder tests/datasets for the package of that name.
-    with mock.patch("transformers.trainer.is_datasets_available", lambda: False):
+    with mock.patch("transformers.trainer.is_datasets_available", return_value=False):
         trainer.train()
         return trainer.evaluate()["eval_loss"]
 
