@@ -41,7 +41,6 @@ def pick(
     from optnas.cli.pick_table import pick_table
     from optnas.cli.study_argument import read_snapshot
     from optnas.pareto.pick import pick as pick_member
-    from optnas.study.record import search_record
 
     found = read_snapshot(study, storage, name)
     picked = pick_member(
@@ -54,5 +53,4 @@ def pick(
     echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
     show(pick_table(found, picked))
     number = picked.entry.trial.number
-    if search_record(found.study).fingerprint:  # else there is no search that could retrain it
-        echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {number}")
+    echo(f"\nnext: optnas retrain {shlex.quote(study)} --trial {number}")
