@@ -37,8 +37,9 @@ def make_data(rows, seed):
     return TensorDataset(numbers, torch.stack(columns, dim=1), targets)
 
 
-train_loader = DataLoader(make_data(1500, seed=0), batch_size=100, shuffle=True)
-val_loader = DataLoader(make_data(300, seed=1), batch_size=300)
+train_set, val_set = make_data(1500, seed=0), make_data(300, seed=1)
+train_loader = DataLoader(train_set, batch_size=100, shuffle=True)
+val_loader = DataLoader(val_set, batch_size=300)
 
 
 def parameter_groups(model):

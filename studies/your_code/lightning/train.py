@@ -54,7 +54,12 @@ val_loader = DataLoader(val_set, batch_size=256)
 
 def main():
     model = LitCNN()
-    trainer = L.Trainer(max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer = L.Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+    )
     trainer.fit(model, train_loader, val_loader)
 
 

@@ -29,7 +29,7 @@ def collate(batch):
     return pad_sequence(texts, batch_first=True), lengths, torch.tensor(scripts)
 
 
-class Classifier(nn.Module):
+class LSTMNet(nn.Module):
     def __init__(self, hidden=32, layers=1, embedding=16):
         super().__init__()
         self.embedding = nn.Embedding(len(ALPHABET) + 1, embedding, padding_idx=0)
@@ -60,7 +60,7 @@ def evaluate(model):
 
 
 def main():
-    model = Classifier()
+    model = LSTMNet()
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for epoch in range(2):
         model.train()

@@ -52,17 +52,21 @@ lines = read_lines()
 train_set, val_set = Sentences(lines[200:]), Sentences(lines[:200])
 
 
-def main():
+def build_model(hidden=32, layers=2):
     config = BertConfig(
         vocab_size=256,
-        hidden_size=32,
-        num_hidden_layers=2,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=2 * hidden,
         max_position_embeddings=LENGTH,
         num_labels=len(MODULES),
     )
-    model = BertForSequenceClassification(config)
+    return BertForSequenceClassification(config)
+
+
+def main():
+    model = build_model()
     arguments = TrainingArguments(
         "out",
         num_train_epochs=2,
