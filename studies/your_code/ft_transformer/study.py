@@ -42,8 +42,8 @@ def make_data(rows, seed):
 train_set, val_set = make_data(1500, seed=0), make_data(300, seed=1)
 train_loader = DataLoader(train_set, batch_size=100, shuffle=True)
 val_loader = DataLoader(val_set, batch_size=300)
-train_val = DataLoader(make_data(1800, seed=2), batch_size=100, shuffle=True)
-test = DataLoader(make_data(300, seed=3), batch_size=300)
+train_val = DataLoader(train_set + val_set, batch_size=100, shuffle=True)
+test = DataLoader(make_data(300, seed=2), batch_size=300)
 loaders = optnas.Loaders(train_loader, val_loader, "regression", "table", train_val, test)
 
 

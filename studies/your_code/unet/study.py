@@ -62,8 +62,8 @@ class UNet(nn.Module):
 
 train_loader = DataLoader(Discs(256, seed=0), batch_size=32, shuffle=True)
 val_loader = DataLoader(Discs(64, seed=1), batch_size=64)
-train_val = DataLoader(Discs(320, seed=2), batch_size=32, shuffle=True)
-test = DataLoader(Discs(64, seed=3), batch_size=64)
+train_val = DataLoader(train_loader.dataset + val_loader.dataset, batch_size=32, shuffle=True)
+test = DataLoader(Discs(64, seed=2), batch_size=64)
 criterion = nn.BCEWithLogitsLoss()
 loaders = optnas.Loaders(train_loader, val_loader, "regression", "discs", train_val, test)
 search = optnas.Search(

@@ -1,0 +1,63 @@
+"""Training scripts as people write them become studies by ten lines."""
+
+import re
+import sys
+import warnings
+
+import optuna
+import pytest
+from your_code import NAMES, PAGE, SCRIPTS, changed, untouched, written
+
+import optnas
+
+NEEDS = {
+    "graph": "torch_geometric",
+    "lightning": "lightning",
+    "skorch": "skorch",
+    "timm": "timm",
+    "transformers": "accelerate",  # its Trainer needs both
+}
+SLOW = {"nanogpt", "argparse"}  # a process that imports torch
+CLOSEST = 10
+
+
+def test_nine_of_ten_change_by_ten_lines_at_most():
+    counts = {name: changed(name) for name in NAMES}
+    assert len(counts) == 10
+    assert sorted(counts.values())[8] <= CLOSEST, counts
+
+
+def test_the_page_has_the_diffs_and_counts_of_the_scripts():
+    page = PAGE.read_text()
+    assert page == written(page), "run python tests/docs/your_code.py"
+    shown = re.findall(r"^\| \[[^\]]*\]\(#([\w-]+)\) \|[^|]*\| (\d+) \|", page, re.M)
+    assert len(shown) == len(NAMES)
+    for name in NAMES:
+        kind = "file" if untouched(name) else "diff"
+        assert f"<!-- {kind} {name} -->" in page
+    assert sorted(int(count) for _, count in shown) == sorted(map(changed, NAMES))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the packages
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NAMES]
+)
+def test_a_trial_of_each_study_runs(name, tmp_path, monkeypatch):
+    if name != "unet" and not hasattr(optnas, "CommandEvaluator"):
+        pytest.skip("needs a function as the evaluator, step= and CommandEvaluator")
+    if name in NEEDS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pytest.importorskip(NEEDS[name], exc_type=(ImportError, RuntimeError))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(SCRIPTS / name)
+    for module in ("train", "model"):  # of another script
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    search = optnas.load_search(SCRIPTS / name / "study.py")
+    objective = optnas.Objective(search.space, search.evaluator, search.objectives)
+    study = optuna.create_study(directions=objective.directions)
+    study.optimize(objective, n_trials=1)
+    (trial,) = study.trials
+    assert trial.state == optuna.trial.TrialState.COMPLETE, trial.user_attrs
+    assert trial.values[2] == sum(p.numel() for p in objective.candidate(trial).model.parameters())
+    assert trial.user_attrs["curve"]
