@@ -41,37 +41,20 @@ class GIN(nn.Module):
 
 rng = torch.Generator().manual_seed(0)
 graphs = [random_graph(rng) for _ in range(600)]
-train_loader = DataLoader(graphs[100:], batch_size=32, shuffle=True)
+train_loader = DataLoader(graphs[200:], batch_size=32, shuffle=True)
 val_loader = DataLoader(graphs[:100], batch_size=100)
+test_loader = DataLoader(graphs[100:200], batch_size=100)
+train_val = DataLoader(graphs[:100] + graphs[200:], batch_size=32, shuffle=True)
+loaders = optnas.Loaders(train_loader, val_loader, "classification", "g", train_val, test_loader)
+one = tuple(next(iter(DataLoader(graphs[:1])))[key] for key in ("x", "edge_index", "batch"))
 
 
-def evaluate(model):
-    model.eval()
-    total = 0.0
-    with torch.no_grad():
-        for data in val_loader:
-            out = model(data.x, data.edge_index, data.batch)
-            total += nn.functional.cross_entropy(out, data.y, reduction="sum").item()
-    return total / len(val_loader.dataset)
+def step(model, data):
+    return model(data.x, data.edge_index, data.batch), data.y
 
 
-def main(model, recipe, report):
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for epoch in range(4):
-        model.train()
-        for data in train_loader:
-            optimizer.zero_grad()
-            out = model(data.x, data.edge_index, data.batch)
-            loss = nn.functional.cross_entropy(out, data.y)
-            loss.backward()
-            optimizer.step()
-        report(epoch, {"val_loss": evaluate(model)})
-
-
-one = next(iter(DataLoader(graphs[:1])))
-example = one.x, one.edge_index, one.batch
 search = optnas.Search(
-    space=optnas.ModelSpace(GIN, {"hidden": [8, 16, 32], "layers": [1, 2, 3]}, example),
-    evaluator=main,
-    objectives=dict.fromkeys(("val_loss", "flops", "params", "latency_ms"), "minimize"),
+    space=optnas.ModelSpace(GIN, {"hidden": [8, 16, 32], "layers": [1, 2, 3]}, one),
+    evaluator=optnas.TrainingEvaluator(loaders, 4, step=step),
+    objectives=("val_loss", "flops", "params", "latency_ms"),
 )

@@ -39,18 +39,19 @@ class GIN(nn.Module):
 
 rng = torch.Generator().manual_seed(0)
 graphs = [random_graph(rng) for _ in range(600)]
-train_loader = DataLoader(graphs[100:], batch_size=32, shuffle=True)
+train_loader = DataLoader(graphs[200:], batch_size=32, shuffle=True)
 val_loader = DataLoader(graphs[:100], batch_size=100)
+test_loader = DataLoader(graphs[100:200], batch_size=100)
 
 
-def evaluate(model):
+def evaluate(model, loader):
     model.eval()
     total = 0.0
     with torch.no_grad():
-        for data in val_loader:
+        for data in loader:
             out = model(data.x, data.edge_index, data.batch)
             total += nn.functional.cross_entropy(out, data.y, reduction="sum").item()
-    return total / len(val_loader.dataset)
+    return total / len(loader.dataset)
 
 
 def main():
@@ -64,7 +65,8 @@ def main():
             loss = nn.functional.cross_entropy(out, data.y)
             loss.backward()
             optimizer.step()
-        print(f"epoch {epoch}: val_loss {evaluate(model):.4f}")
+        print(f"epoch {epoch}: val_loss {evaluate(model, val_loader):.4f}")
+    print(f"test_loss {evaluate(model, test_loader):.4f}")
 
 
 if __name__ == "__main__":
