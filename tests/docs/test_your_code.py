@@ -49,6 +49,8 @@ def test_a_trial_of_each_study_runs(name, tmp_path, monkeypatch):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pytest.importorskip(NEEDS[name], exc_type=(ImportError, RuntimeError))
+    if name == "transformers":  # it would take the folder tests/datasets for that package
+        monkeypatch.setattr("transformers.trainer.is_datasets_available", lambda: False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(SCRIPTS / name)
     for module in ("train", "model"):  # of another script
