@@ -37,8 +37,8 @@ class Reporter(Callback):
         self._interrupt: Any = signal.getsignal(signal.SIGINT)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Reports an epoch's scores."""
-        if not trainer.sanity_checking:
+        """Reports an epoch's scores; not those of `trainer.validate`."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             scores = named_scores(self._scores, trainer.callback_metrics, "self.log(…) keeps it")
             self._report(trainer.current_epoch, scores)
 

@@ -41,7 +41,8 @@ class Reporter(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Reports an evaluation's scores, those of one step once."""
-        step = round(state.epoch) - 1 if args.eval_strategy == "epoch" else state.global_step
+        epoch = round(state.epoch or 0) - 1  # -1 before the training
+        step = epoch if args.eval_strategy == "epoch" else state.global_step
         if step != self._last:
             how = "compute_metrics makes more"
             self._report(step, named_scores(self._scores, kwargs["metrics"], how))

@@ -70,7 +70,8 @@ def with_lightning(report, name="val_loss", step=lambda: None, **scores):
         callbacks=[Reporter(report, **scores)],
     )
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
-    trainer.fit(Module(), loader, loader)
+    trainer.fit(module := Module(), loader, loader)
+    trainer.validate(module, loader, verbose=False)
     return float(trainer.callback_metrics[name])
 
 
@@ -107,6 +108,7 @@ def with_transformers(report, **scores):
     )
     # It would take the folder tests/datasets for the package of that name.
     with mock.patch("transformers.trainer.is_datasets_available", return_value=False):
+        trainer.evaluate()
         trainer.train()
         return trainer.evaluate()["eval_loss"]
 
