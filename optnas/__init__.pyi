@@ -44,6 +44,10 @@ from .metrics import (
     Params as Params,
     ZeroCost as ZeroCost,
 )
+from .objective.measure import (
+    measure as measure,
+    measure_and_constrain as measure_and_constrain,
+)
 from .objective.objective import Objective as Objective
 from .pareto.compare import compare as compare
 from .pareto.front import front as front

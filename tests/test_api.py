@@ -56,6 +56,8 @@ PUBLIC = [
     "idx_images",
     "image_folder",
     "load_search",
+    "measure",
+    "measure_and_constrain",
     "nasbench201",
     "pick",
     "retrain",

@@ -17,7 +17,7 @@ LAYERS = [
     {"pareto", "search_spaces"},
     {"samplers", "metrics"},
     {"evaluators"},
-    {"objective"},
+    {"objective", "integrations"},
     {"runs"},
     {"search"},
     {"finished", "plots"},

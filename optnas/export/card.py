@@ -117,7 +117,8 @@ def _inputs(card: Card) -> list[str]:
     rows: list[tuple[str, ...]] = [("", "", "type", "shape")]
     for what, tensors in (("input", card.inputs), ("output", card.outputs)):
         for name, tensor in tensors.items():
-            sizes = [size, *map(str, tensor.shape[1:])][: tensor.dim()]
+            first = str(len(tensor)) if tensor.dim() and card.batch_size == 1 else size
+            sizes = [first, *map(str, tensor.shape[1:])][: tensor.dim()]
             if what == "input":
                 for at, called in card.dynamic.get(name, {}).items():
                     sizes[at] = plain(called)

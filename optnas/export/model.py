@@ -24,6 +24,7 @@ from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
+from optnas.utils.inputs import is_one_example
 from optnas.utils.text import there_are
 from optnas.utils.versions import version_of
 from optnas.utils.weights_file import is_plain, ties
@@ -115,6 +116,8 @@ def export_model(
     )
     model.eval()
     inputs = objective.space.example_inputs
+    if not is_one_example(inputs):  # no larger batch can be made of a graph's lists, say
+        batch_size = batch_size or 1
     sizes = BATCH_SIZES if batch_size is None else (batch_size,)
     batch, words = examples(data_of(objective.evaluator), inputs, max(sizes), model)
     facts = {

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from optuna import TrialPruned
-from optuna.trial import Trial
+from optuna.trial import FixedTrial, Trial
 
 from optnas.study.objectives import Direction
 
@@ -32,7 +32,7 @@ class Bounds:
         bound = self.limits[name]
         return bound - value if self.directions[name] == "maximize" else value - bound
 
-    def store(self, trial: Trial, name: str, value: float) -> float:
+    def store(self, trial: Trial | FixedTrial, name: str, value: float) -> float:
         """Sets the constraint of a trial, if there is a bound, and returns it (else 0)."""
         if name not in self.limits:
             return 0.0
@@ -43,4 +43,8 @@ class Bounds:
     def enforce(self, trial: Trial, name: str, value: float) -> None:
         """Sets the constraint of a trial; raises TrialPruned if the bound is broken."""
         if self.store(trial, name, value) > 0:
-            raise TrialPruned(f"{name} is {value:g}, its bound {self.limits[name]:g}")
+            raise TrialPruned(self.broken(name, value))
+
+    def broken(self, name: str, value: float) -> str:
+        """What is said of a broken bound."""
+        return f"{name} is {value:g}, its bound {self.limits[name]:g}"

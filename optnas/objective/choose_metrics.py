@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -16,6 +16,7 @@ from optnas.metrics import Metric, standard_metrics
 from optnas.search_spaces import ParameterSpace, SearchSpace
 from optnas.study.attributes import is_reserved
 from optnas.study.objectives import Direction
+from optnas.utils.code_hash import class_code
 from optnas.utils.inputs import checked_inputs
 from optnas.utils.text import there_are
 
@@ -48,21 +49,11 @@ def choose_metrics(
         ValueError: A name is unknown, taken, or given twice; a bound isn't finite.
         TypeError: An element of `metrics` is no metric.
     """
-    given: dict[str, Metric] = {}
-    for metric in metrics:
-        if not isinstance(metric, Metric):
-            raise TypeError(
-                f"metrics must be metrics, got {metric!r}: optnas.FunctionMetric(name, function) "
-                "makes one of a function"
-            )
-        if metric.name in given:
-            raise ValueError(
-                f"two metrics are called {metric.name!r}: give one of them a label (label=…)"
-            )
-        if metric.name in evaluator.provides:
-            raise ValueError(f"a metric and a score of the evaluator are called {metric.name!r}")
-        given[metric.name] = metric
-    standard = {metric.name: metric for metric in standard_metrics()}
+    given = by_metric_name(metrics)
+    for name in given:
+        if name in evaluator.provides:
+            raise ValueError(f"a metric and a score of the evaluator are called {name!r}")
+    standard = by_metric_name(standard_metrics())
     has_networks = not isinstance(space, ParameterSpace)
     available = (standard if has_networks else {}) | given
     known: dict[str, Direction] = {n: m.direction for n, m in available.items()}
@@ -81,19 +72,65 @@ def choose_metrics(
             )
     if len(set(objectives)) != len(objectives):
         raise ValueError(f"an objective stands twice in {tuple(objectives)}")
-    for name in known:
-        if not isinstance(name, str) or not name or is_reserved(name):
-            raise ValueError(f"{name!r} can't be the name of a score or metric: optnas uses it")
-    for name, bound in constraints.items():
-        if not isinstance(bound, (int, float)) or not math.isfinite(bound):
-            raise ValueError(f"the bound on {name} must be a finite number, got {bound!r}")
+    check_names(known)
+    check_bounds(constraints)
     always = {"params"} if has_networks else set()
     wanted = {*always, *objectives, *constraints, *given} - set(evaluator.provides)
-    chosen = sorted(
-        (available[name].on(device) for name in wanted),
-        key=lambda m: (m.effort, not m.exact, m.name),
-    )
-    return chosen, known
+    return cheapest_first(available[name].on(device) for name in wanted), known
+
+
+def by_metric_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Metrics by their names.
+
+    Raises:
+        ValueError: Two have one name.
+        TypeError: One is no metric.
+    """
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise TypeError(
+                f"metrics must be metrics, got {metric!r}: optnas.FunctionMetric(name, function) "
+                "makes one of a function"
+            )
+        if metric.name in found:
+            raise ValueError(
+                f"two metrics are called {metric.name!r}: give one of them a label (label=…)"
+            )
+        found[metric.name] = metric
+    return found
+
+
+def cheapest_first(metrics: Iterable[Metric]) -> list[Metric]:
+    """Metrics in the order in which they are measured."""
+    return sorted(metrics, key=lambda m: (m.effort, not m.exact, m.name))
+
+
+def check_names(names: Iterable[object]) -> None:
+    """Raises ValueError unless these can be the names of scores and metrics."""
+    for name in names:
+        if not isinstance(name, str) or not name or is_reserved(name):
+            raise ValueError(f"{name!r} can't be the name of a score or metric: optnas uses it")
+
+
+def check_bounds(bounds: Mapping[str, float]) -> None:
+    """Raises ValueError unless all bounds are finite numbers."""
+    for name, bound in bounds.items():
+        if not isinstance(bound, (int, float)) or not math.isfinite(bound):
+            raise ValueError(f"the bound on {name} must be a finite number, got {bound!r}")
+
+
+def settings_of(
+    metrics: Iterable[Metric], constraints: Mapping[str, float]
+) -> Iterator[tuple[str, str]]:
+    """The entries of a fingerprint that metrics and bounds have."""
+    for name, bound in constraints.items():
+        yield f"bound on {name}", str(bound)
+    for metric in metrics:
+        if code := class_code(metric):
+            yield f"{metric.name}'s code", code
+        for name, value in metric.fingerprint.items():
+            yield f"{metric.name} {name}", str(value)
 
 
 def check_settings(

@@ -29,7 +29,7 @@ from optnas.study.folders import FILES, await_files
 from optnas.study.leases import is_alive
 from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import Direction, name_objectives
-from optnas.study.record import RECORD, Overrides, StudyRecord, record_of
+from optnas.study.record import RECORD, Overrides, StudyRecord, search_record
 from optnas.study.seeds import study_seed
 from optnas.utils.random_state import seeded
 from optnas.utils.text import plural
@@ -62,7 +62,7 @@ def open_study(
     if not isinstance(storage, BaseStorage):
         storage = open_storage(search.location.current_url, create=True)
     study, made = load_or_create(storage, search.study_name, objective.directions)
-    old = record_of(study)
+    old = search_record(study)
     anew = _takes_new_settings(study, search, fingerprint)
     if anew:
         study, made = _begin_anew(study, old, objective.directions)
@@ -119,12 +119,12 @@ def remembered_overrides(search: Settings) -> Overrides:
         study = load_study(open_storage(search.location.current_url), search.study_name)
     except NoStudyError:
         return Overrides()
-    return record_of(study).overrides if study else Overrides()
+    return search_record(study).overrides if study else Overrides()
 
 
 def _takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
     """Whether a study has no result that new settings could be mixed with, and gets new ones."""
-    old, seed = record_of(study).fingerprint, _given_seed(search)
+    old, seed = search_record(study).fingerprint, _given_seed(search)
     trials = study.get_trials(deepcopy=False)
     if not old or any(is_counted(trial) or is_alive(trial) for trial in trials):
         return False
@@ -148,7 +148,9 @@ def _begin_anew(
     """
     storage = study._storage
     with suppress(KeyError):  # another process has deleted it just now
-        if record_of(study) == old:  # or has made a new one, to which SQLite gave the same number
+        if (
+            search_record(study) == old
+        ):  # or has made a new one, to which SQLite gave the same number
             trials, attributes = study.get_trials(deepcopy=False), study.user_attrs
             system = storage.get_study_system_attrs(study._study_id)
             storage.delete_study(study._study_id)

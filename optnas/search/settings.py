@@ -20,7 +20,7 @@ from optnas.evaluators.function import Train
 from optnas.metrics import Metric
 from optnas.objective.as_given import Names, as_given
 from optnas.objective.baselines import read_baselines
-from optnas.objective.choose_metrics import check_settings, choose_metrics
+from optnas.objective.choose_metrics import check_settings, choose_metrics, settings_of
 from optnas.objective.folders import StudyFolders
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
@@ -199,13 +199,7 @@ class Settings:
             yield "evaluator's code", code
         for name, value in objective.evaluator.fingerprint.items():
             yield f"evaluator {name}", str(value)
-        for name, bound in self.constraints.items():
-            yield f"bound on {name}", str(bound)
-        for metric in objective.metrics:
-            if code := class_code(metric):
-                yield f"{metric.name}'s code", code
-            for name, value in metric.fingerprint.items():
-                yield f"{metric.name} {name}", str(value)
+        yield from settings_of(objective.metrics, self.constraints)
 
     @property
     def code(self) -> str:

@@ -9,7 +9,7 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.study.attributes import SHARED_WEIGHTS
-from optnas.study.record import record_of
+from optnas.study.record import MEASURED, RECORD, StudyRecord, record_of, search_record
 
 if TYPE_CHECKING:
     from optnas.study.objectives import Direction
@@ -26,7 +26,7 @@ def check_same_study(
     Returns:
         The differences that were accepted; empty if there are none.
     """
-    known = record_of(study).fingerprint
+    known = search_record(study).fingerprint
     where = f"there is a study {study.study_name!r} in this storage already"
     other = "give another `name=` or `storage=` to start a new one"
     if not known:
@@ -68,6 +68,38 @@ def check_same_weights(study: Study, digest: str, accept_changes: bool) -> None:
             "same with `accept_changes=True`"
         )
     study.set_user_attr(SHARED_WEIGHTS, digest)
+
+
+def note_settings(
+    study: Study, trial: int, fingerprint: Mapping[str, str], scores: Sequence[str]
+) -> str:
+    """Keeps the settings with which an objective of the user's own measures.
+
+    Args:
+        study: The study; one of a search stays as it is.
+        trial: The number of the running trial.
+        fingerprint: The settings. The study keeps the first that it is told of each.
+        scores: See `StudyRecord`.
+
+    Returns:
+        The settings that differ from the first ones, unless the study knew that; else nothing.
+    """
+    if RECORD in study.user_attrs:
+        return ""
+    old = record_of(study)
+    settings = {**fingerprint, **old.fingerprint}
+    changes = listing(differences(settings, {**settings, **fingerprint}))
+    known = any(change.endswith(f": {changes}") for change in old.accepted)
+    accepted = () if known or not changes else (f"from trial {trial}: {changes}",)
+    new = StudyRecord(
+        fingerprint=settings,
+        retrains=False,  # there is no search that could
+        scores=tuple(dict.fromkeys((*old.scores, *scores))),
+        accepted=(*old.accepted, *accepted),
+    )
+    if new != old:
+        study.set_user_attr(MEASURED, new.stored())
+    return "".join(accepted)
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:

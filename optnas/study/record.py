@@ -9,7 +9,9 @@ from typing import Any
 from optuna.study import Study
 
 RECORD = "optnas"
-"""The study attribute that holds a `StudyRecord`."""
+"""The study attribute that holds the `StudyRecord` of a search."""
+MEASURED = "optnas:measured"
+"""The same of a study whose objective is the user's own, and measures with optnas."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class StudyRecord:
         version: The version of optnas that last opened the study to run it.
         file: The study file; empty for a search that was made in Python.
         fingerprint: What must stay the same for the numbers to be comparable; empty in a study
-            that optnas didn't make.
+            for which optnas measured nothing.
         overrides: Settings that replaced those of the study file.
         scores: Names of the evaluator's scores and of the user's own metrics.
         accepted: Changes of the fingerprint that the user accepted, and from which trial on.
@@ -89,8 +91,20 @@ class StudyRecord:
 
 
 def record_of(study: Study) -> StudyRecord:
-    """What a study remembers; a field that other code wrote in another form is left out."""
-    found = study.user_attrs.get(RECORD)
+    """What a study remembers; a field that other code wrote in another form is left out.
+
+    It is the record of its search, or of the measurements in an objective of the user's own.
+    """
+    attrs = study.user_attrs
+    return _read(attrs.get(RECORD, attrs.get(MEASURED)))
+
+
+def search_record(study: Study) -> StudyRecord:
+    """The record of a study's search; an empty one if no search made the study."""
+    return _read(study.user_attrs.get(RECORD))
+
+
+def _read(found: Any) -> StudyRecord:
     if not isinstance(found, dict):
         return StudyRecord()
     texts = {name: found[name] for name in ("version", "file", "size") if _is_text(found.get(name))}

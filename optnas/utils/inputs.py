@@ -83,6 +83,11 @@ def batch_of(inputs: Inputs, size: int) -> Inputs:
     return map_inputs(lambda t: t.expand(batch_shape(t, size)).contiguous().clone(), inputs)
 
 
+def is_one_example(inputs: Inputs) -> bool:
+    """Whether batches of any size can be made of the inputs (see `batch_shape`)."""
+    return all(tensor.ndim == 0 or len(tensor) == 1 for tensor in in_order(inputs))
+
+
 def batch_shape(tensor: Tensor, size: int) -> tuple[int, ...]:
     """The shape that a tensor of one batch element has in a batch of `size` examples.
 

@@ -231,6 +231,31 @@ def test_networks_that_take_one_batch_size(kind, capfd):
     }
 
 
+class OfNodes(nn.Module):
+    """A network of a graph: of its nodes and of their sums over edges."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, nodes, edges):
+        sums = torch.zeros_like(nodes).index_add(0, edges[1], nodes[edges[0]])
+        return self.layer(nodes + sums).mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt2", "safetensors"])
+def test_inputs_that_are_no_batch_of_one_are_taken_as_they_are(kind):
+    edges = torch.tensor([[0, 1, 2, 4], [1, 0, 3, 2]])
+    search = exported_search(OfNodes, (torch.arange(15.0).reshape(5, 3), edges))
+    done = optnas.export_model(search.run(progress=False), search, 0, f"model.{kind}")
+    assert done.agreement.batch_sizes == (1,)
+    card = done.card.read_text()
+    assert "5 × 3" in card
+    assert "2 × 4" in card
+    if kind != "safetensors":  # whose code imports the study file
+        exec(code_of(done.card), {})
+
+
 def search_of(evaluator=None, **kwargs):
     settings = {
         "space": MLPSpace((4,), 3, depth=(1, 2), width=(8, 16), width_step=8),

@@ -1,0 +1,1 @@
+"""Callbacks that report to a trial from the loops of other packages; each needs its package."""
