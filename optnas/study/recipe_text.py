@@ -8,8 +8,6 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from optnas.utils.code_hash import callable_name, code_hash
-
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -49,7 +47,12 @@ def recipe_repr(recipe: DataclassInstance, unused: Collection[str] = ()) -> str:
 def _text(value: Any) -> Any:
     if isinstance(value, Mapping):  # labels of functions to choose from
         return {label: _text(choice) for label, choice in value.items()}
-    return f"{callable_name(value)} {code_hash(value)}" if callable(value) else value
+    if not callable(value):
+        return value
+    # Not above: it imports torch, which what only reads a study doesn't need.
+    from optnas.utils.code_hash import callable_name, code_hash
+
+    return f"{callable_name(value)} {code_hash(value)}"
 
 
 @lru_cache(maxsize=1024)
