@@ -1,4 +1,7 @@
-"""A command that runs, its output as it comes, and its end."""
+"""A command that runs, its output as it comes, and its end.
+
+A supervisor process starts the command, and ends it with all its descendants (`supervisor`).
+"""
 
 from __future__ import annotations
 
