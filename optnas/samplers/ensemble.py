@@ -19,6 +19,7 @@ from optnas.samplers.encoding import by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
+from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, signed_log
 from optnas.samplers.success import SuccessModel
 
 Known = Callable[[Genes], tuple[dict[int, float], list[float]]]
@@ -30,10 +31,6 @@ GREED = 0.5
 """How much more the prediction of a good trial counts than that of a bad one."""
 FITTED = 80
 """The number of trials that hyperparameters are fitted to."""
-CEILING, FRONT_CEILING = 1.0, 1.5
-"""Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
-ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
-and of the front (Tukey's fence); the higher of the two counts."""
 SAFE = 0.95
 """A probability of success that is large enough. The largest gain is often predicted at the edge of
 where trials succeed: with a half, every other trial would fail."""
@@ -89,7 +86,7 @@ class Predictor:
         self.costs = sorted(known(self.seen[0])[0])
         values = losses([trials[i].values for i in self._complete], directions)
         limits = np.full(len(directions), np.inf) if limits is None else limits
-        self._excess = [*_excesses(trials), *self._beyond(values, limits)]
+        self._excess = [*excesses(trials), *self._beyond(values, limits)]
         self._logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
         self._unit_of = unit(np.where(self._logs, 0.0, values))
         self._values = tamed(self._scaled(values))
@@ -108,14 +105,14 @@ class Predictor:
         self._set_scale(self._scaled(limits[None])[0])
 
     def _beyond(self, values: Array, limits: Array) -> list[tuple[list[int], Array]]:
-        """How far the COMPLETE trials lie beyond each limit on what is predicted (`_excesses`)."""
+        """How far the COMPLETE trials lie beyond each limit on what is predicted (`excesses`)."""
         found = []
         for j, limit in enumerate(limits):
             if j in self.costs or not (values[:, j] > limit).any():
                 continue
             scale = unit(np.array([[limit], *values[:, [j]]]))
             excess = tamed(values[:, [j]] * scale - limit * scale)[:, 0]
-            found.append((list(self._complete), _signed_log(excess)))
+            found.append((list(self._complete), signed_log(excess)))
         return found
 
     def _scaled(self, values: Array) -> Array:
@@ -253,7 +250,7 @@ class Predictor:
         for j in range(len(ceiling)):
             if j not in self.costs:
                 ceiling[j] = max(
-                    _fence(self._values[:, j], CEILING), _fence(front[:, j], FRONT_CEILING)
+                    fence(self._values[:, j], CEILING), fence(front[:, j], FRONT_CEILING)
                 )
         if self._within:  # nothing beyond the reference point gains
             known = np.isfinite(limits)
@@ -268,33 +265,3 @@ class Predictor:
 
 def _rows(features: Features, start: int) -> dict[str, Array]:
     return {name: x[start:] for name, x in features.items()}
-
-
-def _fence(values: Array, ranges: float) -> float:
-    """A number of interquartile ranges above the upper quartile; infinite if that range is 0."""
-    lower, upper = np.quantile(values, [0.25, 0.75])
-    return float(upper + ranges * (upper - lower)) if upper > lower else np.inf
-
-
-def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
-    """For each constraint that was ever broken: the rows of its trials, and its values there.
-
-    The values are scaled by `_signed_log`.
-    """
-    found: dict[str, dict[int, float]] = {}
-    for row, trial in enumerate(trials):
-        for name, value in trial.constraints.items():
-            found.setdefault(name, {})[row] = value
-    excesses = []
-    for by_row in found.values():
-        values = tamed(np.array(list(by_row.values()))[:, None])[:, 0]
-        if (values > 0).any():
-            excesses.append((list(by_row), _signed_log(values)))
-    return excesses
-
-
-def _signed_log(values: Array) -> Array:
-    """Values in units of their median size, on a log scale to both sides of 0."""
-    sizes = np.abs(values)
-    unit = max(np.median(sizes), sizes.max() / 1e300) or 1.0  # so that none overflows
-    return np.asarray(np.sign(values) * np.log1p(sizes / unit), dtype=float)

@@ -4,7 +4,7 @@ Most objectives of architecture search are known before any training. General-pu
 model them as black boxes, as they do the loss; here they are exact, and only the rest is predicted.
 
 Outline of `start`, which decides on one trial:
-1. The first trials are spread over the costs (`_spread`).
+1. The first trials are spread over the costs (`startup`).
 2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
    if it were the study's reference point.
 3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
@@ -36,29 +36,25 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import Array
 from optnas.pareto.reference_point import is_given
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
-from optnas.samplers.encoding import by_rank
 from optnas.samplers.history import History
 from optnas.samplers.known import Costs, Known, Proxies
 from optnas.samplers.learned_space import learned_space
-from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
+from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of
 from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
 from optnas.samplers.proposals import complete, propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
+from optnas.samplers.startup import SAMPLE, spread
 from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
 MOST_TRIALS = 200
 """The most trials that are learned from: half of them the best, the others the newest."""
-SAMPLE, TRIALS_OF_A_PART = 100, 4
-"""The number of random architectures that the startup trials are chosen from (and that show what a
-usual score is), and the number of them that are compared by their proxies for each."""
 
 
 class PredictorSampler(HistorySampler):
@@ -261,37 +257,11 @@ class PredictorSampler(HistorySampler):
             return False
 
     def _spread(self, ask: Ask) -> dict[str, Any]:
-        """A startup trial: random architectures are sorted by cost, and each trial has its part."""
+        """A startup trial."""
         if self._suggest is None:
             return {}
-        rng = ask.shared_rng("startup")
-        maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
-        sample, costs = [], []
-        for _ in range(SAMPLE):
-            genes, _ = complete(self._suggest, {}, rng)
-            try:
-                found = self._known.costs(genes)
-            except UNSOUND:
-                continue  # a network that can't run
-            new = genes and not was_tried(ask.history.tried.root, genes)
-            if new and self._keeps_bounds(genes, ask.history):
-                sample.append(genes)
-                costs.append([-v if maximize[i] else v for i, v in found.items()])
-        if not sample:
-            return {}
-        success = ask.history.fold(Outcomes, Outcomes.add).model
-        if success and (likely := np.flatnonzero(success.probability(sample) >= 0.5)).size:
-            sample, costs = [sample[i] for i in likely], [costs[i] for i in likely]
-        order = np.argsort(by_rank(np.array(costs, dtype=float)).sum(axis=1), kind="stable")
-        parts = np.array_split(order, min(self._n_startup_trials, len(order)))
-        rng.shuffle(parts)
-        part = [sample[i] for i in parts[ask.place % len(parts)]]
-        part = ask.rng("startup").sample(part, min(TRIALS_OF_A_PART, len(part)))
-        part = [genes for genes in part if self._known.is_sound(genes)]
-        if not part:
-            return {}
-        table = np.array([self._known(genes)[1] for genes in part], dtype=float)
-        return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
+        bounds = partial(self._keeps_bounds, history=ask.history)
+        return spread(ask, self._suggest, self._known, bounds, self._n_startup_trials)
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:
