@@ -25,6 +25,9 @@ from optnas.samplers.success import SuccessModel
 Known = Callable[[Genes], tuple[dict[int, float], list[float]]]
 """Returns an architecture's costs, by the position of the objective, and its proxies."""
 
+Told = Callable[..., dict[int, Array]]
+"""Predicts what an older study tells of architectures (`optnas.samplers.lessons.Lessons`)."""
+
 DRAWS = 4
 """Draws from the posterior at each trial."""
 GREED = 0.5
@@ -49,6 +52,8 @@ WITH_PROXIES = (
     (Term((CHOICES, "proxies")), Term(("counts",))),
 )
 """The features of the ensemble's members."""
+LEARNED = Term(("source",))
+"""What an older study predicts; members that have it are added where there is such a study."""
 
 
 class Predictor:
@@ -59,7 +64,9 @@ class Predictor:
         running: The architectures of running trials.
         directions: The directions of the objectives.
         known: Returns an architecture's costs and proxies.
+        limits: The reference point as losses, of shape `(objectives,)`: inf where there is none.
         success: What is learned from trials that failed, if any did.
+        told: Predicts what an older study tells, if there is one.
 
     Attributes:
         seen: The architectures of the trials.
@@ -75,8 +82,9 @@ class Predictor:
         known: Known,
         limits: Array | None = None,
         success: SuccessModel | None = None,
+        told: Told | None = None,
     ) -> None:
-        self._success = success
+        self._success, self._told = success, told
         self.seen = [genes_of(trial) for trial in trials]
         self._running = list(running)
         self._known = known
@@ -136,7 +144,9 @@ class Predictor:
             costs[: len(values), column] = values
             process = GaussianProcess(DECISIONS, seen, values, FITTED)
             costs[len(values) :, column] = process.predict(_rows(features, len(values)))[0]
-        return self._acquisition(features | {"costs": costs}, (PLAIN,), pool, rng)
+        return self._acquisition(
+            features | {"costs": costs}, (PLAIN,), every, pool, rng, known=False
+        )
 
     def acquisition(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from all that is known before training.
@@ -157,7 +167,7 @@ class Predictor:
             "proxies": proxies,
         }
         ensemble = WITH_PROXIES if proxies.shape[1] else WITHOUT_PROXIES
-        return self._acquisition(features, ensemble, pool, rng)
+        return self._acquisition(features, ensemble, every, pool, rng, known=True)
 
     def _costs_of(self, architectures: Sequence[Genes]) -> Array:
         """The exact costs as they are modelled, of shape `(architectures, costs)`."""
@@ -171,32 +181,39 @@ class Predictor:
         self,
         features: dict[str, Array],
         ensemble: Sequence[Sequence[Term]],
+        every: Sequence[Genes],
         pool: Sequence[Genes],
         rng: Random,
+        *,
+        known: bool,
     ) -> Array:
-        """Acquisition values of the pool, which comes after the seen ones in `features`."""
+        """Acquisition values of the pool, which comes after the seen ones in `every`."""
         number = len(pool)
         costs = features["costs"]
         spread = costs.std(axis=0)
         features["costs"] = (costs - costs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        seen, others = len(self.seen), len(features[CHOICES]) - len(self.seen)
+        seen, others = len(self.seen), len(every) - len(self.seen)
         feasible = self._feasibility(features, pool)
         if len(self._values) < 2 or not len(self._front):
             return feasible
-        asked = _rows(features, seen)
+        predicted = [j for j in range(len(self._signs)) if j not in self.costs]
+        told = {} if self._told is None else self._told(every, predicted, known=known)
         guesses: dict[int, tuple[list[tuple[Array, Array]], list[float]]] = {}
         believed = np.zeros((others, len(self._signs)))
         believed[:, self.costs] = costs[seen:]
-        known = {name: x[self._complete] for name, x in features.items()}
-        for j in range(len(self._signs)):
-            if j not in self.costs:
-                members = [GaussianProcess(t, known, self._targets[:, j], FITTED) for t in ensemble]
-                trust = np.array([member.leave_one_out(GREED) for member in members])
-                weights = np.exp(trust - trust.max())
-                predictions = [member.predict(asked) for member in members]
-                guesses[j] = predictions, weights.tolist()
-                means = np.array([mean for mean, _ in predictions])
-                believed[:, j] = weights @ means / weights.sum()
+        for j in predicted:
+            terms, own = ensemble, features
+            if j in told:
+                terms = _with_source(ensemble)
+                own = features | {"source": by_rank(told[j][:, None])}
+            own_seen = {name: x[self._complete] for name, x in own.items()}
+            members = [GaussianProcess(t, own_seen, self._targets[:, j], FITTED) for t in terms]
+            trust = np.array([member.leave_one_out(GREED) for member in members])
+            weights = np.exp(trust - trust.max())
+            predictions = [member.predict(_rows(own, seen)) for member in members]
+            guesses[j] = predictions, weights.tolist()
+            means = np.array([mean for mean, _ in predictions])
+            believed[:, j] = weights @ means / weights.sum()
         front = np.vstack([self._front, self._unit(believed[number:])])
         gained = []
         for _ in range(DRAWS):
@@ -261,6 +278,12 @@ class Predictor:
         extent = np.ptp(self._targets, axis=0)
         self._extent = np.where(extent > 0, extent, 1.0)
         self._front = self._unit(self._targets[self._front_rows])
+
+
+def _with_source(ensemble: Sequence[Sequence[Term]]) -> list[Sequence[Term]]:
+    """An ensemble with further members, which have what an older study predicts as a feature."""
+    plain = [terms for terms in ensemble if terms in (PLAIN, (*PLAIN, Term(("proxies",))))]
+    return [*ensemble, *((*terms, LEARNED) for terms in plain)]
 
 
 def _rows(features: Features, start: int) -> dict[str, Array]:

@@ -8,7 +8,8 @@ Outline of `start`, which decides on one trial:
 2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
    if it were the study's reference point.
 3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
-   objective, with features from `encoding`: the decisions, counts of them, costs and proxies.
+   objective, with features from `encoding`: the decisions, counts of them, costs and proxies. What
+   an older study predicts is one more feature (`source`, `lessons`).
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
 5. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
@@ -36,6 +37,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import Array
@@ -45,11 +47,13 @@ from optnas.samplers.base import HistorySampler
 from optnas.samplers.history import History
 from optnas.samplers.known import Costs, Known, Proxies
 from optnas.samplers.learned_space import learned_space
+from optnas.samplers.lessons import Lessons
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of
 from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
-from optnas.samplers.proposals import complete, propose
+from optnas.samplers.proposals import propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
-from optnas.samplers.startup import SAMPLE, spread
+from optnas.samplers.source import Source
+from optnas.samplers.startup import random_architectures, spread
 from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
@@ -108,6 +112,11 @@ class PredictorSampler(HistorySampler):
         proxies: Gives further numbers that are known before training, by name, from a trial's
             parameters; larger should mean better, and the most telling come first.
             They must be the same at every call, as must the costs.
+        source: An older study of the same or a similar space, which any sampler made: the sampler
+            learns from its COMPLETE trials, too (at most 200), as from another task: only ranks
+            count, and how far they tell anything of this study is learned from its own trials.
+            Objectives are matched by name, or by position in studies that don't name them. The
+            study keeps which trials it learns from.
         n_startup_trials: The number of trials at the start that are spread over the costs.
         n_candidates: The number of architectures that are proposed for each trial.
         n_checked: The number of them whose costs and proxies are computed.
@@ -115,8 +124,8 @@ class PredictorSampler(HistorySampler):
             draws one and keeps it there.
 
     Raises:
-        ValueError: A number is out of range.
-        TypeError: `space` is neither a space nor a function, or `costs` or `proxies` no function.
+        ValueError: A number is out of range, or nothing can be learned from `source`.
+        TypeError: An argument is of the wrong kind.
 
     An architecture for which `costs` or `proxies` raise isn't chosen. If they raise for all, the
     error is raised.
@@ -128,6 +137,7 @@ class PredictorSampler(HistorySampler):
         costs: Costs | None = None,
         *,
         proxies: Proxies | None = None,
+        source: Study | None = None,
         n_startup_trials: int = 6,
         n_candidates: int = 200,
         n_checked: int = 40,
@@ -137,14 +147,15 @@ class PredictorSampler(HistorySampler):
         check_counts(
             n_startup_trials=n_startup_trials, n_candidates=n_candidates, n_checked=n_checked
         )
-        for name, function in (("costs", costs), ("proxies", proxies)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{name} must be a function of parameters, got {function!r}")
+        for name, given in (("costs", costs), ("proxies", proxies)):
+            if given is not None and not callable(given):
+                raise TypeError(f"{name} must be a function of parameters, got {given!r}")
         self._suggest = suggest_of(space)
         self._own_names = None if self._suggest is None else Names(self._suggest)
         self._costs = costs
         self._proxies = proxies
         self._known = Known(costs, proxies)
+        self._source = None if source is None else Source(source)
         self._n_startup_trials = n_startup_trials
         self._n_candidates = n_candidates
         self._n_checked = n_checked
@@ -152,10 +163,11 @@ class PredictorSampler(HistorySampler):
     def _forget(self) -> None:
         super()._forget()
         self._sample: tuple[History, list[Genes]] | None = None
+        self._lessons: Lessons | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         known = Known(self._costs, self._proxies)
-        return super().__getstate__() | {"_known": known, "_sample": None}
+        return super().__getstate__() | {"_known": known, "_sample": None, "_lessons": None}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what wasn't given when the sampler was made, too.
@@ -169,7 +181,11 @@ class PredictorSampler(HistorySampler):
             self._suggest, self._own_names = suggest, self._names
         self._costs = self._costs or partial(_part, preview, "values")
         self._proxies = self._proxies or partial(_part, preview, "proxies")
-        self._known = Known(self._costs, self._proxies)
+        self._known, self._lessons = Known(self._costs, self._proxies), None
+
+    def learn_from(self, source: Study) -> None:
+        """Takes an older study, as `source` does; an `optnas.Search` calls it."""
+        self._source, self._lessons = Source(source), None
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
@@ -182,8 +198,9 @@ class PredictorSampler(HistorySampler):
             self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
         self._known.check(history.study, tried, strict=self._preview is not None)
+        lessons = self._learned(ask, tried)
         if len(tried) < self._n_startup_trials:
-            return ask.inherit(near_baseline(ask) or self._spread(ask))
+            return ask.inherit(near_baseline(ask) or self._spread(ask, lessons))
         rng = ask.rng("predictor")
         if ask.attempt:  # no proposal of the whole pool kept the bounds: a quick look elsewhere
             best = best_first(tried, history.study.directions, history.limits)
@@ -196,18 +213,17 @@ class PredictorSampler(HistorySampler):
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
         directions = history.study.directions
-        predictor = Predictor(tried, running, directions, self._known, limits, success)
+        told, older = (lessons.predict, lessons.taught.best) if lessons else (None, ())
+        predictor = Predictor(tried, running, directions, self._known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
-        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
-        if not pool:
-            return ask.inherit({})
-        if self._costs is not None or self._proxies is not None:
+        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates, older)
+        if pool and (self._costs is not None or self._proxies is not None):
             value = predictor.screen(pool, rng)
             order = np.argsort(-value, kind="stable")
             pool = self._checked([pool[i] for i in order], history)
-            if not pool:
-                return ask.inherit({})
+        if not pool:
+            return ask.inherit({})
         value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
@@ -220,14 +236,30 @@ class PredictorSampler(HistorySampler):
             return limits
         from optnas.samplers.aim import median_loss
 
-        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
-            rng = ask.shared_rng("sample")
-            drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
-            self._sample = ask.history, [genes for genes in drawn if genes]
-        median = median_loss(tried, self._sample[1], study.directions, score)
+        median = median_loss(tried, self._drawn_sample(ask, suggest), study.directions, score)
         nearer = limits.copy()
         nearer[score] = min(median, limits[score])
         return nearer
+
+    def _drawn_sample(self, ask: Ask, suggest: Suggest) -> list[Genes]:
+        """Random architectures; those of a space that is given are drawn once."""
+        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
+            self._sample = ask.history, random_architectures(ask, suggest)
+        return self._sample[1]
+
+    def _learned(self, ask: Ask, tried: Sequence[FrozenTrial]) -> Lessons | None:
+        """What is learned from the older study, if there is one."""
+        if self._source is None:
+            return None
+        study, suggest = ask.history.study, self._suggest
+        taught = self._source.taught(study)
+        if self._lessons is None or self._lessons.taught is not taught:
+            self._lessons = Lessons(taught, suggest, self._known, ask.shared_rng("source"))
+        if suggest is not None:
+            self._lessons.check(self._drawn_sample(ask, suggest), len(study.directions))
+        elif len(tried) >= self._n_startup_trials:  # a few may lack what others have
+            self._lessons.check([genes_of(trial) for trial in tried], len(study.directions))
+        return self._lessons
 
     def _score(self, objectives: int, seen: Genes) -> int | None:
         """The position of the score; `seen` is any architecture that was tried."""
@@ -256,12 +288,12 @@ class PredictorSampler(HistorySampler):
         except UNSOUND:
             return False
 
-    def _spread(self, ask: Ask) -> dict[str, Any]:
+    def _spread(self, ask: Ask, lessons: Lessons | None) -> dict[str, Any]:
         """A startup trial."""
         if self._suggest is None:
             return {}
         bounds = partial(self._keeps_bounds, history=ask.history)
-        return spread(ask, self._suggest, self._known, bounds, self._n_startup_trials)
+        return spread(ask, self._suggest, self._known, bounds, self._n_startup_trials, lessons)
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:

@@ -15,9 +15,9 @@ from optnas.samplers.names import UNSOUND, Suggest, name_of
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
 
-RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
-"""The share of random architectures, the share of children with two parents, and the greatest
-number of mutations of a child."""
+RANDOM, CROSSED, MUTATIONS, OLDER = 0.25, 0.3, 3, 0.25
+"""The share of random architectures, the share of children with two parents, the greatest number of
+mutations of a child, and the greatest share of architectures from an older study."""
 
 
 def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> tuple[Genes, str]:
@@ -44,6 +44,7 @@ def propose(
     names: Collection[str],
     rng: Random,
     number: int,
+    older: Sequence[dict[str, Any]] = (),
 ) -> list[Genes]:
     """Proposes different architectures that haven't been tried.
 
@@ -54,6 +55,8 @@ def propose(
         names: The names of tried architectures.
         rng: The generator.
         number: The number of architectures.
+        older: Parameters of an older study's best architectures, the best first: they are proposed
+            as they are, completed in this space.
 
     Returns:
         At most `number` architectures; fewer if the search for them is mostly unsuccessful. If
@@ -62,10 +65,14 @@ def propose(
     """
     found: dict[str, Genes] = {}
     renamed: dict[str, Genes] = {}
+    waiting = list(reversed(older))
     for _ in range(4 * number):
         if len(found) == number:
             break
-        inherited = {} if rng.random() < RANDOM else _child(parents, rng)
+        if waiting and len(found) < OLDER * number:
+            inherited = waiting.pop()
+        else:
+            inherited = {} if rng.random() < RANDOM else _child(parents, rng)
         genes, name = complete(suggest, inherited, rng)
         if not genes or was_tried(root, genes):
             continue

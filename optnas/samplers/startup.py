@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from optnas.samplers.ask import Ask
 from optnas.samplers.encoding import by_rank
 from optnas.samplers.known import Known
+from optnas.samplers.lessons import Lessons
 from optnas.samplers.mutation import Genes, values_of, was_tried
 from optnas.samplers.names import UNSOUND, Suggest
 from optnas.samplers.proposals import complete
@@ -21,8 +22,19 @@ SAMPLE, TRIALS_OF_A_PART = 100, 4
 usual score is), and the number of them that are compared by their proxies for each."""
 
 
+def random_architectures(ask: Ask, suggest: Suggest) -> list[Genes]:
+    """Random architectures of the space, the same ones for all trials of a study."""
+    rng = ask.shared_rng("sample")
+    return [genes for _ in range(SAMPLE) if (genes := complete(suggest, {}, rng)[0])]
+
+
 def spread(
-    ask: Ask, suggest: Suggest, known: Known, keeps_bounds: Callable[[Genes], bool], number: int
+    ask: Ask,
+    suggest: Suggest,
+    known: Known,
+    keeps_bounds: Callable[[Genes], bool],
+    number: int,
+    lessons: Lessons | None = None,
 ) -> dict[str, Any]:
     """A startup trial: random architectures are sorted by cost, and each trial has its part.
 
@@ -32,6 +44,8 @@ def spread(
         known: Gives costs and proxies.
         keeps_bounds: Whether an architecture breaks no bound that is known before training.
         number: The number of startup trials.
+        lessons: What is learned from an older study, if there is one: then the best of the part by
+            its ranks are compared, in place of random ones.
     """
     rng = ask.shared_rng("startup")
     maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
@@ -54,9 +68,21 @@ def spread(
     parts = np.array_split(order, min(number, len(order)))
     rng.shuffle(parts)
     part = [sample[i] for i in parts[ask.place % len(parts)]]
-    part = ask.rng("startup").sample(part, min(TRIALS_OF_A_PART, len(part)))
+    part = ask.rng("startup").sample(
+        part, len(part) if lessons else min(TRIALS_OF_A_PART, len(part))
+    )
+    if lessons is not None:
+        part = _best(part, lessons, known, len(maximize))
     part = [genes for genes in part if known.is_sound(genes)]
     if not part:
         return {}
     table = np.array([known(genes)[1] for genes in part], dtype=float)
     return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
+
+
+def _best(part: Sequence[Genes], lessons: Lessons, known: Known, objectives: int) -> list[Genes]:
+    """The best of a part by the older study's ranks of the first objective that it can tell of."""
+    costs = known.told(part[0])
+    told = lessons.predict(part, [i for i in range(objectives) if i not in costs])
+    ranks = next(iter(told.values()), np.zeros(len(part)))
+    return [part[i] for i in np.argsort(ranks, kind="stable")[:TRIALS_OF_A_PART]]

@@ -1,0 +1,135 @@
+"""Which trials of an older study a new one learns from (part of `predictor`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import InputError
+from optnas.samplers.lessons import Taught
+from optnas.samplers.ranking import best_and_newest, best_first
+from optnas.study.attributes import SOURCE, is_hand_made
+from optnas.study.objectives import objective_names
+
+MOST_TRIALS = 200
+"""The most trials of the source that are learned from: half of them the best, the others the
+newest."""
+BEST = 50
+"""The number of the source's best architectures that are candidates in the new study."""
+
+
+class Source:
+    """An older study that a sampler learns from.
+
+    A new study keeps which of its trials those are, so that each process learns from the same ones
+    although the older study may go on.
+
+    Args:
+        study: The older study.
+
+    Raises:
+        TypeError: It is no study.
+        InputError: It has no COMPLETE trial with a choice of parameters.
+    """
+
+    def __init__(self, study: Study) -> None:
+        if not isinstance(study, Study):
+            raise TypeError(f"source must be an Optuna study, got {study!r}")
+        self.study = study
+        self._taught: tuple[str, Taught] | None = None
+        if not self._there():
+            raise InputError(
+                f"there is nothing to learn from study {study.study_name!r}: it has no COMPLETE "
+                "trial with a choice of parameters. Give a study that has some, or none"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"study": self.study, "_taught": None}
+
+    def taught(self, study: Study) -> Taught:
+        """What a new study learns from: the same object, as long as that stays the same.
+
+        Raises:
+            InputError: The new study is the source itself, or has other objectives.
+        """
+        pairs = self._pairs(study)
+        trials = self._kept(study)
+        if trials is None:
+            trials = best_and_newest(self._there(), self.study.directions, None, MOST_TRIALS)
+            study.set_user_attr(SOURCE, _record(self.study.study_name, trials))
+            # Another process may write there at the same time: what was written last counts.
+            trials = self._kept(study) or trials
+        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+        key = f"{[t.number for t in trials]} {pairs} {signs}"
+        if self._taught is None or self._taught[0] != key:
+            losses = {
+                ours: np.array([signs[ours] * trial.values[theirs] for trial in trials])
+                for ours, theirs in pairs.items()
+            }
+            best = best_first(trials, self.study.directions, None, BEST)
+            best_params = [trials[i].params for i in best]
+            self._taught = key, Taught(self.study.study_name, trials, losses, best_params)
+        return self._taught[1]
+
+    def _there(self) -> list[FrozenTrial]:
+        found = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [trial for trial in found if not is_hand_made(trial) and _chooses(trial)]
+
+    def _kept(self, study: Study) -> list[FrozenTrial] | None:
+        """The trials that a study keeps; None if it keeps none, or those of another source."""
+        kept = study.user_attrs.get(SOURCE)
+        if not isinstance(kept, dict) or not isinstance(kept.get("trials"), list):
+            return None
+        there = {trial.number: trial for trial in self._there()}
+        trials = [there[number] for number in kept["trials"] if number in there]
+        return trials if trials and kept == _record(self.study.study_name, trials) else None
+
+    def _pairs(self, study: Study) -> dict[int, int]:
+        """The positions of the objectives that both studies have, here and in the source.
+
+        They are matched by name where both studies name theirs, else by position.
+        """
+        older = self.study
+        if study._storage is older._storage and study._study_id == older._study_id:
+            raise InputError(
+                f"study {study.study_name!r} can't learn from itself: it resumes by itself; give "
+                "another study, or none"
+            )
+        ours, theirs = objective_names(study), objective_names(older)
+        if study.metric_names and older.metric_names:
+            pairs = {i: theirs.index(name) for i, name in enumerate(ours) if name in theirs}
+        elif study.directions == older.directions:
+            pairs = {i: i for i in range(len(ours))}
+        else:
+            pairs = {}
+        if not pairs:
+            raise InputError(
+                f"study {study.study_name!r} has the objectives {_described(study)}, and the study "
+                f"to learn from, {older.study_name!r}, has {_described(older)}: at least one must "
+                "be the same (by name; without names, all directions must be). Give another study, "
+                "or none"
+            )
+        return pairs
+
+
+def _record(name: str, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """What a study keeps of its source: the name, and the trials, which their digest identifies."""
+    told = [(trial.params, trial.values) for trial in trials]
+    digest = hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
+    return {"study": name, "trials": [trial.number for trial in trials], "digest": digest}
+
+
+def _chooses(trial: FrozenTrial) -> bool:
+    return not all(distribution.single() for distribution in trial.distributions.values())
+
+
+def _described(study: Study) -> str:
+    directions = (direction.name.lower() for direction in study.directions)
+    pairs = zip(objective_names(study), directions, strict=True)
+    return ", ".join(f"{name} ({direction})" for name, direction in pairs)
