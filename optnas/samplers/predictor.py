@@ -114,9 +114,8 @@ class PredictorSampler(HistorySampler):
             They must be the same at every call, as must the costs.
         source: An older study of the same or a similar space, which any sampler made: the sampler
             learns from its COMPLETE trials, too (at most 200), as from another task: only ranks
-            count, and how far they tell anything of this study is learned from its own trials.
-            Objectives are matched by name, or by position in studies that don't name them. The
-            study keeps which trials it learns from.
+            count, and what they are worth is learned from this study's own trials. Objectives are
+            matched by name, or by position where they have none. The study keeps which trials.
         n_startup_trials: The number of trials at the start that are spread over the costs.
         n_candidates: The number of architectures that are proposed for each trial.
         n_checked: The number of them whose costs and proxies are computed.
@@ -151,11 +150,11 @@ class PredictorSampler(HistorySampler):
             if given is not None and not callable(given):
                 raise TypeError(f"{name} must be a function of parameters, got {given!r}")
         self._suggest = suggest_of(space)
-        self._own_names = None if self._suggest is None else Names(self._suggest)
+        self._own_names = Names(self._suggest) if self._suggest else None
         self._costs = costs
         self._proxies = proxies
         self._known = Known(costs, proxies)
-        self._source = None if source is None else Source(source)
+        self._source = self._own_source = None if source is None else Source(source)
         self._n_startup_trials = n_startup_trials
         self._n_candidates = n_candidates
         self._n_checked = n_checked
@@ -183,9 +182,10 @@ class PredictorSampler(HistorySampler):
         self._proxies = self._proxies or partial(_part, preview, "proxies")
         self._known, self._lessons = Known(self._costs, self._proxies), None
 
-    def learn_from(self, source: Study) -> None:
-        """Takes an older study, as `source` does; an `optnas.Search` calls it."""
-        self._source, self._lessons = Source(source), None
+    def learn_from(self, source: Study | None) -> Source | None:
+        """Takes an older study in place of the given `source`; an `optnas.Search` calls it."""
+        self._source = self._own_source if source is None else Source(source)
+        return self._source
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""

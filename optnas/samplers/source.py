@@ -14,8 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.errors import InputError
 from optnas.samplers.lessons import Taught
 from optnas.samplers.ranking import best_and_newest, best_first
+from optnas.storage.place import place_of
 from optnas.study.attributes import SOURCE, is_hand_made
 from optnas.study.objectives import objective_names
+from optnas.utils.text import plural
 
 MOST_TRIALS = 200
 """The most trials of the source that are learned from: half of them the best, the others the
@@ -96,7 +98,7 @@ class Source:
         They are matched by name where both studies name theirs, else by position.
         """
         older = self.study
-        if study._storage is older._storage and study._study_id == older._study_id:
+        if _is_same(study, older):
             raise InputError(
                 f"study {study.study_name!r} can't learn from itself: it resumes by itself; give "
                 "another study, or none"
@@ -123,6 +125,19 @@ def _record(name: str, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
     told = [(trial.params, trial.values) for trial in trials]
     digest = hashlib.sha256(json.dumps(told, default=repr).encode()).hexdigest()[:16]
     return {"study": name, "trials": [trial.number for trial in trials], "digest": digest}
+
+
+def _is_same(study: Study, other: Study) -> bool:
+    """Whether they are one study, maybe opened twice."""
+    place = place_of(study._storage)
+    one = study._storage is other._storage or (place and place == place_of(other._storage))
+    return bool(one) and study.study_name == other.study_name
+
+
+def learned_text(study: Study) -> str:
+    """What a study learns from, as a sentence."""
+    kept = study.user_attrs[SOURCE]
+    return f"learns from {plural(len(kept['trials']), 'trial')} of study {kept['study']!r}"
 
 
 def _chooses(trial: FrozenTrial) -> bool:
