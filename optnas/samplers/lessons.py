@@ -39,6 +39,10 @@ if TYPE_CHECKING:  # it imports scipy, which takes half a second
     from optnas.samplers.gaussian_process import GaussianProcess
 
 
+BEST = 50
+"""The number of the source's best architectures that may be candidates in the new study."""
+
+
 @dataclass(frozen=True)
 class Taught:
     """What a new study is taught by an older one.
@@ -47,17 +51,21 @@ class Taught:
         name: The name of the older study.
         trials: The trials of it that are learned from.
         losses: Their losses, by the position of the objective in the new study.
-        best: The parameters of the best of them, the best first.
+        order: Their positions, the best one first.
     """
 
     name: str
     trials: Sequence[FrozenTrial]
     losses: Mapping[int, Array]
-    best: Sequence[dict[str, Any]]
+    order: Sequence[int]
 
 
 class Lessons:
     """Predicts how the source would rank architectures of the new study.
+
+    Attributes:
+        taught: What the new study is taught.
+        best: The source's best architectures in the new space, the best first.
 
     Args:
         taught: What the new study is taught.
@@ -72,6 +80,8 @@ class Lessons:
         self._completed = [genes_of(trial) for trial in taught.trials]
         if suggest is not None:
             self._completed = [complete(suggest, t.params, rng)[0] for t in taught.trials]
+        best = [self._completed[i] for i in taught.order if self._completed[i]]
+        self.best = best[:BEST]
         self._checked = False
         self._distributions: dict[str, BaseDistribution] = {}
         for trial in taught.trials:

@@ -112,11 +112,12 @@ class PredictorSampler(HistorySampler):
         proxies: Gives further numbers that are known before training, by name, from a trial's
             parameters; larger should mean better, and the most telling come first.
             They must be the same at every call, as must the costs.
-        source: An older study of the same or a similar space, which any sampler made: the sampler
-            learns from its COMPLETE trials, too (at most 200), as from another task: only ranks
-            count, and what they are worth is learned from this study's own trials. Objectives are
-            matched by name, or by position where they have none. The study keeps which trials.
-        n_startup_trials: The number of trials at the start that are spread over the costs.
+        source: An older study of the same or a similar space, which any sampler made. Its COMPLETE
+            trials (at most 200) are those of another task: only ranks count, and what they are
+            worth is learned from this study's trials. Objectives are matched by name, or by
+            position where they have none. The study keeps which trials.
+        n_startup_trials: The number of trials at the start that are spread over the costs; half of
+            it with a `source`.
         n_candidates: The number of architectures that are proposed for each trial.
         n_checked: The number of them whose costs and proxies are computed.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
@@ -182,9 +183,9 @@ class PredictorSampler(HistorySampler):
         self._proxies = self._proxies or partial(_part, preview, "proxies")
         self._known, self._lessons = Known(self._costs, self._proxies), None
 
-    def learn_from(self, source: Study | None) -> Source | None:
-        """Takes an older study in place of the given `source`; an `optnas.Search` calls it."""
-        self._source = self._own_source if source is None else Source(source)
+    def learn_from(self, source: Source | None) -> Source | None:
+        """Takes an older study in place of the given one; an `optnas.Search` calls it."""
+        self._source = source or self._own_source
         return self._source
 
     def start(self, ask: Ask) -> Draw:
@@ -198,8 +199,9 @@ class PredictorSampler(HistorySampler):
             self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
         self._known.check(history.study, tried, strict=self._preview is not None)
-        lessons = self._learned(ask, tried)
-        if len(tried) < self._n_startup_trials:
+        startup = self._n_startup_trials // (2 if self._source else 1) or 1
+        lessons = self._learned(ask, tried if len(tried) >= startup else ())
+        if len(tried) < startup:
             return ask.inherit(near_baseline(ask) or self._spread(ask, lessons))
         rng = ask.rng("predictor")
         if ask.attempt:  # no proposal of the whole pool kept the bounds: a quick look elsewhere
@@ -213,7 +215,7 @@ class PredictorSampler(HistorySampler):
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
         directions = history.study.directions
-        told, older = (lessons.predict, lessons.taught.best) if lessons else (None, ())
+        told, older = (lessons.predict, lessons.best) if lessons else (None, ())
         predictor = Predictor(tried, running, directions, self._known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
@@ -248,17 +250,15 @@ class PredictorSampler(HistorySampler):
         return self._sample[1]
 
     def _learned(self, ask: Ask, tried: Sequence[FrozenTrial]) -> Lessons | None:
-        """What is learned from the older study, if there is one."""
+        """What is learned from the older study, if there is one; `tried` shows the new space."""
         if self._source is None:
             return None
         study, suggest = ask.history.study, self._suggest
         taught = self._source.taught(study)
         if self._lessons is None or self._lessons.taught is not taught:
             self._lessons = Lessons(taught, suggest, self._known, ask.shared_rng("source"))
-        if suggest is not None:
-            self._lessons.check(self._drawn_sample(ask, suggest), len(study.directions))
-        elif len(tried) >= self._n_startup_trials:  # a few may lack what others have
-            self._lessons.check([genes_of(trial) for trial in tried], len(study.directions))
+        known = self._drawn_sample(ask, suggest) if suggest else [genes_of(t) for t in tried]
+        self._lessons.check(known, len(study.directions))
         return self._lessons
 
     def _score(self, objectives: int, seen: Genes) -> int | None:

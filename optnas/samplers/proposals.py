@@ -15,9 +15,12 @@ from optnas.samplers.names import UNSOUND, Suggest, name_of
 from optnas.samplers.trie import Node
 from optnas.utils.draft import Draft
 
-RANDOM, CROSSED, MUTATIONS, OLDER = 0.25, 0.3, 3, 0.25
-"""The share of random architectures, the share of children with two parents, the greatest number of
-mutations of a child, and the greatest share of architectures from an older study."""
+RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
+"""The share of random architectures, the share of children with two parents, and the greatest
+number of mutations of a child."""
+OLDER, OLDER_PARENTS = 0.25, 20
+"""The greatest share of architectures that an older study tried, and the number of them that are
+parents, too."""
 
 
 def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> tuple[Genes, str]:
@@ -44,7 +47,7 @@ def propose(
     names: Collection[str],
     rng: Random,
     number: int,
-    older: Sequence[dict[str, Any]] = (),
+    older: Sequence[Genes] = (),
 ) -> list[Genes]:
     """Proposes different architectures that haven't been tried.
 
@@ -55,8 +58,8 @@ def propose(
         names: The names of tried architectures.
         rng: The generator.
         number: The number of architectures.
-        older: Parameters of an older study's best architectures, the best first: they are proposed
-            as they are, completed in this space.
+        older: An older study's best architectures, the best first: they are proposed as they are,
+            and have children.
 
     Returns:
         At most `number` architectures; fewer if the search for them is mostly unsuccessful. If
@@ -65,12 +68,12 @@ def propose(
     """
     found: dict[str, Genes] = {}
     renamed: dict[str, Genes] = {}
-    waiting = list(reversed(older))
+    waiting, parents = list(reversed(older)), [*parents, *older[:OLDER_PARENTS]]
     for _ in range(4 * number):
         if len(found) == number:
             break
         if waiting and len(found) < OLDER * number:
-            inherited = waiting.pop()
+            inherited = values_of(waiting.pop())
         else:
             inherited = {} if rng.random() < RANDOM else _child(parents, rng)
         genes, name = complete(suggest, inherited, rng)

@@ -16,14 +16,11 @@ from optnas.samplers.lessons import Taught
 from optnas.samplers.ranking import best_and_newest, best_first
 from optnas.storage.place import place_of
 from optnas.study.attributes import SOURCE, is_hand_made
-from optnas.study.objectives import objective_names
 from optnas.utils.text import plural
 
 MOST_TRIALS = 200
 """The most trials of the source that are learned from: half of them the best, the others the
 newest."""
-BEST = 50
-"""The number of the source's best architectures that are candidates in the new study."""
 
 
 class Source:
@@ -60,7 +57,12 @@ class Source:
         Raises:
             InputError: The new study is the source itself, or has other objectives.
         """
-        pairs = self._pairs(study)
+        if _is_same(study, self.study):
+            raise InputError(
+                f"study {study.study_name!r} can't learn from itself: it resumes by itself; give "
+                "another study, or none"
+            )
+        pairs = self.match(study.metric_names, study.directions)
         trials = self._kept(study)
         if trials is None:
             trials = best_and_newest(self._there(), self.study.directions, None, MOST_TRIALS)
@@ -74,9 +76,8 @@ class Source:
                 ours: np.array([signs[ours] * trial.values[theirs] for trial in trials])
                 for ours, theirs in pairs.items()
             }
-            best = best_first(trials, self.study.directions, None, BEST)
-            best_params = [trials[i].params for i in best]
-            self._taught = key, Taught(self.study.study_name, trials, losses, best_params)
+            order = best_first(trials, self.study.directions)
+            self._taught = key, Taught(self.study.study_name, trials, losses, order)
         return self._taught[1]
 
     def _there(self) -> list[FrozenTrial]:
@@ -92,30 +93,33 @@ class Source:
         trials = [there[number] for number in kept["trials"] if number in there]
         return trials if trials and kept == _record(self.study.study_name, trials) else None
 
-    def _pairs(self, study: Study) -> dict[int, int]:
-        """The positions of the objectives that both studies have, here and in the source.
+    def match(
+        self, names: Sequence[str] | None, directions: Sequence[StudyDirection]
+    ) -> dict[int, int]:
+        """The positions of the objectives that both studies have, in the new one and in the source.
 
         They are matched by name where both studies name theirs, else by position.
+
+        Args:
+            names: The new study's names, if it has any.
+            directions: Its directions.
+
+        Raises:
+            InputError: They have none in common.
         """
-        older = self.study
-        if _is_same(study, older):
-            raise InputError(
-                f"study {study.study_name!r} can't learn from itself: it resumes by itself; give "
-                "another study, or none"
-            )
-        ours, theirs = objective_names(study), objective_names(older)
-        if study.metric_names and older.metric_names:
-            pairs = {i: theirs.index(name) for i, name in enumerate(ours) if name in theirs}
-        elif study.directions == older.directions:
-            pairs = {i: i for i in range(len(ours))}
+        theirs = self.study.metric_names
+        if names and theirs:
+            pairs = {i: theirs.index(name) for i, name in enumerate(names) if name in theirs}
+        elif list(directions) == self.study.directions:
+            pairs = {i: i for i in range(len(directions))}
         else:
             pairs = {}
         if not pairs:
             raise InputError(
-                f"study {study.study_name!r} has the objectives {_described(study)}, and the study "
-                f"to learn from, {older.study_name!r}, has {_described(older)}: at least one must "
-                "be the same (by name; without names, all directions must be). Give another study, "
-                "or none"
+                f"the objectives of the new study are {_described(names, directions)}, and those "
+                f"of the study to learn from, {self.study.study_name!r}, are "
+                f"{_described(theirs, self.study.directions)}: at least one must be the same (by "
+                "name; without names, all directions must be). Give another study, or none"
             )
         return pairs
 
@@ -144,7 +148,7 @@ def _chooses(trial: FrozenTrial) -> bool:
     return not all(distribution.single() for distribution in trial.distributions.values())
 
 
-def _described(study: Study) -> str:
-    directions = (direction.name.lower() for direction in study.directions)
-    pairs = zip(objective_names(study), directions, strict=True)
-    return ", ".join(f"{name} ({direction})" for name, direction in pairs)
+def _described(names: Sequence[str] | None, directions: Sequence[StudyDirection]) -> str:
+    names = names or [f"objective {i}" for i in range(len(directions))]
+    pairs = zip(names, directions, strict=True)
+    return ", ".join(f"{name} ({direction.name.lower()})" for name, direction in pairs)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.devices.device import resolve_device
@@ -18,6 +18,7 @@ from optnas.errors import InputError, NoStudyError
 from optnas.objective.checkpoint_folders import sweep
 from optnas.objective.objective import Objective
 from optnas.samplers import HistorySampler, PredictorSampler, ReseededSampler, make_sampler
+from optnas.samplers.source import Source
 from optnas.search.settings import Settings
 from optnas.search.warm_start import open_older
 from optnas.search_spaces import SearchSpace, space_size
@@ -57,6 +58,9 @@ def open_study(
     resolve_device(search.device)
     fingerprint = search.fingerprint(objective)
     older = open_older(search.warm_start, search.location, search.study_name)
+    if older is not None:
+        directions = [StudyDirection[d.upper()] for d in objective.directions]
+        older.match(objective.objectives, directions)
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
@@ -192,7 +196,7 @@ def _given_seed(search: Settings) -> int | None:
 
 
 def _give_sampler(
-    study: Study, search: Settings, objective: Objective, older: Study | None
+    study: Study, search: Settings, objective: Objective, older: Source | None
 ) -> None:
     sampler = search.sampler
     seed = study_seed(study, _given_seed(search))

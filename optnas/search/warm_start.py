@@ -11,6 +11,7 @@ from optuna.study import Study
 
 from optnas.errors import InputError
 from optnas.samplers import PredictorSampler
+from optnas.samplers.source import Source
 from optnas.storage.place import place_of_file
 from optnas.storage.urls import DATABASES, Location, database_url, shown_url, without_password
 from optnas.study.load import find_studies
@@ -54,7 +55,7 @@ def remembered_warm_start(read: Given) -> str:
     return _Named(without_password(named.url), named.name).text
 
 
-def open_older(read: Given, own: Location, own_name: str) -> Study | None:
+def open_older(read: Given, own: Location, own_name: str) -> Source | None:
     """Opens the older study, to be read; None if there is none.
 
     Args:
@@ -63,10 +64,11 @@ def open_older(read: Given, own: Location, own_name: str) -> Study | None:
         own_name: Its name; it isn't the older one.
 
     Raises:
-        InputError: It can't be opened, or it isn't clear which one is meant.
+        InputError: It can't be opened, it isn't clear which one is meant, or it has no trial to
+            learn from.
     """
     if isinstance(read, Study):
-        return read
+        return Source(read)
     if not read:
         return None
     named = _Named.read(str(read), own.root)
@@ -79,7 +81,7 @@ def open_older(read: Given, own: Location, own_name: str) -> Study | None:
         ) from error
     if _is_same(Location(named.url, own.root), own):
         studies = [study for study in studies if study.study_name != own_name]
-    return _chosen(studies, named, own_name)
+    return Source(_chosen(studies, named, own_name))
 
 
 def _chosen(studies: Sequence[Study], named: _Named, own_name: str) -> Study:

@@ -73,7 +73,11 @@ def test_what_can_not_teach_is_refused_before_a_database_is_made(warm, older):
         with pytest.raises(InputError) as error:
             replace(warm, name="new", warm_start=given).open()
         assert re.search(message, str(error.value)), error.value
-        assert not Path("new.db").exists() or given == "empty.db"
+        assert not Path("new.db").exists()
+    given = replace(warm, name="new", warm_start="old.journal#older", objectives=("flops", "macs"))
+    with pytest.raises(InputError, match=r"are loss \(minimize\), params .*: at least one must"):
+        given.open()
+    assert not Path("new.db").exists()
     for itself in ("own.db", "own.db#tiny"):
         with pytest.raises(InputError, match="'tiny', which can't learn from itself"):
             replace(warm, storage="own.db", warm_start=itself).open()
