@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -41,7 +42,7 @@ class Source:
         if not isinstance(study, Study):
             raise TypeError(f"source must be an Optuna study, got {study!r}")
         self.study = study
-        self._taught: tuple[str, Taught] | None = None
+        self._taught: tuple[BaseStorage, int, Any, Taught] | None = None
         if not self._there():
             raise InputError(
                 f"there is nothing to learn from study {study.study_name!r}: it has no COMPLETE "
@@ -57,36 +58,41 @@ class Source:
         Raises:
             InputError: The new study is the source itself, or has other objectives.
         """
+        kept = study.user_attrs.get(SOURCE)
+        if self._taught is not None and self._taught[:3] == (
+            study._storage,
+            study._study_id,
+            kept,
+        ):
+            return self._taught[3]  # without a look at the source, which may be gone by now
         if _is_same(study, self.study):
             raise InputError(
                 f"study {study.study_name!r} can't learn from itself: it resumes by itself; give "
                 "another study, or none"
             )
         pairs = self.match(study.metric_names, study.directions)
-        trials = self._kept(study)
+        trials = self._found(kept)
         if trials is None:
             trials = best_and_newest(self._there(), self.study.directions, None, MOST_TRIALS)
             study.set_user_attr(SOURCE, _record(self.study.study_name, trials))
             # Another process may write there at the same time: what was written last counts.
-            trials = self._kept(study) or trials
-        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-        key = f"{[t.number for t in trials]} {pairs} {signs}"
-        if self._taught is None or self._taught[0] != key:
-            losses = {
-                ours: np.array([signs[ours] * trial.values[theirs] for trial in trials])
-                for ours, theirs in pairs.items()
-            }
-            order = best_first(trials, self.study.directions)
-            self._taught = key, Taught(self.study.study_name, trials, losses, order)
-        return self._taught[1]
+            kept = study.user_attrs.get(SOURCE)
+            trials = self._found(kept) or trials
+        losses = {}
+        for ours, theirs in pairs.items():
+            sign = -1.0 if study.directions[ours] == StudyDirection.MAXIMIZE else 1.0
+            losses[ours] = np.array([sign * trial.values[theirs] for trial in trials])
+        order = best_first(trials, self.study.directions)
+        taught = Taught(self.study.study_name, trials, losses, order)
+        self._taught = study._storage, study._study_id, kept, taught
+        return taught
 
     def _there(self) -> list[FrozenTrial]:
         found = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [trial for trial in found if not is_hand_made(trial) and _chooses(trial)]
 
-    def _kept(self, study: Study) -> list[FrozenTrial] | None:
+    def _found(self, kept: Any) -> list[FrozenTrial] | None:
         """The trials that a study keeps; None if it keeps none, or those of another source."""
-        kept = study.user_attrs.get(SOURCE)
         if not isinstance(kept, dict) or not isinstance(kept.get("trials"), list):
             return None
         there = {trial.number: trial for trial in self._there()}
