@@ -25,13 +25,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto.dominance import Array, tamed
+from optnas.pareto.dominance import Array
 from optnas.samplers.encoding import encode
 from optnas.samplers.known import Known
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.names import Suggest
 from optnas.samplers.proposals import complete
-from optnas.samplers.scaling import CEILING, fence
+from optnas.samplers.scaling import clipped, positions
 from optnas.utils.distributions import contains, option
 from optnas.utils.text import listed
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # it imports scipy, which takes half a second
     from optnas.samplers.gaussian_process import GaussianProcess
 
 
+FEWEST = 10
+"""The fewest architectures of the source whose costs and proxies are worth learning from."""
 BEST = 50
 """The number of the source's best architectures that may be candidates in the new study."""
 
@@ -72,11 +74,14 @@ class Lessons:
         suggest: Draws an architecture of the new space, if it is known.
         known: Gives costs and proxies in the new study.
         rng: Draws the decisions that the source's architectures lack in the new space.
+        most: The most architectures of the source whose costs and proxies are computed.
     """
 
-    def __init__(self, taught: Taught, suggest: Suggest | None, known: Known, rng: Random) -> None:
+    def __init__(
+        self, taught: Taught, suggest: Suggest | None, known: Known, rng: Random, most: int
+    ) -> None:
         self.taught = taught
-        self._known = known
+        self._known, self._most = known, most
         self._completed = [genes_of(trial) for trial in taught.trials]
         if suggest is not None:
             self._completed = [complete(suggest, t.params, rng)[0] for t in taught.trials]
@@ -152,10 +157,13 @@ class Lessons:
         return frozenset(self._known.costs(self._completed[sound[0]])) if sound else frozenset()
 
     def _sound_rows(self) -> list[int]:
-        """The trials of the source whose architectures have costs and proxies."""
+        """The trials of the source whose architectures have costs and proxies in the new space."""
         if self._sound is None:
-            every = enumerate(self._completed)
-            self._sound = [i for i, genes in every if genes and self._known.is_sound(genes)]
+            pairs = zip(self._completed, self.taught.trials, strict=True)
+            rows = [i for i, (genes, trial) in enumerate(pairs) if _is_kept(trial, genes)]
+            taken = np.unique(np.linspace(0, len(rows) - 1, self._most).astype(int)) if rows else ()
+            checked = [rows[i] for i in taken]
+            self._sound = [i for i in checked if self._known.is_sound(self._completed[i])]
         return self._sound
 
     def _fitted(self, position: int, known: bool) -> _Model | None:
@@ -167,7 +175,9 @@ class Lessons:
         rows = np.flatnonzero(np.isfinite(losses))
         if known:
             rows = np.intersect1d(rows, np.array(self._sound_rows(), dtype=int))
-        if not len(rows) or np.ptp(targets := _clipped(losses[rows])) == 0:
+            if len(rows) < FEWEST:
+                return None
+        if not len(rows) or np.ptp(targets := clipped(losses[rows])) == 0:
             return None
         seen = {name: x[rows] for name, x in self._decisions.items()}
         if not known:
@@ -175,7 +185,7 @@ class Lessons:
         costs, proxies = self._table([self._completed[i] for i in rows.tolist()])
         if not costs.shape[1] + proxies.shape[1]:
             return None
-        seen |= {"costs": _positions(costs, costs), "proxies": _positions(proxies, proxies)}
+        seen |= {"costs": positions(costs, costs), "proxies": positions(proxies, proxies)}
         terms = (*PLAIN, Term(("proxies",)))
         return _Model(GaussianProcess(terms, seen, targets, FITTED), (costs, proxies))
 
@@ -215,31 +225,14 @@ class _Model:
     def ranked(self, table: tuple[Array, Array]) -> dict[str, Array]:
         """Costs and proxies of other architectures, as ranks among the source's."""
         assert self.table is not None
-        costs, proxies = map(_positions, self.table, table)
+        costs, proxies = map(positions, self.table, table)
         return {"costs": costs, "proxies": proxies}
 
 
-def _clipped(losses: Array) -> Array:
-    """Losses as they are modelled: logarithms if all are positive, without bad outliers."""
-    values = np.log(losses) if (losses > 0).all() else tamed(losses[:, None])[:, 0]
-    clipped: Array = np.minimum(values, fence(values, CEILING))
-    return clipped
-
-
-def _positions(reference: Array, values: Array) -> Array:
-    """Where values lie among those of a reference, column by column: from -√3 to √3 (variance 1).
-
-    NaN lies in the middle.
-    """
-    found = np.zeros(values.shape)
-    for column, (seen, asked) in enumerate(zip(reference.T, values.T, strict=True)):
-        order = np.sort(seen[~np.isnan(seen)])
-        known = ~np.isnan(asked)
-        if len(order) and order[-1] > order[0]:
-            below = np.searchsorted(order, asked[known], "left")
-            up_to = np.searchsorted(order, asked[known], "right")
-            found[known, column] = ((below + up_to) / len(order) - 1) * 3**0.5
-    return found
+def _is_kept(trial: FrozenTrial, genes: Genes) -> bool:
+    """Whether a trial's architecture in the new space, if it has one, has the trial's decisions."""
+    given = trial.params
+    return bool(genes) and all(value == given.get(n, value) for n, (_, value) in genes.items())
 
 
 def _is_told(distribution: BaseDistribution, value: Any) -> bool:

@@ -116,10 +116,9 @@ class PredictorSampler(HistorySampler):
             trials (at most 200) are those of another task: only ranks count, and what they are
             worth is learned from this study's trials. Objectives are matched by name, or by
             position where they have none. The study keeps which trials.
-        n_startup_trials: The number of trials at the start that are spread over the costs; half of
-            it with a `source`.
+        n_startup_trials: The number of first trials, spread over the costs; half with a `source`.
         n_candidates: The number of architectures that are proposed for each trial.
-        n_checked: The number of them whose costs and proxies are computed.
+        n_checked: The number whose costs and proxies are computed (five times it of a source).
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 
@@ -148,7 +147,7 @@ class PredictorSampler(HistorySampler):
             n_startup_trials=n_startup_trials, n_candidates=n_candidates, n_checked=n_checked
         )
         for name, given in (("costs", costs), ("proxies", proxies)):
-            if given is not None and not callable(given):
+            if not (given is None or callable(given)):
                 raise TypeError(f"{name} must be a function of parameters, got {given!r}")
         self._suggest = suggest_of(space)
         self._own_names = Names(self._suggest) if self._suggest else None
@@ -250,13 +249,14 @@ class PredictorSampler(HistorySampler):
         return self._sample[1]
 
     def _learned(self, ask: Ask, tried: Sequence[FrozenTrial]) -> Lessons | None:
-        """What is learned from the older study, if there is one; `tried` shows the new space."""
+        """What an older study teaches; `tried` shows the new space, if none is given."""
         if self._source is None:
             return None
         study, suggest = ask.history.study, self._suggest
         taught = self._source.taught(study)
         if self._lessons is None or self._lessons.taught is not taught:
-            self._lessons = Lessons(taught, suggest, self._known, ask.shared_rng("source"))
+            rng = ask.shared_rng("source")
+            self._lessons = Lessons(taught, suggest, self._known, rng, 5 * self._n_checked)
         known = self._drawn_sample(ask, suggest) if suggest else [genes_of(t) for t in tried]
         self._lessons.check(known, len(study.directions))
         return self._lessons

@@ -38,6 +38,29 @@ def excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
     return found
 
 
+def clipped(losses: Array) -> Array:
+    """The losses of an objective: logarithms if all are positive, and none above the ceiling."""
+    values = np.log(losses) if (losses > 0).all() else tamed(losses[:, None])[:, 0]
+    below: Array = np.minimum(values, fence(values, CEILING))
+    return below
+
+
+def positions(reference: Array, values: Array) -> Array:
+    """Where values lie among those of a reference, column by column: from -√3 to √3 (variance 1).
+
+    NaN lies in the middle.
+    """
+    found = np.zeros(values.shape)
+    for column, (seen, asked) in enumerate(zip(reference.T, values.T, strict=True)):
+        order = np.sort(seen[~np.isnan(seen)])
+        known = ~np.isnan(asked)
+        if len(order) and order[-1] > order[0]:
+            below = np.searchsorted(order, asked[known], "left")
+            up_to = np.searchsorted(order, asked[known], "right")
+            found[known, column] = ((below + up_to) / len(order) - 1) * 3**0.5
+    return found
+
+
 def signed_log(values: Array) -> Array:
     """Values in units of their median size, on a log scale to both sides of 0."""
     sizes = np.abs(values)

@@ -67,7 +67,7 @@ def genes(**values):
 
 def lessons_of(older, **settings):
     taught = Source(older).taught(study_of(**settings))
-    return Lessons(taught, None, Known(None, None), Random(0))
+    return Lessons(taught, None, Known(None, None), Random(0), 200)
 
 
 class TestWithSource(SamplerContract):
@@ -226,7 +226,7 @@ class TestPredictions:
             return proxy(trial.params)["hash"], 1.0
 
         taught = Source(older_study(40, run=run)).taught(study_of())
-        lessons = Lessons(taught, space, Known(None, proxy), Random(0))
+        lessons = Lessons(taught, space, Known(None, proxy), Random(0), 200)
         rng = np.random.default_rng(0)
         asked = [
             genes(**{f"op{i}": str(rng.choice(OPS)) for i in range(4)}, width=int(w))
@@ -235,6 +235,26 @@ class TestPredictions:
         truth = [proxy({n: v for n, (_, v) in g.items()})["hash"] for g in asked]
         assert spearmanr(lessons.predict(asked, [0], known=True)[0], truth)[0] > 0.8
         assert abs(spearmanr(lessons.predict(asked, [0])[0], truth)[0]) < 0.6
+
+    def test_costs_are_those_of_the_same_network_and_of_no_more_than_asked_for(self):
+        """In a wider space half of the networks can't be made; of the others, 20 are looked at."""
+        asked = []
+
+        def wider(trial):
+            [trial.suggest_categorical(f"op{i}", OPS) for i in range(4)]
+            trial.suggest_int("width", 8, 512, log=True)
+
+        def costs(params):
+            asked.append(params)
+            return {1: params["width"]}
+
+        older, known, new = older_study(60), Known(costs, None), study_of()
+        known.begin(new)
+        lessons = Lessons(Source(older).taught(new), wider, known, Random(0), 20)
+        lessons.predict([genes(op0="conv", width=9)], [0], known=True)
+        made = [trial.params for trial in older.trials]
+        assert 10 < len({str(params) for params in asked[:-1]}) <= 20
+        assert all(params in made for params in asked[:-1])
 
 
 class TestWhatCannotTeach:
