@@ -134,7 +134,7 @@ class _Named:
         url = database_url(where)
         if url is None:
             raise InputError(
-                f"warm_start {text!r} is no database: give a file that ends in "
+                f"`warm_start={text!r}` is no database: give a file that ends in "
                 f"{', '.join(DATABASES)}, or a URL, followed by #NAME if it holds several studies"
             )
         return cls(Location(url, root).absolute_url, name or None)

@@ -86,7 +86,10 @@ def test_what_can_not_teach_is_refused_before_a_database_is_made(warm, older):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"warm_start": "old.py"}, "warm_start 'old.py' is no database: give a file that ends in"),
+        (
+            {"warm_start": "old.py"},
+            "`warm_start='old.py'` is no database: give a file that ends in",
+        ),
         ({"warm_start": 3}, "warm_start must be a database file, a URL or an Optuna study, got 3"),
         ({"sampler": "evolution"}, "only the predictor learns .* the sampler is evolution: give"),
         ({"sampler": optuna.samplers.TPESampler()}, "the sampler is TPESampler: give"),
@@ -126,6 +129,8 @@ def test_the_command_remembers_it_until_there_is_none(optnas, older, tmp_path):
     code, _, err = optnas("run", tiny_file, "--trials", 6, "--warm-start", "none")
     assert code == 0, err
     assert "learns from" not in err
+    code, _, err = optnas("run", tiny_file, "--warm-start", "digits")
+    assert "--warm-start digits is no database: give a file that ends in .db, .sqlite" in err
     code, _, err = optnas("run", tiny_file, "--sampler", "random", "--warm-start", "moved.journal")
     assert code == 2
     assert "the sampler is random: give --sampler predictor, or no older" in err
