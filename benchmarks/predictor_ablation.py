@@ -20,7 +20,7 @@ BUDGETS = (20, 40, 60, 80, 100, 110)
 class RandomStart(PredictorSampler):
     """Its startup trials are drawn at random."""
 
-    def _spread(self, ask):
+    def _spread(self, ask, lessons):
         return {}
 
 

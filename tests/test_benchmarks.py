@@ -241,3 +241,31 @@ def test_a_real_network_whose_package_is_missing_is_skipped_with_the_reason():
     assert (
         attempt(lambda: 1 // 0) == "failed: ZeroDivisionError: integer division or modulo by zero"
     )
+
+
+def test_misleading_studies_have_the_same_architectures_and_ranges():
+    import warm_start
+
+    study = warm_start.study_of("cifar10", 4, 0, 3)
+    values = np.array([trial.values for trial in study.trials])
+    for arm in (warm_start.SHUFFLED, warm_start.TURNED):
+        other = warm_start.misleading(study, arm, 1)
+        found = np.array([trial.values for trial in other.trials])
+        assert [t.params for t in other.trials] == [t.params for t in study.trials]
+        assert not np.array_equal(found, values)
+        assert found.min(axis=0) == pytest.approx(values.min(axis=0))
+        assert found.max(axis=0) == pytest.approx(values.max(axis=0))
+    assert found.argmin(axis=0).tolist() == values.argmax(axis=0).tolist()
+
+
+def test_a_warm_study_has_reached_the_cold_ones_end_once_its_mean_has():
+    from warm_start import COLD, WARM, reached
+
+    curves = {
+        COLD: [{50: 0.5, 100: 0.7}, {50: 0.5, 100: 0.9}],
+        WARM: [{50: 0.9, 100: 1.0}, {50: 0.6, 100: 0.8}],
+    }
+    assert reached(curves, True) == (pytest.approx(0.8), 100)
+    curves[WARM][1][50] = 0.7
+    assert reached(curves, True) == (pytest.approx(0.8), 50)
+    assert reached(curves, False) == (pytest.approx(0.8), 50)

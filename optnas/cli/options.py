@@ -82,6 +82,14 @@ ReferencePoint = Annotated[
         "baseline, or none; by default the worst values of the baselines.",
     ),
 ]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-start",
+        help="An older study that the predictor learns from, too: its database file or URL, "
+        "followed by #NAME where that holds several studies; or none.",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option(

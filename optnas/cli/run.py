@@ -26,6 +26,7 @@ from optnas.cli.options import (
     TrialTimeout,
     Trust,
     UntilFlat,
+    WarmStart,
     Workers,
 )
 from optnas.errors import InputError, Terminated, WorkerError
@@ -62,6 +63,7 @@ def run(
     early_stop: EarlyStop = None,
     evaluator: EvaluatorName = None,
     reference: ReferencePoint = None,
+    warm_start: WarmStart = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -105,6 +107,7 @@ def run(
         max_failures=max_failures,
         evaluator=evaluator,
         reference=reference,
+        warm_start=warm_start,
     )
     _run(search, overrides, workers, accept_changes)
 
@@ -118,6 +121,7 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     from optnas.runs.workers import check_workers
     from optnas.search.open import open_study
     from optnas.search.run import observed_objective, run_study
+    from optnas.search.warm_start import remembered_warm_start
     from optnas.utils.text import plural
 
     check_workers(workers, search.file, search.url)
@@ -128,6 +132,8 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
         listed = " ".join(f"{option} {value}".rstrip() for option, value in options.items())
         echo(f"remembered from earlier runs: {listed}", err=True)
     search = search.override(remembered.updated(overrides))
+    if overrides.warm_start is not None:
+        overrides = replace(overrides, warm_start=remembered_warm_start(search.warm_start))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores and workers * search.threads > max(cores, search.threads):
         echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)

@@ -19,10 +19,14 @@ from optnas.samplers.encoding import by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
+from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, signed_log
 from optnas.samplers.success import SuccessModel
 
 Known = Callable[[Genes], tuple[dict[int, float], list[float]]]
 """Returns an architecture's costs, by the position of the objective, and its proxies."""
+
+Told = Callable[..., dict[int, Array]]
+"""Predicts what an older study tells of architectures (`optnas.samplers.lessons.Lessons`)."""
 
 DRAWS = 4
 """Draws from the posterior at each trial."""
@@ -30,10 +34,6 @@ GREED = 0.5
 """How much more the prediction of a good trial counts than that of a bad one."""
 FITTED = 80
 """The number of trials that hyperparameters are fitted to."""
-CEILING, FRONT_CEILING = 1.0, 1.5
-"""Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
-ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
-and of the front (Tukey's fence); the higher of the two counts."""
 SAFE = 0.95
 """A probability of success that is large enough. The largest gain is often predicted at the edge of
 where trials succeed: with a half, every other trial would fail."""
@@ -52,6 +52,8 @@ WITH_PROXIES = (
     (Term((CHOICES, "proxies")), Term(("counts",))),
 )
 """The features of the ensemble's members."""
+LEARNED = Term(("source",))
+"""What an older study predicts; members that have it are added where there is such a study."""
 
 
 class Predictor:
@@ -62,7 +64,9 @@ class Predictor:
         running: The architectures of running trials.
         directions: The directions of the objectives.
         known: Returns an architecture's costs and proxies.
+        limits: The reference point as losses, of shape `(objectives,)`: inf where there is none.
         success: What is learned from trials that failed, if any did.
+        told: Predicts what an older study tells, if there is one.
 
     Attributes:
         seen: The architectures of the trials.
@@ -78,8 +82,9 @@ class Predictor:
         known: Known,
         limits: Array | None = None,
         success: SuccessModel | None = None,
+        told: Told | None = None,
     ) -> None:
-        self._success = success
+        self._success, self._told = success, told
         self.seen = [genes_of(trial) for trial in trials]
         self._running = list(running)
         self._known = known
@@ -89,7 +94,7 @@ class Predictor:
         self.costs = sorted(known(self.seen[0])[0])
         values = losses([trials[i].values for i in self._complete], directions)
         limits = np.full(len(directions), np.inf) if limits is None else limits
-        self._excess = [*_excesses(trials), *self._beyond(values, limits)]
+        self._excess = [*excesses(trials), *self._beyond(values, limits)]
         self._logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
         self._unit_of = unit(np.where(self._logs, 0.0, values))
         self._values = tamed(self._scaled(values))
@@ -108,14 +113,14 @@ class Predictor:
         self._set_scale(self._scaled(limits[None])[0])
 
     def _beyond(self, values: Array, limits: Array) -> list[tuple[list[int], Array]]:
-        """How far the COMPLETE trials lie beyond each limit on what is predicted (`_excesses`)."""
+        """How far the COMPLETE trials lie beyond each limit on what is predicted (`excesses`)."""
         found = []
         for j, limit in enumerate(limits):
             if j in self.costs or not (values[:, j] > limit).any():
                 continue
             scale = unit(np.array([[limit], *values[:, [j]]]))
             excess = tamed(values[:, [j]] * scale - limit * scale)[:, 0]
-            found.append((list(self._complete), _signed_log(excess)))
+            found.append((list(self._complete), signed_log(excess)))
         return found
 
     def _scaled(self, values: Array) -> Array:
@@ -139,7 +144,9 @@ class Predictor:
             costs[: len(values), column] = values
             process = GaussianProcess(DECISIONS, seen, values, FITTED)
             costs[len(values) :, column] = process.predict(_rows(features, len(values)))[0]
-        return self._acquisition(features | {"costs": costs}, (PLAIN,), pool, rng)
+        return self._acquisition(
+            features | {"costs": costs}, (PLAIN,), every, pool, rng, known=False
+        )
 
     def acquisition(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from all that is known before training.
@@ -160,7 +167,7 @@ class Predictor:
             "proxies": proxies,
         }
         ensemble = WITH_PROXIES if proxies.shape[1] else WITHOUT_PROXIES
-        return self._acquisition(features, ensemble, pool, rng)
+        return self._acquisition(features, ensemble, every, pool, rng, known=True)
 
     def _costs_of(self, architectures: Sequence[Genes]) -> Array:
         """The exact costs as they are modelled, of shape `(architectures, costs)`."""
@@ -174,32 +181,39 @@ class Predictor:
         self,
         features: dict[str, Array],
         ensemble: Sequence[Sequence[Term]],
+        every: Sequence[Genes],
         pool: Sequence[Genes],
         rng: Random,
+        *,
+        known: bool,
     ) -> Array:
-        """Acquisition values of the pool, which comes after the seen ones in `features`."""
+        """Acquisition values of the pool, which comes after the seen ones in `every`."""
         number = len(pool)
         costs = features["costs"]
         spread = costs.std(axis=0)
         features["costs"] = (costs - costs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        seen, others = len(self.seen), len(features[CHOICES]) - len(self.seen)
+        seen, others = len(self.seen), len(every) - len(self.seen)
         feasible = self._feasibility(features, pool)
         if len(self._values) < 2 or not len(self._front):
             return feasible
-        asked = _rows(features, seen)
+        predicted = [j for j in range(len(self._signs)) if j not in self.costs]
+        told = {} if self._told is None else self._told(every, predicted, known=known)
         guesses: dict[int, tuple[list[tuple[Array, Array]], list[float]]] = {}
         believed = np.zeros((others, len(self._signs)))
         believed[:, self.costs] = costs[seen:]
-        known = {name: x[self._complete] for name, x in features.items()}
-        for j in range(len(self._signs)):
-            if j not in self.costs:
-                members = [GaussianProcess(t, known, self._targets[:, j], FITTED) for t in ensemble]
-                trust = np.array([member.leave_one_out(GREED) for member in members])
-                weights = np.exp(trust - trust.max())
-                predictions = [member.predict(asked) for member in members]
-                guesses[j] = predictions, weights.tolist()
-                means = np.array([mean for mean, _ in predictions])
-                believed[:, j] = weights @ means / weights.sum()
+        for j in predicted:
+            terms, own = ensemble, features
+            if j in told:
+                terms = _with_source(ensemble)
+                own = features | {"source": by_rank(told[j][:, None])}
+            own_seen = {name: x[self._complete] for name, x in own.items()}
+            members = [GaussianProcess(t, own_seen, self._targets[:, j], FITTED) for t in terms]
+            trust = np.array([member.leave_one_out(GREED) for member in members])
+            weights = np.exp(trust - trust.max())
+            predictions = [member.predict(_rows(own, seen)) for member in members]
+            guesses[j] = predictions, weights.tolist()
+            means = np.array([mean for mean, _ in predictions])
+            believed[:, j] = weights @ means / weights.sum()
         front = np.vstack([self._front, self._unit(believed[number:])])
         gained = []
         for _ in range(DRAWS):
@@ -253,7 +267,7 @@ class Predictor:
         for j in range(len(ceiling)):
             if j not in self.costs:
                 ceiling[j] = max(
-                    _fence(self._values[:, j], CEILING), _fence(front[:, j], FRONT_CEILING)
+                    fence(self._values[:, j], CEILING), fence(front[:, j], FRONT_CEILING)
                 )
         if self._within:  # nothing beyond the reference point gains
             known = np.isfinite(limits)
@@ -266,35 +280,11 @@ class Predictor:
         self._front = self._unit(self._targets[self._front_rows])
 
 
+def _with_source(ensemble: Sequence[Sequence[Term]]) -> list[Sequence[Term]]:
+    """An ensemble with further members, which have what an older study predicts as a feature."""
+    plain = [terms for terms in ensemble if terms in (PLAIN, (*PLAIN, Term(("proxies",))))]
+    return [*ensemble, *((*terms, LEARNED) for terms in plain)]
+
+
 def _rows(features: Features, start: int) -> dict[str, Array]:
     return {name: x[start:] for name, x in features.items()}
-
-
-def _fence(values: Array, ranges: float) -> float:
-    """A number of interquartile ranges above the upper quartile; infinite if that range is 0."""
-    lower, upper = np.quantile(values, [0.25, 0.75])
-    return float(upper + ranges * (upper - lower)) if upper > lower else np.inf
-
-
-def _excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
-    """For each constraint that was ever broken: the rows of its trials, and its values there.
-
-    The values are scaled by `_signed_log`.
-    """
-    found: dict[str, dict[int, float]] = {}
-    for row, trial in enumerate(trials):
-        for name, value in trial.constraints.items():
-            found.setdefault(name, {})[row] = value
-    excesses = []
-    for by_row in found.values():
-        values = tamed(np.array(list(by_row.values()))[:, None])[:, 0]
-        if (values > 0).any():
-            excesses.append((list(by_row), _signed_log(values)))
-    return excesses
-
-
-def _signed_log(values: Array) -> Array:
-    """Values in units of their median size, on a log scale to both sides of 0."""
-    sizes = np.abs(values)
-    unit = max(np.median(sizes), sizes.max() / 1e300) or 1.0  # so that none overflows
-    return np.asarray(np.sign(values) * np.log1p(sizes / unit), dtype=float)

@@ -4,11 +4,12 @@ Most objectives of architecture search are known before any training. General-pu
 model them as black boxes, as they do the loss; here they are exact, and only the rest is predicted.
 
 Outline of `start`, which decides on one trial:
-1. The first trials are spread over the costs (`_spread`).
+1. The first trials are spread over the costs (`startup`).
 2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
    if it were the study's reference point.
 3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
-   objective, with features from `encoding`: the decisions, counts of them, costs and proxies.
+   objective, with features from `encoding`: the decisions, counts of them, costs and proxies. What
+   an older study predicts is one more feature (`source`, `lessons`).
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
 5. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
@@ -36,29 +37,28 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from optuna.study import StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.pareto.dominance import Array
 from optnas.pareto.reference_limits import is_given
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
-from optnas.samplers.encoding import by_rank
 from optnas.samplers.history import History
 from optnas.samplers.known import Costs, Known, Proxies
 from optnas.samplers.learned_space import learned_space
-from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of, was_tried
+from optnas.samplers.lessons import Lessons
+from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of
 from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
-from optnas.samplers.proposals import complete, propose
+from optnas.samplers.proposals import propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
+from optnas.samplers.source import Source
+from optnas.samplers.startup import random_architectures, spread
 from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
 MOST_TRIALS = 200
 """The most trials that are learned from: half of them the best, the others the newest."""
-SAMPLE, TRIALS_OF_A_PART = 100, 4
-"""The number of random architectures that the startup trials are chosen from (and that show what a
-usual score is), and the number of them that are compared by their proxies for each."""
 
 
 class PredictorSampler(HistorySampler):
@@ -112,15 +112,19 @@ class PredictorSampler(HistorySampler):
         proxies: Gives further numbers that are known before training, by name, from a trial's
             parameters; larger should mean better, and the most telling come first.
             They must be the same at every call, as must the costs.
-        n_startup_trials: The number of trials at the start that are spread over the costs.
+        source: An older study of the same or a similar space, which any sampler made. Its COMPLETE
+            trials (at most 200) are those of another task: only ranks count, and what they are
+            worth is learned from this study's trials. Objectives are matched by name, or by
+            position where they have none. The study keeps which trials.
+        n_startup_trials: The number of first trials, spread over the costs; half with a `source`.
         n_candidates: The number of architectures that are proposed for each trial.
-        n_checked: The number of them whose costs and proxies are computed.
+        n_checked: The number whose costs and proxies are computed (five times it of a source).
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 
     Raises:
-        ValueError: A number is out of range.
-        TypeError: `space` is neither a space nor a function, or `costs` or `proxies` no function.
+        ValueError: A number is out of range, or nothing can be learned from `source`.
+        TypeError: An argument is of the wrong kind.
 
     An architecture for which `costs` or `proxies` raise isn't chosen. If they raise for all, the
     error is raised.
@@ -132,6 +136,7 @@ class PredictorSampler(HistorySampler):
         costs: Costs | None = None,
         *,
         proxies: Proxies | None = None,
+        source: Study | None = None,
         n_startup_trials: int = 6,
         n_candidates: int = 200,
         n_checked: int = 40,
@@ -141,14 +146,15 @@ class PredictorSampler(HistorySampler):
         check_counts(
             n_startup_trials=n_startup_trials, n_candidates=n_candidates, n_checked=n_checked
         )
-        for name, function in (("costs", costs), ("proxies", proxies)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{name} must be a function of parameters, got {function!r}")
+        for name, given in (("costs", costs), ("proxies", proxies)):
+            if not (given is None or callable(given)):
+                raise TypeError(f"{name} must be a function of parameters, got {given!r}")
         self._suggest = suggest_of(space)
-        self._own_names = None if self._suggest is None else Names(self._suggest)
+        self._own_names = Names(self._suggest) if self._suggest else None
         self._costs = costs
         self._proxies = proxies
         self._known = Known(costs, proxies)
+        self._source = self._own_source = None if source is None else Source(source)
         self._n_startup_trials = n_startup_trials
         self._n_candidates = n_candidates
         self._n_checked = n_checked
@@ -156,10 +162,11 @@ class PredictorSampler(HistorySampler):
     def _forget(self) -> None:
         super()._forget()
         self._sample: tuple[History, list[Genes]] | None = None
+        self._lessons: Lessons | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         known = Known(self._costs, self._proxies)
-        return super().__getstate__() | {"_known": known, "_sample": None}
+        return super().__getstate__() | {"_known": known, "_sample": None, "_lessons": None}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what wasn't given when the sampler was made, too.
@@ -173,7 +180,12 @@ class PredictorSampler(HistorySampler):
             self._suggest, self._own_names = suggest, self._names
         self._costs = self._costs or partial(_part, preview, "values")
         self._proxies = self._proxies or partial(_part, preview, "proxies")
-        self._known = Known(self._costs, self._proxies)
+        self._known, self._lessons = Known(self._costs, self._proxies), None
+
+    def learn_from(self, source: Source | None) -> Source | None:
+        """Takes an older study in place of the given one; an `optnas.Search` calls it."""
+        self._source = source or self._own_source
+        return self._source
 
     def start(self, ask: Ask) -> Draw:
         """Decides on an architecture."""
@@ -186,8 +198,10 @@ class PredictorSampler(HistorySampler):
             self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
         self._known.check(history.study, tried, strict=self._preview is not None)
-        if len(tried) < self._n_startup_trials:
-            return ask.inherit(near_baseline(ask) or self._spread(ask))
+        startup = self._n_startup_trials // (2 if self._source else 1) or 1
+        lessons = self._learned(ask, tried if len(tried) >= startup else ())
+        if len(tried) < startup:
+            return ask.inherit(near_baseline(ask) or self._spread(ask, lessons))
         rng = ask.rng("predictor")
         if ask.attempt:  # no proposal of the whole pool kept the bounds: a quick look elsewhere
             best = best_first(tried, history.study.directions, history.limits)
@@ -200,18 +214,17 @@ class PredictorSampler(HistorySampler):
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
         directions = history.study.directions
-        predictor = Predictor(tried, running, directions, self._known, limits, success)
+        told, older = (lessons.predict, lessons.best) if lessons else (None, ())
+        predictor = Predictor(tried, running, directions, self._known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
         root = history.tried.root
-        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates)
-        if not pool:
-            return ask.inherit({})
-        if self._costs is not None or self._proxies is not None:
+        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates, older)
+        if pool and (self._costs is not None or self._proxies is not None):
             value = predictor.screen(pool, rng)
             order = np.argsort(-value, kind="stable")
             pool = self._checked([pool[i] for i in order], history)
-            if not pool:
-                return ask.inherit({})
+        if not pool:
+            return ask.inherit({})
         value = predictor.acquisition(pool, rng)
         return ask.inherit(values_of(pool[int(np.argmax(value))]))
 
@@ -224,14 +237,29 @@ class PredictorSampler(HistorySampler):
             return limits
         from optnas.samplers.aim import median_loss
 
-        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
-            rng = ask.shared_rng("sample")
-            drawn = [complete(suggest, {}, rng)[0] for _ in range(SAMPLE)]
-            self._sample = ask.history, [genes for genes in drawn if genes]
-        median = median_loss(tried, self._sample[1], study.directions, score)
+        median = median_loss(tried, self._drawn_sample(ask, suggest), study.directions, score)
         nearer = limits.copy()
         nearer[score] = min(median, limits[score])
         return nearer
+
+    def _drawn_sample(self, ask: Ask, suggest: Suggest) -> list[Genes]:
+        """Random architectures; those of a space that is given are drawn once."""
+        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
+            self._sample = ask.history, random_architectures(ask, suggest)
+        return self._sample[1]
+
+    def _learned(self, ask: Ask, tried: Sequence[FrozenTrial]) -> Lessons | None:
+        """What an older study teaches; `tried` shows the new space, if none is given."""
+        if self._source is None:
+            return None
+        study, suggest = ask.history.study, self._suggest
+        taught = self._source.taught(study)
+        if self._lessons is None or self._lessons.taught is not taught:
+            rng = ask.shared_rng("source")
+            self._lessons = Lessons(taught, suggest, self._known, rng, 5 * self._n_checked)
+        known = self._drawn_sample(ask, suggest) if suggest else [genes_of(t) for t in tried]
+        self._lessons.check(known, len(study.directions))
+        return self._lessons
 
     def _score(self, objectives: int, seen: Genes) -> int | None:
         """The position of the score; `seen` is any architecture that was tried."""
@@ -260,38 +288,12 @@ class PredictorSampler(HistorySampler):
         except UNSOUND:
             return False
 
-    def _spread(self, ask: Ask) -> dict[str, Any]:
-        """A startup trial: random architectures are sorted by cost, and each trial has its part."""
+    def _spread(self, ask: Ask, lessons: Lessons | None) -> dict[str, Any]:
+        """A startup trial."""
         if self._suggest is None:
             return {}
-        rng = ask.shared_rng("startup")
-        maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
-        sample, costs = [], []
-        for _ in range(SAMPLE):
-            genes, _ = complete(self._suggest, {}, rng)
-            try:
-                found = self._known.costs(genes)
-            except UNSOUND:
-                continue  # a network that can't run
-            new = genes and not was_tried(ask.history.tried.root, genes)
-            if new and self._keeps_bounds(genes, ask.history):
-                sample.append(genes)
-                costs.append([-v if maximize[i] else v for i, v in found.items()])
-        if not sample:
-            return {}
-        success = ask.history.fold(Outcomes, Outcomes.add).model
-        if success and (likely := np.flatnonzero(success.probability(sample) >= 0.5)).size:
-            sample, costs = [sample[i] for i in likely], [costs[i] for i in likely]
-        order = np.argsort(by_rank(np.array(costs, dtype=float)).sum(axis=1), kind="stable")
-        parts = np.array_split(order, min(self._n_startup_trials, len(order)))
-        rng.shuffle(parts)
-        part = [sample[i] for i in parts[ask.place % len(parts)]]
-        part = ask.rng("startup").sample(part, min(TRIALS_OF_A_PART, len(part)))
-        part = [genes for genes in part if self._known.is_sound(genes)]
-        if not part:
-            return {}
-        table = np.array([self._known(genes)[1] for genes in part], dtype=float)
-        return values_of(part[int(np.argmax(by_rank(table).sum(axis=1)))])
+        bounds = partial(self._keeps_bounds, history=ask.history)
+        return spread(ask, self._suggest, self._known, bounds, self._n_startup_trials, lessons)
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:

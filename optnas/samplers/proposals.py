@@ -18,6 +18,9 @@ from optnas.utils.draft import Draft
 RANDOM, CROSSED, MUTATIONS = 0.25, 0.3, 3
 """The share of random architectures, the share of children with two parents, and the greatest
 number of mutations of a child."""
+OLDER, OLDER_PARENTS = 0.25, 20
+"""The greatest share of architectures that an older study tried, and the number of them that are
+parents, too."""
 
 
 def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> tuple[Genes, str]:
@@ -44,6 +47,7 @@ def propose(
     names: Collection[str],
     rng: Random,
     number: int,
+    older: Sequence[Genes] = (),
 ) -> list[Genes]:
     """Proposes different architectures that haven't been tried.
 
@@ -54,6 +58,8 @@ def propose(
         names: The names of tried architectures.
         rng: The generator.
         number: The number of architectures.
+        older: An older study's best architectures, the best first: they are proposed as they are,
+            and have children.
 
     Returns:
         At most `number` architectures; fewer if the search for them is mostly unsuccessful. If
@@ -62,10 +68,14 @@ def propose(
     """
     found: dict[str, Genes] = {}
     renamed: dict[str, Genes] = {}
+    waiting, parents = list(reversed(older)), [*parents, *older[:OLDER_PARENTS]]
     for _ in range(4 * number):
         if len(found) == number:
             break
-        inherited = {} if rng.random() < RANDOM else _child(parents, rng)
+        if waiting and len(found) < OLDER * number:
+            inherited = values_of(waiting.pop())
+        else:
+            inherited = {} if rng.random() < RANDOM else _child(parents, rng)
         genes, name = complete(suggest, inherited, rng)
         if not genes or was_tried(root, genes):
             continue

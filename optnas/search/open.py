@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.devices.device import resolve_device
@@ -18,8 +18,10 @@ from optnas.errors import InputError, NoStudyError
 from optnas.evaluators.abilities import why_no_retraining
 from optnas.objective.checkpoint_folders import sweep
 from optnas.objective.objective import Objective
-from optnas.samplers import HistorySampler, ReseededSampler, make_sampler
+from optnas.samplers import HistorySampler, PredictorSampler, ReseededSampler, make_sampler
+from optnas.samplers.source import Source
 from optnas.search.settings import Settings
+from optnas.search.warm_start import open_older
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
@@ -57,6 +59,10 @@ def open_study(
     """
     resolve_device(search.device)
     fingerprint = search.fingerprint(objective)
+    older = open_older(search.warm_start, search.location, search.study_name)
+    if older is not None:
+        directions = [StudyDirection[d.upper()] for d in objective.directions]
+        older.match(objective.objectives, directions)
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
@@ -88,7 +94,7 @@ def open_study(
         size=(old.size if same_space else "") or _size(search.space),
         retrains=not why_no_retraining(objective.evaluator),
     )
-    _give_sampler(study, search, objective)
+    _give_sampler(study, search, objective, older)
     sweep(objective.checkpoints, study)
     if new != old:
         study.set_user_attr(RECORD, new.stored())
@@ -101,13 +107,14 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     Raises:
         InputError: Numbers would differ here from those of the study (another GPU, an edited file).
     """
+    older = open_older(search.warm_start, search.location, search.study_name)
     storage = open_storage(search.location.current_url, create=True)
     study = load_study(storage, search.study_name)
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")
     check_same_study(study, objective.directions, search.fingerprint(objective), accept_changes)
     objective.open_folders(study)
-    _give_sampler(study, search, objective)
+    _give_sampler(study, search, objective, older)
     return study
 
 
@@ -193,7 +200,9 @@ def _given_seed(search: Settings) -> int | None:
     return own if search.seed is None else search.seed
 
 
-def _give_sampler(study: Study, search: Settings, objective: Objective) -> None:
+def _give_sampler(
+    study: Study, search: Settings, objective: Objective, older: Source | None
+) -> None:
     sampler = search.sampler
     seed = study_seed(study, _given_seed(search))
     if isinstance(sampler, str):
@@ -205,6 +214,10 @@ def _give_sampler(study: Study, search: Settings, objective: Objective) -> None:
         study.sampler = ReseededSampler(lambda _: sampler)
     if isinstance(study.sampler, HistorySampler):
         study.sampler.fill_in(objective.suggest, objective.preview)
+    if isinstance(study.sampler, PredictorSampler):
+        source = study.sampler.learn_from(older)
+        if source is not None:
+            source.taught(study)  # at once: workers take the same trials
 
 
 def _size(space: SearchSpace[Any]) -> str:

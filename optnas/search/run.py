@@ -23,6 +23,7 @@ from optnas.runs.progress import Progress, number_counted
 from optnas.runs.stop import Stop, stopping
 from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
+from optnas.samplers.source import learned_text
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
 from optnas.study.fingerprint import check_same_weights
@@ -91,6 +92,8 @@ def run_study(
         workers: Processes that run trials; one is this process.
         accept_changes: Whether settings may differ from the study's.
     """
+    if search.warm_start:
+        display.say(learned_text(study))
     if workers == 1:
         run_here(
             search,

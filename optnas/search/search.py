@@ -51,6 +51,9 @@ class Search(Settings):
         reference: What is worse than this in an objective gains nothing: limits by objective, such
             as `{"val_loss": 0.3, "latency_ms": 1}`, or the name of a baseline. By default the worst
             values of the baselines (see `Objective`). A study may be resumed with another one.
+        warm_start: An older study of the same or a similar space, which any sampler made: the
+            predictor learns from its trials, too, as from another task (see `PredictorSampler`). A
+            database file or URL, followed by `#NAME` where that holds several studies; or a study.
         trial_timeout: Seconds after which a trial fails; None sets no limit.
         max_failures: The run ends after this number of failures in a row for one reason, unless
             networks like theirs were known to fail for it.

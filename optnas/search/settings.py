@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
+from optuna.study import Study
 
 from optnas.devices.device import check_device_name
 from optnas.errors import InputError
@@ -26,6 +27,7 @@ from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
+from optnas.search.warm_start import read_warm_start
 from optnas.search_spaces import SearchSpace
 from optnas.storage.urls import Location, database_url
 from optnas.study.folders import default_url
@@ -69,6 +71,7 @@ class Settings:
     epochs: int | None = None
     early_stop: bool = False
     reference: Given = ""
+    warm_start: str | Path | Study = ""
     trial_timeout: float | None = None
     max_failures: int = 3
     name: str = ""
@@ -109,6 +112,8 @@ class Settings:
             url = database_url(self.storage) or str(self.storage)
             object.__setattr__(self, "storage", url)
         _ = self.location.file  # raises if the storage is no URL
+        older = read_warm_start(self.warm_start, self.sampler, self.root)
+        object.__setattr__(self, "warm_start", older)
 
     @property
     def study_name(self) -> str:

@@ -58,6 +58,15 @@ def shown_url(url: str) -> str:
         return re.sub("//.*@", "//***@", url, flags=re.DOTALL)
 
 
+def without_password(url: str) -> str:
+    """A URL without the password that is in it."""
+    parsed = make_url(url)
+    if parsed.password is None:
+        return url
+    parts = parsed.username, None, parsed.host, parsed.port, parsed.database, parsed.query
+    return URL.create(parsed.drivername, *parts).render_as_string()
+
+
 def parse_url(url: str) -> tuple[Kind, URL]:
     """The kind of a storage, given as `database_url` takes it, and the parts of its URL.
 

@@ -47,6 +47,8 @@ SEED = "optnas:seed"
 """On the study: its seed."""
 SHARED_WEIGHTS = "optnas:shared_weights"
 """On the study: the hash of the weights that all networks share, if they do."""
+SOURCE = "optnas:source"
+"""On the study: the name of the older study that its sampler learns from, and which trials."""
 
 _RESERVED = {
     ARCHITECTURE,

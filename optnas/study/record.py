@@ -30,6 +30,7 @@ class Overrides:
     max_failures: int | None = None
     evaluator: str | None = None
     reference: str | None = None
+    warm_start: str | None = None
 
     def updated(self, later: Overrides) -> Overrides:
         """These overrides, replaced by the later ones where those are given."""

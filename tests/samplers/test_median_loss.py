@@ -9,7 +9,7 @@ from optuna.distributions import IntDistribution
 from optuna.study import StudyDirection
 
 from optnas.samplers.aim import median_loss
-from optnas.samplers.ensemble import _signed_log
+from optnas.samplers.scaling import signed_log
 
 WIDTH = IntDistribution(1, 40)
 SAMPLE = [{"width": (WIDTH, width)} for width in range(1, 41)]
@@ -41,7 +41,7 @@ def test_a_score_that_most_networks_reach_is_no_limit_or_a_worse_one():
 
 
 def test_excesses_over_a_limit_of_any_size_are_scaled():
-    scaled = _signed_log(np.array([-1e-309, 1e-309, 3e-309, 1e308]))
+    scaled = signed_log(np.array([-1e-309, 1e-309, 3e-309, 1e308]))
     assert np.isfinite(scaled).all()
     assert (np.diff(scaled) >= 0).all()
-    assert _signed_log(np.array([0.0, -2.0, 2.0])) == pytest.approx([0, -math.log(2), math.log(2)])
+    assert signed_log(np.array([0.0, -2.0, 2.0])) == pytest.approx([0, -math.log(2), math.log(2)])
