@@ -15,8 +15,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses, unit
+from optnas.samplers.acquisition import DECISIONS, FITTED
 from optnas.samplers.encoding import encode
-from optnas.samplers.ensemble import DECISIONS, FITTED
 from optnas.samplers.gaussian_process import CHOICES, GaussianProcess
 from optnas.samplers.mutation import Genes, genes_of
 

@@ -168,7 +168,7 @@ class Lessons:
 
     def _fitted(self, position: int, known: bool) -> _Model | None:
         # Not above: they import scipy, which takes half a second.
-        from optnas.samplers.ensemble import DECISIONS, FITTED, PLAIN
+        from optnas.samplers.acquisition import DECISIONS, FITTED, PLAIN
         from optnas.samplers.gaussian_process import GaussianProcess, Term
 
         losses = self.taught.losses.get(position, np.full(len(self.taught.trials), np.nan))

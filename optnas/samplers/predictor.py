@@ -7,7 +7,7 @@ Outline of `start`, which decides on one trial:
 1. The first trials are spread over the costs (`startup`).
 2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
    if it were the study's reference point.
-3. `ensemble.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
+3. `acquisition.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
    objective, with features from `encoding`: the decisions, counts of them, costs and proxies. What
    an older study predicts is one more feature (`source`, `lessons`).
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
@@ -207,7 +207,7 @@ class PredictorSampler(HistorySampler):
             best = best_first(tried, history.study.directions, history.limits)
             return ask.inherit(near_best([tried[i] for i in best], rng))
         # Not above: it imports scipy, which takes half a second.
-        from optnas.samplers.ensemble import Predictor
+        from optnas.samplers.acquisition import Predictor
 
         suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]

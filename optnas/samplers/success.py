@@ -4,7 +4,7 @@ Networks above some size run out of memory, or diverge. Nothing is known of thei
 sampler that goes by the quality alone would take them for promising, again and again.
 
 A Gaussian process is fitted to what became of the trials, as for a constraint that is broken or
-isn't (see `ensemble`): -1 where a trial succeeded, 1 where it failed. It has the features of
+isn't (see `acquisition`): -1 where a trial succeeded, 1 where it failed. It has the features of
 `encoding` that follow from the decisions alone, and the trial's age: what failed all networks at
 one time (a mistake, mended since) is told from what fails some networks at any time. Noise is part
 of the model, so a failure among successes counts for little.

@@ -1,4 +1,4 @@
-"""Predicts the objectives of untried architectures, and their gain in hypervolume.
+"""The acquisition values of architectures: what is predicted of them, and their gain in hypervolume.
 
 Part of `predictor`, which has the outline.
 """
