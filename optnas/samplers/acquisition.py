@@ -1,4 +1,4 @@
-"""The acquisition values of architectures: what is predicted of them, and their gain in hypervolume.
+"""The acquisition value of architectures: the gain in hypervolume that is predicted of them.
 
 Part of `predictor`, which has the outline.
 """
