@@ -15,6 +15,8 @@ OF_OTHERS = {
     "--headless",
     "--print-to-pdf",
     "--seeds",
+    "--first",
+    "--objectives",
     "--digits",
     "--latency",
     "--device",
