@@ -1,4 +1,7 @@
-"""Keeps the trained weights of the front's members, and drops those of dominated ones."""
+"""Keeps the trained weights of the front's members, and drops those of dominated ones.
+
+`optnas.study.artifacts` writes and removes the files.
+"""
 
 from __future__ import annotations
 
