@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 from optnas.candidate import copy_of
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.formulas import FORMULAS, Shape, count_flops, is_nested, may_multiply
-from optnas.utils.inputs import Inputs, call
+from optnas.utils.inputs import Inputs, call, shapes_text
 
 
 class PassCount(NamedTuple):
@@ -79,7 +79,14 @@ def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
     """Counts one pass of the model itself, in its present mode."""
     counted, unknown = ModuleCount(), set[str]()
     with _counting(_Counter(counted, unknown)):
-        call(model, inputs)
+        try:
+            call(model, inputs)
+        except Exception as error:  # often the first call of a network with these inputs
+            error.add_note(
+                f"The network was called with example_inputs of the shapes {shapes_text(inputs)}. "
+                "They are what its forward takes, as a batch of one: the first dimension is 1."
+            )
+            raise
     return PassCount(counted.macs, tuple(sorted(unknown)))
 
 

@@ -74,6 +74,13 @@ def described(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+def shapes_text(inputs: Inputs) -> str:
+    """The shapes of inputs, for a message: with their names, where they have some."""
+    if isinstance(inputs, Mapping):
+        return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
+    return ", ".join(str(tuple(tensor.shape)) for tensor in in_order(inputs))
+
+
 def batch_of(inputs: Inputs, size: int) -> Inputs:
     """A batch of `size` equal examples, from one batch element.
 
