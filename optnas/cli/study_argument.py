@@ -184,8 +184,8 @@ def search_of_study(study: Study, location: Location, *, trust: bool) -> Search:
     named = record_of(study).file
     if not named:
         raise InputError(
-            f"study {study.study_name!r} remembers no study file (it was made in Python): give the "
-            "file with --file, or go on in Python"
+            f"study {study.study_name!r} remembers no study file (it was made in Python): give one "
+            "that defines `search = optnas.Search(…)` with --file, or go on in Python"
         )
     path = Path(named)
     if not os.path.isfile(path):

@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 from optnas.candidate import copy_of
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.formulas import FORMULAS, Shape, count_flops, is_nested, may_multiply
-from optnas.utils.inputs import Inputs, call
+from optnas.utils.inputs import Inputs, call, shapes_noted
 
 
 class PassCount(NamedTuple):
@@ -78,7 +78,7 @@ def count_macs(model: nn.Module, inputs: Inputs) -> int:
 def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
     """Counts one pass of the model itself, in its present mode."""
     counted, unknown = ModuleCount(), set[str]()
-    with _counting(_Counter(counted, unknown)):
+    with _counting(_Counter(counted, unknown)), shapes_noted(inputs):
         call(model, inputs)
     return PassCount(counted.macs, tuple(sorted(unknown)))
 
@@ -117,7 +117,7 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
             module.register_forward_pre_hook(enter(counts[name]))
             # Always: a caller may catch a module's error and go on.
             module.register_forward_hook(leave(counts[name]), always_call=True)
-    with _counting(_Counter(counts[""], set())):
+    with _counting(_Counter(counts[""], set())), shapes_noted(inputs):
         call(copied, inputs)
     return counts
 

@@ -25,7 +25,7 @@ from optnas.metrics.command import CommandLatency
 from optnas.metrics.runtimes import Pass, onnxruntime_pass, runtime_version, torch_pass
 from optnas.metrics.timing import time_passes
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import batch_of, map_inputs
+from optnas.utils.inputs import batch_of, map_inputs, shapes_noted
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Runtime = Literal["torch", "onnxruntime"]
@@ -158,7 +158,8 @@ class Latency(Metric):
             raise InputError(f"threads={self.threads}, but this machine has {there} CPUs")
         one_pass = self._pass(candidate, device)
         with cpu_threads(self.threads), torch.inference_mode():
-            one_pass()  # compiles, and allocates
+            with shapes_noted(candidate.example_inputs):
+                one_pass()  # compiles, and allocates
             with exclusive(device) as undisturbed:
                 timing = time_passes(one_pass, self.target_error, self.max_seconds)
                 facts = device_facts(device)

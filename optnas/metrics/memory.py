@@ -20,7 +20,7 @@ from optnas.candidate import Candidate
 from optnas.devices.device import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
-from optnas.utils.inputs import Inputs, batch_of, call, map_inputs
+from optnas.utils.inputs import Inputs, batch_of, call, map_inputs, shapes_noted
 
 MB = 1e6
 
@@ -100,7 +100,7 @@ class CudaPeakMemory(Metric):
         batch = batch_of(candidate.example_inputs, self._batch_size)
         inputs = map_inputs(lambda tensor: tensor.to(device), batch)
         resident = sum(_storages(model, inputs).values())
-        with torch.inference_mode():
+        with torch.inference_mode(), shapes_noted(candidate.example_inputs):
             call(model, inputs)  # allocates the workspaces that are kept
             synchronize(device)
             before = torch.cuda.memory_allocated(device)
@@ -125,7 +125,7 @@ def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
     inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
     lives = _Lives(_storages(model))
     lives.see(inputs)
-    with unfused(onednn=True), _Trace(lives).following():
+    with unfused(onednn=True), _Trace(lives).following(), shapes_noted(inputs):
         result = call(model, inputs)
     lives.see(result)  # in use to the end
     return lives.peak + sum(lives.resident.values()), lives.peak_in_use()

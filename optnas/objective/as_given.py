@@ -39,9 +39,9 @@ def as_given(
         if not given:
             raise InputError(
                 "evaluator must be an Evaluator, or a function where each objective has its "
-                'direction (objectives={"val_loss": "minimize", "params": "minimize"}), which says '
-                f"what the function returns; got the function {callable_name(evaluator)} and "
-                f"objectives {objectives!r}"
+                f"direction; got the function {callable_name(evaluator)} and objectives "
+                f"{objectives!r}: give objectives={_with_directions(objectives, named)}, with the "
+                "directions of the scores that the function returns"
             )
         scores = {name: direction for name, direction in given.items() if name not in named}
         if not scores:
@@ -66,6 +66,12 @@ def as_given(
                 )
     names = tuple(objectives) if isinstance(objectives, Mapping) else objectives
     return evaluator, names  # type: ignore[return-value]  # `check_settings` refuses other evaluators
+
+
+def _with_directions(names: object, known: Mapping[str, str]) -> str:
+    """The objectives with directions, as one may write them: "minimize" for what isn't known."""
+    given = names if isinstance(names, (tuple, list)) else ("val_loss", "params")
+    return str({str(n): known.get(str(n), "minimize") for n in given}).replace("'", '"')
 
 
 def _is_function(evaluator: object) -> bool:

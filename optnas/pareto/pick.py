@@ -92,6 +92,8 @@ def pick(
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
     among = f"{len(chosen)} network{'s' * (len(chosen) > 1)} on the front{useful}"
+    if sure and noisy:
+        among += f" ({len(noisy)} more only within noise)"
     return Pick(chosen[i], f"{rule} of {among}{' with ' + limits if limits else ''}")
 
 

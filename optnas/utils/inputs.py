@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeGuard
 
 from torch import Tensor
@@ -72,6 +73,23 @@ def described(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return f"a {type(value).__name__}"
+
+
+@contextmanager
+def shapes_noted(inputs: Inputs) -> Iterator[None]:
+    """Adds the shapes of example inputs to an error of the network that is called with them."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(inputs, Mapping):
+            shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items()]
+        else:
+            shapes = [str(tuple(tensor.shape)) for tensor in in_order(inputs)]
+        error.add_note(
+            f"The network was called with example_inputs of the shapes {', '.join(shapes)}. They "
+            "are what its forward takes, as a batch of one: the first dimension is 1."
+        )
+        raise
 
 
 def batch_of(inputs: Inputs, size: int) -> Inputs:

@@ -6,7 +6,7 @@ import warnings
 
 import optuna
 import pytest
-from your_code import NAMES, PAGE, SCRIPTS, changed, untouched, written
+from your_code import NAMES, PAGE, SCRIPTS, changed, changed_for, untouched, written
 
 import optnas
 
@@ -36,6 +36,12 @@ def test_the_page_has_the_diffs_and_counts_of_the_scripts():
         kind = "file" if untouched(name) else "diff"
         assert f"<!-- {kind} {name} -->" in page
     assert sorted(int(count) for _, count in shown) == sorted(map(changed, NAMES))
+
+
+def test_the_page_has_the_counts_of_the_scripts_with_other_packages():
+    (shown,) = re.findall(r"^\| Lines added or changed \|(.*)\|$", PAGE.read_text(), re.M)
+    counts = [changed("unet"), *map(changed_for, ("optuna", "ax", "syne_tune"))]
+    assert [int(count) for count in shown.split("|")] == counts
 
 
 @pytest.mark.filterwarnings("ignore")  # of the packages

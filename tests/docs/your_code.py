@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "your-code.md"
 SCRIPTS = ROOT / "studies" / "your_code"
+PEERS = ROOT / "benchmarks" / "your_code_peers"
 NAMES = sorted(path.parent.name for path in SCRIPTS.glob("*/train.py"))
 BLOCK = re.compile(r"(<!-- (?:diff|file) (\w+) -->\n).*?^```\n", re.M | re.S)
 
@@ -29,9 +30,20 @@ def changed(name):
     """
     if untouched(name):
         return 0
+    return _added(lines(name, "train.py"), lines(name, "study.py"))
+
+
+def changed_for(peer):
+    """How many lines of the U-Net's script change for another package, by the same rule."""
+    with_peer = (PEERS / f"with_{peer}.py").read_text().splitlines(keepends=True)
+    docstring = 1
+    return _added(lines("unet", "train.py")[docstring:], with_peer[docstring:])
+
+
+def _added(old, new):
     return sum(
         line.startswith("+") and not line.startswith("+++") and bool(line[1:].strip())
-        for line in unified_diff(lines(name, "train.py"), lines(name, "study.py"))
+        for line in unified_diff(old, new)
     )
 
 

@@ -196,3 +196,14 @@ def test_a_metric_that_is_no_objective_is_measured_and_shown(space, evaluator):
     study = search.run(progress=False)
     assert all(t.user_attrs["depth"] >= 2 for t in study.trials)
     assert "depth" in [column.header for column in front_table(study).columns]
+
+
+@pytest.mark.parametrize("metric", ["flops", "latency_ms", "peak_memory_mb"])
+def test_an_error_of_the_network_says_with_which_inputs_it_was_called(metric):
+    inputs = {"input": torch.zeros(1, 7), "label": torch.zeros(1)}
+    with pytest.raises(TypeError) as caught:
+        optnas.measure(nn.Linear(7, 3), inputs, (metric,))
+    assert "of the shapes input (1, 7), label (1,). They are what" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError) as caught:
+        optnas.measure(nn.Linear(7, 3), torch.zeros(1, 8), (metric,))
+    assert "of the shapes (1, 8). They" in caught.value.__notes__[0]

@@ -69,8 +69,10 @@ def test_directions_may_be_given_of_any_evaluator_and_must_agree():
         (
             fit,
             ("val_loss", "params"),
-            "where each objective has its direction .*got the function fit",
+            "each objective has its direction; got the function fit .*"
+            'give objectives={"val_loss": "minimize", "params": "minimize"}',
         ),
+        (fit, ("val_acc", "throughput"), '{"val_acc": "minimize", "throughput": "maximize"}'),
         (fit, {"params": "minimize"}, r"objectives \(params\) are metrics alone"),
         (fit, {"acc": "maximize", "latencyms": "minimize"}, "did you mean 'latency_ms'"),
         (fit, {"acc": "maximize", "Flops": "minimize"}, "did you mean 'flops'"),

@@ -1,0 +1,112 @@
+"""A U-Net that finds discs in noise, with DataLoaders: searched with Ax."""
+
+import torch
+from ax.api.client import Client
+from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+from torch import nn
+from torch.utils.benchmark import Timer
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Discs(Dataset):
+    """Noisy images of a disc, and where it is."""
+
+    def __init__(self, size, seed, side=32):
+        rng = torch.Generator().manual_seed(seed)
+        grid = torch.arange(side, dtype=torch.float32)
+        centres = torch.rand(size, 2, 1, 1, generator=rng) * side
+        radii = 3 + 5 * torch.rand(size, 1, 1, generator=rng)
+        distances = (grid[:, None] - centres[:, 0]) ** 2 + (grid - centres[:, 1]) ** 2
+        self.masks = (distances < radii**2).float()[:, None]
+        self.images = self.masks + 0.8 * torch.randn(size, 1, side, side, generator=rng)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index], self.masks[index]
+
+
+def double_conv(inputs, outputs):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    def __init__(self, width=8, depth=2):
+        super().__init__()
+        widths = [width * 2**i for i in range(depth + 1)]
+        self.stem = double_conv(1, width)
+        self.down = nn.ModuleList(double_conv(a, b) for a, b in zip(widths, widths[1:]))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:])
+        )
+        self.merge = nn.ModuleList(double_conv(2 * a, a) for a in widths[:-1])
+        self.pool = nn.MaxPool2d(2)
+        self.head = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        skips = [self.stem(x)]
+        for down in self.down:
+            skips.append(down(self.pool(skips[-1])))
+        x = skips.pop()
+        for up, merge in zip(reversed(self.up), reversed(self.merge)):
+            x = merge(torch.cat([skips.pop(), up(x)], dim=1))
+        return self.head(x)
+
+
+train_loader = DataLoader(Discs(256, seed=0), batch_size=32, shuffle=True)
+val_loader = DataLoader(Discs(64, seed=1), batch_size=64)
+criterion = nn.BCEWithLogitsLoss()
+
+
+def measure(model):
+    inputs = torch.zeros(1, 1, 32, 32)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(inputs)
+    with torch.inference_mode():
+        timer = Timer("model(inputs)", globals={"model": model, "inputs": inputs})
+        latency_ms = 1e3 * timer.blocked_autorange().median
+    return counter.get_total_flops(), sum(p.numel() for p in model.parameters()), latency_ms
+
+
+def main(width, depth):
+    model = UNet(width, depth)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for epoch in range(3):
+        model.train()
+        for images, masks in train_loader:
+            optimizer.zero_grad()
+            loss = criterion(model(images), masks)
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            losses = [criterion(model(images), masks) for images, masks in val_loader]
+        val_loss = torch.stack(losses).mean().item()
+        print(f"epoch {epoch}: val_loss {val_loss:.4f}")
+    names = ("val_loss", "flops", "params", "latency_ms")
+    return dict(zip(names, (val_loss, *measure(model))))
+
+
+client = Client()
+client.configure_experiment(
+    [
+        ChoiceParameterConfig("width", [4, 8], "int", is_ordered=True),
+        RangeParameterConfig("depth", (1, 2), "int"),
+    ]
+)
+client.configure_optimization("-val_loss, -flops, -params, -latency_ms")
+for _ in range(4):
+    for index, parameters in client.get_next_trials(max_trials=1).items():
+        client.complete_trial(index, main(**parameters))
+    client.save_to_json_file("unet_ax.json")
+for parameters, values, *_ in client.get_pareto_frontier(use_model_predictions=False):
+    print(parameters, values)

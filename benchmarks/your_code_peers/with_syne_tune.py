@@ -1,0 +1,127 @@
+"""A U-Net that finds discs in noise, with DataLoaders: searched with Syne Tune."""
+
+import sys
+from argparse import ArgumentParser
+
+import torch
+from syne_tune import Reporter, StoppingCriterion, Tuner
+from syne_tune.backend import LocalBackend
+from syne_tune.config_space import choice, randint
+from syne_tune.experiments import load_experiment
+from syne_tune.optimizer.schedulers.multiobjective.multi_objective_regularized_evolution import (
+    MultiObjectiveRegularizedEvolution,
+)
+from syne_tune.optimizer.schedulers.single_fidelity_scheduler import SingleFidelityScheduler
+from torch import nn
+from torch.utils.benchmark import Timer
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Discs(Dataset):
+    """Noisy images of a disc, and where it is."""
+
+    def __init__(self, size, seed, side=32):
+        rng = torch.Generator().manual_seed(seed)
+        grid = torch.arange(side, dtype=torch.float32)
+        centres = torch.rand(size, 2, 1, 1, generator=rng) * side
+        radii = 3 + 5 * torch.rand(size, 1, 1, generator=rng)
+        distances = (grid[:, None] - centres[:, 0]) ** 2 + (grid - centres[:, 1]) ** 2
+        self.masks = (distances < radii**2).float()[:, None]
+        self.images = self.masks + 0.8 * torch.randn(size, 1, side, side, generator=rng)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index], self.masks[index]
+
+
+def double_conv(inputs, outputs):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    def __init__(self, width=8, depth=2):
+        super().__init__()
+        widths = [width * 2**i for i in range(depth + 1)]
+        self.stem = double_conv(1, width)
+        self.down = nn.ModuleList(double_conv(a, b) for a, b in zip(widths, widths[1:]))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:])
+        )
+        self.merge = nn.ModuleList(double_conv(2 * a, a) for a in widths[:-1])
+        self.pool = nn.MaxPool2d(2)
+        self.head = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        skips = [self.stem(x)]
+        for down in self.down:
+            skips.append(down(self.pool(skips[-1])))
+        x = skips.pop()
+        for up, merge in zip(reversed(self.up), reversed(self.merge)):
+            x = merge(torch.cat([skips.pop(), up(x)], dim=1))
+        return self.head(x)
+
+
+train_loader = DataLoader(Discs(256, seed=0), batch_size=32, shuffle=True)
+val_loader = DataLoader(Discs(64, seed=1), batch_size=64)
+criterion = nn.BCEWithLogitsLoss()
+
+
+def measure(model):
+    inputs = torch.zeros(1, 1, 32, 32)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(inputs)
+    with torch.inference_mode():
+        timer = Timer("model(inputs)", globals={"model": model, "inputs": inputs})
+        latency_ms = 1e3 * timer.blocked_autorange().median
+    return counter.get_total_flops(), sum(p.numel() for p in model.parameters()), latency_ms
+
+
+def main(width, depth):
+    model = UNet(width, depth)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for epoch in range(3):
+        model.train()
+        for images, masks in train_loader:
+            optimizer.zero_grad()
+            loss = criterion(model(images), masks)
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            losses = [criterion(model(images), masks) for images, masks in val_loader]
+        val_loss = torch.stack(losses).mean().item()
+        print(f"epoch {epoch}: val_loss {val_loss:.4f}")
+    names = ("val_loss", "flops", "params", "latency_ms")
+    Reporter()(**dict(zip(names, (val_loss, *measure(model)))))
+
+
+if len(sys.argv) > 1:  # a trial, which the tuner has started
+    parser = ArgumentParser()
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--depth", type=int)
+    given, _ = parser.parse_known_args()
+    main(given.width, given.depth)
+else:
+    space = {"width": choice([4, 8]), "depth": randint(1, 2)}
+    tuner = Tuner(
+        trial_backend=LocalBackend(__file__),
+        scheduler=SingleFidelityScheduler(
+            space,
+            metrics=["val_loss", "flops", "params", "latency_ms"],
+            searcher=MultiObjectiveRegularizedEvolution(space),
+        ),
+        stop_criterion=StoppingCriterion(max_num_trials_finished=4),
+        n_workers=1,
+    )
+    tuner.run()
+    print(load_experiment(tuner.name).results)
