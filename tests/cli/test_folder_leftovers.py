@@ -1,5 +1,6 @@
 """What deleted studies leave in a folder is named, and removed; nothing else ever is."""
 
+import contextlib
 import io
 import os
 import shutil
@@ -148,6 +149,20 @@ def test_nothing_is_removed_while_a_database_is_locked(kept, monkeypatch):
     holder.close()
     assert "locked" in said
     assert "nothing is removed" in said
+
+
+def test_the_logs_of_a_killed_run_are_no_databases(optnas):
+    """Reading its database removes them."""
+    make("sqlite:///live.db", "digits")
+    with contextlib.closing(sqlite3.connect("live.db")) as live:
+        live.execute("UPDATE alembic_version SET version_num = version_num")
+        live.commit()
+        for end in ("", "-wal", "-shm"):
+            shutil.copy(f"live.db{end}", f"killed.db{end}")
+    code, out, err = optnas("status", ".")
+    assert (code, err) == (0, "")
+    assert "killed.db" in out
+    assert not Path("killed.db-wal").exists()
 
 
 def test_what_has_a_tag_is_removed_only_by_name(kept, optnas):

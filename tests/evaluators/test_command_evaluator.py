@@ -253,6 +253,7 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
         ("import os; os.kill(os.getpid(), 9)", CandidateError, "SIGKILL.* when memory runs out"),
         ("raise SystemExit(137)", CandidateError, "SIGKILL"),
         ("import os; os.abort()", CommandError, "ended by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 37)", CommandError, "by signal 37"),
         ("raise MemoryError", CandidateError, "out of memory: .*ended with: MemoryError"),
         ("raise Exception('CUDA out of memory')", CandidateError, "out of memory: "),
         ("print('\\x1b[1mval', 1)", CommandError, "(?s)ended well.*pattern of loss.*\n  val 1$"),

@@ -203,8 +203,14 @@ def _failure(shown: str, code: int | None, last: Sequence[str]) -> Exception:
     if code is None:
         return CommandError(f"{shown} was ended together with the process that watched it{end}")
     if code < 0:
-        return CommandError(f"{shown} was ended by {signal.Signals(-code).name}{end}")
+        return CommandError(f"{shown} was ended by {_signal(-code)}{end}")
     return CommandError(f"{shown} ended with exit code {code}{end}")
+
+
+def _signal(number: int) -> str:
+    with suppress(ValueError):  # those for programs' own use have no names
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def _end(last: Sequence[str]) -> str:
