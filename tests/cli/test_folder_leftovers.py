@@ -246,6 +246,33 @@ def test_links_arent_followed(kept, tmp_path_factory):
     assert sorted(outside.rglob("*")) == before
 
 
+def command_folder(path):
+    """What a command that was killed leaves; its own files may be anything."""
+    Path(path, "files/logs").mkdir(parents=True)
+    for name in ("lock", "curve.jsonl", "output.log", "output_tail.log", "files/logs/a\nb.log"):
+        Path(path, name).touch()
+    Path(path, "files/last.pt").symlink_to("/etc/hosts")
+    os.utime(Path(path, "files/last.pt"), (OLD, OLD), follow_symlinks=False)
+
+
+def test_the_folders_of_commands_that_were_killed_are_removed_and_what_looks_like_them_is_not(
+    kept, optnas
+):
+    fill("digits")
+    command_folder("digits_checkpoints/trial4")
+    command_folder("digits_retrained/trial4_0a1b2c3d/seed0")
+    command_folder("unlocked_checkpoints/trial1")
+    Path("unlocked_checkpoints/trial1/lock").unlink()
+    command_folder("mine_checkpoints/trial1")
+    Path("mine_checkpoints/trial1/notes.txt").touch()
+    age()
+    assert "digits_checkpoints" in optnas("status", ".")[1]
+    assert optnas("storage", "clean", ".", "--yes")[0] == 0
+    assert {path.split("_")[0] for path in tree()} == {"unlocked", "mine"}
+    assert Path("/etc/hosts").exists()
+    kept()
+
+
 def test_leftovers_are_named_with_their_size_and_removed_when_the_user_agrees(optnas, monkeypatch):
     (files,) = make("sqlite:///kept.db", "kept")
     fill(files.name)
