@@ -237,7 +237,7 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
     with process.CommandProcess(words, tmp_path, dict(os.environ), folder / run.LOCK) as killed:
         next(filter(None, killed.chunks()))
         killed._supervisor.stdin.close()  # as the system does for a process that is killed
-        with pytest.raises(InputError, match="matches 'False'"):
+        with pytest.raises(CommandError, match="matches 'False'"):
             evaluate(scores={"loss": ("minimize", "loss (.*)")}, report=Report(folder=folder))
 
 
@@ -257,8 +257,8 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
         ("raise MemoryError", CandidateError, "out of memory: .*ended with: MemoryError"),
         ("raise Exception('CUDA out of memory')", CandidateError, "out of memory: "),
         ("print('\\x1b[1mval', 1)", CommandError, "(?s)ended well.*pattern of loss.*\n  val 1$"),
-        ("print('loss', '1.2.3')", InputError, "which is no number"),
-        ("for n in range(9): print('loss', n)", InputError, "more than 5 epochs"),
+        ("print('loss', '1.2.3')", CommandError, "which is no number"),
+        ("for n in range(9): print('loss', n)", CommandError, "more than 5 epochs"),
     ],
 )
 def test_a_script_that_fails_says_how(script, kind, message, monkeypatch, capfd):

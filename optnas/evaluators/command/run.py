@@ -64,8 +64,8 @@ def run(
 
     Raises:
         CandidateError: It ran out of memory.
-        CommandError: It failed, or printed nothing that matches.
-        InputError: It can't be started, or a pattern doesn't fit what it prints.
+        CommandError: It failed, or printed nothing that matches, or a pattern doesn't fit that.
+        InputError: It can't be started.
     """
     shown = _short(words)
     curve = _Curve(folder, report, counted=step is None, shown=shown)
@@ -174,7 +174,7 @@ class _Curve:
         """Reports an epoch."""
         curve = self._report.curve
         if len(curve) >= MOST:
-            raise InputError(
+            raise CommandError(
                 f"{self._shown} has printed scores for more than {MOST:,} epochs: the patterns "
                 "must match once an epoch, not at each step or each move of a progress bar"
             )
