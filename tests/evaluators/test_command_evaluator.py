@@ -272,10 +272,15 @@ def test_a_script_that_fails_says_how(script, kind, message, monkeypatch, capfd)
 
 def test_a_program_that_cannot_be_run_is_named():
     Path("plain.txt").touch()
-    with pytest.raises(InputError, match=r"can't run 'no_such_program' \(No such file"):
+    with pytest.raises(InputError, match=r"can't run 'no_such_program' \(No such .*give its path"):
         evaluate("no_such_program {seed}")
-    with pytest.raises(InputError, match=r"can't run './plain.txt' \(Permission denied\)"):
-        evaluate("./plain.txt")
+    with pytest.raises(InputError, match=r"can't run './no' \(No such.*relative paths begin in /"):
+        evaluate("./no")
+    Path("no_shell").write_text("#!/nowhere/sh\n")
+    Path("no_shell").chmod(0o700)
+    for name, reason in (("plain.txt", "Permission denied"), ("no_shell", "No such file")):
+        with pytest.raises(InputError, match=rf"'./{name}' \({reason}.*begin the command with the"):
+            evaluate(f"./{name}")
     with pytest.raises(InputError, match="zero byte"):
         evaluate("./plain.txt {x}", params={"x": "a\0b"})
     for command in ("python train.py", "python3 -u train.py {x}"):

@@ -87,7 +87,7 @@ def run(
             read(chunk)
         read(b"", final=True)
     if process.error:
-        raise InputError(f"can't run {words[0]!r} ({process.error}): give its path in the command")
+        raise InputError(f"can't run {words[0]!r} ({process.error}): {_remedy(words[0], cwd)}")
     if process.code != 0:
         raise _failure(shown, process.code, lines.last)
     for number, row in epochs.rest():
@@ -118,6 +118,18 @@ def _started(words: Sequence[str], cwd: Path, lock: Path, shown: str) -> Command
         return CommandProcess([program, *words[1:]], cwd, environment, lock)
     except OSError as error:
         raise InputError(f"can't run {shown}: {error.strerror}") from error
+
+
+def _remedy(program: str, cwd: Path) -> str:
+    """What to do about a program that can't be started."""
+    if "/" not in program:
+        return "give its path in the command"
+    if not (cwd / program).is_file():
+        return f"there is no such file; relative paths begin in {cwd}"
+    return (
+        "begin the command with the interpreter, such as `sh` or `python`; or make the file "
+        "executable (chmod +x), with a first line that names one which is there (#!/bin/sh)"
+    )
 
 
 @contextmanager
