@@ -122,7 +122,7 @@ def standing_line(study: Study) -> str:
     parts += [f"{number} {verdict}" for verdict, number in named.items() if number]
     repeated = [one.member for one in found if one.member.n > 1]
     noisy = any(spread.deviation > 0 for member in repeated for spread in member.spreads)
-    still = "; every fresh seed gave the same values: nothing here is noisy"
+    still = "; every fresh seed gave the same values"
     return ", ".join(parts) + (still if repeated and not noisy else "")
 
 

@@ -9,6 +9,7 @@ from optuna.study import Study
 from optnas.devices.device import cpu_threads
 from optnas.errors import InputError
 from optnas.evaluators.abilities import training_of
+from optnas.finished.alike import say_if_alike
 from optnas.finished.decode import accepted_changes, decode, fresh_candidate, recipe_of
 from optnas.finished.evaluate import evaluate_again
 from optnas.pareto.confirmed import Confirmed, confirmed, keep_repeat
@@ -86,6 +87,7 @@ def confirm(
     for trial in chosen:
         decode(objective, trial)
     evaluator = training_of(objective.evaluator)
+    scores = evaluator.provides
     varying = [metric for metric in objective.metrics if not metric.exact]
     there = confirmed(study)
     missing = [
@@ -113,7 +115,18 @@ def confirm(
             keep_repeat(study, trial.number, k, values, failure, changes)
             outcome = f"failed: {failure}" if failure else named_numbers(values)
             display.done(f"{about}  {outcome}")
-    return confirmed(study)
+    found = confirmed(study)
+    say_if_alike(
+        evaluator,
+        {
+            trial.number: [
+                {n: v for n, v in zip(objective.objectives, values, strict=True) if n in scores}
+                for values in found[trial.number].repeats
+            ]
+            for trial in chosen
+        },
+    )
+    return found
 
 
 def _members(study: Study, most: int | None) -> list[int]:

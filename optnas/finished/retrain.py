@@ -19,6 +19,7 @@ from optnas.devices.device import cpu_threads, device_name
 from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of, retraining_of
 from optnas.evaluators.evaluation import training_device
+from optnas.finished.alike import say_if_alike
 from optnas.finished.decode import SPACE, accepted_changes, decode, fresh_candidate, recipe_of
 from optnas.finished.evaluate import evaluate_again
 from optnas.objective.objective import Objective
@@ -90,7 +91,9 @@ def retrain(
         display.say(others_tested(study, trial, work.settings))
         for k in missing:
             work.run(k, display)
-    return work.result()
+    result = work.result()
+    say_if_alike(work.evaluator, {trial: [run.scores for run in result.runs if run.scores]})
+    return result
 
 
 class _Retraining:
@@ -107,8 +110,8 @@ class _Retraining:
         self._study = study
         self._trial = trial
         self._objective = search.objective()
-        self._evaluator = retraining_of(self._objective.evaluator, epochs)
-        self._device = training_device(self._evaluator, self._objective.device)
+        self.evaluator = retraining_of(self._objective.evaluator, epochs)
+        self._device = training_device(self.evaluator, self._objective.device)
         accepted_changes(
             study,
             search,
@@ -119,8 +122,8 @@ class _Retraining:
         architecture = str(decode(self._objective, trial))
         if not accept_changes:
             _check_recipe(self._objective, trial)
-        self._recipe = recipe_of(self._evaluator, trial)
-        fingerprint = {k: str(v) for k, v in self._evaluator.fingerprint.items()}
+        self._recipe = recipe_of(self.evaluator, trial)
+        fingerprint = {k: str(v) for k, v in self.evaluator.fingerprint.items()}
         at = place(trial, study.get_trials(deepcopy=False))
         seed = study_seed(study, self._objective.seed)
         decides = (seed, at, architecture, str(self._recipe), sorted(fingerprint.items()))
@@ -187,7 +190,7 @@ class _Retraining:
     def _trained(self, candidate: Candidate, run: Run, checkpoint: Path, display: Steps) -> Run:
         seconds: list[float] = []
         scores, failure = evaluate_again(
-            self._evaluator,
+            self.evaluator,
             candidate,
             self._recipe,
             self._objective.device,

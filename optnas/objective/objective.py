@@ -41,7 +41,7 @@ from optnas.study.objectives import Direction, name_objectives
 from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
-from optnas.utils.random_state import preserved, seeded
+from optnas.utils.random_state import preserved, seeded, silent
 from optnas.utils.text import there_are
 
 
@@ -198,7 +198,7 @@ class Objective:
 
     def suggest(self, trial: BaseTrial) -> tuple[str, str]:
         """Draws all that a trial draws, and returns the strings of architecture and recipe."""
-        with preserved():
+        with preserved(), silent():
             return str(self.space.suggest(trial)), str(self.evaluator.suggest(trial))
 
     def candidate(self, trial: BaseTrial, seed: int = 0) -> Candidate:

@@ -17,7 +17,7 @@ from optnas.metrics.zero_cost import zero_cost
 from optnas.objective.asking import step
 from optnas.objective.bounds import Bounds
 from optnas.search_spaces import ParameterSpace, SearchSpace
-from optnas.utils.random_state import seeded
+from optnas.utils.random_state import seeded, silent
 
 Key = TypeVar("Key", int, str)
 
@@ -138,7 +138,7 @@ class Previews:
         self, part: str, params: Mapping[str, Any], find: Callable[[Candidate], dict[Key, float]]
     ) -> dict[Key, float]:
         """One part, computed unless the architecture has it, in turns with measurements."""
-        with seeded(0):
+        with seeded(0), silent():
             architecture = self._space.suggest(FixedTrial(dict(params)))
             key = part, str(architecture)
             if key not in self._found:

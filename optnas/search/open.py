@@ -33,7 +33,7 @@ from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import Direction, name_objectives
 from optnas.study.record import RECORD, Overrides, StudyRecord, search_record
 from optnas.study.seeds import study_seed
-from optnas.utils.random_state import seeded
+from optnas.utils.random_state import seeded, silent
 from optnas.utils.text import plural
 
 OF_STUDY = ("dashboard:note_", "artifacts:")
@@ -222,7 +222,7 @@ def _give_sampler(
 
 def _size(space: SearchSpace[Any]) -> str:
     try:
-        with seeded(0):  # a FunctionSpace builds while it is counted
+        with seeded(0), silent():  # a FunctionSpace builds while it is counted
             return str(space_size(space.suggest))
     except Exception as error:  # the user's code failed, on an architecture that no trial asked for
         return f"unknown ({type(error).__name__} while counting: {error})"

@@ -20,7 +20,9 @@ _LONGEST = 10_000
 
 
 def database_kind(path: Path) -> Kind | None:
-    """The kind of storage that a file is; None if it is none.
+    """The kind of storage that a file is; None if it is none, or isn't there any more.
+
+    Reading a database removes the logs next to it that a killed process has left.
 
     Links are followed: a study's files lie next to the link by which its database is opened.
 
@@ -33,6 +35,8 @@ def database_kind(path: Path) -> Kind | None:
         with open(path, "rb") as file:
             line = file.readline(_LONGEST)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return None
         what = "a link that leads nowhere" if path.is_symlink() else "not readable"
         raise InputError(f"{path} may be a database, but is {what} ({error.strerror})") from error
     if line.startswith(_SQLITE):

@@ -66,18 +66,29 @@ def read_folder(folder: Path) -> FolderStudies:
     studies: list[FolderStudy] = []
     faults: list[str] = []
     folder = folder.resolve()
-    for path in entries(folder):
-        try:
-            kind = database_kind(path)
-            if kind is not None:
-                url = sqlalchemy.URL.create(kind, database=str(path)).render_as_string()
-                studies += _studies(Location(url, folder))
-        except InputError as error:
-            faults.append(str(error))
-        # A damaged database gives any error. Not to know its studies must never be fatal to them.
-        except Exception as error:
-            faults.append(f"{path} can't be read ({type(error).__name__}: {error})")
+    seen: set[Path] = set()
+    # Listed again until nothing is new: a database may get another name meanwhile.
+    while new := [path for path in entries(folder) if path not in seen]:
+        for path in new:
+            try:
+                studies += _read_file(path, folder)
+            except InputError as error:
+                faults.append(str(error))
+            # A damaged database gives any error. Not to know its studies must never be fatal to
+            # them.
+            except Exception as error:
+                faults.append(f"{path} can't be read ({type(error).__name__}: {error})")
+        seen.update(new)
     return FolderStudies(folder, tuple(studies), tuple(faults))
+
+
+def _read_file(path: Path, folder: Path) -> list[FolderStudy]:
+    kind = database_kind(path)
+    if kind is None:
+        return []
+    return _studies(
+        Location(sqlalchemy.URL.create(kind, database=str(path)).render_as_string(), folder)
+    )
 
 
 def _studies(location: Location) -> list[FolderStudy]:

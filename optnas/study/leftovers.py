@@ -37,7 +37,9 @@ _HEAD = 8192
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PART = rf"\.{_UUID}(?:\.\w+)?|{_UUID}\.part"
 """A file that was being written."""
-_TRAINING = rf"training\.pt|{_PART}"
+_COMMAND = r"lock|curve\.jsonl|output(?:_tail(?:_before)?)?\.log|files(?:/.+)?"
+"""Of a trial that a command trains; what lies in `files` is that command's, and may be anything."""
+_TRAINING = rf"training\.pt|{_COMMAND}|{_PART}"
 _CONTENTS = {
     CHECKPOINTS: rf"trial\d+|trial\d+/(?:{_TRAINING})",
     WEIGHTS: rf"{_UUID}|{_PART}",
@@ -49,7 +51,8 @@ _CONTENTS = {
     LOGS: r".+-(?:worker\d+|server)\.log",
 }
 """The paths in each folder that optnas writes."""
-_FOLDERS = re.compile(r"trial\d+\w*|trial\d+\w*/seed\d+")
+_FOLDERS = re.compile(r"trial\d+\w*(?:/seed\d+)?(?:/files)?")
+_SCRIPTS = re.compile(r"(trial\d+\w*(?:/seed\d+)?)/files/.+", re.DOTALL)
 _TAG = re.compile(r"-[0-9a-f]{8}\Z")
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 _POLICY = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; script-src'
@@ -129,7 +132,7 @@ def _leftover(path: Path) -> Leftover | None:
         is_folder = path.is_dir() and not path.is_symlink()
         files = tuple(p for p, found in inside if not stat.S_ISDIR(found.st_mode))
         folders = tuple(p for p, found in reversed(inside) if stat.S_ISDIR(found.st_mode))
-        if any(not stat.S_ISREG(p.lstat().st_mode) for p in files):
+        if any(not stat.S_ISREG(p.lstat().st_mode) and not _is_scripts(p, path) for p in files):
             return None
         if is_folder != (suffix in _CONTENTS):
             return None
@@ -159,11 +162,22 @@ def _walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _is_written(path: Path, root: Path, suffix: str) -> bool:
     """Whether optnas writes such a path in a study's folder."""
     inside = path.relative_to(root).as_posix()
-    if not re.fullmatch(_CONTENTS[suffix], inside):
+    if not re.fullmatch(_CONTENTS[suffix], inside, re.DOTALL):
         return False
+    if _is_scripts(path, root):
+        return True
     if path.is_dir() != bool(_FOLDERS.fullmatch(inside)):
         return False
     return suffix != WEIGHTS or not re.fullmatch(_UUID, path.name) or _is_artifact(_head(path))
+
+
+def _is_scripts(path: Path, root: Path) -> bool:
+    """Whether a command wrote it into its own folder, beside which its lock lies."""
+    found = _SCRIPTS.fullmatch(path.relative_to(root).as_posix())
+    lock = found and root / found[1] / "lock"
+    return (
+        lock is not None and not lock.is_symlink() and lock.is_file() and not os.path.getsize(lock)
+    )
 
 
 def _is_artifact(head: bytes) -> bool:

@@ -1,5 +1,6 @@
 """What deleted studies leave in a folder is named, and removed; nothing else ever is."""
 
+import contextlib
 import io
 import os
 import shutil
@@ -150,6 +151,20 @@ def test_nothing_is_removed_while_a_database_is_locked(kept, monkeypatch):
     assert "nothing is removed" in said
 
 
+def test_the_logs_of_a_killed_run_are_no_databases(optnas):
+    """Reading its database removes them."""
+    make("sqlite:///live.db", "digits")
+    with contextlib.closing(sqlite3.connect("live.db")) as live:
+        live.execute("UPDATE alembic_version SET version_num = version_num")
+        live.commit()
+        for end in ("", "-wal", "-shm"):
+            shutil.copy(f"live.db{end}", f"killed.db{end}")
+    code, out, err = optnas("status", ".")
+    assert (code, err) == (0, "")
+    assert "killed.db" in out
+    assert not Path("killed.db-wal").exists()
+
+
 def test_what_has_a_tag_is_removed_only_by_name(kept, optnas):
     fill("digits-1a2b3c4d")
     assert "a study on a server may have it" in kept()
@@ -229,6 +244,33 @@ def test_links_arent_followed(kept, tmp_path_factory):
     before = sorted(outside.rglob("*"))
     kept()
     assert sorted(outside.rglob("*")) == before
+
+
+def command_folder(path):
+    """What a command that was killed leaves; its own files may be anything."""
+    Path(path, "files/logs").mkdir(parents=True)
+    for name in ("lock", "curve.jsonl", "output.log", "output_tail.log", "files/logs/a\nb.log"):
+        Path(path, name).touch()
+    Path(path, "files/last.pt").symlink_to("/etc/hosts")
+    os.utime(Path(path, "files/last.pt"), (OLD, OLD), follow_symlinks=False)
+
+
+def test_the_folders_of_commands_that_were_killed_are_removed_and_what_looks_like_them_is_not(
+    kept, optnas
+):
+    fill("digits")
+    command_folder("digits_checkpoints/trial4")
+    command_folder("digits_retrained/trial4_0a1b2c3d/seed0")
+    command_folder("unlocked_checkpoints/trial1")
+    Path("unlocked_checkpoints/trial1/lock").unlink()
+    command_folder("mine_checkpoints/trial1")
+    Path("mine_checkpoints/trial1/notes.txt").touch()
+    age()
+    assert "digits_checkpoints" in optnas("status", ".")[1]
+    assert optnas("storage", "clean", ".", "--yes")[0] == 0
+    assert {path.split("_")[0] for path in tree()} == {"unlocked", "mine"}
+    assert Path("/etc/hosts").exists()
+    kept()
 
 
 def test_leftovers_are_named_with_their_size_and_removed_when_the_user_agrees(optnas, monkeypatch):

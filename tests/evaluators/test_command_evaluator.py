@@ -237,7 +237,7 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
     with process.CommandProcess(words, tmp_path, dict(os.environ), folder / run.LOCK) as killed:
         next(filter(None, killed.chunks()))
         killed._supervisor.stdin.close()  # as the system does for a process that is killed
-        with pytest.raises(InputError, match="matches 'False'"):
+        with pytest.raises(CommandError, match="matches 'False'"):
             evaluate(scores={"loss": ("minimize", "loss (.*)")}, report=Report(folder=folder))
 
 
@@ -253,11 +253,12 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
         ("import os; os.kill(os.getpid(), 9)", CandidateError, "SIGKILL.* when memory runs out"),
         ("raise SystemExit(137)", CandidateError, "SIGKILL"),
         ("import os; os.abort()", CommandError, "ended by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 37)", CommandError, "by signal 37"),
         ("raise MemoryError", CandidateError, "out of memory: .*ended with: MemoryError"),
         ("raise Exception('CUDA out of memory')", CandidateError, "out of memory: "),
         ("print('\\x1b[1mval', 1)", CommandError, "(?s)ended well.*pattern of loss.*\n  val 1$"),
-        ("print('loss', '1.2.3')", InputError, "which is no number"),
-        ("for n in range(9): print('loss', n)", InputError, "more than 5 epochs"),
+        ("print('loss', '1.2.3')", CommandError, "which is no number"),
+        ("for n in range(9): print('loss', n)", CommandError, "more than 5 epochs"),
     ],
 )
 def test_a_script_that_fails_says_how(script, kind, message, monkeypatch, capfd):
@@ -271,10 +272,15 @@ def test_a_script_that_fails_says_how(script, kind, message, monkeypatch, capfd)
 
 def test_a_program_that_cannot_be_run_is_named():
     Path("plain.txt").touch()
-    with pytest.raises(InputError, match=r"can't run 'no_such_program' \(No such file"):
+    with pytest.raises(InputError, match=r"can't run 'no_such_program' \(No such .*give its path"):
         evaluate("no_such_program {seed}")
-    with pytest.raises(InputError, match=r"can't run './plain.txt' \(Permission denied\)"):
-        evaluate("./plain.txt")
+    with pytest.raises(InputError, match=r"can't run './no' \(No such.*relative paths begin in /"):
+        evaluate("./no")
+    Path("no_shell").write_text("#!/nowhere/sh\n")
+    Path("no_shell").chmod(0o700)
+    for name, reason in (("plain.txt", "Permission denied"), ("no_shell", "No such file")):
+        with pytest.raises(InputError, match=rf"'./{name}' \({reason}.*begin the command with the"):
+            evaluate(f"./{name}")
     with pytest.raises(InputError, match="zero byte"):
         evaluate("./plain.txt {x}", params={"x": "a\0b"})
     for command in ("python train.py", "python3 -u train.py {x}"):

@@ -184,7 +184,26 @@ def test_what_cannot_be_confirmed_is_refused():
         confirm(study, search, trials=[3])
 
 
-def test_looked_up_scores_have_no_noise():
+def test_scores_that_no_seed_changes_show_nothing_of_luck(caplog):
+    """A script may set a seed of its own; a latency still differs then."""
+
+    def unseeded(model, recipe, report):
+        return {"loss": 1.0 / sum(p.numel() for p in model.parameters()), "spare": 0.0}
+
+    search = search_of(unseeded, trials=1, objectives=("loss", "latency_ms"))
+    study = search.run(progress=False)
+    confirm(study, search, seeds=1)
+    assert "every seed" not in caplog.text
+    confirm(study, search, seeds=2)
+    assert "trial 0: every seed gave exactly the same scores" in caplog.text
+    assert "{seed} in a command" in caplog.text
+    caplog.clear()
+    other = search_of(trials=1, name="other")
+    confirm(other.run(progress=False), other, seeds=2)
+    assert "every seed" not in caplog.text
+
+
+def test_looked_up_scores_have_no_noise(caplog):
     table = {f"width={w}": {"loss": 1.0 / w} for w in (1, 2, 3)}
 
     def build(trial):
@@ -198,6 +217,7 @@ def test_looked_up_scores_have_no_noise():
     confirm(study, search, seeds=2)
     line = standing_line(study)
     assert line.startswith("3 of 3 confirmed networks stand; every fresh seed gave the same values")
+    assert "every seed" not in caplog.text
 
 
 def made(trials, directions=("minimize", "minimize"), names=("loss", "params")):

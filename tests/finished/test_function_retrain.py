@@ -78,7 +78,7 @@ def test_one_function_serves_the_search_and_all_that_follows():
     assert confirmed[number].n == 1
 
 
-def test_a_final_training_may_be_added_to_a_finished_study():
+def test_a_final_training_may_be_added_to_a_finished_study(caplog):
     without = search_of(None)
     study = without.run(progress=False)
     assert record_of(study).retrains is False
@@ -92,8 +92,9 @@ def test_a_final_training_may_be_added_to_a_finished_study():
     run = optnas.retrain(study, search, 0, seeds=1, progress=False).runs[0]
     assert run.scores["test_size"] == 20
     other = search_of(lambda model, recipe, report: {"test_loss": 1.0})
-    result = optnas.retrain(study, other, 0, seeds=1, progress=False)
+    result = optnas.retrain(study, other, 0, seeds=2, progress=False)
     assert result.runs[0].scores == {"test_loss": 1.0}
+    assert "trial 0: every seed gave exactly the same scores" in caplog.text
     assert "trial 0 (by the study's own code)" in others_tested(study, 0, result.settings)
 
 

@@ -1,13 +1,15 @@
 """What is known of an architecture before training: exact, lazy, computed once."""
 
 import gc
+import sys
+import threading
 import weakref
 
 import optuna
 import pytest
 import torch
 from networks import build_linear
-from optuna.trial import TrialState
+from optuna.trial import FixedTrial, TrialState
 from torch import nn
 
 import optnas
@@ -34,6 +36,30 @@ def test_values_are_exact_and_computed_once_for_an_architecture(evaluator):
     assert len(builds) == built + 1  # FunctionSpace builds while it suggests
     assert found.values is found.values
     assert len(builds) == built + 1
+
+
+def test_what_drafted_networks_print_is_dropped(evaluator, capsys):
+    """A hundred are drafted for each trial, and each may tell its number of parameters."""
+
+    def build(trial):
+        print("params")
+        sys.stdout.buffer.write(b"params\n")
+        return build_linear(trial)
+
+    space = FunctionSpace(build, torch.zeros(1, 2))
+    search = optnas.Search(
+        space=space, evaluator=evaluator, objectives=("loss", "params"), trials=3, name="loud"
+    )
+    search.run(progress=False)
+    assert capsys.readouterr().out.count("params") == 2 * 3
+
+    def draft():
+        search.objective().suggest(FixedTrial(LARGE | {"rate": 1.0}))
+
+    thread = threading.Thread(target=draft)  # in one of several, standard output stays
+    thread.start()
+    thread.join()
+    assert capsys.readouterr().out.count("params") == 2
 
 
 def test_parts_that_are_not_read_are_not_computed(space, evaluator, monkeypatch):

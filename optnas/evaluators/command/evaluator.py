@@ -227,7 +227,7 @@ class CommandEvaluator(Evaluator, Configurable, Retrainable):
 
         Raises:
             CandidateError: The command ran out of memory, or printed no finite score.
-            CommandError: It failed, or printed nothing that matches.
+            CommandError: It failed, printed nothing that matches, or wrote no weights.
             InputError: It can't be started, a placeholder has no value, or the weights can't be
                 used.
         """

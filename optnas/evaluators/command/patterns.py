@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from optnas.errors import InputError
+from optnas.errors import CommandError, InputError
 from optnas.study.objectives import Direction
 
 _NOT_FINITE = r"[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)(?!\w)"
@@ -52,7 +52,7 @@ class NumberPattern:
         """The numbers in a line, each with its position.
 
         Raises:
-            InputError: The pattern matches where there is no number.
+            CommandError: The pattern matches where there is no number.
         """
         for match in self._pattern.finditer(line):
             text = match[1]
@@ -62,7 +62,7 @@ class NumberPattern:
             number = _NUMBER.match(line, start)
             # "1,234" would be read as 1.
             if number is None or re.match(r"\S*\d", line[number.end() : match.end(1)]):
-                raise InputError(
+                raise CommandError(
                     f"the pattern {self.text!r} of {self._name} matches {text!r} in {line!r}, "
                     "which is no number: its group must begin where a number begins, and end there"
                 )

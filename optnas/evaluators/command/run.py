@@ -64,8 +64,8 @@ def run(
 
     Raises:
         CandidateError: It ran out of memory.
-        CommandError: It failed, or printed nothing that matches.
-        InputError: It can't be started, or a pattern doesn't fit what it prints.
+        CommandError: It failed, or printed nothing that matches, or a pattern doesn't fit that.
+        InputError: It can't be started.
     """
     shown = _short(words)
     curve = _Curve(folder, report, counted=step is None, shown=shown)
@@ -87,7 +87,7 @@ def run(
             read(chunk)
         read(b"", final=True)
     if process.error:
-        raise InputError(f"can't run {words[0]!r} ({process.error}): give its path in the command")
+        raise InputError(f"can't run {words[0]!r} ({process.error}): {_remedy(words[0], cwd)}")
     if process.code != 0:
         raise _failure(shown, process.code, lines.last)
     for number, row in epochs.rest():
@@ -118,6 +118,18 @@ def _started(words: Sequence[str], cwd: Path, lock: Path, shown: str) -> Command
         return CommandProcess([program, *words[1:]], cwd, environment, lock)
     except OSError as error:
         raise InputError(f"can't run {shown}: {error.strerror}") from error
+
+
+def _remedy(program: str, cwd: Path) -> str:
+    """What to do about a program that can't be started."""
+    if "/" not in program:
+        return "give its path in the command"
+    if not (cwd / program).is_file():
+        return f"there is no such file; relative paths begin in {cwd}"
+    return (
+        "begin the command with the interpreter, such as `sh` or `python`; or make the file "
+        "executable (chmod +x), with a first line that names one which is there (#!/bin/sh)"
+    )
 
 
 @contextmanager
@@ -174,7 +186,7 @@ class _Curve:
         """Reports an epoch."""
         curve = self._report.curve
         if len(curve) >= MOST:
-            raise InputError(
+            raise CommandError(
                 f"{self._shown} has printed scores for more than {MOST:,} epochs: the patterns "
                 "must match once an epoch, not at each step or each move of a progress bar"
             )
@@ -203,8 +215,14 @@ def _failure(shown: str, code: int | None, last: Sequence[str]) -> Exception:
     if code is None:
         return CommandError(f"{shown} was ended together with the process that watched it{end}")
     if code < 0:
-        return CommandError(f"{shown} was ended by {signal.Signals(-code).name}{end}")
+        return CommandError(f"{shown} was ended by {_signal(-code)}{end}")
     return CommandError(f"{shown} ended with exit code {code}{end}")
+
+
+def _signal(number: int) -> str:
+    with suppress(ValueError):  # those for programs' own use have no names
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def _end(last: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from optnas.errors import InputError
+from optnas.errors import CommandError, InputError
 from optnas.evaluators.command.template import Template
 from optnas.utils.text import listed, there_are
 from optnas.utils.weights_file import ties
@@ -54,12 +54,12 @@ class WeightsFile:
             model: The network.
 
         Raises:
-            InputError: There are none, they can't be read without running code, or they are those
-                of another network.
+            CommandError: There are none, or the file is damaged: another trial's may be whole.
+            InputError: They can't be read without running code, or are those of another network.
         """
         path = Path(self._path.filled(values))
         if not path.is_file():
-            raise InputError(
+            raise CommandError(
                 f"the command ended well, but wrote no {path}: weights= names the file in which it "
                 "keeps its weights"
             )
@@ -97,7 +97,7 @@ def _content(path: Path) -> Any:
         ) from None
     except (SafetensorError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} can't be read as weights: {first}") from error
+        raise CommandError(f"{path} can't be read as weights: {first}") from error
 
 
 def _fitting(path: Path, given: Mapping[str, Any], model: nn.Module) -> Mapping[str, Any]:
