@@ -41,7 +41,8 @@ from optnas.study.objectives import Direction, name_objectives
 from optnas.study.reference import Given, check_reference, keep_reference_point
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
-from optnas.utils.random_state import preserved, seeded, silent
+from optnas.utils.random_state import preserved, seeded
+from optnas.utils.silent import silent
 from optnas.utils.text import there_are
 
 

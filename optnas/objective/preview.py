@@ -17,7 +17,8 @@ from optnas.metrics.zero_cost import zero_cost
 from optnas.objective.asking import step
 from optnas.objective.bounds import Bounds
 from optnas.search_spaces import ParameterSpace, SearchSpace
-from optnas.utils.random_state import seeded, silent
+from optnas.utils.random_state import seeded
+from optnas.utils.silent import silent
 
 Key = TypeVar("Key", int, str)
 

@@ -33,7 +33,8 @@ from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import Direction, name_objectives
 from optnas.study.record import RECORD, Overrides, StudyRecord, search_record
 from optnas.study.seeds import study_seed
-from optnas.utils.random_state import seeded, silent
+from optnas.utils.random_state import seeded
+from optnas.utils.silent import silent
 from optnas.utils.text import plural
 
 OF_STUDY = ("dashboard:note_", "artifacts:")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import random
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -80,28 +77,6 @@ def seeded(seed: int) -> Iterator[None]:
         yield
         if torch.initial_seed() != seed:
             _say_own_seed(torch.initial_seed())
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """Drops what the block prints: networks that are only drafted may have a lot to say.
-
-    Samplers draft some hundred for each trial. Other threads than the main one print as ever: two
-    that replaced standard output at the same time could leave it replaced.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with redirect_stdout(io.TextIOWrapper(io.BufferedWriter(_Nowhere()), errors="replace")):
-        yield
-
-
-class _Nowhere(io.RawIOBase):
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        return memoryview(data).nbytes
 
 
 @cache
