@@ -257,9 +257,8 @@ class Objective:
         if original := same or await_same(trial.study, every, own, *names):
             return reuse(trial, original, self.known)
         estimates = self.evaluator.estimates
-        measured = measure_costs(
-            trial, candidate, self.metrics, self._evaluated, self._bounds, check=not estimates
-        )
+        known = self._evaluated, self._bounds
+        measured = measure_costs(trial, candidate, self.metrics, *known, check=not estimates)
         scores, report = run_evaluator(
             self.evaluator,
             trial,
