@@ -21,8 +21,9 @@ OF_OTHERS = {
     "--latency",
     "--device",
     "--strict",
+    "--compile",
 }
-"""Options of programs that aren't optnas: benchmarks, zensical."""
+"""Options of programs that aren't optnas: benchmarks, zensical, nanoGPT."""
 
 
 def options(command):

@@ -6,6 +6,7 @@ Where there are no forks, each is a new interpreter.
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -25,8 +26,9 @@ _SERVER = starter(
 def run(code, name="optnas test", log=NOWHERE, environment=os.environ, folder=None):
     """A process that runs code; its standard input and output are pipes of text."""
     process = _SERVER.start(name, log, environment, folder)
-    process.stdin.write(json.dumps(code) + "\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):  # the server was killed, and with it the process
+        process.stdin.write(json.dumps(code) + "\n")
+        process.stdin.flush()
     return process
 
 

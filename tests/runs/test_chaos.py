@@ -39,9 +39,9 @@ def url(request, tmp_path):
 @pytest.mark.slow
 def test_workers_that_are_killed_leave_exactly_the_trials_asked_for(url):
     """Of four workers one is killed after every fourth trial, in the middle of whatever it does."""
-    found = chaos.storm(url, trials=36, seconds=0.1, seed=0, limit=160, pause=0.05, between=4)
-    assert found["kills"] >= 6
-    assert found["lost"] >= 3
+    found = chaos.storm(url, trials=24, seconds=0.1, seed=0, limit=160, pause=0.05, between=4)
+    assert found["kills"] >= 4
+    assert found["lost"] >= 2
 
 
 def test_no_queued_trial_is_taken_twice(url, study, tmp_path):
@@ -57,8 +57,8 @@ def test_no_queued_trial_is_taken_twice(url, study, tmp_path):
 
 
 def test_workers_that_make_the_same_study_at_once_all_succeed(url):
-    workers = [light_workers.start(Job(url, 12, make=True)) for _ in range(6)]
-    assert wait_for(workers) == [0] * 6
+    workers = [light_workers.start(Job(url, 12, make=True)) for _ in range(4)]
+    assert wait_for(workers) == [0] * 4
     study = light_workers.load_study(url)
     light_workers.checked(study, 12)
     light_workers.close(study)
