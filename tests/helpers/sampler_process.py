@@ -28,7 +28,7 @@ SAMPLERS = {
 
 
 KILLED_SAMPLERS = {name: SAMPLERS[name] for name in ("evolution", "ppo")} | {
-    name: lambda name=name: make_sampler(name, 3) for name in ("predictor", "tpe")
+    name: lambda name=name: make_sampler(name, 3) for name in ("predictor",)
 }
 
 

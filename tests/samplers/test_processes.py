@@ -17,9 +17,9 @@ from optnas.study.trial_order import place
 
 @pytest.fixture(scope="module")
 def pieces(tmp_path_factory):
-    """40 trials of each sampler on each storage, cut at two points into three processes."""
+    """40 trials of each sampler on each storage, cut into two processes."""
     folder = tmp_path_factory.mktemp("pieces")
-    for total in (7, 23, 40):
+    for total in (17, 40):
         worker = processes.start(sampler_process.run, folder, total)
         assert processes.wait_for([worker]) == [0]
     return folder
