@@ -87,7 +87,7 @@ def check_together(
         for name in ("schedule", "warmup"):
             if name in given:
                 raise ValueError(
-                    f"{name}={given[name]!r} has no effect beside a scheduler: leave one of the "
+                    f"{name}={given[name]!r} has no effect with a scheduler: leave one of the "
                     "two out of the recipe"
                 )
 

@@ -172,7 +172,7 @@ def _is_written(path: Path, root: Path, suffix: str) -> bool:
 
 
 def _is_scripts(path: Path, root: Path) -> bool:
-    """Whether a command wrote it into its own folder, beside which its lock lies."""
+    """Whether a command wrote it into its own folder, which has a lock next to it."""
     found = _SCRIPTS.fullmatch(path.relative_to(root).as_posix())
     lock = found and root / found[1] / "lock"
     return (

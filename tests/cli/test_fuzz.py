@@ -142,7 +142,7 @@ def command_lines(draw):
     return args
 
 
-@settings(max_examples=35)
+@settings(max_examples=100)
 @given(command_lines())
 @example(["run", "tiny.py", "--hours", "nan"])
 @example(["run", "a\0b"])
@@ -212,7 +212,7 @@ FILES = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=100)
 @given(FILES)
 @example(b"\0")
 @example(b"\xff\xfe")
@@ -249,7 +249,7 @@ def urls(draw):
     )
 
 
-@settings(max_examples=50)
+@settings(max_examples=200)
 @given(urls() | TEXTS)
 @example("sqlite:///file:tiny.db?uri=true")
 @example("sqlite:///tiny.db?mode=ro")

@@ -296,8 +296,8 @@ def takes_recipe(model, recipe):
             r"learning_rate=0.1 has no effect, because the function layered sets it: .*lr=recipe.l",
         ),
         ({"optimizer": layered, "weight_decay": 0.1}, r"weight_decay=recipe\.weight_decay"),
-        ({"scheduler": one_cycle, "warmup": 0.1}, "warmup=0.1 has no effect beside a scheduler"),
-        ({"scheduler": one_cycle, "schedule": "constant"}, "has no effect beside a scheduler"),
+        ({"scheduler": one_cycle, "warmup": 0.1}, "warmup=0.1 has no effect with a scheduler"),
+        ({"scheduler": one_cycle, "schedule": "constant"}, "has no effect with a scheduler"),
     ],
 )
 def test_functions_that_can_not_be_used_are_refused(settings, message):

@@ -27,8 +27,9 @@ SAMPLERS = {
 }
 
 
-KILLED_SAMPLERS = {name: SAMPLERS[name] for name in ("evolution", "ppo")} | {
-    name: lambda name=name: make_sampler(name, 3) for name in ("predictor",)
+KILLED_SAMPLERS = SAMPLERS | {
+    name: lambda name=name: make_sampler(name, 3)
+    for name in ("predictor", "random", "tpe", "nsgaii")
 }
 
 

@@ -601,7 +601,9 @@ def test_large_tables_have_pages(opened):
     until(page, lambda: page.mouse.click(*place_of(page, 249)), "tr.pinned[data-trial='249']")
 
 
-@pytest.mark.parametrize("name", ["empty", "infeasible", "infinite", "seven", "strange"])
+@pytest.mark.parametrize(
+    "name", ["empty", "failed", "infeasible", "infinite", "seven", "single", "strange"]
+)
 def test_odd_studies_open(opened, name):
     page = opened(odd_studies()[name])
     assert page.locator("#title").inner_text() == name

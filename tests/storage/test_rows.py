@@ -127,7 +127,7 @@ def whole(trials):
 def test_the_same_operations_come_to_the_same(storages):
     theirs, ours, reader = storages
 
-    @settings(max_examples=15)
+    @settings(max_examples=40)
     @given(st.lists(OPERATION, min_size=4, max_size=16))
     def play(operations):
         runs = Run(theirs), Run(ours)
@@ -155,7 +155,7 @@ def test_what_is_new_is_what_optuna_reads(storages, few, monkeypatch):
         run.do("set_trial_state_values", (0, TrialState.COMPLETE, [1.0, 2.0]))
     every = sorted(first.ids + second.ids)
 
-    @settings(max_examples=15)
+    @settings(max_examples=40)
     @given(
         st.sets(st.sampled_from(every)),
         st.sampled_from([-1, *every]),

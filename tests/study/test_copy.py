@@ -213,11 +213,11 @@ def test_a_backup_while_two_workers_write(optnas, tmp_path):
     url = "sqlite:///study.db"
     study = light_workers.make_study(url)
     assert optnas("backup", url, "before.db")[0] == 0  # the imports would take longer than trials
-    workers = [light_workers.start(Job(url, 100)) for _ in range(2)]
+    workers = [light_workers.start(Job(url, 200)) for _ in range(2)]
     copies = []
     try:
         while all(worker.is_alive() for worker in workers) and len(copies) < 4:
-            if len(study.get_trials(deepcopy=False)) < 12 * (len(copies) + 1):
+            if len(study.get_trials(deepcopy=False)) < 20 * (len(copies) + 1):
                 time.sleep(0.01)
                 continue
             copies.append(f"copy{len(copies)}.db")
@@ -226,7 +226,7 @@ def test_a_backup_while_two_workers_write(optnas, tmp_path):
         codes = wait_for(workers)
     assert codes == [0, 0]
     assert len(copies) > 1
-    whole = {t.number: t for t in light_workers.checked(study, 100)}
+    whole = {t.number: t for t in light_workers.checked(study, 200)}
     for name in copies:
         with sqlite3.connect(name) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

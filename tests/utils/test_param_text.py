@@ -15,7 +15,7 @@ def text(params, choices=()):
     return params_text(params.items(), [n for n, v in params.items() if has_twin(v, choices)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(PARAMS, PARAMS)
 def test_other_parameters_have_another_text(one, other):
     choices = [*one.values(), *other.values()]
