@@ -3,6 +3,7 @@ import os
 import sys
 import tempfile
 
+import chance
 import joblib
 import optuna
 import pytest
@@ -57,6 +58,7 @@ def pytest_configure(config):
     # something else to do, small matrices take ten times as long.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of processes that are started, too
     threadpool_limits(1, user_api="blas")
+    chance.fix()
     if not IS_WORKER:
         config.stash[WATCHER] = Watcher()
 
@@ -81,7 +83,16 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    with turn(exclusive=item.get_closest_marker("exclusive") is not None):
+    exclusive = item.get_closest_marker("exclusive") is not None
+    with turn(exclusive=exclusive), chance.drawn_for(item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    if fixturedef.scope == "function":
+        return (yield)
+    with chance.drawn_for(f"{fixturedef.baseid}::{fixturedef.argname}"):
         return (yield)
 
 
