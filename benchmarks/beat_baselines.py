@@ -13,16 +13,18 @@ own, and FLOPs, parameters and latency are no more, with one of the four better.
 each seed, which baselines were beaten, after how many trials, and what the nearest network lacks to
 beat the others. Prints a table and writes benchmarks/results/beat_baselines.json.
 
+A search takes an hour or more. Each is a study in `beat_baselines.db` in the working directory,
+which a later call resumes. Each result is written as soon as it is there, and a later call runs
+what is missing (to begin anew, delete both files). `--samplers predictor` runs one row alone.
+
 Needs Fashion-MNIST's IDX files (FASHION_MNIST names their folder).
 """
 
 import os
-import time
 from statistics import mean
 
 import numpy as np
-import optuna
-from common.comparison import arguments, run_all, save
+from common.comparison import arguments, run_all, save, saved
 from optuna.trial import TrialState
 from torch import Tensor, nn
 
@@ -93,7 +95,8 @@ def perceptron():
     )  # fmt: skip
 
 
-def make_search(sampler, aims, seed, trials, epochs):
+def make_search(row, seed, trials, epochs):
+    sampler, aims = ROWS[row]
     data = optnas.idx_images(
         os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"),
         train=12_000,
@@ -122,21 +125,22 @@ def make_search(sampler, aims, seed, trials, epochs):
         seed=seed,
         device="cpu",
         weights=False,
-        storage=optuna.storages.InMemoryStorage(),
+        name=f"{row.replace(', ', '-').replace(' ', '-')}-{seed}-{trials}x{epochs}",
+        storage="sqlite:///beat_baselines.db",
     )
 
 
 def work(row, seed, trials, epochs):
-    """Which baselines one search beats, after how many trials, and the seconds it took."""
-    search = make_search(*ROWS[row], seed, trials, epochs)
-    started = time.perf_counter()
+    """Which baselines one search beats, after how many trials, and the seconds of its trials."""
+    search = make_search(row, seed, trials, epochs)
     study = search.run(progress=False)
-    seconds = time.perf_counter() - started
+    trained = [t.duration.total_seconds() for t in study.trials if t.duration]
     seen = Snapshot.of(study)
     dominating = {n for found in baseline_standings(seen) for n in found.dominated_by}
     wanted = sorted({record.number for record in seen.baselines} | dominating)
     confirm(study, search, trials=wanted, seeds=FRESH, progress=False)
-    return {"seconds": seconds} | outcome(study)
+    settings = {"trials": trials, "epochs": epochs}
+    return settings | {"seconds": sum(trained)} | outcome(study)
 
 
 def outcome(study):
@@ -174,8 +178,10 @@ def table(runs):
     """A row a sampler: in how many seeds each baseline was beaten, after how many networks."""
     names = list(next(iter(runs.values()))["baselines"])
     lines = [f"{'sampler':26}" + "".join(f"{name:>21}" for name in names) + f"{'seconds':>10}"]
-    for row in dict.fromkeys(row for row, _ in runs):
-        of = [run for (name, _), run in runs.items() if name == row]
+    for row in ROWS:
+        of = [run for name, run in runs.items() if name.startswith(f"{row}, seed ")]
+        if not of:
+            continue
         cells = []
         for name in names:
             after = [run["beaten"][name] for run in of if name in run["beaten"]]
@@ -183,8 +189,8 @@ def table(runs):
             cells.append(text + (f", after {np.median(after):.0f}" if after else ""))
         seconds = mean(run["seconds"] for run in of)
         lines.append(f"{row:26}" + "".join(f"{c:>21}" for c in cells) + f"{seconds:10.0f}")
-    for (row, seed), run in runs.items():
-        lines += [f"{row}, seed {seed}, {n}: {text}" for n, text in run["not beaten"].items()]
+    for row, run in runs.items():
+        lines += [f"{row}, {n}: {text}" for n, text in run["not beaten"].items()]
     return "\n".join(lines)
 
 
@@ -194,13 +200,24 @@ def main():
     parser.add_argument("--epochs", type=int, default=5)
     options = parser.parse_args()
     rows = options.samplers or list(ROWS)
+    settings = {"trials": options.trials, "epochs": options.epochs}
+    done = {
+        name: run
+        for name, run in saved("beat_baselines").items()
+        if settings.items() <= run.items()
+    }
     tasks = [
-        (row, seed, options.trials, options.epochs) for seed in range(options.seeds) for row in rows
+        (row, seed, options.trials, options.epochs)
+        for seed in range(options.seeds)
+        for row in rows
+        if f"{row}, seed {seed}" not in done
     ]
-    runs = {task[:2]: run for task, run in run_all(work, tasks, options.jobs)}
-    print(table(runs))
-    if not options.samplers:
-        save("beat_baselines", {f"{row}, seed {seed}": run for (row, seed), run in runs.items()})
+    for (row, seed, *_), run in run_all(work, tasks, options.jobs):
+        done[f"{row}, seed {seed}"] = run
+        save("beat_baselines", done)
+        print(table(done), flush=True)
+    if not tasks:
+        print(table(done))
 
 
 if __name__ == "__main__":
