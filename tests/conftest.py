@@ -19,8 +19,10 @@ from turns import turn
 from xdist.scheduler import LoadScopeScheduling
 
 import optnas
+import optnas.metrics.latency
 import optnas.runs.worker_process
 from optnas.evaluators import FunctionEvaluator
+from optnas.metrics.timing import time_passes
 from optnas.search_spaces import FunctionSpace
 
 # The same examples at every run, and no clock that decides.
@@ -112,6 +114,17 @@ def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
 def _warm_workers(monkeypatch):
     """A run in a process of its own has its own server, as a user's run has."""
     monkeypatch.setattr(optnas.runs.worker_process, "starter", lambda *_: warm.Workers())
+
+
+@pytest.fixture(autouse=True)
+def _short_measurements(request, monkeypatch):
+    """A latency takes the fewest blocks of passes, unless the test is about the time itself."""
+    if request.node.get_closest_marker("exclusive") is None:
+        monkeypatch.setattr(
+            optnas.metrics.latency,
+            "time_passes",
+            lambda one_pass, error, seconds: time_passes(one_pass, error, min(seconds, 0.01)),
+        )
 
 
 @pytest.fixture(scope="session")
