@@ -57,7 +57,8 @@ def frame(
         categories: Names of columns of numbers that are categories (codes of places, say).
         drop: Names of columns to leave out.
         scale: How numbers are scaled: `standard`, to mean 0 and standard deviation 1; or
-            `quantile`, to a normal distribution, by their rank (for numbers with long tails).
+            `quantile`, to a normal distribution, by their rank (for numbers with long tails;
+            columns of two values aren't ranked).
         val: Share or number of rows in the validation part.
         test: Share or number of rows in the test part.
         seed: Seeds the split, which keeps the shares of the classes.

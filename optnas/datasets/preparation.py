@@ -75,7 +75,7 @@ def _learn_number(column: str, values: NDArray[Any], scale: Scale, found: dict[s
         if not gaps:
             found["left_out"][column] = "constant"
         return
-    if scale == "quantile":
+    if scale == "quantile" and len(np.unique(filled)) > 2:
         fitted = QuantileTransformer(
             n_quantiles=min(MOST_QUANTILES, len(values)),
             output_distribution="normal",

@@ -50,8 +50,8 @@ def examples(
             tensors = {
                 k: ours[k][picked].to("cpu", t.dtype) for k, t in named_inputs(inputs).items()
             }
-            words = f"{min(number, len(distinct))} distinct validation examples"
-            return as_form(inputs, tensors), words
+            said = f"{min(number, len(distinct))} distinct validation examples"
+            return as_form(inputs, tensors), said
     generator = torch.Generator().manual_seed(0)
     names = _names(inputs, model)
     given = named_inputs(inputs)

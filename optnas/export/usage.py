@@ -74,7 +74,9 @@ def prepared(use: Usage, read: str, zeros: str, array: str = "{}") -> list[str]:
     if preparation:
         return [
             f"preparation = json.loads(facts[{PREPARATION!r}])",
-            f"rows = {example_rows(preparation, use.batch_size)!r}  # your rows, by column",
+            "rows = {  # your rows, by column",
+            *(f"    {k!r}: {v!r}," for k, v in example_rows(preparation, use.batch_size).items()),
+            "}",
             "prepared = prepare(rows, preparation)",
             *(
                 f"{variable} = " + array.format(f"prepared[{_part(name)!r}]")
