@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from optnas.search_spaces.base import dropout_layer
+
 POOLINGS = ("last", "mean")
 _RECURRENT: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -87,12 +89,13 @@ class DilatedConv(nn.Module):
         self.padding = (reach, 0) if causal else (reach // 2, reach // 2)
         self.conv = nn.Conv1d(channels, width, kernel_size, dilation=dilation)
         self.norm = nn.LayerNorm(width)
+        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor, steps: Steps) -> Tensor:
         """Shape `(batch, length, channels)` to `(batch, length, width)`."""
         y: Tensor = self.conv(functional.pad(steps.masked(x).transpose(1, 2), self.padding))
-        normed: Tensor = self.norm(y.transpose(1, 2))
-        return normed.relu()
+        found: Tensor = self.activation(self.norm(y.transpose(1, 2)))
+        return found
 
 
 class TemporalBlock(nn.Module):
@@ -109,15 +112,16 @@ class TemporalBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.first = DilatedConv(channels, width, kernel_size, dilation, causal)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout_layer(dropout)
         self.second = DilatedConv(width, width, kernel_size, dilation, causal)
         self.shortcut = nn.Linear(channels, width) if channels != width else nn.Identity()
+        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor, steps: Steps) -> Tensor:
         """Shape `(batch, length, channels)` to `(batch, length, width)`."""
         y = self.second(self.dropout(self.first(x, steps)), steps)
-        total: Tensor = y + self.shortcut(x)
-        return total.relu()
+        found: Tensor = self.activation(y + self.shortcut(x))
+        return found
 
 
 class SequenceNetwork(nn.Module):
@@ -154,7 +158,7 @@ class SequenceNetwork(nn.Module):
                 layer = RecurrentLayer(kind, features, width, bidirectional)
                 features = width * (2 if bidirectional else 1)
             self.add_module(f"{self.layers_name}{i}", layer)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout_layer(dropout)
         self.head = nn.Linear(features, outputs)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from optnas.search_spaces.base import ACTIVATIONS
+from optnas.search_spaces.base import ACTIVATIONS, dropout_layer
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda width: nn.Identity(),
@@ -55,7 +55,7 @@ class PlainBlock(nn.Module):
         super().__init__()
         self.norm = NORMS[norm](width)
         self.activation = ACTIVATIONS[activation]()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout_layer(dropout)
         self.linear = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class ResidualBlock(nn.Module):
         self.norm = NORMS[norm](width)
         self.hidden = nn.Linear(width, hidden)
         self.activation = ACTIVATIONS[activation]()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout_layer(dropout)
         self.output = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
