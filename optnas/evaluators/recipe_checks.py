@@ -7,7 +7,7 @@ from torch import Tensor
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace, possible
-from optnas.utils.inputs import described, form_of
+from optnas.utils.inputs import described, map_inputs, shapes_of
 
 
 def check_recipe(
@@ -67,12 +67,13 @@ def _check_images(name: str, largest: int, data: Dataset | Loaders) -> None:
             f"{name} changes the images of a Dataset, and Loaders change their own: put it into "
             "the training loader, and leave it out of the recipe"
         )
-    one = isinstance(data.train[0], Tensor)
-    shape = data.input_shape if one else ()
+    x = data.train[0]
+    shape = tuple(x.shape[1:]) if isinstance(x, Tensor) else ()
     if len(shape) != 3:
+        found = shapes_of(map_inputs(lambda tensor: tensor[0], x))
         raise ValueError(
             f"{name} is for images of shape (channels, height, width), and the examples of "
-            f"{data.name!r} are of {form_of(data.train[0])}: leave it out of the recipe"
+            f"{data.name!r} have the shape {found}: leave it out of the recipe"
         )
     if largest >= min(shape[1:]):
         raise ValueError(

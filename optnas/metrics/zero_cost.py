@@ -42,7 +42,7 @@ from optnas.metrics.untrained import (
     saliency,
     synaptic_flow,
 )
-from optnas.utils.inputs import Inputs, call, form_of, in_order, map_inputs
+from optnas.utils.inputs import Inputs, call, in_order, map_inputs, shapes_of
 from optnas.utils.random_state import seeded
 
 Proxy = Literal[
@@ -183,12 +183,12 @@ class ZeroCost(Metric):
             inputs = map_inputs(noise(self.batch_size), example_inputs)
             return inputs, partial(random_readout, examples=self.batch_size)
         x, y = self.data.train
-        shapes = [[t.shape[1:] for t in in_order(inputs)] for inputs in (x, example_inputs)]
-        if shapes[0] != shapes[1]:
+        given, taken = map(shapes_of, (self.data.example_inputs, example_inputs))
+        if given != taken:
             raise InputError(
-                f"{self.name}: the network takes {form_of(example_inputs)}, and the examples of "
-                f"{self.data.name} are {form_of(x)}: give ZeroCost the data that the networks are "
-                "for"
+                f"{self.name}: the network takes inputs of shape {taken}, one example of "
+                f"{self.data.name} with its batch dimension has {given}: give ZeroCost the data "
+                "that the networks are for"
             )
         chosen = torch.randperm(len(y))[: self.batch_size]
         loss = standard_loss(self.data)

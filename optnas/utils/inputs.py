@@ -76,18 +76,21 @@ def described(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+def shapes_of(inputs: Inputs) -> str:
+    """The shapes of the tensors, with their names where there are any."""
+    if isinstance(inputs, Mapping):
+        return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
+    return ", ".join(str(tuple(tensor.shape)) for tensor in in_order(inputs))
+
+
 @contextmanager
 def shapes_noted(inputs: Inputs) -> Iterator[None]:
     """Adds the shapes of example inputs to an error of the network that is called with them."""
     try:
         yield
     except Exception as error:
-        if isinstance(inputs, Mapping):
-            shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items()]
-        else:
-            shapes = [str(tuple(tensor.shape)) for tensor in in_order(inputs)]
         error.add_note(
-            f"The network was called with example_inputs of the shapes {', '.join(shapes)}. They "
+            f"The network was called with example_inputs of the shapes {shapes_of(inputs)}. They "
             "are what its forward takes, as a batch of one: the first dimension is 1."
         )
         raise

@@ -212,5 +212,13 @@ def test_a_study_on_a_table_with_gaps_goes_to_a_front(tmp_path):
         *[({"numbers": torch.zeros(4, 2)}, torch.tensor([0, 1, 0, 1]))] * 3,
         2,
     )
-    with pytest.raises(InputError, match="the network takes numbers: float32"):
+    with pytest.raises(InputError, match="the network takes inputs of shape numbers "):
         optnas.ZeroCost("grad_norm", data=wrong).measure(candidate)
+
+
+def test_what_is_for_one_tensor_is_refused_for_several():
+    part = {"numbers": torch.zeros(4, 2), "categories": torch.ones(4, 1)}, torch.zeros(4, 1)
+    data = optnas.Dataset("rows", "regression", part, part, part, 1)
+    for setting in ({"mixup": 0.2}, {"flip": True}):
+        with pytest.raises(ValueError, match=r"means of one tensor|numbers \(2,\), categories"):
+            optnas.TrainingEvaluator(data, recipe=optnas.Recipe(**setting))
