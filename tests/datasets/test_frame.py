@@ -9,6 +9,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from docstrings import examples
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OrdinalEncoder, QuantileTransformer, StandardScaler
@@ -178,6 +179,11 @@ def test_a_dataset_of_several_inputs_has_as_many_of_each():
         InputError, match="the part val have 4, 3 examples, and there are 4 targets"
     ):
         Dataset("odd", "classification", part, (x, part[1]), part, 2)
+
+
+@pytest.mark.parametrize("place", ["frame.frame", "dataset.Dataset"])
+def test_examples_in_docstrings_run(place):
+    exec(dict(examples(optnas.datasets))[place], {})
 
 
 FORTY = {"x": np.arange(40.0), "y": [0, 1] * 20}
