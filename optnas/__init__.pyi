@@ -15,6 +15,7 @@ from .datasets import (
     cifar as cifar,
     diabetes as diabetes,
     digits as digits,
+    frame as frame,
     idx_images as idx_images,
     image_folder as image_folder,
 )
@@ -72,4 +73,6 @@ from .search_spaces import (
     ParameterSpace as ParameterSpace,
     ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
+    SequenceSpace as SequenceSpace,
+    TabularSpace as TabularSpace,
 )

@@ -4,6 +4,7 @@ from optnas.datasets.arrays import arrays as arrays
 from optnas.datasets.bundled import diabetes as diabetes, digits as digits
 from optnas.datasets.cifar import cifar as cifar
 from optnas.datasets.dataset import Dataset as Dataset, Loaders as Loaders
+from optnas.datasets.frame import frame as frame
 from optnas.datasets.idx import idx_images as idx_images
 from optnas.datasets.image_folder import image_folder as image_folder
 
@@ -14,6 +15,7 @@ __all__ = [
     "cifar",
     "diabetes",
     "digits",
+    "frame",
     "idx_images",
     "image_folder",
 ]

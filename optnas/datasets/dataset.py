@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -14,24 +15,53 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from optnas.datasets.preparation import category_sizes, prepared_inputs
+from optnas.errors import InputError
+from optnas.utils.inputs import Inputs, form_of, in_order, map_inputs
+
 Task = Literal["classification", "regression"]
-Part = tuple[Tensor, Tensor]
+PREPARATION = "preparation"
+"""The key of `Dataset.preparation` among the facts that stay with weights."""
+Part = tuple[Inputs, Tensor]
+"""Inputs of examples (one tensor, or several by position or by name), and their targets."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Examples and targets in three parts. A search never uses `test`.
 
+    A network that takes several tensors gets them as a dictionary by the names of its arguments, or
+    as a tuple. The first dimension of each counts the examples.
+
+    Example:
+        ```python
+        import torch
+
+        import optnas
+
+
+        def part(n):
+            x = {"x": torch.randn(n, 5, 3), "lengths": torch.randint(1, 6, (n,))}
+            return x, torch.arange(n) % 2
+
+
+        data = optnas.Dataset("walks", "classification", part(60), part(20), part(20), outputs=2)
+        space = optnas.SequenceSpace((5, 3), data.outputs, lengths=True)
+        ```
+
     Attributes:
         name: What the data is called, in reports and errors.
         task: `classification` (targets: int64 class numbers, shape `(n,)`) or `regression`
             (targets: float32, shape `(n, outputs)`).
-        train: Examples `(n, *input_shape)` and targets for training.
+        train: Examples `(n, *input_shape)` and targets for training. Examples are a tensor, or a
+            tuple or dictionary of tensors.
         val: Examples and targets on which the search compares architectures.
         test: Examples and targets for the chosen network.
         outputs: Number of classes, or of regression targets.
         x_moments: Mean and standard deviation with which the examples were normalised.
         y_moments: Mean and standard deviation with which regression targets were normalised.
+        preparation: How the columns of a table became the examples, as JSON (see `frame`); empty
+            if they are no such columns. It stays with the weights of trained networks.
     """
 
     name: str
@@ -40,18 +70,36 @@ class Dataset:
     val: Part
     test: Part
     outputs: int
-    x_moments: Part = (torch.zeros(()), torch.ones(()))
-    y_moments: Part = (torch.zeros(()), torch.ones(()))
+    x_moments: tuple[Tensor, Tensor] = (torch.zeros(()), torch.ones(()))
+    y_moments: tuple[Tensor, Tensor] = (torch.zeros(()), torch.ones(()))
+    preparation: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("train", "val", "test"):
+            x, y = getattr(self, name)
+            if any(len(tensor) != len(y) for tensor in in_order(x)):
+                lengths = ", ".join(str(len(tensor)) for tensor in in_order(x))
+                raise InputError(
+                    f"{self.name}: the inputs of the part {name} have {lengths} examples, and "
+                    f"there are {len(y)} targets: give as many of each"
+                )
 
     def __repr__(self) -> str:
-        sizes = "/".join(str(len(part[0])) for part in (self.train, self.val, self.test))
+        x = self.train[0]
+        shape = f"input_shape={self.input_shape}" if isinstance(x, Tensor) else form_of(x)
         return (
-            f"Dataset({self.name!r}, {self.task!r}, {sizes} examples, "
-            f"input_shape={self.input_shape}, outputs={self.outputs})"
+            f"Dataset({self.name!r}, {self.task!r}, {self._sizes} examples, "
+            f"{shape}, outputs={self.outputs})"
         )
 
     def normalize(self, x: ArrayLike) -> Tensor:
-        """Normalises new raw examples `(n, *input_shape)` for a trained network."""
+        """Normalises new raw examples `(n, *input_shape)` for a trained network.
+
+        Raises:
+            InputError: The examples are prepared rows of a table.
+        """
+        if self.preparation:
+            raise InputError(f"{self.name}: rows of a table are prepared by prepare(), not so")
         mean, std = self.x_moments
         return ((torch.as_tensor(np.asarray(x)) - mean) / std).float()
 
@@ -60,21 +108,66 @@ class Dataset:
         mean, std = self.y_moments
         return y * std.to(y.device) + mean.to(y.device)
 
+    def prepare(self, rows: object) -> Inputs:
+        """Prepares new rows of the table that the data was made of (`frame`), for a network.
+
+        Args:
+            rows: A DataFrame, or a dictionary of columns; it needs no target.
+
+        Raises:
+            InputError: The data wasn't made of a table, or a column is missing.
+        """
+        if not self.preparation:
+            raise InputError(f"{self.name} was not made of a table: optnas.frame makes such data")
+        return prepared_inputs(rows, json.loads(self.preparation), self.name)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes by number, of data made of a table; else empty."""
+        return tuple(self._prepared.get("classes", ()))
+
+    @property
+    def category_sizes(self) -> tuple[int, ...]:
+        """The number of codes of each category, of data made of a table; else empty."""
+        return category_sizes(self._prepared) if self.preparation else ()
+
+    @property
+    def _prepared(self) -> dict[str, Any]:
+        return json.loads(self.preparation) if self.preparation else {}
+
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example, without the batch dimension."""
-        return tuple(self.train[0].shape[1:])
+        """Shape of one example, without the batch dimension.
+
+        Raises:
+            InputError: Networks take several inputs (see `example_inputs`).
+        """
+        x = self.train[0]
+        if not isinstance(x, Tensor):
+            raise InputError(
+                f"an example of {self.name} is more than one tensor ({form_of(x)}), so it has no "
+                "single input_shape: take the shapes of example_inputs"
+            )
+        return tuple(x.shape[1:])
+
+    @property
+    def example_inputs(self) -> Inputs:
+        """The inputs of the first training example, in the form that a search space gives."""
+        return map_inputs(lambda tensor: tensor[:1], self.train[0])
+
+    @property
+    def _sizes(self) -> str:
+        return "/".join(str(len(part[1])) for part in (self.train, self.val, self.test))
 
     @cached_property
     def fingerprint(self) -> str:
         """Name, sizes of the parts, and a hash of the training and validation parts."""
-        sizes = "/".join(str(len(part[0])) for part in (self.train, self.val, self.test))
-        return f"{self.name} {sizes} {_digest(*self.train, *self.val)}"
+        return f"{self.name} {self._sizes} {_digest(self.preparation, self.train, self.val)}"
 
     @cached_property
     def retraining_fingerprint(self) -> str:
         """The fingerprint, with a hash of the test part."""
-        return f"{self.fingerprint} test {_digest(*self.test)}"
+        return f"{self.fingerprint} test {_digest('', self.test)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +243,16 @@ def moments_json(data: Dataset | Loaders | None) -> dict[str, str]:
 
     Returns:
         `x_mean` and `x_std` of examples, `y_mean` and `y_std` of targets, each where something was
-        normalised. Empty for loaders, which normalise the data themselves.
+        normalised; `preparation` of rows of a table. Empty for loaders, which prepare the data
+        themselves.
     """
     found: dict[str, str] = {}
     if isinstance(data, Dataset):
         for name, (mean, std) in (("x", data.x_moments), ("y", data.y_moments)):
             if bool((mean != 0).any()) or bool((std != 1).any()):
                 found |= {f"{name}_mean": _json(mean), f"{name}_std": _json(std)}
+        if data.preparation:
+            found[PREPARATION] = data.preparation
     return found
 
 
@@ -165,8 +261,11 @@ def _json(tensor: Tensor) -> str:
     return json.dumps(tensor.item() if tensor.numel() == 1 else tensor.tolist())
 
 
-def _digest(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.numpy().tobytes())
+def _digest(preparation: str, *parts: Part) -> str:
+    digest = hashlib.sha256(preparation.encode())
+    for x, y in parts:
+        if isinstance(x, Mapping):
+            digest.update(json.dumps(list(x)).encode())
+        for tensor in (*in_order(x), y):
+            digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()[:12]

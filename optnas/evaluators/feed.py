@@ -15,7 +15,7 @@ from optnas.datasets.dataset import Part
 from optnas.errors import InputError
 from optnas.evaluators.layout import accepts, laid_out, memory_format
 from optnas.evaluators.step import OwnStep, step_of_pairs
-from optnas.utils.inputs import Inputs, are_inputs, described, map_inputs
+from optnas.utils.inputs import Inputs, are_inputs, described, map_inputs, split_inputs
 from optnas.utils.random_state import preserved
 from optnas.utils.trees import moved, rows_of
 
@@ -93,26 +93,29 @@ class ArrayFeed(Feed):
         self, train: Part, held_out: Part, device: torch.device, step: OwnStep | None = None
     ) -> None:
         super().__init__(device, step)
-        self._train_x, self._train_y = (t.to(device) for t in train)
-        self._held_out_x, self._held_out_y = (t.to(device) for t in held_out)
+        self._train_x = map_inputs(lambda t: t.to(device), train[0])
+        self._held_out_x = map_inputs(lambda t: t.to(device), held_out[0])
+        self._train_y, self._held_out_y = train[1].to(device), held_out[1].to(device)
 
     def steps(self, batch_size: int | None) -> int:
         """Batches in an epoch; a last batch of a single example is left out."""
-        size, n = batch_size or DEFAULT_BATCH_SIZE, len(self._train_x)
+        size, n = batch_size or DEFAULT_BATCH_SIZE, len(self._train_y)
         return max(n // size + (n % size > 1 or (size == 1 and n % size > 0)), 1)
 
     def train(self, batch_size: int | None, layout: torch.memory_format) -> Iterator[Batch]:
         """The training part, shuffled once for the epoch and cut into slices."""
         size = batch_size or DEFAULT_BATCH_SIZE
-        order = torch.randperm(len(self._train_x)).to(self.device)
-        x = laid_out(self._train_x[order], layout).split(size)
+        order = torch.randperm(len(self._train_y)).to(self.device)
+        shuffled = map_inputs(lambda t: laid_out(t[order], layout), self._train_x)
+        x = split_inputs(shuffled, size)
         y = self._train_y[order].split(size)
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
     def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """Slices of the held-out part."""
+        x = map_inputs(lambda t: laid_out(t, layout), self._held_out_x)
         return zip(
-            laid_out(self._held_out_x, layout).split(HELD_OUT_BATCH_SIZE),
+            split_inputs(x, HELD_OUT_BATCH_SIZE),
             self._held_out_y.split(HELD_OUT_BATCH_SIZE),
             strict=True,
         )

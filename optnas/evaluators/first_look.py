@@ -17,7 +17,7 @@ from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.step import MeanLoss, counted
 from optnas.evaluators.training_loss import Loss
-from optnas.utils.inputs import Inputs, described, in_order
+from optnas.utils.inputs import Inputs, described, form_of
 from optnas.utils.random_state import preserved
 from optnas.utils.trees import holds_tensors
 
@@ -63,7 +63,7 @@ def first_look(
         except (RuntimeError, TypeError, IndexError, ValueError) as error:
             if feed.step is not None or fault_of_candidate(error):
                 raise
-            given, taken = _form(batch[0]), _form(example)
+            given, taken = form_of(batch[0]), form_of(example)
             if given == taken:
                 raise
             raise InputError(
@@ -120,18 +120,6 @@ def _check_forms(outputs: Any, targets: Any) -> None:
                 "of the batch in their first dimension, in a tuple if there are several, so that "
                 "they can be joined over the batches; or return the loss alone"
             )
-
-
-def _form(inputs: Inputs) -> str:
-    """Types and shapes without the batch's size; names where there are any."""
-    names = [f"{name}: " for name in inputs] if isinstance(inputs, Mapping) else []
-    tensors = in_order(inputs)
-    texts = [f"{str(t.dtype).removeprefix('torch.')} of shape (n, {_tail(t)})" for t in tensors]
-    return ", ".join(a + b for a, b in zip(names or [""] * len(texts), texts, strict=True))
-
-
-def _tail(tensor: Tensor) -> str:
-    return ", ".join(map(str, tensor.shape[1:]))
 
 
 def _check_range(outputs: Tensor, targets: Tensor, data: Dataset | Loaders) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace, possible
+from optnas.utils.inputs import described, map_inputs, shapes_of
 
 
 def check_recipe(
@@ -43,7 +46,13 @@ def check_recipe(
         if _uses(recipe, name):
             _check_images(name, max(possible(recipe, name)), data)
     if _uses(recipe, "mixup") and isinstance(data, Dataset):
-        kind = data.train[0].dtype
+        x = data.train[0]
+        if not isinstance(x, Tensor):
+            raise ValueError(
+                f"mixup takes means of one tensor, and those of {data.name!r} are {described(x)}: "
+                "leave it out of the recipe"
+            )
+        kind = x.dtype
         if not kind.is_floating_point:
             raise ValueError(
                 f"mixup takes means of examples, and those of {data.name!r} are {kind}: leave it "
@@ -58,11 +67,13 @@ def _check_images(name: str, largest: int, data: Dataset | Loaders) -> None:
             f"{name} changes the images of a Dataset, and Loaders change their own: put it into "
             "the training loader, and leave it out of the recipe"
         )
-    shape = data.input_shape
+    x = data.train[0]
+    shape = tuple(x.shape[1:]) if isinstance(x, Tensor) else ()
     if len(shape) != 3:
+        found = shapes_of(map_inputs(lambda tensor: tensor[0], x))
         raise ValueError(
             f"{name} is for images of shape (channels, height, width), and the examples of "
-            f"{data.name!r} have the shape {shape}: leave it out of the recipe"
+            f"{data.name!r} have the shape {found}: leave it out of the recipe"
         )
     if largest >= min(shape[1:]):
         raise ValueError(

@@ -24,6 +24,7 @@ from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
+from optnas.utils.inputs import join_inputs
 
 
 class RetrainingEvaluator(Evaluator):
@@ -107,7 +108,8 @@ class RetrainingEvaluator(Evaluator):
     def _feed(self, device: torch.device) -> Feed:
         data = self._data
         if isinstance(data, Dataset):
-            x, y = (torch.cat(tensors) for tensors in zip(data.train, data.val, strict=True))
+            x = join_inputs(data.train[0], data.val[0])
+            y = torch.cat((data.train[1], data.val[1]))
             return ArrayFeed((x, y), data.test, device, self._step)
         assert data.train_val is not None
         assert data.test is not None
@@ -129,5 +131,5 @@ def _check_parts(data: Dataset | Loaders) -> None:
             "Loaders(…, train_val=…, test=…), the examples of training and validation together, "
             "and those that the search never saw"
         )
-    if isinstance(data, Dataset) and not len(data.test[0]):
+    if isinstance(data, Dataset) and not len(data.test[1]):
         raise InputError(f"the data {data.name!r} has no examples in its test part: split it anew")

@@ -13,6 +13,7 @@ from torch import Tensor
 from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import Agreement
 from optnas.export.base import Format
+from optnas.export.rows import about_rows, code_for_rows, preparation_of
 from optnas.export.trained import Weights
 from optnas.export.usage import Usage
 from optnas.objective.objective import Objective
@@ -129,6 +130,9 @@ def _inputs(card: Card) -> list[str]:
         parts.append(
             "The network returns more than the file does: " + plain(f"{', '.join(card.left_out)}.")
         )
+    preparation = preparation_of(card.weights.moments)
+    if preparation:
+        parts += about_rows(preparation)
     if card.task == "classification":
         parts.append("One output for each class; the largest one is the predicted class.")
     for key, text in (
@@ -249,6 +253,9 @@ def _usage(card: Card) -> list[str]:
             0,
             "The file holds only weights: the network's code comes from the study's search space.",
         )
+    if preparation_of(card.weights.moments):
+        parts.insert(0, "This function prepares rows; the code below calls it.")
+        parts.insert(1, code_for_rows())
     return parts
 
 

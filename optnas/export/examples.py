@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.export.signature import as_form, named_inputs, named_outputs
-from optnas.utils.inputs import Inputs, batch_of, call
+from optnas.utils.inputs import Inputs, batch_of, call, in_order, map_inputs
 
 SEARCHED = 1024
 """Distinct examples are looked for among this number of the data's first."""
@@ -41,14 +41,17 @@ def examples(
     Returns:
         The inputs, and what they are, in words.
     """
-    if isinstance(inputs, Tensor):
-        found = _validation_examples(data)
-        if found is not None and found.shape[1:] == inputs.shape[1:]:
-            distinct = _distinct(found.to("cpu", inputs.dtype))
-            if len(distinct) > 1:
-                used = min(number, len(distinct))
-                picked = distinct[torch.arange(number) % len(distinct)]
-                return picked, f"{used} distinct validation examples"
+    found = _validation_examples(data)
+    if found is not None and _shapes(found) == _shapes(inputs):
+        distinct = _distinct(found)
+        if len(distinct) > 1:
+            picked = distinct[torch.arange(number) % len(distinct)]
+            ours = named_inputs(found)
+            tensors = {
+                k: ours[k][picked].to("cpu", t.dtype) for k, t in named_inputs(inputs).items()
+            }
+            said = f"{min(number, len(distinct))} distinct validation examples"
+            return as_form(inputs, tensors), said
     generator = torch.Generator().manual_seed(0)
     names = _names(inputs, model)
     given = named_inputs(inputs)
@@ -171,16 +174,22 @@ def _names(inputs: Inputs, model: nn.Module | None) -> list[str]:
     return names[: len(keys)] if len(names) >= len(keys) else keys
 
 
-def _distinct(found: Tensor) -> Tensor:
-    """The rows that differ, in their order."""
-    _, groups = found.flatten(1).unique(dim=0, return_inverse=True)
+def _shapes(inputs: Inputs) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape[1:]) for name, tensor in named_inputs(inputs).items()}
+
+
+def _distinct(found: Inputs) -> Tensor:
+    """The numbers of the examples that differ, in their order."""
+    flat = [tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None] for tensor in in_order(found)]
+    rows = flat[0] if len(flat) == 1 else torch.cat([tensor.double() for tensor in flat], 1)
+    _, groups = rows.unique(dim=0, return_inverse=True)
     first = {int(group): row for row, group in reversed(list(enumerate(groups.tolist())))}
-    return found[sorted(first.values())]
+    return torch.tensor(sorted(first.values()))
 
 
-def _validation_examples(data: Dataset | Loaders | None) -> Tensor | None:
+def _validation_examples(data: Dataset | Loaders | None) -> Inputs | None:
     if isinstance(data, Dataset):
-        return data.val[0][:SEARCHED]
+        return map_inputs(lambda tensor: tensor[:SEARCHED], data.val[0])
     if isinstance(data, Loaders):
         return _first_examples(data.val, SEARCHED)
     return None

@@ -9,7 +9,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import nn
 
-from optnas.datasets.dataset import moments_json
+from optnas.datasets.dataset import PREPARATION, moments_json
 from optnas.errors import InputError
 from optnas.evaluators.abilities import check_gives_weights, data_of, why_no_retraining
 from optnas.evaluators.base import Evaluator
@@ -117,7 +117,8 @@ def load_weights(
                 "backup, or delete it, and the same `optnas retrain` makes it again"
             )
         metadata = load_into(model, path)
-        kept = {k: v for k, v in metadata.items() if k[2:] in ("mean", "std")}
+        named = {f"{of}_{what}" for of in "xy" for what in ("mean", "std")} | {PREPARATION}
+        kept = {k: v for k, v in metadata.items() if k in named}
         return Weights(run.recipe, kept, found[-1], run, hashed=bool(run.sha256))
     except WeightsFileError as error:
         raise InputError(

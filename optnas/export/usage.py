@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from optnas.datasets.dataset import PREPARATION
+from optnas.export.rows import example_rows, preparation_of
 from optnas.utils.inputs import batch_shape
 
 
@@ -45,7 +47,7 @@ def torch_call(use: Usage) -> list[str]:
         for name, variable in variables(use).items()
     )
     return [
-        *prepared(use, read, "torch.zeros({shape}, dtype=torch.{type})"),
+        *prepared(use, read, "torch.zeros({shape}, dtype=torch.{type})", "torch.from_numpy({})"),
         "with torch.no_grad():",
         f"    outputs = model({given})",
         *shown(use, read),
@@ -59,14 +61,28 @@ def variables(use: Usage) -> dict[str, str]:
     return {name: name.replace("input", "x").replace("_", "") for name in use.inputs}
 
 
-def prepared(use: Usage, read: str, zeros: str) -> list[str]:
+def prepared(use: Usage, read: str, zeros: str, array: str = "{}") -> list[str]:
     """Lines that make the inputs: raw examples, then normalised if the data was.
 
     Args:
         use: The facts.
         read: Code that reads a fact by its name.
         zeros: Code that makes an array of a `shape` and a `type`.
+        array: Code that makes such an array of one of numpy's.
     """
+    preparation = preparation_of(use.moments)
+    if preparation:
+        return [
+            f"preparation = json.loads(facts[{PREPARATION!r}])",
+            "rows = {  # your rows, by column",
+            *(f"    {k!r}: {v!r}," for k, v in example_rows(preparation, use.batch_size).items()),
+            "}",
+            "prepared = prepare(rows, preparation)",
+            *(
+                f"{variable} = " + array.format(f"prepared[{_part(name)!r}]")
+                for name, variable in variables(use).items()
+            ),
+        ]
     lines = []
     for name, variable in variables(use).items():
         tensor = use.inputs[name]
@@ -79,8 +95,15 @@ def prepared(use: Usage, read: str, zeros: str) -> list[str]:
     return lines
 
 
+def _part(name: str) -> str:
+    """The name that `prepare` gives an input: a single tensor holds the numbers."""
+    return "numbers" if name == "input" else name
+
+
 def shown(use: Usage, read: str) -> list[str]:
     """Lines that print the meaning of the outputs (`read` as in `prepared`)."""
+    if use.outputs == 1 and "classes" in preparation_of(use.moments):
+        return ["print([preparation['classes'][i] for i in outputs.argmax(1)])"]
     if use.outputs == 1 and use.task == "classification":
         return ["print(outputs.argmax(1))  # the classes"]
     if use.outputs == 1 and "y_mean" in use.moments:

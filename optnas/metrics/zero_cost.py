@@ -42,7 +42,7 @@ from optnas.metrics.untrained import (
     saliency,
     synaptic_flow,
 )
-from optnas.utils.inputs import Inputs, call, in_order, map_inputs
+from optnas.utils.inputs import Inputs, call, in_order, map_inputs, shapes_of
 from optnas.utils.random_state import seeded
 
 Proxy = Literal[
@@ -182,17 +182,17 @@ class ZeroCost(Metric):
         if self.data is None:
             inputs = map_inputs(noise(self.batch_size), example_inputs)
             return inputs, partial(random_readout, examples=self.batch_size)
-        shape = (1, *self.data.input_shape)
-        if isinstance(example_inputs, Tensor) and example_inputs.shape != shape:
-            raise InputError(
-                f"{self.name}: the network takes inputs of shape {tuple(example_inputs.shape)}, "
-                f"one example of {self.data.name} with its batch dimension has {shape}: give "
-                "ZeroCost the data that the networks are for"
-            )
         x, y = self.data.train
-        chosen = torch.randperm(len(x))[: self.batch_size]
+        given, taken = map(shapes_of, (self.data.example_inputs, example_inputs))
+        if given != taken:
+            raise InputError(
+                f"{self.name}: the network takes inputs of shape {taken}, one example of "
+                f"{self.data.name} with its batch dimension has {given}: give ZeroCost the data "
+                "that the networks are for"
+            )
+        chosen = torch.randperm(len(y))[: self.batch_size]
         loss = standard_loss(self.data)
-        return x[chosen], lambda outputs: loss(outputs, y[chosen])
+        return map_inputs(lambda t: t[chosen], x), lambda outputs: loss(outputs, y[chosen])
 
 
 PROXIES: tuple[Proxy, ...] = get_args(Proxy)

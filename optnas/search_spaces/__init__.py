@@ -11,7 +11,9 @@ from optnas.search_spaces.model_space import ModelSpace
 from optnas.search_spaces.nasbench201 import NASBench201Space
 from optnas.search_spaces.parameter_space import ParameterSpace
 from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
+from optnas.search_spaces.sequence import SequenceArchitecture, SequenceSpace
 from optnas.search_spaces.size import SpaceSize, space_size
+from optnas.search_spaces.tabular import TabularArchitecture, TabularSpace
 
 __all__ = [
     "Encodable",
@@ -26,7 +28,11 @@ __all__ = [
     "ResNetSpace",
     "ResNetStage",
     "SearchSpace",
+    "SequenceArchitecture",
+    "SequenceSpace",
     "SpaceSize",
+    "TabularArchitecture",
+    "TabularSpace",
     "encode",
     "space_size",
 ]

@@ -101,3 +101,8 @@ class SearchSpace(ABC, Generic[Architecture]):
 def random_example(*shape: int) -> Tensor:
     """Returns a standard normal tensor of shape `(1, *shape)`, the same at every call."""
     return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def dropout_layer(probability: float) -> nn.Module:
+    """Dropout; nothing where the probability is 0."""
+    return nn.Dropout(probability) if probability > 0 else nn.Identity()

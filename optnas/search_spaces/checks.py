@@ -42,6 +42,15 @@ def check_activations(names: tuple[str, ...]) -> None:
     check_names("activations", names, list(ACTIVATIONS))
 
 
+def check_dropout(bounds: tuple[float, float], step: float) -> None:
+    """Raises ValueError unless the bounds are probabilities below 1, with a step above 0."""
+    check_range("dropout", bounds, 0.0)
+    if bounds[1] >= 1.0:
+        raise ValueError(f"dropout must stay below 1, got {bounds}")
+    if not step > 0:
+        raise ValueError(f"dropout_step must be above 0, got {step}")
+
+
 def check_image_shape(shape: tuple[int, ...]) -> None:
     """Raises ValueError unless `shape` is `(channels, height, width)`, each at least 1."""
     if len(shape) != 3:

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
-from optnas.search_spaces.checks import check_activations, check_range, check_sizes
+from optnas.search_spaces.checks import (
+    check_activations,
+    check_dropout,
+    check_range,
+    check_sizes,
+)
 from optnas.search_spaces.encoding import encode
 from optnas.utils.checks import check_counts
 
@@ -72,9 +77,7 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
         check_counts(outputs=self.outputs, width_step=self.width_step)
         check_range("depth", self.depth, 1)
         check_range("width", self.width, 1)
-        check_range("dropout", self.dropout, 0.0)
-        if self.dropout[1] >= 1.0:
-            raise ValueError(f"dropout must stay below 1, got {self.dropout}")
+        check_dropout(self.dropout, self.dropout_step)
         check_activations(self.activations)
 
     @property

@@ -42,6 +42,12 @@ def choose_depth(trial: BaseTrial, name: str, low: int, high: int) -> int:
     return low if low == high else trial.suggest_int(name, low, high)
 
 
+def choose_dropout(trial: BaseTrial, name: str, bounds: tuple[float, float], step: float) -> float:
+    """Draws a dropout probability."""
+    low, high = bounds
+    return low if low == high else round(trial.suggest_float(name, low, high, step=step), 6)
+
+
 def useful_kernel(kernel_size: int, size: Size) -> int:
     """The kernel size, or the largest of which no outer ring lies beyond the image everywhere."""
     # A kernel of 2·size - 1 reaches from one edge of the image to the other.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor
 
 from optnas.errors import InputError
@@ -75,18 +76,21 @@ def described(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+def shapes_of(inputs: Inputs) -> str:
+    """The shapes of the tensors, with their names where there are any."""
+    if isinstance(inputs, Mapping):
+        return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
+    return ", ".join(str(tuple(tensor.shape)) for tensor in in_order(inputs))
+
+
 @contextmanager
 def shapes_noted(inputs: Inputs) -> Iterator[None]:
     """Adds the shapes of example inputs to an error of the network that is called with them."""
     try:
         yield
     except Exception as error:
-        if isinstance(inputs, Mapping):
-            shapes = [f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items()]
-        else:
-            shapes = [str(tuple(tensor.shape)) for tensor in in_order(inputs)]
         error.add_note(
-            f"The network was called with example_inputs of the shapes {', '.join(shapes)}. They "
+            f"The network was called with example_inputs of the shapes {shapes_of(inputs)}. They "
             "are what its forward takes, as a batch of one: the first dimension is 1."
         )
         raise
@@ -133,3 +137,34 @@ def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
     if isinstance(inputs, Mapping):
         return {name: fn(tensor) for name, tensor in inputs.items()}
     return tuple(fn(tensor) for tensor in inputs)
+
+
+def number_of(inputs: Inputs) -> int:
+    """The number of examples in a batch."""
+    return len(in_order(inputs)[0])
+
+
+def split_inputs(inputs: Inputs, size: int) -> list[Inputs]:
+    """Batches of `size` examples, the last one with the rest, in the form that `inputs` have."""
+    if isinstance(inputs, Tensor):
+        return list(inputs.split(size))
+    starts = range(0, number_of(inputs), size)
+    return [map_inputs(lambda t, at=at: t[at : at + size], inputs) for at in starts]  # type: ignore[misc]
+
+
+def join_inputs(first: Inputs, second: Inputs) -> Inputs:
+    """One batch of two that have the same form."""
+    tensors = iter(in_order(second))
+    return map_inputs(lambda tensor: torch.cat((tensor, next(tensors))), first)
+
+
+def form_of(inputs: Inputs) -> str:
+    """Types and shapes without the batch's size; names where there are any."""
+    names = [f"{name}: " for name in inputs] if isinstance(inputs, Mapping) else []
+    tensors = in_order(inputs)
+    texts = [f"{str(t.dtype).removeprefix('torch.')} of shape (n, {_tail(t)})" for t in tensors]
+    return ", ".join(a + b for a, b in zip(names or [""] * len(texts), texts, strict=True))
+
+
+def _tail(tensor: Tensor) -> str:
+    return ", ".join(map(str, tensor.shape[1:]))

@@ -1,0 +1,181 @@
+"""The layers of networks for sequences; `sequence.py` names their sources.
+
+Sequences are padded, not packed: a packed sequence can't be exported with a dynamic batch. The
+steps behind a length are set to 0 where a layer could see them, and a layer that reads backwards
+begins at the last valid step, because its input is turned around within each length.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from optnas.search_spaces.base import dropout_layer
+
+POOLINGS = ("last", "mean")
+_RECURRENT: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Steps:
+    """Which steps of a batch are valid.
+
+    Args:
+        x: Shape `(batch, length, …)`.
+        lengths: Valid steps of each sequence, shape `(batch,)`; None for all. Those below 1 or
+            above the length are taken as 1 or the length.
+    """
+
+    def __init__(self, x: Tensor, lengths: Tensor | None) -> None:
+        self.number = x.shape[1]
+        steps = torch.arange(self.number, device=x.device)
+        self.valid: Tensor | None = None
+        self.turned = steps.flip(0)[None]
+        if lengths is not None:
+            self.lengths = lengths.clamp(1, self.number)[:, None]
+            self.valid = steps < self.lengths
+            self.turned = torch.where(self.valid, self.lengths - 1 - steps, steps)
+
+    def masked(self, x: Tensor) -> Tensor:
+        """The valid steps of `(batch, length, …)`; the others are 0."""
+        if self.valid is None:
+            return x
+        return x.masked_fill(~(self.valid if x.ndim == 2 else self.valid[:, :, None]), 0)
+
+    def turn(self, x: Tensor) -> Tensor:
+        """The valid steps of `(batch, length, width)` in reverse order; the others stay."""
+        if self.valid is None:
+            return x.flip(1)
+        return x.gather(1, self.turned[:, :, None].expand(-1, -1, x.shape[2]))
+
+    def last(self, x: Tensor) -> Tensor:
+        """The last valid step of `(batch, length, width)`: `(batch, width)`."""
+        if self.valid is None:
+            return x[:, -1]
+        return x.gather(1, (self.lengths - 1)[:, :, None].expand(-1, -1, x.shape[2]))[:, 0]
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of the valid steps of `(batch, length, width)`: `(batch, width)`."""
+        if self.valid is None:
+            return x.mean(1)
+        return self.masked(x).sum(1) / self.lengths
+
+
+class RecurrentLayer(nn.Module):
+    """An LSTM or a GRU of one layer, and a second one that reads backwards."""
+
+    def __init__(self, kind: str, features: int, width: int, bidirectional: bool) -> None:
+        super().__init__()
+        make = _RECURRENT[kind]
+        self.forwards = make(features, width, batch_first=True)
+        self.backwards = make(features, width, batch_first=True) if bidirectional else None
+
+    def forward(self, x: Tensor, steps: Steps) -> Tensor:
+        """Shape `(batch, length, features)` to `(batch, length, width, or twice the width)`."""
+        y: Tensor = self.forwards(x)[0]
+        if self.backwards is None:
+            return y
+        return torch.cat((y, steps.turn(self.backwards(steps.turn(x))[0])), 2)
+
+
+class DilatedConv(nn.Module):
+    """A dilated convolution over steps that keeps their number, then layer norm and ReLU."""
+
+    def __init__(
+        self, channels: int, width: int, kernel_size: int, dilation: int, causal: bool
+    ) -> None:
+        super().__init__()
+        reach = (kernel_size - 1) * dilation
+        self.padding = (reach, 0) if causal else (reach // 2, reach // 2)
+        self.conv = nn.Conv1d(channels, width, kernel_size, dilation=dilation)
+        self.norm = nn.LayerNorm(width)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor, steps: Steps) -> Tensor:
+        """Shape `(batch, length, channels)` to `(batch, length, width)`."""
+        y: Tensor = self.conv(functional.pad(steps.masked(x).transpose(1, 2), self.padding))
+        found: Tensor = self.activation(self.norm(y.transpose(1, 2)))
+        return found
+
+
+class TemporalBlock(nn.Module):
+    """Two dilated convolutions and a shortcut: a linear layer where the width changes."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        kernel_size: int,
+        dilation: int,
+        causal: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.first = DilatedConv(channels, width, kernel_size, dilation, causal)
+        self.dropout = dropout_layer(dropout)
+        self.second = DilatedConv(width, width, kernel_size, dilation, causal)
+        self.shortcut = nn.Linear(channels, width) if channels != width else nn.Identity()
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor, steps: Steps) -> Tensor:
+        """Shape `(batch, length, channels)` to `(batch, length, width)`."""
+        y = self.second(self.dropout(self.first(x, steps)), steps)
+        found: Tensor = self.activation(y + self.shortcut(x))
+        return found
+
+
+class SequenceNetwork(nn.Module):
+    """The whole network; its arguments are the settings of the space and the architecture."""
+
+    def __init__(
+        self,
+        kind: str,
+        features: int,
+        outputs: int,
+        *,
+        vocabulary: int | None,
+        depth: int,
+        width: int,
+        pooling: str,
+        dropout: float,
+        bidirectional: bool,
+        kernel_size: int,
+        causal: bool,
+    ) -> None:
+        super().__init__()
+        self.depth, self.pooling, self.width = depth, pooling, width
+        self.bidirectional = bidirectional
+        self.layers_name = "block" if kind == "tcn" else "layer"
+        self.embedding = nn.Embedding(vocabulary, features) if vocabulary else None
+        for i in range(1, depth + 1):
+            if kind == "tcn":
+                dilation = 2 ** (i - 1)
+                layer: nn.Module = TemporalBlock(
+                    features, width, kernel_size, dilation, causal, dropout
+                )
+                features = width
+            else:
+                layer = RecurrentLayer(kind, features, width, bidirectional)
+                features = width * (2 if bidirectional else 1)
+            self.add_module(f"{self.layers_name}{i}", layer)
+        self.dropout = dropout_layer(dropout)
+        self.head = nn.Linear(features, outputs)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Sequences `(batch, length, features)`, or tokens, and lengths, to `(batch, outputs)`."""
+        steps = Steps(x, lengths)
+        x = steps.masked(x)
+        if self.embedding is not None:
+            x = self.embedding(x)
+        for i in range(1, self.depth + 1):
+            x = self.dropout(self.get_submodule(f"{self.layers_name}{i}")(x, steps))
+        y: Tensor = self.head(self._pooled(x, steps))
+        return y
+
+    def _pooled(self, x: Tensor, steps: Steps) -> Tensor:
+        if self.pooling == "mean":
+            return steps.mean(x)
+        if not self.bidirectional:
+            return steps.last(x)
+        # What a backward layer has read last is the first step.
+        return torch.cat((steps.last(x[:, :, : self.width]), x[:, 0, self.width :]), 1)
