@@ -64,6 +64,7 @@ from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,
+    GPTSpace as GPTSpace,
     MacroCNNSpace as MacroCNNSpace,
     MLPSpace as MLPSpace,
     MobileSpace as MobileSpace,
@@ -72,4 +73,5 @@ from .search_spaces import (
     ParameterSpace as ParameterSpace,
     ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
+    ViTSpace as ViTSpace,
 )

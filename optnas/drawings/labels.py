@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from optnas.search_spaces.mobile.layers import SqueezeExcitation
+from optnas.search_spaces.transformer.modules import Attention
 
 _BRIEF = {"BatchNorm": "BN", "InstanceNorm": "IN", "LayerNorm": "LN", "GroupNorm": "GN"}
 
@@ -100,6 +101,7 @@ _WORDS: tuple[tuple[type[nn.Module], Callable[[Any], tuple[str, str]]], ...] = (
     (_ConvNd, _conv),
     (nn.Linear, _linear),
     (nn.MultiheadAttention, _attention),
+    (Attention, _attention),
     (SqueezeExcitation, _squeeze),
     (nn.RNNBase, _recurrent),
     (nn.RNNCellBase, _recurrent),

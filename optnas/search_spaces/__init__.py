@@ -12,10 +12,12 @@ from optnas.search_spaces.nasbench201 import NASBench201Space
 from optnas.search_spaces.parameter_space import ParameterSpace
 from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.size import SpaceSize, space_size
+from optnas.search_spaces.transformer import GPTSpace, TransformerLayer, ViTSpace
 
 __all__ = [
     "Encodable",
     "FunctionSpace",
+    "GPTSpace",
     "MLPSpace",
     "MacroCNNSpace",
     "MobileSpace",
@@ -27,6 +29,8 @@ __all__ = [
     "ResNetStage",
     "SearchSpace",
     "SpaceSize",
+    "TransformerLayer",
+    "ViTSpace",
     "encode",
     "space_size",
 ]
