@@ -17,6 +17,8 @@ from .datasets import (
     digits as digits,
     idx_images as idx_images,
     image_folder as image_folder,
+    text as text,
+    tokens as tokens,
 )
 from .errors import CandidateError as CandidateError, InputError as InputError
 from .evaluators import (

@@ -63,6 +63,8 @@ PUBLIC = [
     "nasbench201",
     "pick",
     "retrain",
+    "text",
+    "tokens",
 ]
 
 

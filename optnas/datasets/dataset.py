@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "language"]
 Part = tuple[Tensor, Tensor]
 
 
@@ -24,14 +24,16 @@ class Dataset:
 
     Attributes:
         name: What the data is called, in reports and errors.
-        task: `classification` (targets: int64 class numbers, shape `(n,)`) or `regression`
-            (targets: float32, shape `(n, outputs)`).
+        task: `classification` (targets: int64 class numbers, shape `(n,)`), `regression` (targets:
+            float32, shape `(n, outputs)`) or `language` (examples and targets: int64 tokens, shape
+            `(n, length)`; networks return logits of shape `(n, length, outputs)`).
         train: Examples `(n, *input_shape)` and targets for training.
         val: Examples and targets on which the search compares architectures.
         test: Examples and targets for the chosen network.
-        outputs: Number of classes, or of regression targets.
+        outputs: Number of classes, of regression targets, or of different tokens.
         x_moments: Mean and standard deviation with which the examples were normalised.
         y_moments: Mean and standard deviation with which regression targets were normalised.
+        vocabulary: The text of each token, if it is known.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Dataset:
     outputs: int
     x_moments: Part = (torch.zeros(()), torch.ones(()))
     y_moments: Part = (torch.zeros(()), torch.ones(()))
+    vocabulary: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         sizes = "/".join(str(len(part[0])) for part in (self.train, self.val, self.test))
@@ -87,7 +90,8 @@ class Loaders:
             `TrainingEvaluator` takes, it yields batches of any form. Its length is the number of
             batches.
         val: Yields the validation batches, in a fixed order.
-        task: `classification` or `regression`.
+        task: `classification`, `regression` or `language` (tokens and the next ones, both of shape
+            `(batch, length)`; the target -100 isn't counted).
         name: What the data is called. Change it whenever the data or the augmentation change: a
             study can't look inside a loader.
         train_val: Training and validation examples together, shuffled and augmented as `train` is;
@@ -144,19 +148,22 @@ def _check_length(part: str, loader: DataLoader[Any]) -> None:
 
 
 def moments_json(data: Dataset | Loaders | None) -> dict[str, str]:
-    """Mean and standard deviation that the data was normalised with, as JSON.
+    """Mean and standard deviation that the data was normalised with, and its vocabulary, as JSON.
 
     These must stay with a network's weights, because the data may be normalised differently later.
 
     Returns:
         `x_mean` and `x_std` of examples, `y_mean` and `y_std` of targets, each where something was
-        normalised. Empty for loaders, which normalise the data themselves.
+        normalised; `vocabulary`, if the text of each token is known. Empty for loaders, which
+        normalise the data themselves.
     """
     found: dict[str, str] = {}
     if isinstance(data, Dataset):
         for name, (mean, std) in (("x", data.x_moments), ("y", data.y_moments)):
             if bool((mean != 0).any()) or bool((std != 1).any()):
                 found |= {f"{name}_mean": _json(mean), f"{name}_std": _json(std)}
+        if data.vocabulary:
+            found["vocabulary"] = json.dumps(data.vocabulary)
     return found
 
 

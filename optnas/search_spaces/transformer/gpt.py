@@ -157,9 +157,7 @@ class GPTSpace(SearchSpace[GPTArchitecture], Encodable[GPTArchitecture]):
         )
 
     @classmethod
-    def hw_gpt_small(
-        cls, vocabulary: int = GPT2_VOCABULARY, length: int = GPT2_LENGTH
-    ) -> GPTSpace:
+    def hw_gpt_small(cls, vocabulary: int = GPT2_VOCABULARY, length: int = GPT2_LENGTH) -> GPTSpace:
         """HW-GPT-Bench, GPT-S: embedding 192 to 768, depth 10 to 12, heads 4 to 12, MLP 2 to 4.
 
         GPT-2 small, with its learned positions, is a point of this space. The benchmark's networks
@@ -179,9 +177,7 @@ class GPTSpace(SearchSpace[GPTArchitecture], Encodable[GPTArchitecture]):
         return cls._hw_gpt(vocabulary, length, (256, 512, 1024), (22, 24), (8, 12, 16))
 
     @classmethod
-    def hw_gpt_large(
-        cls, vocabulary: int = GPT2_VOCABULARY, length: int = GPT2_LENGTH
-    ) -> GPTSpace:
+    def hw_gpt_large(cls, vocabulary: int = GPT2_VOCABULARY, length: int = GPT2_LENGTH) -> GPTSpace:
         """HW-GPT-Bench, GPT-L: embedding 320 to 1280, depth 34 to 36, heads 8 to 20, MLP 2 to 4.
 
         See `hw_gpt_small`.
@@ -197,9 +193,7 @@ class GPTSpace(SearchSpace[GPTArchitecture], Encodable[GPTArchitecture]):
         depth: tuple[int, int],
         heads: tuple[int, ...],
     ) -> GPTSpace:
-        return cls(
-            vocabulary, length, embeddings, depth, heads, (2, 3, 4), biases=(False, True)
-        )
+        return cls(vocabulary, length, embeddings, depth, heads, (2, 3, 4), biases=(False, True))
 
     @staticmethod
     def gpt2(size: str = "small") -> GPTArchitecture:

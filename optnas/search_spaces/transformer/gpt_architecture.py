@@ -70,9 +70,7 @@ def gpt_network(architecture: GPTArchitecture, vocabulary: int, length: int) -> 
         TransformerBlock(
             width,
             layer.hidden(width),
-            Attention(
-                width, layer, architecture.head_width, bias=bias, causal=True, rotary=rotary
-            ),
+            Attention(width, layer, architecture.head_width, bias=bias, causal=True, rotary=rotary),
             architecture.norm,
             bias=bias,
         )
