@@ -83,7 +83,7 @@ class Patches(nn.Module):
         """Images `(batch, channels, height, width)` to sequences `(batch, patches, features)`."""
         patches = self.conv(x).flatten(2).transpose(1, 2)
         if self.class_token is not None:
-            patches = torch.cat((patches, self.class_token.expand(len(x), -1, -1)), 1)
+            patches = torch.cat((patches, self.class_token.expand(patches.shape[0], -1, -1)), 1)
         found: Tensor = self.positions(patches)
         return found
 
