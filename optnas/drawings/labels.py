@@ -78,7 +78,9 @@ def _linear(module: Any) -> tuple[str, str]:
 
 
 def _attention(module: Any) -> tuple[str, str]:
-    return "attention", f"attention {module.num_heads} heads"
+    keys = getattr(module, "num_keys", module.num_heads)
+    shared = f"/{keys}" if keys < module.num_heads else ""
+    return "attention", f"attention {module.num_heads}{shared} heads"
 
 
 def _recurrent(module: Any) -> tuple[str, str]:

@@ -58,6 +58,22 @@ class ViTArchitecture:
         }
 
 
+class ClassToken(nn.Module):
+    """Appends a learned position, whose features are classified in the end.
+
+    Args:
+        width: Features of a position.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1, 1, width).normal_(0, DEVIATION))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sequences `(batch, length, width)` to `(batch, length + 1, width)`."""
+        return torch.cat((x, self.weight.expand(x.shape[0], -1, -1)), 1)
+
+
 class Patches(nn.Module):
     """Cuts images into patches, and embeds them with their positions.
 
@@ -73,9 +89,7 @@ class Patches(nn.Module):
     def __init__(self, shape: Shape, size: int, width: int, *, class_token: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(shape[0], width, size, size)
-        self.class_token = None
-        if class_token:
-            self.class_token = nn.Parameter(torch.empty(1, 1, width).normal_(0, DEVIATION))
+        self.class_token = ClassToken(width) if class_token else None
         number = (shape[1] // size) * (shape[2] // size)
         self.positions = Positions(number + class_token, width)
 
@@ -83,7 +97,7 @@ class Patches(nn.Module):
         """Images `(batch, channels, height, width)` to sequences `(batch, patches, features)`."""
         patches = self.conv(x).flatten(2).transpose(1, 2)
         if self.class_token is not None:
-            patches = torch.cat((patches, self.class_token.expand(patches.shape[0], -1, -1)), 1)
+            patches = self.class_token(patches)
         found: Tensor = self.positions(patches)
         return found
 
