@@ -18,6 +18,8 @@ from .datasets import (
     frame as frame,
     idx_images as idx_images,
     image_folder as image_folder,
+    text as text,
+    tokens as tokens,
 )
 from .errors import CandidateError as CandidateError, InputError as InputError
 from .evaluators import (
@@ -65,6 +67,7 @@ from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,
+    GPTSpace as GPTSpace,
     MacroCNNSpace as MacroCNNSpace,
     MLPSpace as MLPSpace,
     MobileSpace as MobileSpace,
@@ -75,4 +78,5 @@ from .search_spaces import (
     SearchSpace as SearchSpace,
     SequenceSpace as SequenceSpace,
     TabularSpace as TabularSpace,
+    ViTSpace as ViTSpace,
 )

@@ -15,6 +15,7 @@ PUBLIC = [
     "FunctionEvaluator",
     "FunctionMetric",
     "FunctionSpace",
+    "GPTSpace",
     "HistorySampler",
     "InputError",
     "Latency",
@@ -44,6 +45,7 @@ PUBLIC = [
     "TabularEvaluator",
     "TabularSpace",
     "TrainingEvaluator",
+    "ViTSpace",
     "ZeroCost",
     "arrays",
     "best_model",
@@ -64,6 +66,8 @@ PUBLIC = [
     "nasbench201",
     "pick",
     "retrain",
+    "text",
+    "tokens",
 ]
 
 

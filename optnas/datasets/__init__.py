@@ -7,6 +7,7 @@ from optnas.datasets.dataset import Dataset as Dataset, Loaders as Loaders
 from optnas.datasets.frame import frame as frame
 from optnas.datasets.idx import idx_images as idx_images
 from optnas.datasets.image_folder import image_folder as image_folder
+from optnas.datasets.language import text as text, tokens as tokens
 
 __all__ = [
     "Dataset",
@@ -18,6 +19,8 @@ __all__ = [
     "frame",
     "idx_images",
     "image_folder",
+    "text",
+    "tokens",
 ]
 
 

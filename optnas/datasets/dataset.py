@@ -19,7 +19,7 @@ from optnas.datasets.preparation import category_sizes, prepared_inputs
 from optnas.errors import InputError
 from optnas.utils.inputs import Inputs, form_of, in_order, map_inputs
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "language"]
 PREPARATION = "preparation"
 """The key of `Dataset.preparation` among the facts that stay with weights."""
 Part = tuple[Inputs, Tensor]
@@ -51,15 +51,17 @@ class Dataset:
 
     Attributes:
         name: What the data is called, in reports and errors.
-        task: `classification` (targets: int64 class numbers, shape `(n,)`) or `regression`
-            (targets: float32, shape `(n, outputs)`).
+        task: `classification` (targets: int64 class numbers, shape `(n,)`), `regression` (targets:
+            float32, shape `(n, outputs)`) or `language` (examples and targets: int64 tokens, shape
+            `(n, length)`; networks return logits of shape `(n, length, outputs)`).
         train: Examples `(n, *input_shape)` and targets for training. Examples are a tensor, or a
             tuple or dictionary of tensors.
         val: Examples and targets on which the search compares architectures.
         test: Examples and targets for the chosen network.
-        outputs: Number of classes, or of regression targets.
+        outputs: Number of classes, of regression targets, or of different tokens.
         x_moments: Mean and standard deviation with which the examples were normalised.
         y_moments: Mean and standard deviation with which regression targets were normalised.
+        vocabulary: The text of each token, if it is known.
         preparation: How the columns of a table became the examples, as JSON (see `frame`); empty
             if they are no such columns. It stays with the weights of trained networks.
     """
@@ -72,6 +74,7 @@ class Dataset:
     outputs: int
     x_moments: tuple[Tensor, Tensor] = (torch.zeros(()), torch.ones(()))
     y_moments: tuple[Tensor, Tensor] = (torch.zeros(()), torch.ones(()))
+    vocabulary: tuple[str, ...] = ()
     preparation: str = ""
 
     def __post_init__(self) -> None:
@@ -180,7 +183,8 @@ class Loaders:
             `TrainingEvaluator` takes, it yields batches of any form. Its length is the number of
             batches.
         val: Yields the validation batches, in a fixed order.
-        task: `classification` or `regression`.
+        task: `classification`, `regression` or `language` (tokens and the next ones, both of shape
+            `(batch, length)`; the target -100 isn't counted).
         name: What the data is called. Change it whenever the data or the augmentation change: a
             study can't look inside a loader.
         train_val: Training and validation examples together, shuffled and augmented as `train` is;
@@ -237,20 +241,22 @@ def _check_length(part: str, loader: DataLoader[Any]) -> None:
 
 
 def moments_json(data: Dataset | Loaders | None) -> dict[str, str]:
-    """Mean and standard deviation that the data was normalised with, as JSON.
+    """Mean and standard deviation that the data was normalised with, and its vocabulary, as JSON.
 
     These must stay with a network's weights, because the data may be normalised differently later.
 
     Returns:
         `x_mean` and `x_std` of examples, `y_mean` and `y_std` of targets, each where something was
-        normalised; `preparation` of rows of a table. Empty for loaders, which prepare the data
-        themselves.
+        normalised; `vocabulary`, if the text of each token is known; `preparation` of rows of
+        a table. Empty for loaders, which prepare the data themselves.
     """
     found: dict[str, str] = {}
     if isinstance(data, Dataset):
         for name, (mean, std) in (("x", data.x_moments), ("y", data.y_moments)):
             if bool((mean != 0).any()) or bool((std != 1).any()):
                 found |= {f"{name}_mean": _json(mean), f"{name}_std": _json(std)}
+        if data.vocabulary:
+            found["vocabulary"] = json.dumps(data.vocabulary)
         if data.preparation:
             found[PREPARATION] = data.preparation
     return found

@@ -1,7 +1,8 @@
-"""The standard losses and scores of both tasks; they check the shape of the outputs."""
+"""The standard losses and scores of each task; they check the shape of the outputs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -12,6 +13,9 @@ from torch.nn import functional
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.utils.inputs import described
+
+UNCOUNTED = -100
+"""The target of a position that isn't counted, as in PyTorch."""
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -37,10 +41,12 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of a task: cross-entropy for classification, mean squared error for regression."""
+    """The loss of a task: mean squared error for regression, cross-entropy for the others."""
     if data.task == "regression":
         return squared_error
     classes = data.outputs if isinstance(data, Dataset) else 2
+    if data.task == "language":
+        return partial(token_cross_entropy, classes=classes)
     return partial(cross_entropy, classes=classes)
 
 
@@ -75,22 +81,66 @@ def cross_entropy(
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
+def token_cross_entropy(
+    outputs: Tensor, targets: Tensor, classes: int, label_smoothing: float = 0.0
+) -> Tensor:
+    """Mean cross-entropy of the next token, in nats a token.
+
+    Args:
+        outputs: Logits, shape `(n, length, tokens)`.
+        targets: The next tokens, shape `(n, length)`; -100 isn't counted.
+        classes: The least number of tokens.
+        label_smoothing: Share of the target that all tokens share equally.
+
+    Raises:
+        InputError: The shapes don't fit, or the targets are no whole numbers.
+    """
+    outputs = logits_of(outputs)
+    if outputs.ndim < 2 or outputs.shape[-1] < classes:
+        raise InputError(
+            f"the model returns shape {tuple(outputs.shape)} for {classes} tokens: give its last "
+            "dimension one output a token"
+        )
+    if targets.is_floating_point() or outputs.shape[:-1] != targets.shape:
+        raise InputError(
+            f"the next tokens must be whole numbers of shape {tuple(outputs.shape[:-1])}, for "
+            f"outputs of shape {tuple(outputs.shape)}; got {targets.dtype} of shape "
+            f"{tuple(targets.shape)}: let the model return logits for each position"
+        )
+    return functional.cross_entropy(
+        outputs.flatten(0, -2),
+        targets.flatten(),
+        ignore_index=UNCOUNTED,
+        label_smoothing=label_smoothing,
+    )
+
+
+def perplexity(loss: float) -> float:
+    """The exponential of a cross-entropy in nats; infinite where it is too large."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
 def chance_scores(data: Dataset) -> dict[str, float]:
     """The scores on the validation part of a prediction that ignores its input.
 
     For classification it is the share of each class in the training part (its accuracy is that of
-    the most frequent class); for regression, the mean of the training targets.
+    the most frequent class); for language, the share of each token; for regression, the mean of the
+    training targets.
 
     Returns:
-        `val_loss`, the standard loss, and for classification `val_accuracy`.
+        `val_loss`, the standard loss; for classification `val_accuracy`, for language `perplexity`.
     """
     targets = data.val[1]
     if data.task == "regression":
         mean = data.train[1].mean(dim=0, keepdim=True)
         return {"val_loss": float(squared_error(mean.expand_as(targets), targets))}
     # One count more in each class: a class that training never saw has no infinite loss.
-    shares = torch.bincount(data.train[1], minlength=data.outputs).float() + 1
-    outputs = (shares / shares.sum()).log().expand(len(targets), -1)
+    shares = torch.bincount(data.train[1].flatten(), minlength=data.outputs).float() + 1
+    logs = (shares / shares.sum()).log()
+    if data.task == "language":
+        loss = -float(logs[targets].mean())
+        return {"val_loss": loss, "perplexity": perplexity(loss)}
+    outputs = logs.expand(len(targets), -1)
     return {
         "val_loss": float(cross_entropy(outputs, targets, data.outputs)),
         "val_accuracy": float(accuracy(outputs, targets)),

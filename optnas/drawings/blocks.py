@@ -12,12 +12,13 @@ from optnas.drawings.labels import described, is_small, small_name
 from optnas.metrics.counting import ModuleCount, count_modules
 from optnas.metrics.params import count_params
 from optnas.search_spaces.mobile.layers import SqueezeExcitation
+from optnas.search_spaces.transformer.modules import Attention
 from optnas.utils.inputs import Inputs
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _UNSEEN = (nn.Identity, nn.Flatten, nn.Unflatten, *_CONTAINERS)
 """Modules that neither compute nor hold anything."""
-_WHOLE = (nn.MultiheadAttention, nn.RNNBase, SqueezeExcitation)
+_WHOLE = (nn.MultiheadAttention, nn.RNNBase, SqueezeExcitation, Attention)
 """Modules that are drawn as one layer, children included."""
 _SKIPS = {"skip", "shortcut", "residual", "downsample"}
 """Usual names of the path around a block."""

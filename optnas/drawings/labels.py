@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from optnas.search_spaces.mobile.layers import SqueezeExcitation
+from optnas.search_spaces.transformer.modules import Attention
 
 _BRIEF = {"BatchNorm": "BN", "InstanceNorm": "IN", "LayerNorm": "LN", "GroupNorm": "GN"}
 
@@ -77,7 +78,9 @@ def _linear(module: Any) -> tuple[str, str]:
 
 
 def _attention(module: Any) -> tuple[str, str]:
-    return "attention", f"attention {module.num_heads} heads"
+    keys = getattr(module, "num_keys", module.num_heads)
+    shared = f"/{keys}" if keys < module.num_heads else ""
+    return "attention", f"attention {module.num_heads}{shared} heads"
 
 
 def _recurrent(module: Any) -> tuple[str, str]:
@@ -100,6 +103,7 @@ _WORDS: tuple[tuple[type[nn.Module], Callable[[Any], tuple[str, str]]], ...] = (
     (_ConvNd, _conv),
     (nn.Linear, _linear),
     (nn.MultiheadAttention, _attention),
+    (Attention, _attention),
     (SqueezeExcitation, _squeeze),
     (nn.RNNBase, _recurrent),
     (nn.RNNCellBase, _recurrent),

@@ -27,6 +27,8 @@ _TARGETS = ("labels", "label", "targets", "target", "y")
 """What targets are called in dictionaries."""
 HELD_OUT_BATCH_SIZE = 512
 """Large enough to hide a layer's overhead, small enough that activations stay in the cache."""
+HELD_OUT_TOKENS = 4096
+"""The same for sequences of tokens, whose activations and logits belong to each token."""
 
 
 class Feed(ABC):
@@ -114,11 +116,10 @@ class ArrayFeed(Feed):
     def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
         """Slices of the held-out part."""
         x = map_inputs(lambda t: laid_out(t, layout), self._held_out_x)
-        return zip(
-            split_inputs(x, HELD_OUT_BATCH_SIZE),
-            self._held_out_y.split(HELD_OUT_BATCH_SIZE),
-            strict=True,
-        )
+        y, size = self._held_out_y, HELD_OUT_BATCH_SIZE
+        if y.ndim == 2 and not y.is_floating_point():
+            size = max(1, min(size, HELD_OUT_TOKENS // y.shape[1]))
+        return zip(split_inputs(x, size), y.split(size), strict=True)
 
 
 class LoaderFeed(Feed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from optnas.errors import InputError, fault_of_candidate
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.scoring import OfLoss, Score
 from optnas.evaluators.step import MeanLoss, counted
 from optnas.evaluators.training_loss import Loss
 from optnas.utils.inputs import Inputs, described, form_of
@@ -30,7 +31,7 @@ def first_look(
     feed: Feed,
     recipe: Recipe,
     loss: Loss,
-    scores: Mapping[str, Callable[..., Any]],
+    scores: Mapping[str, Score],
     example: Inputs,
     usual: Dataset | Loaders | None,
 ) -> None:
@@ -74,18 +75,19 @@ def first_look(
             model.train(training)
         if isinstance(outputs, MeanLoss):
             counted(outputs, batch)
-            _check_alone(scores, own_loss=usual is None)
+            of_outputs = {n: s for n, s in scores.items() if not isinstance(s, OfLoss)}
+            _check_alone(of_outputs, own_loss=usual is None)
             return
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)
-        if usual is not None and usual.task == "classification":
-            _check_range(logits_of(outputs), y, usual)
+        if usual is not None and usual.task != "regression":
+            _check_range(_by_class(outputs, usual), y, usual)
         _check_loss(loss(outputs, y))
         if accuracy in scores.values():
             accuracy(outputs, y)
-    if usual is not None and usual.task == "classification":
-        _warn_of_classes(logits_of(outputs), usual)
+    if usual is not None and usual.task != "regression":
+        _warn_of_classes(_by_class(outputs, usual), usual)
 
 
 def _check_alone(scores: Mapping[str, Any], *, own_loss: bool) -> None:
@@ -120,6 +122,12 @@ def _check_forms(outputs: Any, targets: Any) -> None:
                 "of the batch in their first dimension, in a tuple if there are several, so that "
                 "they can be joined over the batches; or return the loss alone"
             )
+
+
+def _by_class(outputs: Any, data: Dataset | Loaders) -> Tensor:
+    """Logits with classes, or tokens, in the second dimension."""
+    found = logits_of(outputs)
+    return found.movedim(-1, 1) if data.task == "language" and found.ndim > 1 else found
 
 
 def _check_range(outputs: Tensor, targets: Tensor, data: Dataset | Loaders) -> None:

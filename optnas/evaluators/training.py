@@ -47,8 +47,9 @@ Epoch = Literal["last", "best"]
 class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Rescoring):
     """Trains a candidate on the training part and scores it on the validation part.
 
-    Scores: `val_loss`; for classification `val_accuracy`; those in `scores`. Cross-entropy is
-    the loss for classification, the mean squared error for regression.
+    Scores: `val_loss`; for classification `val_accuracy`; for language `perplexity`, exp(val_loss);
+    those in `scores`. The mean squared error is the loss for regression, cross-entropy for the
+    others, in nats (for language: a token).
 
     By default the scores are those after the last epoch. The learning rate has fallen to zero by
     then, so it is a good epoch. Taking the best of many epochs instead would choose on the noise of
@@ -85,7 +86,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             have shape `(batch, ...)` in float32, targets the shape of the data's.
         scores: Further scores by name, each a function and its direction:
             `{"f1": (f1, "maximize")}`. The function takes all outputs and targets of the validation
-            part at once. `{"val_accuracy": None}` drops that one.
+            part at once. `{"val_accuracy": None}` drops that one. For language, all logits are in
+            memory for such a function; without one they aren't.
         step: `step(model, batch)`, for batches that are no pairs of inputs and targets, or models
             that are called otherwise. The batch is on the device, as is all in it that has a method
             `to`. The step returns `(outputs, targets)` of any form, which `loss` and `scores` take;
@@ -164,7 +166,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
 
     @property
     def provides(self) -> Mapping[str, Direction]:
-        """`val_loss`, `val_accuracy` for classification, and the given scores."""
+        """`val_loss`, the task's `val_accuracy` or `perplexity`, and the given scores."""
         return self._scoring.provides
 
     @property
@@ -197,7 +199,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
-        """The scores of a constant prediction: of the standard loss and of the accuracy.
+        """The scores of a constant prediction: of the standard loss and the task's usual score.
 
         They aren't known of your own loss, scores and step, nor of loaders.
         """

@@ -17,7 +17,7 @@ from optnas.evaluators.feed import Feed
 from optnas.evaluators.optimization import Optimization
 from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.scoring import Score
+from optnas.evaluators.scoring import Score, of_batch, score_of
 from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.step import MeanLoss, counted, mean_loss
 from optnas.evaluators.training_loss import Loss, training_loss
@@ -142,7 +142,8 @@ class TrainingLoop:
                     outputs, targets = self._feed.run(self.model, batch)
                 if isinstance(outputs, MeanLoss):
                     outputs = counted(outputs, batch)
-                found.append((in_float32(outputs), targets))
+                outputs = in_float32(outputs)
+                found.append(of_batch(self._loss, self._scores, outputs, targets))
             return self._scores_of(found, loss_name)
 
     def _scores_of(self, batches: Sequence[tuple[Any, Any]], loss_name: str) -> dict[str, float]:
@@ -154,7 +155,9 @@ class TrainingLoop:
             outputs, targets = joined(outputs, rows), joined(targets, rows)
             loss = float(self._loss(outputs, targets))
         scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
-        return scores | {n: float(score(outputs, targets)) for n, score in self._scores.items()}
+        return scores | {
+            name: score_of(score, loss, outputs, targets) for name, score in self._scores.items()
+        }
 
     def keep_best(self, scores: dict[str, float]) -> None:
         """Keeps these scores and the current weights if no earlier `val_loss` was less."""

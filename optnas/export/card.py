@@ -71,7 +71,7 @@ class Card:
 
     @property
     def task(self) -> str:
-        """`classification` or `regression`; empty if the evaluator has no data."""
+        """`classification`, `regression` or `language`; empty if the evaluator has no data."""
         data = data_of(self.objective.evaluator)
         return "" if data is None else data.task
 
@@ -135,6 +135,12 @@ def _inputs(card: Card) -> list[str]:
         parts += about_rows(preparation)
     if card.task == "classification":
         parts.append("One output for each class; the largest one is the predicted class.")
+    if card.task == "language":
+        parts.append(
+            "At each position one output for each token, the logits of the next one."
+            + " The file has the text of each token as `vocabulary`."
+            * ("vocabulary" in card.weights.moments)
+        )
     for key, text in (
         ("x", "Examples must be normalised: (x - mean) / std"),
         ("y", "Outputs are normalised: output · std + mean is in the units of the targets"),

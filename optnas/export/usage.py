@@ -22,7 +22,7 @@ class Usage:
         by_name: Whether the network takes its inputs by name.
         outputs: Number of outputs of the network.
         batch_size: Number of examples in the code.
-        task: `classification` or `regression`; empty if unknown.
+        task: `classification`, `regression` or `language`; empty if unknown.
         moments: What inputs and targets were normalised with, by the names in the file.
         make: Lines that make the untrained network `model`.
         ties: Names of weights that are others under a second name, each with the name in the file.
@@ -106,6 +106,11 @@ def shown(use: Usage, read: str) -> list[str]:
         return ["print([preparation['classes'][i] for i in outputs.argmax(1)])"]
     if use.outputs == 1 and use.task == "classification":
         return ["print(outputs.argmax(1))  # the classes"]
+    if use.outputs == 1 and use.task == "language":
+        next_token = "int(outputs[0, -1].argmax())"
+        if "vocabulary" in use.moments:
+            next_token = f"json.loads(facts['vocabulary'])[{next_token}]"
+        return [f"print({next_token})  # the most likely token after the first example"]
     if use.outputs == 1 and "y_mean" in use.moments:
         return [
             f"mean = {read.format('y_mean')}",

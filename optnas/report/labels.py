@@ -84,6 +84,11 @@ _SCORES = {
             "Share of the validation part whose class is predicted rightly, after the last epoch "
             "of training unless it says otherwise here.",
         ),
+        "perplexity": (
+            "exponential of the loss a token on the validation data",
+            "exp(val_loss), val_loss being the mean cross-entropy of the next token in nats: the "
+            "number of tokens among which a uniform guess would be as uncertain.",
+        ),
     },
     "SharedWeightsEvaluator": {
         "val_loss": (
@@ -93,6 +98,10 @@ _SCORES = {
         "val_accuracy": (
             "share of the validation data that is classified rightly, with inherited weights",
             f"Share of the validation part whose class is predicted rightly, {_INHERITED}",
+        ),
+        "perplexity": (
+            "exponential of the loss a token on the validation data, with inherited weights",
+            f"exp(val_loss), val_loss being the mean cross-entropy in nats, {_INHERITED}",
         ),
     },
 }

@@ -14,10 +14,12 @@ from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.sequence import SequenceArchitecture, SequenceSpace
 from optnas.search_spaces.size import SpaceSize, space_size
 from optnas.search_spaces.tabular import TabularArchitecture, TabularSpace
+from optnas.search_spaces.transformer import GPTSpace, TransformerLayer, ViTSpace
 
 __all__ = [
     "Encodable",
     "FunctionSpace",
+    "GPTSpace",
     "MLPSpace",
     "MacroCNNSpace",
     "MobileSpace",
@@ -33,6 +35,8 @@ __all__ = [
     "SpaceSize",
     "TabularArchitecture",
     "TabularSpace",
+    "TransformerLayer",
+    "ViTSpace",
     "encode",
     "space_size",
 ]

@@ -31,6 +31,12 @@ def check_kernel_sizes(sizes: tuple[int, ...]) -> None:
         raise ValueError(f"kernel_sizes must be odd and rise in steps of 2, got {sizes}")
 
 
+def check_booleans(setting: str, values: tuple[bool, ...]) -> None:
+    """Raises ValueError unless there are values, each of them False or True."""
+    if not values or not all(isinstance(value, bool) for value in values):
+        raise ValueError(f"{setting} must be False, True or both, got {values}")
+
+
 def check_names(setting: str, names: tuple[str, ...], known: Sequence[str]) -> None:
     """Raises ValueError unless there are names, all of them known."""
     if not names or not set(names) <= set(known):

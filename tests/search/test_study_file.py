@@ -111,11 +111,14 @@ def test_no_compiled_code_is_imported(tmp_path):
             optnas.load_search(compiled)
 
 
-@pytest.mark.parametrize("name", ["digits_cnn", "diabetes_mlp", "sequences", "tables", "template"])
-def test_bundled_studies_train_and_measure_a_network(name):
+@pytest.mark.parametrize(
+    "name", ["digits_cnn", "diabetes_mlp", "sequences", "tables", "gpt_char", "template"]
+)
+def test_bundled_studies_train_and_measure_a_network(name, monkeypatch):
     """One trial of one epoch of each: what is in them fits together."""
     from dataclasses import replace
 
+    monkeypatch.setenv("GPT_CHAR_TOKENS", "3000")
     search = replace(optnas.load_search(name), trials=1, epochs=1, weights=False)
     assert len(search.run(progress=False).trials) >= 1
 

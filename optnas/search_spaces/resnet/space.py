@@ -15,7 +15,12 @@ from torch import Tensor, nn
 
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
-from optnas.search_spaces.checks import check_image_shape, check_kernel_sizes, check_sizes
+from optnas.search_spaces.checks import (
+    check_booleans,
+    check_image_shape,
+    check_kernel_sizes,
+    check_sizes,
+)
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.resnet.architecture import ResNetArchitecture, ResNetBlocks
 from optnas.search_spaces.resnet.layers import network
@@ -84,8 +89,7 @@ class ResNetSpace(SearchSpace[ResNetArchitecture], Encodable[ResNetArchitecture]
         check_sizes("stem_widths", self.stem_widths)
         check_kernel_sizes(self.stem_kernel_sizes)
         check_sizes("stem_strides", self.stem_strides)
-        if not self.stem_pools or not set(self.stem_pools) <= {False, True}:
-            raise ValueError(f"stem_pools must be False, True or both, got {self.stem_pools}")
+        check_booleans("stem_pools", self.stem_pools)
 
     @property
     def example_inputs(self) -> Tensor:
