@@ -72,4 +72,5 @@ from .search_spaces import (
     ParameterSpace as ParameterSpace,
     ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
+    UNetSpace as UNetSpace,
 )

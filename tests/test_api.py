@@ -42,6 +42,7 @@ PUBLIC = [
     "SharedWeightsEvaluator",
     "TabularEvaluator",
     "TrainingEvaluator",
+    "UNetSpace",
     "ZeroCost",
     "arrays",
     "best_model",

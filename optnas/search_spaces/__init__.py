@@ -12,6 +12,7 @@ from optnas.search_spaces.nasbench201 import NASBench201Space
 from optnas.search_spaces.parameter_space import ParameterSpace
 from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.size import SpaceSize, space_size
+from optnas.search_spaces.unet import UNetSpace
 
 __all__ = [
     "Encodable",
@@ -27,6 +28,7 @@ __all__ = [
     "ResNetStage",
     "SearchSpace",
     "SpaceSize",
+    "UNetSpace",
     "encode",
     "space_size",
 ]
