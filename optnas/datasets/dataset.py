@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "segmentation"]
 Part = tuple[Tensor, Tensor]
 
 
@@ -24,8 +24,9 @@ class Dataset:
 
     Attributes:
         name: What the data is called, in reports and errors.
-        task: `classification` (targets: int64 class numbers, shape `(n,)`) or `regression`
-            (targets: float32, shape `(n, outputs)`).
+        task: `classification` (targets: int64 class numbers, shape `(n,)`), `regression`
+            (targets: float32, shape `(n, outputs)`) or `segmentation` (a class for each pixel:
+            int64, shape `(n, height, width)`; pixels with a negative number are left out).
         train: Examples `(n, *input_shape)` and targets for training.
         val: Examples and targets on which the search compares architectures.
         test: Examples and targets for the chosen network.
@@ -87,7 +88,7 @@ class Loaders:
             `TrainingEvaluator` takes, it yields batches of any form. Its length is the number of
             batches.
         val: Yields the validation batches, in a fixed order.
-        task: `classification` or `regression`.
+        task: `classification`, `regression` or `segmentation`.
         name: What the data is called. Change it whenever the data or the augmentation change: a
             study can't look inside a loader.
         train_val: Training and validation examples together, shuffled and augmented as `train` is;

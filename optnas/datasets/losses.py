@@ -1,8 +1,8 @@
-"""The standard losses and scores of both tasks; they check the shape of the outputs."""
+"""The standard losses and scores of each task; they check the shape of the outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from optnas.datasets.dataset import Dataset, Loaders
+from optnas.datasets.logits import logits_of
+from optnas.datasets.pixels import PixelCrossEntropy, constant_scores
 from optnas.errors import InputError
-from optnas.utils.inputs import described
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -37,10 +38,12 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of a task: cross-entropy for classification, mean squared error for regression."""
+    """The loss of a task: cross-entropy for classes, mean squared error for regression."""
     if data.task == "regression":
         return squared_error
     classes = data.outputs if isinstance(data, Dataset) else 2
+    if data.task == "segmentation":
+        return PixelCrossEntropy(classes)
     return partial(cross_entropy, classes=classes)
 
 
@@ -78,16 +81,18 @@ def cross_entropy(
 def chance_scores(data: Dataset) -> dict[str, float]:
     """The scores on the validation part of a prediction that ignores its input.
 
-    For classification it is the share of each class in the training part (its accuracy is that of
-    the most frequent class); for regression, the mean of the training targets.
+    For classes it is the share of each class in the training part (its accuracy is that of the most
+    frequent class); for regression, the mean of the training targets.
 
     Returns:
-        `val_loss`, the standard loss, and for classification `val_accuracy`.
+        `val_loss`, the standard loss; for classes `val_accuracy`; for segmentation `val_mean_iou`.
     """
     targets = data.val[1]
     if data.task == "regression":
         mean = data.train[1].mean(dim=0, keepdim=True)
         return {"val_loss": float(squared_error(mean.expand_as(targets), targets))}
+    if data.task == "segmentation":
+        return constant_scores(data.train[1], targets, data.outputs)
     # One count more in each class: a class that training never saw has no infinite loss.
     shares = torch.bincount(data.train[1], minlength=data.outputs).float() + 1
     outputs = (shares / shares.sum()).log().expand(len(targets), -1)
@@ -124,20 +129,3 @@ _AS_MANY = "give the model's last layer as many outputs as targets"
 def _are_shares(targets: Tensor, outputs: Tensor) -> bool:
     """Whether targets are a share for each class: one-hot, smoothed, or mixed in the loader."""
     return targets.is_floating_point() and targets.ndim > 1 and targets.shape == outputs.shape
-
-
-def logits_of(outputs: object) -> Tensor:
-    """What the model returns, or the `logits` in it, as models of transformers call it.
-
-    Raises:
-        InputError: There is no such tensor.
-    """
-    found = outputs.get("logits") if isinstance(outputs, Mapping) else outputs
-    if isinstance(found, Tensor):
-        return found.float()
-    raise InputError(
-        f"the model returns {described(outputs)}, and the usual loss and accuracy take a tensor of "
-        "shape (n, outputs), or one called logits in a dictionary: return that, or give a loss of "
-        "your own that takes what the model returns (loss=lambda outputs, targets: …, "
-        "accuracy=False)"
-    )

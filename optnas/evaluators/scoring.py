@@ -11,6 +11,7 @@ from torch import Tensor
 from optnas.datasets import losses
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.losses import chance_scores, standard_loss
+from optnas.datasets.pixels import PIXEL_LOSSES, MeanIoU, PixelAccuracy
 from optnas.errors import InputError
 from optnas.evaluators.training_loss import Loss
 from optnas.study.objectives import Direction, check_directions
@@ -27,8 +28,8 @@ class Scoring:
 
     Attributes:
         loss: `loss(outputs, targets)`, a tensor of one element.
-        loss_name: The name of the user's own loss; empty for the usual one.
-        loss_code: A hash of its code.
+        loss_name: The name of a loss that isn't the usual one of the task; else empty.
+        loss_code: A hash of the code of the user's own loss; else empty.
         scores: The functions of outputs and targets, by name.
         provides: The directions of `val_loss` and the scores.
         codes: A hash of the code of each score that the user gave.
@@ -45,49 +46,69 @@ class Scoring:
     def fingerprint(self) -> dict[str, str]:
         """Names and hashes of the loss and of the scores that the user gave."""
         scores = (f"{name} ({self.provides[name]}) {code}" for name, code in self.codes.items())
-        loss = f"{self.loss_name} {self.loss_code}" if self.loss_name else "standard"
+        loss = f"{self.loss_name} {self.loss_code}".strip() or "standard"
         return {"loss": loss, "scores": ", ".join(scores)}
 
     def chance(self, data: Dataset) -> Mapping[str, float]:
-        """The scores of a constant prediction: of the standard loss and of the accuracy."""
-        found = chance_scores(data)
-        known = set() if self.loss_name else {"val_loss"}
-        if self.scores.get("val_accuracy") is losses.accuracy:
-            known.add("val_accuracy")
-        return {name: found[name] for name in sorted(known)}
+        """The scores of a constant prediction: of the standard loss and of the usual scores."""
+        known = {*self.scores} - {*self.codes}
+        if not self.loss_name:
+            known.add("val_loss")
+        return {name: score for name, score in sorted(chance_scores(data).items()) if name in known}
 
 
 def scoring(
-    data: Dataset | Loaders, loss: Loss | None, scores: Scores | None, *, accuracy: bool
+    data: Dataset | Loaders, loss: Loss | str | None, scores: Scores | None, *, accuracy: bool
 ) -> Scoring:
     """The loss and the scores for some data.
 
     Args:
         data: Its task has a usual loss, and usual scores.
-        loss: In place of the usual loss.
+        loss: In place of the usual loss; or the name of one.
         scores: Further scores. A usual one whose value is None is dropped.
-        accuracy: Whether classification has the accuracy.
+        accuracy: Whether tasks with classes have their usual scores.
 
     Raises:
-        ValueError: A direction is unknown, or a score can't be dropped.
+        ValueError: A direction is unknown, a score can't be dropped, or the loss isn't one of those
+            that the task has by name.
     """
     usual: dict[str, tuple[Score, Direction]] = {}
     if data.task == "classification" and accuracy:
         usual["val_accuracy"] = losses.accuracy, "maximize"
+    if data.task == "segmentation" and accuracy:
+        usual["val_accuracy"] = PixelAccuracy(), "maximize"
+        usual["val_mean_iou"] = MeanIoU(), "maximize"
     given = {name: score for name, score in (scores or {}).items() if score is not None}
     dropped = (scores or {}).keys() - given.keys()
     if unknown := dropped - usual.keys() - {"val_accuracy"}:
         raise InputError(
             f"scores: None drops a usual score, and {', '.join(sorted(unknown))} is none of those "
-            "that can be dropped: val_accuracy"
+            f"that can be dropped: {', '.join(usual) or 'val_accuracy'}"
         )
     kept = {name: score for name, score in usual.items() if name not in dropped} | given
     directions: dict[str, Direction] = {name: direction for name, (_, direction) in kept.items()}
+    function, name, code = _loss(data, loss)
     return Scoring(
-        loss or standard_loss(data),
-        callable_name(loss) if loss else "",
-        code_hash(loss) if loss else "",
+        function,
+        name,
+        code,
         {name: function for name, (function, _) in kept.items()},
         check_directions("scores", {"val_loss": "minimize", **directions}),
         {name: code_hash(function) for name, (function, _) in given.items()},
     )
+
+
+def _loss(data: Dataset | Loaders, loss: Loss | str | None) -> tuple[Loss, str, str]:
+    """The loss, its name and a hash of its code (see `Scoring`)."""
+    if loss is None or (loss == "cross_entropy" and data.task != "regression"):
+        return standard_loss(data), "", ""
+    if not isinstance(loss, str):
+        return loss, callable_name(loss), code_hash(loss)
+    if data.task != "segmentation" or loss not in PIXEL_LOSSES:
+        names = {"segmentation": [*PIXEL_LOSSES], "classification": ["cross_entropy"]}
+        known = ", ".join(names.get(data.task, ["none: leave it out"]))
+        raise InputError(
+            f"loss={loss!r} is no loss of the task {data.task}; those by name are {known}. Or give "
+            "a function, loss(outputs, targets)"
+        )
+    return PIXEL_LOSSES[loss](data.outputs if isinstance(data, Dataset) else 2), loss, ""

@@ -70,7 +70,7 @@ class Card:
 
     @property
     def task(self) -> str:
-        """`classification` or `regression`; empty if the evaluator has no data."""
+        """That of the data (see `optnas.Dataset`); empty if the evaluator has no data."""
         data = data_of(self.objective.evaluator)
         return "" if data is None else data.task
 
@@ -131,6 +131,11 @@ def _inputs(card: Card) -> list[str]:
         )
     if card.task == "classification":
         parts.append("One output for each class; the largest one is the predicted class.")
+    if card.task == "segmentation":
+        parts.append(
+            "Outputs have the shape (examples, classes, height, width): one for each class and "
+            "pixel; the class with the largest one is that of the pixel."
+        )
     for key, text in (
         ("x", "Examples must be normalised: (x - mean) / std"),
         ("y", "Outputs are normalised: output · std + mean is in the units of the targets"),

@@ -72,6 +72,10 @@ _INHERITED = (
     "with weights that the network inherits from those that all share. It ranks networks; after "
     "training it is better."
 )
+_MEAN_IOU = (
+    "Mean over the classes: the pixels that are of the class and predicted as such, as a share of "
+    "those that are one or the other, over the whole validation part"
+)
 _SCORES = {
     "TrainingEvaluator": {
         "val_loss": (
@@ -84,6 +88,10 @@ _SCORES = {
             "Share of the validation part whose class is predicted rightly, after the last epoch "
             "of training unless it says otherwise here.",
         ),
+        "val_mean_iou": (
+            "mean intersection over union on the validation data",
+            f"{_MEAN_IOU}, after the last epoch of training unless it says otherwise here.",
+        ),
     },
     "SharedWeightsEvaluator": {
         "val_loss": (
@@ -93,6 +101,10 @@ _SCORES = {
         "val_accuracy": (
             "share of the validation data that is classified rightly, with inherited weights",
             f"Share of the validation part whose class is predicted rightly, {_INHERITED}",
+        ),
+        "val_mean_iou": (
+            "mean intersection over union on the validation data, with inherited weights",
+            f"{_MEAN_IOU}, {_INHERITED}",
         ),
     },
 }

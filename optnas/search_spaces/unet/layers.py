@@ -151,9 +151,7 @@ class ResidualBlock(nn.Module):
         return y
 
 
-def block(
-    architecture: UNetArchitecture, channels: int, width: int, kernel_size: int
-) -> nn.Module:
+def block(architecture: UNetArchitecture, channels: int, width: int, kernel_size: int) -> nn.Module:
     """The convolutions of an encoder's or a decoder's level."""
     norm, activation = architecture.norm, architecture.activation
     layers: dict[str, nn.Module] = {}

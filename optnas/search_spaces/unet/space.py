@@ -8,6 +8,7 @@ MIDL 2018 (arXiv 1804.03999).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from optuna.trial import BaseTrial
@@ -126,7 +127,7 @@ class UNetSpace(SearchSpace[UNetArchitecture], Encodable[UNetArchitecture]):
                 "width_multipliers",
                 self.width_multipliers,
                 ((width,),),
-                lambda multiplier, width=width: (scaled(width, multiplier, 1),),
+                partial(_second, width),
             )
 
     @property
@@ -213,6 +214,10 @@ class UNetSpace(SearchSpace[UNetArchitecture], Encodable[UNetArchitecture]):
         levels = min(levels, deepest(input_shape[1:]))
         multiplier = 2.0 if levels > 1 else SINGLE[0]
         return UNetArchitecture(levels, width, multiplier, norm=norm)
+
+
+def _second(width: int, multiplier: float) -> tuple[int]:
+    return (scaled(width, multiplier, 1),)
 
 
 def deepest(size: Size) -> int:
