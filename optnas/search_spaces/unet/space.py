@@ -182,11 +182,11 @@ class UNetSpace(SearchSpace[UNetArchitecture], Encodable[UNetArchitecture]):
 
     @classmethod
     def small(cls, input_shape: Shape, outputs: int) -> UNetSpace:
-        """Narrow networks of up to four levels, for images of 16 to 64 pixels."""
+        """Narrow networks of two to four levels, for images of 16 to 64 pixels."""
         return cls(
             input_shape,
             outputs,
-            levels=(1, 4),
+            levels=(2, 4),
             widths=(4, 8, 16, 24),
             width_multipliers=(1.0, 1.5, 2.0),
             kernel_sizes=(3, 5),
