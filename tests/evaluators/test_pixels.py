@@ -219,17 +219,16 @@ class TestTrainingOnPixels(EvaluatorContract):
     space = SPACE
 
 
-@pytest.mark.parametrize("loss", ["dice", "cross_entropy+dice"])
-def test_a_network_learns_with_each_loss_and_is_retrained(loss, tmp_path, monkeypatch):
+def test_a_network_learns_with_the_dice_loss_and_is_retrained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = Recipe(learning_rate=0.03, batch_size=4)
-    evaluator = TrainingEvaluator(DATA, 12, recipe, loss=loss, device="cpu")
+    evaluator = TrainingEvaluator(DATA, 8, recipe, loss="dice", device="cpu")
     assert dict(evaluator.provides) == {
         "val_loss": "minimize",
         "val_accuracy": "maximize",
         "val_mean_iou": "maximize",
     }
-    assert evaluator.fingerprint["loss"] == loss
+    assert evaluator.fingerprint["loss"] == "dice"
     search = optnas.Search(
         space=SPACE, evaluator=evaluator, objectives=("val_mean_iou", "params"), trials=1, name="p"
     )
@@ -237,7 +236,7 @@ def test_a_network_learns_with_each_loss_and_is_retrained(loss, tmp_path, monkey
     (trial,) = found.trials
     assert found.directions[0] == optuna.study.StudyDirection.MAXIMIZE
     assert trial.values[0] == trial.user_attrs["val_mean_iou"] > 0.8
-    result = optnas.retrain(found, search, trial.number)
+    result = optnas.retrain(found, search, trial.number, seeds=1, progress=False)
     tested = result.spreads()
     assert tested.keys() == {"test_loss", "test_accuracy", "test_mean_iou"}
     assert tested["test_mean_iou"].mean > 0.8
