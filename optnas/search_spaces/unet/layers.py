@@ -43,7 +43,7 @@ class UNet(nn.Module):
         widths = architecture.widths
         for i, width in enumerate(widths, 1):
             kernel_size = useful_kernel(architecture.kernel_size, size)
-            self.add_module(f"encoder{i}", block(architecture, channels, width, kernel_size))
+            self.add_module(f"encoder{i}", UNetBlock(architecture, channels, width, kernel_size))
             channels = width
             if i == self._levels:
                 break
@@ -51,7 +51,7 @@ class UNet(nn.Module):
             self.add_module(f"up{i}", Up(architecture, widths[i], width))
             if architecture.attention == "gate":
                 self.add_module(f"gate{i}", AttentionGate(width))
-            decoder = block(architecture, 2 * width, width, kernel_size)
+            decoder = UNetBlock(architecture, 2 * width, width, kernel_size)
             self.add_module(f"decoder{i}", decoder)
             size = strided(size, 2)
         self.head = nn.Conv2d(widths[0], outputs, 1)
@@ -130,52 +130,51 @@ class AttentionGate(nn.Module):
         return weighted
 
 
-class ResidualBlock(nn.Module):
-    """Convolutions and a shortcut, added before the last activation.
+class UNetBlock(nn.Module):
+    """The convolutions of an encoder's or a decoder's level.
+
+    A residual block adds its input, through a 1×1 convolution where the number of channels changes,
+    before the last activation.
 
     Args:
-        body: The convolutions, without the last activation.
-        shortcut: A 1×1 convolution where the number of channels changes.
-        activation: The last one.
+        architecture: The settings.
+        channels: Those of its input.
+        width: Those of its output.
+        kernel_size: That of the level.
     """
 
-    def __init__(self, body: nn.Module, shortcut: nn.Module, activation: nn.Module) -> None:
+    def __init__(
+        self, architecture: UNetArchitecture, channels: int, width: int, kernel_size: int
+    ) -> None:
         super().__init__()
-        self.body = body
-        self.shortcut = shortcut
-        self.activation = activation
+        norm, activation = architecture.norm, ACTIVATIONS[architecture.activation]
+        layers: dict[str, nn.Module] = {}
+        inputs = channels
+        for i in range(1, architecture.convolutions + 1):
+            if i > 1:
+                layers[f"activation{i - 1}"] = activation()
+            if architecture.block == "separable":
+                layers[f"depthwise{i}"] = nn.Conv2d(
+                    inputs, inputs, kernel_size, padding=kernel_size // 2, groups=inputs, bias=False
+                )
+                layers[f"pointwise{i}"] = conv_norm(inputs, width, norm=norm)
+            else:
+                layers[f"conv{i}"] = conv_norm(inputs, width, kernel_size, norm=norm)
+            inputs = width
+        self.body = nn.Sequential(OrderedDict(layers))
+        self.shortcut: nn.Module | None = None
+        if architecture.block == "residual":
+            same = channels == width
+            self.shortcut = nn.Identity() if same else conv_norm(channels, width, norm=norm)
+        self.activation = activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images of shape `(batch, channels, height, width)` to those of the block's channels."""
-        y: Tensor = self.activation(self.body(x) + self.shortcut(x))
+        """Images of shape `(batch, channels, height, width)` to those of `width` channels."""
+        y: Tensor = self.body(x)
+        if self.shortcut is not None:
+            y = y + self.shortcut(x)
+        y = self.activation(y)
         return y
-
-
-def block(architecture: UNetArchitecture, channels: int, width: int, kernel_size: int) -> nn.Module:
-    """The convolutions of an encoder's or a decoder's level."""
-    norm, activation = architecture.norm, architecture.activation
-    layers: dict[str, nn.Module] = {}
-    residual = architecture.block == "residual"
-    inputs = channels
-    for i in range(1, architecture.convolutions + 1):
-        last = residual and i == architecture.convolutions
-        following = None if last else activation
-        if architecture.block == "separable":
-            layers[f"depthwise{i}"] = nn.Conv2d(
-                inputs, inputs, kernel_size, padding=kernel_size // 2, groups=inputs, bias=False
-            )
-            layers[f"conv{i}"] = conv_norm(inputs, width, norm=norm, activation=following)
-        else:
-            layers[f"conv{i}"] = conv_norm(
-                inputs, width, kernel_size, norm=norm, activation=following
-            )
-        inputs = width
-    body = nn.Sequential(OrderedDict(layers))
-    if not residual:
-        return body
-    same = channels == width
-    shortcut = nn.Identity() if same else conv_norm(channels, width, norm=norm)
-    return ResidualBlock(body, shortcut, ACTIVATIONS[activation]())
 
 
 def _down(architecture: UNetArchitecture, width: int) -> nn.Module:
