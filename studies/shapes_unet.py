@@ -43,6 +43,7 @@ search = optnas.Search(
         data, epochs=12, recipe=optnas.Recipe(learning_rate=0.01, batch_size=32, flip=True)
     ),
     objectives=("val_mean_iou", "flops", "params", "latency_ms"),
+    constraints={"flops": 40e6},
     reference={"val_mean_iou": 0.5},  # what is worse gains nothing
     trials=20,
     seed=0,
