@@ -78,5 +78,6 @@ from .search_spaces import (
     SearchSpace as SearchSpace,
     SequenceSpace as SequenceSpace,
     TabularSpace as TabularSpace,
+    UNetSpace as UNetSpace,
     ViTSpace as ViTSpace,
 )

@@ -45,6 +45,7 @@ PUBLIC = [
     "TabularEvaluator",
     "TabularSpace",
     "TrainingEvaluator",
+    "UNetSpace",
     "ViTSpace",
     "ZeroCost",
     "arrays",

@@ -28,16 +28,20 @@ def arrays(
 ) -> Dataset:
     """Splits arrays into training, validation and test parts.
 
-    The split is random under `seed`, and every part keeps the classes' shares. Normalisation gives
+    The split is random under `seed`; for classification every part keeps the classes' shares.
+    Normalisation gives
     mean 0 and standard deviation 1 for each channel of images, else for each feature, and for
     regression targets; it uses the training part only.
 
     Args:
         x: Examples, shape `(n, features)` or `(n, channels, height, width)`.
-        y: Targets: class numbers from 0, shape `(n,)`; or numbers, `(n,)` or `(n, outputs)`.
-        task: `classification` or `regression`. Left out, integer and bool targets mean classes
-            and others regression. In doubt (floats that are all whole, very many different
-            integers) an error asks for it.
+        y: Targets: class numbers from 0, shape `(n,)`; numbers, `(n,)` or `(n, outputs)`; or a
+            class for each pixel, `(n, height, width)`. Pixels with a negative number are left out
+            of the loss and the scores.
+        task: `classification`, `regression` or `segmentation` (a class for each pixel). Left out,
+            integer and bool targets mean classes, of pixels if they have the images' size, and
+            others regression. In doubt (floats that are all whole, very many different integers) an
+            error asks for it.
         classes: Number of classes; left out, the largest class number plus one.
         val: Share or number of examples in the validation part.
         test: Share or number of examples in the test part.
@@ -65,12 +69,14 @@ def arrays(
     x, y = _numbers(x, "examples", name), _numbers(y, "targets", name)
     if y.dtype == bool:
         y = y.astype(np.int64)
-    task = task or guess_task(y, name)
+    task = task or guess_task(x, y, name)
     check_examples(x, y, task, classes, name)
     check_shape(x, normalize, name, stacklevel=2)
     rest, test_index = split(np.arange(len(x)), y, task, test, seed, "test", name)
     train_index, val_index = split(rest, y, task, val, seed, "val", name, of=len(x))
     parts = [(x[index], y[index]) for index in (train_index, val_index, test_index)]
+    if task == "segmentation" and classes is None:
+        classes = int(y.max()) + 1  # a rare class may be in one part only
     return normalized_dataset(parts, task, classes, normalize, name)
 
 

@@ -18,12 +18,14 @@ SMALLEST_SIDE = 8
 """Below this, a dimension is more likely a number of features than the side of an image."""
 
 
-def guess_task(y: NDArray[Any], name: str) -> Task:
-    """The task that the targets' type speaks for.
+def guess_task(x: NDArray[Any], y: NDArray[Any], name: str) -> Task:
+    """The task that the targets' type and shape speak for.
 
     Raises:
         InputError: They may mean either.
     """
+    if np.issubdtype(y.dtype, np.integer) and y.ndim > 2 and y.shape[1:] == x.shape[2:]:
+        return "segmentation"
     values = len(np.unique(y))
     if np.issubdtype(y.dtype, np.integer):
         doubtful = y.ndim == 1 and values > max(20, len(y) / 5)
@@ -51,6 +53,8 @@ def check_examples(
         raise InputError(f"{name}: there are NaN or infinite values; remove or fill them first")
     if task == "classification":
         _check_labels(y, classes, name)
+    if task == "segmentation":
+        _check_masks(x, y, classes, name)
 
 
 def _check_labels(y: NDArray[Any], classes: int | None, name: str) -> None:
@@ -73,6 +77,33 @@ def _check_labels(y: NDArray[Any], classes: int | None, name: str) -> None:
         )
 
 
+def _check_masks(x: NDArray[Any], y: NDArray[Any], classes: int | None, name: str) -> None:
+    if not np.issubdtype(y.dtype, np.integer) or x.ndim < 3 or y.shape[1:] != x.shape[2:]:
+        one = y.ndim == x.ndim and y.shape[1] == 1
+        raise InputError(
+            f"{name}: a class for each pixel must be whole numbers of shape (n, height, width) for "
+            f"images of shape (n, channels, height, width), got {y.dtype} of shape {y.shape} for "
+            f"{x.shape}: give {'y[:, 0]' if one else 'y.astype(int)'}"
+            + (", and x[:, None] for images without channels" if x.shape == y.shape else "")
+        )
+    present = np.unique(y[y >= 0])
+    if not len(present):
+        raise InputError(
+            f"{name}: all targets are negative, so no pixel is counted: give classes from 0"
+        )
+    hint = "; pixels that shall be left out get a negative number (np.where(y == 255, -1, y))"
+    if classes is not None and present[-1] >= classes:
+        raise InputError(
+            f"{name}: classes must be numbers from 0 to {classes - 1}, got {present[-1]}{hint}"
+        )
+    gaps = np.flatnonzero(present != np.arange(len(present)))
+    if classes is None and len(gaps):
+        raise InputError(
+            f"{name}: no pixel has class {gaps[0]} of 0 to {present[-1]}: number the classes from "
+            f"0 without gaps, or give classes={hint}"
+        )
+
+
 def _as_labels(y: NDArray[Any]) -> str:
     """The line that makes class labels of such targets."""
     if y.ndim == 1:
@@ -82,6 +113,8 @@ def _as_labels(y: NDArray[Any]) -> str:
         return "y[:, 0].astype(int)"
     if _is_one_hot(y):
         return "y.argmax(1)"
+    if y.ndim > 2:
+        return "y.astype(int), of shape (n, height, width) for a class for each pixel"
     return "one whole number an example (y.argmax(1), if each row is a class one-hot)"
 
 

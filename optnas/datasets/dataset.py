@@ -19,7 +19,7 @@ from optnas.datasets.preparation import category_sizes, prepared_inputs
 from optnas.errors import InputError
 from optnas.utils.inputs import Inputs, form_of, in_order, map_inputs
 
-Task = Literal["classification", "regression", "language"]
+Task = Literal["classification", "regression", "segmentation", "language"]
 PREPARATION = "preparation"
 """The key of `Dataset.preparation` among the facts that stay with weights."""
 Part = tuple[Inputs, Tensor]
@@ -52,8 +52,10 @@ class Dataset:
     Attributes:
         name: What the data is called, in reports and errors.
         task: `classification` (targets: int64 class numbers, shape `(n,)`), `regression` (targets:
-            float32, shape `(n, outputs)`) or `language` (examples and targets: int64 tokens, shape
-            `(n, length)`; networks return logits of shape `(n, length, outputs)`).
+            float32, shape `(n, outputs)`), `segmentation` (a class for each pixel: int64, shape
+            `(n, height, width)`; pixels with a negative number are left out) or `language`
+            (examples and targets: int64 tokens, shape `(n, length)`; networks return logits of
+            shape `(n, length, outputs)`).
         train: Examples `(n, *input_shape)` and targets for training. Examples are a tensor, or a
             tuple or dictionary of tensors.
         val: Examples and targets on which the search compares architectures.
@@ -183,8 +185,8 @@ class Loaders:
             `TrainingEvaluator` takes, it yields batches of any form. Its length is the number of
             batches.
         val: Yields the validation batches, in a fixed order.
-        task: `classification`, `regression` or `language` (tokens and the next ones, both of shape
-            `(batch, length)`; the target -100 isn't counted).
+        task: `classification`, `regression`, `segmentation` or `language` (tokens and the next
+            ones, both of shape `(batch, length)`; the target -100 isn't counted).
         name: What the data is called. Change it whenever the data or the augmentation change: a
             study can't look inside a loader.
         train_val: Training and validation examples together, shuffled and augmented as `train` is;

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -11,11 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from optnas.datasets.dataset import Dataset, Loaders
+from optnas.datasets.logits import logits_of
+from optnas.datasets.next_token import TokenCrossEntropy, perplexity
+from optnas.datasets.pixels import PixelCrossEntropy, constant_scores
 from optnas.errors import InputError
-from optnas.utils.inputs import described
-
-UNCOUNTED = -100
-"""The target of a position that isn't counted, as in PyTorch."""
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -46,7 +44,9 @@ def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]
         return squared_error
     classes = data.outputs if isinstance(data, Dataset) else 2
     if data.task == "language":
-        return partial(token_cross_entropy, classes=classes)
+        return TokenCrossEntropy(classes)
+    if data.task == "segmentation":
+        return PixelCrossEntropy(classes)
     return partial(cross_entropy, classes=classes)
 
 
@@ -81,59 +81,23 @@ def cross_entropy(
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
-def token_cross_entropy(
-    outputs: Tensor, targets: Tensor, classes: int, label_smoothing: float = 0.0
-) -> Tensor:
-    """Mean cross-entropy of the next token, in nats a token.
-
-    Args:
-        outputs: Logits, shape `(n, length, tokens)`.
-        targets: The next tokens, shape `(n, length)`; -100 isn't counted.
-        classes: The least number of tokens.
-        label_smoothing: Share of the target that all tokens share equally.
-
-    Raises:
-        InputError: The shapes don't fit, or the targets are no whole numbers.
-    """
-    outputs = logits_of(outputs)
-    if outputs.ndim < 2 or outputs.shape[-1] < classes:
-        raise InputError(
-            f"the model returns shape {tuple(outputs.shape)} for {classes} tokens: give its last "
-            "dimension one output a token"
-        )
-    if targets.is_floating_point() or outputs.shape[:-1] != targets.shape:
-        raise InputError(
-            f"the next tokens must be whole numbers of shape {tuple(outputs.shape[:-1])}, for "
-            f"outputs of shape {tuple(outputs.shape)}; got {targets.dtype} of shape "
-            f"{tuple(targets.shape)}: let the model return logits for each position"
-        )
-    return functional.cross_entropy(
-        outputs.flatten(0, -2),
-        targets.flatten(),
-        ignore_index=UNCOUNTED,
-        label_smoothing=label_smoothing,
-    )
-
-
-def perplexity(loss: float) -> float:
-    """The exponential of a cross-entropy in nats; infinite where it is too large."""
-    return math.exp(loss) if loss < 700 else math.inf
-
-
 def chance_scores(data: Dataset) -> dict[str, float]:
     """The scores on the validation part of a prediction that ignores its input.
 
-    For classification it is the share of each class in the training part (its accuracy is that of
-    the most frequent class); for language, the share of each token; for regression, the mean of the
-    training targets.
+    For classes it is the share of each class in the training part (its accuracy is that of the most
+    frequent class); for language, the share of each token; for regression, the mean of the training
+    targets.
 
     Returns:
-        `val_loss`, the standard loss; for classification `val_accuracy`, for language `perplexity`.
+        `val_loss`, the standard loss; for classes `val_accuracy`; for segmentation `val_mean_iou`;
+        for language `perplexity`.
     """
     targets = data.val[1]
     if data.task == "regression":
         mean = data.train[1].mean(dim=0, keepdim=True)
         return {"val_loss": float(squared_error(mean.expand_as(targets), targets))}
+    if data.task == "segmentation":
+        return constant_scores(data.train[1], targets, data.outputs)
     # One count more in each class: a class that training never saw has no infinite loss.
     shares = torch.bincount(data.train[1].flatten(), minlength=data.outputs).float() + 1
     logs = (shares / shares.sum()).log()
@@ -174,20 +138,3 @@ _AS_MANY = "give the model's last layer as many outputs as targets"
 def _are_shares(targets: Tensor, outputs: Tensor) -> bool:
     """Whether targets are a share for each class: one-hot, smoothed, or mixed in the loader."""
     return targets.is_floating_point() and targets.ndim > 1 and targets.shape == outputs.shape
-
-
-def logits_of(outputs: object) -> Tensor:
-    """What the model returns, or the `logits` in it, as models of transformers call it.
-
-    Raises:
-        InputError: There is no such tensor.
-    """
-    found = outputs.get("logits") if isinstance(outputs, Mapping) else outputs
-    if isinstance(found, Tensor):
-        return found.float()
-    raise InputError(
-        f"the model returns {described(outputs)}, and the usual loss and accuracy take a tensor of "
-        "shape (n, outputs), or one called logits in a dictionary: return that, or give a loss of "
-        "your own that takes what the model returns (loss=lambda outputs, targets: …, "
-        "accuracy=False)"
-    )

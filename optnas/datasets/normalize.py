@@ -59,7 +59,7 @@ def normalized_dataset(
 
     Args:
         parts: Examples `(n, *input_shape)` and targets of the training, validation and test part.
-        task: `classification` or `regression`; only regression targets are normalised.
+        task: See `Dataset`; only regression targets are normalised.
         classes: Number of classes; None takes the largest training label plus one.
         normalize: Whether to normalise. If not, whole-number examples (tokens) become int64.
         name: What the data is called.

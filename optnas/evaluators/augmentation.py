@@ -1,5 +1,9 @@
 """Random changes of training batches, on their device: images mirrored, shifted, cut, and mixed.
 
+A class for each pixel is mirrored and shifted with its pixel; pixels that come in from outside of
+the image are left out of the loss. It stays where a square of the image is cut out, so that the
+network learns to tell it from what is around. Mixed images have the loss for the classes of both.
+
 Sources: mirroring and shifting as in He et al., CVPR 2016 (arXiv 1512.03385); DeVries and Taylor,
 Improved regularization of convolutional neural networks with cutout (arXiv 1708.04552); Zhang et
 al., mixup: beyond empirical risk minimization, ICLR 2018 (arXiv 1710.09412).
@@ -18,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from optnas.datasets.pixels import LEFT_OUT
 from optnas.errors import InputError
 from optnas.evaluators.recipe import Recipe
 from optnas.utils.inputs import Inputs, described
@@ -43,7 +48,8 @@ def augmented(
     """The batches with the recipe's augmentation; the same iterable if it has none.
 
     Args:
-        batches: Inputs and targets. Images have shape `(batch, channels, height, width)`.
+        batches: Inputs and targets. Images have shape `(batch, channels, height, width)`, classes
+            of their pixels `(batch, height, width)`.
         recipe: Its `flip`, `shift`, `cutout` and `mixup`.
     """
     if recipe.flip or recipe.shift or recipe.cutout or recipe.mixup:
@@ -57,29 +63,39 @@ def _augment(x: Inputs, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor | Mix
             f"mixup takes means of one tensor, and the inputs are {described(x)}: leave it out of "
             "the recipe"
         )
+    pixelwise = not y.is_floating_point() and y.ndim > 1 and y.shape[1:] == x.shape[2:]
     if recipe.flip:
-        x = _flipped(x)
+        chosen = torch.rand(len(x), device=x.device) < 0.5
+        x = _flipped(x, chosen)
+        y = _flipped(y[:, None], chosen)[:, 0] if pixelwise else y
     if recipe.shift:
-        x = _shifted(x, recipe.shift)
+        ways = torch.randint(0, 2 * recipe.shift + 1, (2, len(x)), device=x.device)
+        x = _shifted(x, recipe.shift, ways)
+        y = _shifted(y[:, None], recipe.shift, ways, LEFT_OUT)[:, 0] if pixelwise else y
     if recipe.cutout:
         x = _cut(x, recipe.cutout)
     return _mixed(x, y, recipe.mixup) if recipe.mixup else (x, y)
 
 
-def _flipped(x: Tensor) -> Tensor:
-    """Mirrors each image left to right with probability 1/2."""
-    chosen = torch.rand(len(x), device=x.device) < 0.5
+def _flipped(x: Tensor, chosen: Tensor) -> Tensor:
+    """Mirrors the chosen images left to right."""
     return torch.where(chosen[:, None, None, None], x.flip(3), x)
 
 
-def _shifted(x: Tensor, most: int) -> Tensor:
-    """Moves each image by up to some pixels in both directions; zeros come in."""
+def _shifted(x: Tensor, most: int, ways: Tensor, outside: int = 0) -> Tensor:
+    """Moves each image by up to some pixels in both directions; `outside` comes in.
+
+    Args:
+        x: The images.
+        most: That number of pixels.
+        ways: How far, down and to the right, from 0 to 2·`most`; shape `(2, n)`.
+        outside: The value of pixels outside of an image.
+    """
     n, _, height, width = x.shape
-    down, right = torch.randint(0, 2 * most + 1, (2, n), device=x.device)
-    padded = functional.pad(x, (most, most, most, most))
+    padded = functional.pad(x, (most, most, most, most), value=outside)
     # All windows of the images' size are a view; the index copies one of each image.
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(n, device=x.device), :, down, right]
+    return windows[torch.arange(n, device=x.device), :, ways[0], ways[1]]
 
 
 def _cut(x: Tensor, side: int) -> Tensor:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import accuracy, logits_of
+from optnas.datasets.logits import logits_of
+from optnas.datasets.losses import accuracy
+from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.outputs import in_float32
@@ -44,8 +46,8 @@ def first_look(
         feed: Its first held-out batch is used.
         recipe: Its precision is used.
         loss: `loss(outputs, targets)`.
-        scores: Further functions of them, by name. Only the accuracy is computed: others may need
-            more than one batch.
+        scores: Further functions of them, by name. Only the usual ones are computed: others may
+            need more than one batch.
         example: The example inputs of the search space.
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
@@ -84,8 +86,9 @@ def first_look(
         if usual is not None and usual.task != "regression":
             _check_range(_by_class(outputs, usual), y, usual)
         _check_loss(loss(outputs, y))
-        if accuracy in scores.values():
-            accuracy(outputs, y)
+        for score in scores.values():
+            if score is accuracy or isinstance(score, Summed):
+                score(outputs, y)
     if usual is not None and usual.task != "regression":
         _warn_of_classes(_by_class(outputs, usual), usual)
 
@@ -96,9 +99,8 @@ def _check_alone(scores: Mapping[str, Any], *, own_loss: bool) -> None:
         needs, way = "the loss given as loss= takes", "leave loss= out"
     elif scores:
         needs = f"{', '.join(scores)} need{'s' if len(scores) == 1 else ''}"
-        way = (
-            "leave it out (accuracy=False)" if accuracy in scores.values() else "leave scores= out"
-        )
+        usual = any(one is accuracy or isinstance(one, Summed) for one in scores.values())
+        way = "leave them out (accuracy=False)" if usual else "leave scores= out"
     else:
         return
     raise InputError(
@@ -140,6 +142,11 @@ def _check_range(outputs: Tensor, targets: Tensor, data: Dataset | Loaders) -> N
         raise InputError(
             f"a target is class {highest}, and the model has {count} outputs, for classes 0 to "
             f"{count - 1}: number the classes from 0, or give its last layer more outputs"
+            + (
+                f" (pixels that shall be left out: y.where(y != {highest}, -1))"
+                if data.task == "segmentation"
+                else ""
+            )
         )
 
 

@@ -7,14 +7,15 @@ from torch import Tensor
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace, possible
+from optnas.evaluators.scoring import Scoring
 from optnas.utils.inputs import described, map_inputs, shapes_of
 
 
 def check_recipe(
     recipe: Recipe | RecipeSpace,
     data: Dataset | Loaders,
+    scoring: Scoring,
     *,
-    own_loss: bool = False,
     own_step: bool = False,
 ) -> None:
     """Raises ValueError if a setting that is used, or searched, can't be used here.
@@ -22,7 +23,7 @@ def check_recipe(
     Args:
         recipe: The recipe.
         data: What it trains on.
-        own_loss: Whether the user's own loss is trained with.
+        scoring: Its loss is what is trained with.
         own_step: Whether the user's own step runs the networks.
     """
     if isinstance(data, Loaders) and recipe.batch_size is not None:
@@ -33,11 +34,17 @@ def check_recipe(
             "mix the examples in there, and leave mixup out of the recipe"
         )
     for name in ("label_smoothing", "mixup"):
-        if own_loss and _uses(recipe, name):
+        if not scoring.loss_name or not _uses(recipe, name):
+            continue
+        if scoring.loss_code:
             raise ValueError(
                 f"{name} changes the built-in loss, and you gave one of your own: do it in there, "
                 f"and leave {name} out of the recipe"
             )
+        raise ValueError(
+            f"{name} changes the cross-entropy, and the loss is {scoring.loss_name!r}: leave "
+            f"{name} out of the recipe, or take the usual loss"
+        )
     if data.task == "regression" and _uses(recipe, "label_smoothing"):
         raise ValueError(
             "label_smoothing is for classes, and the task is regression: leave it out of the recipe"

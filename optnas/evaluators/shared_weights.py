@@ -124,8 +124,7 @@ class SharedWeightsEvaluator(
         self.steps, self.recipe = steps, self._settings.recipe
         if not isinstance(finetune_epochs, int) or finetune_epochs < 0:
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
-        own = {"own_loss": training.has_own_loss, "own_step": training.has_own_step}
-        check_recipe(self.recipe, training.data, **own)
+        check_recipe(self.recipe, training.data, training.scoring, own_step=training.has_own_step)
         self._training = training
         self.device = training.device
         self._finetune_epochs = finetune_epochs

@@ -31,7 +31,7 @@ from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_checks import check_recipe
 from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
-from optnas.evaluators.scoring import Scores, scoring
+from optnas.evaluators.scoring import Scores, Scoring, scoring
 from optnas.evaluators.step import OwnStep, Step
 from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss
@@ -47,9 +47,10 @@ Epoch = Literal["last", "best"]
 class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Rescoring):
     """Trains a candidate on the training part and scores it on the validation part.
 
-    Scores: `val_loss`; for classification `val_accuracy`; for language `perplexity`, exp(val_loss);
-    those in `scores`. The mean squared error is the loss for regression, cross-entropy for the
-    others, in nats (for language: a token).
+    Scores: `val_loss`; for classification `val_accuracy`; for segmentation `val_accuracy` (the
+    share of the pixels that are right) and `val_mean_iou` (`optnas.datasets.pixels.MeanIoU`); for
+    language `perplexity`, exp(val_loss); those in `scores`. The mean squared error is the loss for
+    regression, cross-entropy for the others, in nats (for language: a token).
 
     By default the scores are those after the last epoch. The learning rate has fallen to zero by
     then, so it is a good epoch. Taking the best of many epochs instead would choose on the noise of
@@ -83,7 +84,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         epochs: Passes over the training part.
         recipe: A fixed `Recipe`, or a `RecipeSpace` to search some of its settings.
         loss: `loss(outputs, targets)`, a tensor of one element, instead of the usual one. Outputs
-            have shape `(batch, ...)` in float32, targets the shape of the data's.
+            have shape `(batch, ...)` in float32, targets the shape of the data's. For segmentation,
+            `dice` and `cross_entropy+dice` are losses by name (see `optnas.datasets.pixels`).
         scores: Further scores by name, each a function and its direction:
             `{"f1": (f1, "maximize")}`. The function takes all outputs and targets of the validation
             part at once. `{"val_accuracy": None}` drops that one. For language, all logits are in
@@ -98,8 +100,9 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         device: `auto` (the first that is available of CUDA, MPS and the CPU), or a name.
         epoch: `last` or `best`: which epoch's scores and weights count. The best one has the least
             val_loss.
-        accuracy: Whether classification has the score `val_accuracy`. It needs an output for each
-            class; switch it off for single logits, sequences of tokens, several labels an example.
+        accuracy: Whether classification has the score `val_accuracy`, and segmentation that and
+            `val_mean_iou`. They need an output for each class; switch them off for single logits,
+            sequences of tokens, several labels an example.
 
     Attributes:
         epochs: As given.
@@ -118,7 +121,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         epochs: int = 15,
         recipe: Recipe | RecipeSpace | None = None,
         *,
-        loss: Loss | None = None,
+        loss: Loss | str | None = None,
         scores: Scores | None = None,
         step: Step | None = None,
         precision: Precision = "float32",
@@ -139,7 +142,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
                 f"step must be a function of model and batch, got {step!r}: write step=lambda "
                 "model, batch: (model(batch[0]), batch[1]), say"
             )
-        check_recipe(recipe, data, own_loss=loss is not None, own_step=step is not None)
+        self._scoring = scoring(data, loss, scores, accuracy=accuracy)
+        check_recipe(recipe, data, self._scoring, own_step=step is not None)
         if precision not in get_args(Precision):
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         if epoch not in get_args(Epoch):
@@ -150,7 +154,6 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         self._epoch = epoch
         self.device: str = device
         self._set_epochs(epochs)
-        self._scoring = scoring(data, loss, scores, accuracy=accuracy)
         self.loss = self._scoring.loss
         self._step = None if step is None else OwnStep(step)
         self._feeds: dict[torch.device, Feed] = {}
@@ -166,7 +169,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
 
     @property
     def provides(self) -> Mapping[str, Direction]:
-        """`val_loss`, the task's `val_accuracy` or `perplexity`, and the given scores."""
+        """`val_loss`, the usual scores of the task, and the given ones."""
         return self._scoring.provides
 
     @property
@@ -175,9 +178,9 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         return self._data
 
     @property
-    def has_own_loss(self) -> bool:
-        """Whether `loss` was given."""
-        return bool(self._scoring.loss_name)
+    def scoring(self) -> Scoring:
+        """The loss and the scores."""
+        return self._scoring
 
     @property
     def has_own_step(self) -> bool:
@@ -199,7 +202,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
-        """The scores of a constant prediction: of the standard loss and the task's usual score.
+        """The scores of a constant prediction: of the standard loss and of the usual scores.
 
         They aren't known of your own loss, scores and step, nor of loaders.
         """
@@ -269,7 +272,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
     def look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
         """Checks what the first model returns, before it is trained (see `first_look`)."""
         if not self._looked:
-            usual = None if self.has_own_loss else self._data
+            usual = None if self._scoring.loss_code else self._data
             scores = self._scoring.scores
             first_look(model, self.feed(), recipe, self.loss, scores, example, usual)
             self._looked = True

@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed
+from optnas.evaluators.held_out import HeldOut
 from optnas.evaluators.optimization import Optimization
-from optnas.evaluators.outputs import in_float32, joined
+from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.scoring import Score, of_batch, score_of
+from optnas.evaluators.scoring import Score
 from optnas.evaluators.single_example import explained_single_example
-from optnas.evaluators.step import MeanLoss, counted, mean_loss
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.evaluators.weight_average import WeightAverage
-from optnas.utils.trees import rows_of
 from optnas.utils.weights_file import copied_state, load_state, own_memory
 
 
@@ -134,30 +133,14 @@ class TrainingLoop:
             CandidateError: The loss is NaN or infinite.
         """
         self.model.eval()
-        found: list[tuple[Any, Any]] = []
+        found = HeldOut(self._loss, self._scores)
         with torch.no_grad():
             for batch in self._feed.held_out(self._layout):
                 self._give_way()
                 with self._recipe.autocast(self.device) if autocast else nullcontext():
                     outputs, targets = self._feed.run(self.model, batch)
-                if isinstance(outputs, MeanLoss):
-                    outputs = counted(outputs, batch)
-                outputs = in_float32(outputs)
-                found.append(of_batch(self._loss, self._scores, outputs, targets))
-            return self._scores_of(found, loss_name)
-
-    def _scores_of(self, batches: Sequence[tuple[Any, Any]], loss_name: str) -> dict[str, float]:
-        outputs, targets = zip(*batches, strict=True)
-        if all(isinstance(one, MeanLoss) for one in outputs):
-            loss = mean_loss(outputs)
-        else:
-            rows = [rows_of(y) or rows_of(out) or 1 for out, y in batches]
-            outputs, targets = joined(outputs, rows), joined(targets, rows)
-            loss = float(self._loss(outputs, targets))
-        scores = {loss_name: finite(f"diverged: {loss_name}", loss)}
-        return scores | {
-            name: score_of(score, loss, outputs, targets) for name, score in self._scores.items()
-        }
+                found.add(outputs, targets, batch)
+            return found.scores(loss_name)
 
     def keep_best(self, scores: dict[str, float]) -> None:
         """Keeps these scores and the current weights if no earlier `val_loss` was less."""

@@ -71,7 +71,7 @@ class Card:
 
     @property
     def task(self) -> str:
-        """`classification`, `regression` or `language`; empty if the evaluator has no data."""
+        """That of the data (see `optnas.Dataset`); empty if the evaluator has no data."""
         data = data_of(self.objective.evaluator)
         return "" if data is None else data.task
 
@@ -140,6 +140,11 @@ def _inputs(card: Card) -> list[str]:
             "At each position one output for each token, the logits of the next one."
             + " The file has the text of each token as `vocabulary`."
             * ("vocabulary" in card.weights.moments)
+        )
+    if card.task == "segmentation":
+        parts.append(
+            "Outputs have the shape (examples, classes, height, width): one for each class and "
+            "pixel; the class with the largest one is that of the pixel."
         )
     for key, text in (
         ("x", "Examples must be normalised: (x - mean) / std"),

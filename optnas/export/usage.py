@@ -22,7 +22,7 @@ class Usage:
         by_name: Whether the network takes its inputs by name.
         outputs: Number of outputs of the network.
         batch_size: Number of examples in the code.
-        task: `classification`, `regression` or `language`; empty if unknown.
+        task: That of the data (see `optnas.Dataset`); empty if unknown.
         moments: What inputs and targets were normalised with, by the names in the file.
         make: Lines that make the untrained network `model`.
         ties: Names of weights that are others under a second name, each with the name in the file.
@@ -111,6 +111,8 @@ def shown(use: Usage, read: str) -> list[str]:
         if "vocabulary" in use.moments:
             next_token = f"json.loads(facts['vocabulary'])[{next_token}]"
         return [f"print({next_token})  # the most likely token after the first example"]
+    if use.outputs == 1 and use.task == "segmentation":
+        return ["print(outputs.argmax(1))  # the class of each pixel"]
     if use.outputs == 1 and "y_mean" in use.moments:
         return [
             f"mean = {read.format('y_mean')}",

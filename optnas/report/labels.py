@@ -72,6 +72,10 @@ _INHERITED = (
     "with weights that the network inherits from those that all share. It ranks networks; after "
     "training it is better."
 )
+_MEAN_IOU = (
+    "Mean over the classes: the pixels that are of the class and predicted as such, as a share of "
+    "those that are one or the other, over the whole validation part"
+)
 _SCORES = {
     "TrainingEvaluator": {
         "val_loss": (
@@ -89,6 +93,10 @@ _SCORES = {
             "exp(val_loss), val_loss being the mean cross-entropy of the next token in nats: the "
             "number of tokens among which a uniform guess would be as uncertain.",
         ),
+        "val_mean_iou": (
+            "mean intersection over union on the validation data",
+            f"{_MEAN_IOU}, after the last epoch of training unless it says otherwise here.",
+        ),
     },
     "SharedWeightsEvaluator": {
         "val_loss": (
@@ -102,6 +110,10 @@ _SCORES = {
         "perplexity": (
             "exponential of the loss a token on the validation data, with inherited weights",
             f"exp(val_loss), val_loss being the mean cross-entropy in nats, {_INHERITED}",
+        ),
+        "val_mean_iou": (
+            "mean intersection over union on the validation data, with inherited weights",
+            f"{_MEAN_IOU}, {_INHERITED}",
         ),
     },
 }

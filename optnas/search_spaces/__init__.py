@@ -15,6 +15,7 @@ from optnas.search_spaces.sequence import SequenceArchitecture, SequenceSpace
 from optnas.search_spaces.size import SpaceSize, space_size
 from optnas.search_spaces.tabular import TabularArchitecture, TabularSpace
 from optnas.search_spaces.transformer import GPTSpace, TransformerLayer, ViTSpace
+from optnas.search_spaces.unet import UNetSpace
 
 __all__ = [
     "Encodable",
@@ -36,6 +37,7 @@ __all__ = [
     "TabularArchitecture",
     "TabularSpace",
     "TransformerLayer",
+    "UNetSpace",
     "ViTSpace",
     "encode",
     "space_size",

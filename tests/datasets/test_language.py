@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optnas
 from optnas.candidate import Candidate
-from optnas.datasets.losses import token_cross_entropy
+from optnas.datasets.next_token import TokenCrossEntropy
 from optnas.errors import InputError
 from optnas.evaluators import Report, training_loop as training_loop_module
 from optnas.testing.spaces import architectures
@@ -126,7 +126,7 @@ def test_label_smoothing_changes_training_alone():
     plain = evaluated(optnas.TrainingEvaluator(DATA, epochs=1), network())
     assert smoothed["val_loss"] != plain["val_loss"]
     out, y = torch.randn(2, 3, 10), torch.randint(10, (2, 3))
-    found = token_cross_entropy(out, y, 10, label_smoothing=0.3)
+    found = TokenCrossEntropy(10)(out, y, label_smoothing=0.3)
     logs = out.log_softmax(-1)
     wanted = 0.7 * logs.gather(-1, y[..., None])[..., 0] + 0.3 * logs.mean(-1)
     torch.testing.assert_close(found, -wanted.mean())
