@@ -211,7 +211,8 @@ class SequenceSpace(SearchSpace[SequenceArchitecture], Encodable[SequenceArchite
         """Makes the network.
 
         Its layers are called `embedding`, `layer1.forwards` and `layer1.backwards` (recurrent),
-        `block1.first`, `.second` and `.shortcut` (convolutions), …, and `head`.
+        `block1.first`, `.second` and `.shortcut` (convolutions; `causal_block1` of causal ones), …,
+        and `head`.
         """
         features = self.input_shape[1] if self.vocabulary is None else architecture.embedding_size
         return SequenceNetwork(

@@ -61,8 +61,17 @@ class Steps:
         return self.masked(x).sum(1) / self.lengths
 
 
+def alternating(first: Tensor, second: Tensor) -> Tensor:
+    """Two tensors of one shape `(…, width)` in turns: `(…, 2 · width)`."""
+    return torch.stack((first, second), -1).flatten(-2)
+
+
 class RecurrentLayer(nn.Module):
-    """An LSTM or a GRU of one layer, and a second one that reads backwards."""
+    """An LSTM or a GRU of one layer, and a second one that reads backwards.
+
+    Their numbers alternate in the output. So a narrower network uses the first columns of the next
+    layer's weights, as shared weights need it.
+    """
 
     def __init__(self, kind: str, features: int, width: int, bidirectional: bool) -> None:
         super().__init__()
@@ -75,7 +84,7 @@ class RecurrentLayer(nn.Module):
         y: Tensor = self.forwards(x)[0]
         if self.backwards is None:
             return y
-        return torch.cat((y, steps.turn(self.backwards(steps.turn(x))[0])), 2)
+        return alternating(y, steps.turn(self.backwards(steps.turn(x))[0]))
 
 
 class DilatedConv(nn.Module):
@@ -143,9 +152,11 @@ class SequenceNetwork(nn.Module):
         causal: bool,
     ) -> None:
         super().__init__()
-        self.depth, self.pooling, self.width = depth, pooling, width
+        self.depth, self.pooling = depth, pooling
         self.bidirectional = bidirectional
-        self.layers_name = "block" if kind == "tcn" else "layer"
+        # A causal kernel isn't the middle of a centred one, so they share no weights.
+        blocks = "causal_block" if causal else "block"
+        self.layers_name = blocks if kind == "tcn" else "layer"
         self.embedding = nn.Embedding(vocabulary, features) if vocabulary else None
         for i in range(1, depth + 1):
             if kind == "tcn":
@@ -178,4 +189,4 @@ class SequenceNetwork(nn.Module):
         if not self.bidirectional:
             return steps.last(x)
         # What a backward layer has read last is the first step.
-        return torch.cat((steps.last(x[:, :, : self.width]), x[:, 0, self.width :]), 1)
+        return alternating(steps.last(x[:, :, ::2]), x[:, 0, 1::2])
