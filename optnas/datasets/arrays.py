@@ -69,7 +69,7 @@ def arrays(
     x, y = _numbers(x, "examples", name), _numbers(y, "targets", name)
     if y.dtype == bool:
         y = y.astype(np.int64)
-    task = task or guess_task(x, y, name)
+    task = task or guess_task(y, name, x)
     check_examples(x, y, task, classes, name)
     check_shape(x, normalize, name, stacklevel=2)
     rest, test_index = split(np.arange(len(x)), y, task, test, seed, "test", name)

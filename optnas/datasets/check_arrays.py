@@ -18,13 +18,19 @@ SMALLEST_SIDE = 8
 """Below this, a dimension is more likely a number of features than the side of an image."""
 
 
-def guess_task(x: NDArray[Any], y: NDArray[Any], name: str) -> Task:
+def guess_task(y: NDArray[Any], name: str, x: NDArray[Any] | None = None) -> Task:
     """The task that the targets' type and shape speak for.
+
+    Args:
+        y: The targets.
+        name: What the data is called, in errors.
+        x: The examples, which may be images with a class for each pixel.
 
     Raises:
         InputError: They may mean either.
     """
-    if np.issubdtype(y.dtype, np.integer) and y.ndim > 2 and y.shape[1:] == x.shape[2:]:
+    pixels = x is not None and y.ndim > 2 and y.shape[1:] == x.shape[2:]
+    if pixels and np.issubdtype(y.dtype, np.integer):
         return "segmentation"
     values = len(np.unique(y))
     if np.issubdtype(y.dtype, np.integer):

@@ -291,7 +291,7 @@ def test_size_counts_trees_exactly(branching):
 
 
 def test_size_is_estimated_within_its_error():
-    size = space_size(MLPSpace((3,), 1).suggest)
+    size = space_size(MLPSpace((3,), 1).suggest, max_seconds=60)
     true = 28 * sum(16**d for d in range(1, 6))
     assert 0 < size.error < 0.05
     assert abs(size.count / true - 1) < 4 * size.error
