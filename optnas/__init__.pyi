@@ -64,6 +64,7 @@ from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,
+    LoRASpace as LoRASpace,
     MacroCNNSpace as MacroCNNSpace,
     MLPSpace as MLPSpace,
     MobileSpace as MobileSpace,

@@ -18,6 +18,7 @@ PUBLIC = [
     "HistorySampler",
     "InputError",
     "Latency",
+    "LoRASpace",
     "Loaders",
     "LocalSearchSampler",
     "MLPSpace",

@@ -4,6 +4,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
+from optnas.search_spaces.lora import LoRASpace, merge_adapters
 from optnas.search_spaces.macro_cnn import MacroCNNSpace
 from optnas.search_spaces.mlp import MLPSpace
 from optnas.search_spaces.mobile import MobileSpace, MobileStage
@@ -16,6 +17,7 @@ from optnas.search_spaces.size import SpaceSize, space_size
 __all__ = [
     "Encodable",
     "FunctionSpace",
+    "LoRASpace",
     "MLPSpace",
     "MacroCNNSpace",
     "MobileSpace",
@@ -28,6 +30,7 @@ __all__ = [
     "SearchSpace",
     "SpaceSize",
     "encode",
+    "merge_adapters",
     "space_size",
 ]
 

@@ -118,6 +118,7 @@ def test_the_standard_metrics_are_ordered_by_their_cost(space, evaluator):
         "macs",
         "model_size_mb",
         "params",
+        "trainable_params",
         "expressivity",
         "grad_norm",
         "naswot",
