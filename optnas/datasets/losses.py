@@ -44,6 +44,25 @@ def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]
     return partial(cross_entropy, classes=classes)
 
 
+def loss_named(name: str, data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of a name in `LOSSES`, for some data.
+
+    Raises:
+        InputError: There is no such loss, or it isn't one of the data's task.
+    """
+    fitting = {n: loss for n, loss in LOSSES.items() if (n == "cross_entropy") == _classes(data)}
+    if name not in fitting:
+        raise InputError(
+            f"the loss {name!r} is none for {data.task}: give {' or '.join(fitting)}, or a "
+            "function of outputs and targets"
+        )
+    return standard_loss(data) if name == "cross_entropy" else fitting[name]
+
+
+def _classes(data: Dataset | Loaders) -> bool:
+    return data.task == "classification"
+
+
 def cross_entropy(
     outputs: Tensor, targets: Tensor, classes: int, label_smoothing: float = 0.0
 ) -> Tensor:
@@ -65,6 +84,7 @@ def cross_entropy(
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
             "layer one output a class"
         )
+    _check_tensor(targets)
     shares = _are_shares(targets, outputs)
     if not shares and (targets.is_floating_point() or targets.ndim != outputs.ndim - 1):
         raise InputError(
@@ -107,15 +127,52 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     Raises:
         InputError: The shapes differ, or the model returns what is no tensor.
     """
-    outputs = logits_of(outputs)
-    if outputs.shape != targets.shape:
-        column = outputs.shape == (*targets.shape, 1)
+    return functional.mse_loss(_alike(outputs, targets), targets)
+
+
+def _absolute_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.l1_loss(_alike(outputs, targets), targets)
+
+
+def _smooth_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(_alike(outputs, targets), targets)
+
+
+def _huber_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.huber_loss(_alike(outputs, targets), targets)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "mse_loss": squared_error,
+    "l1_loss": _absolute_error,
+    "smooth_l1_loss": _smooth_error,
+    "huber_loss": _huber_error,
+}
+"""The losses that have a name, which is that of the function in `torch.nn.functional`."""
+
+
+def _alike(outputs: object, targets: Tensor) -> Tensor:
+    """The outputs, which must have the targets' shape."""
+    found = logits_of(outputs)
+    _check_tensor(targets)
+    if found.shape != targets.shape:
+        column = found.shape == (*targets.shape, 1)
         raise InputError(
-            f"the model returns shape {tuple(outputs.shape)}, the targets have "
+            f"the model returns shape {tuple(found.shape)}, the targets have "
             f"{tuple(targets.shape)}: "
             + ("give y[:, None]" if column and targets.ndim == 1 else _AS_MANY)
         )
-    return functional.mse_loss(outputs, targets)
+    return found
+
+
+def _check_tensor(targets: object) -> None:
+    if not isinstance(targets, Tensor):
+        raise InputError(
+            f"the targets are {described(targets)}, and the usual loss takes a tensor: give the "
+            "loss of each part by its name (loss={'digit': 'cross_entropy', …}), or a loss of your "
+            "own that takes them as they are (loss=lambda outputs, targets: …)"
+        )
 
 
 _AS_MANY = "give the model's last layer as many outputs as targets"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ def first_look(
     scores: Mapping[str, Callable[..., Any]],
     example: Inputs,
     usual: Dataset | Loaders | None,
+    trained: Sequence[Loss] = (),
 ) -> None:
     """Runs an untrained model on the first held-out batch, and checks what comes of it.
 
@@ -48,6 +49,7 @@ def first_look(
         example: The example inputs of the search space.
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
+        trained: The losses that recipes train with in its place.
 
     Raises:
         InputError: The loaders, the loss or the accuracy don't fit the model's output.
@@ -74,24 +76,27 @@ def first_look(
             model.train(training)
         if isinstance(outputs, MeanLoss):
             counted(outputs, batch)
-            _check_alone(scores, own_loss=usual is None)
+            _check_alone(scores, own_loss=usual is None, chosen=bool(trained))
             return
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)
         if usual is not None and usual.task == "classification":
             _check_range(logits_of(outputs), y, usual)
-        _check_loss(loss(outputs, y))
+        for function in (loss, *trained):
+            _check_loss(function(outputs, y))
         if accuracy in scores.values():
             accuracy(outputs, y)
     if usual is not None and usual.task == "classification":
         _warn_of_classes(logits_of(outputs), usual)
 
 
-def _check_alone(scores: Mapping[str, Any], *, own_loss: bool) -> None:
+def _check_alone(scores: Mapping[str, Any], *, own_loss: bool, chosen: bool) -> None:
     """Checks that nothing needs the outputs of a step that returns the loss alone."""
     if own_loss:
         needs, way = "the loss given as loss= takes", "leave loss= out"
+    elif chosen:
+        needs, way = "the recipe's loss takes", "leave loss out of the recipe"
     elif scores:
         needs = f"{', '.join(scores)} need{'s' if len(scores) == 1 else ''}"
         way = (
@@ -134,10 +139,12 @@ def _tail(tensor: Tensor) -> str:
     return ", ".join(map(str, tensor.shape[1:]))
 
 
-def _check_range(outputs: Tensor, targets: Tensor, data: Dataset | Loaders) -> None:
+def _check_range(outputs: Tensor, targets: Any, data: Dataset | Loaders) -> None:
     """Checks what the loss doesn't (on a GPU it would end the process)."""
     classes = data.outputs if isinstance(data, Dataset) else 2
-    if outputs.ndim < 2 or outputs.shape[1] < classes or targets.is_floating_point():
+    if not isinstance(targets, Tensor) or targets.is_floating_point():
+        return
+    if outputs.ndim < 2 or outputs.shape[1] < classes:
         return
     highest, count = int(targets.max()), outputs.shape[1]
     if highest >= count:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from optnas.datasets import losses
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import chance_scores, standard_loss
+from optnas.datasets.losses import chance_scores, loss_named, standard_loss
 from optnas.errors import InputError
+from optnas.evaluators.heads import HeadLoss, Heads
 from optnas.evaluators.training_loss import Loss
 from optnas.study.objectives import Direction, check_directions
 from optnas.utils.code_hash import callable_name, code_hash
@@ -58,36 +59,52 @@ class Scoring:
 
 
 def scoring(
-    data: Dataset | Loaders, loss: Loss | None, scores: Scores | None, *, accuracy: bool
+    data: Dataset | Loaders,
+    loss: Loss | str | Mapping[str, HeadLoss] | None,
+    scores: Scores | None,
+    *,
+    accuracy: bool,
 ) -> Scoring:
     """The loss and the scores for some data.
 
     Args:
         data: Its task has a usual loss, and usual scores.
-        loss: In place of the usual loss.
+        loss: In place of the usual loss: a function, a name, or the loss of each head.
         scores: Further scores. A usual one whose value is None is dropped.
         accuracy: Whether classification has the accuracy.
 
     Raises:
-        ValueError: A direction is unknown, or a score can't be dropped.
+        ValueError: A direction is unknown, a score can't be dropped, or a loss isn't known.
     """
     usual: dict[str, tuple[Score, Direction]] = {}
-    if data.task == "classification" and accuracy:
+    if isinstance(loss, Mapping):
+        loss = Heads(loss)
+        usual |= loss.scores(accuracy=accuracy)
+    elif data.task == "classification" and accuracy:
         usual["val_accuracy"] = losses.accuracy, "maximize"
     given = {name: score for name, score in (scores or {}).items() if score is not None}
     dropped = (scores or {}).keys() - given.keys()
-    if unknown := dropped - usual.keys() - {"val_accuracy"}:
+    known = {"val_accuracy", *(name for name in usual if name.startswith("val_accuracy"))}
+    if unknown := dropped - known:
         raise InputError(
             f"scores: None drops a usual score, and {', '.join(sorted(unknown))} is none of those "
-            "that can be dropped: val_accuracy"
+            f"that can be dropped: {', '.join(sorted(known))}"
         )
     kept = {name: score for name, score in usual.items() if name not in dropped} | given
     directions: dict[str, Direction] = {name: direction for name, (_, direction) in kept.items()}
+    function = loss_named(loss, data) if isinstance(loss, str) else loss
     return Scoring(
-        loss or standard_loss(data),
-        callable_name(loss) if loss else "",
-        code_hash(loss) if loss else "",
+        function or standard_loss(data),
+        _name(loss),
+        code_hash(function) if function else "",
         {name: function for name, (function, _) in kept.items()},
         check_directions("scores", {"val_loss": "minimize", **directions}),
         {name: code_hash(function) for name, (function, _) in given.items()},
     )
+
+
+def _name(loss: Loss | str | None) -> str:
+    """The name of a loss that was given; empty for the usual one."""
+    if loss is None or isinstance(loss, str):
+        return loss or ""
+    return loss.name if isinstance(loss, Heads) else callable_name(loss)

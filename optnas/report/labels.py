@@ -37,8 +37,8 @@ _SHORT = {
 }
 _LONG = {
     "params": "Elements of all parameters; tied ones count once, buffers don't count.",
-    "trainable_params": "Elements of the parameters that are trained; frozen ones don't count, tied "
-    "ones count once.",
+    "trainable_params": "Elements of the parameters that are trained: frozen ones don't count, "
+    "tied ones count once.",
     "model_size_mb": "Bytes of all parameters and buffers, in 10⁶ bytes; tied ones count once.",
     "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
     "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",

@@ -6,7 +6,7 @@ section 4.1.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -52,14 +52,12 @@ class LoRALinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weight of the layer: some models ask for its type and device."""
-        weight: Any = self.base_layer.weight
-        return weight
+        return cast(Tensor, self.base_layer.weight)
 
     @property
     def bias(self) -> Tensor | None:
         """The bias of the layer."""
-        bias: Any = self.base_layer.bias
-        return bias
+        return cast("Tensor | None", self.base_layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the adapter's output to the layer's."""

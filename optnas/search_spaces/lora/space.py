@@ -149,7 +149,9 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
     def _check_calls(self) -> None:
         """Raises InputError if an adapter would be without effect."""
         with preserved():
-            model = self.build(LoRAArchitecture(tuple((n, max(r)) for n, r in self._choices.items())))
+            model = self.build(
+                LoRAArchitecture(tuple((n, max(r)) for n, r in self._choices.items()))
+            )
         called: set[nn.Module] = set()
         adapted = {n: m for n, m in model.named_modules() if isinstance(m, LoRALinear)}
         for module in adapted.values():
