@@ -111,7 +111,7 @@ def test_no_compiled_code_is_imported(tmp_path):
             optnas.load_search(compiled)
 
 
-@pytest.mark.parametrize("name", ["digits_cnn", "diabetes_mlp", "template"])
+@pytest.mark.parametrize("name", ["digits_cnn", "diabetes_mlp", "lora_digits", "template"])
 def test_bundled_studies_train_and_measure_a_network(name):
     """One trial of one epoch of each: what is in them fits together."""
     from dataclasses import replace
