@@ -221,6 +221,13 @@ def test_making_a_space_draws_nothing_and_leaves_the_network_alone():
     assert not any(isinstance(module, LoRALinear) for module in given.modules())
 
 
+def test_one_rank_for_all_layers_is_an_architecture_of_the_space():
+    assert set(SPACE.params_of(SPACE.uniform(3)).values()) == {3}
+    assert SPACE.uniform(0) == LoRAArchitecture(())
+    with pytest.raises(InputError, match=r"query\.rank is 2 in the architecture"):
+        SPACE.params_of(SPACE.uniform(2))
+
+
 def test_an_architecture_of_other_layers_is_refused():
     assert str(LoRAArchitecture(())) == "lora none"
     with pytest.raises(InputError, match=r"blocks\.0\.key\.rank"):

@@ -180,6 +180,10 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
         }
         return LoRAArchitecture(tuple((name, rank) for name, rank in ranks.items() if rank))
 
+    def uniform(self, rank: int) -> LoRAArchitecture:
+        """The network in which all layers have one rank, as without a search; for baselines."""
+        return LoRAArchitecture(tuple((name, rank) for name in self._choices if rank))
+
     def params_of(self, architecture: LoRAArchitecture) -> dict[str, Any]:
         """See `Encodable`."""
         none = dict.fromkeys(map(_parameter, self._choices), 0)
