@@ -189,7 +189,7 @@ def test_a_study_of_two_heads_from_its_search_to_its_file(tmp_path):
         "test_accuracy.digit",
         "test_loss.age",
     }
-    done = export_model(study, search, number, tmp_path / "heads.onnx")
+    done = export_model(study, search, number, tmp_path / "heads.pt2")
     text = done.card.read_text()
     assert "output_digit" in text
     assert "output_age" in text
