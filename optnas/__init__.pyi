@@ -68,6 +68,7 @@ from .search.study_file import load_search as load_search
 from .search_spaces import (
     FunctionSpace as FunctionSpace,
     GPTSpace as GPTSpace,
+    LoRASpace as LoRASpace,
     MacroCNNSpace as MacroCNNSpace,
     MLPSpace as MLPSpace,
     MobileSpace as MobileSpace,

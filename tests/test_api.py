@@ -19,6 +19,7 @@ PUBLIC = [
     "HistorySampler",
     "InputError",
     "Latency",
+    "LoRASpace",
     "Loaders",
     "LocalSearchSampler",
     "MLPSpace",

@@ -12,8 +12,9 @@ from torch.nn import functional
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.logits import logits_of
 from optnas.datasets.next_token import TokenCrossEntropy, perplexity
-from optnas.datasets.pixels import PixelCrossEntropy, constant_scores
+from optnas.datasets.pixels import PIXEL_LOSSES, constant_scores
 from optnas.errors import InputError
+from optnas.utils.inputs import described
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -40,14 +41,36 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of a task: mean squared error for regression, cross-entropy for the others."""
-    if data.task == "regression":
-        return squared_error
+    return next(iter(losses_by_name(data).values()))
+
+
+def loss_named(name: str, data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of a name, for some data.
+
+    Raises:
+        InputError: The data's task has no such loss.
+    """
+    fitting = losses_by_name(data)
+    if name not in fitting:
+        raise InputError(
+            f"the loss {name!r} is none for {data.task}: give {' or '.join(fitting)}, or a "
+            "function of outputs and targets"
+        )
+    return fitting[name]
+
+
+def losses_by_name(data: Dataset | Loaders) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """The losses that a task has by name; the usual one is the first."""
     classes = data.outputs if isinstance(data, Dataset) else 2
-    if data.task == "language":
-        return TokenCrossEntropy(classes)
-    if data.task == "segmentation":
-        return PixelCrossEntropy(classes)
-    return partial(cross_entropy, classes=classes)
+    match data.task:
+        case "regression":
+            return {name: loss for name, loss in LOSSES.items() if name != "cross_entropy"}
+        case "language":
+            return {"cross_entropy": TokenCrossEntropy(classes)}
+        case "segmentation":
+            return {name: loss(classes) for name, loss in PIXEL_LOSSES.items()}
+        case _:
+            return {"cross_entropy": partial(cross_entropy, classes=classes)}
 
 
 def cross_entropy(
@@ -71,6 +94,7 @@ def cross_entropy(
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
             "layer one output a class"
         )
+    _check_tensor(targets)
     shares = _are_shares(targets, outputs)
     if not shares and (targets.is_floating_point() or targets.ndim != outputs.ndim - 1):
         raise InputError(
@@ -121,15 +145,52 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     Raises:
         InputError: The shapes differ, or the model returns what is no tensor.
     """
-    outputs = logits_of(outputs)
-    if outputs.shape != targets.shape:
-        column = outputs.shape == (*targets.shape, 1)
+    return functional.mse_loss(_alike(outputs, targets), targets)
+
+
+def _absolute_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.l1_loss(_alike(outputs, targets), targets)
+
+
+def _smooth_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(_alike(outputs, targets), targets)
+
+
+def _huber_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.huber_loss(_alike(outputs, targets), targets)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "mse_loss": squared_error,
+    "l1_loss": _absolute_error,
+    "smooth_l1_loss": _smooth_error,
+    "huber_loss": _huber_error,
+}
+"""The losses that have a name, which is that of the function in `torch.nn.functional`."""
+
+
+def _alike(outputs: object, targets: Tensor) -> Tensor:
+    """The outputs, which must have the targets' shape."""
+    found = logits_of(outputs)
+    _check_tensor(targets)
+    if found.shape != targets.shape:
+        column = found.shape == (*targets.shape, 1)
         raise InputError(
-            f"the model returns shape {tuple(outputs.shape)}, the targets have "
+            f"the model returns shape {tuple(found.shape)}, the targets have "
             f"{tuple(targets.shape)}: "
             + ("give y[:, None]" if column and targets.ndim == 1 else _AS_MANY)
         )
-    return functional.mse_loss(outputs, targets)
+    return found
+
+
+def _check_tensor(targets: object) -> None:
+    if not isinstance(targets, Tensor):
+        raise InputError(
+            f"the targets are {described(targets)}, and the usual loss takes a tensor: give the "
+            "loss of each part by its name (loss={'digit': 'cross_entropy', …}), or a loss of your "
+            "own that takes them as they are (loss=lambda outputs, targets: …)"
+        )
 
 
 _AS_MANY = "give the model's last layer as many outputs as targets"

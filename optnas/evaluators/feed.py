@@ -156,10 +156,10 @@ class LoaderFeed(Feed):
         def placed(tensor: Tensor) -> Tensor:
             return laid_out(tensor.to(self.device, non_blocking=True), layout)
 
-        return map_inputs(placed, x), y.to(self.device, non_blocking=True)
+        return map_inputs(placed, x), moved(y, self.device)
 
 
-def _pair(batch: object) -> tuple[Inputs, Tensor]:
+def _pair(batch: object) -> tuple[Inputs, Inputs]:
     """Inputs and targets of a loader's batch.
 
     Raises:
@@ -167,16 +167,16 @@ def _pair(batch: object) -> tuple[Inputs, Tensor]:
     """
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         x, y = batch
-        if isinstance(x, list):  # as default_collate makes of tuples
-            x = tuple(x)
-        if are_inputs(x) and isinstance(y, Tensor):
+        # default_collate makes lists of tuples.
+        x, y = (tuple(part) if isinstance(part, list) else part for part in (x, y))
+        if are_inputs(x) and are_inputs(y):
             return x, y
         what = f"a pair of {described(x)} and {described(y)}"
     else:
         what = described(batch)
     raise InputError(
-        f"a batch of the loaders is {what}; it must be a pair (inputs, targets), where inputs are "
-        "a tensor, or a tuple or dictionary of tensors, and targets are a tensor: let the dataset "
+        f"a batch of the loaders is {what}; it must be a pair (inputs, targets), where inputs "
+        "and targets are a tensor, or a tuple or dictionary of tensors each: let the dataset "
         "or the loader's collate_fn return such a pair, ((a, b), y) or ({'input_ids': ids}, y), or "
         f"say what to do with a batch: TrainingEvaluator(…, step=lambda model, batch: "
         f"{_step_for(batch)})"

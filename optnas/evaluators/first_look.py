@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,7 @@ def first_look(
     scores: Mapping[str, Score],
     example: Inputs,
     usual: Dataset | Loaders | None,
+    trained: Sequence[Loss] = (),
 ) -> None:
     """Runs an untrained model on the first held-out batch, and checks what comes of it.
 
@@ -51,6 +52,7 @@ def first_look(
         example: The example inputs of the search space.
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
+        trained: The losses that recipes train with in its place.
 
     Raises:
         InputError: The loaders, the loss or the accuracy don't fit the model's output.
@@ -78,14 +80,15 @@ def first_look(
         if isinstance(outputs, MeanLoss):
             counted(outputs, batch)
             of_outputs = {n: s for n, s in scores.items() if not isinstance(s, OfLoss)}
-            _check_alone(of_outputs, own_loss=usual is None)
+            _check_alone(of_outputs, own_loss=usual is None, chosen=bool(trained))
             return
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)
         if usual is not None and usual.task != "regression":
             _check_range(_by_class(outputs, usual), y, usual)
-        _check_loss(loss(outputs, y))
+        for function in (loss, *trained):
+            _check_loss(function(outputs, y))
         for score in scores.values():
             if score is accuracy or isinstance(score, Summed):
                 score(outputs, y)
@@ -93,10 +96,12 @@ def first_look(
         _warn_of_classes(_by_class(outputs, usual), usual)
 
 
-def _check_alone(scores: Mapping[str, Any], *, own_loss: bool) -> None:
+def _check_alone(scores: Mapping[str, Any], *, own_loss: bool, chosen: bool) -> None:
     """Checks that nothing needs the outputs of a step that returns the loss alone."""
     if own_loss:
         needs, way = "the loss given as loss= takes", "leave loss= out"
+    elif chosen:
+        needs, way = "the recipe's loss takes", "leave loss out of the recipe"
     elif scores:
         needs = f"{', '.join(scores)} need{'s' if len(scores) == 1 else ''}"
         usual = any(one is accuracy or isinstance(one, Summed) for one in scores.values())
@@ -132,10 +137,12 @@ def _by_class(outputs: Any, data: Dataset | Loaders) -> Tensor:
     return found.movedim(-1, 1) if data.task == "language" and found.ndim > 1 else found
 
 
-def _check_range(outputs: Tensor, targets: Tensor, data: Dataset | Loaders) -> None:
+def _check_range(outputs: Tensor, targets: Any, data: Dataset | Loaders) -> None:
     """Checks what the loss doesn't (on a GPU it would end the process)."""
     classes = data.outputs if isinstance(data, Dataset) else 2
-    if outputs.ndim < 2 or outputs.shape[1] < classes or targets.is_floating_point():
+    if not isinstance(targets, Tensor) or targets.is_floating_point():
+        return
+    if outputs.ndim < 2 or outputs.shape[1] < classes:
         return
     highest, count = int(targets.max()), outputs.shape[1]
     if highest >= count:

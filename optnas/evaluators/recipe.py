@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from optnas.evaluators.recipe_functions import (
     check_accumulate,
+    check_loss,
     check_optimizer,
     check_scheduler,
     check_together,
+    head_weights_of,
     unused_settings,
 )
 from optnas.evaluators.schedule import SCHEDULES, share_of_rate
@@ -67,10 +69,14 @@ class Recipe:
         weight_decay: As the optimizer defines it.
         batch_size: Examples in a batch; None takes 64, or the size of your DataLoader's batches.
         seed: Added to the trial's seed: with another one, the same network is trained anew.
-        epochs: Passes over the training part. The evaluator sets this, `precision`, `loss` and
-            `data`.
+        epochs: Passes over the training part. The evaluator sets this, `precision` and `data`.
         precision: `float32` or `bfloat16` (autocast).
-        loss: Name of the loss.
+        loss: The loss that is trained with, in place of the evaluator's: `cross_entropy` for
+            classes and tokens; that, `dice` or `cross_entropy+dice` for classes of pixels (see
+            `optnas.datasets.pixels`); `mse_loss`, `l1_loss`, `smooth_l1_loss` or `huber_loss` for
+            regression; or `loss(outputs, targets)`, a function that returns a tensor of one
+            element. The score `val_loss` stays the evaluator's, so that trials can be compared.
+            Empty takes the evaluator's, which writes its name here.
         data: Fingerprint of data and split.
         schedule: `cosine` (the learning rate falls to zero along half a cosine), `one_cycle` (it
             rises from 1/25 of the highest one along half a cosine, and falls to 1/250,000 of it
@@ -102,6 +108,9 @@ class Recipe:
             after each step; a `ReduceLROnPlateau` after each epoch, with the mean training loss
             (which a retraining has, too).
         accumulate: Batches in a step; its gradient is the mean of theirs.
+        head_weights: For the losses of several heads (`TrainingEvaluator(loss={…})`): the weight of
+            each in the sum that is trained with, by the head's name; 1 where none is given. Scores
+            have no weights. It is kept as pairs.
     """
 
     optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw"
@@ -111,7 +120,7 @@ class Recipe:
     seed: int = 0
     epochs: int = 0
     precision: str = "float32"
-    loss: str = ""
+    loss: str | Callable[[Any, Any], Tensor] = ""
     data: str = ""
     _: KW_ONLY
     schedule: str = "cosine"
@@ -125,11 +134,14 @@ class Recipe:
     mixup: float = 0.0
     scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None
     accumulate: int = 1
+    head_weights: Mapping[str, float] | tuple[tuple[str, float], ...] | None = None
 
     def __post_init__(self) -> None:
         check_optimizer(self.optimizer, OPTIMIZERS)
         check_scheduler(self.scheduler)
         check_accumulate(self.accumulate)
+        check_loss(self.loss)
+        object.__setattr__(self, "head_weights", head_weights_of(self.head_weights))
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.weight_decay < math.inf:

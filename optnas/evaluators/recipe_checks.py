@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from torch import Tensor
 
 from optnas.datasets.dataset import Dataset, Loaders
+from optnas.datasets.losses import loss_named
+from optnas.evaluators.heads import Heads
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace, possible
 from optnas.evaluators.scoring import Scoring
+from optnas.utils.code_hash import callable_name
 from optnas.utils.inputs import described, map_inputs, shapes_of
 
 
@@ -26,6 +31,7 @@ def check_recipe(
         scoring: Its loss is what is trained with.
         own_step: Whether the user's own step runs the networks.
     """
+    _check_loss(recipe, data, scoring.loss.losses if isinstance(scoring.loss, Heads) else ())
     if isinstance(data, Loaders) and recipe.batch_size is not None:
         raise ValueError("batch_size is the DataLoader's own: leave it out of the recipe")
     if own_step and _uses(recipe, "mixup"):
@@ -65,6 +71,36 @@ def check_recipe(
                 f"mixup takes means of examples, and those of {data.name!r} are {kind}: leave it "
                 "out of the recipe"
             )
+
+
+def _check_loss(
+    recipe: Recipe | RecipeSpace, data: Dataset | Loaders, heads: Collection[str]
+) -> None:
+    """Raises ValueError if the recipe's loss, or the weights of heads, can't be used here."""
+    chosen = [loss for loss in possible(recipe, "loss") if loss]
+    for loss in chosen:
+        if isinstance(loss, str):
+            loss_named(loss, data)
+        for name in ("label_smoothing", "mixup"):
+            unfit = callable(loss) or (name == "label_smoothing" and loss != "cross_entropy")
+            if unfit and _uses(recipe, name):
+                raise ValueError(
+                    f"{name} changes the built-in loss, and the recipe has another one, "
+                    f"{loss if isinstance(loss, str) else callable_name(loss)}: leave one of the "
+                    "two out"
+                )
+    weights = dict(recipe.head_weights or {})
+    if chosen and heads:
+        raise ValueError(
+            "the recipe's loss takes the place of the losses of all heads: leave it out, and "
+            "search their head_weights"
+        )
+    if unknown := sorted(weights.keys() - set(heads)):
+        raise ValueError(
+            f"head_weights has {', '.join(unknown)}, and "
+            + (f"the heads are {', '.join(heads)}" if heads else "there are no heads")
+            + ": give TrainingEvaluator the loss of each head, loss={'name': 'cross_entropy', …}"
+        )
 
 
 def _check_images(name: str, largest: int, data: Dataset | Loaders) -> None:

@@ -1,4 +1,4 @@
-"""The functions in a recipe: those that make an optimizer and a scheduler."""
+"""The functions in a recipe: those that make an optimizer and a scheduler, and the loss."""
 
 from __future__ import annotations
 
@@ -53,6 +53,33 @@ def check_scheduler(scheduler: object) -> None:
             f"{callable_name(scheduler)} takes other arguments: write {_SCHEDULER}"
         )
     code_hash(scheduler)
+
+
+def check_loss(loss: object) -> None:
+    """Raises ValueError unless this is a name, or a function of outputs and targets."""
+    if isinstance(loss, str):  # which names there are depends on the data: see `check_recipe`
+        return
+    if not callable(loss) or isinstance(loss, type) or not takes(loss, 2):
+        raise ValueError(
+            f"loss must be a name, or a function of outputs and targets, got {loss!r}: write "
+            "loss=lambda outputs, targets: …"
+        )
+    code_hash(loss)
+
+
+def head_weights_of(given: Any) -> tuple[tuple[str, float], ...] | None:
+    """The weights of heads as pairs of name and number, in the order of the names.
+
+    Raises:
+        ValueError: A weight is no number, or below 0.
+    """
+    if given is None:
+        return None
+    weights = dict(given)
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight >= 0:
+            raise ValueError(f"head_weights must be numbers of at least 0, got {name}: {weight!r}")
+    return tuple(sorted(weights.items())) or None
 
 
 def check_accumulate(accumulate: object) -> None:

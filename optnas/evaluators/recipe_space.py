@@ -24,6 +24,9 @@ Choice = Any
 Optuna distribution."""
 
 
+_WEIGHTS = "head_weights"
+
+
 @dataclass(frozen=True, repr=False)
 class RecipeSpace:
     """A recipe with settings that are searched.
@@ -32,7 +35,8 @@ class RecipeSpace:
     For a range, give `FloatDistribution(1e-4, 1e-1, log=True)`: the tuple `(1e-4, 1e-1)` is a
     choice of two values. A choice between functions is a dictionary, from labels to functions or
     names: `optimizer={"adamw": "adamw", "slow_head": slow_head}`. The parameters of the searched
-    settings are named `recipe.learning_rate` and so on.
+    settings are named `recipe.learning_rate` and so on. `head_weights` is a dictionary with a
+    value, a sequence or a distribution for each head (`recipe.head_weights.NAME`).
 
     Example:
         ```python
@@ -65,6 +69,8 @@ class RecipeSpace:
     mixup: Choice = Recipe.mixup
     scheduler: Choice = Recipe.scheduler
     accumulate: Choice = Recipe.accumulate
+    loss: Choice = Recipe.loss
+    head_weights: Mapping[str, Choice] | None = None
 
     def __post_init__(self) -> None:
         for name, choice in self._settings().items():
@@ -73,16 +79,21 @@ class RecipeSpace:
             # Nothing draws the 0 at which a range of learning rates may begin.
             elif name == "learning_rate" and isinstance(choice, BaseDistribution):
                 continue
-            for value in possible(self, name):
-                Recipe(**{name: value})
-        given = {n: c for n, c in self._settings().items() if c != getattr(Recipe, n)}
+            for value in _values(choice):
+                Recipe(**_nested({name: value}))
+        given = {n: c for n, c in self._settings().items() if c != getattr(Recipe, n, None)}
         check_together(given, possible(self, "optimizer"), possible(self, "scheduler"))
 
     def __repr__(self) -> str:
-        return recipe_repr(self, unused_settings(possible(self, "optimizer")))
+        unused = unused_settings(possible(self, "optimizer"))
+        # It has no place in the texts of studies that were made before it could be searched.
+        return recipe_repr(self, unused if self.loss else (*unused, "loss"))
 
     def _settings(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All settings by name, with the weight of each head as one of its own."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        weights = found.pop(_WEIGHTS) or {}
+        return found | {f"{_WEIGHTS}.{head}": choice for head, choice in weights.items()}
 
     def suggest(self, trial: BaseTrial) -> Recipe:
         """Draws the searched settings from the trial."""
@@ -92,12 +103,27 @@ class RecipeSpace:
                 distribution = as_distribution(name, choice)
                 drawn = suggest(trial, f"recipe.{name}", distribution)
                 chosen[name] = choice[drawn] if isinstance(choice, Mapping) else drawn
-        return Recipe(**chosen)
+        return Recipe(**_nested(chosen))
 
 
 def possible(recipe: Recipe | RecipeSpace, name: str) -> tuple[Any, ...]:
     """The values that a setting may have: all that it is chosen from, or both ends of a range."""
-    choice = getattr(recipe, name)
+    return _values(getattr(recipe, name))
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the weights of heads in one dictionary, as a recipe takes them."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        setting, _, head = name.partition(".")
+        if head:
+            found.setdefault(setting, {})[head] = value
+        else:
+            found[setting] = value
+    return found
+
+
+def _values(choice: Choice) -> tuple[Any, ...]:
     match choice:
         case CategoricalDistribution(choices=choices):
             return tuple(choices)

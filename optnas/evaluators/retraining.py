@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,7 @@ class RetrainingEvaluator(Evaluator):
         search: The evaluator that scored the trial: recipe, epochs and device are taken from it.
         data: Its data.
         loss: Its loss.
+        trained_with: The loss of a recipe's training steps.
         scores: Its further scores.
         step: Its step, if it has one of the user's.
 
@@ -54,6 +55,7 @@ class RetrainingEvaluator(Evaluator):
         search: Evaluator,
         data: Dataset | Loaders,
         loss: Loss,
+        trained_with: Callable[[Recipe], Loss],
         scores: Mapping[str, Score],
         step: OwnStep | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class RetrainingEvaluator(Evaluator):
         self._search = search
         self._data = data
         self._loss = loss
+        self._trained_with = trained_with
         self._step = step
         self._names = names_on_test(search.provides)
         self._scores = {self._names[name]: score for name, score in scores.items()}
@@ -96,8 +99,9 @@ class RetrainingEvaluator(Evaluator):
         feed = self._feed(resolve_device(self.device or "auto"))
 
         def make() -> TrainingLoop:
+            losses = self._loss, self._trained_with(recipe)
             return TrainingLoop(
-                candidate.model, feed, recipe, self._loss, self._scores, report.give_way
+                candidate.model, feed, recipe, *losses, self._scores, report.give_way
             )
 
         with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):

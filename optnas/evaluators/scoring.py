@@ -10,10 +10,11 @@ from torch import Tensor
 
 from optnas.datasets import losses
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.losses import chance_scores, standard_loss
+from optnas.datasets.losses import chance_scores, loss_named, losses_by_name
 from optnas.datasets.next_token import perplexity
-from optnas.datasets.pixels import PIXEL_LOSSES, MeanIoU, PixelAccuracy
+from optnas.datasets.pixels import MeanIoU, PixelAccuracy
 from optnas.errors import InputError
+from optnas.evaluators.heads import HeadLoss, Heads
 from optnas.evaluators.training_loss import Loss
 from optnas.study.objectives import Direction, check_directions
 from optnas.utils.code_hash import callable_name, code_hash
@@ -71,62 +72,76 @@ class Scoring:
 
 
 def scoring(
-    data: Dataset | Loaders, loss: Loss | str | None, scores: Scores | None, *, accuracy: bool
+    data: Dataset | Loaders,
+    loss: Loss | str | Mapping[str, HeadLoss] | None,
+    scores: Scores | None,
+    *,
+    accuracy: bool,
 ) -> Scoring:
     """The loss and the scores for some data.
 
     Args:
         data: Its task has a usual loss, and usual scores.
-        loss: In place of the usual loss; or the name of one.
+        loss: In place of the usual loss: a function, a name, or the loss of each head.
         scores: Further scores. A usual one whose value is None is dropped.
         accuracy: Whether tasks with classes have their usual scores.
 
     Raises:
-        ValueError: A direction is unknown, a score can't be dropped, or the loss isn't one of those
-            that the task has by name.
+        ValueError: A direction is unknown, a score can't be dropped, or a loss isn't known.
     """
-    usual: dict[str, tuple[Score, Direction]] = {}
-    if data.task == "classification" and accuracy:
-        usual["val_accuracy"] = losses.accuracy, "maximize"
-    if data.task == "segmentation" and accuracy:
-        usual["val_accuracy"] = PixelAccuracy(), "maximize"
-        usual["val_mean_iou"] = MeanIoU(), "maximize"
-    if data.task == "language" and loss in (None, "cross_entropy"):
-        usual["perplexity"] = OfLoss(perplexity), "minimize"
+    function, name, code = _loss(data, loss)
+    usual = _usual_scores(data, function, accuracy=accuracy, own_loss=bool(name))
     given = {name: score for name, score in (scores or {}).items() if score is not None}
     dropped = (scores or {}).keys() - given.keys()
-    if unknown := dropped - usual.keys() - {"val_accuracy"}:
+    known = {"val_accuracy", *(name for name in usual if not name.startswith("val_loss"))}
+    if unknown := dropped - known:
         raise InputError(
             f"scores: None drops a usual score, and {', '.join(sorted(unknown))} is none of those "
-            f"that can be dropped: {', '.join(usual) or 'val_accuracy'}"
+            f"that can be dropped: {', '.join(sorted(known))}"
         )
     kept: dict[str, tuple[Score, Direction]] = {
         name: score for name, score in usual.items() if name not in dropped
     }
     kept |= given
     directions: dict[str, Direction] = {name: direction for name, (_, direction) in kept.items()}
-    function, name, code = _loss(data, loss)
     return Scoring(
         function,
         name,
         code,
-        {name: function for name, (function, _) in kept.items()},
+        {name: score for name, (score, _) in kept.items()},
         check_directions("scores", {"val_loss": "minimize", **directions}),
-        {name: code_hash(function) for name, (function, _) in given.items()},
+        {name: code_hash(score) for name, (score, _) in given.items()},
     )
 
 
-def _loss(data: Dataset | Loaders, loss: Loss | str | None) -> tuple[Loss, str, str]:
+def _loss(
+    data: Dataset | Loaders, loss: Loss | str | Mapping[str, HeadLoss] | None
+) -> tuple[Loss, str, str]:
     """The loss, its name and a hash of its code (see `Scoring`)."""
-    if loss is None or (loss == "cross_entropy" and data.task != "regression"):
-        return standard_loss(data), "", ""
-    if not isinstance(loss, str):
+    if isinstance(loss, Mapping):
+        heads = Heads(loss)
+        return heads, heads.name, code_hash(heads)
+    if loss is not None and not isinstance(loss, str):
         return loss, callable_name(loss), code_hash(loss)
-    if data.task != "segmentation" or loss not in PIXEL_LOSSES:
-        names = {"segmentation": [*PIXEL_LOSSES], "classification": ["cross_entropy"]}
-        known = ", ".join(names.get(data.task, ["none: leave it out"]))
-        raise InputError(
-            f"loss={loss!r} is no loss of the task {data.task}; those by name are {known}. Or give "
-            "a function, loss(outputs, targets)"
-        )
-    return PIXEL_LOSSES[loss](data.outputs if isinstance(data, Dataset) else 2), loss, ""
+    named = losses_by_name(data)
+    usual = next(iter(named))
+    function = named[usual] if loss is None else loss_named(loss, data)
+    return function, "" if loss in (None, usual) else str(loss), ""
+
+
+def _usual_scores(
+    data: Dataset | Loaders, loss: Loss, *, accuracy: bool, own_loss: bool
+) -> dict[str, tuple[Score, Direction]]:
+    """The scores that the task has, or that the heads have."""
+    if isinstance(loss, Heads):
+        return {**loss.scores(accuracy=accuracy)}
+    if data.task == "language" and not own_loss:
+        return {"perplexity": (OfLoss(perplexity), "minimize")}
+    if data.task == "classification" and accuracy:
+        return {"val_accuracy": (losses.accuracy, "maximize")}
+    if data.task == "segmentation" and accuracy:
+        return {
+            "val_accuracy": (PixelAccuracy(), "maximize"),
+            "val_mean_iou": (MeanIoU(), "maximize"),
+        }
+    return {}

@@ -28,7 +28,6 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.calibration import Calibration
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.recipe_checks import check_recipe
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_folder import trained_once
@@ -124,7 +123,7 @@ class SharedWeightsEvaluator(
         self.steps, self.recipe = steps, self._settings.recipe
         if not isinstance(finetune_epochs, int) or finetune_epochs < 0:
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
-        check_recipe(self.recipe, training.data, training.scoring, own_step=training.has_own_step)
+        training.check_recipe(self.recipe)
         self._training = training
         self.device = training.device
         self._finetune_epochs = finetune_epochs

@@ -103,20 +103,6 @@ def counted(loss: MeanLoss, batch: Any) -> MeanLoss:
     return MeanLoss(loss.value, examples)
 
 
-def differentiable(loss: MeanLoss) -> Tensor:
-    """The loss, for a training step.
-
-    Raises:
-        InputError: It has no gradient.
-    """
-    if not loss.value.requires_grad:
-        raise InputError(
-            "the loss that step returns in training has no gradient: return it as the model "
-            "computed it, without detach(), item() and torch.no_grad()"
-        )
-    return loss.value
-
-
 def mean_loss(losses: Sequence[MeanLoss]) -> float:
     """The mean over the examples of several batches."""
     values = torch.stack([loss.value.detach().reshape(()) for loss in losses]).cpu().double()

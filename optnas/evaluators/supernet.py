@@ -77,8 +77,13 @@ class Supernet:
         return grown
 
     def slices(self, model: nn.Module) -> dict[str, Tensor]:
-        """The parameters of an admitted network by name, for `torch.func.functional_call`."""
-        return {part.name: part.of(self.tensors[part.key]) for part in parts(model)}
+        """The parameters of an admitted network by name, for `torch.func.functional_call`.
+
+        Those that the network has frozen get no gradient.
+        """
+        own = dict(model.named_parameters())
+        found = {part.name: part.of(self.tensors[part.key]) for part in parts(model)}
+        return {n: t if own[n].requires_grad else t.detach() for n, t in found.items()}
 
     @torch.no_grad()
     def load_into(self, model: nn.Module) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.evaluators.training import TrainingEvaluator
+from optnas.evaluators.training_loss import chosen_loss
 from optnas.metrics.base import check_counts
 from optnas.search_spaces import SearchSpace
 from optnas.utils.code_hash import callable_name
@@ -98,7 +99,7 @@ class SupernetSettings:
             space,
             feed,
             replace(self.recipe, precision=evaluator.precision),
-            evaluator.loss,
+            chosen_loss(self.recipe, evaluator.loss, evaluator.data),
             steps=steps,
             networks=self.networks,
             sandwich=self.sandwich,

@@ -31,7 +31,7 @@ from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.supernet import Growth, Supernet
-from optnas.evaluators.training_loss import Loss, training_loss
+from optnas.evaluators.training_loss import Loss, backward, training_loss
 from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
 
@@ -121,7 +121,7 @@ class SupernetTraining:
                 give_way()
                 with self._tolerated():
                     loss = self._loss_of(model, batch)
-                    (loss / len(models)).backward()
+                    backward(loss / len(models), model)
                     total, trained = total + loss.detach(), trained + 1
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from optuna.trial import BaseTrial
@@ -27,21 +27,19 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.first_look import first_look
+from optnas.evaluators.heads import HeadLoss
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_checks import check_recipe
-from optnas.evaluators.recipe_space import RecipeSpace
+from optnas.evaluators.recipe_space import RecipeSpace, possible
 from optnas.evaluators.retraining import RetrainingEvaluator
-from optnas.evaluators.scoring import Scores, Scoring, scoring
+from optnas.evaluators.scoring import Scores, scoring
 from optnas.evaluators.step import OwnStep, Step
+from optnas.evaluators.training_checks import Epoch, Precision, check_settings
 from optnas.evaluators.training_loop import TrainingLoop
-from optnas.evaluators.training_loss import Loss
+from optnas.evaluators.training_loss import Loss, chosen_loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.arguments import takes
 from optnas.utils.inputs import Inputs
-
-Precision = Literal["float32", "bfloat16"]
-Epoch = Literal["last", "best"]
 
 
 class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Rescoring):
@@ -84,8 +82,10 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         epochs: Passes over the training part.
         recipe: A fixed `Recipe`, or a `RecipeSpace` to search some of its settings.
         loss: `loss(outputs, targets)`, a tensor of one element, instead of the usual one. Outputs
-            have shape `(batch, ...)` in float32, targets the shape of the data's. For segmentation,
-            `dice` and `cross_entropy+dice` are losses by name (see `optnas.datasets.pixels`).
+            have shape `(batch, ...)` in float32, targets the shape of the data's. Or one of the
+            names that `Recipe` lists. For a network with several heads, a dictionary with the loss
+            of each: outputs and targets are dictionaries with these names, or tuples in this order;
+            `val_loss` is the sum, and there are the scores `val_loss.NAME` and `val_accuracy.NAME`.
         scores: Further scores by name, each a function and its direction:
             `{"f1": (f1, "maximize")}`. The function takes all outputs and targets of the validation
             part at once. `{"val_accuracy": None}` drops that one. For language, all logits are in
@@ -121,7 +121,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         epochs: int = 15,
         recipe: Recipe | RecipeSpace | None = None,
         *,
-        loss: Loss | str | None = None,
+        loss: Loss | str | Mapping[str, HeadLoss] | None = None,
         scores: Scores | None = None,
         step: Step | None = None,
         precision: Precision = "float32",
@@ -130,32 +130,17 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         accuracy: bool = True,
     ) -> None:
         recipe = Recipe() if recipe is None else recipe
-        if not isinstance(data, (Dataset, Loaders)):
-            raise TypeError(
-                "data must be a Dataset (optnas.arrays(x, y)) or Loaders (optnas.Loaders(...)), "
-                f"got {type(data).__name__}"
-            )
-        if not isinstance(recipe, (Recipe, RecipeSpace)):
-            raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
-        if step is not None and not (callable(step) and takes(step, 2)):
-            raise TypeError(
-                f"step must be a function of model and batch, got {step!r}: write step=lambda "
-                "model, batch: (model(batch[0]), batch[1]), say"
-            )
-        self._scoring = scoring(data, loss, scores, accuracy=accuracy)
-        check_recipe(recipe, data, self._scoring, own_step=step is not None)
-        if precision not in get_args(Precision):
-            raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
-        if epoch not in get_args(Epoch):
-            raise ValueError(f"epoch must be last or best, got {epoch!r}")
+        check_settings(data, recipe, step, precision, epoch)
         self._data = data
         self.recipe = recipe
         self.precision = precision
         self._epoch = epoch
         self.device: str = device
         self._set_epochs(epochs)
+        self._scoring = scoring(data, loss, scores, accuracy=accuracy)
         self.loss = self._scoring.loss
         self._step = None if step is None else OwnStep(step)
+        self.check_recipe(recipe)
         self._feeds: dict[torch.device, Feed] = {}
         self._looked = False
 
@@ -176,16 +161,6 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
     def data(self) -> Dataset | Loaders:
         """As given."""
         return self._data
-
-    @property
-    def scoring(self) -> Scoring:
-        """The loss and the scores."""
-        return self._scoring
-
-    @property
-    def has_own_step(self) -> bool:
-        """Whether `step` was given."""
-        return self._step is not None
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -210,6 +185,10 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             return {}
         return self._scoring.chance(self._data)
 
+    def check_recipe(self, recipe: Recipe | RecipeSpace) -> None:
+        """Raises ValueError unless a recipe fits the data, the loss and the step."""
+        check_recipe(recipe, self._data, self._scoring, own_step=self._step is not None)
+
     def configured(
         self, *, device: str | None = None, epochs: int | None = None
     ) -> TrainingEvaluator:
@@ -233,7 +212,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             drawn,
             epochs=self.epochs,
             precision=self.precision,
-            loss=self._scoring.loss_name,
+            loss=drawn.loss if self._chooses_loss else self._scoring.loss_name,
             data=self._data.fingerprint,
         )
 
@@ -266,7 +245,12 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             InputError: The data has no test part, or `epochs` is below 1.
         """
         return RetrainingEvaluator(
-            self.configured(epochs=epochs), self._data, self.loss, self._scoring.scores, self._step
+            self.configured(epochs=epochs),
+            self._data,
+            self.loss,
+            self.trained_with,
+            self._scoring.scores,
+            self._step,
         )
 
     def look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
@@ -274,7 +258,9 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         if not self._looked:
             usual = None if self._scoring.loss_code else self._data
             scores = self._scoring.scores
-            first_look(model, self.feed(), recipe, self.loss, scores, example, usual)
+            chosen = possible(self.recipe, "loss") if self._chooses_loss else ()
+            trained = [self.trained_with(replace(recipe, loss=loss)) for loss in chosen]
+            first_look(model, self.feed(), recipe, self.loss, scores, example, usual, trained)
             self._looked = True
 
     def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
@@ -283,8 +269,19 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
 
     def loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         """The training of a model with this data and loss, on this device."""
-        scores = self._scoring.scores
-        return TrainingLoop(model, self.feed(), recipe, self.loss, scores, give_way)
+        losses, scores = (self.loss, self.trained_with(recipe)), self._scoring.scores
+        return TrainingLoop(model, self.feed(), recipe, *losses, scores, give_way)
+
+    def trained_with(self, recipe: Recipe) -> Loss:
+        """The loss of a recipe's training steps: its own, or that of this evaluator."""
+        # Else the recipe has the name of this evaluator's loss, which may be any.
+        recipe = recipe if self._chooses_loss else replace(recipe, loss="")
+        return chosen_loss(recipe, self.loss, self._data)
+
+    @property
+    def _chooses_loss(self) -> bool:
+        """Whether the recipe names the loss that is trained with."""
+        return possible(self.recipe, "loss") != ("",)
 
     def feed(self) -> Feed:
         """The batches of training and validation part, on this device."""

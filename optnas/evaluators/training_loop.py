@@ -20,7 +20,7 @@ from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.scoring import Score
 from optnas.evaluators.single_example import explained_single_example
-from optnas.evaluators.training_loss import Loss, training_loss
+from optnas.evaluators.training_loss import Loss, backward, training_loss
 from optnas.evaluators.weight_average import WeightAverage
 from optnas.utils.weights_file import copied_state, load_state, own_memory
 
@@ -34,8 +34,8 @@ class TrainingLoop:
         model: The model; moved to the device.
         feed: Provides the batches.
         recipe: How it is trained.
-        loss: `loss(outputs, targets)`, a tensor of one element. Scores are computed with it, and
-            training steps with what the recipe makes of it.
+        loss: `loss(outputs, targets)`, a tensor of one element: the score of the loss.
+        trained_with: Training steps are taken with what the recipe makes of this loss.
         scores: Further functions of outputs and targets, by name.
         give_way: Called before each step: a latency measurement may be waiting for the device.
 
@@ -50,6 +50,7 @@ class TrainingLoop:
         feed: Feed,
         recipe: Recipe,
         loss: Loss,
+        trained_with: Loss,
         scores: Mapping[str, Score],
         give_way: Callable[[], None],
     ) -> None:
@@ -59,7 +60,7 @@ class TrainingLoop:
         self._feed = feed
         self._recipe = recipe
         self._loss = loss
-        self._training_loss = training_loss(loss, recipe)
+        self._training_loss = training_loss(trained_with, recipe)
         self._scores = scores
         self._give_way = give_way
         self._average: WeightAverage | None = None
@@ -118,7 +119,7 @@ class TrainingLoop:
             loss = self._training_loss(in_float32(outputs), targets)
             if len(batches) > 1:
                 loss = loss / len(batches)
-            loss.backward()
+            backward(loss, model)
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 

@@ -7,7 +7,7 @@ from optnas.metrics.latency import Latency, Throughput
 from optnas.metrics.layers import Profile, profile
 from optnas.metrics.macs import Flops, Macs
 from optnas.metrics.memory import CudaPeakMemory, PeakActivation, PeakMemory
-from optnas.metrics.params import ModelSize, Params
+from optnas.metrics.params import ModelSize, Params, TrainableParams
 from optnas.metrics.zero_cost import PROXIES, ZeroCost
 from optnas.study.objectives import Direction
 
@@ -26,6 +26,7 @@ __all__ = [
     "PeakMemory",
     "Profile",
     "Throughput",
+    "TrainableParams",
     "ZeroCost",
     "profile",
     "standard_metrics",
@@ -36,6 +37,7 @@ def standard_metrics() -> tuple[Metric, ...]:
     """The metrics that an objective can use by name, with their default settings."""
     return (
         Params(),
+        TrainableParams(),
         ModelSize(),
         Macs(),
         Flops(),

@@ -1,4 +1,4 @@
-"""The number of parameters, and the size of the weights in a file."""
+"""The numbers of parameters, and the size of the weights in a file."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ class Params(Metric):
     def measure(self, candidate: Candidate) -> float:
         """Counts the elements of `model.parameters()`."""
         return float(count_params(candidate.model))
+
+
+class TrainableParams(Metric):
+    """Number of elements of the parameters that are trained (`requires_grad`).
+
+    It differs from `Params` where a part of the network is frozen, as under adapters.
+    """
+
+    name = "trainable_params"
+    effort: ClassVar[int] = 0
+
+    def measure(self, candidate: Candidate) -> float:
+        """Counts the elements of the parameters with `requires_grad`; tied ones once."""
+        trained = (p for p in candidate.model.parameters() if p.requires_grad)
+        return float(sum(parameter.numel() for parameter in trained))
 
 
 class ModelSize(Metric):

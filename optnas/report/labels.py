@@ -15,6 +15,7 @@ from optnas.utils.text import MACS
 
 _SHORT = {
     "params": "trainable numbers in the network",
+    "trainable_params": "numbers that are trained, without the frozen ones",
     "model_size_mb": "size of the weights, in megabytes",
     "macs": "multiply-accumulates for one example",
     "flops": "arithmetic operations for one example",
@@ -36,6 +37,8 @@ _SHORT = {
 }
 _LONG = {
     "params": "Elements of all parameters; tied ones count once, buffers don't count.",
+    "trainable_params": "Elements of the parameters that are trained: frozen ones don't count, "
+    "tied ones count once.",
     "model_size_mb": "Bytes of all parameters and buffers, in 10⁶ bytes; tied ones count once.",
     "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
     "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",

@@ -4,6 +4,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
+from optnas.search_spaces.lora import LoRASpace, merge_adapters
 from optnas.search_spaces.macro_cnn import MacroCNNSpace
 from optnas.search_spaces.mlp import MLPSpace
 from optnas.search_spaces.mobile import MobileSpace, MobileStage
@@ -21,6 +22,7 @@ __all__ = [
     "Encodable",
     "FunctionSpace",
     "GPTSpace",
+    "LoRASpace",
     "MLPSpace",
     "MacroCNNSpace",
     "MobileSpace",
@@ -40,6 +42,7 @@ __all__ = [
     "UNetSpace",
     "ViTSpace",
     "encode",
+    "merge_adapters",
     "space_size",
 ]
 

@@ -100,7 +100,11 @@ def test_inputs_by_name_share_weights_too():
         (lambda i: {"input_ids": IDS[i], "labels": Y[i]}, "is a dict of input_ids, labels; it"),
         (lambda i: (IDS[i], IDS[i], Y[i]), "is a list of 3; it must be a pair"),
         (lambda i: IDS[i], r"is a tensor of shape \(8, 6\); it must be a pair"),
-        (lambda i: (IDS[i], {"boxes": Y[i]}), "is a pair of a tensor .* and a dict of boxes; it"),
+        (
+            lambda i: (IDS[i], {"boxes": {"left": Y[i]}}),
+            "is a pair of a tensor .* and a dict of boxes; it",
+        ),
+        (lambda i: (IDS[i], {"boxes": Y[i]}), "the targets are a dict of boxes, and .*loss={"),
         (lambda i: ({"a": {"b": IDS[i]}}, Y[i]), "is a pair of a dict of a and a tensor"),
     ],
 )

@@ -18,6 +18,7 @@ from optnas.metrics import (
     PeakActivation,
     PeakMemory,
     Throughput,
+    TrainableParams,
     standard_metrics,
 )
 from optnas.testing import MetricContract
@@ -27,6 +28,10 @@ SHORT = Latency(device="cpu", max_seconds=0.05)
 
 class TestParams(MetricContract):
     metric = Params()
+
+
+class TestTrainableParams(MetricContract):
+    metric = TrainableParams()
 
 
 class TestModelSize(MetricContract):
@@ -110,6 +115,15 @@ def test_params_count_tied_ones_once_directly_held_ones_too_and_buffers_never():
     assert ModelSize().measure(candidate) == (4 * 39 + buffers) / 1e6
 
 
+def test_trainable_params_leave_frozen_ones_out():
+    layer = nn.Linear(4, 3)
+    layer.weight.requires_grad_(False)
+    tied = nn.Sequential(layer, nn.Linear(3, 3), layer)
+    candidate = Candidate("", torch.zeros(1, 4), lambda: tied)
+    assert Params().measure(candidate) == 12 + 3 + 12
+    assert TrainableParams().measure(candidate) == 3 + 12
+
+
 def test_the_standard_metrics_are_ordered_by_their_cost(space, evaluator):
     names = [metric.name for metric in standard_metrics()]
     objective = optnas.Objective(space, evaluator, ("loss", *reversed(names)))
@@ -118,6 +132,7 @@ def test_the_standard_metrics_are_ordered_by_their_cost(space, evaluator):
         "macs",
         "model_size_mb",
         "params",
+        "trainable_params",
         "expressivity",
         "grad_norm",
         "naswot",

@@ -112,7 +112,8 @@ def test_no_compiled_code_is_imported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["digits_cnn", "diabetes_mlp", "sequences", "tables", "gpt_char", "template"]
+    "name",
+    ["digits_cnn", "diabetes_mlp", "sequences", "tables", "gpt_char", "lora_digits", "template"],
 )
 def test_bundled_studies_train_and_measure_a_network(name, monkeypatch):
     """One trial of one epoch of each: what is in them fits together."""

@@ -1,0 +1,35 @@
+"""Checks of the settings of a `TrainingEvaluator`."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from optnas.datasets.dataset import Dataset, Loaders
+from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.recipe_space import RecipeSpace
+from optnas.utils.arguments import takes
+
+Precision = Literal["float32", "bfloat16"]
+Epoch = Literal["last", "best"]
+
+
+def check_settings(
+    data: object, recipe: object, step: object, precision: object, epoch: object
+) -> None:
+    """Raises TypeError or ValueError unless each setting is of its kind."""
+    if not isinstance(data, (Dataset, Loaders)):
+        raise TypeError(
+            "data must be a Dataset (optnas.arrays(x, y)) or Loaders (optnas.Loaders(...)), "
+            f"got {type(data).__name__}"
+        )
+    if not isinstance(recipe, (Recipe, RecipeSpace)):
+        raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
+    if step is not None and not (callable(step) and takes(step, 2)):
+        raise TypeError(
+            f"step must be a function of model and batch, got {step!r}: write step=lambda "
+            "model, batch: (model(batch[0]), batch[1]), say"
+        )
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
+    if epoch not in get_args(Epoch):
+        raise ValueError(f"epoch must be last or best, got {epoch!r}")
