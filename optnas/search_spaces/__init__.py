@@ -2,6 +2,7 @@
 
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.cell import Cell, CellArchitecture, CellSpace
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
 from optnas.search_spaces.macro_cnn import MacroCNNSpace
@@ -14,6 +15,9 @@ from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.size import SpaceSize, space_size
 
 __all__ = [
+    "Cell",
+    "CellArchitecture",
+    "CellSpace",
     "Encodable",
     "FunctionSpace",
     "MLPSpace",
