@@ -46,7 +46,8 @@ class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture]):
     has no convolution for an input that it doesn't read.
 
     Many settings of the parameters give the same network. It has one string, and so it is trained
-    once: see `Cell`.
+    once: see `Cell`. Give shared weights (`SharedWeightsEvaluator`) one width: where nodes are
+    concatenated, the width decides which channel is whose.
 
     Class methods make spaces: `small` for small images, and `darts`, the space of its paper.
     `darts_v2` gives an architecture, which `build` of any space makes.
