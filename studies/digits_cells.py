@@ -2,7 +2,7 @@
 
     optnas run studies/digits_cells.py
 
-24 trials of 10 epochs.
+24 trials of 10 epochs; about three minutes of a CPU core.
 """
 
 import optnas
