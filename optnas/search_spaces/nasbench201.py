@@ -53,13 +53,14 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
     has 73,306 + 28,000·n1 + 243,040·n3 parameters, where the cell has n1 convolutions of 1×1 and n3
     of 3×3.
 
-    Many of the cells are the same network: one is left if `none` is removed, and with it what reads
-    nothing and what no path leads on from; if a `skip_connect` is replaced by what it reads; and if
-    nodes are renumbered. 5,425 networks are left. (The paper counts 6,466, by strings of what nodes
-    compute: there two convolutions are one where they read the same, and a sum with `none` in it is
-    another than one without.) As in the benchmark, each cell is an architecture by default, and
-    operations without effect have weights and MACs. With `unique=True`, one cell stands for all of
-    a network, without such operations, so no network is trained twice.
+    Many cells are the same network, up to the names of nodes: `none` can be removed, and with it
+    operations that read nothing (they could only add a constant) and those from which no path leads
+    to the output; and a `skip_connect` can be replaced by what it reads. 5,425 networks are left.
+    The paper counts 6,466, by strings of what nodes compute: there two convolutions are one where
+    they read the same, and a sum with `none` in it is another than one without. As in the
+    benchmark, each cell is an architecture by default, and operations without effect have weights
+    and MACs. With `unique=True`, one cell without such operations stands for all cells of a
+    network, so that it is trained once.
 
     Parameters: `edge0-1`, `edge0-2`, `edge1-2`, `edge0-3`, `edge1-3` and `edge2-3`.
 
