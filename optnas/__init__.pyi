@@ -66,6 +66,7 @@ from .samplers import (
 from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (
+    CellSpace as CellSpace,
     FunctionSpace as FunctionSpace,
     GPTSpace as GPTSpace,
     LoRASpace as LoRASpace,

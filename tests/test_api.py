@@ -8,6 +8,7 @@ import optnas
 
 PUBLIC = [
     "CandidateError",
+    "CellSpace",
     "CommandEvaluator",
     "Dataset",
     "Evaluator",

@@ -11,6 +11,7 @@ from torch import nn
 from optnas.drawings.labels import described, is_small, small_name
 from optnas.metrics.counting import ModuleCount, count_modules
 from optnas.metrics.params import count_params
+from optnas.search_spaces.cell.operations import FactorizedReduction
 from optnas.search_spaces.mobile.layers import SqueezeExcitation
 from optnas.search_spaces.transformer.modules import Attention
 from optnas.utils.inputs import Inputs
@@ -18,7 +19,7 @@ from optnas.utils.inputs import Inputs
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _UNSEEN = (nn.Identity, nn.Flatten, nn.Unflatten, *_CONTAINERS)
 """Modules that neither compute nor hold anything."""
-_WHOLE = (nn.MultiheadAttention, nn.RNNBase, SqueezeExcitation, Attention)
+_WHOLE = (nn.MultiheadAttention, nn.RNNBase, SqueezeExcitation, Attention, FactorizedReduction)
 """Modules that are drawn as one layer, children included."""
 _SKIPS = {"skip", "shortcut", "residual", "downsample"}
 """Usual names of the path around a block."""
@@ -131,7 +132,8 @@ def _layers(model: nn.Module, counts: Mapping[str, ModuleCount]) -> Iterator[_La
         leaf = next(module.children(), None) is None
         outer, _, name = path.rpartition(".")
         # A cell shows each chosen operation, also one that does nothing.
-        chosen = leaf and isinstance(modules.get(outer), nn.ModuleList) and not params
+        listed = isinstance(modules.get(outer), (nn.ModuleList, nn.ModuleDict))
+        chosen = leaf and listed and not params
         visible = chosen or name in _SKIPS or not isinstance(module, _UNSEEN)
         if params or macs or (leaf and count.calls and visible):
             small = is_small(module) and not macs and not chosen
@@ -153,6 +155,7 @@ def _blocks(layers: Sequence[_Layer]) -> Iterator[Block]:
     block: Block | None = None
     parent = ""
     waiting: list[_Layer] = []
+    leading = 0  # small layers before the block's own
     for i, layer in enumerate(layers):
         own = layer.path.rpartition(".")[0]
         if layer.small:
@@ -161,13 +164,14 @@ def _blocks(layers: Sequence[_Layer]) -> Iterator[Block]:
                 block = _followed(block, [layer])
             else:
                 waiting.append(layer)
-        elif block is not None and own == parent and _is_separable(block, layer):
+        elif block and own == parent and _is_separable(block, layer, leading):
             title = f"separable {block.title.removeprefix('depthwise ')}"
             block = _plus(block, layer)._replace(title=title)
         else:
             if block is not None:
                 yield block
-            block, parent, waiting = _followed(_block(layer), waiting), own, []
+            block, parent, leading = _followed(_block(layer), waiting), own, len(waiting)
+            waiting = []
     if block is not None:
         yield block
     elif waiting:
@@ -205,11 +209,14 @@ def _has_more(layers: Sequence[_Layer], parent: str) -> bool:
     return any(x.path.rpartition(".")[0] == parent and not x.small for x in layers)
 
 
-def _is_separable(block: Block, layer: _Layer) -> bool:
-    """Whether a layer is a 1×1 convolution that directly follows a depthwise one."""
+def _is_separable(block: Block, layer: _Layer, leading: int) -> bool:
+    """Whether a layer is a 1×1 convolution that directly follows a depthwise one.
+
+    The block's first `leading` small layers come before the depthwise one.
+    """
     return (
         block.title.startswith("depthwise ")
-        and not block.after
+        and len(block.after) == leading
         and described(layer.module) in (("conv", "conv 1×1"), ("conv", "conv 1"))
     )
 

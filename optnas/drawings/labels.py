@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.dropout import _DropoutNd
 
+from optnas.search_spaces.cell.operations import FactorizedReduction
 from optnas.search_spaces.mobile.layers import SqueezeExcitation
 from optnas.search_spaces.transformer.modules import Attention
 
@@ -95,6 +96,10 @@ def _squeeze(module: Any) -> tuple[str, str]:
     return "attention", f"squeeze-excitation {module.squeeze.out_channels}"
 
 
+def _factorized(module: Any) -> tuple[str, str]:
+    return "conv", "factorized conv 1×1 /2"
+
+
 def _embedding(module: Any) -> tuple[str, str]:
     return "embedding", f"embedding {module.num_embeddings}"
 
@@ -105,6 +110,7 @@ _WORDS: tuple[tuple[type[nn.Module], Callable[[Any], tuple[str, str]]], ...] = (
     (nn.MultiheadAttention, _attention),
     (Attention, _attention),
     (SqueezeExcitation, _squeeze),
+    (FactorizedReduction, _factorized),
     (nn.RNNBase, _recurrent),
     (nn.RNNCellBase, _recurrent),
     (nn.Embedding, _embedding),

@@ -2,6 +2,7 @@
 
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.cell import Cell, CellArchitecture, CellSpace
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
 from optnas.search_spaces.lora import LoRASpace, merge_adapters
@@ -19,6 +20,9 @@ from optnas.search_spaces.transformer import GPTSpace, TransformerLayer, ViTSpac
 from optnas.search_spaces.unet import UNetSpace
 
 __all__ = [
+    "Cell",
+    "CellArchitecture",
+    "CellSpace",
     "Encodable",
     "FunctionSpace",
     "GPTSpace",

@@ -6,7 +6,9 @@ search, ICLR 2020 (arXiv 2001.00326).
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from optuna.trial import BaseTrial
@@ -16,6 +18,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import check_image_shape
 from optnas.search_spaces.encoding import encode
+from optnas.search_spaces.isomorphism import Node, canonical_graph
 from optnas.utils.checks import check_counts
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -28,6 +31,10 @@ class NASBench201Architecture:
     """The operation of each edge of the cell, in the order of `EDGES`."""
 
     operations: tuple[str, ...]
+
+    def unique(self) -> NASBench201Architecture:
+        """The one cell that stands for all that are the same network: see `NASBench201Space`."""
+        return NASBench201Architecture(_unique_cells()[_graph(self.operations)])
 
     def __str__(self) -> str:
         nodes: list[list[str]] = [[], [], []]
@@ -46,13 +53,22 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
     has 73,306 + 28,000·n1 + 243,040·n3 parameters, where the cell has n1 convolutions of 1×1 and n3
     of 3×3.
 
+    Many cells are the same network, up to the names of nodes: `none` can be removed, and with it
+    operations that read nothing (they could only add a constant) and those from which no path leads
+    to the output; and a `skip_connect` can be replaced by what it reads. 5,425 networks are left.
+    The paper counts 6,466, by strings of what nodes compute: there two convolutions are one where
+    they read the same, and a sum with `none` in it is another than one without. As in the
+    benchmark, each cell is an architecture by default, and operations without effect have weights
+    and MACs. With `unique=True`, one cell without such operations stands for all cells of a
+    network, so that it is trained once.
+
     Parameters: `edge0-1`, `edge0-2`, `edge1-2`, `edge0-3`, `edge1-3` and `edge2-3`.
 
     Example:
         ```python
         import optnas
 
-        space = optnas.NASBench201Space(outputs=10, cells=1)
+        space = optnas.NASBench201Space(outputs=10, cells=1, unique=True)
         ```
 
     Attributes:
@@ -60,6 +76,8 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
         input_shape: `(channels, height, width)` of one image.
         channels: Channels of the first stage; each later stage has twice as many.
         cells: The number of cells in each of the three stages.
+        unique: Whether `suggest` replaces a cell by the one that stands for its network. A look-up
+            in the benchmark's table then finds the training of that one.
 
     Raises:
         ValueError: A size is below 1.
@@ -69,6 +87,7 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
     input_shape: tuple[int, int, int] = (3, 32, 32)
     channels: int = 16
     cells: int = 5
+    unique: bool = False
 
     def __post_init__(self) -> None:
         check_counts(outputs=self.outputs, channels=self.channels, cells=self.cells)
@@ -79,15 +98,22 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
         """A tensor of shape `(1, *input_shape)`."""
         return random_example(*self.input_shape)
 
+    @property
+    def fingerprint(self) -> str:
+        """See `SearchSpace`; studies from before there was `unique` resume with its default."""
+        return repr(self).replace(", unique=False", "")
+
     def suggest(self, trial: BaseTrial) -> NASBench201Architecture:
         """Draws the operation of each edge."""
-        return NASBench201Architecture(
+        drawn = NASBench201Architecture(
             tuple(trial.suggest_categorical(f"edge{i}-{j}", OPERATIONS) for i, j in EDGES)
         )
+        return drawn.unique() if self.unique else drawn
 
     def params_of(self, architecture: NASBench201Architecture) -> dict[str, Any]:
-        """See `Encodable`."""
-        return encode(self.suggest, architecture, _settings)
+        """See `Encodable`; with `unique`, those of the cell that stands for the network."""
+        found = architecture.unique() if self.unique else architecture
+        return encode(self.suggest, found, _settings)
 
     def build(self, architecture: NASBench201Architecture) -> nn.Module:
         """Makes the whole network, as it was trained for the benchmark."""
@@ -109,6 +135,43 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
             nn.Flatten(),
             nn.Linear(width, self.outputs),
         )
+
+
+@cache
+def _unique_cells() -> dict[tuple[Node, ...], tuple[str, ...]]:
+    """The first cell of each graph, in the order of `OPERATIONS`: nothing in it is without effect.
+
+    What is without effect could be `none`, which is the first operation.
+    """
+    found: dict[tuple[Node, ...], tuple[str, ...]] = {}
+    for operations in itertools.product(OPERATIONS, repeat=len(EDGES)):
+        found.setdefault(_graph(operations), operations)
+    return found
+
+
+def _graph(operations: tuple[str, ...]) -> tuple[Node, ...]:
+    """A cell's convolutions and poolings, with what each reads, the same for isomorphic cells.
+
+    The number 0 is the cell's input. The last node stands for the cell's output.
+    """
+    nodes: list[Node] = []
+    sums: list[list[int]] = [[0], [], [], []]  # what each node of the cell adds up
+    for (source, target), operation in zip(EDGES, operations, strict=True):
+        if operation == "skip_connect":
+            sums[target] += sums[source]
+        elif operation != "none" and sums[source]:
+            nodes.append(tuple((operation, i) for i in sums[source]))
+            sums[target].append(len(nodes))
+    nodes.append(tuple(("output", i) for i in sums[-1]))
+    used = {len(nodes)}
+    for number in range(len(nodes), 0, -1):
+        if number in used:
+            used.update(i for _, i in nodes[number - 1])
+    numbers = {old: new for new, old in enumerate(sorted(used | {0}))}
+    live = [nodes[old - 1] for old in numbers if old]
+    return canonical_graph(
+        [tuple((name, numbers[i]) for name, i in node) for node in live], inputs=1
+    )
 
 
 def _settings(architecture: NASBench201Architecture) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import FixedTrial
-from torch import Tensor
+from torch import Tensor, nn
 
+from optnas.metrics.counting import count_macs
 from optnas.search_spaces import Encodable, SearchSpace
 from optnas.testing.common import missing, random_study
 from optnas.utils.draft import Draft
@@ -40,6 +41,8 @@ class SpaceContract:
 
     Attributes:
         samples: How many random architectures most of the tests look at.
+        isomorphic: Whether other parameters may give the same network, as in a space of cells
+            without regard to the order of their nodes. Such trials must have equal architectures.
 
     Example:
         ```python
@@ -64,6 +67,7 @@ class SpaceContract:
     """
 
     samples: int = 25
+    isomorphic: bool = False
 
     @property
     def space(self) -> SearchSpace[Any]:
@@ -97,27 +101,44 @@ class SpaceContract:
                 assert space.suggest(FixedTrial(params)) == architecture
 
     def test_equal_strings_are_equal_networks_and_others_are_not(self) -> None:
-        by_text: dict[str, object] = {}
+        by_text: dict[str, tuple[object, nn.Module]] = {}
         by_params: dict[str, str] = {}
+        by_architecture: dict[object, str] = {}
+        example = self.space.example_inputs
         for architecture, params in architectures(self.space, 60):
             network = self.space.build(architecture)
             weights = {name: tuple(p.shape) for name, p in network.named_parameters()}
             text = str(architecture)
-            assert by_text.setdefault(text, (weights, params)) == (weights, params)
+            facts = (weights, architecture if self.isomorphic else params)
+            known, same = by_text.setdefault(text, (facts, network))
+            assert known == facts
+            if same is not network:
+                assert count_macs(same, example) == count_macs(network, example)
             assert by_params.setdefault(repr(params), text) == text
+            assert by_architecture.setdefault(architecture, text) == text
 
     def test_has_no_dead_parameters(self) -> None:
-        """Each parameter of a trial changes the architecture when it alone is changed."""
-        for architecture, params in architectures(self.space, 8):
+        """Each parameter of a trial changes the architecture when it alone is changed.
+
+        In an isomorphic space, it does so in some trial: a second branch may be like the first one,
+        or be left out together with what it leads to.
+        """
+        dead: dict[str, bool] = {}
+        for architecture, params in architectures(self.space, 30 if self.isomorphic else 8):
             trial = FixedTrial(params)
             self.space.suggest(trial)
             for name, distribution in trial.distributions.items():
-                others = [v for v in _some_values(distribution) if v != params[name]]
-                if not others:
+                if self.isomorphic and not dead.get(name, True):
                     continue
-                # What else the change brings along is drawn: a smaller image has smaller kernels.
-                changed = Draft(params | {name: others[0]}, Random(0))
-                assert str(self.space.suggest(changed)) != str(architecture), name
+                others = [v for v in _some_values(distribution) if v != params[name]]
+                for other in others[: None if self.isomorphic else 1]:
+                    # What else the change brings along is drawn: a smaller image has smaller
+                    # kernels.
+                    changed = Draft(params | {name: other}, Random(0))
+                    same = str(self.space.suggest(changed)) == str(architecture)
+                    assert self.isomorphic or not same, name
+                    dead[name] = dead.get(name, True) and same
+        assert not [name for name, without_effect in dead.items() if without_effect]
 
     def test_building_again_gives_fresh_weights_and_the_same_parameters(self) -> None:
         architecture, _ = next(architectures(self.space, 1))

@@ -14,6 +14,7 @@ import optnas
 from optnas.drawings import Largest, drawing, drawing_svg, drawings_of
 from optnas.errors import InputError
 from optnas.metrics import profile
+from optnas.search_spaces import Cell, CellArchitecture
 
 IMAGE = torch.zeros(1, 3, 8, 8)
 
@@ -141,6 +142,7 @@ def test_kinds_of_layers(model, inputs, kinds):
     [
         optnas.MLPSpace((10,), 3),
         optnas.MacroCNNSpace((1, 8, 8), 10),
+        optnas.CellSpace.small((1, 8, 8), 10),
         optnas.MobileSpace.small((1, 8, 8), 10),
         optnas.NASBench201Space(input_shape=(3, 8, 8), channels=4, cells=3),
         optnas.ResNetSpace.small((1, 8, 8), 10),
@@ -171,6 +173,23 @@ def test_a_cell_shows_what_was_chosen_even_where_it_does_nothing():
     assert [block.title for block in cells[0].blocks] == [
         "Zero", "skip", "conv 1×1", "conv 3×3", "avg pool 3", "skip",
     ]  # fmt: skip
+
+
+def test_a_reduction_cell_shows_its_operations():
+    space = optnas.CellSpace((1, 8, 8), 10, (4,), (2, 2), (0, 0), (2, 2))
+    cell = Cell(
+        ((("skip_connect", 0), ("sep_conv_3x3", 1)), (("skip_connect", 2), ("max_pool_3x3", 2)))
+    )
+    found = drawing(space.build(CellArchitecture(4, (0, 0), None, cell)), space.example_inputs)
+    (reduction,) = (stage for stage in found.stages if stage.path == "cells.stage2_reduction")
+    assert [(block.title, block.after, block.times) for block in reduction.blocks] == [
+        ("conv 1×1", ("ReLU", "BN"), 2),
+        ("factorized conv 1×1 /2", (), 1),
+        ("separable conv 3×3 /2", ("ReLU", "BN"), 1),
+        ("separable conv 3×3", ("ReLU", "BN"), 1),
+        ("max pool 3", (), 1),
+        ("skip", (), 1),
+    ]
 
 
 def test_squeeze_and_excitation_is_one_block():

@@ -33,6 +33,7 @@ from optnas.pareto.confirmed import confirmed
 from optnas.pareto.dominance import nondominated
 from optnas.pareto.hypervolume import spread
 from optnas.search_spaces import (
+    CellSpace,
     FunctionSpace,
     MacroCNNSpace,
     MLPSpace,
@@ -91,6 +92,7 @@ def lazy(trial):
 SPACES = {
     "mlp": MLPSpace((4,), 3, width=(8, 32), width_step=8),
     "cnn": MacroCNNSpace((1, 6, 6), 2, depth=(1, 3), channels=(2, 4, 8), kernel_sizes=(1, 5)),
+    "cells": CellSpace((1, 5, 5), 2, (2, 4), (1, 2), (0, 1), (1, 2), output="unused"),
     "mobile": MobileSpace.small((1, 9, 9), 2, stages=2),
     "nasbench201": NASBench201Space(channels=4, cells=1),
     "resnet": ResNetSpace.small((1, 9, 9), 2, stages=2),

@@ -11,7 +11,7 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.S)
 
 def examples(package):
     """Every Python block of a package's docstrings, each with the place where it stands."""
-    for path in sorted(Path(package.__file__).parent.glob("*.py")):
+    for path in sorted(Path(package.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
                 for block in BLOCK.findall(inspect.cleandoc(ast.get_docstring(node) or "")):

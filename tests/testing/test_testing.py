@@ -43,6 +43,8 @@ def test_every_example_passes_in_an_empty_folder(tmp_path):
 
 
 BROKEN = """
+import dataclasses
+
 import torch
 
 import optnas
@@ -64,13 +66,48 @@ class TestSpace(SpaceContract):
     space = Space()
 
 
+class Vague(Space):
+    def suggest(self, trial):
+        trial.suggest_int("unused", 1, 2)
+        return Name(trial.suggest_int("width", 1, 2), trial.suggest_int("steps", 1, 2))
+
+    def build(self, name):
+        return Repeated(torch.nn.Linear(2, name.width), name.steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+    width: int
+    steps: int = dataclasses.field(compare=False)
+
+    def __str__(self):
+        return str(self.width)
+
+
+class Repeated(torch.nn.Module):
+    def __init__(self, layer, steps):
+        super().__init__()
+        self.layer, self.steps = layer, steps
+
+    def forward(self, x):
+        return sum(self.layer(x) for _ in range(self.steps))
+
+
+class TestVague(SpaceContract):
+    space = Vague()
+    isomorphic = True
+
+
 class TestIncomplete(EvaluatorContract):
     evaluator = None
 """
 
 
 def test_what_is_wrong_fails_and_is_named(tmp_path):
-    """A parameter without use, a fingerprint with an address, and a contract without a space."""
+    """A parameter without use, a fingerprint with an address, and a contract without a space.
+
+    In a space whose parameters may give equal networks, too: their MACs must be equal.
+    """
     (tmp_path / "test_broken.py").write_text(BROKEN)
     done = python("-m", "pytest", "-q", folder=tmp_path)
     assert done.returncode == 1
@@ -80,6 +117,14 @@ def test_what_is_wrong_fails_and_is_named(tmp_path):
         "has_no_dead_parameters",
         "fingerprint_is_stable",
     ]
+    failed = re.findall(r"^FAILED .*::TestVague::test_(\w+)", done.stdout, re.M)
+    assert failed == [
+        "equal_strings_are_equal_networks_and_others_are_not",
+        "has_no_dead_parameters",
+        "fingerprint_is_stable",
+    ]
+    assert "assert not ['unused', 'steps']" in done.stdout
+    assert re.search(r"^E .*count_macs\(", done.stdout, re.M)
     # Values are shown, as in tests that stand in the stranger's own file.
     assert "AssertionError: unused" in done.stdout
     assert "AssertionError: assert '<test_broken" in done.stdout
