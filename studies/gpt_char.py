@@ -44,6 +44,6 @@ search = optnas.Search(
     ),
     objectives=("val_loss", "params"),
     constraints={"params": 3e6},
-    trials=20,
+    trials=26,
     seed=0,
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optnas.datasets.dataset import Task
 from optnas.errors import InputError
 
-ARRAY_TASKS: tuple[Task, ...] = ("classification", "regression")
+ARRAY_TASKS: tuple[Task, ...] = ("classification", "regression", "segmentation")
 COLOURS = (3, 4)
 """Channels of colour images, without and with transparency."""
 SMALLEST_SIDE = 8

@@ -14,7 +14,7 @@ import optnas
 from optnas.candidate import Candidate
 from optnas.datasets.next_token import TokenCrossEntropy
 from optnas.errors import InputError
-from optnas.evaluators import Report, training_loop as training_loop_module
+from optnas.evaluators import Report, held_out as held_out_module
 from optnas.testing.spaces import architectures
 
 IDS = np.random.default_rng(0).integers(0, 9, 700)
@@ -79,10 +79,8 @@ def test_the_scores_of_chance_are_those_of_the_tokens_shares():
 def test_the_logits_of_the_validation_part_are_not_kept(monkeypatch):
     """Of 50,000 tokens they would fill the memory; a score of the user's needs them."""
     kept = []
-    original = training_loop_module.joined
-    monkeypatch.setattr(
-        training_loop_module, "joined", lambda *args: kept.append(1) or original(*args)
-    )
+    original = held_out_module.joined
+    monkeypatch.setattr(held_out_module, "joined", lambda *args: kept.append(1) or original(*args))
     plain = evaluated(optnas.TrainingEvaluator(DATA, epochs=1), network())
     assert not kept
     own = {"accuracy": (lambda out, y: (out.argmax(-1) == y).float().mean(), "maximize")}

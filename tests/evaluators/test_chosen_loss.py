@@ -85,7 +85,8 @@ def test_a_name_is_that_of_pytorchs_function(name):
     after_a_step(getattr(functional, name), NUMBERS, twin)
     torch.testing.assert_close(model.weight, twin.weight)
     own_loss = TrainingEvaluator(NUMBERS, 1, loss=name)
-    assert repr(own_loss.suggest(FixedTrial({}))).count(f"loss='{name}'") == 1
+    written = "" if name == "mse_loss" else name  # the usual loss has no name in recipes
+    assert repr(own_loss.suggest(FixedTrial({}))).count(f"loss='{written}'") == 1
 
 
 def test_an_own_loss_with_a_known_name_stays_the_own_loss():
