@@ -17,6 +17,7 @@ PUBLIC = [
     "FunctionSpace",
     "HistorySampler",
     "InputError",
+    "LanguageModelSampler",
     "Latency",
     "Loaders",
     "LocalSearchSampler",
