@@ -63,6 +63,8 @@ class Questions:
         note, record = self._note(ask, record, shown)
         document = {
             "task": self._task,
+            # It tells one request from the next: the same request may have the same answer.
+            "trials_so_far": len(history.trials),
             "space": prompt.describe(shown.seen),
             **prompt.evaluated(history, history.trials),
             **prompt.avoided(history),
