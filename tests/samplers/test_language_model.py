@@ -16,6 +16,7 @@ from optuna.testing.pytest_samplers import (
 )
 
 import optnas
+from optnas.cli.run_summary import show_end
 from optnas.errors import InputError
 from optnas.samplers.language_model import Reply, RequestError, usage_text
 from optnas.samplers.language_model.answer import MISSING, fitting, read_params
@@ -440,7 +441,7 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch):
         optnas.LanguageModelSampler("m")
 
 
-def test_a_search_tells_the_space_its_names_and_exact_costs(tmp_path):
+def test_a_search_tells_the_space_and_exact_costs_and_its_end_says_what_was_asked(tmp_path, capsys):
     client = Scripted("no")
     search = optnas.Search(
         space=optnas.MLPSpace((10,), 1, depth=(1, 2)),
@@ -451,8 +452,9 @@ def test_a_search_tells_the_space_its_names_and_exact_costs(tmp_path):
         trials=4,
         storage=str(tmp_path / "study.db"),
     )
-    said = []
-    study = search.run(progress=False)
+    study = search.run()
+    show_end(study, search)
+    said = capsys.readouterr()
     assert len(study.trials) >= 4
     shown = client.proposals[0]
     assert len(shown["space"]) > 1
@@ -463,7 +465,9 @@ def test_a_search_tells_the_space_its_names_and_exact_costs(tmp_path):
         )
         assert example["costs"] == {"params": counted["params"]}
     assert shown["known_costs"]
-    assert said == []
+    asked = f"{len(client.asked)} requests to the language model, "
+    assert asked in said.err
+    assert f"asked:         {asked}" in said.out
 
 
 def score(model, recipe, report):
