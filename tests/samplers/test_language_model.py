@@ -437,8 +437,11 @@ def test_settings_are_checked_where_they_are_given():
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr("optnas.samplers.language_model.client.find_spec", lambda name: None)
+    study = optuna.create_study(sampler=optnas.LanguageModelSampler("m"))
     with pytest.raises(InputError, match=r"pip install 'optnas\[llm\]'"):
-        optnas.LanguageModelSampler("m")
+        study.ask()
+    with pytest.raises(InputError, match=r"pip install 'optnas\[llm\]'"):
+        study.sampler.fill_in(SamplerContract.objective, lambda params: None)
 
 
 def test_a_search_tells_the_space_and_exact_costs_and_its_end_says_what_was_asked(tmp_path, capsys):

@@ -70,9 +70,6 @@ class OpenAIClient:
         timeout: Seconds for each attempt.
         retries: How often a request is sent again.
         options: Further arguments of the request.
-
-    Raises:
-        InputError: The package is missing.
     """
 
     def __init__(
@@ -84,17 +81,21 @@ class OpenAIClient:
         retries: int,
         options: Mapping[str, Any],
     ) -> None:
-        if find_spec("openai") is None:
-            raise InputError(
-                "LanguageModelSampler needs the extra llm: pip install 'optnas[llm]' (the package "
-                "openai is missing), or a `client=` of your own"
-            )
         self._model, self._base_url, self._key_variable = model, base_url, key_variable
         self._timeout, self._retries, self._options = timeout, retries, dict(options)
         self._opened: Any = None
 
     def check(self) -> None:
-        """Raises InputError if there is no key, and the endpoint isn't one of the user's own."""
+        """Sees whether requests can be sent.
+
+        Raises:
+            InputError: The package is missing, or the key, if the endpoint is OpenAI's.
+        """
+        if find_spec("openai") is None:
+            raise InputError(
+                "LanguageModelSampler needs the extra llm: pip install 'optnas[llm]' (the package "
+                "openai is missing), or a `client=` of your own"
+            )
         own = self._base_url or os.environ.get("OPENAI_BASE_URL")
         if not own and not os.environ.get(self._key_variable):
             raise InputError(

@@ -20,7 +20,7 @@ from optnas.samplers.language_model.answer import LONGEST_NAME
 from optnas.samplers.mutation import Genes
 from optnas.samplers.ranking import best_first, may_be_parent, violation
 from optnas.samplers.success import has_failed
-from optnas.study.attributes import is_stopped
+from optnas.study.attributes import DUPLICATE_OF, is_stopped
 from optnas.study.objectives import objective_names
 from optnas.utils.distributions import options
 
@@ -130,7 +130,7 @@ def evaluated(history: History, trials: Sequence[FrozenTrial]) -> dict[str, Any]
     """
     study = history.study
     names = [name[:LONGEST_NAME] for name in objective_names(study)]
-    parents = [t for t in trials if may_be_parent(t)]
+    parents = [t for t in trials if may_be_parent(t) and DUPLICATE_OF not in t.user_attrs]
     order = best_first(parents, study.directions, history.limits)
     ranked = [t for t in (parents[i] for i in order) if is_feasible(t)]
     members = {t.number for t in front_of(ranked, study.directions)} if ranked else set()

@@ -26,7 +26,7 @@ Defaults: not measured with a real model. The startup trials are those of evolut
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -45,7 +45,7 @@ from optnas.samplers.language_model.client import ChatClient, OpenAIClient
 from optnas.samplers.language_model.questions import Questions, Shown
 from optnas.samplers.language_model.record import kept_record
 from optnas.samplers.mutation import Genes, genes_of, mutated, values_of, was_tried
-from optnas.samplers.names import UNSOUND
+from optnas.samplers.names import UNSOUND, Suggest
 from optnas.samplers.proposals import complete
 from optnas.samplers.ranking import may_be_parent
 from optnas.study.attributes import LANGUAGE_MODEL
@@ -116,8 +116,8 @@ class LanguageModelSampler(HistorySampler):
             draws one and keeps it there.
 
     Raises:
-        InputError: `model` is empty, the package is missing, or the task is too long. At the first
-            trial: there is no key, and no endpoint of your own.
+        InputError: `model` is empty, or the task is too long. When a search is opened, else at the
+            first trial: the package is missing; there is no key, and no endpoint of your own.
         ValueError: A number is out of range.
     """
 
@@ -167,11 +167,20 @@ class LanguageModelSampler(HistorySampler):
         self._n_startup_trials = n_startup_trials
         self._evolution = RegularizedEvolutionSampler(n_startup_trials=n_startup_trials)
 
+    def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
+        """See `HistorySampler.fill_in`; a search learns here that no request can be sent."""
+        self._check()
+        super().fill_in(suggest, preview)
+
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Checks that the study has this seed, and that there is a key if one is needed."""
+        """Checks that the study has this seed, and that requests can be sent."""
+        self._check()
+        super().before_trial(study, trial)
+
+    def _check(self) -> None:
+        # Not when it is made: other commands than `run` import the study file, too.
         if isinstance(self._client, OpenAIClient):
             self._client.check()
-        super().before_trial(study, trial)
 
     def start(self, ask: Ask) -> Draw:
         """Takes what the model proposes; evolution's child completes it."""
