@@ -4,13 +4,11 @@ import hashlib
 import warnings
 
 import optuna
-from language_model import climb
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from optnas.runs.loop import run_trials
 from optnas.samplers import (
-    LanguageModelSampler,
     LocalSearchSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
@@ -25,7 +23,6 @@ SAMPLERS = {
     ),
     "local search": lambda: LocalSearchSampler(seed=3),
     "reinforce": lambda: ReinforceSampler(seed=3),
-    "language model": lambda: LanguageModelSampler("scripted", client=climb, seed=3),
     "ppo": lambda: ReinforceSampler(seed=3, algorithm="ppo", batch_size=7),
 }
 
