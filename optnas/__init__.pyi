@@ -58,6 +58,7 @@ from .pareto.pick import pick as pick
 from .pareto.study_hypervolume import hypervolume as hypervolume
 from .samplers import (
     HistorySampler as HistorySampler,
+    LanguageModelSampler as LanguageModelSampler,
     LocalSearchSampler as LocalSearchSampler,
     PredictorSampler as PredictorSampler,
     RegularizedEvolutionSampler as RegularizedEvolutionSampler,

@@ -19,6 +19,7 @@ PUBLIC = [
     "GPTSpace",
     "HistorySampler",
     "InputError",
+    "LanguageModelSampler",
     "Latency",
     "LoRASpace",
     "Loaders",

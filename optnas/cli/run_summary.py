@@ -21,6 +21,7 @@ from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
 from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
+from optnas.samplers.language_model import usage_text
 from optnas.search.run import ended_flat
 from optnas.search.search import Search
 from optnas.storage.urls import shown_url
@@ -44,6 +45,8 @@ def show_end(study: Study, search: Search) -> None:
         echo(f"flat:          {flat.text}, so the run ends (--until-flat {flat.last})")
     elif latest := growth(study, LATEST):
         echo(f"latest:        {latest.text}")
+    if usage := usage_text(study):
+        echo(f"asked:         {usage}")
     if number_counted(study) < search.trials:
         on = "" if flat is None else " --until-flat 0"
         echo(f"the rest:      {_resume(study, search)}{on}")

@@ -11,6 +11,7 @@ from optnas.errors import InputError
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.evolution import RegularizedEvolutionSampler
+from optnas.samplers.language_model import LanguageModelSampler
 from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.predictor import PredictorSampler
 from optnas.samplers.reinforce import ReinforceSampler
@@ -68,6 +69,7 @@ __all__ = [
     "Ask",
     "Draw",
     "HistorySampler",
+    "LanguageModelSampler",
     "LocalSearchSampler",
     "PredictorSampler",
     "RegularizedEvolutionSampler",

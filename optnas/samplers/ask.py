@@ -78,6 +78,14 @@ class Ask:
         """Stores a system attribute of the trial."""
         self.history.study._storage.set_trial_system_attr(self._trial_id, name, value)
 
+    def say(self, name: str, value: Any) -> None:
+        """Stores a user attribute of the trial."""
+        self.history.study._storage.set_trial_user_attr(self._trial_id, name, value)
+
+    def is_of(self, trial: FrozenTrial) -> bool:
+        """Whether this is the trial whose parameters are drawn."""
+        return trial._trial_id == self._trial_id
+
     def take(self, name: str, distribution: BaseDistribution, value: Any) -> None:
         """Adds a decision, and moves on to the next parameter."""
         self.decisions.append((name, distribution, value))

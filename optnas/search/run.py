@@ -23,6 +23,7 @@ from optnas.runs.progress import Progress, number_counted
 from optnas.runs.stop import Stop, stopping
 from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
+from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
@@ -51,6 +52,8 @@ def run_search(search: Settings, *, workers: int, progress: bool, accept_changes
             f"{flat.text}: the run ends (until_flat={flat.last}). until_flat=0 continues to "
             f"{search.trials} trials"
         )
+    if usage := usage_text(study):
+        display.say(usage)
     return study
 
 

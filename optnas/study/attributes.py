@@ -42,6 +42,8 @@ DETAIL = "detail:"
 """Prefix of further facts about one measured name, such as `detail:latency_ms`."""
 SHARED = "shared_weights"
 """The detail of a trial whose network inherited its weights: what it found, and what it didn't."""
+LANGUAGE_MODEL = "language_model"
+"""How much of the trial a language model chose, or why it chose nothing."""
 
 SEED = "optnas:seed"
 """On the study: its seed."""
@@ -49,6 +51,8 @@ SHARED_WEIGHTS = "optnas:shared_weights"
 """On the study: the hash of the weights that all networks share, if they do."""
 SOURCE = "optnas:source"
 """On the study: the name of the older study that its sampler learns from, and which trials."""
+LANGUAGE_MODEL_NOTE = "optnas:language_model_note"
+"""On the study: what a language model noted of the trials so far, and from how many of them."""
 
 _RESERVED = {
     ARCHITECTURE,
@@ -65,6 +69,7 @@ _RESERVED = {
     SURPLUS,
     LEASE,
     TRAIN_SECONDS,
+    LANGUAGE_MODEL,
 }
 
 
