@@ -20,8 +20,8 @@ the reward that it has by then. Nothing is proposed twice.
 
 Defaults: γ = 1, the initial value 0.5 and the order of updates are the paper's. Its agent learned
 from 2700 networks, with 100 replays for each and a learning rate of 0.01; ε was 1.0 for 1500 of
-them, and fell to 0.1 over the others. Here ε has the same steps over `schedule` trials, and that
-number, the share of random trials, the learning rate, the number of replays and that of remembered
+them, and fell to 0.1 over the others. Here ε has the same steps, of equal length; their number of
+trials, the share of random trials, the learning rate, the number of replays and that of remembered
 decisions were chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py).
 """
 
@@ -82,7 +82,7 @@ class QLearningSampler(HistorySampler):
 
     Args:
         schedule: The number of finished trials after which ε is at its lowest, 0.1. A search with
-            fewer trials should say so.
+            fewer trials should say so; one with many more may explore for longer.
         random_share: The share of them at the start that is drawn at random (ε = 1).
         learning_rate: How far an update moves a value towards its target, from 0 to 1.
         replays: The number of finished trials, drawn at random, that are learned from again after
@@ -100,9 +100,9 @@ class QLearningSampler(HistorySampler):
     def __init__(
         self,
         *,
-        schedule: int = 100,
-        random_share: float = 0.2,
-        learning_rate: float = 0.1,
+        schedule: int = 60,
+        random_share: float = 0.5,
+        learning_rate: float = 0.3,
         replays: int = 20,
         memory: int | None = 1,
         preferences: int = 16,
@@ -132,7 +132,8 @@ class QLearningSampler(HistorySampler):
         random = self._random_share * self._schedule
         if finished < random:
             return 1.0
-        step = math.floor(STEPS * (finished - random) / (self._schedule - random))
+        # Else the first trial of a step may come out a hair too early.
+        step = math.floor(STEPS * (finished - random) / (self._schedule - random) + 1e-9)
         return round(0.9 - 0.1 * min(step, STEPS - 1), 1)
 
     def _new_table(self, history: History) -> _Table:
