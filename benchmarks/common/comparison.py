@@ -38,8 +38,8 @@ OURS = {
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
     "q-learning": lambda seed: QLearningSampler(seed=seed),
 }
-# Run where it is asked for, on the conditional benchmark and NAS-Bench-201: first depth and kinds of
-# layers, then their details; first the edges from the input, then the others.
+# Run where it is asked for, on the conditional benchmark and NAS-Bench-201: first depth and kinds
+# of layers, then their details; first the edges from the input, then the others.
 STAGES = [
     Stage(".*", 10),
     Stage(r"depth|.*\.kind|edge0-.", 40),
