@@ -116,9 +116,9 @@ def main():
     print("conditional depth: share of the best known hypervolume")
     print(table(curves, repeats))
     print(verdicts(curves, PEERS, larger_is_better=True))
-    if not options.samplers:
+    if options.results or not options.samplers:
         save(
-            "samplers_conditional",
+            options.results or "samplers_conditional",
             {
                 name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
                 for name in curves

@@ -200,7 +200,8 @@ def main():
     tasks.sort(key=lambda task: ("GP" not in task[2], "TPE" not in task[2]))
     results = dict(run_all(work, tasks, options.jobs))
 
-    content = saved("samplers_nb201")
+    file = options.results or "samplers_nb201"
+    content = saved(file)
     for dataset in options.datasets:
         for objectives in options.objectives:
             found = content.setdefault(f"{dataset}, {objectives}", {})
@@ -226,7 +227,7 @@ def main():
                     [0.2, 1.0],
                 )
                 fig.write_html(options.html)
-    save("samplers_nb201", content)
+    save(file, content)
 
 
 if __name__ == "__main__":

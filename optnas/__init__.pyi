@@ -61,8 +61,11 @@ from .samplers import (
     LanguageModelSampler as LanguageModelSampler,
     LocalSearchSampler as LocalSearchSampler,
     PredictorSampler as PredictorSampler,
+    QLearningSampler as QLearningSampler,
     RegularizedEvolutionSampler as RegularizedEvolutionSampler,
     ReinforceSampler as ReinforceSampler,
+    Stage as Stage,
+    StagedSampler as StagedSampler,
 )
 from .search.search import Search as Search
 from .search.study_file import load_search as load_search

@@ -19,8 +19,11 @@ from scipy.stats import wilcoxon
 from optnas.samplers import (
     LocalSearchSampler,
     PredictorSampler,
+    QLearningSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
+    Stage,
+    StagedSampler,
 )
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -33,6 +36,17 @@ OURS = {
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
     "local search": lambda seed: LocalSearchSampler(seed=seed),
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
+    "q-learning": lambda seed: QLearningSampler(seed=seed),
+}
+# Run where it is asked for, on the conditional benchmark and NAS-Bench-201: first depth and kinds
+# of layers, then their details; first the edges from the input, then the others.
+STAGES = [
+    Stage(".*", 10),
+    Stage(r"depth|.*\.kind|edge0-.", 40),
+    Stage(r".*\.\w+(?<!kind)|edge[12]-.", 40),
+]
+STAGED = {
+    "evolution, staged": lambda seed: StagedSampler(RegularizedEvolutionSampler(seed=seed), STAGES),
 }
 PEERS = {
     "optuna random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -51,6 +65,8 @@ COLORS = {
     "evolution": "#0b6e4f",
     "local search": "#d1495b",
     "reinforce": "#3d5a98",
+    "q-learning": "#7a5c2e",
+    "evolution, staged": "#6fbf9f",
     "optuna random": "#9a9a9a",
     "optuna NSGA-II 20": "#e3a93b",
     "optuna NSGA-II 50": "#b07d12",
@@ -69,7 +85,8 @@ def run_sampler(name, objective, objectives, seed, budget, **known):
     """
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = SAMPLERS[name](seed, **known) if name == PREDICTOR else SAMPLERS[name](seed)
+    make = (SAMPLERS | STAGED)[name]
+    sampler = make(seed, **known) if name == PREDICTOR else make(seed)
     study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
     study.optimize(objective, n_trials=budget, catch=(ArithmeticError,))
     trials = study.get_trials(deepcopy=False)
@@ -258,4 +275,5 @@ def arguments(doc, **defaults):
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--samplers", nargs="*", metavar="NAME", help="run only these")
     parser.add_argument("--html", type=Path, help="also write the figure here")
+    parser.add_argument("--results", metavar="NAME", help="write results/NAME.json, and print that")
     return parser

@@ -14,8 +14,10 @@ from optnas.samplers.evolution import RegularizedEvolutionSampler
 from optnas.samplers.language_model import LanguageModelSampler
 from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.predictor import PredictorSampler
+from optnas.samplers.qlearning import QLearningSampler
 from optnas.samplers.reinforce import ReinforceSampler
 from optnas.samplers.reseeded import ReseededSampler
+from optnas.samplers.staged import Stage, StagedSampler
 from optnas.utils.text import there_are
 
 _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
@@ -23,6 +25,7 @@ _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
     "local_search": lambda seed: LocalSearchSampler(seed=seed),
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
+    "qlearning": lambda seed: QLearningSampler(seed=seed),
 }
 _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -40,8 +43,8 @@ def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
     """Makes a sampler by its name, with its default settings.
 
     Args:
-        name: `predictor`, `evolution`, `local_search` or `reinforce` of optnas; `random`, `tpe`,
-            `nsgaii`, `nsgaiii` or `gp` of Optuna.
+        name: `predictor`, `evolution`, `local_search`, `reinforce` or `qlearning` of optnas;
+            `random`, `tpe`, `nsgaii`, `nsgaiii` or `gp` of Optuna.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 
@@ -72,9 +75,12 @@ __all__ = [
     "LanguageModelSampler",
     "LocalSearchSampler",
     "PredictorSampler",
+    "QLearningSampler",
     "RegularizedEvolutionSampler",
     "ReinforceSampler",
     "ReseededSampler",
+    "Stage",
+    "StagedSampler",
     "make_sampler",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 
 from optnas.samplers.history import History
-from optnas.samplers.trie import Node
+from optnas.samplers.trie import Node, Trie, path_of
 from optnas.study.seeds import derived_seed
 from optnas.utils.distributions import contains, stored
 from optnas.utils.draws import draw
@@ -28,6 +29,8 @@ class Ask:
         decisions: The parameters drawn so far: name, distribution, value.
         attempt: How often the trial was begun before, because what was drawn breaks a bound or is
             likely to fail; each attempt has generators of its own.
+        fixed: Parameters that were decided beforehand (see `fix`), and their values.
+        tried: The root of the tree of tried parameters: of those that have the fixed values.
     """
 
     def __init__(self, history: History, seed: int, trial: FrozenTrial, attempt: int = 0) -> None:
@@ -37,16 +40,46 @@ class Ask:
         self.attempt = attempt
         self._seed = seed
         self._trial_id = trial._trial_id
-        self._node: Node | None = history.tried.root
+        self.fixed: Mapping[str, Any] = {}
+        self.tried: Node = history.tried.root
+        self._node: Node | None = self.tried
 
     def rng(self, purpose: str) -> Random:
         """A generator of its own for each trial and purpose."""
+        return Random(self.seed(purpose))
+
+    def seed(self, purpose: str) -> int:
+        """A seed of its own for each trial and purpose."""
         purpose = f"{purpose}/{self.attempt}" if self.attempt else purpose
-        return Random(derived_seed(self._seed, self.place, purpose))
+        return derived_seed(self._seed, self.place, purpose)
 
     def shared_rng(self, purpose: str) -> Random:
         """A generator for each purpose, the same for all trials of the study."""
         return Random(derived_seed(self._seed, -1, purpose))
+
+    @property
+    def trial(self) -> FrozenTrial:
+        """The trial with the decisions so far, which may not be stored yet; a copy."""
+        trial = copy(self.history.study._storage.get_trial(self._trial_id))
+        trial.distributions = {name: distribution for name, distribution, _ in self.decisions}
+        trial.params = {name: value for name, _, value in self.decisions}
+        return trial
+
+    def fix(self, params: Mapping[str, Any]) -> bool:
+        """Decides parameters beforehand, as far as the trial will draw them.
+
+        Returns:
+            Whether anything untried has these values; if not, nothing is fixed.
+        """
+        tried = Trie()
+        for trial in [*self.history.trials, *self.history.running]:
+            if all(params[n] == value for n, value in trial.params.items() if n in params):
+                # As if a fixed parameter had one value, so that it is clear what is left with it.
+                tried.add([(n, key, 1 if n in params else k) for n, key, k in path_of(trial)])
+        if tried.root.closed:
+            return False
+        self.fixed, self.tried, self._node = params, tried.root, tried.root
+        return True
 
     def draw(self, name: str, distribution: BaseDistribution) -> Any:
         """Draws a value at random, one that leads to something untried if there is any."""
@@ -114,7 +147,7 @@ class Ask:
         try:
             drawn = suggest(rehearsal)
         finally:
-            self.decisions, self._node = [], self.history.tried.root
+            self.decisions, self._node = [], self.tried
         genes = {n: (rehearsal.distributions[n], value) for n, value in rehearsal.params.items()}
         return genes, drawn
 

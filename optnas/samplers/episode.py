@@ -1,7 +1,11 @@
-"""Draws one trial from a policy, parameter by parameter (part of `reinforce`)."""
+"""Draws one trial from a policy, parameter by parameter (part of `reinforce`).
+
+The actions that a parameter has are those of `qlearning`, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,20 +40,8 @@ class Episode:
             done = action(*decision)
             self._state, _ = self._step(done.name, done.actions)
             self._done.append(done)
-        count = _count(distribution)
-        log_p = self._step(name, count)[1]
-        weights = np.exp(log_p).tolist()
-        closed = self._ask.closed(name)
-        rng = self._ask.rng(f"draw:{name}")
-        if count == options(distribution):
-            weights = without(weights, distribution, closed)
-            return option(distribution, rng.choices(range(count), weights)[0])
-        for _ in range(100):
-            taken = rng.choices(range(count), weights)[0]
-            value = from_unit(distribution, (taken + rng.random()) / count)
-            if stored(distribution, value) not in closed:
-                break
-        return value
+        log_p = self._step(name, count_of(distribution))[1]
+        return draw_action(self._ask, name, distribution, np.exp(log_p).tolist())
 
     def log_probability(self) -> float:
         """The log probability of all decisions of the trial."""
@@ -61,7 +53,34 @@ class Episode:
         return self._policy.step(self._state, last, name, count, self._preference)
 
 
-def _count(distribution: BaseDistribution) -> int:
+def draw_action(
+    ask: Ask, name: str, distribution: BaseDistribution, weights: Sequence[float]
+) -> Any:
+    """Draws an action by its weight, and returns a value of it.
+
+    Actions that lead to nothing untried are skipped. Within a bin the value is uniform.
+
+    Args:
+        ask: The trial.
+        name: The parameter's.
+        distribution: The parameter's.
+        weights: One for each action.
+    """
+    count, closed, rng = len(weights), ask.closed(name), ask.rng(f"draw:{name}")
+    if count == options(distribution):
+        return option(
+            distribution, rng.choices(range(count), without(weights, distribution, closed))[0]
+        )
+    for _ in range(100):
+        taken = rng.choices(range(count), weights)[0]
+        value = from_unit(distribution, (taken + rng.random()) / count)
+        if stored(distribution, value) not in closed:
+            break
+    return value
+
+
+def count_of(distribution: BaseDistribution) -> int:
+    """The number of actions of a parameter."""
     n = options(distribution)
     if isinstance(distribution, CategoricalDistribution) or 1 <= n <= MOST_ACTIONS:
         return n
@@ -70,7 +89,7 @@ def _count(distribution: BaseDistribution) -> int:
 
 def action(name: str, distribution: BaseDistribution, value: Any) -> Action:
     """The action that corresponds to a decision."""
-    count = _count(distribution)
+    count = count_of(distribution)
     if count == options(distribution):
         return Action(name, count, option_number(distribution, value))
     return Action(name, count, min(int(count * to_unit(distribution, value)), count - 1))

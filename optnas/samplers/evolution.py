@@ -32,6 +32,7 @@ from optnas.samplers.mutation import (
     near_baseline,
     values_of,
     was_tried,
+    with_fixed,
 )
 from optnas.samplers.ranking import best_first, may_be_parent, violation
 from optnas.utils.checks import check_counts
@@ -111,20 +112,20 @@ class RegularizedEvolutionSampler(HistorySampler):
         rng = ask.rng("evolution")
         child: dict[str, Any] = {}
         for attempt in range(10 * ATTEMPTS):
-            genes = self._breed(ranked, rng, self._mutations + attempt // ATTEMPTS)
+            genes = self._breed(ask, ranked, rng, self._mutations + attempt // ATTEMPTS)
             child = values_of(genes)
-            if history.tried.root.closed or not was_tried(history.tried.root, genes):
+            if ask.tried.closed or not was_tried(ask.tried, genes):
                 break  # it is new, or nothing new is left
         return ask.inherit(child)
 
     def _found(self, history: History) -> _Population:
         return _Population(self._population_size, self._aging, history)
 
-    def _breed(self, ranked: list[FrozenTrial], rng: Random, mutations: int) -> Genes:
+    def _breed(self, ask: Ask, ranked: list[FrozenTrial], rng: Random, mutations: int) -> Genes:
         genes = genes_of(self._win(ranked, rng))
         if self._crossover > 0 and rng.random() < self._crossover:
             genes = crossed(genes, genes_of(self._win(ranked, rng)), rng)
-        return mutated(genes, mutations, rng)
+        return mutated(with_fixed(genes, ask.fixed), mutations, rng, ask.fixed)
 
     def _win(self, ranked: list[FrozenTrial], rng: Random) -> FrozenTrial:
         """The winner of a tournament."""

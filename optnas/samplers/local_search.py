@@ -13,6 +13,7 @@ Defaults: the 10 random trials at the start were chosen on NAS-Bench-201 with CI
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
@@ -23,7 +24,7 @@ from optnas.pareto.dominance import Array, dominates, losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import ATTEMPTS, HistorySampler
 from optnas.samplers.history import History
-from optnas.samplers.mutation import near_baseline
+from optnas.samplers.mutation import Genes, genes_of, near_baseline, values_of, with_fixed
 from optnas.samplers.ranking import contributions, may_be_parent, shortfall, violation
 from optnas.samplers.trie import Node, tried
 from optnas.utils.checks import check_counts
@@ -79,12 +80,13 @@ class LocalSearchSampler(HistorySampler):
         for trial in [*members[first:], *members[:first]]:
             if trial.number in front.exhausted:
                 continue
-            change = _untried_neighbour(trial, ask.history.tried.root, rng)
+            genes = with_fixed(genes_of(trial), ask.fixed)
+            change = _untried_neighbour(genes, ask.tried, rng, ask.fixed)
             if change is not None:
-                return ask.inherit(trial.params | change)
-            if not ask.history.others_running:
+                return ask.inherit(values_of(genes) | change)
+            if not ask.fixed and not ask.history.others_running:
                 front.exhausted.add(trial.number)
-        if not ask.attempt:
+        if not ask.attempt and not ask.fixed:
             ask.mark(RESTART)
         return ask.inherit({})
 
@@ -142,20 +144,22 @@ class _Front:
         return self._ordered
 
 
-def _untried_neighbour(trial: FrozenTrial, root: Node, rng: Random) -> dict[str, Any] | None:
-    """Finds a changed value of one parameter that makes the trial's parameters untried, if any.
+def _untried_neighbour(
+    genes: Genes, root: Node, rng: Random, fixed: Collection[str]
+) -> dict[str, Any] | None:
+    """Finds a changed value of one parameter, not a fixed one, that makes all untried, if any.
 
     All parameters are equally likely; within one, near values are likelier (see `move`).
     """
-    distributions = trial.distributions
-    keys = {name: stored(distributions[name], value) for name, value in trial.params.items()}
+    keys = {name: stored(distribution, value) for name, (distribution, value) in genes.items()}
     nodes: dict[str, Node | None] = {}
     node: Node | None = root
     for name, key in keys.items():
         nodes[name] = node
         node = node and node.child(name, key)
-    for name in rng.sample(list(keys), len(keys)):
-        distribution, value = distributions[name], trial.params[name]
+    free = [name for name in keys if name not in fixed]
+    for name in rng.sample(free, len(free)):
+        distribution, value = genes[name]
         n, before = options(distribution), nodes[name]
         if n == 0 or n > LISTED:
             return {name: move(rng, distribution, value)}

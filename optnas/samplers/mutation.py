@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.ask import Ask
 from optnas.samplers.trie import Node, tried
 from optnas.study.attributes import BASELINE
-from optnas.utils.distributions import stored
+from optnas.utils.distributions import contains, stored
 from optnas.utils.draws import move
 
 Genes = dict[str, tuple[BaseDistribution, Any]]
@@ -74,10 +74,27 @@ def crossed(genes: Genes, other: Genes, rng: Random) -> Genes:
     return child
 
 
-def mutated(genes: Genes, number: int, rng: Random) -> Genes:
-    """Changes a number of decisions, drawn at random from those that have a choice (see `move`)."""
+def with_fixed(genes: Genes, fixed: Mapping[str, Any]) -> Genes:
+    """The decisions with the fixed values in place of their own (see `Ask.fix`)."""
+    return {
+        name: (d, fixed[name] if name in fixed and contains(d, fixed[name]) else value)
+        for name, (d, value) in genes.items()
+    }
+
+
+def mutated(genes: Genes, number: int, rng: Random, fixed: Collection[str] = ()) -> Genes:
+    """Changes a number of decisions, drawn at random from those that have a choice (see `move`).
+
+    Args:
+        genes: The decisions.
+        number: How many of them are changed.
+        rng: The generator.
+        fixed: The names of those that stay.
+    """
     child = dict(genes)
-    free = [name for name, (distribution, _) in genes.items() if not distribution.single()]
+    free = [
+        n for n, (distribution, _) in genes.items() if n not in fixed and not distribution.single()
+    ]
     for name in rng.sample(free, min(number, len(free))):
         distribution, value = genes[name]
         child[name] = distribution, move(rng, distribution, value)

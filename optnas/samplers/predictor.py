@@ -217,8 +217,8 @@ class PredictorSampler(HistorySampler):
         told, older = (lessons.predict, lessons.best) if lessons else (None, ())
         predictor = Predictor(tried, running, directions, self._known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
-        root = history.tried.root
-        pool = propose(predictor.parents, suggest, root, names, rng, self._n_candidates, older)
+        parents, number = predictor.parents, self._n_candidates
+        pool = propose(parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
         if pool and (self._costs is not None or self._proxies is not None):
             value = predictor.screen(pool, rng)
             order = np.argsort(-value, kind="stable")

@@ -6,7 +6,7 @@ inherited decisions, so all are valid.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -48,6 +48,7 @@ def propose(
     rng: Random,
     number: int,
     older: Sequence[Genes] = (),
+    fixed: Mapping[str, Any] | None = None,
 ) -> list[Genes]:
     """Proposes different architectures that haven't been tried.
 
@@ -60,6 +61,7 @@ def propose(
         number: The number of architectures.
         older: An older study's best architectures, the best first: they are proposed as they are,
             and have children.
+        fixed: Values that all of them have (see `Ask.fix`).
 
     Returns:
         At most `number` architectures; fewer if the search for them is mostly unsuccessful. If
@@ -75,8 +77,8 @@ def propose(
         if waiting and len(found) < OLDER * number:
             inherited = values_of(waiting.pop())
         else:
-            inherited = {} if rng.random() < RANDOM else _child(parents, rng)
-        genes, name = complete(suggest, inherited, rng)
+            inherited = {} if rng.random() < RANDOM else _child(parents, rng, fixed or {})
+        genes, name = complete(suggest, inherited | dict(fixed or {}), rng)
         if not genes or was_tried(root, genes):
             continue
         if name in names:
@@ -86,9 +88,9 @@ def propose(
     return list(found.values()) or list(renamed.values())[:number]
 
 
-def _child(parents: Sequence[Genes], rng: Random) -> dict[str, Any]:
+def _child(parents: Sequence[Genes], rng: Random, fixed: Collection[str]) -> dict[str, Any]:
     """The values of one or two parents, with some of them mutated."""
     genes = rng.choice(parents)
     if rng.random() < CROSSED:
         genes = crossed(genes, rng.choice(parents), rng)
-    return values_of(mutated(genes, rng.randint(1, MUTATIONS), rng))
+    return values_of(mutated(genes, rng.randint(1, MUTATIONS), rng, fixed))

@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.samplers.ask import Ask, Draw
 from optnas.study.attributes import is_hand_made
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import keep_completion, place
@@ -47,16 +48,41 @@ class ReseededSampler(BaseSampler):
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int | None = None) -> None:
         self._make = make
-        self._seed = seed
+        self.seed = seed
         self._samplers: dict[int, BaseSampler] = {}
         self._seeds: dict[int, Callable[[str], int]] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Makes the sampler for this trial."""
-        seed, at = study_seed(study, self._seed), place(trial, study.get_trials(deepcopy=False))
+        seed, at = study_seed(study, self.seed), place(trial, study.get_trials(deepcopy=False))
         self._seeds[trial._trial_id] = seed_for = partial(derived_seed, seed, at)
         self._samplers[trial._trial_id] = sampler = self._make(seed_for("sampler:"))
         sampler.before_trial(_without_baselines(study), trial)
+
+    def start(self, ask: Ask) -> Draw:
+        """Returns a draw of the trial's parameters by the other sampler, for a `StagedSampler`.
+
+        What the other sampler draws is skipped where it leads to nothing untried. The parameters in
+        `ask.fixed` are left out of what it draws in one go.
+        """
+        study, trial = _without_baselines(ask.history.study), ask.trial
+        sampler = self._make(ask.seed("sampler:"))
+        sampler.before_trial(study, trial)
+        space = sampler.infer_relative_search_space(study, trial)
+        space = {
+            name: distribution for name, distribution in space.items() if name not in ask.fixed
+        }
+        together = sampler.sample_relative(study, trial, space)
+        inherited = ask.inherit(together)
+
+        def draw(name: str, distribution: BaseDistribution) -> Any:
+            if name in together:
+                return inherited(name, distribution)
+            sampler = self._make(ask.seed(f"sampler:{name}"))
+            value = sampler.sample_independent(study, ask.trial, name, distribution)
+            return ask.inherit({name: value})(name, distribution)
+
+        return draw
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

@@ -1,4 +1,4 @@
-"""Rewards of trials under a preference among the objectives (part of `reinforce`)."""
+"""Rewards of trials under a preference among the objectives (of `reinforce` and `qlearning`)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Rewards:
         exponent: The exponent w of MnasNet's reward.
         limits: The reference point as losses. The reward of a trial beyond it is lowered by 1.3,
             the range of rewards without targets.
+        window: The number of trials before the last one whose rewards are kept; None for all.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Rewards:
         targets: Mapping[int, float],
         exponent: float,
         limits: Array | None = None,
+        window: int | None = WINDOW,
     ) -> None:
         self._directions, self._targets, self._exponent = directions, targets, exponent
+        self._window = window
         self._limits = np.full(len(directions), np.inf) if limits is None else limits
         self._free = [i for i in range(len(directions)) if i not in targets]
         self._sorted: list[Array] = [np.zeros(0) for _ in directions]
@@ -62,7 +65,9 @@ class Rewards:
             point = None
         elif point is None:
             broken = np.inf
-        self._recent = [*self._recent[-WINDOW:], (point, broken)]
+        self._recent.append((point, broken))
+        if self._window is not None:
+            del self._recent[: -self._window - 1]
 
     def advantage(self, preference: Array) -> float:
         """The last trial's reward minus the average of those before it, in standard deviations.
@@ -76,20 +81,33 @@ class Rewards:
         """
         if len(self._recent) < 5:
             return 0.0
-        rewards = self._rewards(preference)
+        rewards = self.rewards(preference, range(len(self._recent)))
         before = rewards[:-1]
         advantage = (rewards[-1] - before.mean()) / (before.std() + 1e-8)
         return float(np.clip(advantage, -5.0, 5.0))
 
-    def _rewards(self, preference: Array) -> Array:
-        rewards = np.zeros(len(self._recent))
-        known = [i for i, (point, _) in enumerate(self._recent) if point is not None]
+    def rewards(self, preference: Array, which: Sequence[int]) -> Array:
+        """The rewards of trials as of now: another trial changes the ranks of those before it.
+
+        Without targets, a feasible trial's lies between -1.3 and 0, and that of one that is
+        infeasible or failed is lower than any feasible one's.
+
+        Args:
+            preference: The weights of the objectives, of shape `(objectives,)`.
+            which: The positions of the trials among those that are kept.
+
+        Returns:
+            An array of shape `(len(which),)`.
+        """
+        asked = [self._recent[i] for i in which]
+        rewards = np.zeros(len(asked))
+        known = [i for i, (point, _) in enumerate(asked) if point is not None]
         if known:
-            points = np.array([self._recent[i][0] for i in known])
+            points = np.array([asked[i][0] for i in known])
             beyond = shortfall(points, self._limits) > 0
             rewards[known] = self._feasible(points, preference) - (1 + AUGMENTATION) * beyond
         worst = (1 + AUGMENTATION) * (1 + bool(np.isfinite(self._limits).any()))
-        for i, (point, broken) in enumerate(self._recent):
+        for i, (point, broken) in enumerate(asked):
             if point is None:  # infeasible or failed: worse than any feasible one
                 share = broken / self._worst_violation if np.isfinite(broken) else 1.0
                 rewards[i] = -worst - min(share, 1.0)

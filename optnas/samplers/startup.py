@@ -51,12 +51,12 @@ def spread(
     maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
     sample, costs = [], []
     for _ in range(SAMPLE):
-        genes, _ = complete(suggest, {}, rng)
+        genes, _ = complete(suggest, dict(ask.fixed), rng)
         try:
             found = known.costs(genes)
         except UNSOUND:
             continue  # a network that can't run
-        if genes and not was_tried(ask.history.tried.root, genes) and keeps_bounds(genes):
+        if genes and not was_tried(ask.tried, genes) and keeps_bounds(genes):
             sample.append(genes)
             costs.append([-v if maximize[i] else v for i, v in found.items()])
     if not sample:

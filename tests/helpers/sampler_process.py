@@ -10,8 +10,11 @@ from optuna.storages.journal import JournalFileBackend
 from optnas.runs.loop import run_trials
 from optnas.samplers import (
     LocalSearchSampler,
+    QLearningSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
+    Stage,
+    StagedSampler,
     make_sampler,
 )
 from optnas.storage.open import open_storage
@@ -24,6 +27,10 @@ SAMPLERS = {
     "local search": lambda: LocalSearchSampler(seed=3),
     "reinforce": lambda: ReinforceSampler(seed=3),
     "ppo": lambda: ReinforceSampler(seed=3, algorithm="ppo", batch_size=7),
+    "qlearning": lambda: QLearningSampler(seed=3, schedule=30),
+    "staged": lambda: StagedSampler(
+        RegularizedEvolutionSampler(seed=3), [Stage(".*", 5), Stage("depth|.*kind", 15)]
+    ),
 }
 
 

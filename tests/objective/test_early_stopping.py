@@ -286,7 +286,7 @@ def test_every_sampler_works_with_stopped_trials(sampler):
     study = searched(sampler=sampler, trials=13, storage=memory).run(progress=False)
     assert sum(STOPPED in t.user_attrs for t in study.trials) > 0
     assert len(study.trials) == 13
-    if sampler in ("predictor", "evolution", "local_search", "reinforce"):
+    if sampler in ("predictor", "evolution", "local_search", "reinforce", "qlearning"):
         assert len({t.params["width"] for t in study.trials}) == 13
 
 

@@ -13,7 +13,7 @@ from optnas.samplers.ranking import best_first
 from optnas.study.attributes import BASELINE, LOST, RETRY_OF
 from optnas.study.reference import keep_reference_point
 
-SAMPLERS = ("predictor", "evolution", "local_search", "reinforce")
+SAMPLERS = ("predictor", "evolution", "local_search", "reinforce", "qlearning")
 BOUND = 60
 
 
@@ -83,7 +83,7 @@ def test_a_bound_that_nothing_breaks_changes_nothing(name):
     assert drawn(run(name, 12, constraints={"params": 1e9})) == drawn(run(name, 12))
 
 
-@pytest.mark.parametrize("name", ["evolution", "local_search", "reinforce"])
+@pytest.mark.parametrize("name", ["evolution", "local_search", "reinforce", "qlearning"])
 def test_a_trial_that_was_lost_between_two_draws_is_repeated_as_it_would_have_been(name):
     """The bound rejects attempts; the retry, which has one parameter fixed, comes to the same."""
 

@@ -55,7 +55,9 @@ def search_objective():
     )
 
 
-@pytest.mark.parametrize("name", ["predictor", "evolution", "local_search", "reinforce"])
+@pytest.mark.parametrize(
+    "name", ["predictor", "evolution", "local_search", "reinforce", "qlearning"]
+)
 def test_no_sampler_repeats_a_network_in_a_search(name):
     own = search_objective()
     study = optuna.create_study(directions=own.directions, sampler=make_sampler(name, 0))

@@ -441,7 +441,9 @@ def test_an_interrupt_leaves_nothing_half_read(owner, method, monkeypatch):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(["evolution", "local_search", "reinforce"]))
+@given(
+    st.integers(0, 10**6), st.sampled_from(["evolution", "local_search", "reinforce", "qlearning"])
+)
 def test_no_space_is_too_small_or_odd(seed, name):
     """Random trees of decisions, all of their leaves visited once before any is repeated."""
 

@@ -16,9 +16,12 @@ from optnas.samplers import (
     SAMPLERS,
     LocalSearchSampler,
     PredictorSampler,
+    QLearningSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
     ReseededSampler,
+    Stage,
+    StagedSampler,
     make_sampler,
 )
 from optnas.testing import ChildContract, HistorySamplerContract, SamplerContract
@@ -101,6 +104,37 @@ class TestPPO(HistorySamplerContract, OptunaSuite):
         return ReinforceSampler(seed=seed, algorithm="ppo", batch_size=5)
 
 
+class TestQLearning(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return QLearningSampler(seed=seed, schedule=20)
+
+
+STAGES = [Stage("depth|kind|x.*", 8), Stage(".*width|n|rate", 8)]
+
+
+@pytest.mark.filterwarnings("ignore:stages. no parameter")  # not each space has these
+class TestStagedEvolution(HistorySamplerContract, OptunaSuite):
+    def make(self, seed):
+        return StagedSampler(RegularizedEvolutionSampler(seed=seed, n_startup_trials=4), STAGES)
+
+
+@pytest.mark.filterwarnings("ignore:stages. no parameter")
+class TestStagedTPE(HistorySamplerContract):
+    """It repeats nothing either, which TPE alone does."""
+
+    def make(self, seed):
+        inner = ReseededSampler(
+            lambda s: optuna.samplers.TPESampler(seed=s, multivariate=True, n_startup_trials=5)
+        )
+        return StagedSampler(inner, STAGES, seed=seed)
+
+    test_pickles = None  # a function that is defined on the spot doesn't
+    test_values_may_be_infinite_or_huge = None  # TPE overflows
+    test_what_fails_is_avoided = None  # a hundred attempts of TPE take two seconds
+    test_pruned_trials_are_not_repeated = None
+    test_resumes_exactly_after_failures = None
+
+
 class TestRandom(SamplerContract):
     relative = False
 
@@ -149,7 +183,7 @@ def test_examples_run(place, example):
 
 
 def test_a_name_that_is_unknown():
-    ours = {"evolution", "local_search", "predictor", "reinforce"}
+    ours = {"evolution", "local_search", "predictor", "qlearning", "reinforce"}
     assert set(SAMPLERS) == ours | {"random", "tpe", "nsgaii", "nsgaiii", "gp"}
     with pytest.raises(InputError, match="unknown sampler 'tpee'; there are: predictor, "):
         make_sampler("tpee")
