@@ -2,7 +2,7 @@
 
     python benchmarks/space_sizes.py
 
-Builds and counts networks, and trains none; about three minutes on one core. Writes
+Builds and counts networks, and trains none; some minutes on one core. Writes
 `results/space_sizes.json` and the figure `space_sizes.html` into the working directory. Where
 Chromium is installed, it also writes the figure as `space_sizes.png`.
 """
@@ -24,7 +24,6 @@ from plotly.subplots import make_subplots
 
 import optnas
 from optnas.metrics.counting import count_pass
-from optnas.metrics.params import count_params
 from optnas.plots.style import BLUE, FAINT, INK
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.testing.spaces import architectures
@@ -36,12 +35,20 @@ COLUMNS = 4
 
 def spaces() -> dict[str, SearchSpace[Any]]:
     """Each space as its examples use it, by what is written above its panel."""
+    image, small = (1, 28, 28), (1, 32, 32)
     return {
-        "MLPSpace<br>64 features": optnas.MLPSpace((64,), 10),
-        "MacroCNNSpace<br>1×28×28": optnas.MacroCNNSpace((1, 28, 28), 10),
-        "MobileSpace.small<br>1×28×28": optnas.MobileSpace.small((1, 28, 28), 10),
-        "ResNetSpace.small<br>1×28×28": optnas.ResNetSpace.small((1, 28, 28), 10),
+        "MLPSpace<br>20 numbers": optnas.MLPSpace((20,), 2),
+        "TabularSpace<br>15 numbers, 5 categories": optnas.TabularSpace(15, (10,) * 5, 2),
+        "SequenceSpace<br>50 steps of 8 numbers": optnas.SequenceSpace((50, 8), 2),
+        "GPTSpace.small<br>64 of 100 tokens": optnas.GPTSpace.small(vocabulary=100, length=64),
+        "MacroCNNSpace<br>1×28×28": optnas.MacroCNNSpace(image, 10),
+        "MobileSpace.small<br>1×28×28": optnas.MobileSpace.small(image, 10),
+        "ResNetSpace.small<br>1×28×28": optnas.ResNetSpace.small(image, 10),
+        "CellSpace.small<br>1×28×28": optnas.CellSpace.small(image, 10),
         "NASBench201Space<br>3×32×32": optnas.NASBench201Space(),
+        "ViTSpace.small<br>1×32×32": optnas.ViTSpace.small(small, 10),
+        "UNetSpace.small<br>1×32×32, a class a pixel": optnas.UNetSpace.small(small, 4),
+        "LoRASpace<br>lora_digits": optnas.load_search("lora_digits").space,
     }
 
 
@@ -52,7 +59,7 @@ class Sizes:
     Attributes:
         networks: The number of different settings in the space, as text.
         macs: Multiply-accumulates of each network, for one example.
-        params: Its parameters.
+        params: Its parameters that are trained: under adapters, the others are frozen.
     """
 
     networks: str
@@ -70,7 +77,8 @@ def sizes(space: SearchSpace[Any], number: int) -> Sizes:
 def _counted(space: SearchSpace[Any], number: int) -> Iterator[tuple[int, int]]:
     for architecture, _ in architectures(space, number):
         network = space.build(architecture).eval()
-        yield count_pass(network, space.example_inputs).macs, count_params(network)
+        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        yield count_pass(network, space.example_inputs).macs, trained
 
 
 def figure(found: dict[str, Sizes]) -> go.Figure:

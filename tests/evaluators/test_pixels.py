@@ -267,9 +267,12 @@ def test_cross_entropy_by_name_is_the_usual_loss():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TrainingEvaluator(DATA, loss="focal"), "dice, cross_entropy[+]dice"),
-        (lambda: TrainingEvaluator(optnas.digits(), loss="dice"), "by name are cross_entropy"),
-        (lambda: TrainingEvaluator(optnas.diabetes(), loss="dice"), "none: leave it out"),
+        (lambda: TrainingEvaluator(DATA, loss="focal"), "dice or cross_entropy[+]dice"),
+        (
+            lambda: TrainingEvaluator(optnas.digits(), loss="dice"),
+            "give cross_entropy, or a function",
+        ),
+        (lambda: TrainingEvaluator(optnas.diabetes(), loss="dice"), "give mse_loss or l1_loss"),
         (
             lambda: TrainingEvaluator(DATA, recipe=Recipe(mixup=0.2), loss="dice"),
             "mixup changes the cross-entropy, and the loss is 'dice'",

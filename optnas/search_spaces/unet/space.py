@@ -63,7 +63,8 @@ class UNetSpace(SearchSpace[UNetArchitecture], Encodable[UNetArchitecture]):
         import optnas
 
         space = optnas.UNetSpace.small((1, 32, 32), outputs=4)
-        params = space.params_of(optnas.UNetSpace.unet((1, 32, 32), width=8, levels=3))
+        unet = optnas.UNetSpace.unet((1, 32, 32), width=8, levels=3, norm="batch")
+        params = space.params_of(unet)
         ```
 
     Attributes:
