@@ -270,7 +270,7 @@ def test_cross_entropy_by_name_is_the_usual_loss():
         (lambda: TrainingEvaluator(DATA, loss="focal"), "dice or cross_entropy[+]dice"),
         (
             lambda: TrainingEvaluator(optnas.digits(), loss="dice"),
-            "give cross_entropy, or a function",
+            "give cross_entropy, or",
         ),
         (lambda: TrainingEvaluator(optnas.diabetes(), loss="dice"), "give mse_loss or l1_loss"),
         (
