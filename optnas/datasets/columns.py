@@ -48,7 +48,7 @@ def read_columns(table: object, name: str) -> dict[str, Column]:
         InputError: It is neither, two columns have one name, their lengths differ, or a number is
             infinite or complex.
     """
-    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
+    pandas = sys.modules.get("pandas")  # imported by those who have a DataFrame
     given: Iterable[tuple[Any, Any]]
     if pandas is not None and isinstance(table, pandas.DataFrame):
         given = [(label, table.iloc[:, at]) for at, label in enumerate(table.columns)]

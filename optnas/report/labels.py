@@ -14,7 +14,7 @@ from optnas.study.record import record_of
 from optnas.utils.text import MACS
 
 _SHORT = {
-    "params": "trainable numbers in the network",
+    "params": "numbers in the network that training sets",
     "trainable_params": "numbers that are trained, without the frozen ones",
     "model_size_mb": "size of the weights, in megabytes",
     "macs": "multiply-accumulates for one example",

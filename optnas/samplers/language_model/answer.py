@@ -90,5 +90,5 @@ def fitting(distribution: BaseDistribution, value: Any) -> Any:
 
 
 def read_note(text: str, longest: int) -> str:
-    """A note as one line of at most so many characters."""
+    """A note as one line, cut off at a number of characters."""
     return _CONTROL.sub(" ", text[: 2 * longest]).strip()[:longest]

@@ -113,5 +113,5 @@ def note_of(study: Study) -> tuple[int, str]:
 
 
 def keep_note(study: Study, trials: int, text: str) -> None:
-    """Stores the note that was made from so many trials."""
+    """Stores a note, and the number of trials that it was made from."""
     study.set_user_attr(LANGUAGE_MODEL_NOTE, {"trials": trials, "text": text})
