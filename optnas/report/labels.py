@@ -14,7 +14,7 @@ from optnas.study.record import record_of
 from optnas.utils.text import MACS
 
 _SHORT = {
-    "params": "numbers in the network that training sets",
+    "params": "numbers in the weights of the network",
     "trainable_params": "numbers that are trained, without the frozen ones",
     "model_size_mb": "size of the weights, in megabytes",
     "macs": "multiply-accumulates for one example",

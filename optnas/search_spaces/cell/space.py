@@ -86,8 +86,8 @@ class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture]):
         stem_multiplier: Output channels of the first convolution, as a multiple of the width.
 
     Raises:
-        ValueError: A setting is out of range, the image is too small for that number of stages, or there
-            is `none` without `skip_connect`, which a cell without nodes is.
+        ValueError: A setting is out of range, the image is too small for that number of stages, or
+            there is `none` without `skip_connect`, which a cell without nodes is.
     """
 
     input_shape: Shape
