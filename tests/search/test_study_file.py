@@ -113,7 +113,18 @@ def test_no_compiled_code_is_imported(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["digits_cnn", "diabetes_mlp", "sequences", "tables", "gpt_char", "lora_digits", "template"],
+    [
+        "digits_cells",
+        "digits_cnn",
+        "digits_vit",
+        "diabetes_mlp",
+        "gpt_char",
+        "lora_digits",
+        "sequences",
+        "shapes_unet",
+        "tables",
+        "template",
+    ],
 )
 def test_bundled_studies_train_and_measure_a_network(name, monkeypatch):
     """One trial of one epoch of each: what is in them fits together."""
