@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.logits import logits_of
-from optnas.datasets.next_token import TokenCrossEntropy, perplexity
+from optnas.datasets.next_token import UNCOUNTED, TokenCrossEntropy, perplexity
 from optnas.datasets.pixels import PIXEL_LOSSES, constant_scores
 from optnas.errors import InputError
 from optnas.utils.inputs import described
@@ -22,7 +22,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         outputs: Shape `(n, classes)` or more; further dimensions are averaged too.
-        targets: Class numbers, shape `(n,)`, and the further dimensions.
+        targets: Class numbers, shape `(n,)`, and the further dimensions; -100 isn't counted, as in
+            the loss.
 
     Raises:
         InputError: The outputs aren't one for each of two classes or more.
@@ -36,7 +37,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
             + ("give y.argmax(1) of one-hot rows, or " if _are_shares(targets, outputs) else "")
             + "switch it off (accuracy=False), and give a score of your own (scores=) for another"
         )
-    return (outputs.argmax(1) == targets).float().mean()
+    right = outputs.argmax(1) == targets
+    return right[targets != UNCOUNTED].float().mean()
 
 
 def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
@@ -123,10 +125,11 @@ def chance_scores(data: Dataset) -> dict[str, float]:
     if data.task == "segmentation":
         return constant_scores(data.train[1], targets, data.outputs)
     # One count more in each class: a class that training never saw has no infinite loss.
-    shares = torch.bincount(data.train[1].flatten(), minlength=data.outputs).float() + 1
+    seen = data.train[1].flatten()
+    shares = torch.bincount(seen[seen != UNCOUNTED], minlength=data.outputs).float() + 1
     logs = (shares / shares.sum()).log()
     if data.task == "language":
-        loss = -float(logs[targets].mean())
+        loss = -float(logs[targets[targets != UNCOUNTED]].mean())
         return {"val_loss": loss, "perplexity": perplexity(loss)}
     outputs = logs.expand(len(targets), -1)
     return {

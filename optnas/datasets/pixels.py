@@ -218,7 +218,8 @@ def constant_scores(train: Tensor, val: Tensor, classes: int) -> dict[str, float
     Returns:
         `val_loss` (cross-entropy), `val_accuracy` and `val_mean_iou`.
     """
-    seen, counts = (torch.bincount(y[y >= 0], minlength=classes).double() for y in (train, val))
+    targets = (train.long(), val.long())
+    seen, counts = (torch.bincount(y[y >= 0], minlength=classes).double() for y in targets)
     # One count more in each class: a class that training never saw has no infinite loss.
     shares = (seen + 1) / (seen + 1).sum()
     likeliest, pixels = int(shares.argmax()), counts.sum()

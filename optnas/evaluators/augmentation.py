@@ -64,6 +64,7 @@ def _augment(x: Inputs, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor | Mix
             "the recipe"
         )
     pixelwise = not y.is_floating_point() and y.ndim > 1 and y.shape[1:] == x.shape[2:]
+    y = y.long() if pixelwise else y  # smaller types don't hold the number of what is left out
     if recipe.flip:
         chosen = torch.rand(len(x), device=x.device) < 0.5
         x = _flipped(x, chosen)

@@ -16,14 +16,31 @@ def memory_format(model: nn.Module, device: torch.device, precision: str) -> tor
     """The memory layout for images and convolutions.
 
     On a CPU, channels last makes training faster if a convolution has more than 8 channels (a
-    vector's width), and slower otherwise; on CUDA the bfloat16 kernels need it.
+    vector's width), and slower otherwise; on CUDA the bfloat16 kernels need it. Networks with a
+    convolution that would spoil the process's memory in it keep the usual layout.
     """
-    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
-    if device.type == "cpu" and max(widths, default=0) > 8:
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    widths = [m.out_channels for m in convolutions]
+    if (
+        device.type == "cpu"
+        and max(widths, default=0) > 8
+        and not any(map(_overruns, convolutions))
+    ):
         return torch.channels_last
     if device.type == "cuda" and precision == "bfloat16":
         return torch.channels_last
     return torch.contiguous_format
+
+
+def _overruns(convolution: nn.Conv2d) -> bool:
+    """Whether the gradient for images with channels last writes behind its memory.
+
+    So it does on CPUs in PyTorch 2.13 for 1×1 convolutions with a stride that read fewer channels
+    than a vector holds: the process ends later, at any place ("corrupted size vs. prev_size").
+    """
+    vector = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    pointwise = convolution.kernel_size == (1, 1) and convolution.groups == 1
+    return pointwise and max(convolution.stride) > 1 and convolution.in_channels < vector
 
 
 def laid_out(x: Tensor, layout: torch.memory_format) -> Tensor:

@@ -196,3 +196,16 @@ def test_a_target_beyond_the_models_tokens_is_told():
     narrow = replace(DATA, outputs=8)
     with pytest.raises(InputError, match="a target is class 8, and the model has 8 outputs"):
         evaluated(optnas.TrainingEvaluator(narrow, epochs=1), model)
+
+
+def test_targets_that_are_not_counted_are_no_part_of_the_scores_of_chance():
+    def some_left_out(part):
+        x, y = part
+        return x, torch.where(torch.arange(y.shape[1]) < 2, -100, y)
+
+    parts = map(some_left_out, (DATA.train, DATA.val, DATA.test))
+    data = optnas.Dataset("part", "language", *parts, outputs=DATA.outputs)
+    chance = optnas.TrainingEvaluator(data).chance
+    seen = torch.bincount(data.train[1][:, 2:].flatten(), minlength=DATA.outputs) + 1.0
+    wanted = -(seen / seen.sum()).log()[data.val[1][:, 2:]].mean()
+    assert chance["val_loss"] == pytest.approx(float(wanted), rel=1e-5)

@@ -14,6 +14,7 @@ import optnas
 from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
+from optnas.evaluators.heads import Heads as HeadLosses
 from optnas.export import export_model
 
 X = torch.randn(90, 4, generator=torch.Generator().manual_seed(0))
@@ -194,3 +195,11 @@ def test_a_study_of_two_heads_from_its_search_to_its_file(tmp_path):
     assert "output_digit" in text
     assert "output_age" in text
     assert np.isfinite(done.agreement.difference)
+
+
+def test_what_the_loss_of_a_head_leaves_out_is_no_error_of_its_accuracy():
+    heads = HeadLosses({"kind": "cross_entropy"})
+    targets = torch.tensor([0, 1, 2, -100, -100])
+    outputs = torch.eye(3)[targets.clamp(min=0)]
+    (accuracy, _) = heads.scores(accuracy=True)["val_accuracy.kind"]
+    assert accuracy({"kind": outputs}, {"kind": targets}) == 1.0

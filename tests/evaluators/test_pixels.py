@@ -8,9 +8,11 @@ import optuna
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from optuna.trial import FixedTrial
 from torch import nn
 
 import optnas
+from optnas.candidate import Candidate
 from optnas.datasets.losses import chance_scores
 from optnas.datasets.pixels import (
     PIXEL_LOSSES,
@@ -20,7 +22,7 @@ from optnas.datasets.pixels import (
     PixelDice,
 )
 from optnas.errors import InputError
-from optnas.evaluators import Recipe, SharedWeightsEvaluator, TrainingEvaluator
+from optnas.evaluators import Recipe, Report, SharedWeightsEvaluator, TrainingEvaluator
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.feed import HELD_OUT_BATCH_SIZE
 from optnas.evaluators.held_out import HeldOut
@@ -365,3 +367,17 @@ def test_more_held_out_images_than_a_batch_are_scored_together():
     with torch.no_grad():
         outputs = network.eval()(data.val[0])
     assert found["val_mean_iou"] == pytest.approx(float(MeanIoU()(outputs, data.val[1])), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.bool, torch.int32])
+def test_masks_of_any_kind_of_whole_numbers_train_and_move(kind):
+    x = torch.randn(12, 1, 6, 6)
+    part = x, (x[:, 0] > 0).to(kind)
+    data = optnas.Dataset("masks", "segmentation", part, part, part, outputs=2)
+    recipe = optnas.Recipe(shift=1, flip=True)
+    evaluator = TrainingEvaluator(data, epochs=1, recipe=recipe, device="cpu")
+    network = torch.nn.Conv2d(1, 2, 1)
+    candidate = Candidate("conv", x[:1], lambda: network)
+    scores = evaluator.evaluate(candidate, evaluator.suggest(FixedTrial({})), Report())
+    assert 0 <= scores["val_mean_iou"] <= 1
+    assert evaluator.chance["val_accuracy"] >= 0.4

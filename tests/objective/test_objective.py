@@ -135,7 +135,7 @@ def test_a_broken_cheap_bound_saves_the_expensive_metrics(space):
     assert measured == [small.user_attrs["architecture"]]
 
 
-@pytest.mark.parametrize("sampler", ["evolution", "local_search", "reinforce", "qlearning", "tpe"])
+@pytest.mark.parametrize("sampler", ["evolution", "local_search", "reinforce", "tpe"])
 def test_samplers_learn_from_trials_that_a_bound_ended(sampler):
     """Of the later trials, far fewer break the bound than by chance (3 of 4)."""
 
