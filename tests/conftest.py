@@ -2,6 +2,7 @@ import gc
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 import chance
 import joblib
@@ -98,16 +99,27 @@ def pytest_fixture_setup(fixturedef, request):
         return (yield)
 
 
+def forget_modules_of(folders):
+    """The next test's `import model` finds its own file, not that of a test before it."""
+    for name, module in [*sys.modules.items()]:
+        file = getattr(module, "__file__", None)
+        if file and any(Path(file).is_relative_to(folder) for folder in folders):
+            del sys.modules[name]
+
+
 @pytest.fixture(autouse=True)
 def _quiet_and_alone(tmp_path, tmp_path_factory, monkeypatch):
     """Every test runs in a folder of its own, on one thread; locks of devices lie there too."""
     monkeypatch.chdir(tmp_path)
+    path = {*sys.path}
     monkeypatch.setattr(sys, "path", [*sys.path])  # to which study files add their folders
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "settings"))
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
+    yield
+    forget_modules_of({*sys.path} - path)
 
 
 @pytest.fixture(autouse=True)

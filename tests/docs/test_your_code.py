@@ -1,7 +1,6 @@
 """Training scripts as people write them become studies by ten lines."""
 
 import re
-import sys
 import warnings
 
 import optuna
@@ -57,8 +56,6 @@ def test_a_trial_of_each_study_runs(name, tmp_path, monkeypatch):
         monkeypatch.setattr("transformers.trainer.is_datasets_available", lambda: False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(SCRIPTS / name)
-    for module in ("train", "model"):  # of another script
-        monkeypatch.delitem(sys.modules, module, raising=False)
     search = optnas.load_search(SCRIPTS / name / "study.py")
     assert untouched(name) == (name in BY_COMMAND)
     if name == "argparse":  # it would run as nanogpt does, in another process that imports torch

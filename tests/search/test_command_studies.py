@@ -197,8 +197,7 @@ def test_the_retry_of_an_interrupted_trial_goes_on_from_its_folder():
 def char_gpt(monkeypatch):
     """The module of the networks that the script trains, imported as its users do."""
     monkeypatch.syspath_prepend(str(CHAR_GPT))
-    yield importlib.import_module("model")
-    del sys.modules["model"]
+    return importlib.import_module("model")
 
 
 def test_a_command_of_its_own_retrains_a_network():
