@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ def _of_values(values: Any) -> list[Any]:
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, Real) and math.isnan(value)
+    return isinstance(value, Real) and value != value  # isnan() takes no large whole numbers
 
 
 def _kind(value: object) -> str:
@@ -105,11 +104,15 @@ def _kind(value: object) -> str:
 
 def _check_numbers(column: Column, name: str) -> None:
     for row, value in enumerate(column.values):
-        if isinstance(value, Real) and math.isinf(value):
+        if isinstance(value, Real) and _is_too_large(value):
             raise InputError(
-                f"{name}: column {column.name} has an infinite number in row {row}: replace it, by "
-                "None if it is missing"
+                f"{name}: column {column.name} has an infinite number in row {row}, or one too "
+                "large for a float: replace it, by None if it is missing"
             )
+
+
+def _is_too_large(value: Any) -> bool:
+    return bool(abs(value) > sys.float_info.max)  # isinf() takes no large whole numbers
 
 
 def check_kind(column: Column, name: str) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from optnas.datasets.class_numbers import check_class_numbers
 from optnas.datasets.preparation import category_sizes, prepared_inputs
 from optnas.errors import InputError
 from optnas.utils.inputs import Inputs, form_of, in_order, map_inputs
@@ -88,6 +89,10 @@ class Dataset:
                     f"{self.name}: the inputs of the part {name} have {lengths} examples, and "
                     f"there are {len(y)} targets: give as many of each"
                 )
+        if self.task != "regression":
+            parts = {"train": self.train[1], "val": self.val[1], "test": self.test[1]}
+            whole = {n: y for n, y in parts.items() if isinstance(y, Tensor) and _is_whole(y)}
+            check_class_numbers(self.name, whole, self.outputs)
 
     def __repr__(self) -> str:
         x = self.train[0]
@@ -186,7 +191,7 @@ class Loaders:
             batches.
         val: Yields the validation batches, in a fixed order.
         task: `classification`, `regression`, `segmentation` or `language` (tokens and the next
-            ones, both of shape `(batch, length)`; the target -100 isn't counted).
+            ones, both of shape `(batch, length)`; a negative target isn't counted).
         name: What the data is called. Change it whenever the data or the augmentation change: a
             study can't look inside a loader.
         train_val: Training and validation examples together, shuffled and augmented as `train` is;
@@ -226,6 +231,10 @@ class Loaders:
         """The name, and the numbers of batches in `train_val` and `test`."""
         both, test = (0 if part is None else len(part) for part in (self.train_val, self.test))
         return f"{self.name} {both}/{test} batches"
+
+
+def _is_whole(targets: Tensor) -> bool:
+    return not targets.is_floating_point() and not targets.is_complex()
 
 
 def _check_length(part: str, loader: DataLoader[Any]) -> None:

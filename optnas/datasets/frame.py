@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from optnas.datasets.check_arrays import guess_task
 from optnas.datasets.columns import Column, read_columns
 from optnas.datasets.dataset import Dataset, Part, Task
-from optnas.datasets.normalize import channel_moments
+from optnas.datasets.normalize import channel_moments, scaled
 from optnas.datasets.preparation import Scale, as_text, learn_preparation, prepared_inputs
 from optnas.datasets.split import split
 from optnas.errors import InputError
@@ -114,7 +114,7 @@ def frame(
     targets = torch.from_numpy(y)
     if found_task == "regression":
         shift, spread = channel_moments(y[train_rows][:, None])
-        targets = torch.from_numpy(((y[:, None] - shift) / spread).astype(np.float32))
+        targets = scaled(y[:, None], shift, spread, f"{name}: the target {target}")
         moments = torch.from_numpy(shift).float(), torch.from_numpy(spread).float()
     else:
         preparation["classes"] = classes

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
+from optnas.datasets.class_numbers import (
+    check_in_range,
+    is_counted,
+    shares_of_classes,
+    summed_cross_entropy,
+)
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.logits import logits_of
-from optnas.datasets.next_token import UNCOUNTED, TokenCrossEntropy, perplexity
+from optnas.datasets.next_token import TokenCrossEntropy, perplexity
 from optnas.datasets.pixels import PIXEL_LOSSES, constant_scores
 from optnas.errors import InputError
 from optnas.utils.inputs import described
@@ -22,8 +27,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         outputs: Shape `(n, classes)` or more; further dimensions are averaged too.
-        targets: Class numbers, shape `(n,)`, and the further dimensions; -100 isn't counted, as in
-            the loss.
+        targets: Class numbers, shape `(n,)`, and the further dimensions. Not counted are -100,
+            as in the loss, and with further dimensions any negative number.
 
     Raises:
         InputError: The outputs aren't one for each of two classes or more.
@@ -38,7 +43,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
             + "switch it off (accuracy=False), and give a score of your own (scores=) for another"
         )
     right = outputs.argmax(1) == targets
-    return right[targets != UNCOUNTED].float().mean()
+    return right[is_counted(targets)].float().mean()
 
 
 def standard_loss(data: Dataset | Loaders) -> Callable[[Tensor, Tensor], Tensor]:
@@ -82,13 +87,14 @@ def cross_entropy(
 
     Args:
         outputs: Logits, shape `(n, classes)` or more; further dimensions are averaged too.
-        targets: Class numbers, shape `(n,)`; or the share of each class, the outputs' shape.
+        targets: Class numbers, shape `(n,)`, and the further dimensions (see `accuracy` for those
+            that aren't counted); or the share of each class, the outputs' shape.
         classes: The least number of outputs.
         label_smoothing: Share of the target that all outputs share equally.
 
     Raises:
         InputError: The model returns fewer outputs than there are classes, or what is no tensor;
-            the targets are no class numbers.
+            the targets are no class numbers, or one is out of range.
     """
     outputs = logits_of(outputs)
     if outputs.ndim < 2 or outputs.shape[1] < classes:
@@ -104,6 +110,11 @@ def cross_entropy(
             f"shape {tuple(targets.shape)}: give y.argmax(1) of one-hot rows, y.long() of whole "
             "floats, or a loss of your own (loss=)"
         )
+    if not shares and targets.ndim > 1:
+        total, number = summed_cross_entropy(outputs, targets, label_smoothing)
+        return total / number.clamp(min=1)
+    if not shares:
+        check_in_range(targets, outputs.shape[1])
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
@@ -124,12 +135,9 @@ def chance_scores(data: Dataset) -> dict[str, float]:
         return {"val_loss": float(squared_error(mean.expand_as(targets), targets))}
     if data.task == "segmentation":
         return constant_scores(data.train[1], targets, data.outputs)
-    # One count more in each class: a class that training never saw has no infinite loss.
-    seen = data.train[1].flatten()
-    shares = torch.bincount(seen[seen != UNCOUNTED], minlength=data.outputs).float() + 1
-    logs = (shares / shares.sum()).log()
+    logs = shares_of_classes(data.train[1], data.outputs).float().log()
     if data.task == "language":
-        loss = -float(logs[targets[targets != UNCOUNTED]].mean())
+        loss = -float(logs[targets[is_counted(targets)]].mean())
         return {"val_loss": loss, "perplexity": perplexity(loss)}
     outputs = logs.expand(len(targets), -1)
     return {

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from optnas.datasets.class_numbers import UNCOUNTED, is_counted, summed_cross_entropy
 from optnas.datasets.logits import logits_of
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError
-
-UNCOUNTED = -100
-"""The target of a position that isn't counted, as in PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class TokenCrossEntropy(Summed):
     """Mean cross-entropy of the next token, in nats a token.
 
     Outputs are logits of shape `(n, length, tokens)`, targets the next tokens, shape `(n, length)`;
-    the target -100 isn't counted.
+    a negative one isn't counted.
 
     Attributes:
         tokens: The least number of outputs at a position.
@@ -39,7 +36,7 @@ class TokenCrossEntropy(Summed):
             label_smoothing: Share of the target that all tokens share equally.
 
         Raises:
-            InputError: The shapes don't fit, or the targets are no whole numbers.
+            InputError: The shapes don't fit, the targets are no whole numbers, or one is no token.
         """
         logits = logits_of(outputs)
         if logits.ndim < 2 or logits.shape[-1] < self.tokens:
@@ -53,14 +50,9 @@ class TokenCrossEntropy(Summed):
                 f"outputs of shape {tuple(logits.shape)}; got {targets.dtype} of shape "
                 f"{tuple(targets.shape)}: let the model return logits for each position"
             )
-        total = functional.cross_entropy(
-            logits.flatten(0, -2),
-            targets.flatten(),
-            ignore_index=UNCOUNTED,
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
-        return torch.stack((total, (targets != UNCOUNTED).sum().to(total)))
+        targets = targets.where(is_counted(targets), UNCOUNTED).flatten()
+        total, number = summed_cross_entropy(logits.flatten(0, -2), targets, label_smoothing)
+        return torch.stack((total, number.to(total)))
 
     def of(self, sums: Tensor) -> Tensor:
         """See `Summed`; 0 where no token is counted, so that such a batch trains nothing."""

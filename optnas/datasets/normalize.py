@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from optnas.datasets.dataset import Dataset, Part, Task
+from optnas.errors import InputError
 
 Moments = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 AT_ONCE = 1024
@@ -24,8 +25,9 @@ def channel_moments(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     The standard deviation of a constant is given as 1, so that dividing by it is safe.
     """
     axes = (0, *range(2, x.ndim)) if x.ndim > 2 else (0,)
-    mean = x.mean(axes, keepdims=True, dtype=np.float64)
-    std = x.std(axes, keepdims=True, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # `scaled` refuses such numbers
+        mean = x.mean(axes, keepdims=True, dtype=np.float64)
+        std = x.std(axes, keepdims=True, dtype=np.float64)
     return mean, np.where(std > 0, std, 1.0)
 
 
@@ -64,6 +66,9 @@ def normalized_dataset(
         normalize: Whether to normalise. If not, whole-number examples (tokens) become int64.
         name: What the data is called.
         moments: Computes the mean and the standard deviation of the training examples.
+
+    Raises:
+        InputError: Numbers are too large for that, or for float32.
     """
     train_x, train_y = parts[0]
     tokens = not normalize and np.issubdtype(train_x.dtype, np.integer)
@@ -72,9 +77,11 @@ def normalized_dataset(
     shift_y, scale_y = channel_moments(train_y) if normalize and regression else (0.0, 1.0)
     tensors: list[Part] = []
     for x, y in parts:
-        tensor_x = torch.tensor(x, dtype=torch.int64) if tokens else _float(x, shift_x, scale_x)
+        tensor_x = (
+            torch.tensor(x, dtype=torch.int64) if tokens else scaled(x, shift_x, scale_x, name)
+        )
         if regression:
-            tensor_y = _float(y, shift_y, scale_y).reshape(len(y), -1)
+            tensor_y = scaled(y, shift_y, scale_y, name).reshape(len(y), -1)
         else:
             tensor_y = torch.tensor(y, dtype=torch.int64)
         tensors.append((tensor_x, tensor_y))
@@ -84,10 +91,22 @@ def normalized_dataset(
     return Dataset(name, task, tensors[0], tensors[1], tensors[2], outputs, moments_x, moments_y)
 
 
-def _float(x: NDArray[Any], shift: Any, scale: Any) -> Tensor:
+def scaled(x: NDArray[Any], shift: Any, scale: Any, name: str) -> Tensor:
+    """Numbers minus `shift`, divided by `scale`, as float32.
+
+    Raises:
+        InputError: Some are too large for that.
+    """
     found = np.empty(x.shape, np.float32)
     for some, into in zip(_slices(x), _slices(found), strict=True):
-        into[:] = (some - shift) / scale
+        with np.errstate(over="ignore", invalid="ignore"):
+            into[:] = (some - shift) / scale
+        if not (np.isfinite(into).all() and np.isfinite(scale).all()):
+            largest = some.flat[np.abs(some).argmax()]
+            raise InputError(
+                f"{name}: some numbers are too large for float32, such as {largest}: give their "
+                "logarithm, or other units"
+            )
     return torch.from_numpy(found)
 
 

@@ -16,12 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from optnas.datasets.class_numbers import check_in_range, shares_of_classes, summed_cross_entropy
 from optnas.datasets.logits import logits_of
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError
-
-LEFT_OUT = -100
-"""A target that isn't counted, as any negative one; PyTorch's losses know this number."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,8 @@ class PixelCrossEntropy(Summed):
     def sums(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The sum of the cross-entropies, and the number of pixels."""
         logits, targets = pixels_of(outputs, targets, self.classes)
-        total = functional.cross_entropy(
-            logits,
-            targets.where(targets >= 0, LEFT_OUT),
-            ignore_index=LEFT_OUT,
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
-        return torch.stack((total, (targets >= 0).sum().to(total)))
+        total, number = summed_cross_entropy(logits, targets, label_smoothing)
+        return torch.stack((total, number.to(total)))
 
     def of(self, sums: Tensor) -> Tensor:
         """See `Summed`; 0 where no pixel is counted, so that such a batch trains nothing."""
@@ -181,8 +173,8 @@ def pixels_of(outputs: object, targets: Tensor, classes: int = 2) -> tuple[Tenso
     """The logits and the classes of the pixels.
 
     Raises:
-        InputError: The shapes don't fit, the targets are no whole numbers, or there are fewer
-            outputs than classes.
+        InputError: The shapes don't fit, the targets are no whole numbers, there are fewer outputs
+            than classes, or a target is out of range.
     """
     logits = logits_of(outputs)
     whole = not targets.is_floating_point() and not targets.is_complex()
@@ -204,6 +196,7 @@ def pixels_of(outputs: object, targets: Tensor, classes: int = 2) -> tuple[Tenso
             f"the model returns shape {tuple(logits.shape)} for {classes} classes: give its last "
             "layer one output a class"
         )
+    check_in_range(targets, logits.shape[1])
     return logits, targets.long()
 
 
@@ -218,10 +211,8 @@ def constant_scores(train: Tensor, val: Tensor, classes: int) -> dict[str, float
     Returns:
         `val_loss` (cross-entropy), `val_accuracy` and `val_mean_iou`.
     """
-    targets = (train.long(), val.long())
-    seen, counts = (torch.bincount(y[y >= 0], minlength=classes).double() for y in targets)
-    # One count more in each class: a class that training never saw has no infinite loss.
-    shares = (seen + 1) / (seen + 1).sum()
+    shares = shares_of_classes(train, classes)
+    counts = torch.bincount(val[val >= 0].long(), minlength=classes).double()
     likeliest, pixels = int(shares.argmax()), counts.sum()
     right = counts[likeliest] / pixels
     present = set(counts.nonzero().flatten().tolist()) | {likeliest}

@@ -24,6 +24,8 @@ Scale = Literal["standard", "quantile"]
 MOST_QUANTILES = 200
 FEW_CATEGORIES = 20
 """A column with at most as many different texts may have another one in each row."""
+EXACT = 2**53
+"""Up to here, each whole number is a float of its own."""
 
 
 def learn_preparation(
@@ -52,7 +54,9 @@ def learn_preparation(
         elif check_kind(column, name):
             _learn_category(column.name, values, found, name)
         else:
-            _learn_number(column.name, np.array(values, np.float64), scale, found)
+            _check_exact(column.name, values, name)
+            with np.errstate(over="ignore", invalid="ignore"):  # refused when it is applied
+                _learn_number(column.name, np.array(values, np.float64), scale, found)
     if not (found["numbers"] or found["gaps"] or found["categories"]):
         raise InputError(
             f"{name}: no column but the target varies in the {len(rows)} training rows: "
@@ -86,6 +90,17 @@ def _learn_number(column: str, values: NDArray[Any], scale: Scale, found: dict[s
         fitted = StandardScaler().fit(filled)
         one |= {"mean": float(fitted.mean_[0]), "std": float(fitted.scale_[0])}
     found["numbers"].append(one)
+
+
+def _check_exact(column: str, values: list[Any], name: str) -> None:
+    """Raises InputError if different whole numbers become one float."""
+    large = {v for v in values if isinstance(v, int | np.integer) and abs(int(v)) > EXACT}
+    if len({float(value) for value in large}) < len(large):
+        raise InputError(
+            f"{name}: column {column} has whole numbers beyond {EXACT}, of which floats don't tell "
+            f"all apart, such as {max(large)}: if they name groups, give categories=({column!r},); "
+            f"if they number the rows, drop=({column!r},)"
+        )
 
 
 def _learn_category(column: str, values: list[Any], found: dict[str, Any], name: str) -> None:
@@ -134,7 +149,7 @@ def prepared_inputs(rows: object, preparation: Mapping[str, Any], name: str) -> 
     the preparation has.
 
     Raises:
-        InputError: A column is missing, or it has a text where numbers are.
+        InputError: A column is missing, it has a text where numbers are, or a number too large.
     """
     columns = read_columns(rows, name)
     lacking = [column for column in needed_columns(preparation) if column not in columns]
@@ -147,6 +162,16 @@ def prepared_inputs(rows: object, preparation: Mapping[str, Any], name: str) -> 
                 f"{name}: column {column} must hold numbers, as in the training rows, got "
                 f"{', '.join(sorted(columns[column].kinds))}"
             )
-    arrays = prepare({key: column.values for key, column in columns.items()}, preparation)
+    with np.errstate(over="ignore", invalid="ignore"):
+        arrays = prepare({key: column.values for key, column in columns.items()}, preparation)
+    for number, one in enumerate(preparation["numbers"]):
+        bad = np.flatnonzero(~np.isfinite(arrays["numbers"][:, number]))
+        if len(bad):
+            column, row = one["column"], int(bad[0])
+            raise InputError(
+                f"{name}: column {column} has numbers so large that they can't be scaled, such as "
+                f"{columns[column].values[row]}: give their logarithm, or leave it out: "
+                f"drop=({column!r},)"
+            )
     tensors = {key: torch.from_numpy(np.ascontiguousarray(x)) for key, x in arrays.items()}
     return tensors["numbers"] if list(tensors) == ["numbers"] else tensors

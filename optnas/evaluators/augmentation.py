@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from optnas.datasets.pixels import LEFT_OUT
+from optnas.datasets.class_numbers import UNCOUNTED
 from optnas.errors import InputError
 from optnas.evaluators.recipe import Recipe
 from optnas.utils.inputs import Inputs, described
@@ -72,7 +72,7 @@ def _augment(x: Inputs, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor | Mix
     if recipe.shift:
         ways = torch.randint(0, 2 * recipe.shift + 1, (2, len(x)), device=x.device)
         x = _shifted(x, recipe.shift, ways)
-        y = _shifted(y[:, None], recipe.shift, ways, LEFT_OUT)[:, 0] if pixelwise else y
+        y = _shifted(y[:, None], recipe.shift, ways, UNCOUNTED)[:, 0] if pixelwise else y
     if recipe.cutout:
         x = _cut(x, recipe.cutout)
     return _mixed(x, y, recipe.mixup) if recipe.mixup else (x, y)

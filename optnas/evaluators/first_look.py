@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.datasets.class_numbers import check_in_range
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.datasets.logits import logits_of
 from optnas.datasets.losses import accuracy
@@ -144,17 +145,7 @@ def _check_range(outputs: Tensor, targets: Any, data: Dataset | Loaders) -> None
         return
     if outputs.ndim < 2 or outputs.shape[1] < classes:
         return
-    highest, count = int(targets.max()), outputs.shape[1]
-    if highest >= count:
-        raise InputError(
-            f"a target is class {highest}, and the model has {count} outputs, for classes 0 to "
-            f"{count - 1}: number the classes from 0, or give its last layer more outputs"
-            + (
-                f" (pixels that shall be left out: y.where(y != {highest}, -1))"
-                if data.task == "segmentation"
-                else ""
-            )
-        )
+    check_in_range(targets.cpu(), outputs.shape[1])
 
 
 def _check_loss(value: object) -> None:

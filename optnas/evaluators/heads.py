@@ -9,13 +9,21 @@ from typing import Any
 from torch import Tensor
 
 from optnas.datasets import losses
+from optnas.datasets.pixels import PIXEL_LOSSES, MeanIoU
 from optnas.errors import InputError
 from optnas.study.objectives import Direction
 from optnas.utils.code_hash import callable_name
 from optnas.utils.inputs import described
 
 HeadLoss = str | Callable[[Any, Any], Tensor]
-"""The loss of a head: a name of `losses.LOSSES`, or a function of its outputs and targets."""
+"""The loss of a head: a name of `NAMED`, or a function of its outputs and targets."""
+
+NAMED: dict[str, Callable[..., Tensor]] = {
+    **{name: loss(classes=2) for name, loss in PIXEL_LOSSES.items()},
+    **losses.LOSSES,
+    "cross_entropy": partial(losses.cross_entropy, classes=2),
+}
+"""The losses that a head has by name; cross-entropy takes a class an example, or a pixel."""
 
 
 class Heads:
@@ -55,32 +63,34 @@ class Heads:
 
     def of(self, name: str, outputs: Any, targets: Any) -> Tensor:
         """The loss of one head."""
-        names = list(self.losses)
-        return self._functions[name](
-            _part(name, names, outputs, "the model returns"),
-            _part(name, names, targets, "the targets are"),
-        )
+        return self._of(self._functions[name], name, outputs, targets)
 
     def weighted(self, weights: Mapping[str, float]) -> Heads:
         """The same heads with other weights."""
         return Heads(self.losses, weights)
 
     def scores(self, *, accuracy: bool) -> dict[str, tuple[Callable[..., Any], Direction]]:
-        """`val_loss.NAME` of each head, and `val_accuracy.NAME` of those with cross-entropy.
+        """`val_loss.NAME` of each head, and the usual scores of those with classes.
+
+        They are `val_accuracy.NAME`, and `val_mean_iou.NAME` where the loss is one of pixels alone.
 
         Args:
-            accuracy: Whether there are accuracies.
+            accuracy: Whether there are such scores.
         """
         found: dict[str, tuple[Callable[..., Any], Direction]] = {}
         for name, loss in self.losses.items():
             found[f"val_loss.{name}"] = partial(self.of, name), "minimize"
-            if accuracy and loss == "cross_entropy":
-                found[f"val_accuracy.{name}"] = partial(self._accuracy, name), "maximize"
+            if accuracy and (loss == "cross_entropy" or loss in PIXEL_LOSSES):
+                right = partial(self._of, losses.accuracy, name)
+                found[f"val_accuracy.{name}"] = right, "maximize"
+            if accuracy and loss in PIXEL_LOSSES and loss != "cross_entropy":
+                overlap = partial(self._of, MeanIoU(), name)
+                found[f"val_mean_iou.{name}"] = overlap, "maximize"
         return found
 
-    def _accuracy(self, name: str, outputs: Any, targets: Any) -> Tensor:
+    def _of(self, score: Callable[..., Tensor], name: str, outputs: Any, targets: Any) -> Tensor:
         names = list(self.losses)
-        return losses.accuracy(
+        return score(
             _part(name, names, outputs, "the model returns"),
             _part(name, names, targets, "the targets are"),
         )
@@ -89,12 +99,11 @@ class Heads:
 def _function(head: str, loss: object) -> Callable[[Any, Any], Tensor]:
     if callable(loss):
         return loss
-    if isinstance(loss, str) and loss in losses.LOSSES:
-        found: Callable[..., Tensor] = losses.LOSSES[loss]
-        return partial(found, classes=2) if loss == "cross_entropy" else found
+    if isinstance(loss, str) and loss in NAMED:
+        return NAMED[loss]
     raise InputError(
-        f"the loss of the head {head!r} must be one of {', '.join(losses.LOSSES)}, or a function "
-        f"of its outputs and targets, got {loss!r}"
+        f"the loss of the head {head!r} must be one of {', '.join(NAMED)}, or a function of its "
+        f"outputs and targets, got {loss!r}"
     )
 
 

@@ -39,18 +39,10 @@ def check_recipe(
             "mixup mixes pairs of inputs and targets, and your step takes batches of its own form: "
             "mix the examples in there, and leave mixup out of the recipe"
         )
-    for name in ("label_smoothing", "mixup"):
-        if not scoring.loss_name or not _uses(recipe, name):
-            continue
-        if scoring.loss_code:
-            raise ValueError(
-                f"{name} changes the built-in loss, and you gave one of your own: do it in there, "
-                f"and leave {name} out of the recipe"
-            )
-        raise ValueError(
-            f"{name} changes the cross-entropy, and the loss is {scoring.loss_name!r}: leave "
-            f"{name} out of the recipe, or take the usual loss"
-        )
+    for loss in possible(recipe, "loss"):
+        name = callable_name(loss) if callable(loss) else loss or scoring.loss_name
+        own = callable(loss) or (not loss and bool(scoring.loss_code))
+        _check_changes(recipe, name, own=own)
     if data.task == "regression" and _uses(recipe, "label_smoothing"):
         raise ValueError(
             "label_smoothing is for classes, and the task is regression: leave it out of the recipe"
@@ -81,14 +73,6 @@ def _check_loss(
     for loss in chosen:
         if isinstance(loss, str):
             loss_named(loss, data)
-        for name in ("label_smoothing", "mixup"):
-            unfit = callable(loss) or (name == "label_smoothing" and loss != "cross_entropy")
-            if unfit and _uses(recipe, name):
-                raise ValueError(
-                    f"{name} changes the built-in loss, and the recipe has another one, "
-                    f"{loss if isinstance(loss, str) else callable_name(loss)}: leave one of the "
-                    "two out"
-                )
     weights = dict(recipe.head_weights or {})
     if chosen and heads:
         raise ValueError(
@@ -100,6 +84,27 @@ def _check_loss(
             f"head_weights has {', '.join(unknown)}, and "
             + (f"the heads are {', '.join(heads)}" if heads else "there are no heads")
             + ": give TrainingEvaluator the loss of each head, loss={'name': 'cross_entropy', …}"
+        )
+
+
+def _check_changes(recipe: Recipe | RecipeSpace, loss: str, *, own: bool) -> None:
+    """Raises ValueError if the recipe changes a loss that can't be changed so.
+
+    Args:
+        recipe: Its `mixup` and `label_smoothing`.
+        loss: The name of what it trains with; empty for the usual loss of the task.
+        own: Whether that is the user's own function, or those of heads.
+    """
+    for name in ("label_smoothing", "mixup"):
+        if own and _uses(recipe, name):
+            raise ValueError(
+                f"{name} changes a built-in loss, and you gave one of your own, {loss}: do it in "
+                f"there, and leave {name} out of the recipe"
+            )
+    if loss not in ("", "cross_entropy") and _uses(recipe, "label_smoothing"):
+        raise ValueError(
+            f"label_smoothing changes the cross-entropy, and the loss is {loss!r}: leave "
+            "label_smoothing out of the recipe, or take the usual loss"
         )
 
 

@@ -46,9 +46,9 @@ def training_loss(loss: Loss, recipe: Recipe) -> TrainingLoss:
 
     Returns:
         A function of outputs and targets. A loss that the step computed stays as it is. For mixed
-        examples it is the mixture of the losses for the targets of both. Its gradient is that of
-        the loss for mixed targets: cross-entropy is linear in the targets, and the squared error
-        differs by what the outputs don't change.
+        examples it is the mixture of the losses for the targets of both. For cross-entropy, which
+        is linear in the targets, and for the squared error, its gradient is that of the loss for
+        mixed targets.
     """
     if recipe.label_smoothing:
         cross_entropy: Callable[..., Tensor] = loss

@@ -210,6 +210,10 @@ FORTY = {"x": np.arange(40.0), "y": [0, 1] * 20}
         ({**FORTY, "z": [1j] * 40}, {}, "values of the kinds complex"),
         ({**FORTY, "z": np.arange(40).astype("M8[ns]")}, {}, r"dates, .* drop=\('z',\)"),
         ({**FORTY, "z": [f"name {i}" for i in range(40)]}, {}, "24 different texts in 24 training"),
+        ({**FORTY, "z": [2**62 + i for i in range(40)]}, {}, "beyond 9007199254740992, of which"),
+        ({**FORTY, "z": [1e300 * i for i in range(40)]}, {}, "column z has numbers so large"),
+        ({**FORTY, "z": [*range(39), 10**400]}, {}, "z has an infinite number in row 39, or one"),
+        ({**FORTY, "y": [1e300 * i for i in range(40)]}, {"task": "regression"}, "the target y: s"),
     ],
 )
 def test_tables_that_are_refused(columns, settings, message):

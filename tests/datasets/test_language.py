@@ -193,9 +193,16 @@ def test_a_model_whose_outputs_do_not_fit_is_told_before_training(model, message
 
 def test_a_target_beyond_the_models_tokens_is_told():
     model = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 8))
-    narrow = replace(DATA, outputs=8)
+    with pytest.raises(InputError, match="is class 8, and there are 8 classes, 0 to 7"):
+        replace(DATA, outputs=8)
+    loaders = optnas.Loaders(
+        train=DataLoader(TensorDataset(*DATA.train), batch_size=8),
+        val=DataLoader(TensorDataset(*DATA.val), batch_size=8),
+        task="language",
+        name="narrow",
+    )
     with pytest.raises(InputError, match="a target is class 8, and the model has 8 outputs"):
-        evaluated(optnas.TrainingEvaluator(narrow, epochs=1), model)
+        evaluated(optnas.TrainingEvaluator(loaders, epochs=1), model)
 
 
 def test_targets_that_are_not_counted_are_no_part_of_the_scores_of_chance():

@@ -195,7 +195,7 @@ LOADERS = optnas.Loaders(LOADER, LOADER, "classification", "v1")
         ({"shift": 8}, pictures(), None, "below the side of the images, 8 pixels, got 8"),
         ({"cutout": 9}, pictures(), None, "below the side of the images, 8 pixels, got 9"),
         ({"mixup": 0.1}, TOKENS, None, r"are torch\.int64"),
-        ({"mixup": 0.1}, TABLE, nn.CrossEntropyLoss(), "mixup changes the built-in loss"),
+        ({"mixup": 0.1}, TABLE, nn.CrossEntropyLoss(), "mixup changes a built-in loss"),
     ],
 )
 def test_what_does_not_fit_the_data_is_refused(settings, data, loss, message):

@@ -134,8 +134,8 @@ def test_texts_and_fingerprints_without_a_chosen_loss_are_as_before():
         (CLASSES, {"loss": "focal"}, "'focal' is none for classification: give cross_entropy, or"),
         (CLASSES, {"loss": "mse_loss"}, "'mse_loss' is none for classification"),
         (NUMBERS, {"loss": "cross_entropy"}, "none for regression: give mse_loss or l1_loss or"),
-        (CLASSES, {"loss": focal, "mixup": 0.2}, "mixup changes the built-in loss, .* focal"),
-        (CLASSES, {"loss": focal, "label_smoothing": 0.1}, "label_smoothing changes the built-in"),
+        (CLASSES, {"loss": focal, "mixup": 0.2}, "mixup changes a built-in loss, .* focal"),
+        (CLASSES, {"loss": focal, "label_smoothing": 0.1}, "label_smoothing changes a built-in"),
         (CLASSES, {"loss": len}, "a function of outputs and targets, got <built-in function len>"),
         (CLASSES, {"loss": nn.CrossEntropyLoss}, "a function of outputs and targets, got <class"),
         (CLASSES, {"head_weights": {"a": 1.0}}, "head_weights has a, and there are no heads"),
@@ -148,6 +148,18 @@ def test_losses_that_do_not_fit_are_refused_at_once(data, settings, message):
     searched = {n: v if isinstance(v, dict) else {"it": v} for n, v in settings.items()}
     with pytest.raises(ValueError, match=message):
         TrainingEvaluator(data, 1, RecipeSpace(**searched))
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.2])
+def test_what_changes_a_loss_fits_the_one_that_is_trained_with(mixup):
+    """The recipe's where it has one, else the evaluator's; wherever its name is given."""
+    recipe = Recipe(loss="cross_entropy", label_smoothing=0.1, mixup=mixup)
+    assert TrainingEvaluator(CLASSES, 1, recipe, loss=own)
+    for one in (Recipe(mixup=mixup), Recipe(mixup=mixup, loss="l1_loss")):
+        assert TrainingEvaluator(NUMBERS, 1, one, loss="l1_loss")
+    smooth = RecipeSpace(loss={"a": "", "b": "cross_entropy"}, label_smoothing=(0.0, 0.1))
+    with pytest.raises(ValueError, match="you gave one of your own, own: do it in there"):
+        TrainingEvaluator(CLASSES, 1, smooth, loss=own)
 
 
 def test_every_loss_that_may_be_drawn_is_looked_at_before_the_first_training():

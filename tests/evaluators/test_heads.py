@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, StackDataset
 
 import optnas
 from optnas.candidate import Candidate
+from optnas.datasets.pixels import MeanIoU, PixelAccuracy, PixelCrossEntropy, PixelDice
 from optnas.errors import InputError
 from optnas.evaluators import Recipe, RecipeSpace, Report, TrainingEvaluator
 from optnas.evaluators.heads import Heads as HeadLosses
@@ -141,14 +142,31 @@ def test_weights_can_be_searched():
     assert "head_weights" not in str(Recipe(head_weights={}))
 
 
+def test_a_head_of_pixels_has_its_losses_and_scores_by_name():
+    outputs = {"mask": torch.randn(3, 2, 5, 5), "age": torch.zeros(3, 1)}
+    targets = {"mask": torch.randint(-1, 2, (3, 5, 5)), "age": torch.ones(3, 1)}
+    heads = HeadLosses({"mask": "cross_entropy+dice", "age": "mse_loss"})
+    pixels = PixelCrossEntropy()(outputs["mask"], targets["mask"])
+    assert heads(outputs, targets) == pixels + PixelDice()(outputs["mask"], targets["mask"]) + 1
+    scores = heads.scores(accuracy=True)
+    assert [*scores] == ["val_loss.mask", "val_accuracy.mask", "val_mean_iou.mask", "val_loss.age"]
+    for name, score in (("val_accuracy.mask", PixelAccuracy()), ("val_mean_iou.mask", MeanIoU())):
+        function, direction = scores[name]
+        assert direction == "maximize"
+        assert function(outputs, targets) == pytest.approx(
+            float(score(outputs["mask"], targets["mask"])), rel=1e-6
+        )
+    assert [*heads.scores(accuracy=False)] == ["val_loss.mask", "val_loss.age"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"loss": {}}, "loss is an empty dictionary"),
-        ({"loss": {"digit": "focal"}}, "the head 'digit' must be one of cross_entropy, mse_loss"),
+        ({"loss": {"digit": "focal"}}, "the head 'digit' must be one of cross_entropy, dice, "),
         ({"recipe": Recipe(head_weights={"size": 2.0})}, "has size, and the heads are digit, age"),
         ({"recipe": Recipe(loss="cross_entropy")}, "takes the place of the losses of all heads"),
-        ({"recipe": Recipe(mixup=0.1)}, "mixup changes the built-in loss"),
+        ({"recipe": Recipe(mixup=0.1)}, "mixup changes a built-in loss"),
         ({"scores": {"val_accuracy.age": None}}, "dropped: val_accuracy, val_accuracy.digit"),
     ],
 )

@@ -276,8 +276,8 @@ def test_cross_entropy_by_name_is_the_usual_loss():
         ),
         (lambda: TrainingEvaluator(optnas.diabetes(), loss="dice"), "give mse_loss or l1_loss"),
         (
-            lambda: TrainingEvaluator(DATA, recipe=Recipe(mixup=0.2), loss="dice"),
-            "mixup changes the cross-entropy, and the loss is 'dice'",
+            lambda: TrainingEvaluator(DATA, recipe=Recipe(label_smoothing=0.2), loss="dice"),
+            "label_smoothing changes the cross-entropy, and the loss is 'dice'",
         ),
         (
             lambda: SharedWeightsEvaluator(
