@@ -62,8 +62,8 @@ class Dataset:
         val: Examples and targets on which the search compares architectures.
         test: Examples and targets for the chosen network.
         outputs: Number of classes, of regression targets, or of different tokens.
-        x_moments: Mean and standard deviation with which the examples were normalised.
-        y_moments: Mean and standard deviation with which regression targets were normalised.
+        x_moments: Mean and standard deviation with which the examples were normalised, float64.
+        y_moments: Those with which regression targets were normalised.
         vocabulary: The text of each token, if it is known.
         preparation: How the columns of a table became the examples, as JSON (see `frame`); empty
             if they are no such columns. It stays with the weights of trained networks.
@@ -111,12 +111,18 @@ class Dataset:
         if self.preparation:
             raise InputError(f"{self.name}: rows of a table are prepared by prepare(), not so")
         mean, std = self.x_moments
-        return ((torch.as_tensor(np.asarray(x)) - mean) / std).float()
+        return ((torch.as_tensor(np.asarray(x)).double() - mean) / std).float()
 
     def denormalize(self, y: Tensor) -> Tensor:
-        """Converts a regression network's outputs to the units of the raw targets."""
-        mean, std = self.y_moments
-        return y * std.to(y.device) + mean.to(y.device)
+        """Converts a regression network's outputs to the units of the raw targets.
+
+        Returns:
+            Numbers of type float64 (float32 on MPS, which has no float64): float32 doesn't tell
+            targets apart that lie close together far from 0, such as seconds since 1970.
+        """
+        kind = torch.float32 if y.device.type == "mps" else torch.float64
+        mean, std = (moment.to(y.device, kind) for moment in self.y_moments)
+        return y.to(kind) * std + mean
 
     def prepare(self, rows: object) -> Inputs:
         """Prepares new rows of the table that the data was made of (`frame`), for a network.
@@ -274,7 +280,7 @@ def moments_json(data: Dataset | Loaders | None) -> dict[str, str]:
 
 
 def _json(tensor: Tensor) -> str:
-    """A tensor as JSON that restores each float32 exactly; a single element as a number."""
+    """A tensor as JSON that restores each number exactly; a single element as a number."""
     return json.dumps(tensor.item() if tensor.numel() == 1 else tensor.tolist())
 
 

@@ -115,7 +115,7 @@ def frame(
     if found_task == "regression":
         shift, spread = channel_moments(y[train_rows][:, None])
         targets = scaled(y[:, None], shift, spread, f"{name}: the target {target}")
-        moments = torch.from_numpy(shift).float(), torch.from_numpy(spread).float()
+        moments = torch.from_numpy(shift), torch.from_numpy(spread)
     else:
         preparation["classes"] = classes
     everything = {column.name: column.values for column in used}

@@ -10,6 +10,9 @@ from optnas.datasets.dataset import Dataset, Part
 from optnas.errors import InputError
 from optnas.utils.checks import check_counts
 
+LARGEST = 2**31 - 1
+"""No vocabulary is larger."""
+
 
 def text(
     text: str,
@@ -100,12 +103,13 @@ def tokens(
             f"{name}: tokens must be whole numbers of shape (n,), got {array.dtype} of shape "
             f"{array.shape}: join several texts into one sequence, with a token between them"
         )
-    size = int(array.max()) + 1 if vocabulary is None else vocabulary
+    least, most = int(array.min()), int(array.max())
+    size = min(most, LARGEST) + 1 if vocabulary is None else vocabulary
     check_counts(vocabulary=size)
-    if array.min() < 0 or array.max() >= size:
+    if least < 0 or most >= size:
         raise InputError(
-            f"{name}: tokens must be from 0 to {size - 1}, got {array.min()} to {array.max()}: "
-            "give the tokenizer's whole vocabulary"
+            f"{name}: tokens must be from 0 to {size - 1}, got {least} to {most}: give the "
+            "tokenizer's whole vocabulary"
         )
     return _dataset(array, length, size, val, test, name)
 
@@ -132,7 +136,9 @@ def _dataset(
                 f"sequence with its targets takes {length + 1}: give a shorter length, or other "
                 "shares (val=, test=)"
             )
-        parts[part] = _sequences(torch.from_numpy(ids[start : start + number]).long(), length)
+        # A copy: the caller may use the array for something else.
+        own = torch.from_numpy(np.array(ids[start : start + number], dtype=np.int64))
+        parts[part] = _sequences(own, length)
         start += number
     return Dataset(
         name,

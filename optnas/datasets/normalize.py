@@ -86,8 +86,8 @@ def normalized_dataset(
             tensor_y = torch.tensor(y, dtype=torch.int64)
         tensors.append((tensor_x, tensor_y))
     outputs = tensors[0][1].shape[1] if regression else classes or int(train_y.max()) + 1
-    moments_x = torch.as_tensor(shift_x).float(), torch.as_tensor(scale_x).float()
-    moments_y = torch.as_tensor(shift_y).float(), torch.as_tensor(scale_y).float()
+    moments_x = torch.as_tensor(shift_x).double(), torch.as_tensor(scale_x).double()
+    moments_y = torch.as_tensor(shift_y).double(), torch.as_tensor(scale_y).double()
     return Dataset(name, task, tensors[0], tensors[1], tensors[2], outputs, moments_x, moments_y)
 
 

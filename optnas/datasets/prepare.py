@@ -33,7 +33,7 @@ def prepare(columns: Any, preparation: Any) -> Any:
         x[np.isnan(x)] = one["fill"]
         if "quantiles" in one:  # the share of training rows below, as a normal quantile
             q, shares = np.array(one["quantiles"]), np.linspace(0, 1, len(one["quantiles"]))
-            least, most = x < q[0] + 1e-7, x > q[-1] - 1e-7
+            least, most = x <= q[0], x >= q[-1]
             x = (np.interp(x, q, shares) - np.interp(-x, -q[::-1], -shares[::-1])) / 2
             x[most], x[least] = 1, 0
             x = np.array([NormalDist().inv_cdf(s) for s in np.clip(x, 1e-7, 1 - 1e-7)])

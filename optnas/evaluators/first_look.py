@@ -15,13 +15,13 @@ from optnas.datasets.logits import logits_of
 from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
-from optnas.evaluators.feed import Feed
+from optnas.evaluators.feed import ArrayFeed, Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.scoring import OfLoss, Score
 from optnas.evaluators.step import MeanLoss, counted
 from optnas.evaluators.training_loss import Loss
-from optnas.utils.inputs import Inputs, described, form_of
+from optnas.utils.inputs import Inputs, described, form_of, in_order
 from optnas.utils.random_state import preserved
 from optnas.utils.trees import holds_tensors
 
@@ -83,6 +83,8 @@ def first_look(
             of_outputs = {n: s for n, s in scores.items() if not isinstance(s, OfLoss)}
             _check_alone(of_outputs, own_loss=usual is None, chosen=bool(trained))
             return
+        if feed.step is None:
+            _check_inputs(batch[0], example, isinstance(feed, ArrayFeed))
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)
@@ -95,6 +97,35 @@ def first_look(
                 score(outputs, y)
     if usual is not None and usual.task != "regression":
         _warn_of_classes(_by_class(outputs, usual), usual)
+
+
+def _check_inputs(given: Inputs, taken: Inputs, of_one_shape: bool) -> None:
+    """Checks that costs and exports, which are for example inputs, are of what is trained on.
+
+    A model may take more or other inputs than those, as an LSTM that needs no lengths does.
+
+    Args:
+        given: Those of a batch.
+        taken: The example inputs of the search space.
+        of_one_shape: Whether all batches have these shapes. Loaders may pad each to its longest.
+    """
+    if isinstance(given, Tensor) and isinstance(taken, Tensor):
+        return  # the objective compares single tensors before the first trial
+    alike = len(in_order(given)) == len(in_order(taken))
+    others: Inputs = taken
+    if isinstance(given, Mapping) and isinstance(taken, Mapping):
+        alike = given.keys() == taken.keys()
+        others = {name: taken[name] for name in given} if alike else taken
+    if alike and of_one_shape:
+        pairs = zip(in_order(given), in_order(others), strict=True)
+        alike = all(one.shape[1:] == other.shape[1:] for one, other in pairs)
+    if not alike:
+        raise InputError(
+            f"a batch of the data has other inputs ({form_of(given)}) than the search space's "
+            f"example inputs ({form_of(taken)}), for which costs are measured and networks are "
+            "exported: give the space what the data has, or leave the rest out of the data (for "
+            "lengths of sequences: SequenceSpace(…, lengths=True))"
+        )
 
 
 def _check_alone(scores: Mapping[str, Any], *, own_loss: bool, chosen: bool) -> None:

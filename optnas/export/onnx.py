@@ -66,7 +66,7 @@ class ONNX(Format):
 
     def usage(self, use: Usage) -> str:
         """Code for ONNX Runtime and NumPy."""
-        read = "np.array(json.loads(facts[{!r}]), dtype=np.float32)"
+        read = "np.array(json.loads(facts[{!r}]), dtype=np.float64)"
         given = ", ".join(f"{name!r}: {variable}" for name, variable in variables(use).items())
         return joined(
             "import json\n" if use.moments else "",
@@ -74,7 +74,7 @@ class ONNX(Format):
             "import onnxruntime\n",
             f"session = onnxruntime.InferenceSession({use.file!r})",
             "facts = session.get_modelmeta().custom_metadata_map" if use.moments else "",
-            *prepared(use, read, "np.zeros({shape}, dtype=np.{type})"),
+            *prepared(use, read, "np.zeros({shape}, dtype=np.{type})", "({}).astype(np.float32)"),
             f"outputs = session.run(None, {{{given}}}){'[0]' if use.outputs == 1 else ''}",
-            *shown(use, read),
+            *shown(use, read, "astype(np.float64)"),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from optnas.datasets.dataset import PREPARATION
@@ -41,16 +42,22 @@ class Usage:
 
 def torch_call(use: Usage) -> list[str]:
     """Lines that call the PyTorch model `model`; normalisation is read from `facts`."""
-    read = "torch.tensor(json.loads(facts[{!r}]))"
+    read = "torch.tensor(json.loads(facts[{!r}]), dtype=torch.float64)"
     given = ", ".join(
         f"{name}={variable}" if use.by_name else variable
         for name, variable in variables(use).items()
     )
     return [
-        *prepared(use, read, "torch.zeros({shape}, dtype=torch.{type})", "torch.from_numpy({})"),
+        *prepared(
+            use,
+            read,
+            "torch.zeros({shape}, dtype=torch.{type})",
+            "({}).float()",
+            "torch.from_numpy({})",
+        ),
         "with torch.no_grad():",
         f"    outputs = model({given})",
-        *shown(use, read),
+        *shown(use, read, "double()"),
     ]
 
 
@@ -61,13 +68,14 @@ def variables(use: Usage) -> dict[str, str]:
     return {name: name.replace("input", "x").replace("_", "") for name in use.inputs}
 
 
-def prepared(use: Usage, read: str, zeros: str, array: str = "{}") -> list[str]:
+def prepared(use: Usage, read: str, zeros: str, single: str, array: str = "{}") -> list[str]:
     """Lines that make the inputs: raw examples, then normalised if the data was.
 
     Args:
         use: The facts.
         read: Code that reads a fact by its name.
         zeros: Code that makes an array of a `shape` and a `type`.
+        single: Code that makes float32 numbers of others.
         array: Code that makes such an array of one of numpy's.
     """
     preparation = preparation_of(use.moments)
@@ -87,11 +95,13 @@ def prepared(use: Usage, read: str, zeros: str, array: str = "{}") -> list[str]:
     for name, variable in variables(use).items():
         tensor = use.inputs[name]
         shape = batch_shape(tensor, use.batch_size)
-        made = zeros.format(shape=shape, type=str(tensor.dtype).removeprefix("torch."))
+        # Raw numbers may be so far from 0 that float32 doesn't tell them apart.
+        kind = torch.float64 if "x_mean" in use.moments else tensor.dtype
+        made = zeros.format(shape=shape, type=str(kind).removeprefix("torch."))
         lines.append(f"{variable} = {made}  # your examples")
     if "x_mean" in use.moments:
         lines += [f"mean = {read.format('x_mean')}", f"std = {read.format('x_std')}"]
-        lines.append("x = (x - mean) / std")
+        lines.append(f"x = {single.format('(x - mean) / std')}")
     return lines
 
 
@@ -100,8 +110,14 @@ def _part(name: str) -> str:
     return "numbers" if name == "input" else name
 
 
-def shown(use: Usage, read: str) -> list[str]:
-    """Lines that print the meaning of the outputs (`read` as in `prepared`)."""
+def shown(use: Usage, read: str, double: str) -> list[str]:
+    """Lines that print the meaning of the outputs.
+
+    Args:
+        use: The facts.
+        read: Code that reads a fact by its name.
+        double: The method that makes float64 numbers of the outputs.
+    """
     if use.outputs == 1 and "classes" in preparation_of(use.moments):
         return ["print([preparation['classes'][i] for i in outputs.argmax(1)])"]
     if use.outputs == 1 and use.task == "classification":
@@ -117,7 +133,7 @@ def shown(use: Usage, read: str) -> list[str]:
         return [
             f"mean = {read.format('y_mean')}",
             f"std = {read.format('y_std')}",
-            "print(outputs * std + mean)  # in the units of the targets",
+            f"print(outputs.{double} * std + mean)  # in the units of the targets",
         ]
     return ["print(outputs)"]
 

@@ -18,6 +18,21 @@ def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
         raise ValueError(f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds}")
 
 
+def check_step(name: str, bounds: tuple[float, float], step: float) -> None:
+    """Raises ValueError unless steps from the least value lead to the greatest one.
+
+    Optuna would lower the greatest one, and only warn.
+    """
+    low, high = bounds
+    steps = (high - low) / step
+    if abs(steps - round(steps)) > 1e-6:
+        last = low + int(steps) * step
+        raise ValueError(
+            f"{name} {bounds} with {name}_step {step:g} would end at {last:g}: give another "
+            f"{name}_step, or another range"
+        )
+
+
 def check_sizes(name: str, sizes: tuple[int, ...], lowest: int = 1) -> None:
     """Raises ValueError unless there are sizes, all of them whole numbers of at least `lowest`."""
     if not sizes or not all(isinstance(size, int) and size >= lowest for size in sizes):
@@ -55,6 +70,7 @@ def check_dropout(bounds: tuple[float, float], step: float) -> None:
         raise ValueError(f"dropout must stay below 1, got {bounds}")
     if not step > 0:
         raise ValueError(f"dropout_step must be above 0, got {step}")
+    check_step("dropout", bounds, step)
 
 
 def check_image_shape(shape: tuple[int, ...]) -> None:

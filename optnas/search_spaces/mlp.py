@@ -17,9 +17,13 @@ from optnas.search_spaces.checks import (
     check_dropout,
     check_range,
     check_sizes,
+    check_step,
 )
 from optnas.search_spaces.encoding import encode
 from optnas.utils.checks import check_counts
+
+LARGEST_STEP = 32
+"""The step between two widths, where it fits the range."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
         outputs: The number of classes, or of regression targets.
         depth: The least and greatest number of hidden layers.
         width: The least and greatest width of a hidden layer.
-        width_step: The step between two widths.
+        width_step: The step between two widths. 0 stands for 32, or the largest lower power of two
+            that leads from the least to the greatest width.
         activations: Names among `relu`, `relu6`, `leaky_relu`, `tanh`, `gelu`, `silu` and
             `hard_swish`; all layers share one.
         dropout: The least and greatest dropout probability.
@@ -67,16 +72,21 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
     outputs: int
     depth: tuple[int, int] = (1, 5)
     width: tuple[int, int] = (32, 512)
-    width_step: int = 32
+    width_step: int = 0
     activations: tuple[str, ...] = ("relu", "leaky_relu", "tanh", "gelu")
     dropout: tuple[float, float] = (0.0, 0.6)
     dropout_step: float = 0.1
 
     def __post_init__(self) -> None:
         check_sizes("input_shape", self.input_shape)
-        check_counts(outputs=self.outputs, width_step=self.width_step)
+        check_counts(outputs=self.outputs)
         check_range("depth", self.depth, 1)
         check_range("width", self.width, 1)
+        if self.width_step == 0:  # the record says which step it is, as if it were given
+            low, high = self.width
+            object.__setattr__(self, "width_step", math.gcd(LARGEST_STEP, high - low))
+        check_counts(width_step=self.width_step)
+        check_step("width", self.width, self.width_step)
         check_dropout(self.dropout, self.dropout_step)
         check_activations(self.activations)
 

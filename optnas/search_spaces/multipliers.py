@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 Numbers = tuple[int, ...]
@@ -21,7 +22,7 @@ def check_multipliers(
         choices: The choices for each width or depth that is multiplied.
         scaled: Multiplies all of them, where they are fixed.
     """
-    if not multipliers or min(multipliers) <= 0:
+    if not multipliers or not all(0 < multiplier < math.inf for multiplier in multipliers):
         raise ValueError(f"{name} must be numbers above 0, got {multipliers}")
     if tuple(multipliers) == (1.0,):
         return

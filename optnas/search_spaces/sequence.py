@@ -199,6 +199,8 @@ class SequenceSpace(SearchSpace[SequenceArchitecture], Encodable[SequenceArchite
             reach = (self.input_shape[0] + 1) // 2 if causal else self.input_shape[0]
             line = (1, reach)
             kernel_size = choose_kernel(trial, "tcn.kernel_size", self.kernel_sizes, line)
+            if kernel_size == 1:  # it sees one step alone, so both are the same network
+                causal = any(self.causals)
             return SequenceArchitecture(
                 kind, depth, width, pooling, dropout, False, kernel_size, causal, size
             )

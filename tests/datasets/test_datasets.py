@@ -282,12 +282,28 @@ def test_normalize_and_denormalize_convert_between_raw_and_network_units():
     again = data.normalize(x)
     assert torch.allclose(again.sum(0), everything.sum(0), atol=1e-3)
     raw = torch.cat([data.denormalize(p[1]) for p in parts]).flatten()
-    assert torch.allclose(raw.sort().values, torch.tensor(np.sort(y)).float(), atol=1e-3)
+    assert torch.allclose(raw.sort().values, torch.tensor(np.sort(y)), atol=1e-3)
+
+
+def test_numbers_close_together_and_far_from_zero_come_back():
+    """float32 has steps of 128 at 1.7e9."""
+    rng = np.random.default_rng(0)
+    y = 1.7e9 + 50 + 3 * rng.normal(size=50)
+    data = optnas.arrays(np.stack([y, rng.normal(size=50)], 1), y)
+    parts = (data.train, data.val, data.test)
+    raw = torch.cat([data.denormalize(p[1]) for p in parts]).flatten()
+    assert np.allclose(np.sort(raw.numpy()), np.sort(y), rtol=0, atol=1e-5)
+    trained = torch.cat([p[0] for p in parts])[:, 0]
+    again = data.normalize(np.stack([y, y], 1))[:, 0]
+    assert torch.equal(again.sort().values, trained.sort().values)
 
 
 def test_the_moments_survive_json_exactly_and_are_left_out_where_nothing_is_normalised():
     data = optnas.diabetes()
-    found = {name: torch.tensor(json.loads(text)) for name, text in moments_json(data).items()}
+    found = {
+        name: torch.tensor(json.loads(text), dtype=torch.float64)
+        for name, text in moments_json(data).items()
+    }
     assert torch.equal(found["x_mean"], data.x_moments[0])
     assert torch.equal(found["y_std"].reshape(data.y_moments[1].shape), data.y_moments[1])
     assert set(moments_json(optnas.digits())) == {"x_mean", "x_std"}

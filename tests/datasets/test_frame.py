@@ -253,3 +253,13 @@ def test_a_dataframe_is_what_its_columns_are():
         optnas.frame(pandas.concat([frame, frame[["zip"]]], axis=1), "buys")
     intervals = frame.assign(band=pandas.cut(frame["income"], 3))
     assert len(optnas.frame(intervals, "buys", drop=["row"]).category_sizes) == 3
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e-200, 1e200])
+def test_ranks_do_not_depend_on_the_unit(unit):
+    rng = np.random.default_rng(0)
+    x, y = np.exp(rng.normal(size=300)), np.arange(300) % 2
+    wanted = optnas.frame({"x": x, "y": y}, "y", scale="quantile").train[0]
+    found = optnas.frame({"x": x * unit, "y": y}, "y", scale="quantile").train[0]
+    assert len(found.unique()) == len(wanted.unique()) == 180
+    assert torch.allclose(found, wanted, atol=1e-5)

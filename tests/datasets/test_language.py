@@ -216,3 +216,15 @@ def test_targets_that_are_not_counted_are_no_part_of_the_scores_of_chance():
     seen = torch.bincount(data.train[1][:, 2:].flatten(), minlength=DATA.outputs) + 1.0
     wanted = -(seen / seen.sum()).log()[data.val[1][:, 2:]].mean()
     assert chance["val_loss"] == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_tokens_are_a_copy_in_any_layout_and_byte_order():
+    ids = np.arange(400) % 7
+    data = optnas.tokens(ids, length=8)
+    before = data.train[1].clone()
+    ids[:] = 0
+    assert torch.equal(data.train[1], before)
+    for same in ((np.arange(400) % 7)[::-1][::-1], (np.arange(400) % 7).astype(">i8")):
+        assert optnas.tokens(same, length=8).fingerprint == data.fingerprint
+    with pytest.raises(InputError, match="got 0 to 9223372036854775810"):
+        optnas.tokens(np.array([0, 2**63 + 2] * 50, dtype=np.uint64), length=8)

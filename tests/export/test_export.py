@@ -106,10 +106,10 @@ def test_a_file_scores_on_the_test_part_what_the_study_reports(optnas, tmp_path)
     assert (wanted.argmax(1) == data.test[1].numpy()).mean() == pytest.approx(stated)
 
     for kind, zeros, load in (
-        ("onnx", "np.zeros((2, 1, 8, 8), dtype=np.float32)", "np.load('raw.npy')"),
+        ("onnx", "np.zeros((2, 1, 8, 8), dtype=np.float64)", "np.load('raw.npy')"),
         (
             "pt2",
-            "torch.zeros((2, 1, 8, 8), dtype=torch.float32)",
+            "torch.zeros((2, 1, 8, 8), dtype=torch.float64)",
             "torch.tensor(np.load('raw.npy'))",
         ),
     ):
@@ -419,10 +419,10 @@ def test_a_regression_in_the_units_of_its_targets():
     done = optnas.export_model(study, search, 0, "line.pt2")
     raw = LINE.test[0] * LINE.x_moments[1] + LINE.x_moments[0]
     text = code_of(done.card)
-    zeros = "torch.zeros((2, 4), dtype=torch.float32)"
+    zeros = "torch.zeros((2, 4), dtype=torch.float64)"
     assert zeros in text
     last = text.strip().splitlines()[-1]
-    assert last == "print(outputs * std + mean)  # in the units of the targets"
+    assert last == "print(outputs.double() * std + mean)  # in the units of the targets"
     found = {"raw": raw}
     exec(text.replace(zeros, "raw").replace("print(", "result = ("), found)
     model = optnas.best_model(study, search)

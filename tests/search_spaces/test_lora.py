@@ -300,3 +300,73 @@ def test_a_study_keeps_exports_and_retrains_adapted_networks(tmp_path):
         "test_loss",
         "test_accuracy",
     }
+
+
+class Tied(nn.Module):
+    """A decoder whose weight is that of the embedding, with a bias of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.layer = nn.Embedding(9, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.decoder = nn.Linear(WIDTH, 9)
+        self.decoder.weight = self.emb.weight
+
+    def forward(self, x):
+        return self.decoder(self.layer(self.emb(x)).relu())
+
+
+def test_a_tied_weight_is_trained_by_each_of_its_names():
+    tokens = torch.randint(9, (1, 4))
+    space = LoRASpace(Tied(), tokens, "layer", ranks=(2,), train="decoder")
+    model = space.build(space.uniform(2))
+    assert model.decoder.weight.requires_grad
+    assert model.decoder.weight is model.emb.weight
+    assert LoRASpace(Tied(), tokens, "layer", ranks=(2,), train="decoder.weight")
+    with pytest.raises(InputError, match=r"train names decoder\.weight, maybe by another name"):
+        LoRASpace(Tied(), tokens, "decoder", ranks=(2,), train="emb")
+
+
+def test_normalisation_keeps_its_statistics_unless_all_of_it_is_trained():
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    x, y = torch.randn(90, 4) * 3 + 5, torch.arange(90) % 2
+    parts = [(x[a:b], y[a:b]) for a, b in ((0, 50), (50, 70), (70, 90))]
+    data = optnas.Dataset("moved", "classification", *parts, outputs=2)
+    evaluator = TrainingEvaluator(data, 2, device="cpu")
+    with torch.no_grad():
+        given = float(nn.functional.cross_entropy(net.eval()(data.val[0]), data.val[1]))
+
+    def trained(train, rank):
+        space = LoRASpace(net, x[:1], "0", ranks=(0, 2), train=train)
+        model = space.build(space.uniform(rank))
+        candidate = Candidate("adapted", x[:1], lambda: model, 0)
+        scores = evaluator.evaluate(candidate, evaluator.suggest(None), Report())
+        return scores["val_loss"], model[1].running_mean
+
+    assert trained((), 0) == (pytest.approx(given, rel=1e-6), pytest.approx(net[1].running_mean))
+    for train, stays in (((), True), ("1.bias", True), ("1", False)):
+        _, mean = trained(train, 2)
+        assert torch.equal(mean, net[1].running_mean) == stays, train
+
+
+class Scaled(nn.Linear):
+    """With an equalised learning rate, as in StyleGAN."""
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight / 2, self.bias)
+
+
+def hooked():
+    layer = nn.Linear(4, 4)
+    layer.register_forward_hook(lambda module, inputs, output: 2 * output)
+    return layer
+
+
+def normed():
+    return nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+
+
+@pytest.mark.parametrize("make", [lambda: Scaled(4, 4), hooked, normed])
+def test_what_is_more_than_a_product_is_not_merged(make):
+    space = LoRASpace(nn.Sequential(make(), nn.Linear(4, 2)), torch.randn(1, 4), "0", ranks=(2,))
+    with pytest.raises(InputError, match=r"computes more than x Wᵀ \+ b .*use the network with"):
+        merge_adapters(space.build(space.uniform(2)))

@@ -346,3 +346,14 @@ def test_choices_alone_are_drawn_decoded_and_never_built():
         space.build(architecture)
     with pytest.raises(ValueError, match="choices is empty"):
         ParameterSpace({})
+
+
+def test_steps_lead_from_the_least_to_the_greatest_value():
+    """Optuna would lower the greatest one, and only warn."""
+    assert MLPSpace((4,), 3, width=(8, 32)).width_step == 8
+    assert repr(MLPSpace((4,), 3)) == repr(MLPSpace((4,), 3, width_step=32))
+    assert MLPSpace((4,), 3, width=(5, 5)).width_step == 32
+    with pytest.raises(ValueError, match=r"width \(8, 32\) with width_step 16 would end at 24"):
+        MLPSpace((4,), 3, width=(8, 32), width_step=16)
+    with pytest.raises(ValueError, match=r"dropout \(0.0, 0.25\) with dropout_step 0.1 would end"):
+        MLPSpace((4,), 3, dropout=(0.0, 0.25))

@@ -1,5 +1,6 @@
 """Networks for sequences: counts against a closed form, lengths, causality, and what is refused."""
 
+import optuna
 import pytest
 import torch
 from optuna.trial import FixedTrial
@@ -236,3 +237,43 @@ def test_training_scores_sequences_of_different_lengths(tmp_path):
     study = search.run()
     assert max(trial.values[0] for trial in study.trials) > 0.9
     optnas.retrain(study, search, study.trials[0].number, seeds=1, epochs=1, progress=False)
+
+
+def test_a_kernel_of_one_step_is_causal_and_centred_at_once():
+    space = SequenceSpace(
+        (5, 2),
+        3,
+        kinds=("tcn",),
+        kernel_sizes=(1, 3),
+        dropout=(0, 0),
+        tcn_depth=(1, 1),
+        tcn_widths=(4,),
+        poolings=("last",),
+    )
+    drawn = [
+        space.suggest(FixedTrial({"tcn.kernel_size": size, "tcn.causal": causal}))
+        for size in (1, 3)
+        for causal in (False, True)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(map(str, drawn))) == 3
+    for architecture in drawn:
+        assert space.suggest(FixedTrial(space.params_of(architecture))) == architecture
+
+
+def test_sequences_with_lengths_need_a_space_that_has_them():
+    """The costs and the export would be those of a network that never sees the lengths."""
+
+    def part(n):
+        x = {"x": torch.randn(n, 12, 3), "lengths": torch.randint(4, 13, (n,))}
+        return x, torch.arange(n) % 2
+
+    data = optnas.Dataset("walks", "classification", part(24), part(8), part(8), outputs=2)
+    evaluator = optnas.TrainingEvaluator(data, 1, device="cpu")
+    small = {"widths": (8,), "kinds": ("tcn",), "tcn_depth": (1, 1)}
+    for shape, lengths in (((12, 3), False), ((10, 3), True)):
+        space = SequenceSpace(shape, 2, lengths=lengths, **small)
+        objective = optnas.Objective(space, evaluator, ("val_loss", "flops"))
+        study = optuna.create_study(directions=objective.directions)
+        with pytest.raises(InputError, match=r"has other inputs .*lengths=True"):
+            study.optimize(objective, 1)

@@ -329,3 +329,15 @@ def test_params_of_names_the_setting_that_the_space_lacks():
 def test_impossible_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("ratios", [(2, 2.1), (float("nan"),), (float("inf"),)])
+def test_ratios_that_give_the_same_network_or_none_are_refused(ratios):
+    with pytest.raises(
+        ValueError, match=r"mlp_ratios (2 and 2\.1 give the same 6|must be numbers)"
+    ):
+        GPTSpace(7, 5, embeddings=(3,), heads=(2,), mlp_ratios=ratios, head_width=2)
+    with pytest.raises(
+        ValueError, match=r"mlp_ratios (2 and 2\.1 give the same 6|must be numbers)"
+    ):
+        ViTSpace((1, 4, 4), 3, patch_sizes=(2,), embeddings=(3,), heads=(1,), mlp_ratios=ratios)

@@ -10,8 +10,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils import parametrize
 
 from optnas.candidate import copy_of
+from optnas.errors import InputError
 
 CONV1D = "transformers.pytorch_utils.Conv1D"
 """The linear layer of GPT-2, whose weight has the shape (inputs, outputs)."""
@@ -90,6 +93,9 @@ def merge_adapters(model: nn.Module) -> nn.Module:
     Returns:
         The copy, in evaluation mode. A weight that was tied to another one isn't any more.
 
+    Raises:
+        InputError: An adapted layer computes more than a product with its weight, and its bias.
+
     Example:
         ```python
         import torch
@@ -109,10 +115,31 @@ def merge_adapters(model: nn.Module) -> nn.Module:
 
 def _merged(adapted: LoRALinear) -> nn.Module:
     layer = adapted.base_layer
+    plain = is_conv1d(layer) or type(layer).forward is nn.Linear.forward
+    hooks = layer._forward_hooks or layer._forward_pre_hooks
+    if not plain or hooks or parametrize.is_parametrized(layer):
+        raise InputError(
+            f"an adapter can't be added to the weight of a {type(layer).__name__} that computes "
+            "more than x Wᵀ + b (a forward of its own, a hook, or a parametrization such as "
+            "weight_norm): use the network with its adapters"
+        )
     change = adapted.scale * adapted.lora_B.weight @ adapted.lora_A.weight
     weight = adapted.weight + (change.T if is_conv1d(layer) else change)
     layer.weight = nn.Parameter(weight, requires_grad=False)
     return layer
+
+
+def freeze_statistics(model: nn.Module) -> None:
+    """Lets normalisations that aren't trained as a whole use their statistics, and keep them."""
+    for module in model.modules():
+        if isinstance(module, _NormBase) and module.running_mean is not None:
+            own = list(module.parameters(recurse=False))
+            if not own or not all(parameter.requires_grad for parameter in own):
+                module.register_forward_pre_hook(_in_evaluation)
+
+
+def _in_evaluation(module: nn.Module, inputs: object) -> None:
+    module.eval()
 
 
 def replaced(model: nn.Module, by: dict[nn.Module, nn.Module]) -> nn.Module:

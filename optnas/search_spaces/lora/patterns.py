@@ -63,10 +63,12 @@ def linear_layers(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Mod
 def parameters_of(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     """The names of the parameters that patterns match, or that lie in modules that they match.
 
+    A parameter that several modules share has a name in each of them.
+
     Raises:
         InputError: A pattern matches none.
     """
-    names = [name for name, _ in model.named_parameters()]
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
 
     def fits(name: str, pattern: str) -> bool:
         parts = name.split(".")

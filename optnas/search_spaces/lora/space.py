@@ -22,7 +22,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.checks import check_sizes
 from optnas.search_spaces.encoding import encode
-from optnas.search_spaces.lora.layers import LoRALinear, replaced, sizes
+from optnas.search_spaces.lora.layers import LoRALinear, freeze_statistics, replaced, sizes
 from optnas.search_spaces.lora.patterns import as_patterns, linear_layers, parameters_of
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.inputs import Inputs, call, checked_inputs
@@ -47,7 +47,8 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
     """Low-rank adapters of a given, trained network: each layer's rank is searched.
 
     `build` gives a copy of the network with its weights, in which nothing is trained but the
-    adapters, and what `train` names. Adapters have fresh weights, and add nothing at first. A
+    adapters, and what `train` names: batch normalisation keeps its statistics, in training too,
+    unless `train` names all of it. Adapters have fresh weights, and add nothing at first. A
     network with ranks r of layers with m inputs and n outputs has Σ r·(m + n) trainable parameters
     in its adapters (objective `trainable_params`), and as many MACs more at each position than the
     one that was given. `merge_adapters` adds them to the layers' weights when the search is over.
@@ -120,13 +121,14 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
         for parameter in self._model.parameters():
             parameter.requires_grad_(False)
         self._choices = {name: self._ranks_of(name, layer) for name, layer in layers.items()}
+        trained = {self._model.get_parameter(name) for name in self._trained}
         for name, layer in layers.items():
-            if own := {f"{name}.{n}".lstrip(".") for n, _ in layer.named_parameters()}.intersection(
-                self._trained
-            ):
+            own = [f"{name}.{n}".lstrip(".") for n, p in layer.named_parameters() if p in trained]
+            if own:
                 raise InputError(
-                    f"train names {', '.join(sorted(own))}, and so the layer {name!r} would be "
-                    "trained, and have an adapter too: leave it out of train, or out of targets"
+                    f"train names {', '.join(sorted(own))}, maybe by another name of the same "
+                    f"weight, and so the layer {name!r} would be trained, and have an adapter too: "
+                    "leave it out of train, or out of targets"
                 )
         self._check_calls()
         self._weights = code_hash(dict(self._model.state_dict()))
@@ -200,6 +202,7 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
         model = copy.deepcopy(self._model)
         for name in self._trained:
             model.get_parameter(name).requires_grad_()
+        freeze_statistics(model)
         adapted: dict[nn.Module, nn.Module] = {}
         for name, rank in architecture.ranks:
             layer = model.get_submodule(name)

@@ -28,6 +28,7 @@ from optnas.search_spaces.transformer.layer import (
     LayerChoices,
     TransformerLayer,
     check_head_width,
+    check_hidden,
 )
 from optnas.search_spaces.transformer.modules import NORMS
 from optnas.utils.checks import check_counts
@@ -94,13 +95,17 @@ class GPTSpace(SearchSpace[GPTArchitecture], Encodable[GPTArchitecture]):
 
     def __post_init__(self) -> None:
         check_counts(vocabulary=self.vocabulary, length=self.length)
+        if self.length < 2:
+            raise ValueError(
+                f"length must be at least 2, for a token to look back, got {self.length}"
+            )
         check_sizes("embeddings", self.embeddings)
         check_booleans("biases", self.biases)
         check_names("norms", self.norms, NORMS)
         check_names("positions", self.positions, POSITIONS)
         check_booleans("tied", self.tied)
         check_head_width(self.head_width, self.positions)
-        _ = self._layers
+        check_hidden(self._layers.mlp_ratios, self.embeddings)
 
     @property
     def _layers(self) -> LayerChoices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,7 +61,7 @@ class LayerChoices:
     def __post_init__(self) -> None:
         check_range("depth", self.depth, 1)
         check_sizes("heads", self.heads)
-        if not self.mlp_ratios or min(self.mlp_ratios) <= 0:
+        if not self.mlp_ratios or not all(0 < ratio < math.inf for ratio in self.mlp_ratios):
             raise ValueError(f"mlp_ratios must be numbers above 0, got {self.mlp_ratios}")
         check_sizes("kv_heads", self.kv_heads, 0)
         for keys in filter(None, self.kv_heads):
@@ -82,6 +83,19 @@ class LayerChoices:
             )
             for i in range(1, depth + 1)
         )
+
+
+def check_hidden(mlp_ratios: Sequence[float], embeddings: Sequence[int]) -> None:
+    """Raises ValueError unless each ratio gives another number of hidden features."""
+    for embedding in embeddings:
+        found: dict[int, float] = {}
+        for ratio in mlp_ratios:
+            hidden = TransformerLayer(1, ratio).hidden(embedding)
+            if found.setdefault(hidden, ratio) != ratio:
+                raise ValueError(
+                    f"mlp_ratios {found[hidden]:g} and {ratio:g} give the same {hidden} features "
+                    f"for an embedding of {embedding}: leave one of them out"
+                )
 
 
 def check_head_width(head_width: int, positions: Sequence[str] = ()) -> None:

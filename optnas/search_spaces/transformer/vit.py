@@ -22,6 +22,7 @@ from optnas.search_spaces.transformer.layer import (
     LayerChoices,
     TransformerLayer,
     check_head_width,
+    check_hidden,
 )
 from optnas.search_spaces.transformer.vit_architecture import POOLS, ViTArchitecture, vit_network
 from optnas.utils.checks import check_counts
@@ -95,7 +96,7 @@ class ViTSpace(SearchSpace[ViTArchitecture], Encodable[ViTArchitecture]):
         check_sizes("embeddings", self.embeddings)
         check_names("pools", self.pools, POOLS)
         check_head_width(self.head_width)
-        _ = self._layers
+        check_hidden(self._layers.mlp_ratios, self.embeddings)
 
     @property
     def _layers(self) -> LayerChoices:
