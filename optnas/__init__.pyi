@@ -55,6 +55,7 @@ from .objective.objective import Objective as Objective
 from .pareto.compare import compare as compare
 from .pareto.front import front as front
 from .pareto.pick import pick as pick
+from .pareto.rows import to_frame as to_frame
 from .pareto.study_hypervolume import hypervolume as hypervolume
 from .samplers import (
     HistorySampler as HistorySampler,

@@ -74,6 +74,7 @@ PUBLIC = [
     "pick",
     "retrain",
     "text",
+    "to_frame",
     "tokens",
 ]
 

@@ -28,6 +28,7 @@ from optnas.cli import (
     serve,
     status,
     storage,
+    table,
 )
 from optnas.cli.console import echo, ending_without_threads, fail
 from optnas.cli.output import lasting_output
@@ -63,6 +64,7 @@ for command in (
     pareto.pareto,
     pick.pick,
     report.report,
+    table.table,
     compare.compare,
     measure.measure,
     retrain.retrain,

@@ -139,8 +139,13 @@ def check_figure(html: Path | None, options: Mapping[str, object]) -> None:
 
 def check_page(option: str, path: Path) -> None:
     """Raises InputError unless a page may be written to the path that an option gives."""
-    if path.suffix not in (".html", ".htm"):
-        raise InputError(f"{option} {path} must end in .html: the file is overwritten")
+    check_file(option, path, ".html", ".htm")
+
+
+def check_file(option: str, path: Path, *endings: str) -> None:
+    """Raises InputError unless a file of such an ending may be written to an option's path."""
+    if path.suffix not in endings:
+        raise InputError(f"{option} {path} must end in {endings[0]}: the file is overwritten")
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.parent}: make it first")
 

@@ -10,11 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again
 from optnas.report.failures import ending, repeats
-from optnas.report.labels import measurement_of
 from optnas.report.measurements import how
 from optnas.storage.place import place_of
 from optnas.study.attributes import ARCHITECTURE, CURVE, DETAIL, DUPLICATE_OF, SEED, TRAIN_SECONDS
-from optnas.study.describe import architecture_name, recipe_text, state_of
+from optnas.study.describe import architecture_name, measurement_of, recipe_text, state_of
 from optnas.study.seeds import derived_seed
 from optnas.study.trial_order import Places
 from optnas.utils.text import duration, plural

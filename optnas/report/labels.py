@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.study.attributes import is_reserved
-from optnas.study.describe import number_of
+from optnas.study.describe import measurement_of
 from optnas.study.record import record_of
 from optnas.utils.text import MACS
 
@@ -165,11 +164,6 @@ class Meanings:
 
     def _score(self, name: str) -> tuple[str, str]:
         return _SCORES.get(self._fingerprint.get("evaluator", ""), {}).get(name, ("", ""))
-
-
-def measurement_of(trial: FrozenTrial, name: str) -> float | None:
-    """The number that was measured of a trial under a name; None without one."""
-    return None if is_reserved(name) else number_of(trial, name)
 
 
 def _base(name: str) -> str:

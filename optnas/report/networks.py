@@ -8,8 +8,8 @@ from typing import NamedTuple
 from optnas.pareto.dominance import wants_log
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again
-from optnas.report.labels import Meanings, measurement_of
-from optnas.study.describe import recipe_text
+from optnas.report.labels import Meanings
+from optnas.study.describe import measurement_of, recipe_text
 
 
 class Column(NamedTuple):

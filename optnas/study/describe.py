@@ -6,7 +6,14 @@ import re
 
 from optuna.trial import FrozenTrial
 
-from optnas.study.attributes import ARCHITECTURE, RECIPE, SURPLUS, is_lost, is_stopped
+from optnas.study.attributes import (
+    ARCHITECTURE,
+    RECIPE,
+    SURPLUS,
+    is_lost,
+    is_reserved,
+    is_stopped,
+)
 from optnas.study.recipe_text import further_settings
 from optnas.utils.distributions import choices_of
 from optnas.utils.param_text import has_twin, params_text
@@ -65,3 +72,8 @@ def number_of(trial: FrozenTrial, name: str) -> float | None:
     """The number that a trial keeps under a name, as an attribute; None without one."""
     value = trial.user_attrs.get(name)
     return None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+
+
+def measurement_of(trial: FrozenTrial, name: str) -> float | None:
+    """The number that was measured of a trial under a name; None without one."""
+    return None if is_reserved(name) else number_of(trial, name)
