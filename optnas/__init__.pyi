@@ -39,6 +39,7 @@ from .finished.best_model import best_model as best_model
 from .finished.confirm import confirm as confirm
 from .finished.retrain import retrain as retrain
 from .metrics import (
+    Energy as Energy,
     Flops as Flops,
     FunctionMetric as FunctionMetric,
     Latency as Latency,

@@ -11,6 +11,7 @@ PUBLIC = [
     "CellSpace",
     "CommandEvaluator",
     "Dataset",
+    "Energy",
     "Evaluator",
     "Flops",
     "FunctionEvaluator",
