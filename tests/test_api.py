@@ -71,6 +71,7 @@ PUBLIC = [
     "load_search",
     "measure",
     "measure_and_constrain",
+    "measure_elsewhere",
     "nasbench201",
     "pick",
     "retrain",
