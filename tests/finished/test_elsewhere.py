@@ -119,6 +119,10 @@ def test_a_front_is_measured_by_a_program_and_the_study_stays_as_it_is(board, op
     assert (code, again) == (0, out)
     assert f"{len(FRONT)} of {len(FRONT)} networks measured before, in board_elsewhere/" in err
     assert calls() == len(FRONT)
+    assert optnas("report", "board.db")[0] == 0
+    page = Path("board_report.html").read_text()
+    assert '"elsewhere":[{"label":"board","text":"' in page
+    assert 'id="figure-elsewhere-0"' in page
     assert database() == before
 
 
