@@ -186,6 +186,7 @@ def _metric(
         if isinstance(metric, (Latency, Energy))
         and metric.name in ([replaces] if replaces else objective.objectives)
     ]
+    timed.sort(key=lambda metric: not isinstance(metric, Latency))
     own = timed[0] if timed else Latency()
     there: Any = {"device": device or own.device, "runtime": runtime or own.runtime}
     try:
