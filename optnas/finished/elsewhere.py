@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -95,9 +96,12 @@ def measure_elsewhere(
     path = device_file(study, search.location, device)
     known = read_device(path)
     if known is not None:
-        named = label or known.label
-        device = OtherDevice(
-            named, device.metric, device.replaces, how, known.measured, known.predicted
+        same = known.replaces == device.replaces  # a prediction rests on that objective
+        device = replace(
+            device,
+            label=label or known.label,
+            measured=known.measured,
+            predicted=known.predicted if same else None,
         )
     done = {one.architecture for one in device.measured if not one.failure}
     chosen = _chosen(seen, at, networks)
@@ -205,8 +209,10 @@ def _measured(
             raise
         failure = str(error)
     except Exception as error:
-        failure = fault_of_candidate(error) or f"{type(error).__name__}: {error}"
-        release_memory(error)
+        reason = fault_of_candidate(error)
+        failure = reason or f"{type(error).__name__}: {error}"
+        if reason is not None:  # it may be out of memory
+            release_memory(error)
     ends = candidate.details.get(metric.name, {}).get("interval")
     return There(
         record.architecture,

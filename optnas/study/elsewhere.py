@@ -119,9 +119,8 @@ def keep_measurement(path: Path, device: OtherDevice, network: There) -> OtherDe
     Raises:
         InputError: The file can't be written.
     """
-    known = read_device(path) or device
+    known = read_device(path) or device  # another process may measure there, too
     others = [one for one in known.measured if one.architecture != network.architecture]
-    # What the file has, in case another process measures there, too.
     device = replace(device, measured=(*others, network), predicted=None)
     write_device(path, device)
     return device

@@ -285,6 +285,9 @@ def test_further_networks_are_measured_and_the_others_predicted(board, monkeypat
     found = optnas.measure_elsewhere(study, search, metric, networks=28, progress=False)
     assert found.predicted == []
     assert found.device.label == "pixel"
+    optnas.measure_elsewhere(study, search, metric, networks=29, label="new", progress=False)
+    (device,) = other_devices(study, search.location)
+    assert (device.label, len(device.measured)) == ("new", 29)
 
 
 def test_the_stated_error_is_that_of_networks_that_were_left_out():
