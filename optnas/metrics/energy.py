@@ -12,13 +12,7 @@ import torch
 
 from optnas.candidate import Candidate
 from optnas.devices.device import cpu_threads, device_facts, resolve_device
-from optnas.devices.energy import (
-    STILL,
-    EnergyCounter,
-    Reading,
-    energy_counter,
-    stands_still,
-)
+from optnas.devices.energy import STILL, EnergyCounter, Reading, energy_counter, stands_still
 from optnas.devices.sharing import exclusive
 from optnas.errors import CandidateError, InputError
 from optnas.metrics.base import Metric, check_counts, labelled
@@ -137,12 +131,12 @@ class Energy(Metric):
             InputError: The device has no counter that can be read and moves.
         """
         counter = self._counter(resolve_device(self.device))
-        settings = {"seconds": self.seconds, "loops": self.loops}
-        return (
-            self._passes.fingerprint
-            | {"counter": counter.source, "subtract_idle": self.subtract_idle}
-            | settings
-        )
+        return self._passes.fingerprint | {
+            "counter": counter.source,
+            "subtract_idle": self.subtract_idle,
+            "seconds": self.seconds,
+            "loops": self.loops,
+        }
 
     def on(self, device: str) -> Energy:
         """This metric on the study's device, unless it names its own."""
