@@ -37,8 +37,10 @@ from .evaluators import (
 from .export import export_model as export_model
 from .finished.best_model import best_model as best_model
 from .finished.confirm import confirm as confirm
+from .finished.elsewhere import measure_elsewhere as measure_elsewhere
 from .finished.retrain import retrain as retrain
 from .metrics import (
+    Energy as Energy,
     Flops as Flops,
     FunctionMetric as FunctionMetric,
     Latency as Latency,

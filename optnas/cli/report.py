@@ -26,6 +26,7 @@ def report(
     """Write a page about a study: one file that opens offline, to send to a colleague."""
     from optnas.cli.study_argument import NO_CODE, open_study_argument
     from optnas.report import write_report
+    from optnas.study.elsewhere import other_devices
     from optnas.study.folders import REPORT, files_of
     from optnas.utils.terminal import Terminal
 
@@ -39,5 +40,11 @@ def report(
         echo(f"without drawings of the networks: {NO_CODE}", err=True)
     url = opened.location.url
     with Terminal(stderr=True).status("making the page"):
-        write_report(opened.study, path, url=url, search=opened.search or NO_CODE)
+        write_report(
+            opened.study,
+            path,
+            url=url,
+            search=opened.search or NO_CODE,
+            devices=other_devices(opened.study, opened.location),
+        )
     echo(f"report: {opened.location.shown(path)}")

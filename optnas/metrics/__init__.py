@@ -2,6 +2,7 @@
 
 from optnas.metrics.base import Metric
 from optnas.metrics.command import CommandLatency
+from optnas.metrics.energy import Energy
 from optnas.metrics.function import FunctionMetric
 from optnas.metrics.latency import Latency, Throughput
 from optnas.metrics.layers import Profile, profile
@@ -15,6 +16,7 @@ __all__ = [
     "CommandLatency",
     "CudaPeakMemory",
     "Direction",
+    "Energy",
     "Flops",
     "FunctionMetric",
     "Latency",
@@ -45,6 +47,7 @@ def standard_metrics() -> tuple[Metric, ...]:
         PeakActivation(),
         Latency(),
         Throughput(),
+        Energy(),
         *map(ZeroCost, PROXIES),
     )
 

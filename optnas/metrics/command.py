@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import subprocess
 import tempfile
@@ -21,8 +23,9 @@ class CommandLatency(Metric):
     """Latency in milliseconds, measured by a program that gets the network as an ONNX file.
 
     Use it to measure on a phone or a board: a script copies the file there, runs it, and prints the
-    time. The program runs without a shell, and the last line that it prints must be a number of
-    milliseconds.
+    time. The program runs without a shell. The last line that it prints must hold the milliseconds:
+    as a number, as JSON (`{"latency_ms": 1.2}`), or as `latency_ms=1.2` or `latency_ms: 1.2`,
+    wherever in the line.
 
     Attributes:
         command: The program and its arguments; `{onnx}` stands for the file's path.
@@ -89,12 +92,25 @@ class CommandLatency(Metric):
             message = (done.stderr or done.stdout).strip()[-500:]
             raise RuntimeError(f"{self.command!r} ended with {done.returncode}: {message}")
         last = (done.stdout.strip().splitlines() or [""])[-1]
-        try:
-            value = float(last)
-        except ValueError:
-            value = 0.0
+        value = milliseconds_in(last)
         if not 0 < value < float("inf"):
             raise InputError(
-                f"the last line of {self.command!r} must be a number of milliseconds, got {last!r}"
+                f"the last line of {self.command!r} must be a number of milliseconds, or hold it "
+                f'as {{"latency_ms": 1.2}} or latency_ms=1.2, got {last!r}'
             )
         return value
+
+
+def milliseconds_in(line: str) -> float:
+    """The number in a line of any of the three forms; 0 without one."""
+    try:
+        read = json.loads(line)
+    except ValueError:
+        found = re.search(r"\blatency_ms\s*[=:]\s*(\S+?)[,;]?(?:\s|$)", line)
+        read = found[1] if found else line
+    if isinstance(read, dict):
+        read = read.get("latency_ms")
+    try:
+        return 0.0 if isinstance(read, bool) else float(read)
+    except (TypeError, ValueError):
+        return 0.0

@@ -153,10 +153,7 @@ class Latency(Metric):
             InputError: The device, the threads or the runtime aren't available here.
         """
         device = resolve_device(self.device)
-        there = os.cpu_count() or 1
-        if self.threads > there:
-            raise InputError(f"threads={self.threads}, but this machine has {there} CPUs")
-        one_pass = self._pass(candidate, device)
+        one_pass = self.one_pass(candidate, device)
         with cpu_threads(self.threads), torch.inference_mode():
             with shapes_noted(candidate.example_inputs):
                 one_pass()  # compiles, and allocates
@@ -173,7 +170,15 @@ class Latency(Metric):
         candidate.timed[repr(self)] = timing.median
         return timing.median
 
-    def _pass(self, candidate: Candidate, device: torch.device) -> Pass:
+    def one_pass(self, candidate: Candidate, device: torch.device) -> Pass:
+        """A pass of a copy of the candidate's model with these settings.
+
+        Raises:
+            InputError: The threads or the runtime aren't available here.
+        """
+        there = os.cpu_count() or 1
+        if self.threads > there:
+            raise InputError(f"threads={self.threads}, but this machine has {there} CPUs")
         inputs = batch_of(candidate.example_inputs, self.batch_size)
         model = candidate.to_measure()
         if self.runtime == "onnxruntime":

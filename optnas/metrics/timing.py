@@ -59,7 +59,7 @@ def time_passes(one_pass: Callable[[], float], target_error: float, max_seconds:
             for the warm-up.
     """
     with no_garbage_collection():
-        _warm_up(one_pass, max_seconds)
+        warm_up(one_pass, max_seconds)
         blocks: list[list[float]] = []
         start = time.perf_counter()
         while True:
@@ -83,8 +83,8 @@ def time_passes(one_pass: Callable[[], float], target_error: float, max_seconds:
     )
 
 
-def _warm_up(one_pass: Callable[[], float], max_seconds: float) -> None:
-    """Runs blocks until the last three are no faster than the earlier ones."""
+def warm_up(one_pass: Callable[[], float], max_seconds: float) -> None:
+    """Runs blocks until the last three are no faster than the earlier ones, or the time is over."""
     medians: list[float] = []
     start = time.perf_counter()
     while (seconds := time.perf_counter() - start) < max_seconds or not medians:

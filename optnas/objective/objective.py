@@ -84,7 +84,7 @@ class Objective:
             maximised.
         metrics: In addition to the standard ones, or instead of one with the same name. Standard
             are params, trainable_params, model_size_mb, macs, flops, peak_memory_mb,
-            peak_activation_mb, latency_ms, throughput, and the zero-cost proxies (see `ZeroCost`).
+            peak_activation_mb, latency_ms, throughput, energy_j, zero-cost proxies (`ZeroCost`).
         baselines: Networks to compare with, by name: a function that builds one, an architecture of
             the space, or a trial's parameters. A trial with that name in its user attribute
             `baseline` evaluates one. Samplers learn from those that are in the space.

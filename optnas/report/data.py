@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,7 @@ from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import again
 from optnas.report.details import Detail, details
 from optnas.report.drawings import pictures
+from optnas.report.elsewhere import DevicePart, device_parts
 from optnas.report.failures import Ending, endings, failures
 from optnas.report.figures import Figure, Scale, figures, scales
 from optnas.report.labels import Meanings
@@ -22,6 +24,7 @@ from optnas.report.reproduce import Reproducing, reproducing
 from optnas.report.run_facts import facts
 from optnas.report.summary import Goal, goals, notes, summary
 from optnas.storage.place import place_of
+from optnas.study.elsewhere import OtherDevice
 
 if TYPE_CHECKING:  # it imports torch, which takes a second
     from optnas.search.search import Search
@@ -44,6 +47,7 @@ class ReportData(NamedTuple):
         scales: How each objective is drawn in the front's figure; empty where there is none.
         baselines: How each baseline stands against the front, a sentence each.
         reference: The limit of each objective (the study's reference point); None for no limit.
+        elsewhere: The networks on other devices.
         measurings: How each number was measured.
         endings: The trials that didn't become networks of the table, and why.
         failed: How many trials failed.
@@ -63,6 +67,7 @@ class ReportData(NamedTuple):
     scales: list[Scale]
     baselines: list[str]
     reference: list[float | None]
+    elsewhere: list[DevicePart]
     measurings: list[Measuring]
     endings: list[Ending]
     failed: int
@@ -71,7 +76,13 @@ class ReportData(NamedTuple):
     details: list[Detail]
 
 
-def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> ReportData:
+def report_data(
+    study: Study,
+    *,
+    url: str = "",
+    search: Search | str = NO_SEARCH,
+    devices: Iterable[OtherDevice] = (),
+) -> ReportData:
     """Reads a study (see `optnas.report.write_report`)."""
     seen = Snapshot.of(study)
     meanings = Meanings(study, seen.trials)
@@ -94,6 +105,7 @@ def report_data(study: Study, *, url: str = "", search: Search | str = NO_SEARCH
             f"{found.baseline.baseline}: {found.text()}." for found in baseline_standings(seen)
         ],
         reference=limit_values(study, seen.trials),
+        elsewhere=device_parts(seen, devices),
         measurings=measurings(seen.names, seen.trials, meanings),
         endings=found,
         failed=failures(found),

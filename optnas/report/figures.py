@@ -86,13 +86,16 @@ def _front(study: Snapshot) -> go.Figure:
 
 
 def _figure(plot: Plot, drawn: go.Figure | None = None, why: str = "") -> Figure:
-    height, width, text = 0, 0, ""
-    if drawn is not None:
-        height, width = drawn.layout.height or 480, least_width(drawn)
-        # The page has headings of its own; the lines below the figure's title stay.
-        title = drawn.layout.title.text.split("<br>")
-        lines = [line for line in title if not line.startswith("<b>")]
-        drawn.layout.title.text = "<br>".join(lines)
-        drawn.layout.margin.t -= 20 * (len(title) - len(lines))
-        text = str(drawn.to_json())
-    return Figure(plot.key, plot.title, plot.caption, height, width, text, why)
+    if drawn is None:
+        return Figure(plot.key, plot.title, plot.caption, 0, 0, "", why)
+    return drawn_figure(plot.key, plot.title, plot.caption, drawn)
+
+
+def drawn_figure(key: str, title: str, caption: str, drawn: go.Figure) -> Figure:
+    """A figure for the page, which has headings of its own; the lines below the title stay."""
+    height, width = drawn.layout.height or 480, least_width(drawn)
+    text = drawn.layout.title.text.split("<br>")
+    lines = [line for line in text if not line.startswith("<b>")]
+    drawn.layout.title.text = "<br>".join(lines)
+    drawn.layout.margin.t -= 20 * (len(text) - len(lines))
+    return Figure(key, title, caption, height, width, str(drawn.to_json()), "")

@@ -23,6 +23,7 @@ _SHORT = {
     "cuda_peak_memory_mb": "most memory that the GPU allocates in one inference, in megabytes",
     "latency_ms": "median time of one inference, in milliseconds",
     "throughput": "examples in a second",
+    "energy_j": "energy that the device takes for one inference, in joules",
     "synflow": "how much flows through the untrained network; promises a lower loss",
     "naswot": "how well the untrained network tells examples apart; promises a lower loss",
     "grad_norm": "how large the untrained network's gradients are; promises a lower loss",
@@ -53,6 +54,10 @@ _LONG = {
     "interval is where the median of another measurement, at another time, is to be expected. One "
     "architecture is timed once.",
     "throughput": "Examples in a second: 1000 · batch size / latency.",
+    "energy_j": "Joules that the device's own counter grows by for one example, from loops of "
+    "passes of some seconds: RAPL's packages for a CPU (all that the machine does meanwhile, "
+    "without its memory), NVML's for a GPU (without the CPU that drives it). The 95 % interval is "
+    "where another loop is to be expected.",
     "synflow": "ln Σ|θ · ∂R/∂θ| of the untrained network, R the sum of its outputs for inputs of "
     "ones and positive weights (Tanaka et al., 2020). Ranks architectures; it is no loss.",
     "naswot": "ln |det K| of the untrained network, K the number of activations in which two "

@@ -146,4 +146,4 @@ showFailed();
 showAgain();
 startPane();
 followers.push(followFigures);
-whileLoading(() => [...startFront(), ...startGallery(), ...startFigures()]);
+whileLoading(() => [...startFront(), ...startGallery(), ...startElsewhere(), ...startFigures()]);

@@ -17,18 +17,24 @@ from plotly.offline import get_plotlyjs
 from optnas.plots.page import asset, packed, packed_plotly, policy, safe_json
 from optnas.report.data import NO_SEARCH, ReportData, report_data
 from optnas.report.figures import Figure
+from optnas.study.elsewhere import OtherDevice
 from optnas.utils.whole_file import not_written, whole_file
 
 if TYPE_CHECKING:
     from optnas.search.search import Search
 
-SCRIPTS = ("base.js", "table.js", "pane.js", "gallery.js", "figures.js", "page.js")
+SCRIPTS = ("base.js", "table.js", "pane.js", "gallery.js", "figures.js", "elsewhere.js", "page.js")
 CHUNK = 500
 """Trials whose details are unpacked together, when one of them is first looked at."""
 
 
 def write_report(
-    study: Study, path: Path, *, url: str = "", search: Search | str = NO_SEARCH
+    study: Study,
+    path: Path,
+    *,
+    url: str = "",
+    search: Search | str = NO_SEARCH,
+    devices: Iterable[OtherDevice] = (),
 ) -> None:
     """Writes a page about a study, whole or not at all.
 
@@ -37,11 +43,12 @@ def write_report(
         path: The file; one that is there is replaced.
         url: The study's storage, for the commands that the page shows.
         search: What the study was run with, for drawings of its networks; or why it isn't known.
+        devices: What was measured on other devices (`optnas.study.elsewhere.other_devices`).
 
     Raises:
         InputError: The file can't be written.
     """
-    text = report_html(study, url=url, search=search)
+    text = report_html(study, url=url, search=search, devices=devices)
     try:
         with whole_file(path) as part:
             part.write_text(text, encoding="utf-8", errors="replace")
@@ -49,9 +56,15 @@ def write_report(
         raise not_written(path, error) from error
 
 
-def report_html(study: Study, *, url: str = "", search: Search | str = NO_SEARCH) -> str:
+def report_html(
+    study: Study,
+    *,
+    url: str = "",
+    search: Search | str = NO_SEARCH,
+    devices: Iterable[OtherDevice] = (),
+) -> str:
     """The page about a study (see `write_report`)."""
-    return render(report_data(study, url=url, search=search))
+    return render(report_data(study, url=url, search=search, devices=devices))
 
 
 def render(data: ReportData) -> str:
@@ -70,8 +83,12 @@ def render(data: ReportData) -> str:
             "rows": _by_column(data.networks.rows),
         },
         "figures": [_heading(figure) for figure in data.figures],
+        "elsewhere": [
+            part._asdict() | {"figure": _heading(part.figure)} for part in data.elsewhere
+        ],
     }
-    parts = {f"figure-{figure.key}": figure.json for figure in data.figures if figure.json}
+    every = [*data.figures, *(part.figure for part in data.elsewhere)]
+    parts = {f"figure-{figure.key}": figure.json for figure in every if figure.json}
     for start in range(0, len(data.details), CHUNK):
         parts[f"trials-{start // CHUNK}"] = as_json(data.details[start : start + CHUNK])
     return Template(_file("page.html")).substitute(

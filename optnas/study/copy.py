@@ -22,7 +22,7 @@ from optnas.storage.row_storage import RowStorage
 from optnas.storage.sqlite import backup
 from optnas.storage.urls import Location, kind_of, shown_url
 from optnas.study.artifacts import PREFIX
-from optnas.study.folders import FILES, copy_folders, files_of, new_files
+from optnas.study.folders import ELSEWHERE, FILES, copy_folders, files_of, new_files
 from optnas.study.leases import end_leases
 from optnas.study.load import find_study, load_study
 from optnas.study.record import RECORD
@@ -137,4 +137,5 @@ def _made_own(study: Study, location: Location, copied: Study, target: Location)
         if FILES in copied.user_attrs:  # a whole database was copied
             copied.set_user_attr(FILES, None)
         for folder in copy_folders(old, new_files(copied, target)):
-            yield f"weights:  {target.shown(folder)}"
+            kind = "measured:" if folder.name.endswith(ELSEWHERE) else "weights: "
+            yield f"{kind} {target.shown(folder)}"

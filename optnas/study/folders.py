@@ -32,10 +32,10 @@ from optnas.utils.whole_file import whole_file
 FILES = "optnas:files"
 """On the study: what the names of its files begin with, and the place of its database then."""
 CHECKPOINTS, WEIGHTS, SHARED, RETRAINED = "_checkpoints", "_weights", "_shared", "_retrained"
-LOGS, FRONT, REPORT = "_logs", "_front.html", "_report.html"
-SUFFIXES = (CHECKPOINTS, WEIGHTS, SHARED, RETRAINED, LOGS, FRONT, REPORT)
+LOGS, FRONT, REPORT, ELSEWHERE = "_logs", "_front.html", "_report.html", "_elsewhere"
+SUFFIXES = (CHECKPOINTS, WEIGHTS, SHARED, RETRAINED, LOGS, FRONT, REPORT, ELSEWHERE)
 """How the names of a study's files end."""
-COPIED = (WEIGHTS, RETRAINED, SHARED)
+COPIED = (WEIGHTS, RETRAINED, SHARED, ELSEWHERE)
 """The folders that a copy of the study has, too."""
 DECIDE, POLL = 1.0, 0.02
 """Seconds that another process has to decide on the files of a new study, and between two looks."""

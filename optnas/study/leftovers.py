@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optnas.storage.databases import entries
+from optnas.study.elsewhere import ABOUT
 from optnas.study.folder_studies import FolderStudies
 from optnas.study.folders import (
     CHECKPOINTS,
+    ELSEWHERE,
     FRONT,
     LOGS,
     REPORT,
@@ -48,6 +50,7 @@ _CONTENTS = {
         rf"(?:/(?:results\.json|seed\d+\.(?:safetensors|pt)|seed\d+|seed\d+/(?:{_TRAINING})|{_PART}))?"
     ),
     SHARED: rf"lock|supernet\.safetensors|{_TRAINING}",
+    ELSEWHERE: rf"[0-9a-f]{{8}}\.json|{_PART}",
     LOGS: r".+-(?:worker\d+|server)\.log",
 }
 """The paths in each folder that optnas writes."""
@@ -168,6 +171,8 @@ def _is_written(path: Path, root: Path, suffix: str) -> bool:
         return True
     if path.is_dir() != bool(_FOLDERS.fullmatch(inside)):
         return False
+    if suffix == ELSEWHERE and not path.name.startswith("."):
+        return ABOUT.encode() in _head(path)
     return suffix != WEIGHTS or not re.fullmatch(_UUID, path.name) or _is_artifact(_head(path))
 
 

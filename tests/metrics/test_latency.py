@@ -16,6 +16,7 @@ from optnas.candidate import Candidate
 from optnas.devices import sharing
 from optnas.errors import InputError
 from optnas.metrics import Latency, Throughput, timing
+from optnas.metrics.command import milliseconds_in
 from optnas.metrics.timing import time_passes
 from optnas.utils.onnx_file import write_onnx
 
@@ -232,9 +233,29 @@ def test_a_program_measures_an_onnx_file(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("1.25", 1.25),
+        ('{"latency_ms": 1.25, "runs": 3}', 1.25),
+        ("latency_ms=1.25", 1.25),
+        ("runs: 3, latency_ms: 1.25, throughput_latency_ms=7", 1.25),
+        ("runs=3 latency_ms = 1.25; p95=2", 1.25),
+        ('{"latency_ms": "1.25"}', 1.25),
+        ('{"p95": 1.25}', 0.0),
+        ('{"latency_ms": [1.25]}', 0.0),
+        ("latency_ms=fast", 0.0),
+        ("p95=1.25", 0.0),
+        ("true", 0.0),
+    ],
+)
+def test_a_program_prints_a_number_json_or_a_name_with_a_number(line, found):
+    assert milliseconds_in(line) == found
+
+
+@pytest.mark.parametrize(
     ("program", "error", "message"),
     [
-        ("print('fast')", InputError, "must be a number of milliseconds, got 'fast'"),
+        ("print('fast')", InputError, "must be a number of milliseconds.* got 'fast'"),
         ("print(-1)", InputError, "got '-1'"),
         ("print('nan')", InputError, "got 'nan'"),
         ("pass", InputError, "got ''"),

@@ -142,6 +142,7 @@ def test_the_standard_metrics_are_ordered_by_their_cost(space, evaluator):
         "snip",
         "synflow",
         "trainability",
+        "energy_j",
         "latency_ms",
         "throughput",
     ]

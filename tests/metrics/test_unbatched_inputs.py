@@ -17,7 +17,7 @@ from optnas.metrics.zero_cost import OF_BLOCKS, zero_cost
 from optnas.utils.inputs import batch_of, call
 
 FAST = 0.01
-OTHERS = ("latency_ms", "throughput", "naswot", *OF_BLOCKS)
+OTHERS = ("latency_ms", "throughput", "energy_j", "naswot", *OF_BLOCKS)
 METRICS = [metric for metric in standard_metrics() if metric.name not in OTHERS]
 
 

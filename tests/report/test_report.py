@@ -30,6 +30,7 @@ from optnas.study.attributes import (
     RETRY_OF,
     SURPLUS,
 )
+from optnas.study.elsewhere import OtherDevice, Predicted, There
 from optnas.study.reference import keep_reference_point
 from optnas.study.retrainings import Run, keep_run
 from optnas.utils.text import ranges
@@ -587,6 +588,66 @@ def test_names_are_text_and_nothing_else(opened):
     page.wait_for_selector(".figure:last-child.drawn")
     page.locator("tr[data-trial='1']").hover()
     page.get_by_role("heading", name="(trial 1)").wait_for()
+    assert page.evaluate("window.hacked") is None
+
+
+OTHER = OtherDevice(
+    label=f"pixel {HOSTILE}",
+    metric="latency_ms",
+    replaces="flops",
+    how={"command": HOSTILE},
+    measured=(
+        There("a", 0, 1.0, (0.9, 1.1)),
+        There("b", 1, 4.0, (3.9, 4.1)),
+        There("c", 2, None, failure=f"no memory {HOSTILE}"),
+    ),
+    predicted=Predicted("ridge regression", 20, 0.07, 0.9, (There("baseline net", 6, 0.5),)),
+)
+
+
+def test_other_devices_have_their_say(study):
+    (part,) = report_data(study, devices=[OTHER]).elsewhere
+    assert [(row.trial, row.there, row.ranks) for row in part.rows] == [
+        (0, "1 ± 10%", ("2", "1")),
+        (1, "4 ± 2%", ("1", "2")),
+        (6, "≈ 0.5, predicted", ("", "")),
+    ]
+    assert [row.changed for row in part.rows] == ["1 up", "1 down", ""]
+    assert [(row.front_here, row.front_there, row.by) for row in part.rows] == [
+        (True, True, None),
+        (True, False, 0),  # it is better in flops alone
+        (False, True, None),
+    ]
+    assert part.failed == [f"trial 2: no memory {HOSTILE}"]
+    assert "2 of 2 measured networks have another rank" in part.text
+    assert "It is off by 7.0% (median; τ 0.90)" in part.text
+    traces = json.loads(part.figure.json)["data"]
+    left, right = (
+        [t for t in traces if t.get("xaxis") == x and t["mode"] == "markers"] for x in ("x", "x2")
+    )
+    assert sorted(n for t in left for n in t["customdata"]) == [0, 1]
+    assert sorted(n for t in right for n in t["customdata"]) == [0, 1, 6]
+    symbols = {n: t["marker"]["symbol"] for t in right for n in t["customdata"]}
+    assert symbols == {0: "circle", 1: "circle-open", 6: "x"}
+    assert report_data(study).elsewhere == []
+    assert report_data(study, devices=[replace(OTHER, replaces="none")]).elsewhere == []
+    single = make_study([([1.0], {ARCHITECTURE: "a"}, -1.0)], names=("flops",))
+    (part,) = report_data(single, devices=[OTHER]).elsewhere
+    assert part.figure.why == "flops is the only objective: no plane to draw"
+
+
+def test_the_page_shows_other_devices(opened, study):
+    assert opened(study).locator("#elsewhere").is_hidden()
+    page = opened(study, devices=[OTHER])
+    part = page.locator("#elsewhere")
+    assert part.get_by_role("heading", level=3).text_content() == OTHER.label
+    part.scroll_into_view_if_needed()
+    page.wait_for_selector("#holder-elsewhere-0.drawn")
+    assert part.locator("tbody tr").count() == 3
+    assert HOSTILE in part.locator(".note").text_content()
+    part.get_by_role("button", name="1", exact=True).click()
+    page.get_by_role("heading", name="Trial 1", exact=True).wait_for()
+    assert page.locator("#holder-elsewhere-0 .rings .pinned").count() == 2  # in both panels
     assert page.evaluate("window.hacked") is None
 
 
