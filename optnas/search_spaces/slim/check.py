@@ -21,7 +21,7 @@ from optnas.errors import InputError
 from optnas.search_spaces.slim.graph import Port
 from optnas.search_spaces.slim.layers import Side
 from optnas.search_spaces.slim.slicing import Group, Slicer, cuts
-from optnas.utils.inputs import Inputs, call, map_inputs
+from optnas.utils.inputs import Inputs, batch_of, call, is_one_example, map_inputs
 from optnas.utils.random_state import seeded
 from optnas.utils.trees import tensors_in
 
@@ -81,6 +81,24 @@ class Check:
             return "with fewer of its channels, the outputs have other shapes"
         if not self._close(found, wanted):
             return "with fewer of its channels, the network doesn't compute what it should"
+        return ""
+
+    def failure_in_training(self, groups: Sequence[Group]) -> str:
+        """What fails in training mode alone, as an auxiliary head that the check didn't see."""
+        if not is_one_example(self._inputs):
+            return ""
+        inputs = batch_of(self._inputs, 2)  # for batch normalisation
+        slim = Slicer(self._model, self._ports, groups).build(
+            [np.arange(group.units) == 0 for group in groups]
+        )
+        try:
+            _run(copy.deepcopy(self._model).train(), inputs)
+        except Exception:  # not for want of channels
+            return ""
+        try:
+            _run(slim.train(), inputs)
+        except Exception as error:
+            return _text(error)
         return ""
 
     def _close(self, found: list[Tensor], wanted: list[Tensor]) -> bool:

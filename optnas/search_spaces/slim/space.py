@@ -152,6 +152,12 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
             check = Check(traced, self._example_inputs, channels.ports)
             found, self.left_alone = slimmable(traced, chosen, check)
             self._refuse_if_none(found)
+            if failure := check.failure_in_training(found):
+                raise InputError(
+                    f"in training mode, this {type(model).__name__} fails with fewer channels "
+                    f"({failure}): layers that run in training alone, such as an auxiliary head, "
+                    "aren't seen; switch them off, or name what they read in keep="
+                )
             self._order = (
                 by_magnitude(self._model, channels.ports, found)
                 if batch is None or loss is None

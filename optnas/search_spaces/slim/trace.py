@@ -85,6 +85,11 @@ def traced(model: nn.Module, inputs: Inputs) -> tuple[Any, set[Any]]:
             f"({type(error).__name__}: {error}), and so which of its channels belong together "
             "isn't known: SlimSpace can't be used with it"
         ) from error
+    if not returned:
+        raise InputError(
+            f"the outputs of this {type(model).__name__} have no gradient, and torch-pruning traces "
+            "a network by it: leave `detach` and `torch.no_grad` out of its forward"
+        )
     return graph, set(returned)
 
 
