@@ -61,20 +61,9 @@ def slimmable(
     """
     if not check.failure(groups):
         return list(groups), {}
-    found: list[Group] = []
-    refused: dict[str, str] = {}
-    for group in groups:
-        reason = check.failure([group])
-        if reason:
-            group, reason = next(
-                ((other, "") for other in _in_heads(model, group) if not check.failure([other])),
-                (group, reason),
-            )
-        if reason:
-            refused[group.name] = reason
-        else:
-            found.append(group)
-    if check.failure(found):
+    found, refused = _each(model, groups, check, once=True)
+    if check.failure(found):  # what holds for one layer doesn't for all that look like it
+        found, refused = _each(model, groups, check, once=False)
         together: list[Group] = []
         for group in found:
             if reason := check.failure([*together, group]):
@@ -85,12 +74,46 @@ def slimmable(
     return found, refused
 
 
+def _each(
+    model: nn.Module, groups: Sequence[Group], check: Check, *, once: bool
+) -> tuple[list[Group], dict[str, str]]:
+    """What `slimmable` returns for each group alone; if `once`, for one of each kind.
+
+    A check runs the network twice, and the layers of a transformer are alike.
+    """
+    found: list[Group] = []
+    refused: dict[str, str] = {}
+    known: dict[object, tuple[int, str]] = {}
+    for group in groups:
+        ways = [group, *_in_heads(model, group)]
+        shapes = tuple(channels.shape for channels in group.channels.values())
+        parents = tuple(type(model.get_submodule(name)) for name in _parents(group))
+        kind = parents, shapes, len(ways)
+        if kind not in known or not once:
+            reasons: list[str] = []
+            for way in ways:
+                reasons.append(check.failure([way]))
+                if not reasons[-1]:
+                    break
+            known[kind] = (len(reasons) - 1, "") if not reasons[-1] else (0, reasons[0])
+        number, reason = known[kind]
+        if reason:
+            refused[group.name] = reason
+        else:
+            found.append(ways[number])
+    return found, refused
+
+
+def _parents(group: Group) -> list[str]:
+    """The modules around its layers."""
+    return sorted({layer.rpartition(".")[0] for layer in group.layers})
+
+
 def _in_heads(model: nn.Module, group: Group) -> Iterator[Group]:
     """The group in units of heads: their number is an attribute of the module around its layers."""
-    parents = sorted({layer.rpartition(".")[0] for layer in group.layers})
     numbers = {
         (parent, name): value
-        for parent in parents
+        for parent in _parents(group)
         for name, value in vars(model.get_submodule(parent)).items()
         if type(value) is int
     }

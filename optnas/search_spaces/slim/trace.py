@@ -87,8 +87,8 @@ def traced(model: nn.Module, inputs: Inputs) -> tuple[Any, set[Any]]:
         ) from error
     if not returned:
         raise InputError(
-            f"the outputs of this {type(model).__name__} have no gradient, and torch-pruning traces "
-            "a network by it: leave `detach` and `torch.no_grad` out of its forward"
+            f"the outputs of this {type(model).__name__} have no gradient, and torch-pruning "
+            "traces a network by it: leave `detach` and `torch.no_grad` out of its forward"
         )
     return graph, set(returned)
 
