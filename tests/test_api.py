@@ -46,6 +46,7 @@ PUBLIC = [
     "SearchSpace",
     "SequenceSpace",
     "SharedWeightsEvaluator",
+    "SlimSpace",
     "Stage",
     "StagedSampler",
     "TabularEvaluator",
