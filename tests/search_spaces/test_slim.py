@@ -81,7 +81,7 @@ def removed_by_torch_pruning(make, example, layer, side, channels):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = torch_pruning.DependencyGraph().build_dependency(
-            model, example, forward_fn=lambda m, x: m(x), verbose=False
+            model, example, forward_fn=lambda m, x: m(x), ignored_params=[], verbose=False
         )
     root = model.get_submodule(layer)
     function = getattr(graph.get_pruner_of_module(root), f"prune_{side}_channels")
