@@ -100,6 +100,25 @@ class Shuffled(nn.Module):
         return self.d(self.c(self.b(x))).mean((2, 3))
 
 
+class Rotary(nn.Module):
+    """Grouped queries in rotary embeddings, whose halves change places: tokens of shape (5, 6)."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(6, 8), nn.Linear(6, 4), nn.Linear(6, 4)
+        self.out, self.up, self.down = nn.Linear(8, 6), nn.Linear(6, 10), nn.Linear(10, 3)
+
+    def turned(self, x):
+        return 0.6 * x + 0.8 * torch.cat((-x[..., 2:], x[..., :2]), -1)
+
+    def forward(self, x):
+        layers = self.query, self.key, self.value
+        q, k, v = (layer(x).unflatten(-1, (-1, 4)).transpose(1, 2) for layer in layers)
+        k, v = (t.expand(-1, 2, -1, -1) for t in (self.turned(k), v))
+        heads = scaled_dot_product_attention(self.turned(q), k, v).transpose(1, 2).flatten(2)
+        return self.down(relu(self.up(self.out(heads))))
+
+
 class Auxiliary(nn.Module):
     """Reads the inner channels a second time, in training alone."""
 

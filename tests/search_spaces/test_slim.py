@@ -48,7 +48,7 @@ NETWORKS = [
     (nets.Concatenation, IMAGE, ["a", "b", "c"]),
     (nets.Transformer, TOKENS, ["embedding", "attention.qkv", "up"]),
     (nets.perceptron, VECTOR, ["0", "2"]),
-    (nets.Tied, torch.zeros(1, 5, dtype=torch.long), ["mix"]),
+    (nets.Tied, torch.zeros(1, 5, dtype=torch.long), ["embedding"]),
 ]
 
 
@@ -207,6 +207,11 @@ def test_channels_that_the_networks_code_counts_are_left_alone():
     assert list(space.left_alone) == ["a"]
     assert "with fewer of its channels" in space.left_alone["a"]
     assert list(space.params_of(space.uniform(0.5))) == ["c.width"]
+
+
+def test_channels_that_change_places_end_the_walk_through_the_network():
+    space = SlimSpace(seeded(nets.Rotary), TOKENS)
+    assert list(space.params_of(space.uniform(0.5))) == ["out.width", "up.width"]
 
 
 def test_taylor_keeps_what_the_loss_needs():

@@ -7,7 +7,7 @@ CVPR 2023, arXiv 2301.12900). Here, channels that meet are joined to sets.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,6 +20,12 @@ from torch import nn
 from optnas.search_spaces.slim.layers import Part, Side, sides_of
 from optnas.search_spaces.slim.trace import Index, traced
 from optnas.utils.inputs import Inputs
+
+MOST_VISITS = 32
+"""An operation that one walk reaches with more sets of channels isn't understood.
+
+As in rotary embeddings, whose halves change places: each round would shift the channels again.
+"""
 
 
 class Port(NamedTuple):
@@ -144,7 +150,8 @@ class Channels:
         """
         whole = [Index(i, i) for i in range(size)]
         waiting = [(node, fn, whole, False)]
-        seen = set()
+        seen: set[Any] = set()
+        visits: Counter[Any] = Counter()
         while waiting:
             node, fn, channels, mapped = waiting.pop()
             for edge in node.dependencies:
@@ -160,6 +167,10 @@ class Channels:
                 if not there or key in seen:
                     continue
                 seen.add(key)
+                visits[key[:2]] += 1
+                if visits[key[:2]] > MOST_VISITS:
+                    yield None, there
+                    continue
                 if id(target.module) in self._names:
                     port = self._port(target.module, to)
                     if port is None:

@@ -26,11 +26,7 @@ def groups_of(model: nn.Module, channels: Channels) -> list[Group]:
         alike[tuple((port, len(found)) for port, found in atom.items())].append(atom)
     groups = []
     for kind, atoms in alike.items():
-        layers = tuple(
-            port.layer
-            for port, _ in kind
-            if port.side == "out" and not isinstance(model.get_submodule(port.layer), nn.Embedding)
-        )
+        layers = tuple(port.layer for port, _ in kind if port.side == "out")
         read = any(part.reads for port, _ in kind for part in ports[port].parts)
         if layers and read and len(atoms) > 1:
             positions = {port: np.array([atom[port] for atom in atoms]) for port, _ in kind}
