@@ -9,7 +9,6 @@ weights, and is trained on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.lora.patterns import as_patterns, matches
+from optnas.search_spaces.slim.architecture import SlimArchitecture
 from optnas.search_spaces.slim.check import Check
 from optnas.search_spaces.slim.graph import Channels
 from optnas.search_spaces.slim.groups import groups_of, slimmable
@@ -33,21 +33,6 @@ from optnas.utils.random_state import preserved
 from optnas.utils.text import there_are
 
 Importance = Literal["magnitude", "taylor"]
-
-
-@dataclass(frozen=True)
-class SlimArchitecture:
-    """The width of each group of channels, by the name of its first layer.
-
-    Attributes:
-        widths: Pairs of name and share of the channels, in the network's order, without those of
-            which all channels stay.
-    """
-
-    widths: tuple[tuple[str, float], ...]
-
-    def __str__(self) -> str:
-        return "slim " + (" ".join(f"{name}:{width:g}" for name, width in self.widths) or "none")
 
 
 class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
