@@ -86,6 +86,7 @@ from .search_spaces import (
     ResNetSpace as ResNetSpace,
     SearchSpace as SearchSpace,
     SequenceSpace as SequenceSpace,
+    SlimSpace as SlimSpace,
     TabularSpace as TabularSpace,
     UNetSpace as UNetSpace,
     ViTSpace as ViTSpace,

@@ -47,6 +47,7 @@ PUBLIC = [
     "SearchSpace",
     "SequenceSpace",
     "SharedWeightsEvaluator",
+    "SlimSpace",
     "Stage",
     "StagedSampler",
     "TabularEvaluator",

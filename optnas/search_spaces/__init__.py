@@ -15,6 +15,7 @@ from optnas.search_spaces.parameter_space import ParameterSpace
 from optnas.search_spaces.resnet import ResNetSpace, ResNetStage
 from optnas.search_spaces.sequence import SequenceArchitecture, SequenceSpace
 from optnas.search_spaces.size import SpaceSize, space_size
+from optnas.search_spaces.slim import SlimArchitecture, SlimSpace
 from optnas.search_spaces.tabular import TabularArchitecture, TabularSpace
 from optnas.search_spaces.transformer import GPTSpace, TransformerLayer, ViTSpace
 from optnas.search_spaces.unet import UNetSpace
@@ -39,6 +40,8 @@ __all__ = [
     "SearchSpace",
     "SequenceArchitecture",
     "SequenceSpace",
+    "SlimArchitecture",
+    "SlimSpace",
     "SpaceSize",
     "TabularArchitecture",
     "TabularSpace",

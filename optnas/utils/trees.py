@@ -87,9 +87,14 @@ def rows_of(tree: Any) -> int | None:
     return lengths.pop() if len(lengths) == 1 else None
 
 
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """The tensors of a tree: the tensor itself, or those in a container."""
+    return (leaf for leaf in _leaves(tree) if isinstance(leaf, Tensor))
+
+
 def holds_tensors(tree: Any) -> bool:
     """Whether a tree is a tensor, or a container with a tensor in it."""
-    return any(isinstance(leaf, Tensor) for leaf in _leaves(tree))
+    return any(True for _ in tensors_in(tree))
 
 
 def _leaves(tree: Any) -> Iterator[Any]:

@@ -116,6 +116,7 @@ def test_no_compiled_code_is_imported(tmp_path):
     [
         "digits_cells",
         "digits_cnn",
+        "digits_slim",
         "digits_vit",
         "diabetes_mlp",
         "gpt_char",
