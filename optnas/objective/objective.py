@@ -83,8 +83,8 @@ class Objective:
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
         metrics: In addition to the standard ones, or instead of one with the same name. Standard
-            are params, trainable_params, model_size_mb, macs, flops, peak_memory_mb,
-            peak_activation_mb, latency_ms, throughput, and the zero-cost proxies (see `ZeroCost`).
+            are params, trainable_params, model_size_mb, macs, flops, peak_memory_mb, latency_ms,
+            peak_activation_mb, peak_activation_kib.int8, flash_kib.int8, throughput, `ZeroCost`.
         baselines: Networks to compare with, by name: a function that builds one, an architecture of
             the space, or a trial's parameters. A trial with that name in its user attribute
             `baseline` evaluates one. Samplers learn from those that are in the space.
