@@ -50,6 +50,7 @@ PUBLIC = [
     "StagedSampler",
     "TabularEvaluator",
     "TabularSpace",
+    "Target",
     "TrainingEvaluator",
     "UNetSpace",
     "ViTSpace",

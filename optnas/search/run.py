@@ -16,6 +16,7 @@ from optnas.errors import StoppedError
 from optnas.evaluators.by_name import name_of
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
+from optnas.objective.target import as_target, target_text
 from optnas.pareto.growth import Growth, growth, is_flat
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
@@ -186,5 +187,6 @@ def overrides_for_workers(search: Settings) -> dict[str, Any]:
     """The settings that workers must take from here instead of the study file."""
     settings = {f.name: getattr(search, f.name) for f in fields(Overrides)}
     settings["evaluator"] = name_of(search.evaluator) or None
+    settings["target"] = target_text(as_target(search.target))
     settings["reference"] = reference_text(search.reference) or None
     return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}
