@@ -68,6 +68,7 @@ from .samplers import (
     Stage as Stage,
     StagedSampler as StagedSampler,
 )
+from .search.fits import fits as fits
 from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (

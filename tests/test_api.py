@@ -63,6 +63,7 @@ PUBLIC = [
     "diabetes",
     "digits",
     "export_model",
+    "fits",
     "frame",
     "front",
     "hypervolume",

@@ -26,6 +26,7 @@ from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
 from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
+from optnas.search.fits import first_look
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
 from optnas.study.fingerprint import check_same_weights
@@ -98,6 +99,8 @@ def run_study(
     """
     if search.warm_start:
         display.say(learned_text(study))
+    if search.target and not number_counted(study) and (text := first_look(search, objective)):
+        display.say(text)
     if workers == 1:
         run_here(
             search,
