@@ -87,7 +87,7 @@ class Int8Flash(Metric):
         import optnas
 
         layer = torch.nn.Linear(512, 2)
-        optnas.measure(layer, torch.zeros(1, 512), ["flash_kib.int8"])
+        found = optnas.measure(layer, torch.zeros(1, 512), ["flash_kib.int8"])
         # (512 · 2 + 8 · 2) bytes: {"flash_kib.int8": 1.015625}
         ```
     """

@@ -120,7 +120,7 @@ def fits(
         import optnas
 
         spaces = {
-            f"{size} px": optnas.MobileSpace.small((3, size, size), 10) for size in (32, 64)
+            f"{size} px": optnas.MobileSpace.small((3, size, size), 10) for size in (16, 32)
         }
         found = optnas.fits(spaces, optnas.Target(ram_kb=16, flash_kb=256), n=10)
         print(found)  # of each space: what share fits, and the macs of what fits

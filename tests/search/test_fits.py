@@ -1,15 +1,19 @@
 """How much of a space fits: against spaces whose networks are counted by hand."""
 
+import inspect
 import math
+import textwrap
 from dataclasses import replace
 
 import pytest
 import torch
+from docstrings import BLOCK
 from optuna import TrialPruned
 from torch import nn
 
 import optnas
 from optnas.errors import InputError
+from optnas.metrics import Int8Flash, Int8PeakActivation
 from optnas.plots import fits_figure
 
 TARGET = optnas.Target(ram_kb=9, flash_kb=2)  # up to 8 channels: see `space`
@@ -117,6 +121,21 @@ def test_a_run_of_a_space_of_which_nothing_fits_says_so_at_once(capsys):
     assert "the least peak_activation_kib.int8 is 31.25, its bound 9" in said
     replace(nothing, space=space(16), name="some").run()
     assert "random networks" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("what", "values"),
+    [
+        (optnas.fits, {}),
+        (optnas.Target, {}),
+        (Int8PeakActivation, {"found": {"peak_activation_kib.int8": 11.0}}),
+        (Int8Flash, {"found": {"flash_kib.int8": 1.015625}}),
+    ],
+)
+def test_examples_of_docstrings_run(what, values):
+    names = {}
+    exec(textwrap.dedent(BLOCK.search(inspect.getdoc(what))[1]), names)
+    assert {name: names[name] for name in values} == values
 
 
 def test_the_command_shows_what_fits(optnas, tmp_path):
