@@ -176,8 +176,14 @@ def _op(
     if name in PRODUCTS and weights:
         channels, constants = out.shape[1 if name == "convolution" else -1], weights
     # A slice of a weight is a part of its own; the same weight seen transposed is the same part.
-    kept = ((t.untyped_storage()._cdata, int(t.storage_offset()), t.numel()) for t in constants)
-    return Op(name, reads, makes, frozenset(kept), channels)
+    return Op(name, reads, makes, frozenset(map(_part, constants)), channels)
+
+
+def _part(tensor: Tensor) -> Constant:
+    """The part of a constant that a tensor shows; what it repeats (`expand`) is there once."""
+    storage = tensor.untyped_storage()
+    elements = min(tensor.numel(), storage.nbytes() // tensor.element_size())
+    return storage._cdata, int(tensor.storage_offset()), elements
 
 
 def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Tensor]:

@@ -167,6 +167,8 @@ def test_all_inputs_count_and_outputs_live_to_the_end():
         (nn.Sequential(nn.Flatten(), nn.Linear(192, 5)), IMAGE, 192 * 5 + 5 * 8),
         (nn.ConvTranspose2d(3, 8, 2, groups=1), IMAGE, 3 * 8 * 4 + 8 * 8),
         (nn.Embedding(20, 6), torch.zeros(1, 4, dtype=torch.long), 120),
+        # As a batch of products, for which PyTorch repeats the weight.
+        (nn.Linear(8, 3, bias=False), torch.zeros(4, 5, 8), 24 + 3 * 8),
         (nn.PReLU(3), IMAGE, 3),
         (nn.MaxPool2d(2), IMAGE, 0),
     ],
