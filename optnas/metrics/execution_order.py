@@ -16,7 +16,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from optnas.metrics.int8_graph import Graph
+from optnas.metrics.int8_folding import Graph
 
 SETS = 2000
 """The largest number of sets to look at."""

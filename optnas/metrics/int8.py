@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 from optnas.candidate import Candidate
 from optnas.metrics.base import Metric
 from optnas.metrics.execution_order import least_peak, peak_in_order
-from optnas.metrics.int8_graph import Graph, int8_graph
+from optnas.metrics.int8_folding import Graph
+from optnas.metrics.int8_graph import int8_graph
 
 KIB = 1024
 PER_CHANNEL = 8
@@ -26,7 +27,7 @@ class Int8PeakActivation(Metric):
     One byte for each element of the tensors that are alive at the worst moment: from the operation
     that makes a tensor to the last one that reads it, the network's inputs and outputs included.
     What an operation reads and what it makes are alive while it runs. Views need no memory; batch
-    normalisation, ReLU and ReLU6 are folded into what they follow (see `int8_graph.py`).
+    normalisation, ReLU and ReLU6 are folded into what they follow (see `int8_folding.py`).
 
     A count, and not what a device uses: buffers of the kernels, what alignment and fragmentation
     cost, the runtime, and its stack aren't in it.

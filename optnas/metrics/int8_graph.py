@@ -1,18 +1,10 @@
 """The graph of a network as an int8 runtime runs it: operations, and the tensors between them.
 
 One pass is followed operation by operation (`eager.py`), and recorded as a graph without in-place
-operations: each write makes a new tensor, so that `x += y` and `x + y` are the same. Then:
-
-- Views (reshape, flatten, transpose, slice, expand) and conversions of the type are no operations.
-- What doesn't depend on the input is a constant, computed before; it lies in flash.
-- What nothing reads, such as the indices of a pooling, isn't made.
-- A batch normalisation is folded into the convolution or linear layer before it.
-- ReLU, ReLU6 and other clamps are folded into the convolution, linear layer, batch normalisation,
-  addition, subtraction, multiplication, division, or average or maximum pooling before them, as
-  TensorFlow Lite's `fused_activation_function` does.
-
-The last two only where nothing else reads the tensor between. Other activations (hard swish,
-sigmoid, GELU, …) are operations of their own. Attention runs as matrix products and a softmax.
+operations: each write makes a new tensor, so that `x += y` and `x + y` are the same. Views
+(reshape, flatten, transpose, slice, expand) and conversions of the type are no operations. What
+doesn't depend on the input is a constant, computed before; it lies in flash. Attention runs as
+matrix products and a softmax. Then operations are folded into others (`int8_folding.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, UntypedStorage, nn
@@ -29,55 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
 
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
+from optnas.metrics.int8_folding import NORMS, PRODUCTS, Constant, Graph, Op, folded, needed
 from optnas.utils.inputs import Inputs, call, in_order, map_inputs, shapes_noted
-
-PRODUCTS = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
-"""Operations that are a convolution or a linear layer where their weights are constant."""
-NORMS = {"native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"}
-CLAMPS = {"relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max"}
-CLAMPING = {"add", "sub", "mul", "div", "avg_pool2d", "avg_pool3d"} | {
-    "max_pool2d_with_indices",
-    "max_pool3d_with_indices",
-}
-"""Operations that clamp their result themselves, like convolutions and linear layers."""
-
-Constant = tuple[int, int, int]
-"""A constant: its storage, the offset there, and its elements."""
-
-
-class Op(NamedTuple):
-    """An operation.
-
-    Attributes:
-        name: PyTorch's name, without the underscore of an in-place operation.
-        reads: The values that it reads.
-        makes: The values that it makes.
-        constants: The constants that it reads, without biases and what a normalisation has.
-        channels: Output channels of a convolution, linear layer or batch normalisation with
-            constant weights; 0 for others.
-    """
-
-    name: str
-    reads: tuple[int, ...]
-    makes: tuple[int, ...]
-    constants: frozenset[Constant] = frozenset()
-    channels: int = 0
-
-
-class Graph(NamedTuple):
-    """A network's operations, in the order in which its code runs them.
-
-    Attributes:
-        ops: The operations.
-        sizes: The elements of each value.
-        inputs: The values of the network's inputs.
-        outputs: The values of its outputs.
-    """
-
-    ops: tuple[Op, ...]
-    sizes: tuple[int, ...]
-    inputs: tuple[int, ...]
-    outputs: frozenset[int]
 
 
 @uncompiled
@@ -99,7 +44,7 @@ def int8_graph(model: nn.Module, inputs: Inputs) -> Graph:
     ):
         result = call(model, inputs)
     leaving = frozenset(values.of(_tensors(result)))
-    ops = _folded(_needed(values.ops, leaving), values.sizes, leaving)
+    ops = folded(needed(values.ops, leaving), values.sizes, leaving)
     return Graph(tuple(ops), tuple(values.sizes), entering, leaving)
 
 
@@ -203,49 +148,6 @@ def _writes_to(func: Any) -> list[tuple[int, str]]:
 @cache
 def _name(func: Any) -> str:
     return str(func.name()).partition("::")[2].partition(".")[0].rstrip("_")
-
-
-def _needed(ops: Sequence[Op], outputs: frozenset[int]) -> list[Op]:
-    """The operations whose values are read, without the values that aren't."""
-    needed, kept = set(outputs), []
-    for op in reversed(ops):
-        makes = tuple(value for value in op.makes if value in needed)
-        if makes:
-            needed.update(op.reads)
-            kept.append(op._replace(makes=makes))
-    return kept[::-1]
-
-
-def _folded(ops: Sequence[Op], sizes: Sequence[int], outputs: frozenset[int]) -> list[Op]:
-    """The operations, with normalisations and clamps folded into those before them.
-
-    One of a part of a tensor, which has another size, isn't folded.
-    """
-    readers: dict[int, int] = {}
-    for op in ops:
-        for value in op.reads:
-            readers[value] = readers.get(value, 0) + 1
-    found: list[Op] = []
-    maker: dict[int, int] = {}  # the places of the operations that may still take in another one
-    plain: set[int] = set()  # among them, those that a normalisation may be folded into
-    for op in ops:
-        value = op.reads[0]
-        alone = readers[value] == 1 and value not in outputs
-        at = maker.get(value) if alone and sizes[op.makes[0]] == sizes[value] else None
-        is_norm, is_clamp = op.name in NORMS, op.name in CLAMPS
-        if at is not None and len(op.reads) == 1 and (is_clamp or (is_norm and at in plain)):
-            found[at] = found[at]._replace(makes=op.makes)
-            plain.discard(at)
-        else:
-            at = len(found)
-            found.append(op)
-            if op.channels and not is_norm:
-                plain.add(at)
-            if not op.channels and op.name not in CLAMPING:
-                continue
-        if len(op.makes) == 1:
-            maker[op.makes[0]] = at
-    return found
 
 
 class _Trace(EagerMode):

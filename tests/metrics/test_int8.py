@@ -11,7 +11,8 @@ import optnas
 from optnas.candidate import Candidate
 from optnas.metrics import Int8Flash, Int8PeakActivation
 from optnas.metrics.execution_order import least_peak, peak_in_order
-from optnas.metrics.int8_graph import Graph, Op, int8_graph
+from optnas.metrics.int8_folding import Graph, Op
+from optnas.metrics.int8_graph import int8_graph
 from optnas.search_spaces.mobile.architecture import MobileBlock
 from optnas.search_spaces.mobile.layers import InvertedResidual
 from optnas.testing import MetricContract
