@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import optuna
 import pytest
 import torch
 from optuna.trial import TrialState
@@ -106,3 +107,24 @@ def test_a_space_without_networks_has_no_target(search):
     space = optnas.ParameterSpace({"width": [1, 2]})
     with pytest.raises(InputError, match="can't be measured in a ParameterSpace"):
         replace(search, space=space, objectives={"loss": "minimize"})
+
+
+def test_the_option_of_a_run_is_remembered(optnas, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch, optnas\n"
+        "def build(trial):\n"
+        "    return torch.nn.Conv2d(1, trial.suggest_int('width', 1, 30), 3, padding=1)\n"
+        "space = optnas.FunctionSpace(build, torch.zeros(1, 1, 32, 32))\n"
+        "search = optnas.Search(space=space, evaluator=lambda m, r, report: 1.0, seed=0,\n"
+        "    objectives={'loss': 'minimize'}, trials=1)\n"
+    )
+    code, _, err = optnas("run", "mine.py", "--target", "stm32f764")
+    assert code == 2
+    assert "give its memory: --target ram_kb=256,flash_kb=900 (in kibibytes)" in err
+    assert optnas("run", "mine.py", "--target", "ram_kb=9,flash_kb=2")[0] == 0
+    code, _, err = optnas("resume", "mine.db", "--trials", 4)
+    assert code == 0
+    assert "--target ram_kb=9,flash_kb=2" in err
+    study = optuna.load_study(study_name="mine", storage="sqlite:///mine.db")
+    assert all(trial.params["width"] <= 8 for trial in study.trials)
+    assert optnas("run", "mine.py", "--target", "none", "--trials", 5)[0] == 2  # another study
