@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
@@ -11,7 +11,9 @@ from optnas.plots.comparison import STYLES
 from optnas.plots.scales import axis_title, scale_of
 from optnas.plots.style import figure
 from optnas.plots.texts import label, si
-from optnas.search.fits import Fits, SpaceFit
+
+if TYPE_CHECKING:  # it imports torch, which takes a second
+    from optnas.search.fits import Fits, SpaceFit
 
 
 def fits_figure(data: Fits) -> go.Figure:
