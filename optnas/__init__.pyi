@@ -54,6 +54,7 @@ from .objective.measure import (
     measure_and_constrain as measure_and_constrain,
 )
 from .objective.objective import Objective as Objective
+from .objective.target import Target as Target
 from .pareto.compare import compare as compare
 from .pareto.front import front as front
 from .pareto.pick import pick as pick
@@ -70,6 +71,7 @@ from .samplers import (
     Stage as Stage,
     StagedSampler as StagedSampler,
 )
+from .search.fits import fits as fits
 from .search.search import Search as Search
 from .search.study_file import load_search as load_search
 from .search_spaces import (

@@ -74,6 +74,14 @@ EvaluatorName = Annotated[
         "that are trained once).",
     ),
 ]
+TargetName = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="A microcontroller, whose memory bounds the search: the name of a board, such as "
+        "stm32f746, or ram_kb=256,flash_kb=900,macs=3e7 (kibibytes), or none.",
+    ),
+]
 ReferencePoint = Annotated[
     str | None,
     typer.Option(

@@ -22,6 +22,7 @@ from optnas.cli.options import (
     Sampler,
     Seed,
     Storage,
+    TargetName,
     Trials,
     TrialTimeout,
     Trust,
@@ -62,6 +63,7 @@ def run(
     epochs: Epochs = None,
     early_stop: EarlyStop = None,
     evaluator: EvaluatorName = None,
+    target: TargetName = None,
     reference: ReferencePoint = None,
     warm_start: WarmStart = None,
     trial_timeout: TrialTimeout = None,
@@ -106,6 +108,7 @@ def run(
         trial_timeout=trial_timeout,
         max_failures=max_failures,
         evaluator=evaluator,
+        target=target,
         reference=reference,
         warm_start=warm_start,
     )

@@ -4,6 +4,7 @@ from optnas.metrics.base import Metric
 from optnas.metrics.command import CommandLatency
 from optnas.metrics.energy import Energy
 from optnas.metrics.function import FunctionMetric
+from optnas.metrics.int8 import Int8Flash, Int8PeakActivation
 from optnas.metrics.latency import Latency, Throughput
 from optnas.metrics.layers import Profile, profile
 from optnas.metrics.macs import Flops, Macs
@@ -19,6 +20,8 @@ __all__ = [
     "Energy",
     "Flops",
     "FunctionMetric",
+    "Int8Flash",
+    "Int8PeakActivation",
     "Latency",
     "Macs",
     "Metric",
@@ -45,6 +48,8 @@ def standard_metrics() -> tuple[Metric, ...]:
         Flops(),
         PeakMemory(),
         PeakActivation(),
+        Int8PeakActivation(),
+        Int8Flash(),
         Latency(),
         Throughput(),
         Energy(),

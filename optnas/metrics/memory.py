@@ -42,10 +42,11 @@ class PeakMemory(Metric):
 class PeakActivation(Metric):
     """Peak memory of the activations during one inference pass over one example, in 10⁶ bytes.
 
-    A micro-controller's RAM must hold this much. A tensor counts from the operation that makes it
-    to the last one that reads it, as in a runtime that plans its memory (Lin et al., MCUNet: Tiny
-    deep learning on IoT devices, 2020), even where Python code keeps it longer. The input counts,
-    the weights don't; an in-place operation needs no second tensor.
+    A tensor counts from the operation that makes it to the last one that reads it, as in a runtime
+    that plans its memory (Lin et al., MCUNet: Tiny deep learning on IoT devices, 2020), even where
+    Python code keeps it longer, in the type that the model has. The input counts, the weights
+    don't; an in-place operation needs no second tensor. `Int8PeakActivation` counts what the
+    network needs once it is quantised.
     """
 
     name = "peak_activation_mb"

@@ -15,6 +15,7 @@ from optuna.study import Study
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.comparison import comparison_figure
 from optnas.plots.curves import CurvesData, curves_data, curves_figure
+from optnas.plots.fits import fits_figure
 from optnas.plots.history import HistoryData, history_data, history_figure
 from optnas.plots.importance import ImportanceData, importance_data, importance_figure
 from optnas.plots.matrix import MatrixData, matrix_data, matrix_figure
@@ -37,6 +38,7 @@ __all__ = [
     "comparison_figure",
     "curves_data",
     "curves_figure",
+    "fits_figure",
     "history_data",
     "history_figure",
     "importance_data",

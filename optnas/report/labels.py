@@ -20,6 +20,8 @@ _SHORT = {
     "flops": "arithmetic operations for one example",
     "peak_memory_mb": "most memory in use during one inference, in megabytes",
     "peak_activation_mb": "most memory for activations during one inference, in megabytes",
+    "peak_activation_kib": "RAM for the tensors of the 8-bit network, in units of 1024 bytes",
+    "flash_kib": "flash for the weights of the 8-bit network, in units of 1024 bytes",
     "cuda_peak_memory_mb": "most memory that the GPU allocates in one inference, in megabytes",
     "latency_ms": "median time of one inference, in milliseconds",
     "throughput": "examples in a second",
@@ -48,6 +50,12 @@ _LONG = {
     "peak_activation_mb": "The same without the weights, and with each tensor counted from the "
     "operation that makes it to the last one that reads it: the RAM that a micro-controller needs. "
     "In 10⁶ bytes.",
+    "peak_activation_kib": "Bytes of the tensors that are alive at the worst moment of one "
+    "inference of the 8-bit network, in 1024 bytes: one for each element, from the operation that "
+    "makes a tensor to the last one that reads it. Counted on the graph; kernels' buffers and the "
+    "runtime aren't in it.",
+    "flash_kib": "Bytes of the weights of the 8-bit network, in 1024 bytes: one for each element, "
+    "and 8 for each output channel of a layer. Counted; the runtime isn't in it.",
     "cuda_peak_memory_mb": "The allocator's own figure for one inference, weights included, in 10⁶ "
     "bytes.",
     "latency_ms": "Median time of one inference pass, timed pass by pass after a warm-up. The 95 % "

@@ -16,6 +16,7 @@ from optnas.errors import StoppedError
 from optnas.evaluators.by_name import name_of
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
+from optnas.objective.target import as_target, target_text
 from optnas.pareto.growth import Growth, growth, is_flat
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
@@ -25,6 +26,7 @@ from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
 from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
+from optnas.search.fits import first_look
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
 from optnas.study.fingerprint import check_same_weights
@@ -97,6 +99,8 @@ def run_study(
     """
     if search.warm_start:
         display.say(learned_text(study))
+    if search.target and not number_counted(study) and (text := first_look(search, objective)):
+        display.say(text)
     if workers == 1:
         run_here(
             search,
@@ -186,5 +190,6 @@ def overrides_for_workers(search: Settings) -> dict[str, Any]:
     """The settings that workers must take from here instead of the study file."""
     settings = {f.name: getattr(search, f.name) for f in fields(Overrides)}
     settings["evaluator"] = name_of(search.evaluator) or None
+    settings["target"] = target_text(as_target(search.target))
     settings["reference"] = reference_text(search.reference) or None
     return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}

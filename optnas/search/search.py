@@ -23,9 +23,10 @@ class Search(Settings):
             for a function.
         constraints: Bounds by name. A candidate that breaks a bound known before training isn't
             trained.
-        metrics: Metrics in addition to the standard ones, or in their place: params,
-            trainable_params, model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb,
-            latency_ms, throughput, energy_j, and the zero-cost proxies (`ZeroCost`).
+        target: A microcontroller, whose memory bounds the search too: an `optnas.Target`, or the
+            name of a board, such as `stm32f746` (see docs/targets.md). Of two bounds on one name,
+            the tighter holds.
+        metrics: Metrics in addition to the standard ones, or in their place (docs/measurements.md).
         baselines: Networks to compare with, by name: a function that makes one, an architecture of
             the space, or a trial's parameters. They are the first trials. Samplers learn from those
             that are in the space, and start in their neighbourhood.

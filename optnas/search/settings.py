@@ -25,6 +25,7 @@ from optnas.objective.choose_metrics import check_settings, choose_metrics, sett
 from optnas.objective.folders import StudyFolders
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
+from optnas.objective.target import Target, as_target, bounds_of
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search.warm_start import read_warm_start
@@ -59,6 +60,7 @@ class Settings:
     evaluator: Evaluator | Train
     objectives: Names
     constraints: Mapping[str, float] = field(default_factory=dict)
+    target: str | Target | None = None
     metrics: Sequence[Metric] = ()
     baselines: Mapping[str, Any] = field(default_factory=dict)
     sampler: str | BaseSampler = "predictor"
@@ -102,10 +104,10 @@ class Settings:
         evaluator, names = as_given(self.evaluator, self.objectives, self.metrics)
         object.__setattr__(self, "evaluator", evaluator)
         object.__setattr__(self, "objectives", names)
+        object.__setattr__(self, "target", as_target(self.target))
         check_settings(self.space, evaluator, names, self.constraints, self.early_stop)
-        choose_metrics(
-            names, self.constraints, self.metrics, self._evaluator(), self.space, self.device
-        )
+        bounds, metrics = self.bounds, self.all_metrics
+        choose_metrics(names, bounds, metrics, self._evaluator(), self.space, self.device)
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, names, list(self.baselines))
         if not isinstance(self.storage, BaseStorage):
@@ -132,6 +134,21 @@ class Settings:
         """Where the storage lies."""
         return Location(self.url, self.root)
 
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The constraints and the bounds of the target, by name."""
+        return bounds_of(self.constraints, self._target)
+
+    @property
+    def all_metrics(self) -> tuple[Metric, ...]:
+        """The given metrics, and those of the target."""
+        return (*self.metrics, *(self._target.metrics if self._target else ()))
+
+    @property
+    def _target(self) -> Target | None:
+        assert not isinstance(self.target, str)  # since `__post_init__`
+        return self.target
+
     def override(self, overrides: Overrides) -> Self:
         """This search with some settings replaced."""
         given = overrides.given()
@@ -139,7 +156,7 @@ class Settings:
             given["evaluator"] = by_name(given["evaluator"], self._given_evaluator)
         if "reference" in given:
             given["reference"] = parse_reference(given["reference"], list(self.baselines))
-        return replace(self, **given)
+        return replace(self, **given)  # it reads a target's text
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
         """The objective, as `study.optimize` takes it: a new one at each call."""
@@ -147,8 +164,8 @@ class Settings:
             self.space,
             self._evaluator(),
             self.objectives,
-            constraints=self.constraints,
-            metrics=self.metrics,
+            constraints=self.bounds,
+            metrics=self.all_metrics,
             baselines=self.baselines,
             seed=self.seed,
             device=self.device,
@@ -204,7 +221,7 @@ class Settings:
             yield "evaluator's code", code
         for name, value in objective.evaluator.fingerprint.items():
             yield f"evaluator {name}", str(value)
-        yield from settings_of(objective.metrics, self.constraints)
+        yield from settings_of(objective.metrics, self.bounds)
 
     @property
     def code(self) -> str:

@@ -29,6 +29,7 @@ class Overrides:
     trial_timeout: float | None = None
     max_failures: int | None = None
     evaluator: str | None = None
+    target: str | None = None
     reference: str | None = None
     warm_start: str | None = None
 
