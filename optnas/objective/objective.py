@@ -82,8 +82,8 @@ class Objective:
         objectives: Names of scores of the evaluator and of metrics; or directions by name.
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
-        metrics: In addition to the standard ones (params, flops, latency_ms, …; docs/measurements.md
-            lists them), or instead of one with the same name.
+        metrics: In addition to the standard ones (params, flops, …; docs/measurements.md lists
+            them), or instead of one with the same name.
         baselines: Networks to compare with, by name: a function that builds one, an architecture of
             the space, or a trial's parameters. A trial with that name in its user attribute
             `baseline` evaluates one. Samplers learn from those that are in the space.
