@@ -5,6 +5,7 @@ import logging
 import pickle
 import socket
 import sqlite3
+import traceback
 
 import optuna
 import pytest
@@ -12,7 +13,7 @@ from language_model import Endpoint, endpoint, says
 
 import optnas
 from optnas.errors import InputError
-from optnas.samplers.language_model.client import MOST_BYTES
+from optnas.samplers.language_model.client import MOST_BYTES, RequestError
 from optnas.study.attributes import LANGUAGE_MODEL
 from optnas.testing import SamplerContract
 
@@ -120,7 +121,7 @@ def test_an_endpoint_that_is_not_there(server):
 
 
 def test_the_key_is_nowhere(server, tmp_path, caplog, capsys):
-    """Neither in the database, nor in the log, what is shown, or a pickle."""
+    """Neither in the database, nor in the log, what is shown, an error, or a pickle."""
     caplog.set_level(logging.DEBUG)
     answers = iter([says(json.dumps(WHOLE)), (401, KEY.encode()), (500, KEY.encode())])
     server.answer = lambda _: next(answers, says("{}"))
@@ -135,9 +136,15 @@ def test_the_key_is_nowhere(server, tmp_path, caplog, capsys):
     with sqlite3.connect(path) as database:
         shown.append("\n".join(database.iterdump()))
     database.close()
+    for status in (400, 401, 200):
+        server.answer = lambda _, status=status: (status, KEY.encode())
+        with pytest.raises(RequestError) as failed:
+            again._client([{"role": "user", "content": "hello"}])
+        shown += ["".join(traceback.format_exception(failed.value)), repr(failed.value)]
+        assert failed.value.__context__ is failed.value.__cause__ is None
     shown += [file.read_bytes().decode("latin-1") for file in tmp_path.iterdir()]
     secret = KEY.removeprefix("sk-")
-    assert len(shown) > 8
+    assert len(shown) > 14
     assert not any(secret in text for text in shown)
     assert pickle.loads(pickle.dumps(again))
 
@@ -158,6 +165,16 @@ def test_without_a_key_the_first_trial_says_so(monkeypatch):
     study = optuna.create_study(sampler=optnas.LanguageModelSampler("a-model"))
     with pytest.raises(InputError, match="set the environment variable OPENAI_API_KEY"):
         study.ask()
+
+
+@pytest.mark.parametrize("wrong", [KEY + "\n", f" {KEY}", f"{KEY[:9]} {KEY[9:]}", f"{KEY}é"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(server, wrong, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OPENAI_API_KEY", wrong)
+    with pytest.raises(InputError, match="variable OPENAI_API_KEY must have visible") as refused:
+        study_of(server)
+    assert KEY[9:] not in "".join(traceback.format_exception(refused.value)) + caplog.text
+    assert not server.asked
 
 
 def test_workers_share_answers_notes_and_limits(server, tmp_path):

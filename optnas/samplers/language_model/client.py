@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, Protocol
 from optnas.errors import InputError
 
 MOST_BYTES = 1_000_000
-"""A longer answer is given up."""
+"""A longer answer, headers included, is given up."""
 NO_KEY = "none"
 """What is sent as the key to an endpoint of the user's own, if there is no key."""
 
-LATE, UNREACHABLE, UNREADABLE = "late", "unreachable", "unreadable"
+LATE, TOO_LONG, UNREACHABLE, UNREADABLE = "late", "too long", "unreachable", "unreadable"
 
 
 class Reply(NamedTuple):
@@ -63,11 +63,17 @@ class ChatClient(Protocol):
 class OpenAIClient:
     """Asks an endpoint that has OpenAI's chat interface, with the package `openai`.
 
+    A request takes at most `timeout * (1 + retries)` seconds, and the pauses before its retries.
+    These are at most 8 seconds, or what the endpoint asks for, up to two minutes. Two things are
+    not within `timeout`: the system's search for the address of a name, which has a limit of its
+    own; and behind a proxy at an `https://` address, the rest of a piece of 16 KB, each byte of
+    which may take `timeout`.
+
     Args:
         model: The model's name at the endpoint.
         base_url: The endpoint; None for OPENAI_BASE_URL, or else OpenAI's own.
         key_variable: The environment variable that holds the key.
-        timeout: Seconds for each attempt.
+        timeout: Seconds for each attempt, whatever the endpoint sends.
         retries: How often a request is sent again.
         options: Further arguments of the request.
     """
@@ -89,7 +95,8 @@ class OpenAIClient:
         """Sees whether requests can be sent.
 
         Raises:
-            InputError: The package is missing, or the key, if the endpoint is OpenAI's.
+            InputError: The package is missing, or the key, if the endpoint is OpenAI's; or the key
+                has characters that can't be sent.
         """
         if find_spec("openai") is None:
             raise InputError(
@@ -103,50 +110,47 @@ class OpenAIClient:
                 f"{self._key_variable}, name another one with `key_variable=`, or give the "
                 "`base_url=` of an endpoint that needs none"
             )
+        if not re.fullmatch(r"[!-~]*", os.environ.get(self._key_variable, "")):
+            # Else the HTTP package's debug log would show the key as an illegal header.
+            raise InputError(
+                f"the key in the environment variable {self._key_variable} must have visible "
+                "characters of ASCII alone: set it again without spaces and line breaks"
+            )
 
     def __call__(self, messages: Sequence[Mapping[str, str]]) -> Reply:
         """Sends the messages, and again if the endpoint is busy or can't be reached."""
         self.check()
         import openai
 
+        from optnas.samplers.language_model.limits import LimitedTransport, TooLongError
+
         if self._opened is None:
+            transport = LimitedTransport(self._timeout, MOST_BYTES)
             self._opened = openai.OpenAI(
                 api_key=os.environ.get(self._key_variable) or NO_KEY,
                 base_url=self._base_url,
                 timeout=self._timeout,
                 max_retries=self._retries,
+                http_client=openai.DefaultHttpxClient(transport=transport),
             )
-        reason = UNREADABLE
+        send = self._opened.chat.completions.with_raw_response.create
+        reason = UNREACHABLE
         try:
-            return self._send(messages)
+            answer = send(model=self._model, messages=list(messages), **self._options)
+            return read_reply(answer.content)
         except RequestError as error:
             reason = error.reason
         except openai.APITimeoutError:
             reason = LATE
         except openai.APIStatusError as error:
             reason = f"status {int(error.status_code)}"
-        except openai.APIConnectionError:
-            reason = UNREACHABLE
+        except TooLongError:
+            reason = TOO_LONG
         except Exception as error:
-            # While the body is read, the errors are those of the HTTP package.
-            if "Timeout" in type(error).__name__:
-                reason = LATE
+            if isinstance(error.__cause__, TooLongError):  # as older versions of it do
+                reason = TOO_LONG
         # Not within `except`: a traceback would show the endpoint's text.
         raise RequestError(reason)
-
-    def _send(self, messages: Sequence[Mapping[str, str]]) -> Reply:
-        end = time.monotonic() + self._timeout * (1 + self._retries) + 60.0 * self._retries
-        body = bytearray()
-        chat = self._opened.chat.completions.with_streaming_response
-        with chat.create(model=self._model, messages=list(messages), **self._options) as response:
-            # Piece by piece: the package bounds neither the size nor the time of a whole body.
-            for piece in response.iter_bytes():
-                body += piece
-                if len(body) > MOST_BYTES:
-                    raise RequestError("too long")
-                if time.monotonic() > end:
-                    raise RequestError(LATE)
-        return read_reply(bytes(body))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": None}  # it holds the key

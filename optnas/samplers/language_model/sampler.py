@@ -105,8 +105,9 @@ class LanguageModelSampler(HistorySampler):
         max_requests: The most requests of the study, those without an answer included. A request
             that the package sends again counts as one.
         max_tokens: After this number of tokens (of prompts and answers), no more requests are sent.
-        timeout: Seconds that a request may take.
-        retries: How often a request is sent again if the endpoint is busy or can't be reached.
+        timeout: Seconds that an attempt at a request may take, whatever the endpoint sends.
+        retries: How often a request is sent again if the endpoint is busy or can't be reached,
+            after a pause of up to 8 seconds, or of 2 minutes if the endpoint asks for it.
         options: Further arguments of the request, such as `{"temperature": 1.0}`; by default
             `{"max_tokens": 2048}`, which bounds the answer. OpenAI's reasoning models want
             `max_completion_tokens` in place of it.
@@ -117,7 +118,8 @@ class LanguageModelSampler(HistorySampler):
 
     Raises:
         InputError: `model` is empty, or the task is too long. When a search is opened, else at the
-            first trial: the package is missing; there is no key, and no endpoint of your own.
+            first trial: the package is missing; there is no key, and no endpoint of your own; the
+            key has spaces or line breaks.
         ValueError: A number is out of range.
     """
 
