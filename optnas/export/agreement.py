@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from optnas.errors import InputError
-from optnas.export.base import Run
 from optnas.utils.inputs import Inputs, map_inputs
+from optnas.utils.network import Run
 
 TOLERANCE = 1e-5
 """Largest difference of two outputs, relative to the batch's largest output if that is above 1."""

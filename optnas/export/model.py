@@ -13,18 +13,19 @@ from safetensors import SafetensorError
 from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import BATCH_SIZES, Agreement, agree
-from optnas.export.base import Format, Network, outputs_of, runner
+from optnas.export.base import Format
 from optnas.export.card import Card, model_card
 from optnas.export.dynamic import Dynamic, check_dynamic, shorter
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
-from optnas.export.signature import left_out, named_inputs, named_outputs
 from optnas.export.trained import Weights, check_source, load_weights
 from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.inputs import is_one_example
+from optnas.utils.network import Network, outputs_of, runner
+from optnas.utils.signature import left_out, named_inputs, named_outputs
 from optnas.utils.text import there_are
 from optnas.utils.versions import version_of
 from optnas.utils.weights_file import is_plain, ties

@@ -10,11 +10,11 @@ from torch import nn
 import optnas
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.export.base import Network
-from optnas.export.tracing import trace
 from optnas.metrics import profile, standard_metrics
 from optnas.metrics.zero_cost import OF_BLOCKS, zero_cost
 from optnas.utils.inputs import batch_of, call
+from optnas.utils.network import Network
+from optnas.utils.tracing import trace
 
 FAST = 0.01
 OTHERS = ("latency_ms", "throughput", "naswot", *OF_BLOCKS)
