@@ -36,6 +36,7 @@ PUBLIC = [
     "Params",
     "PredictorSampler",
     "QLearningSampler",
+    "Quantized",
     "Recipe",
     "RecipeSpace",
     "RegularizedEvolutionSampler",

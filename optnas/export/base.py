@@ -16,14 +16,19 @@ class Format(ABC):
     """A file format for trained networks.
 
     Attributes:
-        name: The format's name; also the file's suffix.
+        name: The format's name.
+        suffix: The end of the files' names; the format's name if it is empty.
         runs_with: What runs such a file.
         packages: Packages whose versions matter to the file, in addition to PyTorch.
+        rounds: Whether the file computes with rounded numbers, so that its outputs differ from the
+            network's.
     """
 
     name: str
+    suffix: str = ""
     runs_with: str
     packages: tuple[str, ...] = ()
+    rounds: bool = False
 
     @abstractmethod
     def write(self, network: Network, path: Path, facts: Mapping[str, str]) -> None:

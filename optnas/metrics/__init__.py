@@ -3,6 +3,7 @@
 from optnas.metrics.base import Metric
 from optnas.metrics.command import CommandLatency
 from optnas.metrics.function import FunctionMetric
+from optnas.metrics.int8 import Int8Size
 from optnas.metrics.latency import Latency, Throughput
 from optnas.metrics.layers import Profile, profile
 from optnas.metrics.macs import Flops, Macs
@@ -17,6 +18,7 @@ __all__ = [
     "Direction",
     "Flops",
     "FunctionMetric",
+    "Int8Size",
     "Latency",
     "Macs",
     "Metric",
@@ -45,6 +47,8 @@ def standard_metrics() -> tuple[Metric, ...]:
         PeakActivation(),
         Latency(),
         Throughput(),
+        Latency("cpu", dtype="int8", runtime="onnxruntime", label="int8"),
+        Int8Size(),
         *map(ZeroCost, PROXIES),
     )
 
