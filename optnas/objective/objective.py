@@ -82,9 +82,8 @@ class Objective:
         objectives: Names of scores of the evaluator and of metrics; or directions by name.
         constraints: Bounds by name: an upper bound for what is minimised, a lower one for what is
             maximised.
-        metrics: In addition to the standard ones, or instead of one with the same name. Standard
-            are params, trainable_params, model_size_mb, macs, flops, peak_memory_mb,
-            peak_activation_mb, latency_ms, throughput, and the zero-cost proxies (see `ZeroCost`).
+        metrics: In addition to the standard ones, which `Search` lists, or instead of one with the
+            same name.
         baselines: Networks to compare with, by name: a function that builds one, an architecture of
             the space, or a trial's parameters. A trial with that name in its user attribute
             `baseline` evaluates one. Samplers learn from those that are in the space.

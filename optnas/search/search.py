@@ -25,7 +25,8 @@ class Search(Settings):
             trained.
         metrics: Metrics in addition to the standard ones, or in their place: params,
             trainable_params, model_size_mb, macs, flops, peak_memory_mb, peak_activation_mb,
-            latency_ms, throughput, and the zero-cost proxies (see `ZeroCost`).
+            latency_ms, throughput, model_size_mb.int8, latency_ms.int8 (with 8-bit integers), and
+            the zero-cost proxies (see `ZeroCost`).
         baselines: Networks to compare with, by name: a function that makes one, an architecture of
             the space, or a trial's parameters. They are the first trials. Samplers learn from those
             that are in the space, and start in their neighbourhood.

@@ -45,7 +45,6 @@ def test_each_score_has_a_second_one_and_the_training_stays_as_it_is():
     assert list(scores) == ["val_loss", "val_accuracy", "val_loss.int8", "val_accuracy.int8"]
     assert evaluator.provides["val_accuracy.int8"] == "maximize"
     assert 0 < abs(scores["val_loss.int8"] - scores["val_loss"]) < 0.1
-    assert evaluate(evaluator)[0] == scores  # the second network isn't tried before its training
 
 
 def test_its_settings():
