@@ -60,11 +60,13 @@ def drawn(space: optnas.SearchSpace, seed: int) -> nn.Module:
 
 
 def networks() -> dict:
-    baselines = optnas.load_search(ROOT / "studies" / "fashion_mnist_cnn.py").baselines
-    return dict(baselines) | {
+    studies = ROOT / "studies"
+    mobile = optnas.load_search(studies / "fashion_mnist_mobile.py").space
+    vit = optnas.ViTSpace((1, 28, 28), 10, patch_sizes=(7,))
+    return dict(optnas.load_search(studies / "fashion_mnist_cnn.py").baselines) | {
         "VGG 32-64-128": lambda: vgg(32, 64, 128),
-        "MobileSpace, drawn": lambda: drawn(optnas.MobileSpace((1, 28, 28), 10), 0),
-        "ViTSpace, drawn": lambda: drawn(optnas.ViTSpace((1, 28, 28), 10), 0),
+        "drawn of fashion_mnist_mobile.py": lambda: drawn(mobile, 0),
+        "ViT with patches of 7, drawn": lambda: drawn(vit, 0),
     }
 
 

@@ -133,10 +133,7 @@ def _scores(
 ) -> PartScores:
     # With as many threads as `Quantized` has, so that the scores are equal to the last digit.
     run = load_network(path, threads=torch.get_num_threads())
-    data = data_of(scorer)
-    compared = _Compared(
-        network.model, FileNetwork(run, network), "" if data is None else data.task
-    )
+    compared = _Compared(network.model, FileNetwork(run, network), task)
     file = score_with(scorer, compared, trial)
     return PartScores(
         part,

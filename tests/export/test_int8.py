@@ -122,6 +122,8 @@ def test_a_retrained_network_is_scored_on_the_test_part(trained):
     val, test = done.int8.parts
     assert test.file == {n: s for n, s in run.scores.items() if n.endswith(".int8")}
     assert test.network == {n: s for n, s in run.scores.items() if not n.endswith(".int8")}
+    assert test.same is not None
+    assert test.same > 0.9
     assert (val.examples, test.examples) == (len(DATA.val[1]), len(DATA.test[1]))
     # A file for 50 examples alone scores the rest of 359 as well.
     found = torch.cat(
