@@ -62,11 +62,13 @@ def drawn(space: optnas.SearchSpace, seed: int) -> nn.Module:
 def networks() -> dict:
     studies = ROOT / "studies"
     mobile = optnas.load_search(studies / "fashion_mnist_mobile.py").space
-    vit = optnas.ViTSpace((1, 28, 28), 10, patch_sizes=(7,))
+    vit = optnas.ViTSpace(
+        (1, 28, 28), 10, patch_sizes=(7,), embeddings=(96,), depth=(3, 3), head_width=32
+    )
     return dict(optnas.load_search(studies / "fashion_mnist_cnn.py").baselines) | {
         "VGG 32-64-128": lambda: vgg(32, 64, 128),
         "drawn of fashion_mnist_mobile.py": lambda: drawn(mobile, 0),
-        "ViT with patches of 7, drawn": lambda: drawn(vit, 0),
+        "ViT, patches of 7, width 96": lambda: drawn(vit, 0),
     }
 
 
