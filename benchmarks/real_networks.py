@@ -33,13 +33,13 @@ from torch import Tensor, nn
 
 from optnas.candidate import Candidate
 from optnas.export.agreement import agree
-from optnas.export.base import Network, first_line, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.metrics import Latency, PeakActivation, PeakMemory
 from optnas.metrics.counting import count_pass
 from optnas.metrics.params import count_params
 from optnas.utils.inputs import Inputs, in_order
+from optnas.utils.network import Network, first_line, runner
 
 DECLARED = torch.library.Library("torchvision", "FRAGMENT")
 RESULTS = Path(__file__).parent / "results" / "real_networks.json"

@@ -26,6 +26,7 @@ from .evaluators import (
     CommandEvaluator as CommandEvaluator,
     Evaluator as Evaluator,
     FunctionEvaluator as FunctionEvaluator,
+    Quantized as Quantized,
     Recipe as Recipe,
     RecipeSpace as RecipeSpace,
     Report as Report,

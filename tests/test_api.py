@@ -37,6 +37,7 @@ PUBLIC = [
     "Params",
     "PredictorSampler",
     "QLearningSampler",
+    "Quantized",
     "Recipe",
     "RecipeSpace",
     "RegularizedEvolutionSampler",

@@ -17,8 +17,8 @@ def export(
     format: Annotated[
         str | None,
         typer.Option(
-            help="onnx, pt2 (torch.export) or safetensors (weights alone); by default the "
-            "ending of --output, else onnx."
+            help="onnx, onnx-int8 (8-bit weights and activations), pt2 (torch.export) or "
+            "safetensors (weights alone); by default the ending of --output, else onnx."
         ),
     ] = None,
     output: Annotated[
@@ -55,6 +55,7 @@ def export(
     from optnas.export import export_model
     from optnas.export.dynamic import read_dynamic
     from optnas.export.model import checked_format
+    from optnas.utils.text import named_numbers
 
     varies = read_dynamic(dynamic or [])
     checked_format(output, format=format, weights=weights, batch_size=batch_size, dynamic=varies)
@@ -78,6 +79,8 @@ def export(
     if done.weights.origin:
         echo(f"scores:     {done.weights.origin}")
     echo(f"checked:    {done.agreement}")
+    for part in done.int8.parts if done.int8 else ():
+        echo(f"{part.part + ':':<11} {named_numbers({**part.network, **part.file}, ', ')}")
     if done.left_out:
         echo(f"left out:   {', '.join(done.left_out)}")
     echo(f"model:      {opened.location.shown(done.path)}")

@@ -12,6 +12,7 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.command import CommandEvaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
+from optnas.evaluators.quantized import Quantized
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.evaluators.retraining import RetrainingEvaluator
@@ -26,6 +27,7 @@ __all__ = [
     "FunctionEvaluator",
     "KnowsData",
     "Prepared",
+    "Quantized",
     "Recipe",
     "RecipeSpace",
     "Report",

@@ -151,7 +151,7 @@ class LoaderFeed(Feed):
     def _moved(self, batch: object, layout: torch.memory_format) -> Batch:
         if self.step is not None:
             return moved(batch, self.device)
-        x, y = _pair(batch)
+        x, y = pair_of(batch)
 
         def placed(tensor: Tensor) -> Tensor:
             return laid_out(tensor.to(self.device, non_blocking=True), layout)
@@ -159,7 +159,7 @@ class LoaderFeed(Feed):
         return map_inputs(placed, x), moved(y, self.device)
 
 
-def _pair(batch: object) -> tuple[Inputs, Inputs]:
+def pair_of(batch: object) -> tuple[Inputs, Inputs]:
     """Inputs and targets of a loader's batch.
 
     Raises:

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from optuna.trial import BaseTrial
+from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError
-from optnas.evaluators.abilities import TEST
+from optnas.evaluators.abilities import TEST, Rescoring
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
@@ -27,7 +28,7 @@ from optnas.study.objectives import Direction
 from optnas.utils.inputs import join_inputs
 
 
-class RetrainingEvaluator(Evaluator):
+class RetrainingEvaluator(Evaluator, Rescoring):
     """Trains on the training and validation parts together, and scores on the test part.
 
     The test part is used once, after the last epoch, so that nothing can be chosen by it: neither
@@ -96,18 +97,26 @@ class RetrainingEvaluator(Evaluator):
         Raises:
             CandidateError: A loss became NaN or infinite.
         """
-        feed = self._feed(resolve_device(self.device or "auto"))
 
         def make() -> TrainingLoop:
-            losses = self._loss, self._trained_with(recipe)
-            return TrainingLoop(
-                candidate.model, feed, recipe, *losses, self._scores, report.give_way
-            )
+            return self._loop(candidate.model, recipe, report.give_way)
 
         with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):
             for epoch in epochs:
                 report(epoch, {"train_loss": loop.train_epoch()})
-            return loop.score(self._names["val_loss"], autocast=False)
+            return self._scored(loop)
+
+    def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
+        """The scores of a trained model on the test part."""
+        return self._scored(self._loop(model, recipe, lambda: None))
+
+    def _scored(self, loop: TrainingLoop) -> dict[str, float]:
+        return loop.score(self._names["val_loss"], autocast=False)
+
+    def _loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
+        feed = self._feed(resolve_device(self.device or "auto"))
+        losses = self._loss, self._trained_with(recipe)
+        return TrainingLoop(model, feed, recipe, *losses, self._scores, give_way)
 
     def _feed(self, device: torch.device) -> Feed:
         data = self._data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from optnas.errors import InputError
-from optnas.export.base import Run
 from optnas.utils.inputs import Inputs, map_inputs
+from optnas.utils.network import Run
 
 TOLERANCE = 1e-5
 """Largest difference of two outputs, relative to the batch's largest output if that is above 1."""
@@ -27,23 +28,37 @@ class Agreement:
         difference: The largest difference of two outputs, relative as in `TOLERANCE`.
         largest: The largest output: a small difference says little of outputs that are smaller.
         inputs: What the batches are taken from, in words.
+        rounds: Whether the file computes with rounded numbers: then any difference is allowed.
     """
 
     batch_sizes: tuple[int, ...]
     difference: float
     largest: float
     inputs: str
+    rounds: bool = False
 
     def __str__(self) -> str:
         sizes = ", ".join(map(str, self.batch_sizes))
+        allowed = (
+            "times the largest output, or 1"
+            if self.rounds
+            else f"({TOLERANCE:g} times the largest output, or 1, is allowed)"
+        )
         return (
             f"outputs of up to {self.largest:.2g} differ by at most {self.difference:.1e} "
-            f"({TOLERANCE:g} times the largest output, or 1, is allowed), at batch sizes {sizes} "
-            f"of {self.inputs}"
+            f"{allowed}, at batch sizes {sizes} of {self.inputs}"
         )
 
 
-def agree(one: Run, other: Run, examples: Inputs, words: str, sizes: Sequence[int]) -> Agreement:
+def agree(
+    one: Run,
+    other: Run,
+    examples: Inputs,
+    words: str,
+    sizes: Sequence[int],
+    *,
+    rounds: bool = False,
+) -> Agreement:
     """Compares the outputs for batches of these sizes.
 
     Infinities are equal to themselves, and what isn't a number is equal to the same.
@@ -54,11 +69,13 @@ def agree(one: Run, other: Run, examples: Inputs, words: str, sizes: Sequence[in
         examples: As many examples as the largest batch has.
         words: What they are, in words.
         sizes: The batch sizes.
+        rounds: Whether the file computes with rounded numbers.
 
     Raises:
-        InputError: The outputs differ by more than `TOLERANCE`, or in number, type or shape; or
-            only one of them is NaN.
+        InputError: The outputs differ by more than `TOLERANCE` (unless the file rounds), or in
+            number, type or shape; or only one of them is NaN.
     """
+    most = math.inf if rounds else TOLERANCE
     worst = largest = 0.0
     for size in sizes:
         batch = examples if size == max(sizes) else _first(size, examples)
@@ -67,10 +84,10 @@ def agree(one: Run, other: Run, examples: Inputs, words: str, sizes: Sequence[in
             raise InputError(f"at batch size {size} its outputs are different: {_kinds(got)}")
         for name in wanted:
             difference = _difference(wanted[name], got[name])
-            if not difference <= TOLERANCE:  # NaN isn't
+            if not difference <= most:  # NaN isn't
                 raise InputError(f"at batch size {size} its outputs differ by {difference:.2g}")
             worst, largest = max(worst, difference), max(largest, _largest(wanted[name]))
-    return Agreement(tuple(sizes), worst, largest, words)
+    return Agreement(tuple(sizes), worst, largest, words, rounds)
 
 
 def _first(size: int, examples: Inputs) -> Inputs:

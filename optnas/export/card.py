@@ -13,6 +13,7 @@ from torch import Tensor
 from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import Agreement
 from optnas.export.base import Format
+from optnas.export.int8_report import Int8Report
 from optnas.export.rows import about_rows, code_for_rows, preparation_of
 from optnas.export.trained import Weights
 from optnas.export.usage import Usage
@@ -52,6 +53,7 @@ class Card:
         ties: See `Usage`.
         dynamic: Names of further dimensions that may vary, by number, by input.
         left_out: Outputs that the file doesn't have, each with its type.
+        int8: What is known of a file with 8-bit integers.
     """
 
     study: Study
@@ -68,6 +70,7 @@ class Card:
     ties: Mapping[str, str]
     left_out: Sequence[str] = ()
     dynamic: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    int8: Int8Report | None = None
 
     @property
     def task(self) -> str:
@@ -87,6 +90,7 @@ def model_card(card: Card) -> str:
         *_architecture(card.trial),
         "## Inputs and outputs",
         *_inputs(card),
+        *(["## 8-bit integers", *card.int8.markdown()] if card.int8 else []),
         "## Numbers",
         *_numbers(card),
         "## Training",
@@ -94,8 +98,9 @@ def model_card(card: Card) -> str:
         "## How to run it",
         *_usage(card),
         "## The file",
-        f"Run with {card.format.runs_with}, it computes what the trained PyTorch network does: "
-        f"{card.agreement}.",
+        f"Run with {card.format.runs_with}, it computes "
+        + ("nearly " if card.format.rounds else "")
+        + f"what the trained PyTorch network does: {card.agreement}.",
         f"Written on {datetime.now(UTC):%Y-%m-%d} with "
         + ", ".join(f"{name} {plain(version)}" for name, version in found.items())
         + ".",
@@ -168,11 +173,17 @@ def _numbers(card: Card) -> list[str]:
     measured = {m.name: m for m in card.objective.metrics}
     rows = [("", "in the search", "fresh seeds", "how")]
     scored = "on the validation part" if card.task else "by the evaluator"
+    parts = []
+    if card.int8 is not None:
+        parts.append(
+            "Names that end in `.int8` are of files with 8-bit integers, all others of the network "
+            "in float32."
+        )
     for name in dict.fromkeys((*names, *card.objective.evaluator.provides, *measured)):
         if isinstance(attrs.get(name), (int, float)):
             how = _how(card, name) if name in measured else scored
             rows.append((code(name), number(attrs[name]), _spread(fresh.get(name)), how))
-    parts = [table(rows)]
+    parts.append(table(rows))
     meaning = definitions({name for name in measured if name in attrs})
     if meaning:
         parts.append(plain(f"{meaning}."))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
-from torch.export import Dim
 
 from optnas.errors import InputError
-from optnas.export.base import Network, Run
-from optnas.export.signature import as_form, named_inputs
-from optnas.utils.inputs import Inputs, batch_of
+from optnas.utils.inputs import Inputs
+from optnas.utils.network import Run
+from optnas.utils.signature import as_form, named_inputs
 
 Dynamic = Mapping[str, Mapping[int, str]]
 """Names of dimensions by their number, by the name of the input."""
@@ -57,29 +55,6 @@ def read_dynamic(texts: list[str]) -> dict[str, dict[int, str]]:
             )
         found.setdefault(name, {})[int(number)] = called
     return found
-
-
-def traced_batch(network: Network, *, bounded: bool = False) -> tuple[Inputs, Any]:
-    """A batch to trace with, and the dimensions that may change (`dynamic_shapes`).
-
-    Args:
-        network: The network.
-        bounded: Whether dimensions other than the batch are at most as large as in the batch: a
-            table of positions, say, ends somewhere.
-    """
-    # Two examples stand for any number: PyTorch takes a dimension of 1 as fixed.
-    batch = batch_of(network.inputs, network.batch_size or 2)
-    if network.batch_size is not None and not network.dynamic:
-        return batch, None
-    dims: dict[str, Any] = {"batch": Dim("batch", min=1)}
-    shapes = {}
-    for name, tensor in named_inputs(network.inputs).items():
-        varies = {} if network.batch_size is not None or not tensor.ndim else {0: dims["batch"]}
-        for number, called in network.dynamic.get(name, {}).items():
-            most = tensor.shape[number] if bounded else None
-            varies[number] = dims.setdefault(called, Dim(called, min=1, max=most))
-        shapes[name] = varies
-    return batch, shapes
 
 
 def shorter(run: Run, dynamic: Dynamic) -> Run:

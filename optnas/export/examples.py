@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.export.signature import as_form, named_inputs, named_outputs
 from optnas.utils.inputs import Inputs, batch_of, call, in_order, map_inputs
+from optnas.utils.signature import as_form, named_inputs, named_outputs
 
 SEARCHED = 1024
 """Distinct examples are looked for among this number of the data's first."""

@@ -13,18 +13,21 @@ from safetensors import SafetensorError
 from optnas.errors import InputError
 from optnas.evaluators.abilities import data_of
 from optnas.export.agreement import BATCH_SIZES, Agreement, agree
-from optnas.export.base import Format, Network, outputs_of, runner
+from optnas.export.base import Format
 from optnas.export.card import Card, model_card
 from optnas.export.dynamic import Dynamic, check_dynamic, shorter
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
-from optnas.export.signature import left_out, named_inputs, named_outputs
+from optnas.export.int8_report import Int8Report, int8_report
+from optnas.export.onnx_int8 import ONNXInt8
 from optnas.export.trained import Weights, check_source, load_weights
 from optnas.finished.decode import decode
 from optnas.pareto.find_trial import complete_trial
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.inputs import is_one_example
+from optnas.utils.network import Network, outputs_of, runner
+from optnas.utils.signature import left_out, named_inputs, named_outputs
 from optnas.utils.text import there_are
 from optnas.utils.versions import version_of
 from optnas.utils.weights_file import is_plain, ties
@@ -41,6 +44,7 @@ class Exported:
         weights: Which weights are in it.
         agreement: The comparison of its outputs with the network's.
         left_out: Outputs of the network that no file can have, each with its type.
+        int8: What is known of a file with 8-bit integers: its scores, measured by running it.
     """
 
     path: Path
@@ -48,6 +52,7 @@ class Exported:
     weights: Weights
     agreement: Agreement
     left_out: tuple[str, ...] = ()
+    int8: Int8Report | None = None
 
 
 def export_model(
@@ -73,8 +78,9 @@ def export_model(
         search: The search that it was run with.
         trial: The number of a COMPLETE trial.
         path: The file; by default `NAME_trialN` in the folder of the study's database.
-        format: `onnx`, `pt2` (`torch.export`) or `safetensors` (only weights); by default the
-            path's suffix, else `onnx`.
+        format: `onnx`, `onnx-int8` (8-bit weights and activations, in a file `….int8.onnx`), `pt2`
+            (`torch.export`) or `safetensors` (only weights); by default what the path ends in, else
+            `onnx`.
         weights: `retrained` or `search`; by default the last retraining if there is one, else the
             weights that the search kept.
         batch_size: The only batch size that the file will accept; None for any.
@@ -104,12 +110,16 @@ def export_model(
     kind = checked_format(
         path, format=format, weights=weights, batch_size=batch_size, dynamic=dynamic
     )
-    target = search.files(study).path(f"_trial{trial}.{kind.name}") if path is None else Path(path)
+    target = (
+        search.files(study).path(f"_trial{trial}.{suffix_of(kind)}") if path is None else Path(path)
+    )
     card = target.with_name(f"{target.name}.md")
     _check_target((target, card), force)
     objective = search.objective()
     varies = dynamic or {}
     check_dynamic(varies, objective.space.example_inputs)
+    if isinstance(kind, ONNXInt8):
+        kind = kind.calibrated(objective.evaluator, objective.space.example_inputs)
     model = decode(objective, chosen).model
     trained = load_weights(
         study, search, objective, chosen, model, source=weights, accept_changes=accept_changes
@@ -137,14 +147,20 @@ def export_model(
             kind.write(network, part, {k: _utf8(v) for k, v in facts.items()})
             try:
                 run = kind.load(part, lambda: decode(objective, chosen).model)
-                agreement = agree(runner(model), run, batch, words, sizes)
+                own, rounds = runner(model), kind.rounds
+                agreement = agree(own, run, batch, words, sizes, rounds=rounds)
                 if varies:
-                    agree(shorter(runner(model), varies), shorter(run, varies), batch, "", sizes)
+                    cut = shorter(own, varies), shorter(run, varies)
+                    agree(*cut, batch, "", sizes, rounds=rounds)
             except Exception as error:
                 raise InputError(
                     f"nothing is written: loaded again with {kind.runs_with}, the file isn't the "
                     f"network ({error}): try another `format=`, or give `batch_size=`"
                 ) from error
+            int8 = None
+            if isinstance(kind, ONNXInt8):
+                words = kind.calibration.words
+                int8 = int8_report(part, network, words, objective, chosen, trained)
             found = Card(
                 study=study,
                 search=search,
@@ -159,6 +175,7 @@ def export_model(
                 outputs=named_outputs(outputs := outputs_of(model, batch)),
                 left_out=left_out(outputs),
                 agreement=agreement,
+                int8=int8,
                 ties=ties(state) if is_plain(state := model.state_dict()) else {},
             )
             text.write_text(_utf8(model_card(found)), "utf-8")
@@ -166,7 +183,7 @@ def export_model(
         raise not_written(target, error) from error
     except SafetensorError as error:
         raise InputError(f"can't write {target}: {error}") from error
-    return Exported(target, card, trained, agreement, tuple(found.left_out))
+    return Exported(target, card, trained, agreement, tuple(found.left_out), int8)
 
 
 def checked_format(
@@ -188,14 +205,22 @@ def checked_format(
     return kind
 
 
+def suffix_of(kind: Format) -> str:
+    """What the names of a format's files end in, without the dot before it."""
+    return kind.suffix or kind.name
+
+
 def _format(name: str | None, path: str | Path | None) -> Format:
-    suffix = "" if path is None else Path(path).suffix.removeprefix(".")
-    name = name or (suffix if suffix in FORMATS else "onnx")
+    file = "" if path is None else Path(path).name
+    ends = [kind for kind in FORMATS.values() if file.endswith(f".{suffix_of(kind)}")]
+    if name is None:
+        name = max(ends, key=lambda kind: len(suffix_of(kind))).name if ends else "onnx"
     if name not in FORMATS:
         raise InputError(f"unknown format {name!r}; {there_are(name, FORMATS)}")
-    if path is not None and suffix != name:
-        raise InputError(f"{path} must end in .{name}: it is written as {name}")
-    return FORMATS[name]
+    kind = FORMATS[name]
+    if path is not None and kind not in ends:
+        raise InputError(f"{path} must end in .{suffix_of(kind)}: it is written as {name}")
+    return kind
 
 
 def _check_target(paths: tuple[Path, ...], force: bool) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from optnas.export.base import Format, Network, Run, runner
-from optnas.export.tracing import trace
+from optnas.export.base import Format
 from optnas.export.usage import Usage, joined, torch_call
+from optnas.utils.network import Network, Run, runner
 from optnas.utils.onnx_file import without_remarks
+from optnas.utils.tracing import trace
 
 FACTS = "optnas.json"
 """The file inside the archive that holds the facts."""

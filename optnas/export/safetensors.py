@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import nn
 
 from optnas.errors import InputError
-from optnas.export.base import Format, Network, Run, runner
+from optnas.export.base import Format
 from optnas.export.usage import Usage, joined, torch_call
+from optnas.utils.network import Network, Run, runner
 from optnas.utils.weights_file import load_into, save_weights
 
 

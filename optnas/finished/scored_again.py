@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from torch import nn
 
 from optnas.candidate import copy_of
-from optnas.evaluators import TrainingEvaluator
+from optnas.evaluators import Evaluator, TrainingEvaluator
 from optnas.evaluators.abilities import KnowsData, Rescoring
 from optnas.finished.decode import recipe_of
 from optnas.objective.objective import Objective
@@ -62,14 +62,11 @@ def origin_of_weights(objective: Objective, trial: FrozenTrial, model: nn.Module
 def _scored(objective: Objective, trial: FrozenTrial, model: nn.Module) -> dict[str, float]:
     """The scores that the trial has too, computed again; empty where that isn't possible."""
     evaluator = objective.evaluator
+    scorer = scorer_of(evaluator, objective.device)
+    if scorer is None:
+        return {}
     try:
-        if isinstance(evaluator, Rescoring):
-            found = evaluator.score_again(copy_of(model), recipe_of(evaluator, trial))
-        elif isinstance(evaluator, KnowsData) and not evaluator.estimates:
-            standard = TrainingEvaluator(evaluator.data, 1, device=objective.device)
-            found = standard.score_again(copy_of(model), recipe_of(standard, trial))
-        else:
-            return {}
+        found = score_with(scorer, copy_of(model), trial)
     except Exception as error:  # of a person's code, or a device without memory
         log.debug("trial %d can't be scored again: %s", trial.number, error)
         return {}
@@ -84,3 +81,27 @@ def _equal(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     return one.keys() == other.keys() and all(
         math.isclose(one[name], other[name], rel_tol=TOLERANCE, abs_tol=1e-6) for name in one
     )
+
+
+def scorer_of(evaluator: Evaluator, device: str) -> Evaluator | None:
+    """What can score a trained network as an evaluator does; it is `Rescoring`.
+
+    Where only the data is known, that is a standard training with it. None where nothing can.
+    """
+    if isinstance(evaluator, Rescoring):
+        return evaluator
+    if isinstance(evaluator, KnowsData) and not evaluator.estimates:
+        return TrainingEvaluator(evaluator.data, 1, device=device)
+    return None
+
+
+def score_with(scorer: Evaluator, model: nn.Module, trial: FrozenTrial) -> Mapping[str, float]:
+    """The scores of a trial's trained network.
+
+    Args:
+        scorer: What `scorer_of` returned, or another evaluator that is `Rescoring`.
+        model: The network, which may be moved to a device.
+        trial: The trial, for its recipe.
+    """
+    assert isinstance(scorer, Rescoring)
+    return scorer.score_again(model, recipe_of(scorer, trial))

@@ -5,6 +5,7 @@ from optnas.metrics.command import CommandLatency
 from optnas.metrics.energy import Energy
 from optnas.metrics.function import FunctionMetric
 from optnas.metrics.int8 import Int8Flash, Int8PeakActivation
+from optnas.metrics.int8_size import Int8Size
 from optnas.metrics.latency import Latency, Throughput
 from optnas.metrics.layers import Profile, profile
 from optnas.metrics.macs import Flops, Macs
@@ -22,6 +23,7 @@ __all__ = [
     "FunctionMetric",
     "Int8Flash",
     "Int8PeakActivation",
+    "Int8Size",
     "Latency",
     "Macs",
     "Metric",
@@ -53,6 +55,8 @@ def standard_metrics() -> tuple[Metric, ...]:
         Latency(),
         Throughput(),
         Energy(),
+        Latency("cpu", dtype="int8", runtime="onnxruntime", label="int8"),
+        Int8Size(),
         *map(ZeroCost, PROXIES),
     )
 

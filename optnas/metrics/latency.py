@@ -27,7 +27,7 @@ from optnas.metrics.timing import time_passes
 from optnas.study.objectives import Direction
 from optnas.utils.inputs import batch_of, map_inputs, shapes_noted
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Runtime = Literal["torch", "onnxruntime"]
 
 
@@ -48,7 +48,9 @@ class Latency(Metric):
         device: Where to measure; `auto` is the device of the study.
         batch_size: Examples in a pass.
         threads: CPU threads during the measurement.
-        dtype: Type of weights and floating-point inputs: `float32`, `bfloat16` or `float16`.
+        dtype: Type of weights and floating-point inputs: `float32`, `bfloat16` or `float16`. `int8`
+            with `runtime="onnxruntime"` is the network with 8-bit weights and activations, on the
+            CPU (see `optnas.Quantized`); noise calibrates it, because values don't change its time.
         channels_last: Whether images and convolutions are stored with channels last.
         compile: Whether to run the model through `torch.compile`; compiling isn't timed. Each
             measurement calls `torch.compiler.reset` first.
@@ -98,9 +100,13 @@ class Latency(Metric):
                 f"{self.target_error} and {self.max_seconds}"
             )
         if self.runtime == "onnxruntime" and (
-            self.compile or self.channels_last or self.dtype != "float32"
+            self.compile or self.channels_last or self.dtype not in ("float32", "int8")
         ):
-            raise ValueError("runtime='onnxruntime' takes no compile, channels_last or dtype")
+            raise ValueError(
+                "runtime='onnxruntime' takes no compile or channels_last, and no dtype but int8"
+            )
+        if self.dtype == "int8" and self.runtime != "onnxruntime":
+            raise ValueError("dtype='int8' needs runtime='onnxruntime'")
 
     @classmethod
     def command(
@@ -182,7 +188,7 @@ class Latency(Metric):
         inputs = batch_of(candidate.example_inputs, self.batch_size)
         model = candidate.to_measure()
         if self.runtime == "onnxruntime":
-            return onnxruntime_pass(model, inputs, device, self.threads)
+            return onnxruntime_pass(model, inputs, device, self.threads, int8=self.dtype == "int8")
         dtype = getattr(torch, self.dtype)
         model = model.to(device, dtype)
 

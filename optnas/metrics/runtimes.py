@@ -13,7 +13,9 @@ from torch import nn
 
 from optnas.devices.device import synchronize
 from optnas.errors import InputError
+from optnas.metrics.int8_size import noise_like
 from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.int8 import quantize
 from optnas.utils.onnx_file import import_onnxruntime, write_onnx
 
 Pass = Callable[[], float]
@@ -59,12 +61,25 @@ def runtime_version() -> str:
     return str(import_onnxruntime(NEEDED_BY).__version__)
 
 
-def onnxruntime_pass(model: nn.Module, inputs: Inputs, device: torch.device, threads: int) -> Pass:
+def onnxruntime_pass(
+    model: nn.Module, inputs: Inputs, device: torch.device, threads: int, *, int8: bool = False
+) -> Pass:
     """Passes in ONNX Runtime, timed with the CPU's clock; inputs and outputs are NumPy arrays.
+
+    Args:
+        model: The network.
+        inputs: The batch of a pass.
+        device: Where it runs.
+        threads: CPU threads that it may use.
+        int8: Whether it runs with 8-bit weights and activations.
 
     Raises:
         InputError: The packages aren't installed, or ONNX Runtime can't use the device.
     """
+    if int8 and device.type != "cpu":
+        raise InputError(
+            f"8-bit networks run on the CPU here, not on {device.type}: give Latency('cpu', …)"
+        )
     onnxruntime = import_onnxruntime(NEEDED_BY)
     provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device.type)
     there = onnxruntime.get_available_providers()
@@ -80,6 +95,9 @@ def onnxruntime_pass(model: nn.Module, inputs: Inputs, device: torch.device, thr
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         names = write_onnx(model, inputs, path)
+        if int8:
+            noise = in_order(noise_like(inputs).inputs)
+            quantize(path, path, [{n: t.numpy() for n, t in zip(names, noise, strict=True)}])
         session = onnxruntime.InferenceSession(
             path.read_bytes(), options, providers=[(provider, settings)]
         )

@@ -65,6 +65,12 @@ def choose_metrics(
                 "space that builds them (ModelSpace, FunctionSpace), or let the command print what "
                 f"it counts, and read that as a score called {name!r}"
             )
+        if name not in known and name.removesuffix(".int8") in evaluator.provides:
+            raise ValueError(
+                f"unknown objective or constraint {name!r}: this evaluator scores networks in "
+                "float32; optnas.Quantized(optnas.TrainingEvaluator(…)) scores them with 8-bit "
+                "integers, too"
+            )
         if name not in known:
             raise ValueError(
                 f"unknown objective or constraint {name!r}; of this evaluator and these metrics "

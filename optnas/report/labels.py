@@ -16,6 +16,7 @@ _SHORT = {
     "params": "numbers in the weights of the network",
     "trainable_params": "numbers that are trained, without the frozen ones",
     "model_size_mb": "size of the weights, in megabytes",
+    "model_size_mb.int8": "size of the file with 8-bit integers, in megabytes",
     "macs": "multiply-accumulates for one example",
     "flops": "arithmetic operations for one example",
     "peak_memory_mb": "most memory in use during one inference, in megabytes",
@@ -42,6 +43,9 @@ _LONG = {
     "trainable_params": "Elements of the parameters that are trained: frozen ones don't count, "
     "tied ones count once.",
     "model_size_mb": "Bytes of all parameters and buffers, in 10⁶ bytes; tied ones count once.",
+    "model_size_mb.int8": "Size of the ONNX file with 8-bit weights and activations, as `optnas "
+    "export --format onnx-int8` writes it, without the facts about the study that it adds; in 10⁶ "
+    "bytes.",
     "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
     "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",
     "peak_memory_mb": "Most memory that tensors hold during one inference of one example, weights "
@@ -86,6 +90,9 @@ _LONG = {
 _INHERITED = (
     "with weights that the network inherits from those that all share. It ranks networks; after "
     "training it is better."
+)
+_INT8 = (
+    "Of the network with 8-bit weights and activations, as ONNX Runtime computes it from its file."
 )
 _MEAN_IOU = (
     "Mean over the classes: the pixels that are of the class and predicted as such, as a share of "
@@ -157,11 +164,11 @@ class Meanings:
 
     def short(self, name: str) -> str:
         """The meaning in a few words; empty where it isn't known."""
-        return self._score(name)[0] or (_SHORT.get(_base(name), "") if self._own(name) else "")
+        return self._score(name)[0] or self._metric(name, _SHORT)
 
     def long(self, name: str) -> str:
         """The definition; empty where it isn't known."""
-        return self._score(name)[1] or (_LONG.get(_base(name), "") if self._own(name) else "")
+        return self._score(name)[1] or self._metric(name, _LONG)
 
     def settings(self, name: str) -> dict[str, str]:
         """The device and the settings with which a metric was measured."""
@@ -175,8 +182,17 @@ class Meanings:
     def _own(self, name: str) -> bool:
         return name in self.measured and name not in self.scores
 
+    def _metric(self, name: str, meanings: Mapping[str, str]) -> str:
+        return meanings.get(name, meanings.get(_base(name), "")) if self._own(name) else ""
+
     def _score(self, name: str) -> tuple[str, str]:
-        return _SCORES.get(self._fingerprint.get("evaluator", ""), {}).get(name, ("", ""))
+        evaluator = self._fingerprint.get("evaluator", "")
+        if evaluator != "Quantized":
+            return _SCORES.get(evaluator, {}).get(name, ("", ""))
+        short, long = _SCORES["TrainingEvaluator"].get(name.removesuffix(".int8"), ("", ""))
+        if not short or not name.endswith(".int8"):
+            return short, long
+        return f"{short}, with 8-bit integers", f"{long} {_INT8}"
 
 
 def _base(name: str) -> str:

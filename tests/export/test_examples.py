@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader, TensorDataset
 import optnas
 from optnas.errors import InputError
 from optnas.export.agreement import agree
-from optnas.export.base import runner
 from optnas.export.examples import examples
+from optnas.utils.network import runner
 
 BLOBS = optnas.arrays(
     np.random.default_rng(0).normal(size=(90, 4)), np.arange(90) % 3, name="blobs"

@@ -21,7 +21,6 @@ import optnas
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator, TrainingEvaluator
 from optnas.export.agreement import agree
-from optnas.export.base import Network, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.export.onnx import ONNX
@@ -29,6 +28,7 @@ from optnas.search.study_file import load_search
 from optnas.search_spaces import FunctionSpace, MLPSpace, ModelSpace, NASBench201Space
 from optnas.study.retrainings import retrained
 from optnas.utils.markdown import block, code, plain, table
+from optnas.utils.network import Network, runner
 
 RNG = np.random.default_rng(0)
 BLOBS = optnas.arrays(RNG.normal(3, 2, size=(90, 4)), np.arange(90) % 3, name="blobs")

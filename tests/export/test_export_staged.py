@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from optnas.export.agreement import BATCH_SIZES, agree
-from optnas.export.base import Network, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.search_spaces import MobileSpace, ResNetSpace
 from optnas.search_spaces.mobile import MobileArchitecture, MobileBlock
 from optnas.search_spaces.resnet import ResNetArchitecture, ResNetBlocks
+from optnas.utils.network import Network, runner
 
 MOBILE = MobileArchitecture(
     8,

@@ -9,11 +9,11 @@ import torch
 
 import optnas
 from optnas.export.agreement import BATCH_SIZES, agree
-from optnas.export.base import Network, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.search_spaces import GPTSpace, TransformerLayer, ViTSpace
 from optnas.search_spaces.transformer import ViTArchitecture
+from optnas.utils.network import Network, runner
 
 
 def test_the_file_of_a_vision_transformer_takes_any_batch(tmp_path):

@@ -10,11 +10,11 @@ import torch
 
 import optnas
 from optnas.export.agreement import agree
-from optnas.export.base import Network, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.search_spaces import SequenceArchitecture, SequenceSpace, TabularSpace
 from optnas.utils.inputs import call
+from optnas.utils.network import Network, runner
 
 WITHOUT_OPTNAS = "import sys\nsys.modules['optnas'] = sys.modules['sklearn'] = None\n"
 

@@ -11,11 +11,11 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.export.agreement import agree
-from optnas.export.base import Network, first_line, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
-from optnas.export.signature import left_out, named_outputs
-from optnas.export.tracing import trace
+from optnas.utils.network import Network, first_line, runner
+from optnas.utils.signature import left_out, named_outputs
+from optnas.utils.tracing import trace
 
 ONE = torch.zeros(1, 8)
 

@@ -175,11 +175,13 @@ def test_a_training_that_does_not_release_the_device_is_noted(monkeypatch):
         ({"batch_size": "32"}, "got '32'"),
         ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
         ({"device": "gpu"}, "unknown device"),
-        ({"dtype": "int8"}, "dtype must be one of float32, bfloat16, float16, got 'int8'"),
+        ({"dtype": "int4"}, "dtype must be one of float32, bfloat16, float16, int8, got 'int4'"),
         ({"runtime": "tensorrt"}, "runtime must be one of torch, onnxruntime"),
         ({"target_error": 0.0}, "target_error must lie between"),
         ({"max_seconds": -1.0}, "max_seconds above 0"),
         ({"runtime": "onnxruntime", "compile": True}, "takes no compile"),
+        ({"runtime": "onnxruntime", "dtype": "float16"}, "no dtype but int8"),
+        ({"dtype": "int8"}, "dtype='int8' needs runtime='onnxruntime'"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):

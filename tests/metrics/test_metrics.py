@@ -146,6 +146,8 @@ def test_the_standard_metrics_are_ordered_by_their_cost(space, evaluator):
         "trainability",
         "energy_j",
         "latency_ms",
+        "latency_ms.int8",
+        "model_size_mb.int8",
         "throughput",
     ]
     directions = dict(zip(objective.objectives, objective.directions, strict=True))

@@ -10,11 +10,11 @@ from torch import nn
 import optnas
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.export.base import Network
-from optnas.export.tracing import trace
 from optnas.metrics import profile, standard_metrics
 from optnas.metrics.zero_cost import OF_BLOCKS, zero_cost
 from optnas.utils.inputs import batch_of, call
+from optnas.utils.network import Network
+from optnas.utils.tracing import trace
 
 FAST = 0.01
 OTHERS = ("latency_ms", "throughput", "energy_j", "naswot", *OF_BLOCKS)
@@ -41,6 +41,7 @@ def test_a_graph_is_measured_as_it_is_and_never_as_another_one():
     candidate = Candidate("", A_GRAPH, OfAGraph)
     assert optnas.Macs().measure(candidate) == 10 * 8 * 8
     assert optnas.Latency(max_seconds=FAST, device="cpu").measure(candidate) > 0
+    assert 64e-6 < optnas.metrics.Int8Size().measure(candidate) < 4000e-6
     several = optnas.Latency(batch_size=4, max_seconds=FAST, device="cpu")
     for metric in (several, optnas.ZeroCost("grad_norm"), optnas.ZeroCost("naswot")):
         with pytest.raises(InputError, match=r"shape \(10, 8\), whose first dimension isn't"):

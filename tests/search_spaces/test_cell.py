@@ -12,7 +12,6 @@ from torch import nn
 
 from optnas.errors import InputError
 from optnas.export.agreement import agree
-from optnas.export.base import Network, runner
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
 from optnas.metrics.counting import count_macs
@@ -21,6 +20,7 @@ from optnas.search_spaces.cell import OPERATIONS
 from optnas.search_spaces.cell.operations import FactorizedReduction
 from optnas.testing import SpaceContract
 from optnas.testing.spaces import architectures
+from optnas.utils.network import Network, runner
 
 SMALL = CellSpace.small((1, 8, 8), 3)
 MIXED = CellSpace(

@@ -13,11 +13,10 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from optnas.errors import InputError
-from optnas.export.base import Network, first_line
-from optnas.export.dynamic import traced_batch
-from optnas.export.signature import named_inputs, only_tensors
 from optnas.utils.inputs import Inputs, in_order
+from optnas.utils.network import Network, first_line, traced_batch
 from optnas.utils.onnx_file import without_remarks
+from optnas.utils.signature import named_inputs, only_tensors
 
 WEIGHTS_ALONE = '`format="safetensors"` needs only its weights'
 
