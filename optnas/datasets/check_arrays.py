@@ -97,7 +97,10 @@ def _check_masks(x: NDArray[Any], y: NDArray[Any], classes: int | None, name: st
         raise InputError(
             f"{name}: all targets are negative, so no pixel is counted: give classes from 0"
         )
-    hint = "; pixels that shall be left out get a negative number (np.where(y == 255, -1, y))"
+    hint = (  # of uint8, np.where alone would make 255 of -1
+        "; pixels that shall be left out get a negative number (np.where(y == "
+        f"{present[-1]}, -1, y.astype(int)))"
+    )
     if classes is not None and present[-1] >= classes:
         raise InputError(
             f"{name}: classes must be numbers from 0 to {classes - 1}, got {present[-1]}{hint}"
