@@ -88,7 +88,11 @@ def prepared(use: Usage, read: str, zeros: str, array: str = "{}") -> list[str]:
         tensor = use.inputs[name]
         shape = batch_shape(tensor, use.batch_size)
         made = zeros.format(shape=shape, type=str(tensor.dtype).removeprefix("torch."))
-        lines.append(f"{variable} = {made}  # your examples")
+        what = "your examples"
+        if tensor.ndim == 1 and not tensor.is_floating_point() and int(tensor[0]):
+            made += f" + {int(tensor[0])}"  # a whole number an example, which 0 might not be
+            what = "the valid steps of each example" if name == "lengths" else what
+        lines.append(f"{variable} = {made}  # {what}")
     if "x_mean" in use.moments:
         lines += [f"mean = {read.format('x_mean')}", f"std = {read.format('x_std')}"]
         lines.append("x = (x - mean) / std")
