@@ -157,7 +157,12 @@ class Dataset:
         if not isinstance(x, Tensor):
             raise InputError(
                 f"an example of {self.name} is more than one tensor ({form_of(x)}), so it has no "
-                "single input_shape: take the shapes of example_inputs"
+                "single input_shape: "
+                + (
+                    "optnas.TabularSpace.for_data(data) makes a space for it"
+                    if self.preparation
+                    else "take the shapes of example_inputs"
+                )
             )
         return tuple(x.shape[1:])
 

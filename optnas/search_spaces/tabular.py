@@ -157,6 +157,11 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
         Raises:
             InputError: The data is no table.
         """
+        if not isinstance(data, Dataset):
+            raise InputError(
+                "TabularSpace.for_data takes the data that optnas.frame(df, target) or "
+                f"optnas.arrays(x, y) makes, got a {type(data).__name__}"
+            )
         inputs = data.example_inputs
         by_name = {"numbers": inputs} if isinstance(inputs, torch.Tensor) else dict(inputs)  # type: ignore[arg-type]
         if not set(by_name) <= {"numbers", "categories"} or any(
