@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from optnas.search_spaces.checks import check_positives
+
 Numbers = tuple[int, ...]
 
 
@@ -21,8 +23,7 @@ def check_multipliers(
         choices: The choices for each width or depth that is multiplied.
         scaled: Multiplies all of them, where they are fixed.
     """
-    if not multipliers or min(multipliers) <= 0:
-        raise ValueError(f"{name} must be numbers above 0, got {multipliers}")
+    check_positives(name, multipliers)
     if tuple(multipliers) == (1.0,):
         return
     multiplied = name.replace("_multipliers", "s")

@@ -22,6 +22,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import (
     check_activations,
+    check_booleans,
     check_dropout,
     check_names,
     check_range,
@@ -138,8 +139,7 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
         check_names("norms", self.norms, list(NORMS))
         check_activations(self.activations)
         check_dropout(self.dropout, self.dropout_step)
-        if not self.residuals or not set(self.residuals) <= {False, True}:
-            raise ValueError(f"residuals must be False, True or both, got {self.residuals}")
+        check_booleans("residuals", self.residuals)
 
     @classmethod
     def for_data(cls, data: Dataset, **settings: Any) -> TabularSpace:
