@@ -52,7 +52,7 @@ def check_masks(x: NDArray[Any], y: NDArray[Any], classes: int | None, name: str
     if classes is None and len(gaps):
         raise InputError(
             f"{name}: no pixel has class {gaps[0]} of 0 to {present[-1]}: number the classes from "
-            f"0 without gaps, or give classes={hint}"
+            f"0 without gaps, or give classes={hint if gaps[0] else ''}"
         )
 
 
