@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optnas.datasets.check_masks import are_masks, as_masks, check_masks
 from optnas.datasets.dataset import Task
 from optnas.errors import InputError
 
@@ -29,9 +30,8 @@ def guess_task(y: NDArray[Any], name: str, x: NDArray[Any] | None = None) -> Tas
     Raises:
         InputError: They may mean either.
     """
-    pixels = x is not None and y.ndim > 2 and y.shape[1:] == x.shape[2:]
-    if pixels and np.issubdtype(y.dtype, np.integer):
-        return "segmentation"
+    if y.ndim > 2 and np.issubdtype(y.dtype, np.integer):
+        return "segmentation"  # of which `check_masks` tells what doesn't fit
     values = len(np.unique(y))
     if np.issubdtype(y.dtype, np.integer):
         doubtful = y.ndim == 1 and values > max(20, len(y) / 5)
@@ -39,9 +39,12 @@ def guess_task(y: NDArray[Any], name: str, x: NDArray[Any] | None = None) -> Tas
         whole = values <= 20 and bool((y == np.floor(y)).all())
         doubtful = whole or _is_one_hot(y)
     if doubtful:
+        line = _as_labels(y)
+        if x is not None and y.ndim > 2:
+            line = as_masks(x, y).removeprefix("give ") + ", for a class for each pixel"
         raise InputError(
             f"{name}: {values} different targets of type {y.dtype} and shape {y.shape} may be "
-            f"classes or numbers: for classes give {_as_labels(y)}, for numbers task='regression'"
+            f"classes or numbers: for classes give {line}, for numbers task='regression'"
         )
     return "classification" if np.issubdtype(y.dtype, np.integer) else "regression"
 
@@ -58,9 +61,14 @@ def check_examples(
     if not np.isfinite(x).all() or not np.isfinite(y).all():
         raise InputError(f"{name}: there are NaN or infinite values; remove or fill them first")
     if task == "classification":
+        if y.ndim > 2 and are_masks(x, y):
+            raise InputError(
+                f"{name}: targets of shape {y.shape} are a class for each pixel: give "
+                "task='segmentation', or leave task out"
+            )
         _check_labels(y, classes, name)
     if task == "segmentation":
-        _check_masks(x, y, classes, name)
+        check_masks(x, y, classes, name)
 
 
 def _check_labels(y: NDArray[Any], classes: int | None, name: str) -> None:
@@ -75,38 +83,16 @@ def _check_labels(y: NDArray[Any], classes: int | None, name: str) -> None:
             f"{name}: class labels must be numbers from 0{highest}, got {y.min()} to {y.max()}"
         )
     present = np.unique(y)
+    if len(present) == 1 and (classes is None or classes < 2):
+        raise InputError(
+            f"{name}: all examples have class {present[0]}: two classes are needed (classes= says "
+            "how many there are if these examples lack some)"
+        )
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if classes is None and len(gaps):
         raise InputError(
             f"{name}: no example has class {gaps[0]} of 0 to {y.max()}: number the classes "
             "from 0 without gaps (np.unique(y, return_inverse=True)[1] does), or give classes="
-        )
-
-
-def _check_masks(x: NDArray[Any], y: NDArray[Any], classes: int | None, name: str) -> None:
-    if not np.issubdtype(y.dtype, np.integer) or x.ndim < 3 or y.shape[1:] != x.shape[2:]:
-        one = y.ndim == x.ndim and y.shape[1] == 1
-        raise InputError(
-            f"{name}: a class for each pixel must be whole numbers of shape (n, height, width) for "
-            f"images of shape (n, channels, height, width), got {y.dtype} of shape {y.shape} for "
-            f"{x.shape}: give {'y[:, 0]' if one else 'y.astype(int)'}"
-            + (", and x[:, None] for images without channels" if x.shape == y.shape else "")
-        )
-    present = np.unique(y[y >= 0])
-    if not len(present):
-        raise InputError(
-            f"{name}: all targets are negative, so no pixel is counted: give classes from 0"
-        )
-    hint = "; pixels that shall be left out get a negative number (np.where(y == 255, -1, y))"
-    if classes is not None and present[-1] >= classes:
-        raise InputError(
-            f"{name}: classes must be numbers from 0 to {classes - 1}, got {present[-1]}{hint}"
-        )
-    gaps = np.flatnonzero(present != np.arange(len(present)))
-    if classes is None and len(gaps):
-        raise InputError(
-            f"{name}: no pixel has class {gaps[0]} of 0 to {present[-1]}: number the classes from "
-            f"0 without gaps, or give classes={hint}"
         )
 
 
@@ -119,8 +105,6 @@ def _as_labels(y: NDArray[Any]) -> str:
         return "y[:, 0].astype(int)"
     if _is_one_hot(y):
         return "y.argmax(1)"
-    if y.ndim > 2:
-        return "y.astype(int), of shape (n, height, width) for a class for each pixel"
     return "one whole number an example (y.argmax(1), if each row is a class one-hot)"
 
 

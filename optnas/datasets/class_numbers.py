@@ -32,6 +32,7 @@ def summed_cross_entropy(
     Raises:
         InputError: A target is out of range.
     """
+    targets = targets.long()
     counted = is_counted(targets)
     check_in_range(targets, logits.shape[1])
     total = functional.cross_entropy(
@@ -56,11 +57,7 @@ def check_in_range(targets: Tensor, outputs: int) -> None:
         raise InputError(
             f"a target is class {highest}, and the model has {outputs} outputs, for classes 0 to "
             f"{outputs - 1}: number the classes from 0, or give its last layer more outputs"
-            + (
-                f" (pixels that shall be left out: y.where(y != {highest}, -1))"
-                if targets.ndim > 2
-                else ""
-            )
+            + _left_out(targets, highest)
         )
     _check_negative(targets, "a target")
 
@@ -84,7 +81,7 @@ def check_class_numbers(name: str, parts: Mapping[str, Tensor], classes: int) ->
             raise InputError(
                 f"{name}: a target of the part {part} is class {highest}, and there are {classes} "
                 f"classes, 0 to {classes - 1}: number the classes from 0, or give outputs="
-                f"{highest + 1}"
+                f"{highest + 1}" + _left_out(targets, highest)
             )
         _check_negative(targets, f"{name}: a target of the part {part}")
         if highest < 0:
@@ -93,6 +90,16 @@ def check_class_numbers(name: str, parts: Mapping[str, Tensor], classes: int) ->
                 "the part examples that have a class, by another seed= or other shares (val=, "
                 "test=)"
             )
+
+
+def _left_out(targets: Tensor, highest: int) -> str:
+    """How pixels of a class are left out; empty if there is no class for each pixel.
+
+    In uint8, -1 would be 255 again.
+    """
+    if targets.ndim <= 2:
+        return ""
+    return f" (pixels that shall be left out: y.long().where(y != {highest}, -1))"
 
 
 def _check_negative(targets: Tensor, what: str) -> None:

@@ -54,12 +54,18 @@ def read_columns(table: object, name: str) -> dict[str, Column]:
     elif isinstance(table, Mapping):
         given = table.items()
     else:
+        row = ", which is one row: df.iloc[[0]]" if type(table).__name__ == "Series" else ""
         raise InputError(
             f"{name}: give a pandas DataFrame (pip install 'optnas[frame]'), or a dictionary of "
-            f"columns, got a {type(table).__name__}"
+            f"columns, got a {type(table).__name__}{row}"
         )
     found: dict[str, Column] = {}
     for label, values in given:
+        if _is_single(values):
+            raise InputError(
+                f"{name}: column {label} is a single value, {values!r}: give a list, or an array, "
+                f"of values, {{{label!r}: [{values!r}], …}} for one row"
+            )
         if str(label) in found:
             raise InputError(f"{name}: two columns are called {label}: rename one")
         if pandas is not None and isinstance(values, pandas.Series):
@@ -74,6 +80,13 @@ def read_columns(table: object, name: str) -> dict[str, Column]:
         numbers = ", ".join(f"{c.name} {len(c.values)}" for c in found.values()) or "no columns"
         raise InputError(f"{name}: columns must be of one length, at least 1, got {numbers}")
     return found
+
+
+def _is_single(values: object) -> bool:
+    """Whether a column is one value; iterating over a text would give its letters."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        return True
+    return getattr(values, "ndim", 1) == 0
 
 
 def _of_series(series: Any) -> list[Any]:

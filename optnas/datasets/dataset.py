@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from optnas.datasets.check_dataset import check_task, checked_part, is_whole
 from optnas.datasets.class_numbers import check_class_numbers
 from optnas.datasets.preparation import category_sizes, prepared_inputs
 from optnas.errors import InputError
@@ -53,8 +54,8 @@ class Dataset:
     Attributes:
         name: What the data is called, in reports and errors.
         task: `classification` (targets: int64 class numbers, shape `(n,)`), `regression` (targets:
-            float32, shape `(n, outputs)`), `segmentation` (a class for each pixel: int64, shape
-            `(n, height, width)`; pixels with a negative number are left out) or `language`
+            float32, shape `(n, outputs)`), `segmentation` (a class for each pixel: whole numbers,
+            shape `(n, height, width)`; pixels with a negative number are left out) or `language`
             (examples and targets: int64 tokens, shape `(n, length)`; networks return logits of
             shape `(n, length, outputs)`).
         train: Examples `(n, *input_shape)` and targets for training. Examples are a tensor, or a
@@ -67,6 +68,10 @@ class Dataset:
         vocabulary: The text of each token, if it is known.
         preparation: How the columns of a table became the examples, as JSON (see `frame`); empty
             if they are no such columns. It stays with the weights of trained networks.
+
+    Raises:
+        InputError: The task is unknown, a part isn't a pair of examples and targets, what they hold
+            are no tensors of one length, or a class number is out of range.
     """
 
     name: str
@@ -81,17 +86,13 @@ class Dataset:
     preparation: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("train", "val", "test"):
-            x, y = getattr(self, name)
-            if any(len(tensor) != len(y) for tensor in in_order(x)):
-                lengths = ", ".join(str(len(tensor)) for tensor in in_order(x))
-                raise InputError(
-                    f"{self.name}: the inputs of the part {name} have {lengths} examples, and "
-                    f"there are {len(y)} targets: give as many of each"
-                )
+        check_task(self.task, self.name, get_args(Task))
+        for part in ("train", "val", "test"):
+            found = checked_part(self.name, part, getattr(self, part), self.task)
+            object.__setattr__(self, part, found)
         if self.task != "regression":
             parts = {"train": self.train[1], "val": self.val[1], "test": self.test[1]}
-            whole = {n: y for n, y in parts.items() if isinstance(y, Tensor) and _is_whole(y)}
+            whole = {part: y for part, y in parts.items() if is_whole(y)}
             check_class_numbers(self.name, whole, self.outputs)
 
     def __repr__(self) -> str:
@@ -162,7 +163,12 @@ class Dataset:
         if not isinstance(x, Tensor):
             raise InputError(
                 f"an example of {self.name} is more than one tensor ({form_of(x)}), so it has no "
-                "single input_shape: take the shapes of example_inputs"
+                "single input_shape: "
+                + (
+                    "optnas.TabularSpace.for_data(data) makes a space for it"
+                    if self.preparation
+                    else "take the shapes of example_inputs"
+                )
             )
         return tuple(x.shape[1:])
 
@@ -216,8 +222,7 @@ class Loaders:
     test: DataLoader[Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.task not in get_args(Task):
-            raise ValueError(f"task must be one of {', '.join(get_args(Task))}, got {self.task!r}")
+        check_task(self.task, self.name, get_args(Task))
         if not self.name:
             raise ValueError("name is empty: give one, because a study tells data apart by it")
         for part in ("train", "val", "train_val", "test"):
@@ -237,10 +242,6 @@ class Loaders:
         """The name, and the numbers of batches in `train_val` and `test`."""
         both, test = (0 if part is None else len(part) for part in (self.train_val, self.test))
         return f"{self.name} {both}/{test} batches"
-
-
-def _is_whole(targets: Tensor) -> bool:
-    return not targets.is_floating_point() and not targets.is_complex()
 
 
 def _check_length(part: str, loader: DataLoader[Any]) -> None:

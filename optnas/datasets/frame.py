@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from optnas.datasets.check_arrays import guess_task
+from optnas.datasets.check_frame import check_names, check_texts, column_name, column_names
 from optnas.datasets.columns import Column, read_columns
 from optnas.datasets.dataset import Dataset, Part, Task
 from optnas.datasets.normalize import channel_moments, scaled
@@ -25,11 +26,11 @@ log = logging.getLogger("optnas")
 
 def frame(
     dataframe: object,
-    target: str,
+    target: Hashable,
     *,
     task: Task | None = None,
-    categories: Sequence[str] = (),
-    drop: Sequence[str] = (),
+    categories: Sequence[Hashable] | str = (),
+    drop: Sequence[Hashable] | str = (),
     scale: Scale = "standard",
     val: float | int = 0.2,
     test: float | int = 0.2,
@@ -51,10 +52,11 @@ def frame(
     Args:
         dataframe: A pandas DataFrame, or a dictionary of columns, each an array or a list in which
             None or NaN is missing. The index of a DataFrame isn't used.
-        target: The name of the column to predict.
+        target: The name of the column to predict; names may be numbers.
         task: `classification` or `regression`. Left out, text, booleans and whole numbers mean
             classes, and others regression; in doubt, an error asks for it.
-        categories: Names of columns of numbers that are categories (codes of places, say).
+        categories: Names of columns of numbers that are categories (codes of places, say); a
+            single one may be given as it is.
         drop: Names of columns to leave out.
         scale: How numbers are scaled: `standard`, to mean 0 and standard deviation 1; or
             `quantile`, to a normal distribution, by their rank (for numbers with long tails;
@@ -92,20 +94,24 @@ def frame(
     if task not in (None, *get_args(Task)):
         raise InputError(f"task must be one of {', '.join(get_args(Task))}, got {task!r}")
     columns = read_columns(dataframe, name)
-    for asked in (target, *categories, *drop):
-        if asked not in columns:
-            raise InputError(f"{name}: no column is called {asked!r}; there are: {_list(columns)}")
+    target = column_name(target, name)
+    categories, drop = column_names(categories), column_names(drop)
+    check_names((target, *categories, *drop), columns, name)
     if target in (*categories, *drop):
         raise InputError(f"{name}: {target} is the target: leave it out of categories and drop")
     y, classes, found_task = _targets(columns[target], task, name)
-    rest, test_rows = split(np.arange(len(y)), y, found_task, test, seed, "test", name)
-    train_rows, val_rows = split(rest, y, found_task, val, seed, "val", name, of=len(y))
+    rows = np.arange(len(y))
+    rest, test_rows = split(rows, y, found_task, test, seed, "test", name, names=classes)
+    train_rows, val_rows = split(
+        rest, y, found_task, val, seed, "val", name, of=len(y), names=classes
+    )
     _check_classes(y, classes, train_rows, name)
     used = [
         replace(column, is_category=column.is_category or column.name in categories)
         for column in columns.values()
         if column.name not in (target, *drop)
     ]
+    check_texts(used, train_rows, name)
     preparation = learn_preparation(used, train_rows, scale, name)
     if preparation["left_out"]:
         reasons = ", ".join(f"{k} ({v})" for k, v in preparation["left_out"].items())

@@ -81,8 +81,12 @@ def image_folder(
             moments=byte_moments,
             name=name,
         )
-    rest, test_index = split(np.arange(len(x)), y, "classification", test, seed, "test", name)
-    train_index, val_index = split(rest, y, "classification", val, seed, "val", name, of=len(x))
+    rest, test_index = split(
+        np.arange(len(x)), y, "classification", test, seed, "test", name, names=list(classes)
+    )
+    train_index, val_index = split(
+        rest, y, "classification", val, seed, "val", name, of=len(x), names=list(classes)
+    )
     parts = [(x[index], y[index]) for index in (train_index, val_index, test_index)]
     return normalized_dataset(parts, "classification", len(classes), True, name, byte_moments)
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
 from optnas.datasets.dataset import Dataset, Part
+from optnas.datasets.split import check_size
 from optnas.errors import InputError
 from optnas.utils.checks import check_counts
 
 LARGEST = 2**31 - 1
 """No vocabulary is larger."""
+
+LONGEST_PATH = 256
+"""A text from this length on is none."""
 
 
 def text(
@@ -48,6 +54,11 @@ def text(
     """
     if not isinstance(text, str):
         raise InputError(f"{name}: give a text (path.read_text()), got {type(text).__name__}")
+    if len(text) < LONGEST_PATH and "\n" not in text and Path(text).is_file():
+        raise InputError(
+            f"{name}: {text!r} is the name of a file, and its text is wanted: give "
+            f"Path({text!r}).read_text()"
+        )
     points, ids = np.unique(
         np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32),
         return_inverse=True,
@@ -124,6 +135,8 @@ def _dataset(
     vocabulary: tuple[str, ...] = (),
 ) -> Dataset:
     check_counts(length=length)
+    for part, share in (("val", val), ("test", test)):
+        check_size(share, part, name)
     n = len(ids)
     sizes = {"val": _number(val, n), "test": _number(test, n)}
     sizes = {"train": n - sum(sizes.values()), **sizes}

@@ -107,13 +107,15 @@ def cross_entropy(
     if not shares and (targets.is_floating_point() or targets.ndim != outputs.ndim - 1):
         raise InputError(
             f"the targets of classes must be whole numbers of shape (n,), got {targets.dtype} of "
-            f"shape {tuple(targets.shape)}: give y.argmax(1) of one-hot rows, y.long() of whole "
-            "floats, or a loss of your own (loss=)"
+            f"shape {tuple(targets.shape)}: give "
+            + ("y.long()" if targets.ndim == 1 else "y.argmax(1) of one-hot rows, y.long()")
+            + " of whole floats, or a loss of your own (loss=)"
         )
     if not shares and targets.ndim > 1:
         total, number = summed_cross_entropy(outputs, targets, label_smoothing)
         return total / number.clamp(min=1)
     if not shares:
+        targets = targets.long()  # PyTorch takes no other whole numbers
         check_in_range(targets, outputs.shape[1])
     return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
@@ -137,6 +139,11 @@ def chance_scores(data: Dataset) -> dict[str, float]:
         return constant_scores(data.train[1], targets, data.outputs)
     logs = shares_of_classes(data.train[1], data.outputs).float().log()
     if data.task == "language":
+        if targets.is_floating_point():
+            raise InputError(
+                f"{data.name}: the next tokens must be whole numbers, got {targets.dtype}: give "
+                "y.long()"
+            )
         loss = -float(logs[targets[is_counted(targets)]].mean())
         return {"val_loss": loss, "perplexity": perplexity(loss)}
     outputs = logs.expand(len(targets), -1)

@@ -48,8 +48,14 @@ class TokenCrossEntropy(Summed):
             raise InputError(
                 f"the next tokens must be whole numbers of shape {tuple(logits.shape[:-1])}, for "
                 f"outputs of shape {tuple(logits.shape)}; got {targets.dtype} of shape "
-                f"{tuple(targets.shape)}: let the model return logits for each position"
+                f"{tuple(targets.shape)}: "
+                + (
+                    "give y.long()"
+                    if logits.shape[:-1] == targets.shape
+                    else "let the model return logits for each position"
+                )
             )
+        targets = targets.long()
         targets = targets.where(is_counted(targets), UNCOUNTED).flatten()
         total, number = summed_cross_entropy(logits.flatten(0, -2), targets, label_smoothing)
         return torch.stack((total, number.to(total)))

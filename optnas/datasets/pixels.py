@@ -186,7 +186,9 @@ def pixels_of(outputs: object, targets: Tensor, classes: int = 2) -> tuple[Tenso
             f"numbers of shape (n, height, width), and there are outputs of shape "
             f"{tuple(logits.shape)} for targets of {targets.dtype} and shape {size}: "
             + (
-                "give y[:, 0]"
+                "give y.long()"
+                if fits
+                else "give y[:, 0]"
                 if targets.ndim == logits.ndim and targets.shape[1] == 1
                 else "let the network return an image of the size of its input, as UNetSpace's do"
             )

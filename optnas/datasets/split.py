@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from optnas.datasets.dataset import Task
 from optnas.errors import InputError
+from optnas.utils.text import listed
 
 
 def split(
@@ -20,6 +23,7 @@ def split(
     part: str,
     name: str,
     of: int | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Splits examples in two at random; both parts keep the classes' shares.
 
@@ -32,6 +36,7 @@ def split(
         part: What the second part is called in an error.
         name: What the data is called in an error.
         of: The number that a share refers to; `n` by default.
+        names: The names of the classes by number, if they have some.
 
     Returns:
         The numbers in both parts, each in ascending order.
@@ -41,6 +46,7 @@ def split(
     """
     from sklearn.model_selection import train_test_split
 
+    check_size(size, part, name)
     try:
         whole = isinstance(size, (int, np.integer))
         number = int(size) if whole else round(size * (of or len(index)))
@@ -58,7 +64,30 @@ def split(
         )
     except ValueError as error:  # a class with one example, or fewer places than classes
         raise InputError(
-            f"{name}: can't split off {part}={size} by class: {error} (if these are no classes, "
-            "give task='regression')"
+            f"{name}: can't split off {part}={size} by class: {_why(y[index], names) or error}"
+            + ("" if names else " (if these are no classes, give task='regression')")
         ) from error
     return np.sort(first), np.sort(second)
+
+
+def check_size(size: object, part: str, name: str) -> None:
+    """Raises InputError unless the size of a part is a number."""
+    if not isinstance(size, Real) or isinstance(size, bool):
+        raise InputError(
+            f"{name}: {part} must be a share between 0 and 1, or a number of examples, got "
+            f"{size!r}" + (", which is text" if isinstance(size, str) else "")
+        )
+
+
+def _why(y: NDArray[Any], names: Sequence[str]) -> str:
+    """Which classes have a single example; empty if none has."""
+    classes, counts = np.unique(y, return_counts=True)
+    rare = [names[c] if names else str(c) for c in classes[counts == 1]]
+    if not rare:
+        return ""
+    one = len(rare) == 1
+    return (
+        f"{'class' if one else 'the classes'} {listed(rare)} {'has' if one else 'have'} a single "
+        "example, and two parts need two: give more of them, join it with another class, or leave "
+        "it out"
+    )

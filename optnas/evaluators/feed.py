@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -75,6 +75,11 @@ class Feed(ABC):
             inputs, _ = next(iter(self.held_out(torch.contiguous_format)))
         return inputs if rows_of(inputs) is None else map_inputs(lambda x: x[:1], inputs)
 
+    @property
+    def whole_inputs(self) -> Sequence[Inputs]:
+        """The inputs of both parts, if they are known before they are used."""
+        return ()
+
     @abstractmethod
     def steps(self, batch_size: int | None) -> int:
         """Batches in an epoch."""
@@ -98,6 +103,11 @@ class ArrayFeed(Feed):
         self._train_x = map_inputs(lambda t: t.to(device), train[0])
         self._held_out_x = map_inputs(lambda t: t.to(device), held_out[0])
         self._train_y, self._held_out_y = train[1].to(device), held_out[1].to(device)
+
+    @property
+    def whole_inputs(self) -> Sequence[Inputs]:
+        """See `Feed`."""
+        return self._train_x, self._held_out_x
 
     def steps(self, batch_size: int | None) -> int:
         """Batches in an epoch; a last batch of a single example is left out."""

@@ -15,6 +15,7 @@ from optnas.datasets.logits import logits_of
 from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
+from optnas.evaluators.check_inputs import inputs_checked
 from optnas.evaluators.feed import ArrayFeed, Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
@@ -56,7 +57,8 @@ def first_look(
         trained: The losses that recipes train with in its place.
 
     Raises:
-        InputError: The loaders, the loss or the accuracy don't fit the model's output.
+        InputError: The loaders, the loss or the accuracy don't fit the model's output, or the data
+            hold tokens, or lengths, that the model can't take.
     """
     training = model.training
     with preserved():
@@ -64,8 +66,12 @@ def first_look(
         if batch is None:
             raise InputError("the validation part has no batch: give its loader some examples")
         try:
-            with recipe.autocast(feed.device):
+            own = feed.step is not None
+            inputs, parts = (None, []) if own else (batch[0], feed.whole_inputs)
+            with recipe.autocast(feed.device), inputs_checked(model, inputs, parts):
                 outputs, y = feed.run(model.eval(), batch)
+        except InputError:
+            raise
         except (RuntimeError, TypeError, IndexError, ValueError) as error:
             if feed.step is not None or fault_of_candidate(error):
                 raise

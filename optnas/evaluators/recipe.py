@@ -22,7 +22,18 @@ from optnas.evaluators.recipe_functions import (
 )
 from optnas.evaluators.schedule import SCHEDULES, share_of_rate
 from optnas.study.recipe_text import recipe_repr
+from optnas.utils.checks import check_numbers
 
+NUMBERS = (
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "warmup",
+    "max_grad_norm",
+    "label_smoothing",
+    "ema_decay",
+    "mixup",
+)
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
 
@@ -142,6 +153,7 @@ class Recipe:
         check_accumulate(self.accumulate)
         check_loss(self.loss)
         object.__setattr__(self, "head_weights", head_weights_of(self.head_weights))
+        check_numbers(**{name: getattr(self, name) for name in NUMBERS})
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.weight_decay < math.inf:

@@ -15,7 +15,6 @@ from torch import nn
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import resolve_device
-from optnas.errors import InputError
 from optnas.evaluators.abilities import (
     Configurable,
     KnowsChance,
@@ -34,7 +33,7 @@ from optnas.evaluators.recipe_space import RecipeSpace, possible
 from optnas.evaluators.retraining import RetrainingEvaluator
 from optnas.evaluators.scoring import Scores, scoring
 from optnas.evaluators.step import OwnStep, Step
-from optnas.evaluators.training_checks import Epoch, Precision, check_settings
+from optnas.evaluators.training_checks import Epoch, Precision, check_epochs, check_settings
 from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss, chosen_loss
 from optnas.evaluators.training_run import training_run
@@ -148,8 +147,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         return f"TrainingEvaluator({self._data!r}, epochs={self.epochs})"
 
     def _set_epochs(self, epochs: int) -> None:
-        if epochs < 1:
-            raise InputError(f"epochs must be at least 1, got {epochs}")
+        check_epochs(epochs)
         self.epochs = epochs
 
     @property

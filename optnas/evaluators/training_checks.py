@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Literal, get_args
 
 from optnas.datasets.dataset import Dataset, Loaders
+from optnas.errors import InputError
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.utils.arguments import takes
@@ -33,3 +35,11 @@ def check_settings(
         raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
     if epoch not in get_args(Epoch):
         raise ValueError(f"epoch must be last or best, got {epoch!r}")
+
+
+def check_epochs(epochs: object) -> None:
+    """Raises InputError unless it is a number of epochs."""
+    if not isinstance(epochs, Integral):
+        raise InputError(f"epochs must be a whole number of at least 1, got {epochs!r}")
+    if epochs < 1:
+        raise InputError(f"epochs must be at least 1, got {epochs}")

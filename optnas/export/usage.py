@@ -98,7 +98,11 @@ def prepared(use: Usage, read: str, zeros: str, single: str, array: str = "{}") 
         # Raw numbers may be so far from 0 that float32 doesn't tell them apart.
         kind = torch.float64 if "x_mean" in use.moments else tensor.dtype
         made = zeros.format(shape=shape, type=str(kind).removeprefix("torch."))
-        lines.append(f"{variable} = {made}  # your examples")
+        what = "your examples"
+        if tensor.ndim == 1 and not tensor.is_floating_point() and int(tensor[0]):
+            made += f" + {int(tensor[0])}"  # a whole number an example, which 0 might not be
+            what = "the valid steps of each example" if name == "lengths" else what
+        lines.append(f"{variable} = {made}  # {what}")
     if "x_mean" in use.moments:
         lines += [f"mean = {read.format('x_mean')}", f"std = {read.format('x_std')}"]
         lines.append(f"x = {single.format('(x - mean) / std')}")

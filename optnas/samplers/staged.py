@@ -132,6 +132,11 @@ class StagedSampler(HistorySampler):
         seed: int | None = None,
     ) -> None:
         if not isinstance(inner, (HistorySampler, ReseededSampler)):
+            if isinstance(inner, str):
+                raise TypeError(
+                    f"inner must be a sampler, got {inner!r}: give "
+                    f"optnas.samplers.make_sampler({inner!r})"
+                )
             raise TypeError(
                 f"inner must be a sampler of optnas, got {inner!r}; one of Optuna is given as "
                 "optnas.samplers.ReseededSampler(lambda seed: TPESampler(seed=seed)), so that "

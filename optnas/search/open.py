@@ -113,7 +113,8 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     study = load_study(storage, search.study_name)
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")
-    check_same_study(study, objective.directions, search.fingerprint(objective), accept_changes)
+    found = search.fingerprint(objective)
+    check_same_study(study, objective.directions, found, accept_changes, joins=True)
     objective.open_folders(study)
     _give_sampler(study, search, objective, older)
     return study

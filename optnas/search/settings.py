@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,6 +112,11 @@ class Settings:
         read_baselines(self.space, self.baselines)
         check_reference(self.reference, names, list(self.baselines))
         if not isinstance(self.storage, BaseStorage):
+            if not isinstance(self.storage, (str, os.PathLike)):
+                raise InputError(
+                    "storage must be a file, a URL or an Optuna storage, got "
+                    f"{self.storage!r}: leave it out for a file next to the study's"
+                )
             url = database_url(self.storage) or str(self.storage)
             object.__setattr__(self, "storage", url)
         _ = self.location.file  # raises if the storage is no URL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -78,6 +79,27 @@ class _SourceAlone(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
+def _place(error: BaseException, path: Path) -> str:
+    """File and line of the study file, or of a file of the user's that it imports.
+
+    It is the innermost line of such code, because the error speaks of what is there.
+    """
+    own = [f for f in traceback.extract_tb(error.__traceback__) if _is_own(f.filename, path)]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else str(path)
+
+
+def _is_own(filename: str, path: Path) -> bool:
+    if filename == str(path):
+        return True
+    file = Path(filename)
+    libraries = (Path(sysconfig.get_path("stdlib")), Path(__file__).parents[1])
+    return (
+        file.is_file()  # the machinery of imports is in none
+        and "site-packages" not in file.parts
+        and not any(file.is_relative_to(folder) for folder in libraries)
+    )
+
+
 def _import(path: Path) -> object:
     path = path.absolute()
     if path.suffix != ".py":
@@ -100,13 +122,12 @@ def _import(path: Path) -> object:
     except (KeyboardInterrupt, Interrupted):
         raise
     except BaseException as error:  # SystemExit, too: the file's code raised it
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = f", line {frames[-1].lineno}" if frames else ""
+        where = _place(error, path)
         name = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         reason = (_text(error, str).strip().splitlines() or ["no reason given"])[0]
         if isinstance(error, SystemExit):
             reason += EXITS
-        raise InputError(f"{path}{line}: {name}{reason}") from error
+        raise InputError(f"{where}: {name}{reason}") from error
     finally:
         sys.argv = arguments
     return module

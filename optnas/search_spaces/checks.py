@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
 
 from optnas.search_spaces.base import ACTIVATIONS
 
@@ -15,7 +17,29 @@ def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds}")
+        one = isinstance(bounds, Real)
+        raise ValueError(
+            f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds!r}"
+            + (f": give ({bounds}, {bounds}) for one value" if one else "")
+        )
+
+
+def check_choices(name: str, choices: object) -> None:
+    """Raises ValueError unless there are several choices, or one in a tuple."""
+    if isinstance(choices, str) or not isinstance(choices, Iterable):
+        raise ValueError(
+            f"{name} must be a tuple, got {choices!r}: give ({choices!r},) for one alone"
+        )
+
+
+def check_positives(name: str, numbers: Sequence[float], lowest: float = 0.0) -> None:
+    """Raises ValueError unless there are finite numbers above 0, and of at least `lowest`."""
+    check_choices(name, numbers)
+    if not numbers or not all(
+        isinstance(x, Real) and 0 < x < math.inf and x >= lowest for x in numbers
+    ):
+        bound = f"of at least {lowest:g}" if lowest else "above 0"
+        raise ValueError(f"{name} must be numbers {bound}, got {numbers}")
 
 
 def check_step(name: str, bounds: tuple[float, float], step: float) -> None:
@@ -35,25 +59,28 @@ def check_step(name: str, bounds: tuple[float, float], step: float) -> None:
 
 def check_sizes(name: str, sizes: tuple[int, ...], lowest: int = 1) -> None:
     """Raises ValueError unless there are sizes, all of them whole numbers of at least `lowest`."""
+    check_choices(name, sizes)
     if not sizes or not all(isinstance(size, int) and size >= lowest for size in sizes):
         raise ValueError(f"{name} must be whole numbers of at least {lowest}, got {sizes}")
 
 
-def check_kernel_sizes(sizes: tuple[int, ...]) -> None:
+def check_kernel_sizes(sizes: tuple[int, ...], name: str = "kernel_sizes") -> None:
     """Raises ValueError unless the sizes are odd numbers in steps of 2."""
-    check_sizes("kernel_sizes", sizes)
+    check_sizes(name, sizes)
     if sizes[0] % 2 == 0 or sizes != tuple(range(sizes[0], sizes[-1] + 1, 2)):
-        raise ValueError(f"kernel_sizes must be odd and rise in steps of 2, got {sizes}")
+        raise ValueError(f"{name} must be odd and rise in steps of 2, got {sizes}")
 
 
 def check_booleans(setting: str, values: tuple[bool, ...]) -> None:
     """Raises ValueError unless there are values, each of them False or True."""
+    check_choices(setting, values)
     if not values or not all(isinstance(value, bool) for value in values):
         raise ValueError(f"{setting} must be False, True or both, got {values}")
 
 
 def check_names(setting: str, names: tuple[str, ...], known: Sequence[str]) -> None:
     """Raises ValueError unless there are names, all of them known."""
+    check_choices(setting, names)
     if not names or not set(names) <= set(known):
         raise ValueError(f"{setting} must be among {', '.join(known)}, got {names}")
 
@@ -75,7 +102,7 @@ def check_dropout(bounds: tuple[float, float], step: float) -> None:
 
 def check_image_shape(shape: tuple[int, ...]) -> None:
     """Raises ValueError unless `shape` is `(channels, height, width)`, each at least 1."""
-    if len(shape) != 3:
+    if isinstance(shape, str) or not isinstance(shape, Sequence) or len(shape) != 3:
         raise ValueError(
             f"input_shape must be (channels, height, width), got {shape}: images without a "
             "dimension for channels get one by x[:, None]"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+
+from optnas.search_spaces.checks import check_positives
 
 Numbers = tuple[int, ...]
 
@@ -22,8 +23,7 @@ def check_multipliers(
         choices: The choices for each width or depth that is multiplied.
         scaled: Multiplies all of them, where they are fixed.
     """
-    if not multipliers or not all(0 < multiplier < math.inf for multiplier in multipliers):
-        raise ValueError(f"{name} must be numbers above 0, got {multipliers}")
+    check_positives(name, multipliers)
     if tuple(multipliers) == (1.0,):
         return
     multiplied = name.replace("_multipliers", "s")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import (
+    check_booleans,
     check_dropout,
     check_kernel_sizes,
     check_names,
@@ -155,8 +156,7 @@ class SequenceSpace(SearchSpace[SequenceArchitecture], Encodable[SequenceArchite
         check_kernel_sizes(self.kernel_sizes)
         check_dropout(self.dropout, self.dropout_step)
         for name in ("bidirectionals", "causals"):
-            if not getattr(self, name) or not set(getattr(self, name)) <= {False, True}:
-                raise ValueError(f"{name} must be False, True or both, got {getattr(self, name)}")
+            check_booleans(name, getattr(self, name))
         if "tcn" in self.kinds and self.tcn_depth[0] > self._useful_depth:
             raise ValueError(
                 f"tcn_depth begins at {self.tcn_depth[0]}, and for sequences of "

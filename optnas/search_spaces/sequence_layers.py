@@ -11,10 +11,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from optnas.errors import InputError
 from optnas.search_spaces.base import dropout_layer
+from optnas.utils.checks_inputs import ChecksInputs, check_tokens
 
 POOLINGS = ("last", "mean")
 _RECURRENT: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+def check_lengths(x: Tensor, lengths: Tensor) -> None:
+    """Raises InputError unless there is a number of valid steps for each sequence."""
+    if lengths.is_floating_point() or lengths.shape != x.shape[:1]:
+        raise InputError(
+            f"lengths must be whole numbers of shape {tuple(x.shape[:1])}, one a sequence, got "
+            f"{lengths.dtype} of shape {tuple(lengths.shape)}"
+            + (": give lengths.long()" if lengths.is_floating_point() else "")
+        )
+    wrong = lengths[(lengths < 1) | (lengths > x.shape[1])]
+    if wrong.numel():
+        raise InputError(
+            f"lengths must be from 1 to {x.shape[1]}, the number of steps, got {int(wrong[0])} "
+            f"({wrong.numel()} of {len(lengths)} are out of range): leave empty sequences out, "
+            "and cut longer ones"
+        )
 
 
 class Steps:
@@ -133,7 +152,7 @@ class TemporalBlock(nn.Module):
         return found
 
 
-class SequenceNetwork(nn.Module):
+class SequenceNetwork(nn.Module, ChecksInputs):
     """The whole network; its arguments are the settings of the space and the architecture."""
 
     def __init__(
@@ -182,6 +201,14 @@ class SequenceNetwork(nn.Module):
             x = self.dropout(self.get_submodule(f"{self.layers_name}{i}")(x, steps))
         y: Tensor = self.head(self._pooled(x, steps))
         return y
+
+    def check_inputs(self, x: Tensor, lengths: Tensor | None = None) -> None:
+        """See `ChecksInputs`."""
+        if lengths is not None:
+            check_lengths(x, lengths)
+            x = Steps(x, lengths).masked(x)
+        if self.embedding is not None:
+            check_tokens(self.embedding, x)
 
     def _pooled(self, x: Tensor, steps: Steps) -> Tensor:
         if self.pooling == "mean":

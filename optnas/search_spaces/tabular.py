@@ -22,6 +22,7 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import (
     check_activations,
+    check_booleans,
     check_dropout,
     check_names,
     check_range,
@@ -138,8 +139,7 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
         check_names("norms", self.norms, list(NORMS))
         check_activations(self.activations)
         check_dropout(self.dropout, self.dropout_step)
-        if not self.residuals or not set(self.residuals) <= {False, True}:
-            raise ValueError(f"residuals must be False, True or both, got {self.residuals}")
+        check_booleans("residuals", self.residuals)
 
     @classmethod
     def for_data(cls, data: Dataset, **settings: Any) -> TabularSpace:
@@ -157,6 +157,11 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
         Raises:
             InputError: The data is no table.
         """
+        if not isinstance(data, Dataset):
+            raise InputError(
+                "TabularSpace.for_data takes the data that optnas.frame(df, target) or "
+                f"optnas.arrays(x, y) makes, got a {type(data).__name__}"
+            )
         inputs = data.example_inputs
         by_name = {"numbers": inputs} if isinstance(inputs, torch.Tensor) else dict(inputs)  # type: ignore[arg-type]
         if not set(by_name) <= {"numbers", "categories"} or any(

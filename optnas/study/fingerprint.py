@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from optuna.study import Study
 from optnas.errors import InputError
 from optnas.study.attributes import SHARED_WEIGHTS
 from optnas.study.record import MEASURED, RECORD, StudyRecord, record_of, search_record
+
+_HASH = re.compile(r"\b[0-9a-f]{12}\b")
+_WEIGHTS = re.compile(r"with weights (\w+)")
 
 if TYPE_CHECKING:
     from optnas.study.objectives import Direction
@@ -20,8 +24,17 @@ def check_same_study(
     directions: Sequence[Direction],
     fingerprint: Mapping[str, str],
     accept_changes: bool,
+    *,
+    joins: bool = False,
 ) -> str:
     """Raises InputError if resuming the study would mix numbers that can't be compared.
+
+    Args:
+        study: The study.
+        directions: Those of the objectives here.
+        fingerprint: The settings here.
+        accept_changes: Whether to resume all the same.
+        joins: Whether this is a worker process that was started for the study.
 
     Returns:
         The differences that were accepted; empty if there are none.
@@ -37,14 +50,20 @@ def check_same_study(
     changes = differences(known, fingerprint)
     if not changes:
         return ""
-    listed = listing(changes)
+    listed, drawn = listing(changes), _drawn_anew(changes)
+    if joins and not accept_changes:
+        raise InputError(
+            f"a worker process finds other settings than study {study.study_name!r} was opened "
+            f"with ({listed}): it imports the study file anew, which must give the same"
+            f"{drawn}"
+        )
     final = [key for key in changes if key in ("objectives", "space")]
     if final:
-        raise InputError(f"{where}, but it is another one ({listed}): {other}")
+        raise InputError(f"{where}, but it is another one ({listed}): {other}{drawn}")
     if not accept_changes:
         raise InputError(
             f"{where}, whose numbers can't be compared with new ones ({listed}): go back to its "
-            f"settings, {other}, or continue all the same with `accept_changes=True`"
+            f"settings, {other}, or continue all the same with `accept_changes=True`{drawn}"
         )
     return listed
 
@@ -111,6 +130,31 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tup
     }
 
 
+def _drawn_anew(changes: Mapping[str, tuple[str, str]]) -> str:
+    """A way out if data, or given weights, differ in their numbers alone."""
+    data = changes.get("evaluator data")
+    drawn = data is not None and len({_HASH.sub("", text) for text in data}) == 1
+    if not drawn and _other_weights(changes) is None:
+        return ""
+    return (
+        "; if data or weights are drawn at random at each import, set a seed before they are made "
+        "(torch.manual_seed(0))"
+    )
+
+
+def _other_weights(changes: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """The hashes of the weights that two spaces were given, if they differ in nothing else."""
+    old, new = changes.get("space", ("", ""))
+    was, now = _WEIGHTS.search(old), _WEIGHTS.search(new)
+    if was is None or now is None or _WEIGHTS.sub("", old) != _WEIGHTS.sub("", new):
+        return None
+    return was[1], now[1]
+
+
 def listing(changes: Mapping[str, tuple[str, str]]) -> str:
     """The differences between a study and its file, for a message."""
+    weights = _other_weights(changes)
+    if weights is not None:  # the hash of such a space's code has the weights in it
+        others = {k: v for k, v in changes.items() if k not in ("space", "code of the space")}
+        changes = {"weights given to the space": weights, **others}
     return "; ".join(f"{key}: {was} there, {now} here" for key, (was, now) in changes.items())

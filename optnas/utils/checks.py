@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 
 
 def check_counts(**counts: int) -> None:
@@ -10,3 +10,13 @@ def check_counts(**counts: int) -> None:
     for name, count in counts.items():
         if not isinstance(count, Integral) or count < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+
+
+def check_numbers(**numbers: object) -> None:
+    """Raises ValueError unless each of them is a number; None is left out."""
+    for name, number in numbers.items():
+        if number is not None and not isinstance(number, Real):
+            raise ValueError(
+                f"{name} must be a number, got {number!r}"
+                + (", which is text" if isinstance(number, str) else "")
+            )

@@ -121,3 +121,80 @@ def test_numbers_too_large_for_a_network_are_refused(normalize):
         optnas.arrays(x, x[:, 0] * 1e300)
     large = optnas.arrays(x * 1e39, y)  # beyond float32 itself, but not once it is scaled
     assert torch.allclose(large.train[0], optnas.arrays(x, y).train[0], atol=1e-5)
+
+
+WHOLE = [torch.uint8, torch.int16, torch.int32, torch.int64]
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+@pytest.mark.parametrize(
+    ("loss", "logits", "y"),
+    [
+        (ENTROPY, LOGITS[:, :, 0, 0], MASK[:, 0, 0]),
+        (ENTROPY, LOGITS, MASK),
+        (TokenCrossEntropy(3), LOGITS.flatten(2).movedim(1, -1), MASK.flatten(1)),
+        (PixelCrossEntropy(3), LOGITS, MASK),
+        (PixelDice(3), LOGITS, MASK),
+        (MeanIoU(), LOGITS, MASK),
+        (accuracy, LOGITS, MASK),
+    ],
+)
+def test_whole_numbers_of_any_type_are_class_numbers(dtype, loss, logits, y):
+    assert loss(logits, y.to(dtype)) == loss(logits, y)
+
+
+@pytest.mark.parametrize("dtype", [*WHOLE, torch.bool])
+def test_labels_of_a_dataset_are_int64_as_pytorch_takes_them(dtype):
+    y = (torch.arange(24) % 2).to(dtype)
+    data = optnas.Dataset("given", "classification", *[(torch.randn(24, 4), y)] * 3, 2)
+    assert all(part[1].dtype == torch.int64 for part in (data.train, data.val, data.test))
+    evaluator = TrainingEvaluator(data, 1, loss=nn.CrossEntropyLoss(), device="cpu")
+    candidate = Candidate("a layer", torch.zeros(1, 4), lambda: nn.Linear(4, 2), 0)
+    assert evaluator.evaluate(candidate, evaluator.suggest(None), Report())["val_loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("task", "space", "shape"),
+    [
+        ("classification", optnas.MLPSpace((4,), 2), ()),
+        ("segmentation", optnas.UNetSpace((1, 4, 4), 2, levels=(1, 1), widths=(4,)), (4, 4)),
+        ("language", optnas.GPTSpace(2, 4, (8,), (1, 1), (1,), head_width=8), (4,)),
+    ],
+)
+def test_float_labels_are_refused_with_the_line_that_makes_whole_numbers(
+    tmp_path, task, space, shape
+):
+    y = torch.zeros(24, *shape)
+    y[::2] = 1
+    x = y.long() if task == "language" else torch.randn(24, *space.example_inputs.shape[1:])
+    data = optnas.Dataset("given", task, (x, y), (x, y), (x, y), 2)
+    search = optnas.Search(
+        space=space,
+        evaluator=TrainingEvaluator(data, 1, device="cpu"),
+        objectives=("val_loss", "params"),
+        trials=1,
+        storage=tmp_path / "study.db",
+    )
+    with pytest.raises(InputError, match=r"whole numbers.*float32.* give y\.long\(\)"):
+        search.run(progress=False)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_the_line_for_pixels_to_be_left_out_works_on_masks_of_any_type(dtype):
+    y = MASK.repeat(30, 1, 1).numpy().astype(dtype)
+    y[:, 0] = 255
+    x = np.random.default_rng(0).normal(size=(60, 1, 4, 4))
+    for given, classes in ((y, None), (y, 3)):
+        with pytest.raises(InputError, match="left out get a negative number") as caught:
+            optnas.arrays(x, given, classes=classes)
+        line = str(caught.value).rpartition("negative number (")[2].removesuffix(")")
+        assert optnas.arrays(x, eval(line, {"np": np, "y": y}), classes=classes).outputs == 3
+    torch_y = torch.from_numpy(y)
+    for function in (
+        lambda y: optnas.Dataset("given", "segmentation", *[(torch.zeros(len(y), 1), y)] * 3, 3),
+        lambda y: ENTROPY(LOGITS.repeat(30, 1, 1, 1), y),
+    ):
+        with pytest.raises(InputError, match="left out: ") as caught:
+            function(torch_y)
+        line = str(caught.value).rpartition("left out: ")[2].removesuffix(")")
+        function(eval(line, {"y": torch_y}))

@@ -121,7 +121,7 @@ def test_forms_of_inputs():
     assert optnas.frame(numbers, "y").input_shape == (1,)
     both = optnas.frame({**words, **numbers}, "y")
     assert list(both.example_inputs) == ["numbers", "categories"]
-    with pytest.raises(InputError, match=r"more than one tensor .* take the shapes of example_in"):
+    with pytest.raises(InputError, match=r"more than one tensor .*TabularSpace\.for_data"):
         _ = both.input_shape
     assert "categories: int64 of shape (n, 1)" in repr(both)
 

@@ -12,6 +12,7 @@ import optnas
 from optnas.export.agreement import agree
 from optnas.export.examples import examples
 from optnas.export.formats import FORMATS
+from optnas.export.usage import Usage, prepared
 from optnas.search_spaces import SequenceArchitecture, SequenceSpace, TabularSpace
 from optnas.utils.inputs import call
 from optnas.utils.network import Network, runner
@@ -112,3 +113,16 @@ def test_networks_for_sequences_have_a_dynamic_batch(kind, architecture, tmp_pat
     assert words == "6 distinct validation examples"
     assert torch.equal(batch["lengths"], lengths)
     agree(runner(network), FORMATS[kind].load(path, lambda: None), batch, words, (1, 4, 6))
+
+
+@pytest.mark.parametrize("module", ["np", "torch"])
+def test_the_code_of_a_card_has_lengths_that_a_sequence_may_have(module):
+    inputs = SequenceSpace((12, 3), 2, lengths=True).example_inputs
+    use = Usage("a.onnx", inputs, True, 1, 2, "classification", {}, "", {})
+    lines = "\n".join(prepared(use, "", f"{module}.zeros({{shape}}, dtype={module}.{{type}})"))
+    assert "# the valid steps of each example" in lines
+    names = {"np": np, "torch": torch}
+    exec(lines, names)
+    assert names["lengths"].tolist() == [12, 12]
+    assert names["lengths"].dtype == names[module].int64
+    assert names["x"].shape == (2, 12, 3)

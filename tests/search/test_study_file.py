@@ -192,3 +192,17 @@ def test_training_code_that_parses_arguments_sees_none_of_a_command(tmp_path):
     assert exit_code(["run", "late.py", "--trials", "1", "--sampler", "random"]) == 0
     (trial,) = optuna.load_study(study_name="late", storage="sqlite:///late.db").trials
     assert trial.values == [0.5]
+
+
+def test_the_line_that_failed_is_named_in_an_imported_module(tmp_path, monkeypatch):
+    (tmp_path / "shared_part.py").write_text("import optnas\n\n\ndef make():\n    return [][3]\n")
+    (tmp_path / "mine.py").write_text("from shared_part import make\n\nsearch = make()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"shared_part\.py, line 5: IndexError"):
+        optnas.load_search(tmp_path / "mine.py")
+    (tmp_path / "mine.py").write_text("import numpy\n\nnumpy.zeros(-1)\n")
+    with pytest.raises(InputError, match=r"mine\.py, line 3: ValueError"):
+        optnas.load_search(tmp_path / "mine.py")
+    (tmp_path / "mine.py").write_text("import json\n\njson.loads('{')\n")
+    with pytest.raises(InputError, match=r"mine\.py, line 3: JSONDecodeError"):
+        optnas.load_search(tmp_path / "mine.py")

@@ -20,10 +20,11 @@ from optnas.candidate import copy_of, materialize
 from optnas.errors import InputError
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
-from optnas.search_spaces.checks import check_sizes
+from optnas.search_spaces.checks import check_choices, check_sizes
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.lora.layers import LoRALinear, freeze_statistics, replaced, sizes
 from optnas.search_spaces.lora.patterns import as_patterns, linear_layers, parameters_of
+from optnas.utils.checks import check_numbers
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.inputs import Inputs, call, checked_inputs
 from optnas.utils.random_state import preserved
@@ -102,6 +103,8 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
         alpha: float = 16.0,
         train: str | Sequence[str] = (),
     ) -> None:
+        check_choices("ranks", ranks)
+        check_numbers(alpha=alpha)
         self._ranks = tuple(ranks)
         check_sizes("ranks", self._ranks, 0)
         if len(set(self._ranks)) < len(self._ranks) or self._ranks == (0,):

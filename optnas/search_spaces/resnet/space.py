@@ -87,7 +87,7 @@ class ResNetSpace(SearchSpace[ResNetArchitecture], Encodable[ResNetArchitecture]
         check_image_shape(self.input_shape)
         check_counts(outputs=self.outputs)
         check_sizes("stem_widths", self.stem_widths)
-        check_kernel_sizes(self.stem_kernel_sizes)
+        check_kernel_sizes(self.stem_kernel_sizes, "stem_kernel_sizes")
         check_sizes("stem_strides", self.stem_strides)
         check_booleans("stem_pools", self.stem_pools)
 

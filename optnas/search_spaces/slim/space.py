@@ -19,6 +19,7 @@ from optnas.candidate import copy_of, materialize
 from optnas.errors import InputError
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.checks import check_choices
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.lora.patterns import as_patterns, matches
 from optnas.search_spaces.slim.architecture import SlimArchitecture
@@ -112,6 +113,7 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         batch: tuple[Inputs, Any] | None = None,
         loss: Callable[[Any, Any], Tensor] | None = None,
     ) -> None:
+        check_choices("widths", widths)
         self._widths = tuple(sorted(map(float, widths)))
         if not self._widths or not 0 < self._widths[0] < 1 or self._widths[-1] > 1:
             raise ValueError(

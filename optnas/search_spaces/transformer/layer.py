@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from optuna.trial import BaseTrial
 
-from optnas.search_spaces.checks import check_range, check_sizes
+from optnas.search_spaces.checks import check_positives, check_range, check_sizes
 from optnas.search_spaces.staged import choose, choose_depth
 from optnas.utils.checks import check_counts
 
@@ -61,8 +60,7 @@ class LayerChoices:
     def __post_init__(self) -> None:
         check_range("depth", self.depth, 1)
         check_sizes("heads", self.heads)
-        if not self.mlp_ratios or not all(0 < ratio < math.inf for ratio in self.mlp_ratios):
-            raise ValueError(f"mlp_ratios must be numbers above 0, got {self.mlp_ratios}")
+        check_positives("mlp_ratios", self.mlp_ratios)
         check_sizes("kv_heads", self.kv_heads, 0)
         for keys in filter(None, self.kv_heads):
             unfit = [heads for heads in self.heads if heads % keys or heads == keys]

@@ -21,6 +21,7 @@ from optnas.search_spaces.checks import (
     check_image_shape,
     check_kernel_sizes,
     check_names,
+    check_positives,
     check_range,
     check_sizes,
 )
@@ -119,10 +120,7 @@ class UNetSpace(SearchSpace[UNetArchitecture], Encodable[UNetArchitecture]):
         check_names("downs", self.downs, DOWNS)
         check_names("ups", self.ups, UPS)
         check_names("attentions", self.attentions, ATTENTIONS)
-        if not self.width_multipliers or min(self.width_multipliers) < 1:
-            raise ValueError(
-                f"width_multipliers must be numbers of at least 1, got {self.width_multipliers}"
-            )
+        check_positives("width_multipliers", self.width_multipliers, 1)
         for width in self.widths:
             check_multipliers(
                 "width_multipliers",
