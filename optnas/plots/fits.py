@@ -44,7 +44,7 @@ def fits_figure(data: Fits) -> go.Figure:
         notes=[f"nothing fits of: {none}" if none else ""],
         xaxis={"title": axis_title("macs of one inference"), "automargin": True} | scale_of(values),
         yaxis={
-            "title": axis_title("share with at most so many"),
+            "title": axis_title("share of the networks, cumulative"),
             "automargin": True,
             "range": [0, 1.02],
             "tickformat": ".0%",

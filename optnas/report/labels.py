@@ -43,9 +43,8 @@ _LONG = {
     "trainable_params": "Elements of the parameters that are trained: frozen ones don't count, "
     "tied ones count once.",
     "model_size_mb": "Bytes of all parameters and buffers, in 10⁶ bytes; tied ones count once.",
-    "model_size_mb.int8": "Size of the ONNX file with 8-bit weights and activations, as `optnas "
-    "export --format onnx-int8` writes it, without the facts about the study that it adds; in 10⁶ "
-    "bytes.",
+    "model_size_mb.int8": "Size of the ONNX file with 8-bit weights and activations, as an "
+    "export to `onnx-int8` writes it, without the study's facts that it adds; in 10⁶ bytes.",
     "macs": f"{MACS[0].upper()}{MACS[1:]}. Counted, not estimated.",
     "flops": f"2 · macs. macs = {MACS}. Counted, not estimated.",
     "peak_memory_mb": "Most memory that tensors hold during one inference of one example, weights "

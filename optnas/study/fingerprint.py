@@ -54,8 +54,8 @@ def check_same_study(
     if joins and not accept_changes:
         raise InputError(
             f"a worker process finds other settings than study {study.study_name!r} was opened "
-            f"with ({listed}): it imports the study file anew, which must give the same"
-            f"{drawn}"
+            f"with ({listed}): it imports the study file anew, which must give the same. "
+            f"If the file was edited meanwhile, go back to its settings{drawn}"
         )
     final = [key for key in changes if key in ("objectives", "space")]
     if final:

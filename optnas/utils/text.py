@@ -12,7 +12,7 @@ MACS = (
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")
 """An address in memory, as the default `repr` of an object shows it."""
-LISTED, SOME = 20, 5
+LISTED, SOME = 30, 5
 """This number of names is listed; of more, only some."""
 
 

@@ -200,7 +200,10 @@ def test_new_writes_a_study_that_runs(optnas, tmp_path):
         (["run", "tiny.py", "--storage", "tiny"], "is no URL, nor a file that ends in .db, "),
         (["run", "tiny.py", "--storage", "no/tiny.db"], "there is no folder no"),
         (["status", "tiny.py", "--storage", "b.journal"], "there is no study at b.journal"),
-        (["export", "none.db", "--format", "x"], "unknown format 'x'; there are: onnx, pt2"),
+        (
+            ["export", "none.db", "--format", "x"],
+            "unknown format 'x'; there are: onnx, onnx-int8, pt2",
+        ),
         (["export", "none.db", "--dynamic", "bad"], "--dynamic takes INPUT:DIMENSION=NAME"),
         (["export", "none.db", "--weights", "x"], "weights must be retrained or search, got 'x'"),
         (["export", "none.db", "--batch-size", "0"], "batch_size must be at least 1, got 0"),

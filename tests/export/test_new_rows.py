@@ -119,7 +119,8 @@ def test_networks_for_sequences_have_a_dynamic_batch(kind, architecture, tmp_pat
 def test_the_code_of_a_card_has_lengths_that_a_sequence_may_have(module):
     inputs = SequenceSpace((12, 3), 2, lengths=True).example_inputs
     use = Usage("a.onnx", inputs, True, 1, 2, "classification", {}, "", {})
-    lines = "\n".join(prepared(use, "", f"{module}.zeros({{shape}}, dtype={module}.{{type}})"))
+    zeros = f"{module}.zeros({{shape}}, dtype={module}.{{type}})"
+    lines = "\n".join(prepared(use, "", zeros, "{}"))
     assert "# the valid steps of each example" in lines
     names = {"np": np, "torch": torch}
     exec(lines, names)

@@ -392,7 +392,9 @@ def test_evaluators_that_cannot_retrain():
     table = optnas.TabularEvaluator({"a": {"loss": 1.0}}, {"loss": "minimize"})
     with pytest.raises(InputError, match=r"nothing is trained in this study"):
         retraining_of(table)
-    empty = optnas.Dataset("d", "regression", DATA.train, DATA.val, (X[:0], X[:0]), 1)
+    empty = optnas.Dataset(
+        "d", "regression", DATA.train, DATA.val, (torch.zeros(0, 4), torch.zeros(0, 1)), 1
+    )
     with pytest.raises(InputError, match=r"no examples in its test part"):
         TrainingEvaluator(empty).retraining()
     with pytest.raises(InputError, match=r"epochs must be at least 1"):

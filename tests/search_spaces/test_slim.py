@@ -212,5 +212,5 @@ def test_a_study_resumes_exports_and_retrains_and_refuses_other_weights(tmp_path
         "test_loss",
         "test_accuracy",
     }
-    with pytest.raises(InputError, match="SlimSpace"):
+    with pytest.raises(InputError, match="weights given to the space"):
         study(SlimSpace(nets.Residual(), IMAGE), tmp_path).run()
