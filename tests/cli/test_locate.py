@@ -79,11 +79,11 @@ def test_a_slip_in_a_name_is_answered_with_what_was_meant(optnas):
 
 
 def test_of_many_studies_only_some_are_listed(optnas):
-    make("many.db", *(f"study{number}" for number in range(21)))
+    make("many.db", *(f"study{number}" for number in range(31)))
     _, _, err = optnas("status", "many.db")
-    assert "study4 and 16 more" in err
+    assert "study4 and 26 more" in err
     _, _, err = optnas("status", "many.db", "--name", "stdy7")
-    assert "study4 and 16 more (did you mean study7" in err
+    assert "study4 and 26 more (did you mean study7" in err
 
 
 def test_a_study_is_copied_by_its_file_its_name_and_its_database(optnas):
