@@ -8,6 +8,7 @@ share, so one hand-made network without parameters would switch them off.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -136,6 +137,14 @@ class ReseededSampler(BaseSampler):
 
 class _StudyWithoutBaselines(Study):
     """A view of a study that hides the trials of baselines."""
+
+    def stop(self) -> None:
+        """Ends `study.optimize`, as a grid asks for that has no points left.
+
+        A `Search` counts its trials itself: the rest of them repeat points, and reuse their values.
+        """
+        with suppress(RuntimeError):  # Optuna's, outside of `study.optimize`
+            super().stop()
 
     def _get_trials(
         self,

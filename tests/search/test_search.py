@@ -169,6 +169,38 @@ def test_a_sampler_object_and_a_storage_object(search):
     assert len(search.run(progress=False).trials) == 6
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        optuna.samplers.GridSampler(
+            {"width": [1, 2], "deep": [True], "activation": ["relu", "tanh"]}, seed=0
+        ),
+        optuna.samplers.BruteForceSampler(seed=0),
+    ],
+)
+def test_a_sampler_that_runs_out_of_points_leaves_the_number_of_trials_alone(search, sampler):
+    """They call `Study.stop`, which Optuna allows in `study.optimize` alone."""
+
+    def build(trial):
+        width = trial.suggest_int("width", 1, 2)
+        trial.suggest_categorical("deep", [True])
+        layer = {"relu": nn.ReLU, "tanh": nn.Tanh}[
+            trial.suggest_categorical("activation", ["relu", "tanh"])
+        ]
+        return nn.Sequential(nn.Linear(2, width), layer(), nn.Linear(width, 1))
+
+    space = FunctionSpace(build, torch.zeros(1, 2))
+    study = replace(search, space=space, sampler=sampler, trials=6).run(progress=False)
+    points = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(points) == 6
+    assert len(set(points)) == 4
+    objective = replace(search, space=space).objective()
+    wrapped = optnas.samplers.ReseededSampler(lambda seed: sampler, seed=1)
+    study = optuna.create_study(directions=objective.directions, sampler=wrapped)
+    study.optimize(objective, 6)
+    assert len(study.trials) == 4
+
+
 def test_a_space_that_cannot_be_counted_is_run_all_the_same(search, evaluator):
     def build(trial):
         if trial.suggest_int("width", 1, 50) > 40:
