@@ -136,7 +136,13 @@ class ReseededSampler(BaseSampler):
 
 
 class _StudyWithoutBaselines(Study):
-    """A view of a study that hides the trials of baselines."""
+    """A view of a study that hides the trials of baselines.
+
+    Attributes:
+        whole: The study.
+    """
+
+    whole: Study
 
     def stop(self) -> None:
         """Ends `study.optimize`, as a grid asks for that has no points left.
@@ -144,7 +150,7 @@ class _StudyWithoutBaselines(Study):
         A `Search` counts its trials itself: the rest of them repeat points, and reuse their values.
         """
         with suppress(RuntimeError):  # Optuna's, outside of `study.optimize`
-            super().stop()
+            self.whole.stop()
 
     def _get_trials(
         self,
@@ -159,4 +165,5 @@ class _StudyWithoutBaselines(Study):
 def _without_baselines(study: Study) -> Study:
     view = _StudyWithoutBaselines.__new__(_StudyWithoutBaselines)
     view.__dict__.update(study.__dict__)
+    view.whole = study
     return view
