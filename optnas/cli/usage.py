@@ -24,6 +24,12 @@ def usage_message(error: Exception) -> str:
     context, message = error.ctx, str(error.format_message())  # type: ignore[attr-defined]
     message = re.sub(r"( \(Possible options|\.? (\()?Did you mean).*", "", message).rstrip(".")
     message = message[:1].lower() + message[1:]
+    if wrong := getattr(error.__cause__, "errors", None):  # newer versions read values by pydantic
+        kind = {"integer": "a whole number", "number": "a number"}
+        wanted = next((text for word, text in kind.items() if f"valid {word}" in message), "")
+        if wanted:
+            option, given = message.partition(": ")[0], wrong()[0]["input"]
+            message = f"{option}: give {wanted}, got {given!r}"
     if unknown := re.match(r"no such (?:option: (\S+)|command '(.*)')", message):
         given = unknown[1] or unknown[2]
         command = context.command

@@ -190,7 +190,8 @@ def test_new_writes_a_study_that_runs(optnas, tmp_path):
         (["run", "none.py"], "there is no study file none.py"),
         (["run", "tiny.py", "--sampler", "best"], "unknown sampler 'best'"),
         (["run", "tiny.py", "--trials", "0"], "trials must be at least 1"),
-        (["run", "tiny.py", "--trials", "many"], "optnas: invalid value for '--trials'"),
+        (["run", "tiny.py", "--trials", "many"], "'--trials': give a whole number, got 'many'"),
+        (["run", "tiny.py", "--hours", "all"], "'--hours': give a number, got 'all'; `optnas run"),
         (["run", "tiny.py", "--epochs", "3"], "decides on its epochs itself"),
         (["run", "tiny.py", "--device", "gpu"], "unknown device 'gpu'"),
         (
