@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from optnas.errors import InputError
-from optnas.utils.inputs import Inputs, call
+from optnas.utils.inputs import Inputs, call, described
 from optnas.utils.random_state import seeded
 
 
@@ -25,7 +25,11 @@ def copy_of(model: nn.Module) -> nn.Module:
         InputError: It can't be copied.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"the model must be a torch.nn.Module, got {model!r}")
+        weights = isinstance(model, Mapping) and any(isinstance(x, Tensor) for x in model.values())
+        raise TypeError(
+            f"the model must be a torch.nn.Module, got {described(model)}"
+            + (": load these weights into their network first" if weights else "")
+        )
     # PyTorch can't copy a lazy buffer, such as those of a LazyBatchNorm2d.
     lazy_buffer: Any = UninitializedBuffer
     lazy = {

@@ -8,7 +8,7 @@ import torch
 from optuna.trial import FixedTrial
 from torch import nn
 
-from optnas.candidate import Candidate
+from optnas.candidate import Candidate, copy_of
 from optnas.search_spaces import FunctionSpace
 from optnas.utils.random_state import seeded
 
@@ -75,3 +75,18 @@ def test_the_model_that_suggest_made_stays_the_candidate_s():
     candidate = Candidate(architecture, space.example_inputs, lambda: space.build(architecture))
     assert candidate.untrained() is not made
     assert candidate.model is made
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            torch.nn.Linear(2, 2).state_dict(),
+            "OrderedDict of weight, bias: load these weights into",
+        ),
+        (torch.nn.Linear, "a torch.nn.Module, got a type$"),
+    ],
+)
+def test_what_is_no_module_is_named_in_short(given, message):
+    with pytest.raises(TypeError, match=message):
+        copy_of(given)
