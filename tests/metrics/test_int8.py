@@ -109,7 +109,7 @@ def test_mobilenet_v2_needs_what_executorch_plans_for_it():
         (nn.Sequential(conv(3, 8), nn.MaxPool2d(2)), 3 + 8),  # the indices aren't made
         (nn.Sequential(conv(3, 8), Part()), 3 + 8),  # the ReLU is of a part: 8 + 2 are alive
         (nn.Sequential(conv(3, 1), conv(1, 8), Part()), 8 + 2),
-        # The skipped input is alive beside the wide tensor.
+        # The skipped input is alive at the same time as the wide tensor.
         (Branches(added, nn.Identity(), nn.Sequential(conv(3, 8), conv(8, 3))), 3 + 8 + 3),
         # In place or not, an addition reads two tensors and makes one.
         (InPlace(conv(3, 3)), 3 + 3 + 3),

@@ -35,7 +35,10 @@ def traced(model: nn.Module, inputs: Inputs) -> tuple[Any, set[Any]]:
         ) from error
 
     class Whole(torch_pruning.pruner.function.BasePruningFunc):  # type: ignore[misc]
-        """A layer that torch-pruning doesn't know; only its channels are asked for."""
+        """A layer that torch-pruning doesn't know.
+
+        Its functions name the layer's sides in the graph and are never called: `Slicer` cuts.
+        """
 
         def prune_out_channels(self, layer: Any, idxs: Any) -> Any:
             raise NotImplementedError
