@@ -1,7 +1,9 @@
 import gc
+import importlib
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import chance
@@ -57,6 +59,8 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_configure(config):
+    # To look through all that was imported, again and again, takes a tenth of the time.
+    gc.set_threshold(10_000, 10, 10)
     # Threads of numpy's and scipy's BLAS wait by spinning: with two of them on a machine that has
     # something else to do, small matrices take ten times as long.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of processes that are started, too
@@ -71,6 +75,23 @@ def pytest_unconfigure(config):
     watcher = config.stash.get(WATCHER, None)
     if watcher is not None and (commands := watcher.end()):
         raise pytest.UsageError("processes were left after the tests: " + "; ".join(commands))
+
+
+def pytest_collection(session):
+    """Each worker imports other files first: it finds those of the others compiled.
+
+    All would compile the same file at the same time, and rewrite its assertions.
+    """
+    if IS_WORKER:
+        folders = [Path(argument) for argument in session.config.args]
+        files = sorted(file for folder in folders for file in folder.rglob("test_*.py"))
+        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        first = len(files) * number // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for file in files[first:] + files[:first]:
+            sys.path.insert(0, str(file.parent))
+            with suppress(Exception, pytest.skip.Exception):  # it is raised again when it counts
+                importlib.import_module(file.stem)
+            sys.path.remove(str(file.parent))
 
 
 def pytest_collection_modifyitems(items):
@@ -101,11 +122,11 @@ def pytest_fixture_setup(fixturedef, request):
 
 def forget_modules_of(folders):
     """The next test's `import model` finds its own file, not that of a test before it."""
-    if not folders:  # mostly so, and thousands of modules are imported
+    within = tuple(os.path.join(folder, "") for folder in folders if folder)
+    if not within:  # mostly so, and thousands of modules are imported
         return
     for name, module in [*sys.modules.items()]:
-        file = getattr(module, "__file__", None)
-        if file and any(Path(file).is_relative_to(folder) for folder in folders):
+        if (getattr(module, "__file__", None) or "").startswith(within):
             del sys.modules[name]
 
 

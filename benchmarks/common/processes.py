@@ -10,9 +10,11 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
         "alembic.command",
+        "numpy.random",
         "optuna.storages._rdb.storage",
         "optnas.runs.loop",
         "optnas.samplers.evolution",
+        "optnas.samplers.gaussian_process",
         "optnas.samplers.local_search",
         "optnas.samplers.predictor",
         "optnas.samplers.qlearning",
@@ -21,6 +23,9 @@ SERVER.set_forkserver_preload(
         "optnas.storage.open",
         "optnas.storage.proxy",
         "psycopg",
+        "scipy.optimize",
+        "scipy.special",
+        "sqlalchemy.orm",
     ]
 )
 

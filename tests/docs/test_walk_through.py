@@ -10,7 +10,7 @@ SERVERS = ("dashboard", "serve")
 """They run until they are stopped; their own tests start them."""
 SHORTER = (
     ("epochs=15", "epochs=1"),
-    ("trials=40", "trials=15"),
+    ("trials=40", "trials=6"),
     ("seed=0", 'seed=0,\n    sampler="random",\n    metrics=[optnas.Latency(target_error=0.5)]'),
 )
 
@@ -35,7 +35,7 @@ def shorter(command):
     match words[0]:
         case "run" | "resume":
             few = "digits_cnn" not in command or "--name" in command
-            words += ["--trials", "2" if few else "16"]
+            words += ["--trials", "2" if few else "7"]
             words += ["--workers", "2"] if "--workers" in command else []
             words += [] if "digits_cnn" in command else ["--epochs", "1"]
         case "retrain":
