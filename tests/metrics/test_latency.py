@@ -15,7 +15,7 @@ from torch.utils.benchmark import Timer
 from optnas.candidate import Candidate
 from optnas.devices import sharing
 from optnas.errors import InputError
-from optnas.metrics import Latency, Throughput, timing
+from optnas.metrics import Latency, Throughput, command, timing
 from optnas.metrics.command import milliseconds_in
 from optnas.metrics.timing import time_passes
 from optnas.utils.onnx_file import write_onnx
@@ -266,13 +266,15 @@ def test_a_program_prints_a_number_json_or_a_name_with_a_number(line, found):
         ("while True: pass", RuntimeError, "took over 0.5 s"),
     ],
 )
-def test_a_failing_program_is_reported(tmp_path, program, error, message):
+def test_a_failing_program_is_reported(tmp_path, monkeypatch, program, error, message):
+    monkeypatch.setattr(command, "write_onnx", lambda model, inputs, path: path.touch())
     metric = on_board(tmp_path, program, timeout=0.5 if "while" in program else 300.0)
     with pytest.raises(error, match=message):
         metric.measure(Candidate("", torch.zeros(1, 3), lambda: nn.Linear(3, 2)))
 
 
-def test_a_missing_program_is_reported():
+def test_a_missing_program_is_reported(monkeypatch):
+    monkeypatch.setattr(command, "write_onnx", lambda model, inputs, path: path.touch())
     with pytest.raises(InputError, match=r"can't run '\./on_device'"):
         Latency.command("./on_device {onnx}").measure(
             Candidate("", torch.zeros(1, 3), lambda: nn.Linear(3, 2))
