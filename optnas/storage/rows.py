@@ -21,12 +21,14 @@ from sqlalchemy import bindparam, or_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, scoped_session
 
+from optnas.storage.few_rows import Parts, read_few
 from optnas.utils.gc import no_garbage_collection
 
 FEW = 500
 """Up to this many trials are named one by one in a query."""
 # Statements are made once: making one takes longer than SQLite takes to answer it.
 _TEXT = ("key", "value_json")
+_DRAWN = ("param_name", "param_value", "distribution_json")
 _STUDY = models.StudyModel.__table__.c
 _STUDIES = select(_STUDY.study_id)
 _IS_THERE = _STUDIES.where(_STUDY.study_id == bindparam("study_id"))
@@ -50,9 +52,15 @@ _NEW = _OF_STUDY.where(
 
 @contextmanager
 def reading(sessions: scoped_session[Session]) -> Iterator[Connection]:
-    """A connection to read by, in a transaction of Optuna's."""
+    """A connection to read by, in a session of Optuna's.
+
+    On a server each statement is a transaction of its own, which saves the way there and back that
+    the beginning and the end of one take.
+    """
     with _create_scoped_session(sessions) as session, no_garbage_collection():
-        yield session.connection()
+        server = session.get_bind().dialect.name == "postgresql"
+        settings = {"isolation_level": "AUTOCOMMIT"} if server else {}
+        yield session.connection(execution_options=settings)
 
 
 def one_trial(connection: Connection, trial_id: int) -> FrozenTrial:
@@ -101,49 +109,23 @@ def trials_of(
 def _read_trials(
     connection: Connection, found: Any, without: Sequence[str] = ()
 ) -> list[FrozenTrial]:
-    """Reads the rest of some trials, with one query for each table.
-
-    Each query sees the database as it is then; finished trials are whole all the same, because they
-    don't change. `found` are rows of `_TRIALS`, read just now, all of one study.
-    """
+    """Reads the rest of some trials: `found` are rows of `_TRIALS`, read just now, of one study."""
     if not found:
         return []
-    few = len(found) <= FEW
-    named: dict[str, Any] = {"trial_ids": [row.trial_id for row in found]} if few else {}
-    own = None
-    if not few and len(connection.execute(_STUDIES).all()) > 1:  # else a table is read as it lies
-        same = select(_TRIAL.study_id).where(_TRIAL.trial_id == found[0].trial_id)
-        own = select(_TRIAL.trial_id).where(_TRIAL.study_id == same.scalar_subquery())
-
-    def rows(model: Any, *names: str, order: str | None = None, without: Sequence[str] = ()) -> Any:
-        query = _query(model, names, order, few)
-        if own is not None:
-            query = query.where(model.__table__.c.trial_id.in_(own))
-        for pattern in without:
-            query = query.where(model.__table__.c.key.not_like(pattern))
-        return connection.execute(query, named).all()
-
+    if len(found) <= FEW:
+        parts = read_few(connection, [row.trial_id for row in found], without)
+    else:
+        parts = _read_tables(connection, found[0].trial_id, without)
     value = models.TrialValueModel
     values: dict[int, list[float]] = defaultdict(list)
-    for trial_id, number, kind in rows(value, "value", "value_type", order="objective"):
+    for trial_id, number, kind in parts.values:
         values[trial_id].append(value.stored_repr_to_value(number, kind))
     step_value = models.TrialIntermediateValueModel
     steps: dict[int, dict[int, float]] = defaultdict(dict)
-    for trial_id, step, number, kind in rows(
-        step_value, "step", "intermediate_value", "intermediate_value_type", order="step"
-    ):
+    for trial_id, step, number, kind in parts.steps:
         steps[trial_id][step] = step_value.stored_repr_to_intermediate_value(number, kind)
-    params, distributions = _params(
-        rows(
-            models.TrialParamModel,
-            "param_name",
-            "param_value",
-            "distribution_json",
-            order="param_id",
-        )
-    )
-    user = _attributes(rows(models.TrialUserAttributeModel, *_TEXT, without=without))
-    system = _attributes(rows(models.TrialSystemAttributeModel, *_TEXT))
+    params, distributions = _params(parts.params)
+    user, system = _attributes(parts.user), _attributes(parts.system)
     return [
         FrozenTrial(
             number=number,
@@ -163,13 +145,40 @@ def _read_trials(
     ]
 
 
+def _read_tables(connection: Connection, trial_id: int, without: Sequence[str]) -> Parts:
+    """The rows of all trials of a study, which one of its trials names: a query for each table.
+
+    Each query sees the database as it is then; finished trials are whole all the same, because they
+    don't change.
+    """
+    own = None
+    if len(connection.execute(_STUDIES).all()) > 1:  # else a table is read as it lies
+        same = select(_TRIAL.study_id).where(_TRIAL.trial_id == trial_id)
+        own = select(_TRIAL.trial_id).where(_TRIAL.study_id == same.scalar_subquery())
+
+    def rows(model: Any, *names: str, order: str | None = None, without: Sequence[str] = ()) -> Any:
+        query = _query(model, names, order)
+        if own is not None:
+            query = query.where(model.__table__.c.trial_id.in_(own))
+        for pattern in without:
+            query = query.where(model.__table__.c.key.not_like(pattern))
+        return connection.execute(query).all()
+
+    kind = "intermediate_value_type"
+    return Parts(
+        rows(models.TrialValueModel, "value", "value_type", order="objective"),
+        rows(models.TrialIntermediateValueModel, "step", "intermediate_value", kind, order="step"),
+        rows(models.TrialParamModel, *_DRAWN, order="param_id"),
+        rows(models.TrialUserAttributeModel, *_TEXT, without=without),
+        rows(models.TrialSystemAttributeModel, *_TEXT),
+    )
+
+
 @cache
-def _query(model: Any, columns: tuple[str, ...], order: str | None, few: bool) -> Any:
-    """A query for rows of trials: of a few that are named, or of all."""
+def _query(model: Any, columns: tuple[str, ...], order: str | None) -> Any:
+    """A query for the rows of all trials."""
     table = model.__table__.c
     query = select(table.trial_id, *(table[name] for name in columns))
-    if few:
-        query = query.where(table.trial_id.in_(bindparam("trial_ids", expanding=True)))
     return query if order is None else query.order_by(table[order])
 
 
