@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from optuna.distributions import json_to_distribution
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, or_, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, scoped_session
 
@@ -32,6 +32,13 @@ _DRAWN = ("param_name", "param_value", "distribution_json")
 _STUDY = models.StudyModel.__table__.c
 _STUDIES = select(_STUDY.study_id)
 _IS_THERE = _STUDIES.where(_STUDY.study_id == bindparam("study_id"))
+_STUDY_ATTRIBUTES = {  # a study without attributes has one row, which is empty
+    kind: text(
+        f"SELECT a.key, a.value_json FROM studies s LEFT JOIN study_{kind}_attributes a "
+        "ON a.study_id = s.study_id WHERE s.study_id = :study_id"
+    )
+    for kind in ("user", "system")
+}
 _TRIAL = models.TrialModel.__table__.c
 _TRIALS = select(
     _TRIAL.trial_id,
@@ -51,16 +58,24 @@ _NEW = _OF_STUDY.where(
 
 
 @contextmanager
-def reading(sessions: scoped_session[Session]) -> Iterator[Connection]:
-    """A connection to read by, in a session of Optuna's.
+def statements(sessions: scoped_session[Session]) -> Iterator[Connection]:
+    """A connection for single statements, in a session of Optuna's.
 
-    On a server each statement is a transaction of its own, which saves the way there and back that
-    the beginning and the end of one take.
+    On a server each is a transaction of its own, which saves the ways there and back that the
+    beginning and the end of one take.
     """
     with _create_scoped_session(sessions) as session, no_garbage_collection():
         server = session.get_bind().dialect.name == "postgresql"
         settings = {"isolation_level": "AUTOCOMMIT"} if server else {}
         yield session.connection(execution_options=settings)
+
+
+def study_attributes(connection: Connection, kind: str, study_id: int) -> dict[str, Any]:
+    """User or system attributes of a study; raises KeyError if there is no such study."""
+    found = connection.execute(_STUDY_ATTRIBUTES[kind], {"study_id": study_id}).all()
+    if not found:
+        raise KeyError(models.NOT_FOUND_MSG)
+    return {key: json.loads(encoded) for key, encoded in found if key is not None}
 
 
 def one_trial(connection: Connection, trial_id: int) -> FrozenTrial:
@@ -74,6 +89,7 @@ def one_trial(connection: Connection, trial_id: int) -> FrozenTrial:
 def trials_of(
     connection: Connection,
     without: Sequence[str],
+    kept: Mapping[int, FrozenTrial],
     study_id: int,
     states: Container[TrialState] | None,
     included_trial_ids: set[int],
@@ -84,6 +100,7 @@ def trials_of(
     Args:
         connection: A connection to the database.
         without: User attributes that are left out, as patterns of SQL's LIKE.
+        kept: Running trials by id that needn't be read again while they run.
         study_id: The study.
         states: The states to read; None for all.
         included_trial_ids: Trials to read whatever their id.
@@ -103,7 +120,12 @@ def trials_of(
         if (row.trial_id > trial_id_greater_than or row.trial_id in included_trial_ids)
         and (states is None or row.state in states)
     ]
-    return _read_trials(connection, found, without)
+    running = {row.trial_id for row in found if row.state == TrialState.RUNNING} & kept.keys()
+    if not running:
+        return _read_trials(connection, found, without)
+    new = [row for row in found if row.trial_id not in running]
+    read = {trial._trial_id: trial for trial in _read_trials(connection, new, without)}
+    return [read.get(row.trial_id) or kept[row.trial_id] for row in found]
 
 
 def _read_trials(
