@@ -1,65 +1,69 @@
-"""Counts what a process asks of its storage: calls, SQL statements, transactions, round trips."""
+"""Counts what a process asks of its storage: calls, SQL statements, ways there and back."""
 
+import functools
 import time
 from collections import Counter
 
 import sqlalchemy
-from optuna.storages import BaseStorage
+from optuna.storages import GrpcStorageProxy
+from optuna.storages._cached_storage import _CachedStorage
 from sqlalchemy.engine import Engine
 
-READS = ("get_",)
+BEGIN_AND_COMMIT = 2
+"""Round trips of a transaction of several statements; psycopg sends them one by one."""
 
 
-def install(storage: BaseStorage) -> Counter:
-    """Begins to count what this process asks of a storage from now on.
+def install():
+    """Begins to count in this process, for whatever storage it opens from now on.
 
-    A round trip to PostgreSQL is each statement, and each BEGIN and COMMIT (psycopg sends them one
-    by one); the rows of one `executemany` travel together. A round trip to the proxy is a call.
+    A round trip is each statement, and each beginning and end of a transaction; the rows of one
+    `executemany` travel together. To the proxy it is a call.
 
     Returns:
-        The numbers by name, which grow: `statements`, `round_trips`, `rows`, `seconds` in storage
-        calls, and the name of each method of the storage.
+        Numbers by name, which grow: `calls` of the storage and the `storage_seconds` that they
+        took, `round_trips`, `statements`, `reads` (SELECT) and `writes`, `transactions`, and
+        `call NAME` for each method that was called, and `create_seconds` in which trials were made.
     """
-    counts: Counter = Counter()
-    _count_calls(storage, counts)
-    backend = getattr(storage, "_backend", None)
-    if backend is not None:
-        _count_sql(backend.engine, counts)
+    counts = Counter()
+    for kind in (_CachedStorage, GrpcStorageProxy):
+        for name in vars(kind):
+            if name.startswith(("get_", "set_", "create_")):
+                setattr(kind, name, _counted(getattr(kind, name), counts, name))
+    sqlalchemy.event.listen(Engine, "before_cursor_execute", functools.partial(_statement, counts))
+    sqlalchemy.event.listen(Engine, "begin", functools.partial(_begin, counts))
     return counts
 
 
-def _count_calls(storage: BaseStorage, counts: Counter) -> None:
-    for name in dir(BaseStorage):
-        if name.startswith(("get_", "set_", "create_", "_set_", "_get_")):
-            _wrap(storage, name, counts)
-
-
-def _wrap(storage, name, counts):
-    call = getattr(storage, name, None)
-    if call is None:
-        return
-
-    def counted(*args, **settings):
+def _counted(call, counts, name):
+    @functools.wraps(call)
+    def counted(self, *args, **settings):
+        if counts["inside"]:  # a method that calls another one
+            return call(self, *args, **settings)
+        counts["inside"] += 1
         began = time.perf_counter()
         try:
-            return call(*args, **settings)
+            return call(self, *args, **settings)
         finally:
-            counts[name] += 1
-            counts["seconds"] += time.perf_counter() - began
+            counts["inside"] -= 1
+            counts["calls"] += 1
+            counts[f"call {name}"] += 1
+            took = time.perf_counter() - began
+            counts["storage_seconds"] += took
+            if name == "create_new_trial":
+                counts["create_seconds"] += took
+            if isinstance(self, GrpcStorageProxy):
+                counts["round_trips"] += 1
 
-    setattr(storage, name, counted)
+    return counted
 
 
-def _count_sql(engine: Engine, counts: Counter) -> None:
-    def statement(_connection, _cursor, text, *_):
-        counts["statements"] += 1
-        counts["round_trips"] += 1
-        words = text.split()
-        counts[f"sql {words[0].lower()}"] += 1
+def _statement(counts, _connection, _cursor, text, *_):
+    counts["statements"] += 1
+    counts["round_trips"] += 1
+    counts["reads" if text.lstrip()[:6].upper() == "SELECT" else "writes"] += 1
 
-    def transaction(connection):
-        autocommit = connection.get_isolation_level() == "AUTOCOMMIT"
-        counts["round_trips"] += 0 if autocommit else 2
 
-    sqlalchemy.event.listen(engine, "before_cursor_execute", statement)
-    sqlalchemy.event.listen(engine, "begin", transaction)
+def _begin(counts, connection):
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        counts["transactions"] += 1
+        counts["round_trips"] += BEGIN_AND_COMMIT

@@ -49,7 +49,7 @@ def open_storage(
         create: Whether to make the file, or the tables, if they don't exist yet, and to write.
         without: User attributes, as patterns of SQL's LIKE, that may be left out of an SQLite
             file's trials. Such a storage is only to be read.
-        kept: Connections to a server, at most. A worker needs one.
+        kept: Connections to a server that are kept between transactions. A worker needs one.
         settled: See `RowStorage`; for a storage that is written to.
 
     Raises:

@@ -1,7 +1,7 @@
 """PostgreSQL servers as Optuna storages: few connections, and patience with a server.
 
-A server takes 100 connections by default. A worker has one, which its threads take in turn. What
-only reads keeps none.
+A server takes 100 connections by default. A worker keeps one; more are made for the moment in which
+two of its threads speak at once. What only reads keeps none.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ POLL = 0.5
 """Seconds between two attempts to reach the server, about."""
 UNUSED = 60.0
 """Seconds after which a connection that nobody used is tried before it is used."""
-LONGER = 1.2
-"""A thread waits longer for the connection of another one than that waits for a full server."""
 _FULL = ("too many clients", "too many connections", "connection slots", "no more connections")
 """What PostgreSQL and PgBouncer say where no connection is left; their drivers give no code."""
 
@@ -63,7 +61,7 @@ def server_storage(
         url: Its URL.
         shown: The URL without its password, for messages.
         create: Whether to make the tables if they don't exist yet, and to write.
-        kept: Connections at most, kept between transactions; one that only reads keeps none.
+        kept: Connections to keep between transactions; none are kept to read.
         settled: See `RowStorage`.
 
     Raises:
@@ -75,7 +73,7 @@ def server_storage(
     full = url.render_as_string(hide_password=False)
     settings: dict[str, Any] = {"creator": _Connector(url)}
     if create:
-        settings |= {"pool_size": kept, "max_overflow": 0, "pool_timeout": LONGER * FULL.seconds}
+        settings |= {"pool_size": kept}
     else:
         settings |= {"poolclass": sqlalchemy.pool.NullPool}
         engine = sqlalchemy.create_engine(full, **settings)
