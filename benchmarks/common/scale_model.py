@@ -48,7 +48,7 @@ class Model:
         latency: Seconds of a round trip, the storage's work and the waiting for a core included.
         rest: Seconds of a trial that are neither training nor storage.
         server: Processor seconds of the server for a trial; of the proxy, too, where there is one.
-        creation: Seconds in which a trial is made, at most one at a time.
+        creation: The least seconds in which a trial was made; the study is locked meanwhile.
     """
 
     seconds: float
@@ -56,7 +56,7 @@ class Model:
     latency: Line
     rest: Line
     server: dict[str, Line]
-    creation: Line
+    creation: float
 
     @classmethod
     def of(cls, rows):
@@ -72,7 +72,7 @@ class Model:
             latency=line(workers, [row["storage_seconds"] / row["round_trips"] for row in rows]),
             rest=through("rest_seconds"),
             server={name: through("cpu", name) for name in ("server", "proxy")},
-            creation=through("creation_seconds"),
+            creation=min(row["creation_seconds"] for row in rows),
         )
 
     def busy(self, workers):
@@ -88,7 +88,7 @@ class Model:
             "connections": workers + 1 if not self.server["proxy"].at(workers) else 10,
             "trials_per_second": trials,
             # The study is locked while a trial gets its number.
-            "share_of_time_locked": trials * self.creation.at(0),
+            "share_of_time_locked": trials * self.creation,
         } | needs
 
     def first_to_give_way(self, cores=2):
@@ -99,8 +99,7 @@ class Model:
         limits = {} if self.server["proxy"].at(1) else {"connections": CONNECTIONS - 1}
         for name, has in (("server", cores), ("proxy", 1)):
             limits[f"{name}'s {has} core{'s' * (has > 1)}"] = self._workers_for(name, has)
-        if self.creation.at(0):
-            limits["the lock under which trials are made"] = int(self.seconds / self.creation.at(0))
+        limits["the lock under which trials are made"] = int(self.seconds / self.creation)
         return dict(sorted(((k, v) for k, v in limits.items() if v), key=lambda item: item[1]))
 
     def _workers_for(self, name, cores):

@@ -162,6 +162,15 @@ class RowStorage(RDBStorage):
 
         row_writes.write_all(self, self._known, trial_id, params, user, system)
 
+    def _get_prepared_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None, session: Any
+    ) -> Any:
+        if not self._as_rows or template_trial is None or not _begins(template_trial):
+            return super()._get_prepared_new_trial(study_id, template_trial, session)
+        from optnas.storage import row_writes
+
+        return row_writes.new_trial(study_id, template_trial, session)
+
     def _set_trial_attr_without_commit(self, *args: Any, **settings: Any) -> None:
         if not self._as_rows:
             return super()._set_trial_attr_without_commit(*args, **settings)
@@ -182,3 +191,13 @@ class RowStorage(RDBStorage):
         from optnas.storage import row_writes
 
         return row_writes.set_param(self, *args, **settings)
+
+
+def _begins(template: FrozenTrial) -> bool:
+    """Whether a trial that is to be made has attributes alone."""
+    return not (
+        template.state.is_finished()
+        or template.params
+        or template.intermediate_values
+        or template.values
+    )

@@ -6,9 +6,11 @@ Optuna's private tables: `row_storage` calls them only where these are the known
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from optuna.distributions import (
@@ -20,7 +22,8 @@ from optuna.distributions import (
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
-from sqlalchemy import TextClause, bindparam, insert, select, text
+from optuna.trial import FrozenTrial
+from sqlalchemy import TextClause, bindparam, func, insert, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
@@ -43,6 +46,20 @@ _PUT_ATTRIBUTE = {
     )
     for kind in ("user", "system")
 }
+_NEW_TRIAL = (
+    insert(models.TrialModel.__table__)
+    .from_select(
+        ["number", "study_id", "state", "datetime_start"],
+        select(
+            func.count(),
+            bindparam("study", type_=_TRIAL.study_id.type),
+            bindparam("state", type_=_TRIAL.state.type),
+            bindparam("start", type_=_TRIAL.datetime_start.type),
+        ).where(_TRIAL.study_id == bindparam("study", type_=_TRIAL.study_id.type)),
+    )
+    .returning(_TRIAL.trial_id, _TRIAL.number)
+)
+"""Its number is the number of trials that there are."""
 _ADD_PARAM = insert(_PARAM)
 _DRAW = text(
     "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
@@ -50,6 +67,28 @@ _DRAW = text(
     "ON CONFLICT (trial_id, param_name) DO NOTHING"
 )
 """A parameter that a trial has already stays, as Optuna's `set_trial_param` leaves it."""
+
+
+def new_trial(study_id: int, template: FrozenTrial, session: Session) -> Any:
+    """As Optuna's `_get_prepared_new_trial`, of a trial that has attributes alone.
+
+    A study is locked meanwhile, and nobody else makes a trial: two statements hold it shorter than
+    five.
+    """
+    connection = session.connection()
+    start = template.datetime_start
+    utc = None if start is None else start.astimezone(datetime.UTC).replace(tzinfo=None)
+    row = {"study": study_id, "state": template.state, "start": utc}
+    trial_id, number = connection.execute(_NEW_TRIAL, row).one()
+    for kind, attributes in (("user", template.user_attrs), ("system", template.system_attrs)):
+        if attributes:
+            codes = {key: json.dumps(value) for key, value in attributes.items()}
+            connection.execute(_PUT_ATTRIBUTE[kind], _attribute_rows(trial_id, codes))
+    return SimpleNamespace(trial_id=trial_id, number=number, datetime_start=start)
+
+
+def _attribute_rows(trial_id: int, codes: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"trial_id": trial_id, "key": key, "value_json": code} for key, code in codes.items()]
 
 
 def set_attribute(
@@ -143,11 +182,7 @@ def write_all(
             connection.execute(_DRAW, rows)
         for kind, attributes in (("user", user), ("system", system)):
             if attributes:
-                codes = attributes.items()
-                connection.execute(
-                    _PUT_ATTRIBUTE[kind],
-                    [{"trial_id": trial_id, "key": key, "value_json": code} for key, code in codes],
-                )
+                connection.execute(_PUT_ATTRIBUTE[kind], _attribute_rows(trial_id, attributes))
     for name, (_, distribution) in params.items():
         known.setdefault((study_id, name), distribution)
 

@@ -65,8 +65,9 @@ def statements(sessions: scoped_session[Session]) -> Iterator[Connection]:
     beginning and the end of one take.
     """
     with _create_scoped_session(sessions) as session, no_garbage_collection():
-        server = session.get_bind().dialect.name == "postgresql"
-        settings = {"isolation_level": "AUTOCOMMIT"} if server else {}
+        # Optuna reads a trial inside of a transaction to say which one has ended.
+        alone = session.get_bind().dialect.name == "postgresql" and not session.in_transaction()
+        settings = {"isolation_level": "AUTOCOMMIT"} if alone else {}
         yield session.connection(execution_options=settings)
 
 
