@@ -12,7 +12,7 @@ from optuna.trial import BaseTrial, FrozenTrial, Trial
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Prepared, chance_of
+from optnas.evaluators.abilities import Prepared, bound, chance_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.evaluation import promised
 from optnas.evaluators.function import Train
@@ -33,6 +33,7 @@ from optnas.objective.preview import Preview, Previews
 from optnas.objective.run_evaluator import Listener, run_evaluator
 from optnas.search_spaces import SearchSpace
 from optnas.storage.place import place_of
+from optnas.storage.shared_files import shared_files
 from optnas.storage.together import together
 from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
@@ -133,10 +134,8 @@ class Objective:
         evaluator, objectives = as_given(evaluator, objectives, metrics)
         check_settings(space, evaluator, objectives, constraints, early_stop)
         self.space = space
-        self.evaluator = evaluator
-        if isinstance(evaluator, Prepared):
-            folder = None if shared is None else Path(shared).absolute()
-            self.evaluator = evaluator.bind(space, folder)
+        folder = None if shared is None else Path(shared).absolute()
+        self.evaluator = bound(evaluator, space, folder)
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.baselines, self.baseline_params = read_baselines(space, baselines or {})
@@ -177,8 +176,8 @@ class Objective:
         """
         if self.folders is not None and self.folders.open(study, write=write):
             self.weights, self.checkpoints = self.folders.weights, self.folders.checkpoints
-            if isinstance(self.evaluator, Prepared):
-                self.evaluator = self.evaluator.bind(self.space, self.folders.shared)
+            files = shared_files(study._storage, study._study_id) if write else None
+            self.evaluator = bound(self.evaluator, self.space, self.folders.shared, files)
 
     def prepare(
         self,
