@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from optnas.utils.whole_file import whole_file
 
@@ -99,7 +100,8 @@ class SharedFiles:
                 yield own
             finally:
                 if own:
-                    connection.execute(_RELEASE, key)
+                    with suppress(SQLAlchemyError):  # the connection is gone, and the lock too
+                        connection.execute(_RELEASE, key)
 
     def _make_table(self) -> None:
         if not self._has_table:

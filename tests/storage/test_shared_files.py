@@ -62,8 +62,7 @@ def test_the_turn_of_a_process_that_is_gone_is_free(machines):
         )
     with two.turn("n") as own:
         assert own
-    with pytest.raises(Exception, match="terminat|closed"):
-        turn.__exit__(None, None, None)
+    turn.__exit__(None, None, None)
 
 
 def test_a_deleted_study_takes_its_files_along(machines, tmp_path):
