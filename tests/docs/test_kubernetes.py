@@ -97,9 +97,8 @@ def test_a_worker_is_a_command_of_optnas(manifest, tmp_path, monkeypatch, capsys
     assert "completions" not in spec
 
 
-def test_the_image_has_what_the_manifest_runs(manifest, tmp_path):
-    with open(FOLDER / "Dockerfile", "rb") as file:
-        steps = DockerfileParser(str(tmp_path), fileobj=file).structure
+def test_the_image_has_what_the_manifest_runs(manifest):
+    steps = DockerfileParser(str(FOLDER)).structure
     known = {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENTRYPOINT", "CMD", "COMMENT"}
     assert {step["instruction"] for step in steps} <= known
     found = {step["instruction"]: step["value"] for step in steps}

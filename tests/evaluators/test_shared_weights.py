@@ -660,7 +660,7 @@ def test_hosts_with_a_server_in_common_share_the_weights_of_a_study(
         monkeypatch.chdir(folder)
         monkeypatch.setattr("optnas.study.leases._host", lambda host=host: host)
         evaluator = SharedWeightsEvaluator(REAL, 20)
-        own = search(tmp_path, evaluator, storage=url, trials=trials, name="s")
+        own = search(tmp_path, evaluator, storage=url, trials=trials)
         studies.append(own.run(progress=False))
         assert len(list(folder.rglob("supernet.safetensors"))) == 1
         monkeypatch.setattr(SupernetTraining, "train_epoch", None)
