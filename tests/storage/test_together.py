@@ -1,4 +1,4 @@
-"""What a block sets on a trial is written at once, and others' running trials are read sparingly."""
+"""What a block sets on a trial is written at once; others' running trials are read sparingly."""
 
 import optuna
 import pytest
@@ -76,9 +76,14 @@ def test_one_statement_a_table_and_one_for_the_state(opened):
 def test_what_was_set_is_written_however_the_block_ends(opened, error):
     study, reader = opened
     trial = study.ask()
-    with pytest.raises(error), together(trial):
-        set_all(trial)
-        raise error
+
+    def block():
+        with together(trial):
+            set_all(trial)
+            raise error
+
+    with pytest.raises(error):
+        block()
     assert written(reader) == ({"x"}, {"a": [2]}, {"c": 0.5})
 
 
@@ -97,9 +102,14 @@ def test_a_distribution_that_does_not_fit_is_refused_and_nothing_is_written(open
     study, reader = opened
     study.ask().suggest_int("x", 0, 3)
     trial = study.ask()
-    with pytest.raises(ValueError, match="different distribution kind"), together(trial):
-        trial.set_user_attr("a", 1)
-        trial.suggest_categorical("x", ["b"])
+
+    def block():
+        with together(trial):
+            trial.set_user_attr("a", 1)
+            trial.suggest_categorical("x", ["b"])
+
+    with pytest.raises(ValueError, match="different distribution kind"):
+        block()
     assert reader.trials[1].user_attrs == ({} if way == "rows" else {"a": 1})
 
 
