@@ -35,22 +35,25 @@ from optnas.storage.sqlite import SQLiteStorage
 RESULTS = Path(__file__).parent / "results" / "storage_writes.json"
 
 
-class Optuna(SQLiteStorage):
-    """Optuna's own functions."""
-
-    get_trial = RDBStorage.get_trial
-    _get_trials = RDBStorage._get_trials
-    _set_trial_attr_without_commit = RDBStorage._set_trial_attr_without_commit
-    _set_trial_value_without_commit = RDBStorage._set_trial_value_without_commit
-    _set_trial_param_without_commit = RDBStorage._set_trial_param_without_commit
-
-
 class Reads(SQLiteStorage):
     """Trials are read as rows."""
 
+    writes_together = False
+    set_trial_user_attr = RDBStorage.set_trial_user_attr
+    set_trial_system_attr = RDBStorage.set_trial_system_attr
+    _get_prepared_new_trial = RDBStorage._get_prepared_new_trial
     _set_trial_attr_without_commit = RDBStorage._set_trial_attr_without_commit
     _set_trial_value_without_commit = RDBStorage._set_trial_value_without_commit
     _set_trial_param_without_commit = RDBStorage._set_trial_param_without_commit
+
+
+class Optuna(Reads):
+    """Optuna's own functions."""
+
+    get_trial = RDBStorage.get_trial
+    get_study_user_attrs = RDBStorage.get_study_user_attrs
+    get_study_system_attrs = RDBStorage.get_study_system_attrs
+    _get_trials = RDBStorage._get_trials
 
 
 STORAGES = {"optuna": Optuna, "reads": Reads, "reads and writes": SQLiteStorage}

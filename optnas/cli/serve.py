@@ -21,8 +21,9 @@ def serve(
 ) -> None:
     """Let workers share a storage through Optuna's proxy: they open grpc://HOST:PORT."""
     from optnas.storage.proxy import make_proxy
+    from optnas.study.attributes import ARCHITECTURE
 
-    server, port = make_proxy(storage, host, port)
+    server, port = make_proxy(storage, host, port, settled=ARCHITECTURE)
     if host not in LOCAL:
         echo("the proxy has no log-in: everyone who reaches it can delete studies", err=True)
     server.start()

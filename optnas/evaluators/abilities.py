@@ -17,6 +17,7 @@ from optnas.datasets.dataset import Dataset, Loaders
 from optnas.errors import InputError
 from optnas.evaluators.base import Evaluator
 from optnas.search_spaces import SearchSpace
+from optnas.storage.shared_files import SharedFiles
 
 TEST = "test_"
 """How the names of scores on the test part begin."""
@@ -91,6 +92,18 @@ class Prepared(ABC):
         Raises:
             InputError: The work can't be done, or its result can't be kept.
             StoppedError: It was interrupted; the next call resumes it.
+        """
+
+
+class Exchanging(ABC):
+    """A `Prepared` evaluator that takes what another machine has prepared for the study."""
+
+    @abstractmethod
+    def exchanging(self, files: SharedFiles | None) -> Evaluator:
+        """A copy of this evaluator that shares what it prepares.
+
+        Args:
+            files: Where machines share it; None if they have no more in common than a folder.
         """
 
 
@@ -222,3 +235,21 @@ def why_no_retraining(evaluator: Evaluator) -> str:
     except Exception as error:  # `retraining` may be a user's
         return str(error)
     return ""
+
+
+def bound(
+    evaluator: Evaluator,
+    space: SearchSpace[Any],
+    folder: Path | None,
+    files: SharedFiles | None = None,
+) -> Evaluator:
+    """The evaluator for the networks of a space; itself if there is nothing to prepare.
+
+    Args:
+        evaluator: Any evaluator.
+        space: The search space.
+        folder: May keep what all networks need.
+        files: Where machines share that, if they do.
+    """
+    found = evaluator.bind(space, folder) if isinstance(evaluator, Prepared) else evaluator
+    return found.exchanging(files) if isinstance(found, Exchanging) else found

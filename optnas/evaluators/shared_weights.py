@@ -18,6 +18,7 @@ from optnas.devices.device import repeatable
 from optnas.errors import InputError
 from optnas.evaluators.abilities import (
     Configurable,
+    Exchanging,
     KnowsChance,
     KnowsData,
     Prepared,
@@ -35,6 +36,7 @@ from optnas.evaluators.supernet_settings import SupernetSettings
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.evaluators.training import TrainingEvaluator
 from optnas.search_spaces import SearchSpace
+from optnas.storage.shared_files import SharedFiles
 from optnas.study.attributes import SHARED
 from optnas.study.objectives import Direction
 from optnas.utils.random_state import seeded
@@ -43,7 +45,7 @@ log = logging.getLogger("optnas")
 
 
 class SharedWeightsEvaluator(
-    Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Prepared, StandIn
+    Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Prepared, Exchanging, StandIn
 ):
     """Scores networks with weights that all networks of the search space share.
 
@@ -65,7 +67,8 @@ class SharedWeightsEvaluator(
 
     A `Search` keeps the supernet next to the study, in `NAME_shared`. The first process that needs
     it trains it while others wait; if that process is killed, the next one resumes from the last
-    checkpoint. An `Objective` of your own keeps it in the folder `shared`, or in memory.
+    checkpoint. Machines that share a PostgreSQL server share it through that, so that one of them
+    trains it. An `Objective` of your own keeps it in the folder `shared`, or in memory.
 
     Example:
         ```python
@@ -129,6 +132,7 @@ class SharedWeightsEvaluator(
         self._finetune_epochs = finetune_epochs
         self._space: SearchSpace[Any] | None = None
         self._folder: Path | None = None
+        self._files: SharedFiles | None = None
         self._ready: _Ready | None = None
 
     def __repr__(self) -> str:
@@ -170,6 +174,10 @@ class SharedWeightsEvaluator(
         """A copy for a space, with a folder for its supernet."""
         return self._with(_space=space, _folder=folder)
 
+    def exchanging(self, files: SharedFiles | None) -> SharedWeightsEvaluator:
+        """A copy whose supernet is trained by one machine of those that share files."""
+        return self._with(_files=files)
+
     def _with(self, **settings: Any) -> SharedWeightsEvaluator:
         evaluator = copy(self)
         vars(evaluator).update(settings, _ready=None)
@@ -202,7 +210,7 @@ class SharedWeightsEvaluator(
             folder = self._folder and self._folder / identity
             seed = self.recipe.seed
             supernet = trained_once(
-                training, seed, folder, names, report or log.info, stopped or _never
+                training, seed, folder, names, report or log.info, stopped or _never, self._files
             )
             feed = self._training.feed()
             with seeded(seed):

@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optnas.storage.place import place_of
+from optnas.storage.together import together
 from optnas.study.attributes import (
     ARCHITECTURE,
     DUPLICATE_OF,
@@ -147,15 +148,16 @@ def reuse(trial: Trial, original: FrozenTrial, names: Iterable[str]) -> tuple[fl
     Raises:
         optuna.TrialPruned: The other trial was stopped early.
     """
-    trial.set_user_attr(DUPLICATE_OF, original.number)
-    for name in names:
-        if name in original.user_attrs:
-            trial.set_user_attr(name, original.user_attrs[name])
-    for name, value in original.constraints.items():
-        trial.set_constraint(name, value)
-    if original.values is None:
-        trial.set_user_attr(STOPPED, original.user_attrs[STOPPED])
-        raise TrialPruned(f"trial {original.number} was the same, and was stopped early")
+    with together(trial):
+        trial.set_user_attr(DUPLICATE_OF, original.number)
+        for name in names:
+            if name in original.user_attrs:
+                trial.set_user_attr(name, original.user_attrs[name])
+        for name, value in original.constraints.items():
+            trial.set_constraint(name, value)
+        if original.values is None:
+            trial.set_user_attr(STOPPED, original.user_attrs[STOPPED])
+            raise TrialPruned(f"trial {original.number} was the same, and was stopped early")
     return tuple(original.values)
 
 

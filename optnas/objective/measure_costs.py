@@ -11,6 +11,7 @@ from optnas.evaluators.evaluation import finite
 from optnas.metrics import Metric
 from optnas.objective.bounds import Bounds
 from optnas.objective.duplicates import Evaluated
+from optnas.storage.together import together
 
 
 def measure_costs(
@@ -22,7 +23,7 @@ def measure_costs(
     *,
     check: bool,
 ) -> dict[str, float]:
-    """Measures all metrics by name, and stores them on the trial.
+    """Measures all metrics by name, and stores them on the trial, all at once.
 
     An architecture is timed once: a second latency would let noise decide between recipes.
 
@@ -40,11 +41,12 @@ def measure_costs(
     """
     measured = evaluated.measured(str(candidate), [m.name for m in metrics])
     fresh = [metric for metric in metrics if metric.name not in measured]
-    for metric in metrics:
-        if metric in fresh:
-            measured[metric.name] = finite(metric.name, metric.measure(candidate))
-        trial.set_user_attr(metric.name, measured[metric.name])
-        bounds.enforce(trial, metric.name, measured[metric.name])
+    with together(trial):
+        for metric in metrics:
+            if metric in fresh:
+                measured[metric.name] = finite(metric.name, metric.measure(candidate))
+            trial.set_user_attr(metric.name, measured[metric.name])
+            bounds.enforce(trial, metric.name, measured[metric.name])
     if check:
         for metric in fresh:
             metric.check(candidate)

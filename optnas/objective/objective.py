@@ -12,7 +12,7 @@ from optuna.trial import BaseTrial, FrozenTrial, Trial
 
 from optnas.candidate import Candidate
 from optnas.errors import InputError
-from optnas.evaluators.abilities import Prepared, chance_of
+from optnas.evaluators.abilities import Prepared, bound, chance_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.evaluation import promised
 from optnas.evaluators.function import Train
@@ -33,6 +33,8 @@ from optnas.objective.preview import Preview, Previews
 from optnas.objective.run_evaluator import Listener, run_evaluator
 from optnas.search_spaces import SearchSpace
 from optnas.storage.place import place_of
+from optnas.storage.shared_files import shared_files
+from optnas.storage.together import together
 from optnas.study import attributes as attr
 from optnas.study.artifacts import WeightStore
 from optnas.study.fingerprint import check_same_weights
@@ -132,10 +134,8 @@ class Objective:
         evaluator, objectives = as_given(evaluator, objectives, metrics)
         check_settings(space, evaluator, objectives, constraints, early_stop)
         self.space = space
-        self.evaluator = evaluator
-        if isinstance(evaluator, Prepared):
-            folder = None if shared is None else Path(shared).absolute()
-            self.evaluator = evaluator.bind(space, folder)
+        folder = None if shared is None else Path(shared).absolute()
+        self.evaluator = bound(evaluator, space, folder)
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.baselines, self.baseline_params = read_baselines(space, baselines or {})
@@ -176,8 +176,8 @@ class Objective:
         """
         if self.folders is not None and self.folders.open(study, write=write):
             self.weights, self.checkpoints = self.folders.weights, self.folders.checkpoints
-            if isinstance(self.evaluator, Prepared):
-                self.evaluator = self.evaluator.bind(self.space, self.folders.shared)
+            files = shared_files(study._storage, study._study_id) if write else None
+            self.evaluator = bound(self.evaluator, self.space, self.folders.shared, files)
 
     def prepare(
         self,
@@ -240,20 +240,19 @@ class Objective:
     def _evaluate(
         self, trial: Trial, every: list[FrozenTrial], details: dict[str, Any], folder: Path | None
     ) -> tuple[float, ...]:
-        own = every[trial.number]
         self._begin(trial.study)
-        seed = derived_seed(self._study_seed, place(own, every), "candidate")
-        with asking(lambda: self.choosing(trial.number)):
-            candidate = self.candidate(trial, seed)
-            with seeded(seed):
-                recipe = self.evaluator.suggest(trial)
-        candidate.details = details
-        names = str(candidate), str(recipe)
-        trial.set_user_attr(attr.ARCHITECTURE, names[0])
-        trial.set_user_attr(attr.RECIPE, names[1])
-        early = self._stopping is not None
-        same = self._evaluated.find(trial.study, every, *names, stopped=early)
-        if original := same or await_same(trial.study, every, own, *names):
+        seed = derived_seed(self._study_seed, place(every[trial.number], every), "candidate")
+        with together(trial):
+            with asking(lambda: self.choosing(trial.number)):
+                candidate = self.candidate(trial, seed)
+                with seeded(seed):
+                    recipe = self.evaluator.suggest(trial)
+            candidate.details = details
+            names = str(candidate), str(recipe)
+            trial.set_user_attr(attr.ARCHITECTURE, names[0])
+            trial.set_user_attr(attr.RECIPE, names[1])
+        same = self._evaluated.find(trial.study, every, *names, stopped=bool(self._stopping))
+        if original := same or await_same(trial.study, every, every[trial.number], *names):
             return reuse(trial, original, self.known)
         estimates = self.evaluator.estimates
         known = self._evaluated, self._bounds
@@ -274,10 +273,11 @@ class Objective:
             self._told = say_which_weights(
                 trial, candidate, self.evaluator, scores, report, told=self._told
             )
-        for name, value in promised(self.evaluator, scores):
-            measured[name] = value
-            trial.set_user_attr(name, value)
-            self._bounds.store(trial, name, value)
+        with together(trial):
+            for name, value in promised(self.evaluator, scores):
+                measured[name] = value
+                trial.set_user_attr(name, value)
+                self._bounds.store(trial, name, value)
         values = tuple(measured[name] for name in self.objectives)
         keep_or_check(trial, candidate, values, store, self.metrics if estimates else ())
         return values

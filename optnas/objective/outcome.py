@@ -19,6 +19,7 @@ from optnas.errors import (
     with_place,
 )
 from optnas.storage.faults import storage_fault
+from optnas.storage.together import together
 from optnas.study import attributes as attr
 
 
@@ -73,6 +74,7 @@ def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
         trial.set_user_attr(attr.FAILURE, with_place(error))
         raise RuntimeError(with_place(error)) from error
     finally:
-        if writable:
-            for name, detail in details.items():
-                trial.set_user_attr(f"{attr.DETAIL}{name}", detail)
+        if writable and details:
+            with together(trial):
+                for name, detail in details.items():
+                    trial.set_user_attr(f"{attr.DETAIL}{name}", detail)

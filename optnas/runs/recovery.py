@@ -40,8 +40,9 @@ def give_up(study: Study, trial: FrozenTrial) -> None:
     If the trial holds a reason already, its process was killed while it ended the trial, and the
     reason stays.
     """
-    ending = trial.user_attrs.keys() & {FAILURE, LOST, SURPLUS}
     storage = study._storage
+    # Read now: what was read of a running trial before may stand for some seconds.
+    ending = storage.get_trial(trial._trial_id).user_attrs.keys() & {FAILURE, LOST, SURPLUS}
     with suppress(UpdateFinishedTrialError):  # another process was quicker
         if not ending:
             key, reason = LOST, KILLED

@@ -25,7 +25,7 @@ from optnas.search.warm_start import open_older
 from optnas.search_spaces import SearchSpace, space_size
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
-from optnas.study.attributes import BASELINE, RETRY_OF, SEED, is_counted
+from optnas.study.attributes import ARCHITECTURE, BASELINE, RETRY_OF, SEED, is_counted
 from optnas.study.fingerprint import check_same_study
 from optnas.study.folders import FILES, await_files
 from optnas.study.leases import is_alive
@@ -67,7 +67,7 @@ def open_study(
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
-        storage = open_storage(search.location.current_url, create=True)
+        storage = open_storage(search.location.current_url, create=True, settled=ARCHITECTURE)
     study, made = load_or_create(storage, search.study_name, objective.directions)
     old = search_record(study)
     anew = _takes_new_settings(study, search, fingerprint)
@@ -109,7 +109,7 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
         InputError: Numbers would differ here from those of the study (another GPU, an edited file).
     """
     older = open_older(search.warm_start, search.location, search.study_name)
-    storage = open_storage(search.location.current_url, create=True)
+    storage = open_storage(search.location.current_url, create=True, settled=ARCHITECTURE)
     study = load_study(storage, search.study_name)
     if study is None:
         raise InputError(f"study {search.study_name!r} is gone from {shown_url(search.url)}")

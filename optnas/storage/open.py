@@ -30,7 +30,12 @@ Storage = TypeVar("Storage", bound=BaseStorage)
 
 
 def open_storage(
-    url: str, *, create: bool = False, without: Sequence[str] = (), kept: int = 1
+    url: str,
+    *,
+    create: bool = False,
+    without: Sequence[str] = (),
+    kept: int = 1,
+    settled: str = "",
 ) -> BaseStorage:
     """Opens the storage behind a URL.
 
@@ -45,6 +50,7 @@ def open_storage(
         without: User attributes, as patterns of SQL's LIKE, that may be left out of an SQLite
             file's trials. Such a storage is only to be read.
         kept: Connections to a server that are kept between transactions. A worker needs one.
+        settled: See `RowStorage`; for a storage that is written to.
 
     Raises:
         NoStudyError: Nothing is there, and nothing was to be made.
@@ -61,10 +67,14 @@ def open_storage(
             return _connect_proxy(parsed)
         if path is None:
             return optuna.storages.get_storage(
-                _made(lambda: server_storage(parsed, shown, create=create, kept=kept))
+                _made(
+                    lambda: server_storage(parsed, shown, create=create, kept=kept, settled=settled)
+                )
             )
         if create:
-            return optuna.storages.get_storage(_made(lambda: SQLiteStorage(path, made=made)))
+            return optuna.storages.get_storage(
+                _made(lambda: SQLiteStorage(path, made=made, settled=settled))
+            )
         return optuna.storages.get_storage(
             RowStorage(
                 reading_url(path),

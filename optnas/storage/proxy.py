@@ -13,7 +13,7 @@ THREADS = 10
 """Requests that are answered at once: the number of Optuna's own server."""
 
 
-def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
+def make_proxy(url: str, host: str, port: int, *, settled: str = "") -> tuple[Any, int]:
     """A gRPC server for a storage, and its port; `start()` starts it.
 
     It has no log-in: anyone who reaches it can change and delete studies.
@@ -22,6 +22,7 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
         url: The storage; a PostgreSQL database. Anything else is refused.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
+        settled: See `RowStorage`.
 
     Raises:
         InputError: The storage doesn't work behind a proxy, or the address can't be listened on.
@@ -46,7 +47,7 @@ def make_proxy(url: str, host: str, port: int) -> tuple[Any, int]:
         from optuna.storages._grpc.servicer import OptunaStorageProxyService
     except ImportError as error:
         raise InputError(f"serve needs a package: pip install 'optnas[grpc]' ({error})") from error
-    storage = open_storage(url, create=True, kept=THREADS)
+    storage = open_storage(url, create=True, kept=THREADS, settled=settled)
     # Otherwise a second server could listen on the same port, and take half of the requests.
     options = [("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(THREADS), options=options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -17,19 +17,28 @@ from optuna.distributions import json_to_distribution
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, or_, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, scoped_session
 
+from optnas.storage.few_rows import Parts, read_few
 from optnas.utils.gc import no_garbage_collection
 
 FEW = 500
 """Up to this many trials are named one by one in a query."""
 # Statements are made once: making one takes longer than SQLite takes to answer it.
 _TEXT = ("key", "value_json")
+_DRAWN = ("param_name", "param_value", "distribution_json")
 _STUDY = models.StudyModel.__table__.c
 _STUDIES = select(_STUDY.study_id)
 _IS_THERE = _STUDIES.where(_STUDY.study_id == bindparam("study_id"))
+_STUDY_ATTRIBUTES = {  # a study without attributes has one row, which is empty
+    kind: text(
+        f"SELECT a.key, a.value_json FROM studies s LEFT JOIN study_{kind}_attributes a "
+        "ON a.study_id = s.study_id WHERE s.study_id = :study_id"
+    )
+    for kind in ("user", "system")
+}
 _TRIAL = models.TrialModel.__table__.c
 _TRIALS = select(
     _TRIAL.trial_id,
@@ -49,10 +58,25 @@ _NEW = _OF_STUDY.where(
 
 
 @contextmanager
-def reading(sessions: scoped_session[Session]) -> Iterator[Connection]:
-    """A connection to read by, in a transaction of Optuna's."""
+def statements(sessions: scoped_session[Session]) -> Iterator[Connection]:
+    """A connection for single statements, in a session of Optuna's.
+
+    On a server each is a transaction of its own, which saves the ways there and back that the
+    beginning and the end of one take.
+    """
     with _create_scoped_session(sessions) as session, no_garbage_collection():
-        yield session.connection()
+        # Optuna reads a trial inside of a transaction to say which one has ended.
+        alone = session.get_bind().dialect.name == "postgresql" and not session.in_transaction()
+        settings = {"isolation_level": "AUTOCOMMIT"} if alone else {}
+        yield session.connection(execution_options=settings)
+
+
+def study_attributes(connection: Connection, kind: str, study_id: int) -> dict[str, Any]:
+    """User or system attributes of a study; raises KeyError if there is no such study."""
+    found = connection.execute(_STUDY_ATTRIBUTES[kind], {"study_id": study_id}).all()
+    if not found:
+        raise KeyError(models.NOT_FOUND_MSG)
+    return {key: json.loads(encoded) for key, encoded in found if key is not None}
 
 
 def one_trial(connection: Connection, trial_id: int) -> FrozenTrial:
@@ -66,6 +90,7 @@ def one_trial(connection: Connection, trial_id: int) -> FrozenTrial:
 def trials_of(
     connection: Connection,
     without: Sequence[str],
+    kept: Mapping[int, FrozenTrial],
     study_id: int,
     states: Container[TrialState] | None,
     included_trial_ids: set[int],
@@ -76,6 +101,7 @@ def trials_of(
     Args:
         connection: A connection to the database.
         without: User attributes that are left out, as patterns of SQL's LIKE.
+        kept: Running trials by id that needn't be read again while they run.
         study_id: The study.
         states: The states to read; None for all.
         included_trial_ids: Trials to read whatever their id.
@@ -95,55 +121,34 @@ def trials_of(
         if (row.trial_id > trial_id_greater_than or row.trial_id in included_trial_ids)
         and (states is None or row.state in states)
     ]
-    return _read_trials(connection, found, without)
+    running = {row.trial_id for row in found if row.state == TrialState.RUNNING} & kept.keys()
+    if not running:
+        return _read_trials(connection, found, without)
+    new = [row for row in found if row.trial_id not in running]
+    read = {trial._trial_id: trial for trial in _read_trials(connection, new, without)}
+    return [read.get(row.trial_id) or kept[row.trial_id] for row in found]
 
 
 def _read_trials(
     connection: Connection, found: Any, without: Sequence[str] = ()
 ) -> list[FrozenTrial]:
-    """Reads the rest of some trials, with one query for each table.
-
-    Each query sees the database as it is then; finished trials are whole all the same, because they
-    don't change. `found` are rows of `_TRIALS`, read just now, all of one study.
-    """
+    """Reads the rest of some trials: `found` are rows of `_TRIALS`, read just now, of one study."""
     if not found:
         return []
-    few = len(found) <= FEW
-    named: dict[str, Any] = {"trial_ids": [row.trial_id for row in found]} if few else {}
-    own = None
-    if not few and len(connection.execute(_STUDIES).all()) > 1:  # else a table is read as it lies
-        same = select(_TRIAL.study_id).where(_TRIAL.trial_id == found[0].trial_id)
-        own = select(_TRIAL.trial_id).where(_TRIAL.study_id == same.scalar_subquery())
-
-    def rows(model: Any, *names: str, order: str | None = None, without: Sequence[str] = ()) -> Any:
-        query = _query(model, names, order, few)
-        if own is not None:
-            query = query.where(model.__table__.c.trial_id.in_(own))
-        for pattern in without:
-            query = query.where(model.__table__.c.key.not_like(pattern))
-        return connection.execute(query, named).all()
-
+    if len(found) <= FEW:
+        parts = read_few(connection, [row.trial_id for row in found], without)
+    else:
+        parts = _read_tables(connection, found[0].trial_id, without)
     value = models.TrialValueModel
     values: dict[int, list[float]] = defaultdict(list)
-    for trial_id, number, kind in rows(value, "value", "value_type", order="objective"):
+    for trial_id, number, kind in parts.values:
         values[trial_id].append(value.stored_repr_to_value(number, kind))
     step_value = models.TrialIntermediateValueModel
     steps: dict[int, dict[int, float]] = defaultdict(dict)
-    for trial_id, step, number, kind in rows(
-        step_value, "step", "intermediate_value", "intermediate_value_type", order="step"
-    ):
+    for trial_id, step, number, kind in parts.steps:
         steps[trial_id][step] = step_value.stored_repr_to_intermediate_value(number, kind)
-    params, distributions = _params(
-        rows(
-            models.TrialParamModel,
-            "param_name",
-            "param_value",
-            "distribution_json",
-            order="param_id",
-        )
-    )
-    user = _attributes(rows(models.TrialUserAttributeModel, *_TEXT, without=without))
-    system = _attributes(rows(models.TrialSystemAttributeModel, *_TEXT))
+    params, distributions = _params(parts.params)
+    user, system = _attributes(parts.user), _attributes(parts.system)
     return [
         FrozenTrial(
             number=number,
@@ -163,13 +168,40 @@ def _read_trials(
     ]
 
 
+def _read_tables(connection: Connection, trial_id: int, without: Sequence[str]) -> Parts:
+    """The rows of all trials of a study, which one of its trials names: a query for each table.
+
+    Each query sees the database as it is then; finished trials are whole all the same, because they
+    don't change.
+    """
+    own = None
+    if len(connection.execute(_STUDIES).all()) > 1:  # else a table is read as it lies
+        same = select(_TRIAL.study_id).where(_TRIAL.trial_id == trial_id)
+        own = select(_TRIAL.trial_id).where(_TRIAL.study_id == same.scalar_subquery())
+
+    def rows(model: Any, *names: str, order: str | None = None, without: Sequence[str] = ()) -> Any:
+        query = _query(model, names, order)
+        if own is not None:
+            query = query.where(model.__table__.c.trial_id.in_(own))
+        for pattern in without:
+            query = query.where(model.__table__.c.key.not_like(pattern))
+        return connection.execute(query).all()
+
+    kind = "intermediate_value_type"
+    return Parts(
+        rows(models.TrialValueModel, "value", "value_type", order="objective"),
+        rows(models.TrialIntermediateValueModel, "step", "intermediate_value", kind, order="step"),
+        rows(models.TrialParamModel, *_DRAWN, order="param_id"),
+        rows(models.TrialUserAttributeModel, *_TEXT, without=without),
+        rows(models.TrialSystemAttributeModel, *_TEXT),
+    )
+
+
 @cache
-def _query(model: Any, columns: tuple[str, ...], order: str | None, few: bool) -> Any:
-    """A query for rows of trials: of a few that are named, or of all."""
+def _query(model: Any, columns: tuple[str, ...], order: str | None) -> Any:
+    """A query for the rows of all trials."""
     table = model.__table__.c
     query = select(table.trial_id, *(table[name] for name in columns))
-    if few:
-        query = query.where(table.trial_id.in_(bindparam("trial_ids", expanding=True)))
     return query if order is None else query.order_by(table[order])
 
 

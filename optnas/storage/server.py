@@ -7,9 +7,11 @@ two of its threads speak at once. What only reads keeps none.
 from __future__ import annotations
 
 import logging
+import selectors
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import uniform
 from typing import Any, TypeVar
 
@@ -22,6 +24,8 @@ from optnas.storage.row_storage import RowStorage
 
 POLL = 0.5
 """Seconds between two attempts to reach the server, about."""
+UNUSED = 60.0
+"""Seconds after which a connection that nobody used is tried before it is used."""
 _FULL = ("too many clients", "too many connections", "connection slots", "no more connections")
 """What PostgreSQL and PgBouncer say where no connection is left; their drivers give no code."""
 
@@ -48,7 +52,9 @@ FULL = Trouble("the database server has no connection left; waiting for one", 30
 AWAY = Trouble("the database is away; waiting for it", 60.0)
 
 
-def server_storage(url: URL, shown: str, *, create: bool, kept: int) -> RowStorage:
+def server_storage(
+    url: URL, shown: str, *, create: bool, kept: int, settled: str = ""
+) -> RowStorage:
     """A storage on a PostgreSQL server.
 
     Args:
@@ -56,6 +62,7 @@ def server_storage(url: URL, shown: str, *, create: bool, kept: int) -> RowStora
         shown: The URL without its password, for messages.
         create: Whether to make the tables if they don't exist yet, and to write.
         kept: Connections to keep between transactions; none are kept to read.
+        settled: See `RowStorage`.
 
     Raises:
         NoStudyError: Nothing is there, and nothing was to be made.
@@ -65,18 +72,48 @@ def server_storage(url: URL, shown: str, *, create: bool, kept: int) -> RowStora
         url = url.set(drivername="postgresql+psycopg")
     full = url.render_as_string(hide_password=False)
     settings: dict[str, Any] = {"creator": _Connector(url)}
-    if create:  # with `pool_pre_ping` a connection that a restarted server has closed is made anew
-        settings |= {"pool_pre_ping": True, "pool_size": kept}
+    if create:
+        settings |= {"pool_size": kept}
     else:
         settings |= {"poolclass": sqlalchemy.pool.NullPool}
         engine = sqlalchemy.create_engine(full, **settings)
         if not sqlalchemy.inspect(engine).has_table("studies"):
             raise NoStudyError(f"there is no study in {shown} yet: `optnas run` makes one")
     # Optuna's check takes a second connection; these two need none.
-    storage = RowStorage(full, settings, skip_compatibility_check=True)
+    storage = RowStorage(full, settings, skip_compatibility_check=True, settled=settled)
     if storage.get_current_version() != storage.get_head_version():
-        storage = RowStorage(full, settings)  # refused, with Optuna's reason
+        more = {"creator": settings["creator"]}
+        storage = RowStorage(full, more, settled=settled)  # refused, with Optuna's reason
+    if create:
+        check = partial(_check, storage.engine.dialect)
+        sqlalchemy.event.listen(storage.engine, "checkin", _note_time)
+        sqlalchemy.event.listen(storage.engine, "checkout", check)
     return storage
+
+
+def _note_time(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check(dialect: Any, connection: Any, record: Any, _proxy: object) -> None:
+    """Has a connection made anew that the server has closed, as it does when it restarts.
+
+    The system knows that at once: there is something to read, its end. A query, as SQLAlchemy's
+    `pool_pre_ping` sends, would be one more way there and back in each transaction. It is sent
+    through a connection that was unused for long: a firewall may have dropped it silently.
+    """
+    unused = time.monotonic() - record.info.get("used", time.monotonic())
+    try:
+        if unused > UNUSED or _is_readable(connection):
+            dialect.do_ping(connection)
+    except Exception as error:
+        raise sqlalchemy.exc.DisconnectionError from error
+
+
+def _is_readable(connection: Any) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 class _Connector:

@@ -62,12 +62,14 @@ class SQLiteStorage(RowStorage):
     Args:
         path: The file.
         made: Whether it has all tables (`check_sqlite`).
+        settled: See `RowStorage`.
     """
 
-    def __init__(self, path: Path, *, made: bool) -> None:
+    def __init__(self, path: Path, *, made: bool, settled: str = "") -> None:
         settings = {"connect_args": {"timeout": TIMEOUT}}
         self._path = path.absolute()  # a connection is made when it is needed
-        super().__init__(sqlite_url(self._path), settings, skip_table_creation=made)
+        url = sqlite_url(self._path)
+        super().__init__(url, settings, skip_table_creation=made, settled=settled)
         self._file = self._found()
         # Not before: making the tables under these settings would wait for itself.
         for name, listener in (

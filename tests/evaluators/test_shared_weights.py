@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from common.postgres import database
 from filelock import FileLock
 from optuna.trial import FixedTrial
 from torch import nn
@@ -42,6 +43,8 @@ from optnas.search_spaces import (
     NASBench201Space,
     ResNetSpace,
 )
+from optnas.storage.open import close_storage, open_storage
+from optnas.storage.shared_files import shared_files
 from optnas.testing import EvaluatorContract
 from optnas.utils.draft import Draft
 from optnas.utils.random_state import seeded
@@ -589,6 +592,84 @@ def test_weights_that_cannot_be_read_or_kept_are_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="can't be kept in"):
         shared(tmp_path / "file").prepare()
+
+
+# Machines that share a server, and no folder
+
+
+@pytest.fixture
+def server_files(postgres_server, request):
+    """The shared files of a study, as two machines have them."""
+    url = database(postgres_server, f"w{abs(hash(request.node.nodeid))}")
+    storages = [open_storage(url, create=True) for _ in range(2)]
+    study = optuna.create_study(storage=storages[0])
+    yield [shared_files(storage, study._study_id) for storage in storages]
+    for storage in storages:
+        close_storage(storage)
+
+
+def test_one_machine_trains_it_and_the_other_takes_it(tmp_path, server_files, monkeypatch):
+    one, two = server_files
+    digest = shared(tmp_path / "one").exchanging(one).prepare()
+    monkeypatch.setattr(SupernetTraining, "train_epoch", None)
+    lines = []
+    assert shared(tmp_path / "two").exchanging(two).prepare(lines.append) == digest
+    assert lines == ["took the weights that all networks share from the study's server"]
+    found = [p.read_bytes() for p in sorted(tmp_path.rglob("*.safetensors"))]
+    assert found[0] == found[1]
+
+
+def test_a_machine_waits_for_the_one_that_trains_it(tmp_path, server_files, monkeypatch):
+    one, two = server_files
+    monkeypatch.setattr("optnas.evaluators.supernet_folder.POLL_SERVER", 0.01)
+    digest = shared(tmp_path / "one").prepare()  # without the server yet
+    (weights,) = tmp_path.rglob("*.safetensors")
+    name = f"{weights.parent.name}/{weights.name}"
+    monkeypatch.setattr(SupernetTraining, "train_epoch", None)
+    lines = []
+
+    def say(line):
+        lines.append(line)
+        if len(lines) == 1:
+            shared(tmp_path / "one").exchanging(one).prepare()  # which now gives it to the server
+
+    with one.turn(name):
+        assert shared(tmp_path / "two").exchanging(two).prepare(say) == digest
+    assert [line.split(":")[0] for line in lines] == [
+        "another machine trains the weights that all networks share",
+        "took the weights that all networks share from the study's server",
+    ]
+
+
+def test_waiting_for_another_machine_ends_with_the_run(tmp_path, server_files):
+    one, two = server_files
+    shared(tmp_path / "one").prepare()
+    (weights,) = tmp_path.rglob("*.safetensors")
+    with one.turn(f"{weights.parent.name}/{weights.name}"), pytest.raises(StoppedError):
+        shared(tmp_path / "two").exchanging(two).prepare(stopped=lambda: True)
+
+
+def test_hosts_with_a_server_in_common_share_the_weights_of_a_study(
+    tmp_path, postgres_server, monkeypatch
+):
+    url = database(postgres_server, "hosts")
+    studies = []
+    for host, trials in (("first", 2), ("second", 4)):
+        folder = tmp_path / host
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("optnas.study.leases._host", lambda host=host: host)
+        evaluator = SharedWeightsEvaluator(REAL, 20)
+        own = search(tmp_path, evaluator, storage=url, trials=trials)
+        studies.append(own.run(progress=False))
+        assert len(list(folder.rglob("supernet.safetensors"))) == 1
+        monkeypatch.setattr(SupernetTraining, "train_epoch", None)
+    assert [len(study.trials) for study in studies] == [4, 4]
+    details = {t.user_attrs["detail:shared_weights"]["weights"] for t in studies[0].trials}
+    hosts = {t.user_attrs["lease"]["host"] for t in studies[0].trials}
+    assert (len(details), hosts) == (1, {"first", "second"})
+    for study in studies:
+        close_storage(study._storage)
 
 
 # Studies

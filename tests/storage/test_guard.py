@@ -17,13 +17,16 @@ from optnas.runs.take import ASK, take_trial
 from optnas.storage.guard import Private, digest
 from optnas.storage.open import close_storage, open_storage
 from optnas.storage.row_storage import ROWS, RowStorage
+from optnas.storage.together import TRIAL
 from optnas.study.attributes import LEASE
 from optnas.study.leases import lease
 
 URL = "sqlite:///study.db"
 
 
-@pytest.mark.parametrize("private", [ROWS, ASK, FRONT], ids=["rows", "ask", "front"])
+@pytest.mark.parametrize(
+    "private", [ROWS, TRIAL, ASK, FRONT], ids=["rows", "trial", "ask", "front"]
+)
 def test_the_installed_functions_are_those_that_optnas_was_written_for(private):
     """After an upgrade: read what changed, adapt what replaces it, and write the new hash."""
     if private is not FRONT:  # which other tests may have replaced already
