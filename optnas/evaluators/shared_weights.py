@@ -78,7 +78,8 @@ class SharedWeightsEvaluator(
 
     Args:
         training: Trains a network for real. Its data, loss, scores and precision are used here, and
-            `optnas confirm` and `optnas retrain` use it as it is.
+            `optnas confirm` and `optnas retrain` use it as it is. The supernet doesn't learn from
+            the teacher of its distillation.
         steps: Steps of the supernet's training; by default they cost about as much as 16 trainings
             of one network.
         networks: Networks trained in each step.
@@ -243,8 +244,8 @@ class SharedWeightsEvaluator(
         """All that decides the shared weights."""
         assert self._space is not None
         found = {name: str(value) for name, value in self.fingerprint.items()}
-        for unused in ("recipe", "scores", "epoch", "finetune_epochs"):
-            del found[unused]
+        for unused in ("recipe", "scores", "epoch", "finetune_epochs", "distillation"):
+            found.pop(unused, None)
         if self.steps is not None:
             del found["epochs"]
         return found | {"space": self._space.fingerprint, "code": self._space.code}
