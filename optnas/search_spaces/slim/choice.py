@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from optnas.errors import InputError
 from optnas.search_spaces.checks import check_choices, check_sizes
-from optnas.search_spaces.lora.patterns import matches
+from optnas.search_spaces.lora.patterns import as_patterns, matches
 from optnas.search_spaces.slim.blocks import Skip, droppable, residual_blocks
 from optnas.search_spaces.slim.check import error_text, run
 from optnas.search_spaces.slim.slicing import Group
@@ -35,6 +35,19 @@ def chosen_groups(
     return [
         group for group in groups if (only is None or named(group, only)) and not named(group, keep)
     ]
+
+
+def as_depth(given: object) -> bool | tuple[str, ...]:
+    """Whether blocks may be left out, or patterns of their names.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(given, bool):
+        return given
+    if not isinstance(given, (str, Sequence)):
+        raise TypeError(f"depth must be True, False, or names or patterns of blocks, got {given!r}")
+    return as_patterns("depth", given)
 
 
 def chosen_blocks(

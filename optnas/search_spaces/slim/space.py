@@ -26,6 +26,7 @@ from optnas.search_spaces.slim.architecture import SlimArchitecture
 from optnas.search_spaces.slim.blocks import blocks_around
 from optnas.search_spaces.slim.check import Check
 from optnas.search_spaces.slim.choice import (
+    as_depth,
     checked_resolutions,
     chosen_blocks,
     chosen_groups,
@@ -134,7 +135,7 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
     ) -> None:
         check_choices("widths", widths)
         self._widths = tuple(sorted(map(float, widths)))
-        self._depth = depth if isinstance(depth, bool) else as_patterns("depth", depth)
+        self._depth = as_depth(depth)
         alone = bool(self._depth or resolutions)
         if not self._widths or not 0 < self._widths[0] < 1 + alone or self._widths[-1] > 1:
             raise ValueError(
