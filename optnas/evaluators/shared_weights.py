@@ -34,7 +34,7 @@ from optnas.evaluators.supernet_folder import trained_once
 from optnas.evaluators.supernet_settings import SupernetSettings
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.evaluators.training import TrainingEvaluator
-from optnas.search_spaces import SearchSpace
+from optnas.search_spaces import SearchSpace, SlimSpace
 from optnas.study.attributes import SHARED
 from optnas.study.objectives import Direction
 from optnas.utils.random_state import seeded
@@ -168,7 +168,17 @@ class SharedWeightsEvaluator(
         return self._with(_training=self._training.configured(device=device, epochs=epochs))
 
     def bind(self, space: SearchSpace[Any], folder: Path | None) -> SharedWeightsEvaluator:
-        """A copy for a space, with a folder for its supernet."""
+        """A copy for a space, with a folder for its supernet.
+
+        Raises:
+            InputError: Its networks begin with trained weights.
+        """
+        if isinstance(space, SlimSpace):
+            raise InputError(
+                "the networks of a SlimSpace begin with the trained weights of their own channels, "
+                "and shared weights would take their place: give the TrainingEvaluator itself, "
+                "with a few epochs"
+            )
         return self._with(_space=space, _folder=folder)
 
     def _with(self, **settings: Any) -> SharedWeightsEvaluator:
