@@ -33,6 +33,10 @@ NETWORKS = 500
 COLUMNS = 4
 
 
+NOT_DRAWN = "SlimSpace"
+"""In the table alone: its networks are parts of a given one."""
+
+
 def spaces() -> dict[str, SearchSpace[Any]]:
     """Each space as its examples use it, by what is written above its panel."""
     image, small = (1, 28, 28), (1, 32, 32)
@@ -49,6 +53,7 @@ def spaces() -> dict[str, SearchSpace[Any]]:
         "ViTSpace.small<br>1×32×32": optnas.ViTSpace.small(small, 10),
         "UNetSpace.small<br>1×32×32, a class a pixel": optnas.UNetSpace.small(small, 4),
         "LoRASpace<br>lora_digits": optnas.load_search("lora_digits").space,
+        "SlimSpace<br>digits_slim": optnas.load_search("digits_slim").space,
     }
 
 
@@ -123,12 +128,12 @@ def figure(found: dict[str, Sizes]) -> go.Figure:
     return panels
 
 
-def picture(page: Path) -> None:
+def picture(page: Path, panels: int) -> None:
     """Draws a page with Chromium, if there is one."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         return
-    height = 120 + 260 * math.ceil(len(spaces()) / COLUMNS)
+    height = 120 + 260 * math.ceil(panels / COLUMNS)
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
@@ -146,11 +151,14 @@ def picture(page: Path) -> None:
 
 def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    found, results = {}, {}
+    found: dict[str, Sizes] = {}
+    results = {}
     print("| Space | Networks | MACs | Median | Parameters | Median |")
     print("| --- | --- | --- | --- | --- | --- |")
     for title, space in spaces().items():
-        found[title] = of_space = sizes(space, NETWORKS)
+        of_space = sizes(space, NETWORKS)
+        if not title.startswith(NOT_DRAWN):
+            found[title] = of_space
         name = title.replace("<br>", ", ")
         macs, params = quantiles(of_space.macs), quantiles(of_space.params)
         results[name] = {"networks": of_space.networks, "macs": macs, "params": params}
@@ -159,7 +167,7 @@ def main() -> None:
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     page = Path("space_sizes.html")
     figure(found).write_html(page, config={"displayModeBar": False})
-    picture(page)
+    picture(page, len(found))
 
 
 def quantiles(counts: list[int]) -> tuple[int, int, int]:

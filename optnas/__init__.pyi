@@ -24,6 +24,7 @@ from .datasets import (
 from .errors import CandidateError as CandidateError, InputError as InputError
 from .evaluators import (
     CommandEvaluator as CommandEvaluator,
+    Distillation as Distillation,
     Evaluator as Evaluator,
     FunctionEvaluator as FunctionEvaluator,
     Quantized as Quantized,

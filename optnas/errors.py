@@ -16,6 +16,14 @@ class NoStudyError(InputError):
     """There is no study at the given place yet."""
 
 
+class NetworkError(InputError):
+    """A network can't be written to a file, quantised, or run from its file.
+
+    Others of a search may be: a trial fails with the message as its reason, and the study
+    continues. A command that was asked for this network ends.
+    """
+
+
 class Interrupted(SystemExit):
     """A signal ends the program; the exit code tells which one."""
 
@@ -54,7 +62,7 @@ def fault_of_candidate(error: Exception) -> str | None:
     Args:
         error: What building, measuring or training the architecture raised.
     """
-    if isinstance(error, CandidateError):
+    if isinstance(error, (CandidateError, NetworkError)):
         return str(error)
     # PyTorch raises a type of its own for this on CUDA alone.
     if (

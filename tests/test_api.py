@@ -11,6 +11,7 @@ PUBLIC = [
     "CellSpace",
     "CommandEvaluator",
     "Dataset",
+    "Distillation",
     "Energy",
     "Evaluator",
     "Flops",

@@ -10,6 +10,7 @@ from optnas.evaluators.abilities import (
 )
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.command import CommandEvaluator
+from optnas.evaluators.distillation import Distillation
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.function import FunctionEvaluator
 from optnas.evaluators.quantized import Quantized
@@ -23,6 +24,7 @@ from optnas.evaluators.training import TrainingEvaluator
 __all__ = [
     "CommandEvaluator",
     "Configurable",
+    "Distillation",
     "Evaluator",
     "FunctionEvaluator",
     "KnowsData",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from optnas.datasets.dataset import Part
+from optnas.datasets.dataset import Dataset, Loaders, Part
 from optnas.errors import InputError
 from optnas.evaluators.layout import accepts, laid_out, memory_format
 from optnas.evaluators.step import OwnStep, step_of_pairs
@@ -167,6 +167,13 @@ class LoaderFeed(Feed):
             return laid_out(tensor.to(self.device, non_blocking=True), layout)
 
         return map_inputs(placed, x), moved(y, self.device)
+
+
+def feed_of(data: Dataset | Loaders, device: torch.device, step: OwnStep | None) -> Feed:
+    """The batches of the training part and the validation part, on a device."""
+    if isinstance(data, Dataset):
+        return ArrayFeed(data.train, data.val, device, step)
+    return LoaderFeed(data.train, data.val, device, step)
 
 
 def pair_of(batch: object) -> tuple[Inputs, Inputs]:

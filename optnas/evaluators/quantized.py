@@ -132,8 +132,9 @@ class Quantized(Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Re
 
         Raises:
             CandidateError: A loss became NaN or infinite.
-            InputError: The model's output doesn't fit the data, or the network can't be written or
-                quantised. The first network is tried before its training.
+            NetworkError: The network can't be written or quantised; its trial fails. Until one
+                could be, networks are tried before their training.
+            InputError: The model's output doesn't fit the data.
         """
         inputs = candidate.example_inputs
         calibration = self._calibrated(candidate)

@@ -16,6 +16,7 @@ from optnas.devices.device import resolve_device
 from optnas.errors import InputError
 from optnas.evaluators.abilities import TEST, Rescoring
 from optnas.evaluators.base import Evaluator
+from optnas.evaluators.distillation import Teacher
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
 from optnas.evaluators.recipe import Recipe
@@ -46,6 +47,7 @@ class RetrainingEvaluator(Evaluator, Rescoring):
         trained_with: The loss of a recipe's training steps.
         scores: Its further scores.
         step: Its step, if it has one of the user's.
+        teach: Makes its teacher, if it has one.
 
     Raises:
         InputError: There is no test part.
@@ -59,6 +61,7 @@ class RetrainingEvaluator(Evaluator, Rescoring):
         trained_with: Callable[[Recipe], Loss],
         scores: Mapping[str, Score],
         step: OwnStep | None = None,
+        teach: Callable[[Feed, str], Teacher] | None = None,
     ) -> None:
         _check_parts(data)
         self._search = search
@@ -66,6 +69,7 @@ class RetrainingEvaluator(Evaluator, Rescoring):
         self._loss = loss
         self._trained_with = trained_with
         self._step = step
+        self._teach = teach
         self._names = names_on_test(search.provides)
         self._scores = {self._names[name]: score for name, score in scores.items()}
         self.device = search.device
@@ -116,7 +120,7 @@ class RetrainingEvaluator(Evaluator, Rescoring):
     def _loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         feed = self._feed(resolve_device(self.device or "auto"))
         losses = self._loss, self._trained_with(recipe)
-        return TrainingLoop(model, feed, recipe, *losses, self._scores, give_way)
+        return TrainingLoop(model, feed, recipe, *losses, self._scores, give_way, self._teach)
 
     def _feed(self, device: torch.device) -> Feed:
         data = self._data

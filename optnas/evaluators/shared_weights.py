@@ -35,7 +35,7 @@ from optnas.evaluators.supernet_folder import trained_once
 from optnas.evaluators.supernet_settings import SupernetSettings
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.evaluators.training import TrainingEvaluator
-from optnas.search_spaces import SearchSpace
+from optnas.search_spaces import SearchSpace, SlimSpace
 from optnas.storage.shared_files import SharedFiles
 from optnas.study.attributes import SHARED
 from optnas.study.objectives import Direction
@@ -81,7 +81,8 @@ class SharedWeightsEvaluator(
 
     Args:
         training: Trains a network for real. Its data, loss, scores and precision are used here, and
-            `optnas confirm` and `optnas retrain` use it as it is.
+            `optnas confirm` and `optnas retrain` use it as it is. The supernet doesn't learn from
+            the teacher of its distillation.
         steps: Steps of the supernet's training; by default they cost about as much as 16 trainings
             of one network.
         networks: Networks trained in each step.
@@ -171,7 +172,17 @@ class SharedWeightsEvaluator(
         return self._with(_training=self._training.configured(device=device, epochs=epochs))
 
     def bind(self, space: SearchSpace[Any], folder: Path | None) -> SharedWeightsEvaluator:
-        """A copy for a space, with a folder for its supernet."""
+        """A copy for a space, with a folder for its supernet.
+
+        Raises:
+            InputError: Its networks begin with trained weights.
+        """
+        if isinstance(space, SlimSpace):
+            raise InputError(
+                "the networks of a SlimSpace begin with the trained weights of their own channels, "
+                "and shared weights would take their place: give the TrainingEvaluator itself, "
+                "with a few epochs"
+            )
         return self._with(_space=space, _folder=folder)
 
     def exchanging(self, files: SharedFiles | None) -> SharedWeightsEvaluator:
@@ -251,8 +262,8 @@ class SharedWeightsEvaluator(
         """All that decides the shared weights."""
         assert self._space is not None
         found = {name: str(value) for name, value in self.fingerprint.items()}
-        for unused in ("recipe", "scores", "epoch", "finetune_epochs"):
-            del found[unused]
+        for unused in ("recipe", "scores", "epoch", "finetune_epochs", "distillation"):
+            found.pop(unused, None)
         if self.steps is not None:
             del found["epochs"]
         return found | {"space": self._space.fingerprint, "code": self._space.code}

@@ -23,8 +23,9 @@ from optnas.evaluators.abilities import (
     Retrainable,
 )
 from optnas.evaluators.base import Evaluator
+from optnas.evaluators.distillation import Distillation, teaching
 from optnas.evaluators.epoch_report import Report
-from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
+from optnas.evaluators.feed import Feed, feed_of
 from optnas.evaluators.first_look import first_look
 from optnas.evaluators.heads import HeadLoss
 from optnas.evaluators.recipe import Recipe
@@ -102,6 +103,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         accuracy: Whether classification has the score `val_accuracy`, and segmentation that and
             `val_mean_iou`. They need an output for each class; switch them off for single logits,
             sequences of tokens, several labels an example.
+        distillation: The outputs of a trained network as further targets; see `Distillation`.
 
     Attributes:
         epochs: As given.
@@ -127,6 +129,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         device: str = "auto",
         epoch: Epoch = "last",
         accuracy: bool = True,
+        distillation: Distillation | None = None,
     ) -> None:
         recipe = Recipe() if recipe is None else recipe
         check_settings(data, recipe, step, precision, epoch)
@@ -140,6 +143,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         self.loss = self._scoring.loss
         self._step = None if step is None else OwnStep(step)
         self.check_recipe(recipe)
+        self._distillation = distillation
+        self._teach = teaching(distillation, data.task, self.loss, own_step=step is not None)
         self._feeds: dict[torch.device, Feed] = {}
         self._looked = False
 
@@ -171,6 +176,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             "precision": self.precision,
             "epoch": self._epoch,
         }
+        if self._distillation is not None:
+            found["distillation"] = self._distillation.fingerprint
         return found | ({} if self._step is None else {"step": self._step.fingerprint})
 
     @cached_property
@@ -249,6 +256,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             self.trained_with,
             self._scoring.scores,
             self._step,
+            self._teach,
         )
 
     def look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
@@ -259,6 +267,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             chosen = possible(self.recipe, "loss") if self._chooses_loss else ()
             trained = [self.trained_with(replace(recipe, loss=loss)) for loss in chosen]
             first_look(model, self.feed(), recipe, self.loss, scores, example, usual, trained)
+            if self._teach is not None:
+                self._teach(self.feed(), recipe.precision).look(model, self.feed(), recipe)
             self._looked = True
 
     def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
@@ -268,7 +278,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
     def loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         """The training of a model with this data and loss, on this device."""
         losses, scores = (self.loss, self.trained_with(recipe)), self._scoring.scores
-        return TrainingLoop(model, self.feed(), recipe, *losses, scores, give_way)
+        return TrainingLoop(model, self.feed(), recipe, *losses, scores, give_way, self._teach)
 
     def trained_with(self, recipe: Recipe) -> Loss:
         """The loss of a recipe's training steps: its own, or that of this evaluator."""
@@ -285,10 +295,5 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         """The batches of training and validation part, on this device."""
         device = resolve_device(self.device)
         if device not in self._feeds:
-            data = self._data
-            self._feeds[device] = (
-                ArrayFeed(data.train, data.val, device, self._step)
-                if isinstance(data, Dataset)
-                else LoaderFeed(data.train, data.val, device, self._step)
-            )
+            self._feeds[device] = feed_of(self._data, device, self._step)
         return self._feeds[device]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from optnas.evaluators.augmentation import augmented
+from optnas.evaluators.distillation import Teacher
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.feed import Feed
 from optnas.evaluators.held_out import HeldOut
@@ -38,6 +39,7 @@ class TrainingLoop:
         trained_with: Training steps are taken with what the recipe makes of this loss.
         scores: Further functions of outputs and targets, by name.
         give_way: Called before each step: a latency measurement may be waiting for the device.
+        teach: Makes the teacher whose outputs are targets, too; None if there is none.
 
     Attributes:
         model: The model, on the device.
@@ -53,6 +55,7 @@ class TrainingLoop:
         trained_with: Loss,
         scores: Mapping[str, Score],
         give_way: Callable[[], None],
+        teach: Callable[[Feed, str], Teacher] | None = None,
     ) -> None:
         self._layout = feed.layout(model.to(feed.device), recipe.precision)
         self.model = model.to(memory_format=self._layout)  # type: ignore[call-overload]
@@ -63,6 +66,7 @@ class TrainingLoop:
         self._training_loss = training_loss(trained_with, recipe)
         self._scores = scores
         self._give_way = give_way
+        self._teach = teach
         self._average: WeightAverage | None = None
         if recipe.ema_decay:
             self._average = WeightAverage(self.model, recipe.ema_decay)
@@ -76,6 +80,11 @@ class TrainingLoop:
         recipe = self._recipe
         steps = -(-self._feed.steps(recipe.batch_size) // recipe.accumulate) * recipe.epochs
         return Optimization(self.model, recipe, steps)
+
+    @cached_property
+    def _teacher(self) -> Teacher | None:
+        """Made at its first use, like the optimization."""
+        return None if self._teach is None else self._teach(self._feed, self._recipe.precision)
 
     @explained_single_example()
     def train_epoch(self) -> float:
@@ -116,7 +125,10 @@ class TrainingLoop:
             self._give_way()
             with self._recipe.autocast(self.device):
                 outputs, targets = self._feed.run(model, batch)
+                soft = None if self._teacher is None else self._teacher(batch[0])
             loss = self._training_loss(in_float32(outputs), targets)
+            if self._teacher is not None and soft is not None:
+                loss = self._teacher.loss(loss, outputs, soft, targets)
             if len(batches) > 1:
                 loss = loss / len(batches)
             backward(loss, model)

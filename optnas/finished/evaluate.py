@@ -10,7 +10,7 @@ from optuna import TrialPruned
 
 from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
-from optnas.errors import CandidateError, InputError, fault_of_candidate
+from optnas.errors import CandidateError, InputError, NetworkError, fault_of_candidate
 from optnas.evaluators import Evaluator
 from optnas.evaluators.evaluation import finite, promised, reporting, tested
 from optnas.metrics import Metric
@@ -73,7 +73,7 @@ def evaluate_again(
         ) as report:
             scores = evaluator.evaluate(candidate, recipe, report)
         return values | dict(tested(scores) if final else promised(evaluator, scores)), ""
-    except (CandidateError, TrialPruned) as error:
+    except (CandidateError, NetworkError, TrialPruned) as error:
         return {}, str(error) or "the evaluator ended it"
     except Exception as error:
         reason = fault_of_candidate(error)

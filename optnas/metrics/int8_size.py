@@ -40,7 +40,8 @@ class Int8Size(Metric):
         """Writes the file, and looks at its size.
 
         Raises:
-            InputError: The network can't be written or quantised, or packages are missing.
+            NetworkError: The network can't be written or quantised.
+            InputError: Packages are missing.
         """
         model, inputs = candidate.to_measure(), candidate.example_inputs
         with torch.no_grad(), shapes_noted(inputs):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optnas.errors import InputError
+from optnas.errors import NetworkError
 from optnas.utils.inputs import is_one_example, shapes_of
 from optnas.utils.int8 import batches
 from optnas.utils.network import Network, Run, first_line, outputs_of
@@ -25,8 +25,8 @@ class FileNetwork(nn.Module):
         network: What is in the file.
 
     Raises:
-        InputError: The network returns something else than tensors in plain containers, so its file
-            can't stand for it.
+        NetworkError: The network returns something else than tensors in plain containers, so its
+            file can't stand for it.
     """
 
     def __init__(self, run: Run, network: Network) -> None:
@@ -35,7 +35,7 @@ class FileNetwork(nn.Module):
         self._network = network
         outputs = outputs_of(network.model, network.inputs)
         if only_tensors(outputs) is not outputs:
-            raise InputError(
+            raise NetworkError(
                 f"the network returns a {type(outputs).__name__}, of which its file has only the "
                 "tensors, so the file can't be scored like the network: let the network return a "
                 "tensor, or a tuple or dictionary of tensors"
@@ -56,7 +56,7 @@ class FileNetwork(nn.Module):
             try:
                 found = self._run(as_form(self._network.inputs, dict(named_inputs(batch))))
             except Exception as error:
-                raise InputError(
+                raise NetworkError(
                     f"the network's file can't run inputs of the shapes {shapes_of(batch)} "
                     f"({first_line(error)}); it was written for {shapes_of(inputs)}, with any "
                     "number of examples unless `batch_size=` is given"

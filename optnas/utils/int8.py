@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optnas.errors import InputError
+from optnas.errors import InputError, NetworkError
 from optnas.utils.inputs import Inputs, in_order, is_one_example, map_inputs
 from optnas.utils.network import Network, first_line
 from optnas.utils.network_file import write_network
@@ -91,7 +91,8 @@ def write_int8(
         facts: Texts to store in the file, by name.
 
     Raises:
-        InputError: The network can't be written or quantised, or packages are missing.
+        NetworkError: The network can't be written or quantised.
+        InputError: Packages are missing.
     """
     inputs = calibration.inputs
     # A graph's nodes and edges, say, are no batch that could be cut.
@@ -134,7 +135,8 @@ def quantize(source: Path, path: Path, feeds: Iterable[Mapping[str, Any]]) -> No
         feeds: NumPy arrays to calibrate with, by the names of the inputs, batch by batch.
 
     Raises:
-        InputError: ONNX Runtime can't quantise it, or isn't installed.
+        NetworkError: ONNX Runtime can't quantise it.
+        InputError: ONNX Runtime isn't installed.
     """
     import_onnxruntime(NEEDED_BY)
     with TemporaryDirectory(prefix="optnas.int8.") as folder:
@@ -148,7 +150,7 @@ def quantize(source: Path, path: Path, feeds: Iterable[Mapping[str, Any]]) -> No
         except OSError:
             raise  # a full disk is no property of the network
         except Exception as error:
-            raise InputError(
+            raise NetworkError(
                 f"ONNX Runtime can't quantise this network ({first_line(error)}): take it in "
                 'float32 (`format="onnx"`)'
             ) from error

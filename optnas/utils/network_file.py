@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from optnas.errors import InputError
+from optnas.errors import InputError, NetworkError
 from optnas.utils.inputs import Inputs
 from optnas.utils.network import Network, Run, first_line, runner, traced_batch
 from optnas.utils.onnx_file import import_onnxruntime, write_onnx
@@ -27,7 +27,8 @@ def write_network(network: Network, path: Path, facts: Mapping[str, str]) -> Non
         facts: Texts to store in the file, by name.
 
     Raises:
-        InputError: This network can't be written as ONNX, or packages are missing.
+        NetworkError: This network can't be written as ONNX.
+        InputError: Packages are missing.
     """
     import_onnxruntime(NEEDED_BY)  # needed to check the file afterwards
     batch, shapes = traced_batch(network)
@@ -45,7 +46,7 @@ def write_network(network: Network, path: Path, facts: Mapping[str, str]) -> Non
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
+        raise NetworkError(
             f"this network can't be written as ONNX ({first_line(error)}): try "
             '`format="pt2"` or `format="safetensors"`'
         ) from error
@@ -57,13 +58,23 @@ def load_network(path: Path, *, threads: int = 0) -> Run:
     Args:
         path: The file.
         threads: CPU threads that it may use; 0 for as many as there are CPUs.
+
+    Raises:
+        NetworkError: ONNX Runtime can't load it.
     """
     onnxruntime = import_onnxruntime(NEEDED_BY)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        path.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        session = onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except OSError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"ONNX Runtime can't run this network's file ({first_line(error)})"
+        ) from error
     outputs = [given.name for given in session.get_outputs()]
 
     def run(inputs: Inputs) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from optnas.errors import InputError
+from optnas.errors import NetworkError
 from optnas.utils.inputs import Inputs, in_order
 
 
@@ -56,7 +56,7 @@ def only_tensors(outputs: Any) -> Any:
         return outputs
     found = {path: leaf for path, leaf in _leaves(outputs) if isinstance(leaf, Tensor)}
     if not found:
-        raise InputError(
+        raise NetworkError(
             f"the network returns a {type(outputs).__name__} in which there are no tensors: it "
             "must return a tensor, or a tuple, dictionary or dataclass of tensors"
         )

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from optnas.errors import InputError
+from optnas.errors import NetworkError
 from optnas.utils.inputs import Inputs, in_order
 from optnas.utils.network import Network, first_line, traced_batch
 from optnas.utils.onnx_file import without_remarks
@@ -50,7 +50,7 @@ def trace(network: Network) -> ExportedProgram:
     """The program of a network, for its batch size or for any.
 
     Raises:
-        InputError: PyTorch can't trace the network's code.
+        NetworkError: PyTorch can't trace the network's code.
     """
     try:
         return _trace(network)
@@ -60,7 +60,7 @@ def trace(network: Network) -> ExportedProgram:
                 return _trace(network, bounded=True)
         any_size = network.batch_size is None
         what = "for batches of any size" if any_size else f"for batches of {network.batch_size}"
-        raise InputError(
+        raise NetworkError(
             f"this network's code can't be traced {what} ({first_line(error)}): "
             f"{_way_out(network, error)}"
         ) from error

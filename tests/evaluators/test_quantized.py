@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from optuna.trial import FixedTrial
@@ -12,6 +13,7 @@ import optnas
 from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.evaluators.abilities import configured
+from optnas.testing import EvaluatorContract
 from optnas.testing.common import generator_states
 
 RNG = np.random.default_rng(0)
@@ -29,6 +31,12 @@ def evaluate(evaluator, seed=0):
     report = optnas.Report()
     scores = evaluator.evaluate(candidate, evaluator.suggest(FixedTrial({})), report)
     return scores, report.curve, candidate.model
+
+
+@pytest.mark.slow
+class TestQuantized(EvaluatorContract):
+    evaluator = optnas.Quantized(TRAINING, examples=20)
+    space = optnas.MLPSpace((4,), 3, width=(8, 16), width_step=8)
 
 
 def test_each_score_has_a_second_one_and_the_training_stays_as_it_is():
@@ -87,3 +95,29 @@ def test_what_can_not_be_quantised_is_said_before_the_training(monkeypatch):
         InputError, match=r"int8 needs the extra onnx: pip install 'optnas\[onnx\]'"
     ):
         optnas.Quantized(TRAINING)
+
+
+class Branching(nn.Module):
+    """A network that can't be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum() > 0 else self.layer(-x)
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "objectives"),
+    [
+        (optnas.Quantized(TRAINING), ("val_loss.int8", "params")),
+        (TRAINING, ("val_loss", "model_size_mb.int8")),
+    ],
+)
+def test_a_network_that_can_not_be_quantised_fails_its_trial_alone(evaluator, objectives):
+    space = optnas.FunctionSpace(lambda trial: Branching(), torch.zeros(1, 4))
+    study = optuna.create_study(directions=["minimize"] * 2)
+    study.optimize(optnas.Objective(space, evaluator, objectives), 1)
+    assert study.trials[0].state.name == "FAIL"
+    assert "this network's code can't be traced" in study.trials[0].user_attrs["failure"]

@@ -38,6 +38,11 @@ class TestModelSize(MetricContract):
     metric = ModelSize()
 
 
+@pytest.mark.slow
+class TestInt8Size(MetricContract):
+    metric = optnas.metrics.Int8Size()
+
+
 class TestMacs(MetricContract):
     metric = Macs()
 

@@ -187,6 +187,12 @@ def test_a_training_begins_with_the_weights_of_the_network():
         torch.testing.assert_close(made.model.get_parameter(name), parameter)
 
 
+def test_shared_weights_are_refused():
+    training = TrainingEvaluator(DATA, 1, device="cpu")
+    with pytest.raises(InputError, match="give the TrainingEvaluator itself"):
+        optnas.Objective(RESIDUAL, optnas.SharedWeightsEvaluator(training), ("val_loss", "params"))
+
+
 def study(space, tmp_path):
     return optnas.Search(
         space=space,

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SlimArchitecture:
-    """The width of each group of channels, by the name of its first layer.
+    """What is left of a network.
 
     Attributes:
-        widths: Pairs of name and share of the channels, in the network's order, without those of
-            which all channels stay.
+        widths: Pairs of a group's name and its share of the channels, in the network's order,
+            without those of which all channels stay.
+        dropped: The names of the blocks that are left out, in the network's order.
+        resolution: Height and width to which images are resized first; None leaves them.
     """
 
     widths: tuple[tuple[str, float], ...]
+    dropped: tuple[str, ...] = ()
+    resolution: int | None = None
 
     def __str__(self) -> str:
-        return "slim " + (" ".join(f"{name}:{width:g}" for name, width in self.widths) or "none")
+        resized = "" if self.resolution is None else f"{self.resolution}px "
+        widths = " ".join(f"{name}:{width:g}" for name, width in self.widths) or "none"
+        without = f" without {' '.join(self.dropped)}" if self.dropped else ""
+        return f"slim {resized}{widths}{without}"

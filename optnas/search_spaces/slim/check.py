@@ -46,12 +46,12 @@ class Check:
         double = copy.deepcopy(self._model).double()
         inputs = map_inputs(lambda t: t.double() if t.is_floating_point() else t, inputs)
         try:
-            _run(double, inputs)
+            run(double, inputs)
         except Exception:  # it makes tensors of float32 itself
             pass
         else:
             self._model, self._inputs, self._tolerance = double, inputs, 1e-6
-        if not self._close(_run(self._model, self._inputs), _run(self._model, self._inputs)):
+        if not self._close(run(self._model, self._inputs), run(self._model, self._inputs)):
             raise InputError(
                 f"two runs of this {type(model).__name__} in evaluation mode give different "
                 "outputs, so it can't be checked that slimmer ones are right: make it deterministic"
@@ -72,11 +72,11 @@ class Check:
                 for copies in order.reshape(factor, -1):
                     whole[entries[copies]] = values
             kept.append(np.isin(np.arange(group.units), originals))
-        wanted = _run(wide, self._inputs)
+        wanted = run(wide, self._inputs)
         try:
-            found = _run(Slicer(self._model, self._ports, groups).build(kept), self._inputs)
+            found = run(Slicer(self._model, self._ports, groups).build(kept), self._inputs)
         except Exception as error:
-            return f"with fewer of its channels, the network fails ({_text(error)})"
+            return f"with fewer of its channels, the network fails ({error_text(error)})"
         if [t.shape for t in found] != [t.shape for t in wanted]:
             return "with fewer of its channels, the outputs have other shapes"
         if not self._close(found, wanted):
@@ -92,13 +92,13 @@ class Check:
             [np.arange(group.units) == 0 for group in groups]
         )
         try:
-            _run(copy.deepcopy(self._model).train(), inputs)
+            run(copy.deepcopy(self._model).train(), inputs)
         except Exception:  # not for want of channels
             return ""
         try:
-            _run(slim.train(), inputs)
+            run(slim.train(), inputs)
         except Exception as error:
-            return _text(error)
+            return error_text(error)
         return ""
 
     def _close(self, found: list[Tensor], wanted: list[Tensor]) -> bool:
@@ -109,11 +109,13 @@ class Check:
         )
 
 
-def _text(error: Exception) -> str:
+def error_text(error: Exception) -> str:
+    """Type and first line of an error."""
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
 
 
-def _run(model: nn.Module, inputs: Inputs) -> list[Tensor]:
+def run(model: nn.Module, inputs: Inputs) -> list[Tensor]:
+    """The tensors that a network returns, under a fixed seed and without gradients."""
     with torch.no_grad(), seeded(0):
         return list(tensors_in(call(model, inputs)))
 

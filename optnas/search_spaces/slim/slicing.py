@@ -138,14 +138,19 @@ class Slicer:
                     side = self._layers[port.layer].setdefault(port.side, (ports[port].size, []))
                     side[1].append((number, channels.shape[1]))
 
-    def build(self, kept: Sequence[Kept | None]) -> nn.Module:
+    def build(
+        self, kept: Sequence[Kept | None], replaced: Mapping[str, nn.Module] | None = None
+    ) -> nn.Module:
         """A copy of the network with its weights; tied ones stay tied.
 
         Args:
             kept: Which units of each group stay; None if all do.
+            replaced: What takes the place of modules, by their names.
         """
         removed = [0 if some is None else int(np.sum(~some)) for some in kept]
         memo: dict[int, object] = {id(value): type(value)() for value in self._empty}
+        for name, other in (replaced or {}).items():
+            memo[id(self._model.get_submodule(name))] = copy.deepcopy(other)
         for key, tensor in self._tensors.items():
             sliced = tensor.detach()
             for dim, parts in self._entries[key].items():
@@ -164,6 +169,8 @@ class Slicer:
         model = copy.deepcopy(self._model, memo)
         modules = dict(model.named_modules())
         for layer, sides in self._layers.items():
+            if layer not in modules:
+                continue  # it lay in a module that was replaced
             numbers = {
                 side: size - sum(removed[number] * each for number, each in parts)
                 for side, (size, parts) in sides.items()
@@ -171,5 +178,6 @@ class Slicer:
             resize(modules[layer], numbers)
         for group, less in zip(self._groups, removed, strict=True):
             for module, name, each in group.attributes if less else ():
-                setattr(modules[module], name, (group.units - less) * each)
+                if module in modules:
+                    setattr(modules[module], name, (group.units - less) * each)
         return model

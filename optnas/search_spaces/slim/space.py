@@ -21,17 +21,26 @@ from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.checks import check_choices
 from optnas.search_spaces.encoding import encode
-from optnas.search_spaces.lora.patterns import as_patterns, matches
+from optnas.search_spaces.lora.patterns import as_patterns
 from optnas.search_spaces.slim.architecture import SlimArchitecture
+from optnas.search_spaces.slim.blocks import blocks_around
 from optnas.search_spaces.slim.check import Check
+from optnas.search_spaces.slim.choice import (
+    as_depth,
+    checked_resolutions,
+    chosen_blocks,
+    chosen_groups,
+    refuse_if_none,
+    resized,
+)
 from optnas.search_spaces.slim.graph import Channels
 from optnas.search_spaces.slim.groups import groups_of, slimmable
 from optnas.search_spaces.slim.importance import by_magnitude, by_taylor
 from optnas.search_spaces.slim.slicing import Group, Slicer
+from optnas.search_spaces.staged import choose
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.inputs import Inputs, checked_inputs
 from optnas.utils.random_state import preserved
-from optnas.utils.text import there_are
 
 Importance = Literal["magnitude", "taylor"]
 
@@ -55,7 +64,11 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
     A study resumes only with the same network: the space's fingerprint has a hash of its weights.
     So a study file reads them from a file, or trains them in the same way each time.
 
-    Parameters: `NAME.width` for each group, with the name of its first layer.
+    With `depth`, blocks are left out too: modules that add something to their input, and return it
+    in the same shape. Without the block its input passes on. The smallest such modules are taken.
+
+    Parameters: `NAME.width` for each group, with the name of its first layer, unless all of it lies
+    in blocks that are left out; `NAME.depth` for each block, 1 or 0; `resolution`.
 
     Needs the extra `slim` (torch-pruning, whose dependency graph says which channels meet).
 
@@ -89,16 +102,21 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
             that a narrow layer has a part of the channels of a wider one.
         batch: For `taylor`: inputs and targets.
         loss: For `taylor`: `loss(outputs, targets)`, a tensor of one element.
+        depth: True searches which residual blocks are left out; names or patterns, which of those
+            that they match. `widths=(1.0,)` searches nothing else.
+        resolutions: The choices for height and width, to which the network resizes its images; ()
+            leaves them.
 
     Attributes:
         left_alone: Groups that keep their channels because the network would fail or compute
-            something else with fewer: the reason, by name.
+            something else with fewer, and blocks that stay because it would fail without: the
+            reason, by name.
 
     Raises:
         TypeError: `model` is no module, or a pattern no text.
-        ValueError: A width, or the importance, is none that there is.
+        ValueError: A width, the importance or a resolution is none that there is.
         InputError: The extra isn't installed, the network can't be traced or checked, a pattern
-            matches nothing, or there is nothing to search.
+            matches nothing, there is nothing to search, or the network can't take a resolution.
     """
 
     def __init__(
@@ -112,13 +130,17 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         *,
         batch: tuple[Inputs, Any] | None = None,
         loss: Callable[[Any, Any], Tensor] | None = None,
+        depth: bool | str | Sequence[str] = False,
+        resolutions: Sequence[int] = (),
     ) -> None:
         check_choices("widths", widths)
         self._widths = tuple(sorted(map(float, widths)))
-        if not self._widths or not 0 < self._widths[0] < 1 or self._widths[-1] > 1:
+        self._depth = as_depth(depth)
+        alone = bool(self._depth or resolutions)
+        if not self._widths or not 0 < self._widths[0] < 1 + alone or self._widths[-1] > 1:
             raise ValueError(
-                "widths must be numbers above 0 and at most 1, and one of them below 1, got "
-                f"{tuple(widths)}"
+                "widths must be numbers above 0 and at most 1, and one of them below 1 (unless "
+                f"depth or resolutions are searched), got {tuple(widths)}"
             )
         if importance not in ("magnitude", "taylor"):
             raise ValueError(f"importance must be magnitude or taylor, got {importance!r}")
@@ -135,10 +157,15 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         with preserved():
             traced = copy_of(self._model).requires_grad_()
             channels = Channels(traced, self._example_inputs)
-            chosen = self._chosen(groups_of(traced, channels))
+            groups = groups_of(traced, channels)
+            chosen = chosen_groups(traced, groups, self._only, self._keep)
             check = Check(traced, self._example_inputs, channels.ports)
             found, self.left_alone = slimmable(traced, chosen, check)
-            self._refuse_if_none(found)
+            self._blocks, refused = chosen_blocks(traced, self._example_inputs, self._depth)
+            self._resolutions = checked_resolutions(traced, self._example_inputs, resolutions)
+            if not (found or self._blocks or self._resolutions):
+                refuse_if_none(model, self.left_alone)
+            self.left_alone |= refused
             if failure := check.failure_in_training(found):
                 raise InputError(
                     f"in training mode, this {type(model).__name__} fails with fewer channels "
@@ -154,42 +181,10 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         self._groups = found
         self._slicer = Slicer(self._model, channels.ports, found)
         self._choices = {group.name: self._choices_of(group) for group in found}
+        self._around = {group.name: blocks_around(group, self._blocks) for group in found}
         self._weights = code_hash(dict(self._model.state_dict()))
         # Here, where the file is as it was imported.
         self._code = code_hash(self._model)
-
-    def _chosen(self, groups: Sequence[Group]) -> list[Group]:
-        """The groups that `only` and `keep` leave to be searched."""
-        names = [name for group in groups for name in (group.name, *group.layers)]
-        for setting, patterns in (("only", self._only or ()), ("keep", self._keep)):
-            for pattern in patterns:
-                if not any(matches(name, pattern) for name in names):
-                    known = list(dict.fromkeys(names))
-                    raise InputError(
-                        f"{setting}: {pattern!r} matches no layer of this "
-                        f"{type(self._model).__name__} whose channels can be removed; "
-                        f"{there_are(pattern, known)}"
-                    )
-
-        def named(group: Group, patterns: Sequence[str]) -> bool:
-            return any(matches(n, p) for n in (group.name, *group.layers) for p in patterns)
-
-        return [
-            group
-            for group in groups
-            if (self._only is None or named(group, self._only)) and not named(group, self._keep)
-        ]
-
-    def _refuse_if_none(self, found: Sequence[Group]) -> None:
-        if found:
-            return
-        model = type(self._model).__name__
-        reasons = [f"{name}: {reason}" for name, reason in self.left_alone.items()]
-        raise InputError(
-            f"no layer of this {model} can be slimmed: "
-            + ("; ".join(reasons[:5]) if reasons else "no channels lie between two layers")
-            + ". Layers that code of the network's own reshapes or counts keep their channels"
-        )
 
     def _choices_of(self, group: Group) -> dict[float, int]:
         """The widths of a group, each with the number of units that it keeps."""
@@ -202,19 +197,34 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         return self._example_inputs
 
     def suggest(self, trial: BaseTrial) -> SlimArchitecture:
-        """Draws the width of each group."""
+        """Draws the resolution, the blocks that stay, and the width of each group in what stays."""
+        drawn = choose(trial, "resolution", self._resolutions) if self._resolutions else None
+        dropped = tuple(name for name in self._blocks if not trial.suggest_int(_depth(name), 0, 1))
         widths = {
-            name: trial.suggest_categorical(_parameter(name), tuple(choices))
+            name: trial.suggest_categorical(_width(name), tuple(choices))
             if len(choices) > 1
             else next(iter(choices))
             for name, choices in self._choices.items()
+            if not self._around[name] or not self._around[name].issubset(dropped)
         }
-        return SlimArchitecture(tuple((n, width) for n, width in widths.items() if width < 1))
+        return SlimArchitecture(
+            tuple((n, width) for n, width in widths.items() if width < 1),
+            dropped,
+            None if drawn == self._own_resolution else drawn,
+        )
+
+    @property
+    def _own_resolution(self) -> int | None:
+        """Height and width of the given images, if they are square."""
+        inputs = self._example_inputs
+        if isinstance(inputs, Tensor) and inputs.ndim == 4 and len({*inputs.shape[2:]}) == 1:
+            return inputs.shape[2]
+        return None
 
     def uniform(self, width: float) -> SlimArchitecture:
         """The network in which all groups have one width, as without a search; for baselines.
 
-        `uniform(1)` is the network itself.
+        `uniform(1)` is the network itself. No block is left out, and images keep their size.
 
         Raises:
             InputError: The width is none of `widths`.
@@ -229,15 +239,24 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
 
     def params_of(self, architecture: SlimArchitecture) -> dict[str, Any]:
         """See `Encodable`."""
-        whole = dict.fromkeys(map(_parameter, self._choices), 1.0)
+        whole = dict.fromkeys(map(_width, self._choices), 1.0)
+        whole |= dict.fromkeys(map(_depth, self._blocks), 1)
         return encode(
             self.suggest,
             architecture,
-            lambda a: whole | {_parameter(name): width for name, width in a.widths},
+            lambda a: (
+                whole
+                | {_width(name): width for name, width in a.widths}
+                | {_depth(name): 0 for name in a.dropped}
+                | {"resolution": a.resolution or self._own_resolution or "unchanged"}
+            ),
         )
 
     def build(self, architecture: SlimArchitecture) -> nn.Module:
-        """Makes a copy of the network with the most important channels and their weights."""
+        """Makes a copy of the network with the most important channels and their weights.
+
+        At another resolution, a `Sequential` of `resize` and the `network`.
+        """
         widths: Mapping[str, float] = dict(architecture.widths)
         kept: list[Any] = []
         for group, order in zip(self._groups, self._order, strict=True):
@@ -246,7 +265,11 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
             stays = np.zeros(group.units, dtype=bool)
             stays[order[:units]] = True
             kept.append(None if stays.all() else stays)
-        return self._slicer.build(kept).train()
+        skipped = {name: self._blocks[name] for name in architecture.dropped}
+        model = self._slicer.build(kept, skipped)
+        if architecture.resolution is not None:
+            model = resized(model, architecture.resolution)
+        return model.train()
 
     @property
     def code(self) -> str:
@@ -254,13 +277,20 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         return self._code
 
     def __repr__(self) -> str:
+        further = "" if self._depth is False else f", depth={self._depth}"
+        further += f", resolutions={self._resolutions}" if self._resolutions else ""
         return (
             f"SlimSpace({callable_name(type(self._model))} with weights {self._weights}, "
             f"widths={self._widths}, only={self._only}, keep={self._keep}, "
-            f"importance={self._ranked})"
+            f"importance={self._ranked}{further})"
         )
 
 
-def _parameter(group: str) -> str:
+def _width(group: str) -> str:
     """The name of a group's parameter in a trial."""
     return f"{group}.width"
+
+
+def _depth(block: str) -> str:
+    """The name of a block's parameter in a trial."""
+    return f"{block}.depth"
