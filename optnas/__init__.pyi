@@ -93,4 +93,5 @@ from .search_spaces import (
     TabularSpace as TabularSpace,
     UNetSpace as UNetSpace,
     ViTSpace as ViTSpace,
+    choose as choose,
 )
