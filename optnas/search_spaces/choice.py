@@ -3,12 +3,15 @@
 Sources: Liu, Simonyan and Yang, DARTS: differentiable architecture search, ICLR 2019 (arXiv
 1806.09055), whose network computes all operations of a choice, weighted by the softmax of its
 logits; Dong and Yang, Searching for a robust neural architecture in four GPU hours (GDAS), CVPR
-2019 (arXiv 1910.04465), whose weights are samples that run one operation in a pass.
+2019 (arXiv 1910.04465), whose weights are straight-through Gumbel samples: one operation counts in
+a pass. There the others aren't run at all; here they are run forwards where the logits learn, so
+that each logit knows what its operation would change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Self, cast
@@ -138,7 +141,7 @@ class Mixture:
         return self._logits[key]
 
     def weights(self, name: str, count: int) -> tuple[Tensor, list[float]]:
-        """The weights of a choice, and their values; a value of 0 stands for what isn't run."""
+        """The weights of a choice, and their values; what has the value 0 adds nothing."""
         key = name, count
         if key not in self._weights:
             weights = self._weigh(self.logits(name, count))
@@ -169,7 +172,7 @@ def argmax(logits: Tensor) -> Tensor:
 
 
 def gumbel(temperature: float) -> Callable[[Tensor], Tensor]:
-    """Straight-through samples: one operation is run, with the gradient of a softmax (GDAS).
+    """Straight-through samples: one operation counts, with the gradient of a softmax (GDAS).
 
     Args:
         temperature: That of the softmax over logits and Gumbel noise.
@@ -242,9 +245,11 @@ class MixedOperation(nn.Module):
         weights, values = self._mixture.weights(self.name, len(self.labels))
         total: Tensor | None = None
         for i, operation in enumerate(self.branches):
-            if values[i] == 0:
+            if values[i] == 0 and not weights.requires_grad:
                 continue
-            found = operation(*args, **kwargs)
+            # What isn't sampled is run for the gradient of its weight alone.
+            with nullcontext() if values[i] != 0 else torch.no_grad():
+                found = operation(*args, **kwargs)
             self._check(i, found, total)
             part = weights[i].to(found.device) * found
             total = part if total is None else total + part

@@ -165,12 +165,16 @@ class _Edge(nn.Module):
         weights, values = self._mixture.weights(self._source, self._count)
         total: Tensor | None = None
         for mixed, sources in zip(self.mixed, self._groups, strict=True):
-            read = [i for i in sources if values[i] != 0]
-            if not read:
+            some = any(values[i] != 0 for i in sources)
+            if not some and not weights.requires_grad:
                 continue
-            shares = weights[read] / weights[read].sum()
+            shares = weights[sources]
+            # Where nothing of it is sampled, all is what may be read.
+            shares = shares / shares.sum() if some else torch.full_like(shares, 1 / len(sources))
             parts = [
-                share.to(found[i].device) * found[i] for share, i in zip(shares, read, strict=True)
+                share.to(found[i].device) * found[i]
+                for share, i in zip(shares, sources, strict=True)
+                if not some or values[i] != 0 or weights.requires_grad
             ]
             given = mixed(sum(parts[1:], parts[0]))
             total = given if total is None else total + given
