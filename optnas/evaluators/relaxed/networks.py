@@ -79,8 +79,12 @@ class Networks:
         self._order: dict[tuple[tuple[str, Any], ...], tuple[str, BaseDistribution]] = {}
         self._kept: OrderedDict[tuple[tuple[str, Any], ...], RelaxedNetwork] = OrderedDict()
 
-    def draw(self, decide: Decide) -> RelaxedNetwork:
-        """A network whose decisions `decide` takes; the mixture must be set anew afterwards.
+    def draw(self, decide: Callable[[int], Decide]) -> RelaxedNetwork:
+        """A network; the mixture must be set anew afterwards.
+
+        Args:
+            decide: What takes the decisions of each attempt, counted from 0: a network that can't
+                be made is drawn anew.
 
         Raises:
             InputError: The space makes no network, or one that has nothing to relax.
@@ -88,7 +92,7 @@ class Networks:
         for failures in range(MOST_FAILURES):
             drawn: dict[str, Any] = {}
             try:
-                return self._found(drawn, decide)
+                return self._found(drawn, decide(failures))
             except InputError:
                 raise
             except (TrialPruned, RuntimeError, ValueError) as error:

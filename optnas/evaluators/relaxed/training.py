@@ -154,7 +154,7 @@ class RelaxedTraining:
 
     def _weight_step(self, batch: Batch) -> Tensor:
         _, features = self._preferred()
-        network = self._drawn(self._sampled(features))
+        network = self._drawn(lambda attempt: self._sampled(features, self._rng))
         self._weigh(features, learned=False)
         loss = self._loss_of(network, batch)
         self._weights.zero_grad()
@@ -164,7 +164,7 @@ class RelaxedTraining:
 
     def _logit_step(self, batch: Batch) -> None:
         preference, features = self._preferred()
-        network = self._drawn(self._sampled(features))
+        network = self._drawn(lambda attempt: self._sampled(features, self._rng))
         self._weigh(features, learned=True)
         loss = self._loss_of(network, batch)
         costs = [table.expected().clamp_min(1e-12).log() for table in network.tables]
@@ -210,7 +210,7 @@ class RelaxedTraining:
         preference = random_preference(self._axes, self._rng)
         return preference, self._hyper.features(preference)
 
-    def _drawn(self, decide: Decide) -> RelaxedNetwork:
+    def _drawn(self, decide: Callable[[int], Decide]) -> RelaxedNetwork:
         network = self._networks.draw(decide)
         self._weights.admit(network.model)
         for name, skips in network.skips.items():
@@ -228,16 +228,16 @@ class RelaxedTraining:
     def _logits(self, features: Tensor) -> Callable[[str, int], Tensor]:
         return lambda name, count: self._hyper.logits(name, count, features)
 
-    def _sampled(self, features: Tensor) -> Decide:
+    def _sampled(self, features: Tensor, rng: Random) -> Decide:
         """Draws from the softmax of the logits."""
 
         def decide(name: str, distribution: BaseDistribution) -> Any:
             count = options(distribution)
             if not 2 <= count <= MOST_OPTIONS:
-                return draw(self._rng, distribution)
+                return draw(rng, distribution)
             with torch.no_grad():
                 weights = self._hyper.logits(name, count, features).softmax(0).tolist()
-            return option(distribution, self._rng.choices(range(count), weights)[0])
+            return option(distribution, rng.choices(range(count), weights)[0])
 
         return decide
 
@@ -294,7 +294,10 @@ class RelaxedTraining:
 
     def _proposal(self, preference: tuple[float, ...]) -> Proposal:
         features = self._hyper.features(torch.tensor(preference))
-        network = self._drawn(self._likeliest(features, Random(0)))
+        rng = Random(0)
+        likeliest, sampled = self._likeliest(features, rng), self._sampled(features, rng)
+        # What can't be built was never learned, and may seem likeliest.
+        network = self._drawn(lambda attempt: sampled if attempt else likeliest)
         losses = []
         for how in (softmax, argmax):
             with torch.no_grad():
@@ -302,7 +305,8 @@ class RelaxedTraining:
                 losses.append(self._held_out_loss(network))
         table = self._hyper.table(features)
         params = {}
-        draft = _Deciding(self._likeliest(features, Random(0)))
+        decided = {name: value for name, _, value in network.decisions}
+        draft = _Deciding(decided, likeliest)
         with seeded(0), silent():  # a FunctionSpace builds the network here
             self._space.suggest(draft)
         for name, value in draft.params.items():
@@ -365,10 +369,10 @@ def _weighted_sum(parts: Sequence[Tensor | None], weights: Sequence[float]) -> T
 
 
 class _Deciding(Draft):
-    """A trial outside of any study whose parameters a function decides."""
+    """A trial outside of any study, the rest of whose parameters a function decides."""
 
-    def __init__(self, decide: Decide) -> None:
-        super().__init__({}, Random(0))
+    def __init__(self, params: dict[str, Any], decide: Decide) -> None:
+        super().__init__(params, Random(0))
         self._decide = decide
 
     # Every `suggest_*` of FixedTrial calls this.
