@@ -97,7 +97,8 @@ class Relaxation:
         report: Callable[[str], None] | None,
         stopped: Callable[[], bool] | None,
         done: Callable[[], Relaxed | None],
-    ) -> Relaxed:
+        keep: Callable[[Relaxed], None],
+    ) -> None:
         """See `optnas.samplers.gradient.Trainer`.
 
         Raises:
@@ -113,16 +114,16 @@ class Relaxation:
                 "macs, flops and latency"
             )
         if self._folder is None:
-            return self._trained(settings, seed, names, None, report, stopped)
+            keep(self._trained(settings, seed, names, None, report, stopped))
+            return
         identity = hashlib.sha256(repr(sorted(names.items())).encode()).hexdigest()[:12]
         folder = self._folder / f"relaxed-{identity}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder, WHAT, report, stopped):
-                found = done()
-                if found is None:
-                    found = self._trained(settings, seed, names, folder, report, stopped)
-                return found
+                if done() is None:
+                    keep(self._trained(settings, seed, names, folder, report, stopped))
+                (folder / FILE).unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"{WHAT} can't be kept in {folder}: {error}") from error
 

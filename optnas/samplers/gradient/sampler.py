@@ -64,7 +64,8 @@ class Trainer(Protocol):
         report: Callable[[str], None] | None,
         stopped: Callable[[], bool] | None,
         done: Callable[[], Relaxed | None],
-    ) -> Relaxed:
+        keep: Callable[[Relaxed], None],
+    ) -> None:
         """Trains the relaxed network, or waits for another process that does.
 
         Args:
@@ -72,7 +73,8 @@ class Trainer(Protocol):
             seed: Seeds the training.
             report: Receives lines about the progress.
             stopped: Whether to interrupt the work.
-            done: The result of another process, once there is one.
+            done: The result that the study keeps, once there is one.
+            keep: Stores the result there; called before another process may begin.
         """
 
 
@@ -201,14 +203,17 @@ class GradientSampler(HistorySampler):
             names = dict(self._trainer.names(self.settings, seed))
             found = relaxed_of(study)
             if found is None:
-                found = self._trainer.train(
-                    self.settings, seed, report, stopped, lambda: relaxed_of(study)
+
+                def keep(made: Relaxed) -> None:
+                    # Of two machines without a common folder, the first one's stays.
+                    if relaxed_of(study) is None:
+                        made.keep(study)
+
+                self._trainer.train(
+                    self.settings, seed, report, stopped, lambda: relaxed_of(study), keep
                 )
-                # Of two machines without a common folder, the one that was first.
-                first = relaxed_of(study)
-                if first is None:
-                    found.keep(study)
-                found = relaxed_of(study) or found
+                found = relaxed_of(study)
+                assert found is not None
             found.check(names)
             self._learned = history, found
             return found
@@ -272,7 +277,7 @@ def _untried(proposals: tuple[Proposal, ...], history: History) -> list[Proposal
     taken = [t.params for t in history.trials if t.state != TrialState.WAITING]
     found: dict[str, Proposal] = {}
     for proposal in proposals:
-        if any(_is_of(proposal, params) for params in taken):
+        if not proposal.params or any(_is_of(proposal, params) for params in taken):
             continue
         if any(_begins(proposal, trial) for trial in history.running):
             continue
@@ -282,9 +287,7 @@ def _untried(proposals: tuple[Proposal, ...], history: History) -> list[Proposal
 
 def _is_of(proposal: Proposal, params: Mapping[str, Any]) -> bool:
     """Whether a trial's parameters are those of a proposal."""
-    return bool(proposal.params) and all(
-        name in params and params[name] == value for name, value in proposal.params.items()
-    )
+    return all(name in params and params[name] == value for name, value in proposal.params.items())
 
 
 def _begins(proposal: Proposal, trial: FrozenTrial) -> bool:
