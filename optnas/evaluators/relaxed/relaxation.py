@@ -14,7 +14,7 @@ from typing import Any
 from optnas.errors import InputError
 from optnas.evaluators.abilities import training_of
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.checkpoint import Checkpoint
+from optnas.evaluators.checkpoint import FILE, Checkpoint
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.once import locked, train_to_the_end
 from optnas.evaluators.recipe import Recipe
