@@ -31,13 +31,13 @@ cell spaces for digits (benchmarks/gradient_cells.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.samplers.ask import Ask, Draw
@@ -221,12 +221,32 @@ class GradientSampler(HistorySampler):
     def start(self, ask: Ask) -> Draw:
         """Takes the next discretised architecture, or samples one."""
         found = self.prepare(ask.history.study)
-        proposals = _untried(found.proposals, ask.history)
+        proposals = self._untried(found.proposals, ask.history)
         if ask.attempt < len(proposals):
             return _Discretised(ask, proposals[ask.attempt])
         if not found.proposals:
             return ask.inherit({})
         return _Sample(ask, ask.rng("preference").choice(found.proposals))
+
+    def _untried(self, proposals: Sequence[Proposal], history: History) -> list[Proposal]:
+        """The proposals that no trial has, each once, in their order."""
+        tried = history.fold(self._none_tried, self._note)
+        found: dict[str, Proposal] = {}
+        for i, proposal in enumerate(proposals):
+            if not proposal.params or i in tried:
+                continue
+            if not any(_begins(proposal, trial) for trial in history.running):
+                found.setdefault(str(proposal.params), proposal)
+        return list(found.values())
+
+    def _none_tried(self, history: History) -> set[int]:
+        return set()
+
+    def _note(self, tried: set[int], trial: FrozenTrial) -> None:
+        assert self._learned is not None
+        for i, proposal in enumerate(self._learned[1].proposals):
+            if i not in tried and _is_of(proposal, trial.params):
+                tried.add(i)
 
     def finish(self, ask: Ask, draw: Draw) -> None:
         """Keeps the preference and the losses of a discretised architecture with its trial."""
@@ -270,19 +290,6 @@ class _Sample:
 def key_of(name: str, count: int) -> str:
     """The key of a decision's logits: its name, and the number of its options."""
     return f"{name}#{count}"
-
-
-def _untried(proposals: tuple[Proposal, ...], history: History) -> list[Proposal]:
-    """The proposals that no trial has, each once, in their order."""
-    taken = [t.params for t in history.trials if t.state != TrialState.WAITING]
-    found: dict[str, Proposal] = {}
-    for proposal in proposals:
-        if not proposal.params or any(_is_of(proposal, params) for params in taken):
-            continue
-        if any(_begins(proposal, trial) for trial in history.running):
-            continue
-        found.setdefault(str(proposal.params), proposal)
-    return list(found.values())
 
 
 def _is_of(proposal: Proposal, params: Mapping[str, Any]) -> bool:
