@@ -63,6 +63,7 @@ from .pareto.pick import pick as pick
 from .pareto.rows import to_frame as to_frame
 from .pareto.study_hypervolume import hypervolume as hypervolume
 from .samplers import (
+    GradientSampler as GradientSampler,
     HistorySampler as HistorySampler,
     LanguageModelSampler as LanguageModelSampler,
     LocalSearchSampler as LocalSearchSampler,
@@ -94,4 +95,5 @@ from .search_spaces import (
     TabularSpace as TabularSpace,
     UNetSpace as UNetSpace,
     ViTSpace as ViTSpace,
+    choose as choose,
 )

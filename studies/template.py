@@ -49,8 +49,8 @@ search = optnas.Search(
     constraints={"params": 20_000},
     # 6. What is of use: networks below this accuracy are trained, but gain nothing.
     reference={"val_accuracy": 0.8},
-    # 7. How architectures are chosen (predictor, evolution, local_search, reinforce, qlearning;
-    #    random, tpe, nsgaii, nsgaiii, gp), and how many are evaluated.
+    # 7. How architectures are chosen (predictor, evolution, local_search, reinforce, qlearning,
+    #    gradient; random, tpe, nsgaii, nsgaiii, gp), and how many are evaluated.
     sampler="predictor",
     trials=20,
 )

@@ -31,6 +31,7 @@ BUDGETS = (50, 100, 200, 300, 500)
 CURVE = (*range(10, 120, 10), *range(125, 500, 25), 500)
 
 PREDICTOR = "predictor"
+GRADIENT = "gradient"  # trains a network first, so it is run where there is one
 OURS = {
     PREDICTOR: lambda seed, **known: PredictorSampler(seed=seed, **known),
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
@@ -67,6 +68,7 @@ COLORS = {
     "reinforce": "#3d5a98",
     "q-learning": "#7a5c2e",
     "evolution, staged": "#6fbf9f",
+    GRADIENT: "#c2410c",
     "optuna random": "#9a9a9a",
     "optuna NSGA-II 20": "#e3a93b",
     "optuna NSGA-II 50": "#b07d12",
@@ -78,15 +80,17 @@ COLORS = {
 }
 
 
-def run_sampler(name, objective, objectives, seed, budget, **known):
+def run_sampler(name, objective, objectives, seed, budget, sampler=None, **known):
     """Values of the trials in order, shape (budget, objectives), and how many were repeats.
 
-    `known` is what the predictor is given: the space, costs and proxies.
+    `sampler` is one that isn't made by its name; `known` is what the predictor is given: the space,
+    costs and proxies.
     """
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    make = (SAMPLERS | STAGED)[name]
-    sampler = make(seed, **known) if name == PREDICTOR else make(seed)
+    if sampler is None:
+        make = (SAMPLERS | STAGED)[name]
+        sampler = make(seed, **known) if name == PREDICTOR else make(seed)
     study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
     study.optimize(objective, n_trials=budget, catch=(ArithmeticError,))
     trials = study.get_trials(deepcopy=False)

@@ -49,7 +49,7 @@ Sampler = Annotated[
     str | None,
     typer.Option(
         help="How architectures are chosen: predictor, evolution, local_search, reinforce, "
-        "qlearning, random, tpe, nsgaii, nsgaiii, gp."
+        "qlearning, gradient, random, tpe, nsgaii, nsgaiii, gp."
     ),
 ]
 Seed = Annotated[

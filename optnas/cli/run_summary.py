@@ -21,6 +21,7 @@ from optnas.pareto.snapshot import Snapshot
 from optnas.plots import pareto_data, pareto_figure
 from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
+from optnas.samplers.gradient import relaxed_text
 from optnas.samplers.language_model import usage_text
 from optnas.search.run import ended_flat
 from optnas.search.search import Search
@@ -47,6 +48,8 @@ def show_end(study: Study, search: Search) -> None:
         echo(f"latest:        {latest.text}")
     if usage := usage_text(study):
         echo(f"asked:         {usage}")
+    if relaxed := relaxed_text(study):
+        echo(f"gradients:     {relaxed}")
     if number_counted(study) < search.trials:
         on = "" if flat is None else " --until-flat 0"
         echo(f"the rest:      {_resume(study, search)}{on}")

@@ -7,34 +7,23 @@ through it (`optnas.storage.shared_files`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from optnas.devices.device import repeatable
-from optnas.devices.sharing import Sharing
 from optnas.errors import InputError, StoppedError
 from optnas.evaluators.checkpoint import FILE, Checkpoint
 from optnas.evaluators.epoch_report import Report
+from optnas.evaluators.once import IsStopped, Lines, locked, train_to_the_end
 from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.supernet_training import SupernetTraining
 from optnas.storage.shared_files import SharedFiles
-from optnas.utils.random_state import seeded
-from optnas.utils.text import duration, number
 
 WEIGHTS = "supernet.safetensors"
-EVERY = 5.0
-"""Seconds between two lines of progress."""
-POLL = 0.2
-"""Seconds that a process waits for the lock before it checks whether to stop."""
+WHAT = "the weights that all networks share"
 POLL_SERVER = 1.0
 """Seconds between two looks at whether another machine has trained it."""
-
-Lines = Callable[[str], None]
-IsStopped = Callable[[], bool]
 
 
 def trained_once(
@@ -75,7 +64,7 @@ def trained_once(
     try:
         if not path.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder, report, stopped):
+            with locked(folder, WHAT, report, stopped):
                 if not path.is_file():
                     if files is None:
                         train()
@@ -103,7 +92,7 @@ def _trained_or_fetched(
     while True:
         with files.turn(name) as own:
             if files.fetch(name, path):
-                report("took the weights that all networks share from the study's server")
+                report(f"took {WHAT} from the study's server")
                 return
             if own:
                 train()
@@ -114,7 +103,7 @@ def _trained_or_fetched(
         if stopped():
             raise StoppedError
         if not waited:
-            report("another machine trains the weights that all networks share: waiting for it")
+            report(f"another machine trains {WHAT}: waiting for it")
         waited = True
         time.sleep(POLL_SERVER)
 
@@ -127,46 +116,5 @@ def _name(path: Path) -> str:
 def _trained(
     training: SupernetTraining, checkpoint: Checkpoint, seed: int, report: Lines, stopped: IsStopped
 ) -> Supernet:
-    with Sharing(training.device) as sharing, seeded(seed), repeatable():
-        checkpoint.load()
-        start = f" from step {training.step}" if training.step else ""
-        report(f"training the weights that all networks share: {training.steps:,} steps{start}")
-        began = reported = time.monotonic()
-        first = training.step
-        while training.step < training.steps:
-            if stopped():
-                checkpoint.save(now=True)
-                raise StoppedError
-            loss = training.train_epoch(sharing.give_way)
-            checkpoint.save()
-            now = time.monotonic()
-            if now - reported > EVERY:
-                reported = now
-                left = (now - began) / (training.step - first) * (training.steps - training.step)
-                report(
-                    f"shared weights: step {training.step:,} of {training.steps:,}, "
-                    f"train_loss {number(loss)}, {duration(left)} left"
-                )
-        report(f"shared weights trained in {duration(time.monotonic() - began)}")
-        return training.supernet
-
-
-@contextmanager
-def _locked(folder: Path, report: Lines, stopped: IsStopped) -> Iterator[None]:
-    """Holds the folder's lock; the kernel releases it if the process dies."""
-    lock = FileLock(folder / "lock")
-    waited = False
-    while True:
-        try:
-            lock.acquire(timeout=POLL)
-            break
-        except Timeout:
-            if stopped():
-                raise StoppedError from None
-            if not waited:
-                report("another process trains the weights that all networks share: waiting for it")
-            waited = True
-    try:
-        yield
-    finally:
-        lock.release()
+    train_to_the_end(training, checkpoint, seed, WHAT, report, stopped)
+    return training.supernet

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from optuna import TrialPruned
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from optnas.candidate import Candidate
 from optnas.devices.device import release_memory
@@ -29,14 +28,13 @@ from optnas.evaluators.feed import Batch, Feed
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.shared_tensors import SharedTensors
 from optnas.evaluators.single_example import explained_single_example
-from optnas.evaluators.supernet import Growth, Supernet
+from optnas.evaluators.supernet import Supernet
 from optnas.evaluators.training_loss import Loss, backward, training_loss
 from optnas.search_spaces import SearchSpace
 from optnas.utils.draft import Draft
 
-WARM_UP = 0.03
-"""Share of the steps over which the learning rate rises to its full value."""
 MOST_FAILURES = 100
 """The training ends with an error after this number of failed networks in a row."""
 
@@ -56,7 +54,6 @@ class SupernetTraining:
         look: Checks what the first network of each step returns, untrained.
 
     Attributes:
-        supernet: The shared weights, on the device.
         step: The number of steps that are done.
         steps: As given.
     """
@@ -74,7 +71,6 @@ class SupernetTraining:
         look: Callable[[nn.Module], None] | None = None,
     ) -> None:
         self._look = look
-        self.supernet = Supernet()
         self.step = 0
         self.steps = steps
         self._space = space
@@ -85,7 +81,12 @@ class SupernetTraining:
         self._sandwich = sandwich
         self._rng = Random(recipe.seed)
         self._failures = 0
-        self._optimizer = self._make_optimizer()
+        self._weights = SharedTensors(feed, recipe)
+
+    @property
+    def supernet(self) -> Supernet:
+        """The shared weights, on the device."""
+        return self._weights.supernet
 
     @property
     def device(self) -> torch.device:
@@ -115,20 +116,15 @@ class SupernetTraining:
                 with self._tolerated():
                     self._look(models[0])
             for model in models:
-                self._admit(model)
-            self._optimizer.zero_grad()
+                self._weights.admit(model)
+            self._weights.zero_grad()
             for model in models:
                 give_way()
                 with self._tolerated():
                     loss = self._loss_of(model, batch)
                     backward(loss / len(models), model)
                     total, trained = total + loss.detach(), trained + 1
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._learning_rate()
-            if self._recipe.max_grad_norm is not None:
-                tensors = list(self.supernet.tensors.values())
-                nn.utils.clip_grad_norm_(tensors, self._recipe.max_grad_norm)
-            self._optimizer.step()
+            self._weights.update(self.step, self.steps)
             self.step += 1
         mean = float(total) / max(trained, 1)
         if not math.isfinite(mean):
@@ -141,16 +137,8 @@ class SupernetTraining:
 
     @explained_single_example()
     def _loss_of(self, model: nn.Module, batch: Batch) -> Tensor:
-        whole = _Run(model, self._feed)
-        slices = {f"model.{name}": t for name, t in self.supernet.slices(model).items()}
-        with self._recipe.autocast(self.device):
-            outputs, targets = functional_call(whole, slices, (batch,))
+        outputs, targets = self._weights.run(model, batch)
         return self._loss(in_float32(outputs), targets)
-
-    def _learning_rate(self) -> float:
-        risen = min(1.0, (self.step + 1) / (WARM_UP * self.steps))
-        fallen = (1 + math.cos(math.pi * self.step / self.steps)) / 2
-        return self._recipe.learning_rate * risen * fallen
 
     def _made(self) -> list[nn.Module]:
         """The networks of a step, in training mode; their own weights aren't used."""
@@ -187,64 +175,16 @@ class SupernetTraining:
         else:
             self._failures = 0
 
-    def _admit(self, model: nn.Module) -> None:
-        """Adds a network's parameters to the supernet, and enlarges the optimizer's state."""
-        known = len(self.supernet.tensors)
-        grown = self.supernet.admit(model)
-        if not grown and len(self.supernet.tensors) == known:
-            return
-        before = self._optimizer.state
-        self._optimizer = self._make_optimizer()
-        replaced = {growth.after: growth for growth in grown}
-        for tensor in self.supernet.tensors.values():
-            growth = replaced.get(tensor)
-            if growth is not None:
-                self._optimizer.state[tensor] = _padded(before.get(growth.before, {}), growth)
-            elif tensor in before:
-                self._optimizer.state[tensor] = before[tensor]
-
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        # Optimizers need at least one tensor, and there is none before the first network.
-        tensors = [*self.supernet.tensors.values()] or [torch.zeros(0, device=self.device)]
-        return self._recipe.make_optimizer(tensors, in_part=True)
-
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
         return {
-            "tensors": {key: t.detach() for key, t in self.supernet.tensors.items()},
-            "optimizer": self._optimizer.state_dict(),
+            **self._weights.state(),
             "step": self.step,
             "networks": self._rng.getstate(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same training, made on any device."""
-        tensors = {key: t.to(self.device, copy=True) for key, t in state["tensors"].items()}
-        self.supernet = Supernet({key: t.requires_grad_() for key, t in tensors.items()})
-        self._optimizer = self._make_optimizer()
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._weights.load_state(state)
         self.step = state["step"]
         self._rng.setstate(state["networks"])
-
-
-class _Run(nn.Module):
-    """Runs a network on a batch, as a module: so a step may use all of the network."""
-
-    def __init__(self, model: nn.Module, feed: Feed) -> None:
-        super().__init__()
-        self.model = model
-        self._feed = feed
-
-    def forward(self, batch: Batch) -> tuple[Any, Any]:
-        """Outputs and targets."""
-        return self._feed.run(self.model, batch)
-
-
-def _padded(state: Mapping[str, Any], growth: Growth) -> dict[str, Any]:
-    """An optimizer's state for a tensor, enlarged for the tensor that replaces it."""
-    found = dict(state)
-    for name, value in state.items():
-        if isinstance(value, Tensor) and value.shape == growth.before.shape and value.ndim:
-            found[name] = torch.zeros_like(growth.after, requires_grad=False)
-            growth.old.put(value, found[name])
-    return found

@@ -16,6 +16,7 @@ from optnas.evaluators.abilities import Prepared, bound, chance_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.evaluation import promised
 from optnas.evaluators.function import Train
+from optnas.evaluators.relaxed import Relaxation
 from optnas.metrics import Metric
 from optnas.objective.as_given import Names, as_given
 from optnas.objective.asking import asking
@@ -92,7 +93,8 @@ class Objective:
         weights: Folder for the trained weights of the front's members; None keeps none.
         checkpoints: Folder for the checkpoints of running trials, which the retries of lost trials
             resume from; None keeps none.
-        shared: Folder for what the evaluator prepares, such as shared weights; None keeps nothing.
+        shared: Folder for what the evaluator prepares, such as shared weights, and for checkpoints
+            of a relaxed network; None keeps nothing.
         seed: Together with the trial's place, seeds weights, shuffling and dropout. By default it
             is the study's seed, or one is drawn and kept in the study.
         device: `auto`, `cpu`, `cuda`, …: for the metrics that depend on it.
@@ -134,8 +136,8 @@ class Objective:
         evaluator, objectives = as_given(evaluator, objectives, metrics)
         check_settings(space, evaluator, objectives, constraints, early_stop)
         self.space = space
-        folder = None if shared is None else Path(shared).absolute()
-        self.evaluator = bound(evaluator, space, folder)
+        self.shared = None if shared is None else Path(shared).absolute()
+        self.evaluator = bound(evaluator, space, self.shared)
         self.objectives = tuple(objectives)
         self.constraints = dict(constraints or {})
         self.baselines, self.baseline_params = read_baselines(space, baselines or {})
@@ -176,8 +178,9 @@ class Objective:
         """
         if self.folders is not None and self.folders.open(study, write=write):
             self.weights, self.checkpoints = self.folders.weights, self.folders.checkpoints
+            self.shared = self.folders.shared
             files = shared_files(study._storage, study._study_id) if write else None
-            self.evaluator = bound(self.evaluator, self.space, self.folders.shared, files)
+            self.evaluator = bound(self.evaluator, self.space, self.shared, files)
 
     def prepare(
         self,
@@ -195,6 +198,11 @@ class Objective:
     def preview(self, params: Mapping[str, Any]) -> Preview:
         """What is known before training of the architecture with these parameters of a trial."""
         return Preview(params, self._previews)
+
+    @property
+    def relaxation(self) -> Relaxation:
+        """Trains a relaxed network for a `GradientSampler`: `train_with` takes it."""
+        return Relaxation(self.space, self.evaluator, self.objectives, self.metrics, self.shared)
 
     def suggest(self, trial: BaseTrial) -> tuple[str, str]:
         """Draws all that a trial draws, and returns the strings of architecture and recipe."""

@@ -15,6 +15,7 @@ from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again, standing_text
 from optnas.report.labels import Meanings, readable_size
+from optnas.samplers.gradient import relaxed_text
 from optnas.study.attributes import DUPLICATE_OF, SEED
 from optnas.study.describe import state_of
 from optnas.study.recipe_text import further_settings
@@ -60,6 +61,7 @@ def facts(
         "Search space": _space(fingerprint.get("space", ""), record.size),
         "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
         "Sampler": sampler,
+        "Gradients": relaxed_text(study.study),
         "Seed": "" if seed is None else str(seed),
         "Device": "; ".join(_devices(fingerprint)),
         "Reference": limits_text(study.study, trials),

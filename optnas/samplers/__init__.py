@@ -11,6 +11,7 @@ from optnas.errors import InputError
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.evolution import RegularizedEvolutionSampler
+from optnas.samplers.gradient import GradientSampler
 from optnas.samplers.language_model import LanguageModelSampler
 from optnas.samplers.local_search import LocalSearchSampler
 from optnas.samplers.predictor import PredictorSampler
@@ -26,6 +27,7 @@ _OPTNAS: dict[str, Callable[[int | None], BaseSampler]] = {
     "local_search": lambda seed: LocalSearchSampler(seed=seed),
     "reinforce": lambda seed: ReinforceSampler(seed=seed),
     "qlearning": lambda seed: QLearningSampler(seed=seed),
+    "gradient": lambda seed: GradientSampler(seed=seed),
 }
 _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -43,8 +45,8 @@ def make_sampler(name: str, seed: int | None = None) -> BaseSampler:
     """Makes a sampler by its name, with its default settings.
 
     Args:
-        name: `predictor`, `evolution`, `local_search`, `reinforce` or `qlearning` of optnas;
-            `random`, `tpe`, `nsgaii`, `nsgaiii` or `gp` of Optuna.
+        name: `predictor`, `evolution`, `local_search`, `reinforce`, `qlearning` or
+            `gradient` of optnas; `random`, `tpe`, `nsgaii`, `nsgaiii` or `gp` of Optuna.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 
@@ -71,6 +73,7 @@ __all__ = [
     "SAMPLERS",
     "Ask",
     "Draw",
+    "GradientSampler",
     "HistorySampler",
     "LanguageModelSampler",
     "LocalSearchSampler",

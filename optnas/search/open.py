@@ -16,9 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.devices.device import resolve_device
 from optnas.errors import InputError, NoStudyError
 from optnas.evaluators.abilities import why_no_retraining
+from optnas.evaluators.relaxed import check_relaxable
 from optnas.objective.checkpoint_folders import sweep
 from optnas.objective.objective import Objective
-from optnas.samplers import HistorySampler, PredictorSampler, ReseededSampler, make_sampler
+from optnas.samplers import (
+    GradientSampler,
+    HistorySampler,
+    PredictorSampler,
+    ReseededSampler,
+    make_sampler,
+)
 from optnas.samplers.source import Source
 from optnas.search.settings import Settings
 from optnas.search.warm_start import open_older
@@ -59,6 +66,8 @@ def open_study(
         accept_changes: Whether to open a study that was made with other settings.
     """
     resolve_device(search.device)
+    if search.sampler == "gradient" or isinstance(search.sampler, GradientSampler):
+        check_relaxable(search.space, objective.evaluator)
     fingerprint = search.fingerprint(objective)
     older = open_older(search.warm_start, search.location, search.study_name)
     if older is not None:
@@ -216,6 +225,8 @@ def _give_sampler(
         study.sampler = ReseededSampler(lambda _: sampler)
     if isinstance(study.sampler, HistorySampler):
         study.sampler.fill_in(objective.suggest, objective.preview)
+    if isinstance(study.sampler, GradientSampler):
+        study.sampler.train_with(objective.relaxation)
     if isinstance(study.sampler, PredictorSampler):
         source = study.sampler.learn_from(older)
         if source is not None:

@@ -24,6 +24,7 @@ from optnas.runs.progress import Progress, number_counted
 from optnas.runs.stop import Stop, stopping
 from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
+from optnas.samplers.gradient import GradientSampler, relaxed_text
 from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
 from optnas.search.fits import first_look
@@ -54,8 +55,8 @@ def run_search(search: Settings, *, workers: int, progress: bool, accept_changes
             f"{flat.text}: the run ends (until_flat={flat.last}). until_flat=0 continues to "
             f"{search.trials} trials"
         )
-    if usage := usage_text(study):
-        display.say(usage)
+    for text in filter(None, (usage_text(study), relaxed_text(study))):
+        display.say(text)
     return study
 
 
@@ -176,10 +177,12 @@ def _prepare(
     stop: Stop,
     accept_changes: bool,
 ) -> bool:
-    """Prepares the evaluator; False if the run was stopped before that was done."""
+    """Prepares evaluator and sampler; False if the run was stopped before that was done."""
     try:
         with cpu_threads(search.threads):
             made = objective.prepare(observer.say, lambda: stop.requested)
+            if isinstance(study.sampler, GradientSampler):
+                study.sampler.prepare(study, observer.say, lambda: stop.requested)
     except StoppedError:
         return False
     check_same_weights(study, made, accept_changes)

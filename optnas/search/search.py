@@ -30,8 +30,8 @@ class Search(Settings):
         baselines: Networks to compare with, by name: a function that makes one, an architecture of
             the space, or a trial's parameters. They are the first trials. Samplers learn from those
             that are in the space, and start in their neighbourhood.
-        sampler: `predictor`, `evolution`, `local_search`, `reinforce`, `qlearning`; Optuna's
-            `random`, `tpe`, `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
+        sampler: `predictor`, `evolution`, `local_search`, `reinforce`, `qlearning`,
+            `gradient`; Optuna's `random`, `tpe`, `nsgaii`, `nsgaiii`, `gp`; or any Optuna sampler.
         trials: Trials to reach in total: COMPLETE ones, and those that were stopped early.
         hours: Time for one run; None sets no limit.
         until_flat: The run ends once the study is flat: the last trials that count, this many,

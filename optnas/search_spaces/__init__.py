@@ -1,8 +1,9 @@
 """Search spaces: each defines a set of architectures and builds their networks."""
 
-from optnas.search_spaces.abilities import Encodable
+from optnas.search_spaces.abilities import Encodable, Relaxable
 from optnas.search_spaces.base import SearchSpace
 from optnas.search_spaces.cell import Cell, CellArchitecture, CellSpace
+from optnas.search_spaces.choice import RelaxedTrial, choose
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.function_space import FunctionSpace
 from optnas.search_spaces.lora import LoRASpace, merge_adapters
@@ -35,6 +36,8 @@ __all__ = [
     "ModelSpace",
     "NASBench201Space",
     "ParameterSpace",
+    "Relaxable",
+    "RelaxedTrial",
     "ResNetSpace",
     "ResNetStage",
     "SearchSpace",
@@ -48,6 +51,7 @@ __all__ = [
     "TransformerLayer",
     "UNetSpace",
     "ViTSpace",
+    "choose",
     "encode",
     "merge_adapters",
     "space_size",

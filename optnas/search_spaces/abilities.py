@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Generic
 
+from torch import nn
+
 from optnas.search_spaces.base import Architecture
+from optnas.search_spaces.choice import RelaxedTrial
 
 
 class Encodable(ABC, Generic[Architecture]):
@@ -36,4 +39,17 @@ class Encodable(ABC, Generic[Architecture]):
         Raises:
             InputError: The space doesn't have the architecture; the message names a setting that
                 it lacks.
+        """
+
+
+class Relaxable(ABC):
+    """A search space that has a relaxed network: it computes all operations of its choices."""
+
+    @abstractmethod
+    def relaxed(self, trial: RelaxedTrial) -> nn.Module:
+        """Makes the relaxed network.
+
+        Args:
+            trial: Draws what isn't relaxed, such as widths; `choose(trial, name, operations)` makes
+                what is, under the name that the parameter has in `suggest`.
         """

@@ -10,7 +10,9 @@ from optuna.trial import BaseTrial, FixedTrial
 from torch import nn
 
 from optnas.errors import InputError
+from optnas.search_spaces.abilities import Relaxable
 from optnas.search_spaces.base import SearchSpace
+from optnas.search_spaces.choice import RelaxedTrial
 from optnas.utils.code_hash import callable_name, code_hash
 from optnas.utils.distributions import check_choices
 from optnas.utils.inputs import Inputs, checked_inputs
@@ -29,7 +31,7 @@ class FunctionArchitecture:
         return params_text(self.params, self._quoted) or "(no parameters)"
 
 
-class FunctionSpace(SearchSpace[FunctionArchitecture]):
+class FunctionSpace(SearchSpace[FunctionArchitecture], Relaxable):
     """A search space of one function: `build(trial)` draws parameters and returns a model.
 
     `suggest` runs the function and keeps the model for the first `build`. Any later `build` of the
@@ -91,6 +93,10 @@ class FunctionSpace(SearchSpace[FunctionArchitecture]):
         if architecture._made:
             return architecture._made.pop()
         return self._build(FixedTrial(dict(architecture.params)))
+
+    def relaxed(self, trial: RelaxedTrial) -> nn.Module:
+        """Runs the function: `optnas.choose` in it makes mixtures. See `Relaxable`."""
+        return self._build(trial)
 
     @property
     def code(self) -> str:

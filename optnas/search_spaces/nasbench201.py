@@ -7,16 +7,18 @@ search, ICLR 2020 (arXiv 2001.00326).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
-from optnas.search_spaces.abilities import Encodable
+from optnas.search_spaces.abilities import Encodable, Relaxable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.checks import check_image_shape
+from optnas.search_spaces.choice import RelaxedTrial, choose
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.isomorphism import Node, canonical_graph
 from optnas.utils.checks import check_counts
@@ -24,6 +26,9 @@ from optnas.utils.checks import check_counts
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """The two nodes that each edge of the cell connects, in the order of the benchmark's strings."""
+
+MakeEdge = Callable[[tuple[int, int], int], nn.Module]
+"""Makes the operation of an edge, given its two nodes and the number of channels."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,9 @@ class NASBench201Architecture:
 
 
 @dataclass(frozen=True)
-class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench201Architecture]):
+class NASBench201Space(
+    SearchSpace[NASBench201Architecture], Encodable[NASBench201Architecture], Relaxable
+):
     """15,625 cells of four nodes and six edges, each edge with one of five operations.
 
     A node is the sum of the outputs of the edges that lead to it. The network has a 3×3
@@ -117,6 +124,19 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
 
     def build(self, architecture: NASBench201Architecture) -> nn.Module:
         """Makes the whole network, as it was trained for the benchmark."""
+        named = dict(zip(EDGES, architecture.operations, strict=True))
+        return self._network(lambda edge, width: _operation(named[edge], width))
+
+    def relaxed(self, trial: RelaxedTrial) -> nn.Module:
+        """The network of the benchmark with all operations on each edge. See `Relaxable`."""
+
+        def make(edge: tuple[int, int], width: int) -> nn.Module:
+            every = {name: partial(_operation, name, width) for name in OPERATIONS}
+            return choose(trial, f"edge{edge[0]}-{edge[1]}", every)
+
+        return self._network(make)
+
+    def _network(self, make: MakeEdge) -> nn.Module:
         width = self.channels
         layers: list[nn.Module] = [
             nn.Conv2d(self.input_shape[0], width, 3, padding=1, bias=False),
@@ -126,7 +146,7 @@ class NASBench201Space(SearchSpace[NASBench201Architecture], Encodable[NASBench2
             if stage > 0:
                 layers.append(_Reduction(width))
                 width *= 2
-            layers += [_Cell(architecture.operations, width) for _ in range(self.cells)]
+            layers += [_Cell(make, width) for _ in range(self.cells)]
         return nn.Sequential(
             *layers,
             nn.BatchNorm2d(width),
@@ -181,9 +201,9 @@ def _settings(architecture: NASBench201Architecture) -> dict[str, Any]:
 
 
 class _Cell(nn.Module):
-    def __init__(self, operations: tuple[str, ...], channels: int) -> None:
+    def __init__(self, make: MakeEdge, channels: int) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(_operation(name, channels) for name in operations)
+        self.edges = nn.ModuleList(make(edge, channels) for edge in EDGES)
 
     def forward(self, x: Tensor) -> Tensor:
         nodes: list[Tensor] = [x]

@@ -44,6 +44,8 @@ SHARED = "shared_weights"
 """The detail of a trial whose network inherited its weights: what it found, and what it didn't."""
 LANGUAGE_MODEL = "language_model"
 """How much of the trial a language model chose, or why it chose nothing."""
+GRADIENT = "gradient"
+"""The preference of a trial that a relaxed network proposed, with its losses and share of skips."""
 
 SEED = "optnas:seed"
 """On the study: its seed."""
@@ -53,6 +55,8 @@ SOURCE = "optnas:source"
 """On the study: the name of the older study that its sampler learns from, and which trials."""
 LANGUAGE_MODEL_NOTE = "optnas:language_model_note"
 """On the study: what a language model noted of the trials so far, and from how many of them."""
+RELAXED = "optnas:relaxed"
+"""On the study: what a relaxed network has learned."""
 
 _RESERVED = {
     ARCHITECTURE,
@@ -70,6 +74,7 @@ _RESERVED = {
     LEASE,
     TRAIN_SECONDS,
     LANGUAGE_MODEL,
+    GRADIENT,
 }
 
 

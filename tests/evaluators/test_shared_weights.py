@@ -335,13 +335,13 @@ def test_the_first_step_equals_one_written_out_by_hand():
 def test_what_the_optimizer_remembers_grows_with_its_tensor():
     sizes = ModelSpace(lambda width: nn.Linear(4, width), {"width": [3, 5]}, torch.randn(1, 4))
     one = training(space=sizes, networks=1)
-    one._admit(nn.Linear(4, 3))
+    one._weights.admit(nn.Linear(4, 3))
     (weight, bias) = one.supernet.tensors.values()
     (weight.sum() + bias.sum()).backward()
-    one._optimizer.step()
-    before = one._optimizer.state[weight]["exp_avg"].clone()
-    one._admit(nn.Linear(4, 5))
-    state = one._optimizer.state[one.supernet.tensors["weight (Linear)"]]
+    one._weights._optimizer.step()
+    before = one._weights._optimizer.state[weight]["exp_avg"].clone()
+    one._weights.admit(nn.Linear(4, 5))
+    state = one._weights._optimizer.state[one.supernet.tensors["weight (Linear)"]]
     assert state["exp_avg"].shape == (5, 4)
     assert torch.equal(state["exp_avg"][:3], before)
     assert not state["exp_avg"][3:].any()

@@ -183,7 +183,7 @@ def test_examples_run(place, example):
 
 
 def test_a_name_that_is_unknown():
-    ours = {"evolution", "local_search", "predictor", "qlearning", "reinforce"}
+    ours = {"evolution", "gradient", "local_search", "predictor", "qlearning", "reinforce"}
     assert set(SAMPLERS) == ours | {"random", "tpe", "nsgaii", "nsgaiii", "gp"}
     with pytest.raises(InputError, match="unknown sampler 'tpee'; there are: predictor, "):
         make_sampler("tpee")

@@ -8,18 +8,20 @@ from typing import Any
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
-from optnas.search_spaces.abilities import Encodable
+from optnas.search_spaces.abilities import Encodable, Relaxable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.cell import published
 from optnas.search_spaces.cell.architecture import INPUTS, Cell, CellArchitecture
 from optnas.search_spaces.cell.network import CellNetwork
 from optnas.search_spaces.cell.operations import DARTS_OPERATIONS, NONE, OPERATIONS, SKIP
+from optnas.search_spaces.cell.relaxed import RelaxedCells
 from optnas.search_spaces.checks import (
     check_image_shape,
     check_names,
     check_range,
     check_sizes,
 )
+from optnas.search_spaces.choice import RelaxedTrial
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.isomorphism import Node
 from optnas.search_spaces.staged import Shape, choose, choose_depth, strided
@@ -31,7 +33,7 @@ MOST_NODES = 8
 
 
 @dataclass(frozen=True)
-class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture]):
+class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture], Relaxable):
     """Networks of two cells, as in NASNet and DARTS: what they compute, and how many there are.
 
     A network is a 3×3 convolution, stages of normal cells with a reduction cell before each stage
@@ -132,16 +134,40 @@ class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture]):
 
     def suggest(self, trial: BaseTrial) -> CellArchitecture:
         """Draws the width and the stages, then the cells that they need."""
-        width = choose(trial, "width", self.widths)
-        stages = choose_depth(trial, "stages", *self.stages)
-        cells = tuple(
-            choose_depth(trial, f"stage{i}.cells", *self.cells) for i in range(1, stages + 1)
-        )
+        width, cells = self._suggest_sizes(trial)
         return CellArchitecture(
             width,
             cells,
             self._suggest_cell(trial, "normal") if any(cells) else None,
-            self._suggest_cell(trial, "reduction") if stages > 1 else None,
+            self._suggest_cell(trial, "reduction") if len(cells) > 1 else None,
+        )
+
+    def _suggest_sizes(self, trial: BaseTrial) -> tuple[int, tuple[int, ...]]:
+        """The width, and the number of normal cells in each stage."""
+        width = choose(trial, "width", self.widths)
+        stages = choose_depth(trial, "stages", *self.stages)
+        return width, tuple(
+            choose_depth(trial, f"stage{i}.cells", *self.cells) for i in range(1, stages + 1)
+        )
+
+    def relaxed(self, trial: RelaxedTrial) -> nn.Module:
+        """A network whose operations, and what each of them reads, are relaxed. See `Relaxable`.
+
+        Its cells concatenate all nodes, also where `output` is `unused`.
+        """
+        width, cells = self._suggest_sizes(trial)
+        count = {
+            name: choose_depth(trial, f"{name}.nodes", *self.nodes)
+            for name, used in (("normal", any(cells)), ("reduction", len(cells) > 1))
+            if used
+        }
+        return RelaxedCells(
+            trial,
+            self.operations,
+            count,
+            cells,
+            width,
+            (self.input_shape[0], self.outputs, self.stem_multiplier),
         )
 
     def _suggest_cell(self, trial: BaseTrial, name: str) -> Cell:
