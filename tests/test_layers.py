@@ -19,6 +19,7 @@ LAYERS = [
     {"evaluators"},
     {"objective", "integrations"},
     {"runs"},
+    {"clusters"},
     {"search"},
     {"finished", "plots"},
     {"drawings"},

@@ -57,6 +57,12 @@ def show_end(study: Study, search: Search) -> None:
         echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
 
 
+def show_left(study: Study, search: Search) -> None:
+    """Prints how to look at a study whose workers were left to a cluster."""
+    echo("status:        optnas status " + f"{_url(search)}{_name(study)}")
+    echo("queue:         squeue --me --name optnas, and scancel JOB ends a worker")
+
+
 def kept_line(study: Study, search: Search) -> str:
     """How much of an interrupted run is kept, and how to resume it."""
     wanted = plural(search.trials, "trial is", "trials are")
