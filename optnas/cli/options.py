@@ -115,8 +115,8 @@ On = Annotated[
 RayAddress = Annotated[
     str | None,
     typer.Option(
-        help="The Ray cluster: host:6379, or auto for the one of this machine; by default RAY_ADDRESS, "
-        "else a Ray that ends with the run."
+        help="The Ray cluster: host:6379, or auto for the one of this machine; by default "
+        "RAY_ADDRESS, else a Ray that ends with the run."
     ),
 ]
 RayWorkingDir = Annotated[
@@ -129,8 +129,8 @@ RayWorkingDir = Annotated[
 GpusPerWorker = Annotated[
     float | None,
     typer.Option(
-        help="GPUs of each worker on Ray, such as 0.5; by default all are shared evenly, one each at "
-        "most."
+        help="GPUs of each worker on Ray, such as 0.5; by default all are shared evenly, one each "
+        "at most."
     ),
 ]
 SlurmSettings = Annotated[

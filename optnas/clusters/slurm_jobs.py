@@ -28,8 +28,16 @@ ASK_SECONDS = 10.0
 """Seconds between two calls of `squeue`, which asks for all jobs at once."""
 LATE = 30.0
 """Seconds that a job's result may take to be seen on a network file system after its end."""
-ENDED = frozenset(
-    ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT", "REVOKED"]
+ENDED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
 )
 """SLURM's states of a job that has ended, unless it is requeued."""
 
