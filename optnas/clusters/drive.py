@@ -129,8 +129,8 @@ class _Driver:
             raise (InputError if ending.is_input else WorkerError)(ending.error)
         if not ending.why:
             return False
-        give_up_all(self._study, [job.job.worker])  # at once: its lease may expire in minutes
-        Tally(self._study).recover()
+        # At once: its lease may expire in minutes. The next worker that is free repeats the trial.
+        give_up_all(self._study, [job.job.worker])
         self._deaths += 1
         self._display.say(f"worker {job.index + 1} ended early: {ending.why}")
         return not ending.is_cancelled

@@ -36,7 +36,7 @@ class Follower:
         repeated = [of for t in trials[self._seen :] if (of := retry_of(t)) is not None]
         self._seen = len(trials)
         if repeated:
-            self._observer.recovered(repeated)
+            self._observer.recovered([*dict.fromkeys(repeated)])  # two workers may queue the same
         ended = self._tally.ended[self._told :]
         self._told += len(ended)
         for trial in (*ended, *self._tally.running):
