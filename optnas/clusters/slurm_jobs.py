@@ -28,6 +28,8 @@ ASK_SECONDS = 10.0
 """Seconds between two calls of `squeue`, which asks for all jobs at once."""
 LATE = 30.0
 """Seconds that a job's result may take to be seen on a network file system after its end."""
+SAYS = "sbatch: error: "
+"""How `sbatch` begins a line about what it refuses."""
 ENDED = (
     "BOOT_FAIL",
     "CANCELLED",
@@ -80,9 +82,10 @@ class SlurmJobs(Workers):
                 made = executor.submit_array(nodes)
         except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
             self.end()
-            said = [line for line in str(error).splitlines() if "error" in line.lower()]
+            said = [s.removeprefix(SAYS) for s in str(error).splitlines() if s.startswith(SAYS)]
+            reason = ". ".join(dict.fromkeys(said)) or str(error)
             raise InputError(
-                f"SLURM takes no jobs of this run: {' '.join(said) or error}; change `slurm=`"
+                f"SLURM takes no jobs of this run: {reason}; change `slurm=`"
             ) from error
         self._jobs |= {job.job_id: (node, job) for node, job in zip(jobs, made, strict=True)}
         self._states |= {job.job_id: "PENDING" for job in made}
@@ -158,7 +161,8 @@ class SlurmJobs(Workers):
         if not has_ended:
             self._ended_at.pop(name, None)  # it was requeued
             return None
-        if time.monotonic() < self._ended_at.setdefault(name, time.monotonic()) + late:
+        now = time.monotonic()
+        if now < self._ended_at.setdefault(name, now) + late:
             return None
         if job.paths.result_pickle.exists():  # written since the first look
             return _result(job)

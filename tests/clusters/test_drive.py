@@ -228,7 +228,10 @@ def test_a_worker_that_hangs_is_killed_and_its_trial_fails(load, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"file": "elsewhere.py"}, "has no study file elsewhere.py: the nodes need the same folder"),
+        (
+            {"file": "elsewhere.py"},
+            "has no study file elsewhere.py: the nodes need the same folder",
+        ),
         ({"url": "sqlite:////nowhere/a.db"}, "has no database /nowhere/a.db: the nodes need"),
     ],
 )

@@ -31,7 +31,7 @@ class _Node:
     def __init__(self, job, logs):
         self.job = job
         self.ending = None
-        self.log = open(Path(logs) / f"node-worker{job.index + 1}.log", "ab")
+        self.log = open(Path(logs) / f"node-worker{job.index + 1}.log", "ab")  # noqa: SIM115
         self.worker = NodeWorker(job, self.log.fileno())
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -85,7 +85,9 @@ class _Workers(Workers):
 
     def lose(self, why):
         """Loses a node with a running trial, as if its machine were switched off."""
-        node = next(n for n in self.nodes if n.worker._worker and n.worker._worker.trial is not None)
+        node = next(
+            n for n in self.nodes if n.worker._worker and n.worker._worker.trial is not None
+        )
         node.ending = Ending(why=why)
         node.worker._ending = True
         node.worker._worker.process.kill()
