@@ -172,7 +172,7 @@ def main() -> None:
                     result = run(cluster, kills, url, Path(folder), args.workers, args.trials)
                 results[on].append({"storage": url.partition(":")[0]} | result)
                 print(f"{on}, run {seed}: {results[on][-1]}", flush=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

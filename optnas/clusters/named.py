@@ -23,5 +23,5 @@ def named_cluster(on: str | Cluster | None) -> Cluster | None:
     if on is None or isinstance(on, Cluster):
         return on
     if on not in CLUSTERS:
-        raise InputError(f"on={on!r} is no cluster; {there_are(on, CLUSTERS)}")
+        raise InputError(f"`on={on!r}` is no cluster; {there_are(on, CLUSTERS)}")
     return CLUSTERS[on]()

@@ -119,7 +119,7 @@ class NodeWorker:
         )
         if not (Path(job.folder or ".") / job.file).is_file():
             return (
-                f"has no study file {job.file}: {shared}; on Ray, `ray_working_dir=` copies a "
+                f"has no study file {job.file}: {shared}; on Ray, the setting working_dir copies a "
                 "folder to each of them"
             )
         path = storage_path(job.url)

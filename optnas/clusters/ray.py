@@ -84,10 +84,10 @@ class RayCluster(Cluster):
         gpus = self.gpus_per_worker
         if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus == int(gpus))):
             raise InputError(
-                f"gpus_per_worker must be a share of one GPU (0.5) or a whole number, got {gpus:g}"
+                f"`gpus_per_worker={gpus:g}` must be a share of one GPU (0.5) or a whole number"
             )
         if self.working_dir and not Path(self.working_dir).is_dir():
-            raise InputError(f"there is no folder {self.working_dir}: give another ray_working_dir")
+            raise InputError(f"there is no folder {self.working_dir}: give another working_dir")
 
     @contextmanager
     def connect(self, need: Need) -> Iterator[Workers]:
@@ -127,8 +127,8 @@ class RayCluster(Cluster):
             )
             return
         wrong = (
-            f"no Ray cluster answers at {address}: `ray start --head` starts one, and "
-            "`ray status` shows its address (`ray_address=`)"
+            f"no Ray cluster answers at {address}: give another address, such as the one that "
+            "`ray start` has printed on the head node"
         )
         if address != "auto" and not _answers(address):
             raise InputError(wrong)
@@ -148,7 +148,7 @@ class RayCluster(Cluster):
         share = self._share(need, sum(gpus))
         if share > max(gpus, default=0.0):
             raise InputError(
-                f"gpus_per_worker={share:g}: no node of the Ray cluster has that many GPUs "
+                f"`gpus_per_worker={share:g}`: no node of the Ray cluster has that many GPUs "
                 f"({', '.join(f'{found:g}' for found in gpus)}): give a smaller `gpus_per_worker=`"
             )
         room = sum(
@@ -276,7 +276,7 @@ class _RayWorkers(Workers):
                     f"packages as this machine, optnas included: {text[:1000]}",
                     is_input=True,
                 )
-            return Ending(why=text.split(". ")[0].rstrip(".")[:300])
+            return Ending(why=f"Ray lost it ({text.split('. ')[0].rstrip('.')[:300]})")
         return ending
 
     def _fetch(self, actors: Sequence[_Actor], seconds: float = 0.0) -> None:

@@ -100,13 +100,13 @@ class SlurmCluster(Cluster):
             key, is_pair, value = (word.strip() for word in part.partition("="))
             if not is_pair or not value:
                 raise InputError(
-                    f"slurm={text!r} must be KEY=VALUE, with commas between, such as "
+                    f"`slurm={text}` must be KEY=VALUE, with commas between, such as "
                     "partition=gpu,time=4h,gpus=1"
                 )
             if key not in known:
-                raise InputError(f"slurm={text!r} has no key {key!r}; {there_are(key, known)}")
+                raise InputError(f"`slurm={text}` has no key {key!r}; {there_are(key, known)}")
             if key in given:
-                raise InputError(f"slurm={text!r} gives {key} twice")
+                raise InputError(f"`slurm={text}` gives {key} twice")
             given[key] = int(value) if known[key] == "int" and value.isdecimal() else value
         return cls(**given, detach=detach)
 
@@ -125,7 +125,7 @@ class SlurmCluster(Cluster):
             if missing:
                 raise InputError(
                     f"SLURM's {', '.join(missing)} can't be found: run this on a machine that "
-                    "submits jobs, or try it here with `slurm='cluster=local'`"
+                    "submits jobs, or try it here with the setting cluster=local"
                 )
         yield SlurmJobs(self.cluster, self._parameters(need))
 

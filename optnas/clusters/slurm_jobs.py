@@ -85,7 +85,7 @@ class SlurmJobs(Workers):
             said = [s.removeprefix(SAYS) for s in str(error).splitlines() if s.startswith(SAYS)]
             reason = ". ".join(dict.fromkeys(said)) or str(error)
             raise InputError(
-                f"SLURM takes no jobs of this run: {reason}; change `slurm=`"
+                f"SLURM takes no jobs of this run: {reason}; change the settings"
             ) from error
         self._jobs |= {job.job_id: (node, job) for node, job in zip(jobs, made, strict=True)}
         self._states |= {job.job_id: "PENDING" for job in made}
@@ -113,7 +113,7 @@ class SlurmJobs(Workers):
         if self._folder is not None:
             (self._folder / FINISH).touch()
         if self._cluster == "slurm":
-            self._cancel("--state=PENDING")
+            self._cancel("-t", "PENDING")
 
     def end(self) -> None:
         """Cancels all jobs (see `Workers.end`)."""

@@ -137,7 +137,7 @@ def test_a_job_array_is_submitted_and_watched(commands):
         (commands / "queue").write_text("7_0 PENDING\n7_1 RUNNING\n7_2 COMPLETING\n8 FAILED\n")
         assert jobs.ended() == []
         jobs.finish()
-        assert (commands / "cancelled").read_text() == "--state=PENDING 7_0 7_1 7_2\n"
+        assert (commands / "cancelled").read_text() == "-t PENDING 7_0 7_1 7_2\n"
         (commands / "queue").write_text("7_0 CANCELLED\n7_1 NODE_FAIL\n7_2 REQUEUED\n")
         ended = {job.index: ending for job, ending in jobs.ended()}
         assert ended.keys() == {0, 1}
