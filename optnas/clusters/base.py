@@ -56,12 +56,14 @@ class Need:
 
     Attributes:
         url: The storage.
+        file: The study file, as an absolute path.
         workers: The number of workers.
         threads: CPU threads of each.
         device: Where they train and measure: `auto`, `cpu`, `cuda`, …
     """
 
     url: str
+    file: str
     workers: int
     threads: int = 1
     device: str = "auto"

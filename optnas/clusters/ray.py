@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,8 @@ class RayCluster(Cluster):
         address = self.address or os.environ.get("RAY_ADDRESS", "") or "local"
         settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
         if self.working_dir:
-            folder = str(Path(self.working_dir).absolute())
-            settings["runtime_env"] = {"working_dir": folder, "excludes": LEFT_OUT}
+            self._relative(need.file)
+            settings["runtime_env"] = {"working_dir": str(self._folder), "excludes": LEFT_OUT}
         if address == "local":
             ray.init(
                 "local",
@@ -137,6 +137,19 @@ class RayCluster(Cluster):
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(f"{wrong}; Ray says: {str(error).splitlines()[0]}") from error
 
+    @property
+    def _folder(self) -> Path:
+        return Path(self.working_dir).absolute()
+
+    def _relative(self, file: str) -> str:
+        """The path of the study file in the folder that is copied."""
+        if not Path(file).is_relative_to(self._folder):
+            raise InputError(
+                f"the study file {file} isn't in the working_dir {self._folder}: give a folder "
+                "above it"
+            )
+        return str(Path(file).relative_to(self._folder))
+
     def _workers(self, ray: Any, need: Need) -> Workers:
         nodes = [node for node in ray.nodes() if node["Alive"]]
         here = ray.util.get_node_ip_address()
@@ -155,7 +168,8 @@ class RayCluster(Cluster):
             int(min(c // need.threads, g / share + 1e-9 if share else c))
             for c, g in zip(cpus, gpus, strict=True)
         )
-        workers = _RayWorkers(ray, need.threads, share)
+        file = self._relative(need.file) if self.working_dir else ""
+        workers = _RayWorkers(ray, need.threads, share, file)
         if room < need.workers:
             workers.remark = (
                 f"the Ray cluster has room for {room} of {need.workers} workers: the others begin "
@@ -201,12 +215,13 @@ class _Actor:
 class _RayWorkers(Workers):
     """The actors of a run."""
 
-    def __init__(self, ray: Any, threads: int, gpus: float) -> None:
+    def __init__(self, ray: Any, threads: int, gpus: float, file: str) -> None:
         # Each method runs in a thread of its own: a worker is told to finish while it runs.
         self._class = ray.remote(RayNode).options(
             num_cpus=threads, num_gpus=gpus, max_concurrency=4, scheduling_strategy="SPREAD"
         )
         self._ray = ray
+        self._file = file  # in the folder that Ray copies; empty if it copies none
         self._actors: list[_Actor] = []
         self._dropped: list[NodeJob] = []
 
@@ -214,7 +229,8 @@ class _RayWorkers(Workers):
         """Makes an actor for each job (see `Workers.start`)."""
         Path(logs).mkdir(exist_ok=True)
         for job in jobs:
-            handle = self._class.remote(job)
+            here = replace(job.job, file=self._file, folder=None) if self._file else job.job
+            handle = self._class.remote(replace(job, job=here))
             log = Path(logs) / f"ray-worker{job.index + 1}.log"
             running, reading = handle.run.remote(), handle.read.remote(0, CHUNK)
             self._actors.append(_Actor(job, handle, running, log, reading))

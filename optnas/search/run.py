@@ -93,7 +93,9 @@ def connected(cluster: Cluster | None, search: Settings, workers: int) -> Iterat
         return
     if workers < 2:
         raise InputError(f"a run on a cluster needs workers={workers} to be at least 2")
-    need = Need(search.location.absolute_url, workers, search.threads, search.device)
+    assert search.file is not None  # since `check_workers`
+    file = str((search.root / search.file).absolute())
+    need = Need(search.location.absolute_url, file, workers, search.threads, search.device)
     with cluster.connect(need) as remote:
         yield remote
 

@@ -19,6 +19,7 @@ from optnas.errors import InputError
 from optnas.runs.progress import number_counted
 
 URL = "postgresql://user@server/studies"
+FILE = "/studies/one/study.py"
 
 
 class FakeRay:
@@ -57,14 +58,14 @@ BARE = ("10.0.0.3", {"CPU": 2.0})
 @pytest.mark.parametrize(
     ("cluster", "need", "gpus", "remark"),
     [
-        (optnas.RayCluster(), Need(URL, 4), 1.0, ""),
-        (optnas.RayCluster(), Need(URL, 2), 1.0, ""),
-        (optnas.RayCluster(), Need(URL, 8), 0.5, ""),
-        (optnas.RayCluster(), Need(URL, 12, threads=1), 0.3333, ""),
-        (optnas.RayCluster(), Need(URL, 4, device="cpu"), 0.0, ""),
-        (optnas.RayCluster(gpus_per_worker=0), Need(URL, 18), 0, ""),
-        (optnas.RayCluster(gpus_per_worker=0.5), Need(URL, 9), 0.5, "room for 8 of 9 workers"),
-        (optnas.RayCluster(gpus_per_worker=2), Need(URL, 3), 2, "room for 2 of 3 workers"),
+        (optnas.RayCluster(), Need(URL, FILE, 4), 1.0, ""),
+        (optnas.RayCluster(), Need(URL, FILE, 2), 1.0, ""),
+        (optnas.RayCluster(), Need(URL, FILE, 8), 0.5, ""),
+        (optnas.RayCluster(), Need(URL, FILE, 12, threads=1), 0.3333, ""),
+        (optnas.RayCluster(), Need(URL, FILE, 4, device="cpu"), 0.0, ""),
+        (optnas.RayCluster(gpus_per_worker=0), Need(URL, FILE, 18), 0, ""),
+        (optnas.RayCluster(gpus_per_worker=0.5), Need(URL, FILE, 9), 0.5, "room for 8 of 9 workers"),
+        (optnas.RayCluster(gpus_per_worker=2), Need(URL, FILE, 3), 2, "room for 2 of 3 workers"),
     ],
 )
 def test_gpus_are_shared(cluster, need, gpus, remark):
@@ -76,7 +77,7 @@ def test_gpus_are_shared(cluster, need, gpus, remark):
 
 def test_a_worker_that_fits_on_no_node_is_refused():
     with pytest.raises(InputError, match=r"gpus_per_worker=3`: no node .*\(2, 2, 0\)"):
-        asked(optnas.RayCluster(gpus_per_worker=3), Need(URL, 2), ONE, TWO, BARE)
+        asked(optnas.RayCluster(gpus_per_worker=3), Need(URL, FILE, 2), ONE, TWO, BARE)
 
 
 @pytest.mark.parametrize("value", [-0.5, 1.5, float("nan")])
@@ -86,7 +87,7 @@ def test_shares_that_ray_has_not_are_refused(value):
 
 
 def test_sqlite_is_for_nodes_of_this_machine_alone():
-    need = Need("sqlite:///study.db", 2)
+    need = Need("sqlite:///study.db", FILE, 2)
     assert asked(optnas.RayCluster(), need, ONE, ONE)
     for cluster, nodes in (
         (optnas.RayCluster(), (ONE, TWO)),
@@ -96,17 +97,25 @@ def test_sqlite_is_for_nodes_of_this_machine_alone():
             asked(cluster, need, *nodes)
 
 
+def test_the_study_file_lies_in_the_folder_that_is_copied(tmp_path):
+    inside, above = Need(URL, str(tmp_path / "one/study.py"), 2), Need(URL, FILE, 2)
+    cluster = optnas.RayCluster(working_dir=tmp_path)
+    assert cluster._workers(FakeRay(ONE), inside)._file == "one/study.py"
+    with pytest.raises(InputError, match=f"study.py isn't in the working_dir {tmp_path}: give"):
+        asked(cluster, above, ONE)
+
+
 def test_the_lack_of_ray_is_told(monkeypatch, search):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'optnas\[ray\]'"):
-        optnas.RayCluster().connect(Need(URL, 2)).__enter__()
+        optnas.RayCluster().connect(Need(URL, FILE, 2)).__enter__()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "[::1]:1"])
 def test_an_address_where_nothing_answers_is_told(address, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
     with pytest.raises(InputError, match=r"no Ray cluster answers at .*`ray start`"):
-        optnas.RayCluster(address).connect(Need(URL, 2)).__enter__()
+        optnas.RayCluster(address).connect(Need(URL, FILE, 2)).__enter__()
 
 
 def test_a_cluster_that_refuses_is_told(monkeypatch):
@@ -120,7 +129,7 @@ def test_a_cluster_that_refuses_is_told(monkeypatch):
         listening.listen()
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         with pytest.raises(InputError, match=f"Ray says: nothing of Ray's at {address}"):
-            optnas.RayCluster(address).connect(Need(URL, 2)).__enter__()
+            optnas.RayCluster(address).connect(Need(URL, FILE, 2)).__enter__()
 
 
 STUDY = """

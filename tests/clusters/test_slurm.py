@@ -26,7 +26,7 @@ from optnas.clusters.slurm_node import SlurmNode
 from optnas.errors import InputError
 from optnas.runs.worker_process import Job
 
-NEED = Need("postgresql://user:secret@server/studies", workers=3, threads=2)
+NEED = Need("postgresql://user:secret@server/studies", "study.py", workers=3, threads=2)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_value_may_have_commas():
 )
 def test_storages_that_other_machines_do_not_reach_are_refused(url, said, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match=said), optnas.SlurmCluster().connect(Need(url, 2)):
+    with pytest.raises(InputError, match=said), optnas.SlurmCluster().connect(Need(url, "study.py", 2)):
         pass
 
 
