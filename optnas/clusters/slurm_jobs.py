@@ -161,6 +161,8 @@ class SlurmJobs(Workers):
         if not has_ended:
             self._ended_at.pop(name, None)  # it was requeued
             return None
+        if state == "CANCELLED":
+            late = 0.0  # it may never have begun
         now = time.monotonic()
         if now < self._ended_at.setdefault(name, now) + late:
             return None
