@@ -59,8 +59,7 @@ def show_end(study: Study, search: Search) -> None:
 
 def show_left(study: Study, search: Search) -> None:
     """Prints how to look at a study whose workers were left to a cluster."""
-    echo("status:        optnas status " + f"{_url(search)}{_name(study)}")
-    echo("queue:         squeue --me --name optnas, and scancel JOB ends a worker")
+    echo(f"status:        optnas status {_url(search)}{_name(study)}")
 
 
 def kept_line(study: Study, search: Search) -> str:

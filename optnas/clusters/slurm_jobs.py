@@ -26,6 +26,8 @@ TIMEOUTS = 1000
 """How often a job may be requeued because its time was over."""
 ASK_SECONDS = 10.0
 """Seconds between two calls of `squeue`, which asks for all jobs at once."""
+END_POLL = 1.0
+"""Seconds between two looks at jobs that have been cancelled."""
 LATE = 30.0
 """Seconds that a job's result may take to be seen on a network file system after its end."""
 SAYS = "sbatch: error: "
@@ -127,7 +129,7 @@ class SlurmJobs(Workers):
             while self._jobs and time.monotonic() < deadline:
                 self._asked = 0.0
                 self.ended()
-                time.sleep(0.2)
+                time.sleep(END_POLL)
             self._kill()
             self._jobs = {}
         for path in self._folder.glob("*.pkl"):  # the password is in there

@@ -64,7 +64,12 @@ BARE = ("10.0.0.3", {"CPU": 2.0})
         (optnas.RayCluster(), Need(URL, FILE, 12, threads=1), 0.3333, ""),
         (optnas.RayCluster(), Need(URL, FILE, 4, device="cpu"), 0.0, ""),
         (optnas.RayCluster(gpus_per_worker=0), Need(URL, FILE, 18), 0, ""),
-        (optnas.RayCluster(gpus_per_worker=0.5), Need(URL, FILE, 9), 0.5, "room for 8 of 9 workers"),
+        (
+            optnas.RayCluster(gpus_per_worker=0.5),
+            Need(URL, FILE, 9),
+            0.5,
+            "room for 8 of 9 workers",
+        ),
         (optnas.RayCluster(gpus_per_worker=2), Need(URL, FILE, 3), 2, "room for 2 of 3 workers"),
     ],
 )

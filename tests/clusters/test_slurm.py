@@ -73,7 +73,10 @@ def test_a_value_may_have_commas():
 )
 def test_storages_that_other_machines_do_not_reach_are_refused(url, said, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match=said), optnas.SlurmCluster().connect(Need(url, "study.py", 2)):
+    with (
+        pytest.raises(InputError, match=said),
+        optnas.SlurmCluster().connect(Need(url, "study.py", 2)),
+    ):
         pass
 
 
@@ -102,6 +105,7 @@ def commands(tmp_path, monkeypatch):
     monkeypatch.setattr(optnas.clusters.slurm_jobs, "ASK_SECONDS", 0.0)
     monkeypatch.setattr(optnas.clusters.slurm_jobs, "LATE", 0.0)
     monkeypatch.setattr(optnas.clusters.slurm_jobs, "PATIENCE", 0.1)
+    monkeypatch.setattr(optnas.clusters.slurm_jobs, "END_POLL", 0.05)
     (tmp_path / "says").write_text("Submitted batch job 7\n")
     return tmp_path
 
