@@ -8,6 +8,7 @@ from . import (
     samplers as samplers,
     search_spaces as search_spaces,
 )
+from .clusters import RayCluster as RayCluster, SlurmCluster as SlurmCluster
 from .datasets import (
     Dataset as Dataset,
     Loaders as Loaders,

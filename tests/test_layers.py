@@ -20,6 +20,7 @@ LAYERS = [
     {"evaluators"},
     {"objective", "integrations"},
     {"runs"},
+    {"clusters"},
     {"search"},
     {"finished", "plots"},
     {"drawings"},

@@ -105,6 +105,46 @@ Workers = Annotated[
         "dies is replaced. Another `optnas run` of the same study, here or elsewhere, adds its own."
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        help="Where to start the workers, if not on this machine: ray or slurm (extras of the same "
+        "names)."
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="The Ray cluster: host:6379, or auto for the one of this machine; by default "
+        "RAY_ADDRESS, else a Ray that ends with the run."
+    ),
+]
+RayWorkingDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with the study file that Ray copies to its nodes, where they don't share a "
+        "file system."
+    ),
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(
+        help="GPUs of each worker on Ray, such as 0.5; by default all are shared evenly, one each "
+        "at most."
+    ),
+]
+SlurmSettings = Annotated[
+    str | None,
+    typer.Option(
+        "--slurm",
+        help="The jobs of SLURM: partition=gpu,time=4h,gpus=1; also cpus, mem, account, qos, "
+        "constraint, reservation, exclude, nodelist. cluster=local tries it on this machine.",
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="End once the jobs of SLURM are submitted, and leave them."),
+]
 TrialTimeout = Annotated[
     float | None, typer.Option(help="Seconds after which a trial fails, and the next one begins.")
 ]

@@ -10,17 +10,23 @@ from optnas.cli.console import echo, fail
 from optnas.cli.options import (
     AcceptChanges,
     AnyStudy,
+    Detach,
     Device,
     EarlyStop,
     Epochs,
     EvaluatorName,
     File,
+    GpusPerWorker,
     Hours,
     MaxFailures,
     Name,
+    On,
+    RayAddress,
+    RayWorkingDir,
     ReferencePoint,
     Sampler,
     Seed,
+    SlurmSettings,
     Storage,
     TargetName,
     Trials,
@@ -33,6 +39,7 @@ from optnas.cli.options import (
 from optnas.errors import InputError, Terminated, WorkerError
 
 if TYPE_CHECKING:  # they import torch, which takes a second
+    from optnas.clusters import Cluster
     from optnas.search.search import Search
     from optnas.study.record import Overrides
 
@@ -69,17 +76,33 @@ def run(
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
+    on: On = None,
+    ray_address: RayAddress = None,
+    ray_working_dir: RayWorkingDir = None,
+    gpus_per_worker: GpusPerWorker = None,
+    slurm: SlurmSettings = None,
+    detach: Detach = False,
 ) -> None:
     """Run a study, or resume it.
 
     Options override the study file, and the study remembers them.
     """
+    from optnas.cli.cluster_options import chosen_cluster
     from optnas.cli.locate import located
     from optnas.cli.study_argument import search_of, search_of_study
     from optnas.storage.urls import Location, database_url
     from optnas.study.load import find_study
     from optnas.study.record import Overrides
 
+    cluster = chosen_cluster(
+        on,
+        workers,
+        ray_address=ray_address,
+        ray_working_dir=ray_working_dir,
+        gpus_per_worker=gpus_per_worker,
+        slurm=slurm,
+        detach=detach,
+    )
     echo(f"loading {study}: PyTorch takes some seconds", err=True)
     study, name = located(study, name)
     url = database_url(study)
@@ -112,18 +135,24 @@ def run(
         reference=reference,
         warm_start=warm_start,
     )
-    _run(search, overrides, workers, accept_changes)
+    _run(search, overrides, workers, accept_changes, cluster)
 
 
-def _run(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:
+def _run(
+    search: Search,
+    overrides: Overrides,
+    workers: int,
+    accept_changes: bool,
+    cluster: Cluster | None,
+) -> None:
     """Runs a search with the overrides of this and of earlier runs; then shows the front."""
-    from optnas.cli.run_summary import kept_line, show_end
+    from optnas.cli.run_summary import kept_line, show_end, show_left
     from optnas.cli.study_argument import show_header
     from optnas.runs.progress import Progress, number_counted
     from optnas.runs.stop import Stop, stopping
     from optnas.runs.workers import check_workers
     from optnas.search.open import open_study
-    from optnas.search.run import observed_objective, run_study
+    from optnas.search.run import connected, observed_objective, run_study
     from optnas.search.warm_start import remembered_warm_start
     from optnas.utils.text import plural
 
@@ -138,31 +167,36 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
     if overrides.warm_start is not None:
         overrides = replace(overrides, warm_start=remembered_warm_start(search.warm_start))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if cores and workers * search.threads > max(cores, search.threads):
+    if cluster is None and cores and workers * search.threads > max(cores, search.threads):
         echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
     show_header(search)
-    display = Progress()
-    objective = observed_objective(search, display)
-    study = open_study(search, objective, overrides=overrides, accept_changes=accept_changes)
-    there = number_counted(study)
-    if there:
-        wanted = plural(search.trials, "trial is", "trials are")
-        echo(f"{there} of {wanted} done already", err=True)
-    stop = Stop()
+    display, stop = Progress(), Stop()
+    detach = cluster is not None and cluster.detach
     try:
-        with (
-            display.following(study, search.trials),
-            stopping(stop, display.say, terminate=True),
-        ):
-            run_study(
-                search,
-                objective,
-                study,
-                display,
-                stop,
-                workers=workers,
-                accept_changes=accept_changes,
+        with connected(cluster, search, workers) as remote:
+            objective = observed_objective(search, display)
+            study = open_study(
+                search, objective, overrides=overrides, accept_changes=accept_changes
             )
+            there = number_counted(study)
+            if there:
+                wanted = plural(search.trials, "trial is", "trials are")
+                echo(f"{there} of {wanted} done already", err=True)
+            with (
+                display.following(study, search.trials),
+                stopping(stop, display.say, terminate=True),
+            ):
+                run_study(
+                    search,
+                    objective,
+                    study,
+                    display,
+                    stop,
+                    workers=workers,
+                    accept_changes=accept_changes,
+                    remote=remote,
+                    detach=detach,
+                )
     except KeyboardInterrupt as interrupt:
         code = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
         fail(
@@ -172,4 +206,7 @@ def _run(search: Search, overrides: Overrides, workers: int, accept_changes: boo
         fail(f"the code failed in a worker:\n{error}", 1)
     if stop.requested and number_counted(study) < search.trials:
         fail(f"stopped; running trials were finished. {kept_line(study, search)}", STOPPED)
-    show_end(study, search)
+    if detach:
+        show_left(study, search)
+    else:
+        show_end(study, search)

@@ -60,6 +60,11 @@ def show_end(study: Study, search: Search) -> None:
         echo(f"{command + ':':14} optnas {command} {_url(search)}{_name(study)}{file}")
 
 
+def show_left(study: Study, search: Search) -> None:
+    """Prints how to look at a study whose workers were left to a cluster."""
+    echo(f"status:        optnas status {_url(search)}{_name(study)}")
+
+
 def kept_line(study: Study, search: Search) -> str:
     """How much of an interrupted run is kept, and how to resume it."""
     wanted = plural(search.trials, "trial is", "trials are")

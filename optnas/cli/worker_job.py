@@ -30,4 +30,5 @@ def work(job: Job, observer: Observer, stop: Stop) -> None:
         stop,
         hours=job.hours,
         accept_changes=job.accept_changes,
+        worker=job.worker,
     )

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 from optnas.errors import Terminated
 from optnas.runs.observer import Observer
-from optnas.runs.stop import Stop, raised_again, stopping
+from optnas.runs.stop import Stop, end_when_preempted, raised_again, stopping
 from optnas.runs.worker_process import Job
 
 EPOCH_SECONDS = 0.5
@@ -93,7 +93,11 @@ def main() -> NoReturn:
     code = 0
     try:
         with raised_again(), stopping(stop, terminate=True):
+            if hasattr(signal, "pthread_sigmask"):  # Ray blocks SIGINT in all that it starts
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             job = Job(**json.loads(sys.stdin.readline()))
+            if job.worker:
+                end_when_preempted()
             threading.Thread(target=_leave_with_parent, daemon=True).start()
             reporter.obey(job)
             from optnas.cli.worker_job import work  # which takes seconds

@@ -45,6 +45,7 @@ def run_trials(
     max_failures: int = 3,
     observer: Observer | None = None,
     stop: Stop | None = None,
+    worker: str = "",
 ) -> None:
     """Runs trials until exactly `trials` trials of the study count, or another limit is reached.
 
@@ -72,6 +73,7 @@ def run_trials(
             networks like theirs were known to fail for it.
         observer: Told of every trial that begins and ends.
         stop: When it is requested, the running trial is finished and the call returns.
+        worker: The worker's id, which its leases hold; by default a new one.
 
     Raises:
         InputError: Too many trials were pruned or failed; the message names the bounds that they
@@ -83,7 +85,7 @@ def run_trials(
     """
     observer = observer or Observer()
     deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
-    own = lease(place_of(study._storage)) | {"worker": uuid.uuid4().hex}
+    own = lease(place_of(study._storage)) | {"worker": worker or uuid.uuid4().hex}
     tally = Tally(study, own, trials)
     _recover(tally, observer)
     queue_baselines(study, baselines)

@@ -8,6 +8,7 @@ which trials are recovered.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from optuna.exceptions import UpdateFinishedTrialError
@@ -25,6 +26,7 @@ from optnas.study.attributes import (
     SURPLUS,
     retry_of,
 )
+from optnas.study.leases import lease_of
 
 MAX_KILLS = 3
 """A trial whose process died this many times in a row fails: the trial may be the cause."""
@@ -50,6 +52,21 @@ def give_up(study: Study, trial: FrozenTrial) -> None:
                 key, reason = FAILURE, _KILLER
             storage.set_trial_user_attr(trial._trial_id, key, reason)
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+
+def give_up_all(study: Study, workers: Collection[str]) -> None:
+    """Ends the running trials of workers of which none runs any more.
+
+    Where another machine is known to be gone, nobody has to wait for the leases to expire.
+
+    Args:
+        study: The study.
+        workers: Their ids (see `Job.worker`).
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        held = lease_of(trial)
+        if held is not None and held.get("worker") in workers:
+            give_up(study, trial)
 
 
 def _kills(study: Study, trial: FrozenTrial) -> int:

@@ -61,13 +61,14 @@ class Starter(ABC):
 
     @abstractmethod
     def start(
-        self, name: str, log: Path, environment: Mapping[str, str], folder: str | None
+        self, name: str, log: Path | int, environment: Mapping[str, str], folder: str | None
     ) -> Process:
         """Starts a process, whose standard input and output are pipes of text.
 
         Args:
             name: Its name, of 15 characters at most, where the system shows it.
-            log: The file that its standard error is appended to.
+            log: The file that its standard error is appended to, or the descriptor of one, which
+                is closed.
             environment: Its environment variables.
             folder: Its working directory; None takes this process's.
         """
@@ -81,7 +82,7 @@ class Anew(Starter):
     """Starts each process as a new interpreter, which imports everything by itself."""
 
     def start(
-        self, name: str, log: Path, environment: Mapping[str, str], folder: str | None
+        self, name: str, log: Path | int, environment: Mapping[str, str], folder: str | None
     ) -> subprocess.Popen[str]:
         """Starts a process (see `Starter`)."""
         with open(log, "a") as file:
@@ -106,10 +107,10 @@ class Forked:
     Args:
         server: The socket that the server reads.
         identity: What the process is to be.
-        log: The file that its standard error is appended to.
+        log: The file that its standard error is appended to (see `Starter.start`).
     """
 
-    def __init__(self, server: socket.socket, identity: Identity, log: Path) -> None:
+    def __init__(self, server: socket.socket, identity: Identity, log: Path | int) -> None:
         stdin, to_stdin = os.pipe()
         from_stdout, stdout = os.pipe()
         from_status, status = os.pipe()
@@ -176,7 +177,7 @@ class ForkServer(Starter):
         self._requests: socket.socket | None = None
 
     def start(
-        self, name: str, log: Path, environment: Mapping[str, str], folder: str | None
+        self, name: str, log: Path | int, environment: Mapping[str, str], folder: str | None
     ) -> Forked:
         """Starts a process (see `Starter`), and before it the server if there is none."""
         if self._server is None or self._requests is None or self._server.poll() is not None:

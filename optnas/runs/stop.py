@@ -58,12 +58,9 @@ def stopping(
                 "repeated later"
             )
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
     handlers: dict[str, Callable[[int, FrameType | None], None]] = {"SIGINT": interrupt}
     if terminate:
-        handlers |= {"SIGTERM": end, "SIGHUP": end}
+        handlers |= {"SIGTERM": _terminate, "SIGHUP": _terminate}
     before = {
         number: signal.signal(number, handler)
         for name, handler in handlers.items()
@@ -74,6 +71,17 @@ def stopping(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_when_preempted() -> None:
+    """Lets SIGUSR1 and SIGUSR2, by which SLURM announces a pre-emption, do what SIGTERM does."""
+    for name in ("SIGUSR1", "SIGUSR2"):
+        if hasattr(signal, name):  # Windows has neither
+            signal.signal(getattr(signal, name), _terminate)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
 
 
 @contextmanager

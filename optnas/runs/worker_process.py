@@ -46,6 +46,7 @@ class Job:
         hours: Time that is left; None sets no limit.
         epochs: Whether to report every epoch.
         folder: The working directory; by default this process's.
+        worker: The worker's id, which its leases hold; empty for one on this machine.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Job:
     hours: float | None = None
     epochs: bool = False
     folder: str | None = None
+    worker: str = ""
 
 
 class Worker:
@@ -74,6 +76,12 @@ class Worker:
         if not self._told:
             self._told = True
             self.process.send_signal(signal.SIGINT)
+
+    def hangs(self, trial_timeout: float) -> bool:
+        """Whether its trial runs far longer than it may: no time-out has reached it."""
+        if self.trial is None:
+            return False
+        return time.monotonic() - self.began > trial_timeout + HANGING
 
     def ended(self, seconds: float) -> bool:
         """Whether the process has ended after some seconds at most."""
@@ -122,11 +130,7 @@ class WorkerProcesses:
         self._starter.close()
         if self.workers:
             Tally(self._study).recover()
-        with contextlib.suppress(OSError):  # empty logs are removed
-            for path in self._logs.glob("*.log"):
-                if not path.stat().st_size:
-                    path.unlink()
-            self._logs.rmdir()
+        remove_empty_logs(self._logs)
 
     def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
         """Starts a worker."""
@@ -151,7 +155,7 @@ class WorkerProcesses:
             for line in lines:
                 with contextlib.suppress(ValueError):  # half a line: it was killed
                     self._queue.put((worker, json.loads(line)))
-        self._queue.put((worker, {"left": _how(worker.process.wait())}))
+        self._queue.put((worker, {"left": how_ended(worker.process.wait())}))
 
     def events(self) -> list[tuple[Worker, Event]]:
         """What workers have reported, shown on the display; waits half a second at most."""
@@ -195,7 +199,9 @@ class WorkerProcesses:
         code = worker.process.wait()
         if code == 0 or (stop is not None and stop.requested):
             return True
-        self._display.say(f"worker {worker.index + 1} died ({_how(code)}); another one is started")
+        self._display.say(
+            f"worker {worker.index + 1} died ({how_ended(code)}); another one is started"
+        )
         return False
 
     def finish(self) -> None:
@@ -207,23 +213,36 @@ class WorkerProcesses:
     def end_hanging(self, trial_timeout: float) -> None:
         """Kills workers that hang in compiled code, where a time-out doesn't reach them."""
         for worker in self.workers:
-            if worker.trial is None:
-                continue
-            if time.monotonic() - worker.began > trial_timeout + HANGING:
-                trial = self._study.get_trials(deepcopy=False)[worker.trial]
-                worker.trial = None
-                storage = self._study._storage
-                reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
-                with contextlib.suppress(UpdateFinishedTrialError):
-                    # The reason first: another worker may repeat the trial once this one is dead.
-                    storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
-                worker.process.kill()
-                worker.process.wait()
-                with contextlib.suppress(UpdateFinishedTrialError):
-                    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            if worker.hangs(trial_timeout):
+                end_hanging(worker, self._study, trial_timeout)
 
 
-def _how(code: int | None) -> str:
+def end_hanging(worker: Worker, study: Study, trial_timeout: float) -> None:
+    """Kills a worker that hangs; its trial fails."""
+    assert worker.trial is not None
+    trial = study.get_trials(deepcopy=False)[worker.trial]
+    worker.trial = None
+    storage = study._storage
+    reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
+    with contextlib.suppress(UpdateFinishedTrialError):
+        # The reason first: another worker may repeat the trial once this one is dead.
+        storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
+    worker.process.kill()
+    worker.process.wait()
+    with contextlib.suppress(UpdateFinishedTrialError):
+        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+
+def remove_empty_logs(logs: Path) -> None:
+    """Removes logs that hold nothing, and their folder if no log is left."""
+    with contextlib.suppress(OSError):
+        for path in logs.glob("*.log"):
+            if not path.stat().st_size:
+                path.unlink()
+        logs.rmdir()
+
+
+def how_ended(code: int | None) -> str:
     """How a process ended: the signal or the exit code."""
     if code is None:
         return "and so did the process that forked it, or it had too little memory"

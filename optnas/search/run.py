@@ -6,13 +6,18 @@ sampler, the preparation of the evaluator and the trials use the same one.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from typing import Any
 
 from optuna.study import Study
 
+from optnas.clusters.base import Cluster, Need, Workers
+from optnas.clusters.drive import run_on_cluster
+from optnas.clusters.named import named_cluster
 from optnas.devices.device import cpu_threads
-from optnas.errors import StoppedError
+from optnas.errors import InputError, StoppedError
 from optnas.evaluators.by_name import name_of
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
@@ -37,17 +42,34 @@ from optnas.study.reference import reference_text
 from optnas.utils.terminal import Terminal
 
 
-def run_search(search: Settings, *, workers: int, progress: bool, accept_changes: bool) -> Study:
+def run_search(
+    search: Settings,
+    *,
+    workers: int,
+    progress: bool,
+    accept_changes: bool,
+    on: str | Cluster | None = None,
+) -> Study:
     """Opens and runs the study of a search (see `Search.run`)."""
+    cluster = named_cluster(on)
     check_workers(workers, search.file, search.url)
     display = Progress(Terminal(stderr=True, quiet=not progress))
-    objective = observed_objective(search, display)
-    study = open_study(search, objective, accept_changes=accept_changes)
-    stop = Stop()
-    with display.following(study, search.trials), stopping(stop, display.say):
-        run_study(
-            search, objective, study, display, stop, workers=workers, accept_changes=accept_changes
-        )
+    with connected(cluster, search, workers) as remote:
+        objective = observed_objective(search, display)
+        study = open_study(search, objective, accept_changes=accept_changes)
+        stop = Stop()
+        with display.following(study, search.trials), stopping(stop, display.say):
+            run_study(
+                search,
+                objective,
+                study,
+                display,
+                stop,
+                workers=workers,
+                accept_changes=accept_changes,
+                remote=remote,
+                detach=cluster is not None and cluster.detach,
+            )
     if stop.requested:
         raise KeyboardInterrupt
     if flat := ended_flat(search, study):
@@ -58,6 +80,25 @@ def run_search(search: Settings, *, workers: int, progress: bool, accept_changes
     for text in filter(None, (usage_text(study), relaxed_text(study))):
         display.say(text)
     return study
+
+
+@contextmanager
+def connected(cluster: Cluster | None, search: Settings, workers: int) -> Iterator[Workers | None]:
+    """Connects to a cluster until the block ends, before the study is opened; None for none.
+
+    Raises:
+        InputError: The cluster can't be used for this search, or there is only one worker.
+    """
+    if cluster is None:
+        yield None
+        return
+    if workers < 2:
+        raise InputError(f"a run on a cluster needs workers={workers} to be at least 2")
+    assert search.file is not None  # since `check_workers`
+    file = str((search.root / search.file).absolute())
+    need = Need(search.location.absolute_url, file, workers, search.threads, search.device)
+    with cluster.connect(need) as remote:
+        yield remote
 
 
 def ended_flat(search: Settings, study: Study) -> Growth | None:
@@ -86,6 +127,8 @@ def run_study(
     *,
     workers: int,
     accept_changes: bool,
+    remote: Workers | None = None,
+    detach: bool = False,
 ) -> None:
     """Runs an open study, in this process or in several worker processes.
 
@@ -97,6 +140,8 @@ def run_study(
         stop: When it is requested, running trials are finished, and the call returns.
         workers: Processes that run trials; one is this process.
         accept_changes: Whether settings may differ from the study's.
+        remote: The cluster that runs the workers; None starts them on this machine.
+        detach: Whether to return once a cluster runs them.
     """
     if search.warm_start:
         display.say(learned_text(study))
@@ -127,6 +172,23 @@ def run_study(
         epochs=display.shows_epochs,
         folder=str(search.root),
     )
+    logs = files_of(study, search.location).path(LOGS)
+    if remote is not None:
+        run_on_cluster(
+            study,
+            replace(job, epochs=False),
+            workers,
+            remote,
+            trials=search.trials,
+            hours=search.hours,
+            threads=search.threads,
+            trial_timeout=search.trial_timeout,
+            logs=logs,
+            display=display,
+            stop=stop,
+            detach=detach,
+        )
+        return
     run_workers(
         study,
         job,
@@ -135,7 +197,7 @@ def run_study(
         threads=search.threads,
         device=search.device,
         trial_timeout=search.trial_timeout,
-        logs=files_of(study, search.location).path(LOGS),
+        logs=logs,
         display=display,
         stop=stop,
     )
@@ -150,6 +212,7 @@ def run_here(
     *,
     hours: float | None,
     accept_changes: bool,
+    worker: str = "",
 ) -> None:
     """Runs trials of an open study in this process; others may run theirs at the same time."""
     if not _prepare(search, objective, study, observer, stop, accept_changes):
@@ -166,6 +229,7 @@ def run_here(
             max_failures=search.max_failures,
             observer=observer,
             stop=stop,
+            worker=worker,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optuna.study import Study
 
+from optnas.clusters.base import Cluster
 from optnas.search.open import open_study, remembered_overrides
 from optnas.search.run import run_search
 from optnas.search.settings import Settings
@@ -74,7 +75,12 @@ class Search(Settings):
     """
 
     def run(
-        self, *, workers: int = 1, progress: bool = True, accept_changes: bool = False
+        self,
+        *,
+        workers: int = 1,
+        progress: bool = True,
+        accept_changes: bool = False,
+        on: str | Cluster | None = None,
     ) -> Study:
         """Opens the study, or makes it, and runs trials until it has `trials` that count.
 
@@ -88,6 +94,8 @@ class Search(Settings):
                 so they need one (`load_search("study.py").run(workers=4)`).
             progress: Whether to show a progress bar (plain lines where there is no terminal).
             accept_changes: Whether to resume a study that was made with other settings.
+            on: Where to start the workers, if not on this machine: `"ray"`, `"slurm"`, or a
+                `RayCluster` or `SlurmCluster` with its settings (docs/workers.md).
 
         Returns:
             The study.
@@ -96,7 +104,9 @@ class Search(Settings):
             InputError: The study can't be opened or resumed, or no architecture is feasible.
             KeyboardInterrupt: It was interrupted.
         """
-        return run_search(self, workers=workers, progress=progress, accept_changes=accept_changes)
+        return run_search(
+            self, workers=workers, progress=progress, accept_changes=accept_changes, on=on
+        )
 
     def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
         """Opens the study, or makes it, with its sampler; stores what the study must remember.
