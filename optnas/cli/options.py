@@ -128,6 +128,14 @@ AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Continue although settings differ from the study's."),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Write nothing and train no trial: show the size of the space, the costs of 20 random "
+        "networks, how long the run would take, and what would be refused.",
+    ),
+]
 OnX = Annotated[str | None, typer.Option("--x", help="Objective on the horizontal axis.")]
 OnY = Annotated[str | None, typer.Option("--y", help="Objective on the vertical axis.")]
 Html = Annotated[

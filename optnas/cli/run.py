@@ -6,11 +6,14 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import typer
+
 from optnas.cli.console import echo, fail
 from optnas.cli.options import (
     AcceptChanges,
     AnyStudy,
     Device,
+    DryRunOption,
     EarlyStop,
     Epochs,
     EvaluatorName,
@@ -69,6 +72,7 @@ def run(
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Run a study, or resume it.
 
@@ -112,7 +116,24 @@ def run(
         reference=reference,
         warm_start=warm_start,
     )
-    _run(search, overrides, workers, accept_changes)
+    if dry_run:
+        _dry_run(search, overrides, workers)
+    else:
+        _run(search, overrides, workers, accept_changes)
+
+
+def _dry_run(search: Search, overrides: Overrides, workers: int) -> None:
+    """Shows what a run would do; exit code 2 if it would be refused."""
+    from optnas.cli.usage import in_options
+    from optnas.runs.workers import check_workers
+
+    check_workers(workers, search.file, search.url)
+    search = search.override(search.remembered().updated(overrides))
+    found = search.dry_run(workers=workers)
+    echo(in_options(str(found)))
+    echo("a dry run: nothing was written", err=True)
+    if found.refused:
+        raise typer.Exit(2)
 
 
 def _run(search: Search, overrides: Overrides, workers: int, accept_changes: bool) -> None:

@@ -70,7 +70,7 @@ def open_study(
         storage = open_storage(search.location.current_url, create=True)
     study, made = load_or_create(storage, search.study_name, objective.directions)
     old = search_record(study)
-    anew = _takes_new_settings(study, search, fingerprint)
+    anew = takes_new_settings(study, search, fingerprint)
     if anew:
         study, made = _begin_anew(study, old, objective.directions)
     accepted: list[str] = []
@@ -92,7 +92,7 @@ def open_study(
         overrides=old.overrides.updated(overrides or Overrides()),
         scores=(*objective.evaluator.provides, *(m.name for m in search.metrics)),
         accepted=(*old.accepted, *accepted),
-        size=(old.size if same_space else "") or _size(search.space),
+        size=(old.size if same_space else "") or size_of(search.space),
         retrains=not why_no_retraining(objective.evaluator),
     )
     _give_sampler(study, search, objective, older)
@@ -131,7 +131,7 @@ def remembered_overrides(search: Settings) -> Overrides:
     return search_record(study).overrides if study else Overrides()
 
 
-def _takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
+def takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
     """Whether a study has no result that new settings could be mixed with, and gets new ones."""
     old, seed = search_record(study).fingerprint, _given_seed(search)
     trials = study.get_trials(deepcopy=False)
@@ -222,7 +222,8 @@ def _give_sampler(
             source.taught(study)  # at once: workers take the same trials
 
 
-def _size(space: SearchSpace[Any]) -> str:
+def size_of(space: SearchSpace[Any]) -> str:
+    """The number of architectures of a space, in words."""
     try:
         with seeded(0), silent():  # a FunctionSpace builds while it is counted
             return str(space_size(space.suggest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optuna.study import Study
 
+from optnas.search.dry_run import DryRun, dry_run
 from optnas.search.open import open_study, remembered_overrides
 from optnas.search.run import run_search
 from optnas.search.settings import Settings
@@ -97,6 +98,30 @@ class Search(Settings):
             KeyboardInterrupt: It was interrupted.
         """
         return run_search(self, workers=workers, progress=progress, accept_changes=accept_changes)
+
+    def dry_run(self, *, workers: int = 1, seed: int = 0) -> DryRun:
+        """What a run would do: nothing is written, and no study is made.
+
+        20 random networks are counted. The one of median macs is measured, and trained for an epoch
+        or for 4 seconds, to check data and recipe and to estimate the time. Your own training
+        function or command isn't started.
+
+        Example:
+            ```python
+            import optnas
+
+            found = optnas.load_search("digits_cnn").dry_run()
+            print(found)  # size of the space, costs, time, and what would be refused
+            ```
+
+        Args:
+            workers: The processes that the run would have; the time is divided by them.
+            seed: Seeds the draws.
+
+        Returns:
+            What was found. `refused` has what a run would end with.
+        """
+        return dry_run(self, workers=workers, seed=seed)
 
     def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
         """Opens the study, or makes it, with its sampler; stores what the study must remember.
