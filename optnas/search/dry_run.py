@@ -19,7 +19,7 @@ from optnas.devices.device import cpu_threads, resolve_device
 from optnas.errors import InputError, NoStudyError, with_place
 from optnas.objective.objective import Objective
 from optnas.runs.progress import number_counted
-from optnas.search.open import size_of, takes_new_settings
+from optnas.search.open import given_seed, size_of, takes_new_settings
 from optnas.search.random_networks import RandomNetworks
 from optnas.search.settings import Settings
 from optnas.search.trial_time import TrialTime, trial_time
@@ -27,8 +27,10 @@ from optnas.search.warm_start import open_older
 from optnas.storage.file_access import check_writable
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
+from optnas.study.attributes import SEED
 from optnas.study.fingerprint import check_same_study
 from optnas.study.load import load_study
+from optnas.study.seeds import study_seed
 from optnas.utils.text import duration, number, plural
 
 NETWORKS = 20
@@ -200,6 +202,8 @@ def _check_study(search: Settings, objective: Objective, study: Study | None) ->
     open_older(search.warm_start, search.location, search.study_name)
     if study is not None and not takes_new_settings(study, search, fingerprint):
         check_same_study(study, objective.directions, fingerprint, accept_changes=False)
+        if SEED in study.user_attrs:
+            study_seed(study, given_seed(search))
 
 
 def _sampler(sampler: str | BaseSampler) -> str:

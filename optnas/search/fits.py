@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from optnas.errors import InputError, with_place
 from optnas.metrics import Int8Flash, Int8PeakActivation, Macs
 from optnas.objective.bounds import Bounds

@@ -133,7 +133,7 @@ def remembered_overrides(search: Settings) -> Overrides:
 
 def takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
     """Whether a study has no result that new settings could be mixed with, and gets new ones."""
-    old, seed = search_record(study).fingerprint, _given_seed(search)
+    old, seed = search_record(study).fingerprint, given_seed(search)
     trials = study.get_trials(deepcopy=False)
     if not old or any(is_counted(trial) or is_alive(trial) for trial in trials):
         return False
@@ -196,7 +196,8 @@ def _take_over(
             study.add_trial(trial)
 
 
-def _given_seed(search: Settings) -> int | None:
+def given_seed(search: Settings) -> int | None:
+    """The seed of a search, or of its sampler."""
     sampler = search.sampler
     own = sampler.seed if isinstance(sampler, HistorySampler) else None
     return own if search.seed is None else search.seed
@@ -206,7 +207,7 @@ def _give_sampler(
     study: Study, search: Settings, objective: Objective, older: Source | None
 ) -> None:
     sampler = search.sampler
-    seed = study_seed(study, _given_seed(search))
+    seed = study_seed(study, given_seed(search))
     if isinstance(sampler, str):
         study.sampler = make_sampler(sampler, seed)
     elif isinstance(sampler, HistorySampler):

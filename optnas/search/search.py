@@ -65,6 +65,9 @@ class Search(Settings):
             `NAME.db`, next to the study file if there is one, else in the working directory.
         weights: Whether to keep the trained weights of the front's members, in `NAME_weights` (see
             `files`).
+        settings: Settings of space, evaluator and recipe as text by name, such as
+            `{"space.depth": "1,4", "recipe.learning_rate": "0.01"}`: they replace the arguments
+            that the parts were made with. The command line's `--set` fills them in.
         file: The study file, filled in when it is loaded.
         folder: Where the default storage lies: the working directory, or the study file's.
         root: The working directory when the search was made, in which relative paths begin.

@@ -104,9 +104,7 @@ def test_baselines_and_networks_that_cannot_run_are_named(tmp_path):
 
     space = optnas.FunctionSpace(sometimes, torch.zeros(1, 4))
     baselines = {"big": lambda: nn.Linear(4, 2), "broken": lambda: nn.Linear(3, 2)}
-    found = search(
-        tmp_path, space=space, baselines=baselines, constraints={"params": 5}
-    ).dry_run()
+    found = search(tmp_path, space=space, baselines=baselines, constraints={"params": 5}).dry_run()
     assert 0 < sum(found.unsound.values()) < 20
     assert found.fitting == 0
     assert found.baselines["big"] == "params is 10, its bound 5"
