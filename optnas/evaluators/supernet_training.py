@@ -26,6 +26,7 @@ from optnas.devices.device import release_memory
 from optnas.errors import InputError, fault_of_candidate, with_place
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.feed import Batch, Feed
+from optnas.evaluators.gradient_scale import GradientScale
 from optnas.evaluators.network_ends import Largest, Smallest
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
@@ -86,6 +87,7 @@ class SupernetTraining:
         self._rng = Random(recipe.seed)
         self._failures = 0
         self._optimizer = self._make_optimizer()
+        self._scale = GradientScale(recipe.precision, feed.device)
 
     @property
     def device(self) -> torch.device:
@@ -121,14 +123,15 @@ class SupernetTraining:
                 give_way()
                 with self._tolerated():
                     loss = self._loss_of(model, batch)
-                    backward(loss / len(models), model)
+                    backward(self._scale.scaled(loss / len(models)), model)
                     total, trained = total + loss.detach(), trained + 1
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
             if self._recipe.max_grad_norm is not None:
                 tensors = list(self.supernet.tensors.values())
+                self._scale.unscale(self._optimizer)
                 nn.utils.clip_grad_norm_(tensors, self._recipe.max_grad_norm)
-            self._optimizer.step()
+            self._scale.step(self._optimizer)
             self.step += 1
         mean = float(total) / max(trained, 1)
         if not math.isfinite(mean):
@@ -210,12 +213,13 @@ class SupernetTraining:
 
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
-        return {
+        state = {
             "tensors": {key: t.detach() for key, t in self.supernet.tensors.items()},
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "networks": self._rng.getstate(),
         }
+        return state | ({"gradient_scale": self._scale.state()} if self._scale.used else {})
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same training, made on any device."""
@@ -225,6 +229,8 @@ class SupernetTraining:
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         self._rng.setstate(state["networks"])
+        if self._scale.used:
+            self._scale.load_state(state["gradient_scale"])
 
 
 class _Run(nn.Module):
