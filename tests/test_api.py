@@ -33,6 +33,7 @@ PUBLIC = [
     "ModelSpace",
     "NASBench201Space",
     "Objective",
+    "OptimisticPruner",
     "ParameterSpace",
     "Params",
     "PredictorSampler",
