@@ -104,7 +104,7 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
         The greatest width is the power of two next to 2·√n, from 16 to 512 (see
         `optnas.search_spaces.data_size` for the source); there are eight widths, from an eighth of
         it. The greatest depth is 2 below 1,000 examples, 4 below 10,000, else 6. So 265 examples of
-        10 numbers have networks of 53 to 1,441 weights.
+        10 numbers have networks of 49 to 1,441 weights.
 
         Args:
             data: Each example is one tensor.

@@ -9,6 +9,10 @@ def space(trial):
         trial.suggest_int(f"layer{i}.width", 8, 64)
 
 
+def costs(params):
+    return {1: sum(value for name, value in params.items() if name.endswith("width"))}
+
+
 def objective(trial):
     layers = trial.suggest_int("layers", 1, 3)
     widths = [trial.suggest_int(f"layer{i}.width", 8, 64) for i in range(layers)]
@@ -16,9 +20,7 @@ def objective(trial):
 
 
 module = optunahub.load_module(package="samplers/optnas_predictor")
-sampler = module.PredictorSampler(
-    space, lambda params: {1: sum(v for n, v in params.items() if "width" in n)}, seed=0
-)
+sampler = module.PredictorSampler(space, costs, seed=0)
 study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
 study.optimize(objective, n_trials=50)
 print(study.best_trials)
