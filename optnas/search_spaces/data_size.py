@@ -16,7 +16,7 @@ def widest_for(rows: int) -> int:
     outputs can learn any n examples. A layer of 2·√n already holds a good part of that, so wider
     ones are rather slower than better. It is kept from 16 to 512.
     """
-    power = 2 ** round(math.log2(2 * math.sqrt(max(rows, 1))))
+    power = 1 << round(math.log2(2 * math.sqrt(max(rows, 1))))
     return min(LARGEST, max(SMALLEST, power))
 
 
