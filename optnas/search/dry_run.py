@@ -103,7 +103,7 @@ class DryRun:
         for name, count in self.over.items():
             bound = f"{name} (bound {number(self.bounds[name])})"
             yield "over a bound", f"{count} of {self.drawn} in {bound}"
-        if self.drawn and not self.fitting:
+        if self.costs and not self.fitting:
             yield "nothing fits", "the run looks on, and ends if it finds no network either"
         for name, fault in self.baselines.items():
             yield "baseline", f"{name}: {fault}"
@@ -137,7 +137,13 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
     with _noted(refused):
         device = str(resolve_device(search.device))
     networks = RandomNetworks(objective, seed)
-    seconds = networks.count(NETWORKS)
+    began = time.perf_counter()
+    with _noted(refused), cpu_threads(search.threads):
+        networks.count(NETWORKS)
+    seconds = time.perf_counter() - began
+    if networks.unsound and not networks.sound:
+        reason = next(iter(networks.unsound))
+        refused.append(f"none of {NETWORKS} random networks can be built and run: {reason}")
     scoring: TrialTime | str = ""
     median: dict[str, float] = {}
     total = None

@@ -112,6 +112,21 @@ def test_baselines_and_networks_that_cannot_run_are_named(tmp_path):
     assert "nothing fits" in str(found)
 
 
+def test_a_space_of_which_no_network_can_be_made_is_refused(tmp_path):
+    def wrong(trial):
+        return nn.Sequential(nn.Linear(4, trial.suggest_int("width", 1, 3)), nn.Linear(9, 2))
+
+    found = search(tmp_path, space=optnas.FunctionSpace(wrong, torch.zeros(1, 4))).dry_run()
+    assert "none of 20 random networks can be built and run: RuntimeError" in found.refused[0]
+
+    def mistaken(trial):
+        return nn.Linear(4, trial.sugest_int("width", 1, 3))
+
+    found = search(tmp_path, space=optnas.FunctionSpace(mistaken, torch.zeros(1, 4))).dry_run()
+    assert "sugest_int" in found.refused[0]
+    assert found.costs == {}
+
+
 def test_the_users_own_training_is_not_started(tmp_path):
     def train(model, recipe, report):
         raise AssertionError
