@@ -57,6 +57,7 @@ from .objective.measure import (
     measure_and_constrain as measure_and_constrain,
 )
 from .objective.objective import Objective as Objective
+from .objective.optimistic_pruner import OptimisticPruner as OptimisticPruner
 from .objective.target import Target as Target
 from .pareto.compare import compare as compare
 from .pareto.front import front as front

@@ -13,7 +13,7 @@ import optnas
 data = optnas.diabetes()
 
 search = optnas.Search(
-    space=optnas.MLPSpace(data.input_shape, data.outputs, depth=(1, 3), width=(32, 256)),
+    space=optnas.MLPSpace.for_data(data),
     evaluator=optnas.TrainingEvaluator(
         data,
         epochs=30,

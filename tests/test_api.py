@@ -35,6 +35,7 @@ PUBLIC = [
     "ModelSpace",
     "NASBench201Space",
     "Objective",
+    "OptimisticPruner",
     "ParameterSpace",
     "Params",
     "PredictorSampler",

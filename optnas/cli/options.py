@@ -168,6 +168,23 @@ AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Continue although settings differ from the study's."),
 ]
+SetOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the study file's space, evaluator or recipe, such as space.depth=1,4 or "
+        "recipe.learning_rate=0.01; an empty value takes the file's again. Repeat it for several.",
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Write nothing and train no trial: show the size of the space, the costs of 20 random "
+        "networks, how long the run would take, and what would be refused.",
+    ),
+]
 OnX = Annotated[str | None, typer.Option("--x", help="Objective on the horizontal axis.")]
 OnY = Annotated[str | None, typer.Option("--y", help="Objective on the vertical axis.")]
 Html = Annotated[
@@ -196,6 +213,23 @@ def check_file(option: str, path: Path, *endings: str) -> None:
         raise InputError(f"{option} {path} must end in {endings[0]}: the file is overwritten")
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.parent}: make it first")
+
+
+def settings(texts: Sequence[str] | None) -> dict[str, str] | None:
+    """The values of `--set` by name; None if there are none.
+
+    Raises:
+        InputError: A text isn't NAME=VALUE, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, mark, value = (part.strip() for part in text.partition("="))
+        if not name or not mark:
+            raise InputError(f"--set {text!r} must be NAME=VALUE, such as space.depth=1,4")
+        if name in found:
+            raise InputError(f"--set is given twice for {name}: give all its values at once")
+        found[name] = value
+    return found or None
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> dict[str, float]:

@@ -6,12 +6,15 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import typer
+
 from optnas.cli.console import echo, fail
 from optnas.cli.options import (
     AcceptChanges,
     AnyStudy,
     Detach,
     Device,
+    DryRunOption,
     EarlyStop,
     Epochs,
     EvaluatorName,
@@ -26,6 +29,7 @@ from optnas.cli.options import (
     ReferencePoint,
     Sampler,
     Seed,
+    SetOptions,
     SlurmSettings,
     Storage,
     TargetName,
@@ -35,6 +39,7 @@ from optnas.cli.options import (
     UntilFlat,
     WarmStart,
     Workers,
+    settings,
 )
 from optnas.errors import InputError, Terminated, WorkerError
 
@@ -73,6 +78,7 @@ def run(
     target: TargetName = None,
     reference: ReferencePoint = None,
     warm_start: WarmStart = None,
+    changed: SetOptions = None,
     trial_timeout: TrialTimeout = None,
     max_failures: MaxFailures = None,
     accept_changes: AcceptChanges = False,
@@ -82,6 +88,7 @@ def run(
     gpus_per_worker: GpusPerWorker = None,
     slurm: SlurmSettings = None,
     detach: Detach = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Run a study, or resume it.
 
@@ -134,8 +141,39 @@ def run(
         target=target,
         reference=reference,
         warm_start=warm_start,
+        settings=settings(changed),
     )
-    _run(search, overrides, workers, accept_changes, cluster)
+    if dry_run:
+        _dry_run(search, overrides, workers)
+    else:
+        _run(search, overrides, workers, accept_changes, cluster)
+
+
+def _dry_run(search: Search, overrides: Overrides, workers: int) -> None:
+    """Shows what a run would do; exit code 2 if it would be refused."""
+    from optnas.cli.usage import in_options
+    from optnas.runs.workers import check_workers
+
+    check_workers(workers, search.file, search.url)
+    search = search.override(search.remembered().updated(overrides))
+    found = search.dry_run(workers=min(workers, max(_cores() // search.threads, 1)))
+    echo(in_options(str(found)))
+    echo("a dry run: nothing was written", err=True)
+    if found.refused:
+        raise typer.Exit(2)
+
+
+def _cores() -> int:
+    """The CPU cores that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1
+
+
+def _other_settings(remembered: Overrides, given: Overrides) -> dict[str, dict[str, str] | None]:
+    """The remembered `settings` that aren't given anew."""
+    anew = given.settings or {}
+    kept = {name: text for name, text in (remembered.settings or {}).items() if name not in anew}
+    return {"settings": kept or None}
 
 
 def _run(
@@ -159,15 +197,15 @@ def _run(
     check_workers(workers, search.file, search.url)
     remembered = search.remembered()
     nothing = dict.fromkeys(overrides.given())
-    options = replace(remembered, **nothing).as_options()
+    options = replace(remembered, **nothing | _other_settings(remembered, overrides)).as_options()
     if options:
         listed = " ".join(f"{option} {value}".rstrip() for option, value in options.items())
         echo(f"remembered from earlier runs: {listed}", err=True)
     search = search.override(remembered.updated(overrides))
     if overrides.warm_start is not None:
         overrides = replace(overrides, warm_start=remembered_warm_start(search.warm_start))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if cluster is None and cores and workers * search.threads > max(cores, search.threads):
+    cores = _cores()
+    if cluster is None and workers * search.threads > max(cores, search.threads):
         echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
     show_header(search)
     display, stop = Progress(), Stop()

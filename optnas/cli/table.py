@@ -43,9 +43,7 @@ def table(
         if path is not None:
             check_file(f"--{kind}", path, f".{kind}")
             wanted.append((path, path.absolute(), write))  # a study file may change the folder
-    rows = architecture_rows(read_snapshot(study, storage, name))
-    if front:
-        rows = [row for row in rows if row["place"] == "front"]
+    rows = architecture_rows(read_snapshot(study, storage, name), front=front)
     if not rows:
         raise InputError("there is no COMPLETE trial yet, so there are no rows")
     if not wanted:

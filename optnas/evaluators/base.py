@@ -11,9 +11,10 @@ from optuna.trial import BaseTrial
 from optnas.candidate import Candidate
 from optnas.evaluators.epoch_report import Report
 from optnas.study.objectives import Direction
+from optnas.utils.remakable import Remakable
 
 
-class Evaluator(ABC):
+class Evaluator(Remakable, ABC):
     """Finds out how well a candidate does the task: trains it, or looks it up.
 
     A subclass defines the four abstract members. What only some evaluators can do are abstract

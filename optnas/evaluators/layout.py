@@ -16,8 +16,8 @@ def memory_format(model: nn.Module, device: torch.device, precision: str) -> tor
     """The memory layout for images and convolutions.
 
     On a CPU, channels last makes training faster if a convolution has more than 8 channels (a
-    vector's width), and slower otherwise; on CUDA the bfloat16 kernels need it. Networks with a
-    convolution that would spoil the process's memory in it keep the usual layout.
+    vector's width), and slower otherwise; on CUDA the kernels for 16 bits need it. Networks
+    with a convolution that would spoil the process's memory in it keep the usual layout.
     """
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     widths = [m.out_channels for m in convolutions]
@@ -27,7 +27,7 @@ def memory_format(model: nn.Module, device: torch.device, precision: str) -> tor
         and not any(map(_overruns, convolutions))
     ):
         return torch.channels_last
-    if device.type == "cuda" and precision == "bfloat16":
+    if device.type == "cuda" and precision in ("bfloat16", "float16"):
         return torch.channels_last
     return torch.contiguous_format
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from optnas.errors import InputError
+from optnas.evaluators.gradient_scale import GradientScale
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_functions import made_optimizer, made_scheduler
 
@@ -22,12 +25,17 @@ class Optimization:
         model: The model, on its device.
         recipe: The recipe.
         steps: The number of steps in all epochs.
+        device: Where the model is.
+
+    Attributes:
+        scale: Scales the loss in float16, before gradients are computed.
 
     Raises:
-        InputError: A function of the recipe makes something else than it should.
+        InputError: A function of the recipe makes something else than it should, or an optimizer
+            that can't be used in float16.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, steps: int) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int, device: torch.device) -> None:
         self._recipe = recipe
         self._steps = steps
         self._optimizer = (
@@ -37,6 +45,13 @@ class Optimization:
         )
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._closure = _needs_closure(self._optimizer)
+        self.scale = GradientScale(recipe.precision, device)
+        if self._closure and self.scale.used:
+            raise InputError(
+                f"{type(self._optimizer).__name__} computes the loss several times in a step, "
+                "which PyTorch's scaling of gradients in float16 doesn't allow: take "
+                "precision='bfloat16' or 'float32', or another optimizer"
+            )
         self._scheduler = made_scheduler(self._optimizer, recipe, steps)
 
     def step(self, step: int, loss_of: Callable[[], Tensor]) -> Tensor:
@@ -57,9 +72,12 @@ class Optimization:
             loss: Any = self._optimizer.step(closure)
         else:
             loss = self._with_gradient(loss_of)
-            self._optimizer.step()
+            self.scale.step(self._optimizer)
         if self._scheduler is not None and not isinstance(self._scheduler, ReduceLROnPlateau):
-            self._scheduler.step()
+            with warnings.catch_warnings():
+                if self.scale.used:  # the first steps are left out if the scale is too large
+                    warnings.filterwarnings("ignore", "Detected call of .lr_scheduler.step")
+                self._scheduler.step()
         return torch.as_tensor(loss).detach()
 
     def _with_gradient(self, loss_of: Callable[[], Tensor]) -> Tensor:
@@ -68,6 +86,7 @@ class Optimization:
         if self._recipe.max_grad_norm is not None:
             groups = self._optimizer.param_groups
             parameters = [parameter for group in groups for parameter in group["params"]]
+            self.scale.unscale(self._optimizer)
             nn.utils.clip_grad_norm_(parameters, self._recipe.max_grad_norm)
         return loss
 
@@ -79,11 +98,15 @@ class Optimization:
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
         state = {"optimizer": self._optimizer.state_dict()}
+        if self.scale.used:
+            state["gradient_scale"] = self.scale.state()
         return state | ({"scheduler": self._scheduler.state_dict()} if self._scheduler else {})
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same training."""
         self._optimizer.load_state_dict(state["optimizer"])
+        if self.scale.used:
+            self.scale.load_state(state["gradient_scale"])
         if self._scheduler is not None:
             self._scheduler.load_state_dict(state["scheduler"])
 

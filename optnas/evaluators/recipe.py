@@ -81,7 +81,7 @@ class Recipe:
         batch_size: Examples in a batch; None takes 64, or the size of your DataLoader's batches.
         seed: Added to the trial's seed: with another one, the same network is trained anew.
         epochs: Passes over the training part. The evaluator sets this, `precision` and `data`.
-        precision: `float32` or `bfloat16` (autocast).
+        precision: `float32`, `bfloat16` or `float16` (autocast).
         loss: The loss that is trained with, in place of the evaluator's: `cross_entropy` for
             classes and tokens; that, `dice` or `cross_entropy+dice` for classes of pixels (see
             `optnas.datasets.pixels`); `mse_loss`, `l1_loss`, `smooth_l1_loss` or `huber_loss` for
@@ -239,4 +239,4 @@ class Recipe:
         """A context that runs a network's passes on a device in this precision."""
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(device.type, torch.bfloat16)
+        return torch.autocast(device.type, getattr(torch, self.precision))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from optnas.evaluators.feed import Batch, Feed
+from optnas.evaluators.gradient_scale import GradientScale
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.supernet import Growth, Supernet
 
@@ -28,6 +29,7 @@ class SharedTensors:
 
     Attributes:
         supernet: The shared weights, on the device.
+        scale: Scales the loss in float16, before gradients are computed.
     """
 
     def __init__(self, feed: Feed, recipe: Recipe) -> None:
@@ -35,6 +37,7 @@ class SharedTensors:
         self._feed = feed
         self._recipe = recipe
         self._optimizer = self._make_optimizer()
+        self.scale = GradientScale(recipe.precision, feed.device)
 
     def run(self, model: nn.Module, batch: Batch) -> tuple[Any, Any]:
         """Outputs and targets of an admitted network."""
@@ -60,8 +63,9 @@ class SharedTensors:
             group["lr"] = self._recipe.learning_rate * risen * fallen
         if self._recipe.max_grad_norm is not None:
             tensors = list(self.supernet.tensors.values())
+            self.scale.unscale(self._optimizer)
             nn.utils.clip_grad_norm_(tensors, self._recipe.max_grad_norm)
-        self._optimizer.step()
+        self.scale.step(self._optimizer)
 
     def admit(self, model: nn.Module) -> None:
         """Adds a network's parameters to the supernet, and enlarges the optimizer's state."""
@@ -86,10 +90,11 @@ class SharedTensors:
 
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs: tensors (those in use, no copies) and plain types."""
-        return {
+        state = {
             "tensors": {key: t.detach() for key, t in self.supernet.tensors.items()},
             "optimizer": self._optimizer.state_dict(),
         }
+        return state | ({"gradient_scale": self.scale.state()} if self.scale.used else {})
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from a state of the same training, made on any device."""
@@ -98,6 +103,8 @@ class SharedTensors:
         self.supernet = Supernet({key: t.requires_grad_() for key, t in tensors.items()})
         self._optimizer = self._make_optimizer()
         self._optimizer.load_state_dict(state["optimizer"])
+        if self.scale.used:
+            self.scale.load_state(state["gradient_scale"])
 
 
 class _Run(nn.Module):

@@ -95,6 +95,8 @@ class SharedWeightsEvaluator(
 
     Attributes:
         steps: As given.
+        networks: As given.
+        finetune_epochs: As given.
         recipe: Trains the supernet.
 
     Raises:
@@ -124,13 +126,13 @@ class SharedWeightsEvaluator(
             )
         given = {} if recipe is None else {"recipe": recipe}
         self._settings = SupernetSettings(steps, networks, sandwich=sandwich, **given)
-        self.steps, self.recipe = steps, self._settings.recipe
+        self.steps, self.networks, self.recipe = steps, networks, self._settings.recipe
         if not isinstance(finetune_epochs, int) or finetune_epochs < 0:
             raise ValueError(f"finetune_epochs must be at least 0, got {finetune_epochs!r}")
         training.check_recipe(self.recipe)
         self._training = training
         self.device = training.device
-        self._finetune_epochs = finetune_epochs
+        self.finetune_epochs = finetune_epochs
         self._space: SearchSpace[Any] | None = None
         self._folder: Path | None = None
         self._files: SharedFiles | None = None
@@ -158,7 +160,7 @@ class SharedWeightsEvaluator(
     def fingerprint(self) -> dict[str, Any]:
         """The training's, and the settings of the supernet."""
         found = self._training.fingerprint | self._settings.fingerprint
-        return found | {"finetune_epochs": self._finetune_epochs}
+        return found | {"finetune_epochs": self.finetune_epochs}
 
     @property
     def chance(self) -> Mapping[str, float]:
@@ -201,7 +203,7 @@ class SharedWeightsEvaluator(
 
     def suggest(self, trial: BaseTrial) -> Recipe:
         """The recipe of the training, with `finetune_epochs` as its epochs."""
-        return replace(self._training.suggest(trial), epochs=self._finetune_epochs)
+        return replace(self._training.suggest(trial), epochs=self.finetune_epochs)
 
     def prepare(
         self,

@@ -122,7 +122,7 @@ class SupernetTraining:
                 give_way()
                 with self._tolerated():
                     loss = self._loss_of(model, batch)
-                    backward(loss / len(models), model)
+                    backward(self._weights.scale.scaled(loss / len(models)), model)
                     total, trained = total + loss.detach(), trained + 1
             self._weights.update(self.step, self.steps)
             self.step += 1

@@ -97,7 +97,9 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
             or the loss alone, a tensor of one element, if there are no scores; or a pair of it and
             the number of examples that it is the mean of. `model.training` tells training from
             scoring. See "Batches of any form" in the documentation.
-        precision: `float32`, or `bfloat16` (autocast, with the loss in float32).
+        precision: `float32`; or `bfloat16` or `float16` (autocast, with the loss in float32), which
+            most CPUs are slower with. `float16`, for GPUs without bfloat16, scales gradients as
+            PyTorch's `GradScaler` does; it was tested on a CPU alone.
         device: `auto` (the first that is available of CUDA, MPS and the CPU), or a name.
         epoch: `last` or `best`: which epoch's scores and weights count. The best one has the least
             val_loss.
@@ -109,7 +111,7 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
     Attributes:
         epochs: As given.
         recipe: A `Recipe` or a `RecipeSpace`.
-        precision: `float32` or `bfloat16`.
+        precision: As given.
         loss: `loss(outputs, targets)`, a tensor of one element.
 
     Raises:

@@ -11,7 +11,7 @@ from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.recipe_space import RecipeSpace
 from optnas.utils.arguments import takes
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
 Epoch = Literal["last", "best"]
 
 
@@ -32,7 +32,8 @@ def check_settings(
             "model, batch: (model(batch[0]), batch[1]), say"
         )
     if precision not in get_args(Precision):
-        raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
+        known = ", ".join(get_args(Precision))
+        raise ValueError(f"precision must be one of {known}, got {precision!r}")
     if epoch not in get_args(Epoch):
         raise ValueError(f"epoch must be last or best, got {epoch!r}")
 

@@ -79,7 +79,7 @@ class TrainingLoop:
         """Made at its first use: some models are only scored."""
         recipe = self._recipe
         steps = -(-self._feed.steps(recipe.batch_size) // recipe.accumulate) * recipe.epochs
-        return Optimization(self.model, recipe, steps)
+        return Optimization(self.model, recipe, steps, self.device)
 
     @cached_property
     def _teacher(self) -> Teacher | None:
@@ -131,7 +131,7 @@ class TrainingLoop:
                 loss = self._teacher.loss(loss, outputs, soft, targets)
             if len(batches) > 1:
                 loss = loss / len(batches)
-            backward(loss, model)
+            backward(self._optimization.scale.scaled(loss), model)
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 

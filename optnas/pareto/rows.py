@@ -20,11 +20,12 @@ if TYPE_CHECKING:  # it is optional
 Row = dict[str, Any]
 
 
-def architecture_rows(study: Study | Snapshot) -> list[Row]:
+def architecture_rows(study: Study | Snapshot, *, front: bool = False) -> list[Row]:
     """One row for each architecture with a COMPLETE trial; all rows have the same columns.
 
     Args:
         study: Any Optuna study.
+        front: Whether to leave out all but those of the Pareto front.
 
     Returns:
         The rows, the front first, each sorted by the first objective. A row has `trial` (the number
@@ -38,16 +39,17 @@ def architecture_rows(study: Study | Snapshot) -> list[Row]:
     """
     seen = Snapshot.of(study)
     records = sorted(seen.architectures, key=lambda r: (not r.on_front, r.losses[0], r.number))
-    rows = [_row(seen, record) for record in records]
+    rows = [_row(seen, record) for record in records if record.on_front or not front]
     columns = sorted(dict.fromkeys(c for row in rows for c in row), key=itemgetter(0))
     return [{column[1]: row.get(column) for column in columns} for row in rows]
 
 
-def to_frame(study: Study | Snapshot) -> DataFrame:
+def to_frame(study: Study | Snapshot, *, front: bool = False) -> DataFrame:
     """The architectures of a study as a pandas DataFrame, one row each (`architecture_rows`).
 
     Args:
         study: Any Optuna study.
+        front: Whether to leave out all architectures but those of the Pareto front.
 
     Raises:
         InputError: pandas isn't installed.
@@ -60,8 +62,7 @@ def to_frame(study: Study | Snapshot) -> DataFrame:
 
         study = optuna.create_study(directions=["minimize", "minimize"])
         study.optimize(lambda t: (t.suggest_float("x", 0, 1), -t.params["x"]), n_trials=5)
-        table = optnas.to_frame(study)
-        print(table[table["place"] == "front"])
+        print(optnas.to_frame(study, front=True))
         ```
     """
     try:
@@ -71,7 +72,7 @@ def to_frame(study: Study | Snapshot) -> DataFrame:
             f"to_frame needs pandas: pip install 'optnas[frame]' ({error}); `optnas table` writes "
             "CSV and JSON without it"
         ) from error
-    return pandas.DataFrame(architecture_rows(study))
+    return pandas.DataFrame(architecture_rows(study, front=front))
 
 
 def _row(seen: Snapshot, record: ArchitectureRecord) -> dict[tuple[int, str], Any]:

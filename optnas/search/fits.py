@@ -15,7 +15,6 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
-from optuna import TrialPruned
 
 from optnas.errors import InputError, with_place
 from optnas.metrics import Int8Flash, Int8PeakActivation, Macs
@@ -23,12 +22,10 @@ from optnas.objective.bounds import Bounds
 from optnas.objective.objective import Objective
 from optnas.objective.preview import Previews
 from optnas.objective.target import Target, as_target
+from optnas.search.random_networks import UNSOUND, random_params
 from optnas.search.settings import Settings
 from optnas.search_spaces import ParameterSpace, SearchSpace
 from optnas.utils.checks import check_counts
-from optnas.utils.draft import Draft
-from optnas.utils.random_state import seeded
-from optnas.utils.silent import silent
 from optnas.utils.text import number
 
 FIRST_LOOK = 50
@@ -177,11 +174,11 @@ def _fit(label: str, space: SearchSpace[Any], target: Target, n: int, seed: int)
     least = dict.fromkeys(limits, math.inf)
     for _ in range(n):
         try:
-            params = _drawn(space, rng)
+            params = random_params(space, rng)
             excess = previews.constraints(params)
             if all(value <= 0 for value in excess.values()):
                 macs += previews.values(params).values()
-        except _UNSOUND as error:
+        except UNSOUND as error:
             failed, reason = failed + 1, with_place(error)
             continue
         for name, value in excess.items():
@@ -189,18 +186,6 @@ def _fit(label: str, space: SearchSpace[Any], target: Target, n: int, seed: int)
     if failed == n:
         raise InputError(f"none of {n} random networks of {label} can be measured: {reason}")
     return SpaceFit(label, n, failed, tuple(sorted(macs)), least)
-
-
-_UNSOUND = (TrialPruned, RuntimeError, ValueError)
-"""Raised for an architecture that is incomplete, or has no network that runs."""
-
-
-def _drawn(space: SearchSpace[Any], rng: Random) -> dict[str, Any]:
-    """The parameters of a random architecture."""
-    draft = Draft({}, rng)
-    with silent(), seeded(0):  # a FunctionSpace builds the network here
-        space.suggest(draft)
-    return dict(draft.params)
 
 
 def first_look(search: Settings, objective: Objective) -> str:
@@ -216,8 +201,8 @@ def first_look(search: Settings, objective: Objective) -> str:
     rng, least = Random(0), dict[str, float]()
     for _ in range(FIRST_LOOK):
         try:
-            excess = objective.preview(_drawn(search.space, rng)).constraints
-        except _UNSOUND:
+            excess = objective.preview(random_params(search.space, rng)).constraints
+        except UNSOUND:
             continue
         if all(value <= 0 for value in excess.values()):
             return ""

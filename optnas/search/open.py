@@ -79,7 +79,7 @@ def open_study(
         storage = open_storage(search.location.current_url, create=True, settled=ARCHITECTURE)
     study, made = load_or_create(storage, search.study_name, objective.directions)
     old = search_record(study)
-    anew = _takes_new_settings(study, search, fingerprint)
+    anew = takes_new_settings(study, search, fingerprint)
     if anew:
         study, made = _begin_anew(study, old, objective.directions)
     accepted: list[str] = []
@@ -101,7 +101,7 @@ def open_study(
         overrides=old.overrides.updated(overrides or Overrides()),
         scores=(*objective.evaluator.provides, *(m.name for m in search.metrics)),
         accepted=(*old.accepted, *accepted),
-        size=(old.size if same_space else "") or _size(search.space),
+        size=(old.size if same_space else "") or size_of(search.space),
         retrains=not why_no_retraining(objective.evaluator),
     )
     _give_sampler(study, search, objective, older)
@@ -140,9 +140,9 @@ def remembered_overrides(search: Settings) -> Overrides:
     return search_record(study).overrides if study else Overrides()
 
 
-def _takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
+def takes_new_settings(study: Study, search: Settings, fingerprint: Mapping[str, str]) -> bool:
     """Whether a study has no result that new settings could be mixed with, and gets new ones."""
-    old, seed = search_record(study).fingerprint, _given_seed(search)
+    old, seed = search_record(study).fingerprint, given_seed(search)
     trials = study.get_trials(deepcopy=False)
     if not old or any(is_counted(trial) or is_alive(trial) for trial in trials):
         return False
@@ -205,7 +205,8 @@ def _take_over(
             study.add_trial(trial)
 
 
-def _given_seed(search: Settings) -> int | None:
+def given_seed(search: Settings) -> int | None:
+    """The seed of a search, or of its sampler."""
     sampler = search.sampler
     own = sampler.seed if isinstance(sampler, HistorySampler) else None
     return own if search.seed is None else search.seed
@@ -215,7 +216,7 @@ def _give_sampler(
     study: Study, search: Settings, objective: Objective, older: Source | None
 ) -> None:
     sampler = search.sampler
-    seed = study_seed(study, _given_seed(search))
+    seed = study_seed(study, given_seed(search))
     if isinstance(sampler, str):
         study.sampler = make_sampler(sampler, seed)
     elif isinstance(sampler, HistorySampler):
@@ -233,7 +234,8 @@ def _give_sampler(
             source.taught(study)  # at once: workers take the same trials
 
 
-def _size(space: SearchSpace[Any]) -> str:
+def size_of(space: SearchSpace[Any]) -> str:
+    """The number of architectures of a space, in words."""
     try:
         with seeded(0), silent():  # a FunctionSpace builds while it is counted
             return str(space_size(space.suggest))

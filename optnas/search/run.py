@@ -256,7 +256,8 @@ def _prepare(
 def overrides_for_workers(search: Settings) -> dict[str, Any]:
     """The settings that workers must take from here instead of the study file."""
     settings = {f.name: getattr(search, f.name) for f in fields(Overrides)}
+    settings["settings"] = dict(search.settings)
     settings["evaluator"] = name_of(search.evaluator) or None
     settings["target"] = target_text(as_target(search.target))
     settings["reference"] = reference_text(search.reference) or None
-    return {k: v for k, v in settings.items() if isinstance(v, (int, float, str))}
+    return {k: v for k, v in settings.items() if isinstance(v, (int, float, str, dict))}

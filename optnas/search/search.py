@@ -5,6 +5,7 @@ from __future__ import annotations
 from optuna.study import Study
 
 from optnas.clusters.base import Cluster
+from optnas.search.dry_run import DryRun, dry_run
 from optnas.search.open import open_study, remembered_overrides
 from optnas.search.run import run_search
 from optnas.search.settings import Settings
@@ -65,6 +66,9 @@ class Search(Settings):
             `NAME.db`, next to the study file if there is one, else in the working directory.
         weights: Whether to keep the trained weights of the front's members, in `NAME_weights` (see
             `files`).
+        settings: Settings of space, evaluator and recipe as text by name, such as
+            `{"space.depth": "1,4", "recipe.learning_rate": "0.01"}`: they replace the arguments
+            that the parts were made with. The command line's `--set` fills them in.
         file: The study file, filled in when it is loaded.
         folder: Where the default storage lies: the working directory, or the study file's.
         root: The working directory when the search was made, in which relative paths begin.
@@ -107,6 +111,30 @@ class Search(Settings):
         return run_search(
             self, workers=workers, progress=progress, accept_changes=accept_changes, on=on
         )
+
+    def dry_run(self, *, workers: int = 1, seed: int = 0) -> DryRun:
+        """What a run would do: nothing is written, and no study is made.
+
+        20 random networks are counted. The one of median macs is measured, and trained for an epoch
+        or for 4 seconds, to check data and recipe and to estimate the time. Your own training
+        function or command isn't started.
+
+        Example:
+            ```python
+            import optnas
+
+            found = optnas.load_search("digits_cnn").dry_run()
+            print(found)  # size of the space, costs, time, and what would be refused
+            ```
+
+        Args:
+            workers: The processes that the run would have; the time is divided by them.
+            seed: Seeds the draws.
+
+        Returns:
+            What was found. `refused` has what a run would end with.
+        """
+        return dry_run(self, workers=workers, seed=seed)
 
     def open(self, *, overrides: Overrides | None = None, accept_changes: bool = False) -> Study:
         """Opens the study, or makes it, with its sampler; stores what the study must remember.

@@ -29,6 +29,7 @@ from optnas.objective.run_evaluator import Listener
 from optnas.objective.target import Target, as_target, bounds_of
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
+from optnas.search.named_settings import with_settings
 from optnas.search.warm_start import read_warm_start
 from optnas.search_spaces import SearchSpace
 from optnas.storage.urls import Location, database_url
@@ -80,6 +81,7 @@ class Settings:
     name: str = ""
     storage: str | Path | BaseStorage = ""
     weights: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     folder: Path = Path()
     root: Path = field(default_factory=Path.cwd)
@@ -103,6 +105,9 @@ class Settings:
             raise InputError(f"sampler must be a name or an Optuna sampler, got {self.sampler!r}")
         check_device_name(self.device)
         evaluator, names = as_given(self.evaluator, self.objectives, self.metrics)
+        if self.settings:
+            space, evaluator = with_settings(self.space, evaluator, self.settings)
+            object.__setattr__(self, "space", space)
         object.__setattr__(self, "evaluator", evaluator)
         object.__setattr__(self, "objectives", names)
         object.__setattr__(self, "target", as_target(self.target))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from optnas.utils.code_hash import class_code
 from optnas.utils.inputs import Inputs
+from optnas.utils.remakable import Remakable
 
 Architecture = TypeVar("Architecture")
 """A frozen dataclass with a canonical `str()`: equal strings mean equal networks."""
@@ -26,7 +27,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class SearchSpace(ABC, Generic[Architecture]):
+class SearchSpace(Remakable, ABC, Generic[Architecture]):
     """A set of architectures, defined by a function that draws one through an Optuna trial.
 
     `suggest` is the only definition of the space, and the decoder too: called with a finished trial

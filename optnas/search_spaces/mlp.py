@@ -10,6 +10,8 @@ from typing import Any
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
+from optnas.datasets.dataset import Dataset
+from optnas.errors import InputError
 from optnas.search_spaces.abilities import Encodable
 from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
 from optnas.search_spaces.checks import (
@@ -19,6 +21,7 @@ from optnas.search_spaces.checks import (
     check_sizes,
     check_step,
 )
+from optnas.search_spaces.data_size import deepest_for, widest_for
 from optnas.search_spaces.encoding import encode
 from optnas.utils.checks import check_counts
 
@@ -48,7 +51,11 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
         import optnas
 
         space = optnas.MLPSpace((4,), 3, depth=(1, 3), width=(16, 64), width_step=16)
+        small = optnas.MLPSpace.for_data(optnas.diabetes())  # as large as 265 examples deserve
         ```
+
+    The default ranges suit some 50,000 examples; `for_data` makes a space whose ranges follow from
+    their number.
 
     Parameters: `depth`; for each hidden layer `layer1.width`, …; `activation`; `dropout`.
 
@@ -89,6 +96,42 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
         check_step("width", self.width, self.width_step)
         check_dropout(self.dropout, self.dropout_step)
         check_activations(self.activations)
+
+    @classmethod
+    def for_data(cls, data: Dataset, **settings: Any) -> MLPSpace:
+        """A space for some data, with ranges that follow the number of its training examples.
+
+        The greatest width is the power of two next to 2·√n, from 16 to 512 (see
+        `optnas.search_spaces.data_size` for the source); there are eight widths, from an eighth of
+        it. The greatest depth is 2 below 1,000 examples, 4 below 10,000, else 6. So 265 examples of
+        10 numbers have networks of 49 to 1,441 weights.
+
+        Args:
+            data: Each example is one tensor.
+            settings: Any attribute of the class, in place of what follows from the data.
+
+        Raises:
+            InputError: The data is no Dataset, its examples are several tensors, or its task is
+                neither classification nor regression.
+        """
+        if not isinstance(data, Dataset):
+            raise InputError(
+                "MLPSpace.for_data takes the data that optnas.arrays(x, y) makes, got a "
+                f"{type(data).__name__}: give MLPSpace itself input_shape and outputs"
+            )
+        if data.task not in ("classification", "regression"):
+            raise InputError(
+                f"a perceptron has one output for an example, and {data.name} is for {data.task}"
+            )
+        rows = len(data.train[1])
+        widest = widest_for(rows)
+        found: dict[str, Any] = {
+            "depth": (1, deepest_for(rows)),
+            "width": (widest // 8, widest),
+        }
+        if "width" not in settings:
+            found["width_step"] = widest // 8
+        return cls(data.input_shape, data.outputs, **(found | settings))
 
     @property
     def example_inputs(self) -> Tensor:

@@ -8,7 +8,6 @@ block is Linear(Dropout(ReLU(Norm(x)))), so that the stem is the first layer of 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,7 @@ from optnas.search_spaces.checks import (
     check_range,
     check_sizes,
 )
+from optnas.search_spaces.data_size import deepest_for, widest_for
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.staged import choose, choose_depth, choose_dropout
 from optnas.search_spaces.tabular_layers import NORMS, TabularNetwork
@@ -173,11 +173,11 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
             )
         numbers = by_name["numbers"].shape[1] if "numbers" in by_name else 0
         rows = len(data.train[1])
-        widest = 2 ** min(9, max(4, round(math.log2(2 * math.sqrt(rows)))))
+        widest = widest_for(rows)
         sizes = data.category_sizes
         size = min(64, max(2, round(1.6 * max(sizes, default=2) ** 0.56)))
         found: dict[str, Any] = {
-            "depth": (0, 2 if rows < 1_000 else 4 if rows < 10_000 else 6),
+            "depth": (0, deepest_for(rows)),
             "widths": tuple(width for width in (8, 16, 32, 64, 128, 256, 512) if width <= widest),
             "embedding_sizes": (max(1, size // 2), size),
         }

@@ -32,10 +32,16 @@ class Overrides:
     target: str | None = None
     reference: str | None = None
     warm_start: str | None = None
+    settings: dict[str, str] | None = None
 
     def updated(self, later: Overrides) -> Overrides:
-        """These overrides, replaced by the later ones where those are given."""
-        return replace(self, **later.given())
+        """These overrides, replaced by the later ones where those are given.
+
+        Of `settings`, each is replaced by itself; an empty one takes the study file's again.
+        """
+        merged = (self.settings or {}) | (later.settings or {})
+        kept = {name: text for name, text in merged.items() if text}
+        return replace(self, **later.given() | {"settings": kept or None})
 
     def given(self) -> dict[str, Any]:
         """The overrides that aren't None, by name."""
@@ -43,10 +49,12 @@ class Overrides:
 
     def as_options(self) -> dict[str, str]:
         """The same as options of the command line, each with its value; a switch has none."""
-        found = {}
+        found: dict[str, str] = {}
         for name, value in self.given().items():
             option = name.replace("_", "-")
-            if isinstance(value, bool):
+            if isinstance(value, dict):  # one option for each of them
+                found |= {f"--set={setting}={text}": "" for setting, text in value.items()}
+            elif isinstance(value, bool):
                 found[f"--{option}" if value else f"--no-{option}"] = ""
             else:
                 found[f"--{option}"] = str(value)
@@ -141,4 +149,6 @@ _KINDS = {field.name: str(field.type).removesuffix(" | None") for field in field
 
 def _fits(name: str, value: Any) -> bool:
     kind = type(value).__name__
+    if kind == "dict":
+        return name == "settings" and all(_is_text(text) for text in value.values())
     return kind == _KINDS[name] or (kind == "int" and _KINDS[name] == "float")

@@ -564,3 +564,74 @@ def test_workers_stop_early_too_and_end_with_exactly_what_was_asked_for(optnas, 
     assert code == 0, err
     assert sum(map(is_counted, load().trials)) == 30
     assert any(map(is_stopped, load().trials))
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_be_refused(optnas, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    code, out, err = optnas("run", "tiny.py", "--dry-run", "--trials", 7)
+    assert code == 0
+    assert "study:         tiny in sqlite:///tiny.db, a new study" in out
+    assert "trials:        7, by the sampler random" in out
+    assert "nothing was written" in err
+    assert sorted(tmp_path.iterdir()) == before
+    assert optnas("run", "tiny.py")[0] == 0
+    assert optnas("run", "tiny.py", "--dry-run", "--set", "evaluator.provides=x")[0] == 2
+    code, out, _ = optnas("run", "tiny.py", "--dry-run", "--seed", 9)
+    assert (code, "4 of 4 done" in out) == (2, True)
+    assert "refused:       study 'tiny' has seed 3, and 9 was given" in out
+
+
+def test_settings_of_the_file_are_set_and_remembered(optnas, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    code, _, err = optnas("run", "own.py", "--set", "space.width=4,4", "--set", "evaluator.rate=2")
+    assert code == 0, err
+    study = optuna.load_study(study_name="own", storage="sqlite:///own.db")
+    assert {trial.params["width"] for trial in study.trials} == {4}
+    assert {trial.user_attrs["loss"] for trial in study.trials} == {2}
+    code, _, err = optnas("resume", "sqlite:///own.db", "--trials", 3)
+    assert code == 0
+    assert "remembered from earlier runs: --set=space.width=4,4 --set=evaluator.rate=2" in err
+    code, out, _ = optnas("status", "own.py")
+    assert "--set=space.width=4,4" in out
+    code, _, err = optnas("run", "own.py", "--set", "space.width=4,5")
+    assert code == 2
+    assert "OwnSpace" in err
+    assert optnas("run", "own.py", "--set", "space.width")[0] == 2
+
+
+OWN = """
+from dataclasses import dataclass
+import torch
+import optnas
+
+
+@dataclass(frozen=True)
+class OwnSpace(optnas.SearchSpace):
+    width: tuple[int, int] = (1, 8)
+    example_inputs = torch.zeros(1, 2)
+
+    def suggest(self, trial):
+        return trial.suggest_int("width", *self.width)
+
+    def build(self, width):
+        return torch.nn.Linear(2, width)
+
+
+class Rate(optnas.Evaluator):
+    def __init__(self, rate: float = 1.0):
+        self.fingerprint = {"rate": rate}
+
+    provides, fingerprint = {"loss": "minimize"}, {}
+
+    def suggest(self, trial):
+        return ""
+
+    def evaluate(self, candidate, recipe, report):
+        return {"loss": self.fingerprint["rate"]}
+
+
+search = optnas.Search(
+    space=OwnSpace(), evaluator=Rate(), objectives=("loss", "params"), sampler="random",
+    trials=2, seed=0,
+)
+"""

@@ -232,7 +232,10 @@ def test_recipes_are_searched_in_the_trial():
     [
         (lambda: TrainingEvaluator([1, 2]), "data must be a Dataset"),
         (lambda: TrainingEvaluator(blobs(), 0), "epochs must be at least 1, got 0"),
-        (lambda: TrainingEvaluator(blobs(), precision="float16"), "float32 or bfloat16"),
+        (
+            lambda: TrainingEvaluator(blobs(), precision="float64"),
+            "one of float32, bfloat16, float16",
+        ),
         (lambda: TrainingEvaluator(blobs(), epoch="first"), "last or best"),
         (lambda: TrainingEvaluator(blobs(), recipe={}), "must be a Recipe"),
         (lambda: TrainingEvaluator(blobs(), scores={"f": (len, "up")}), "minimize or maximize"),
@@ -260,7 +263,9 @@ def test_settings_can_be_overridden():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("precision", "error"), [("float32", 1e-2), ("bfloat16", 0.1)])
+@pytest.mark.parametrize(
+    ("precision", "error"), [("float32", 1e-2), ("bfloat16", 0.1), ("float16", 2e-2)]
+)
 def test_trains_on_cuda_as_on_a_cpu(precision, error):
     losses = []
     for device in ("cpu", "cuda"):

@@ -79,6 +79,9 @@ def test_a_data_frame_has_the_rows(study):
     ]
     assert frame["flops"].dtype.kind == "f"
     assert pandas.isna(frame["flops"][1])
+    front = optnas.to_frame(study, front=True)
+    assert 0 < len(front) < len(frame)
+    assert set(front["place"]) == {"front"}
     assert optnas.to_frame(optuna.create_study()).empty
 
 

@@ -9,6 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FixedTrial
 from torch import nn
 
+import optnas
 from optnas import search_spaces
 from optnas.errors import InputError
 from optnas.metrics.counting import count_macs
@@ -357,3 +358,41 @@ def test_steps_lead_from_the_least_to_the_greatest_value():
         MLPSpace((4,), 3, width=(8, 32), width_step=16)
     with pytest.raises(ValueError, match=r"dropout \(0.0, 0.25\) with dropout_step 0.1 would end"):
         MLPSpace((4,), 3, dropout=(0.0, 0.25))
+
+
+def weights(widths, inputs=10, outputs=1):
+    sizes = [inputs, *widths, outputs]
+    return sum(a * b + b for a, b in itertools.pairwise(sizes))
+
+
+@pytest.mark.parametrize(
+    ("rows", "widest", "deepest"), [(40, 16, 2), (265, 32, 2), (5_000, 128, 4), (80_000, 512, 6)]
+)
+def test_perceptrons_are_as_large_as_the_data_is(rows, widest, deepest):
+    part = torch.zeros(rows, 10), torch.zeros(rows, 1)
+    data = optnas.Dataset("rows", "regression", part, part, part, 1)
+    space = MLPSpace.for_data(data)
+    assert (space.width, space.depth) == ((widest // 8, widest), (1, deepest))
+    assert space.width_step == widest // 8
+    assert weights([widest] * deepest) < 30 * rows
+
+
+def test_perceptrons_for_data_of_a_task_that_they_have():
+    space = MLPSpace.for_data(optnas.diabetes())
+    sizes = {
+        (depth, width): sum(
+            p.numel()
+            for p in space.build(MLPArchitecture((width,) * depth, "relu", 0)).parameters()
+        )
+        for depth in space.depth
+        for width in space.width
+    }
+    assert (min(sizes.values()), max(sizes.values())) == (49, 1441)
+    own = MLPSpace.for_data(optnas.digits(), width=(8, 24), depth=(2, 2))
+    assert (own.input_shape, own.outputs) == ((1, 8, 8), 10)
+    assert (own.width, own.width_step, own.depth) == ((8, 24), 16, (2, 2))
+    with pytest.raises(InputError, match="got a Loaders"):
+        MLPSpace.for_data(optnas.Loaders([1], [1], "regression", "mine"))
+    tokens = optnas.tokens(torch.arange(99) % 5, length=3)
+    with pytest.raises(InputError, match="one output for an example"):
+        MLPSpace.for_data(tokens)

@@ -158,7 +158,7 @@ class RelaxedTraining:
         self._weigh(features, learned=False)
         loss = self._loss_of(network, batch)
         self._weights.zero_grad()
-        loss.backward()
+        self._weights.scale.scaled(loss).backward()
         self._weights.update(self.step, self._all)
         return loss.detach()
 

@@ -1,0 +1,5 @@
+"""Regularized Evolution: the sampler lives in optnas."""
+
+from optnas.samplers import RegularizedEvolutionSampler
+
+__all__ = ["RegularizedEvolutionSampler"]

@@ -1,0 +1,5 @@
+"""REINFORCE and PPO: the sampler lives in optnas."""
+
+from optnas.samplers import ReinforceSampler
+
+__all__ = ["ReinforceSampler"]
