@@ -21,7 +21,7 @@ LAYERS = [
     {"runs"},
     {"search"},
     {"finished", "plots"},
-    {"drawings"},
+    {"drawings", "callbacks"},
     {"report"},
     {"export"},
     {"dashboard"},

@@ -45,6 +45,7 @@ def run_trials(
     max_failures: int = 3,
     observer: Observer | None = None,
     stop: Stop | None = None,
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
 ) -> None:
     """Runs trials until exactly `trials` trials of the study count, or another limit is reached.
 
@@ -72,6 +73,7 @@ def run_trials(
             networks like theirs were known to fail for it.
         observer: Told of every trial that begins and ends.
         stop: When it is requested, the running trial is finished and the call returns.
+        callbacks: Called with the study and each trial that has ended, as by `study.optimize`.
 
     Raises:
         InputError: Too many trials were pruned or failed; the message names the bounds that they
@@ -117,6 +119,8 @@ def run_trials(
             if ended is not None:
                 kept = kept or keep_box(study)
                 observer.finished(study, ended)
+                for callback in callbacks:
+                    callback(study, ended)
 
 
 def _recover(tally: Tally, observer: Observer) -> None:

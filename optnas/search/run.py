@@ -6,10 +6,12 @@ sampler, the preparation of the evaluator and the trials use the same one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from optnas.devices.device import cpu_threads
 from optnas.errors import StoppedError
@@ -18,6 +20,7 @@ from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
 from optnas.objective.target import as_target, target_text
 from optnas.pareto.growth import Growth, growth, is_flat
+from optnas.runs.listeners import listening
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
 from optnas.runs.progress import Progress, number_counted
@@ -34,6 +37,8 @@ from optnas.study.folders import LOGS, files_of
 from optnas.study.record import Overrides
 from optnas.study.reference import reference_text
 from optnas.utils.terminal import Terminal
+
+Callback = Callable[[Study, FrozenTrial], None]
 
 
 def run_search(search: Settings, *, workers: int, progress: bool, accept_changes: bool) -> Study:
@@ -97,6 +102,30 @@ def run_study(
         workers: Processes that run trials; one is this process.
         accept_changes: Whether settings may differ from the study's.
     """
+    with listening(search.listeners, study, objective) as callbacks:
+        _run_told(
+            search,
+            objective,
+            study,
+            display,
+            stop,
+            workers=workers,
+            accept_changes=accept_changes,
+            callbacks=callbacks,
+        )
+
+
+def _run_told(
+    search: Settings,
+    objective: Objective,
+    study: Study,
+    display: Observer,
+    stop: Stop,
+    *,
+    workers: int,
+    accept_changes: bool,
+    callbacks: Sequence[Callback],
+) -> None:
     if search.warm_start:
         display.say(learned_text(study))
     if search.target and not number_counted(study) and (text := first_look(search, objective)):
@@ -110,6 +139,7 @@ def run_study(
             stop,
             hours=search.hours,
             accept_changes=accept_changes,
+            callbacks=callbacks,
         )
         return
     assert search.file is not None
@@ -137,6 +167,7 @@ def run_study(
         logs=files_of(study, search.location).path(LOGS),
         display=display,
         stop=stop,
+        callbacks=callbacks,
     )
 
 
@@ -149,6 +180,7 @@ def run_here(
     *,
     hours: float | None,
     accept_changes: bool,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Runs trials of an open study in this process; others may run theirs at the same time."""
     if not _prepare(search, objective, study, observer, stop, accept_changes):
@@ -165,6 +197,7 @@ def run_here(
             max_failures=search.max_failures,
             observer=observer,
             stop=stop,
+            callbacks=callbacks,
         )
 
 

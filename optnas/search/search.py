@@ -64,6 +64,9 @@ class Search(Settings):
             `NAME.db`, next to the study file if there is one, else in the working directory.
         weights: Whether to keep the trained weights of the front's members, in `NAME_weights` (see
             `files`).
+        listeners: Trackers that the study is written to (`optnas.callbacks`), and functions that
+            are called with trial, step and scores after every epoch. A study may be resumed with
+            others.
         file: The study file, filled in when it is loaded.
         folder: Where the default storage lies: the working directory, or the study file's.
         root: The working directory when the search was made, in which relative paths begin.

@@ -27,6 +27,7 @@ from optnas.objective.folders import StudyFolders
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
 from optnas.objective.target import Target, as_target, bounds_of
+from optnas.runs.listeners import RunListener, check_listeners, epoch_functions
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search.warm_start import read_warm_start
@@ -80,6 +81,7 @@ class Settings:
     name: str = ""
     storage: str | Path | BaseStorage = ""
     weights: bool = True
+    listeners: Sequence[Listener | RunListener] = ()
     file: Path | None = None
     folder: Path = Path()
     root: Path = field(default_factory=Path.cwd)
@@ -102,6 +104,7 @@ class Settings:
         elif not isinstance(self.sampler, BaseSampler):
             raise InputError(f"sampler must be a name or an Optuna sampler, got {self.sampler!r}")
         check_device_name(self.device)
+        object.__setattr__(self, "listeners", check_listeners(self.listeners))
         evaluator, names = as_given(self.evaluator, self.objectives, self.metrics)
         object.__setattr__(self, "evaluator", evaluator)
         object.__setattr__(self, "objectives", names)
@@ -165,7 +168,11 @@ class Settings:
         return replace(self, **given)  # it reads a target's text
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
-        """The objective, as `study.optimize` takes it: a new one at each call."""
+        """The objective, as `study.optimize` takes it: a new one at each call.
+
+        Args:
+            listeners: Called after each epoch, in addition to those of the search.
+        """
         objective = Objective(
             self.space,
             self._evaluator(),
@@ -175,7 +182,7 @@ class Settings:
             baselines=self.baselines,
             seed=self.seed,
             device=self.device,
-            listeners=listeners,
+            listeners=[*listeners, *epoch_functions(self.listeners)],
             early_stop=self.early_stop,
             reference=self.reference,
         )

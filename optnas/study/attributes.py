@@ -53,6 +53,8 @@ SOURCE = "optnas:source"
 """On the study: the name of the older study that its sampler learns from, and which trials."""
 LANGUAGE_MODEL_NOTE = "optnas:language_model_note"
 """On the study: what a language model noted of the trials so far, and from how many of them."""
+TRACKED = "optnas:tracked"
+"""On the study: the name under which trackers know it, and the place of its database then."""
 
 _RESERVED = {
     ARCHITECTURE,
