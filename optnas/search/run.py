@@ -61,6 +61,7 @@ def run_search(search: Settings, *, workers: int, progress: bool, accept_changes
         )
     if usage := usage_text(study):
         display.say(usage)
+    display.show_front()
     return study
 
 

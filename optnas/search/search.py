@@ -7,6 +7,7 @@ from optuna.study import Study
 from optnas.search.open import open_study, remembered_overrides
 from optnas.search.run import run_search
 from optnas.search.settings import Settings
+from optnas.search.summary import search_html
 from optnas.study.folders import StudyFiles, files_of
 from optnas.study.record import Overrides
 
@@ -114,6 +115,10 @@ class Search(Settings):
         return open_study(
             self, self.objective(), overrides=overrides, accept_changes=accept_changes
         )
+
+    def _repr_html_(self) -> str:
+        """The settings, the size of the space, and how far the study is, in a notebook."""
+        return search_html(self)
 
     def files(self, study: Study) -> StudyFiles:
         """The files of a study that was run with this search.
