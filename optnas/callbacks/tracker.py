@@ -78,7 +78,7 @@ class Tracker(ABC):
         self._key: tuple[object, ...] | None = None
         self._study: Study | None = None
         self._store: WeightStore | None = None
-        self._joined = self._closed = False
+        self._joined = self._closed = self._at_exit = False
         self._next_front = 0.0
         self._waiting: dict[int, Points] = {}  # epochs that the thread hasn't written yet
         self._own: set[int] = set()  # trials that this process has seen the end of
@@ -208,6 +208,10 @@ class Tracker(ABC):
 
     # How it is done.
 
+    def _exit(self) -> None:
+        if self._study is not None:
+            self.closed(self._study)
+
     def _open(self, study: Study, objective: Objective | None = None, joined: bool = False) -> None:
         """Connects with the study's run, at the first call for a study."""
         key = (id(study._storage), study._study_id)
@@ -220,7 +224,9 @@ class Tracker(ABC):
             self._store = objective.weights if objective is not None else None
             self._waiting, self._next_front = {}, 0.0
         if objective is None:  # nobody says when it ends
-            atexit.register(self.closed, study)
+            if not self._at_exit:
+                self._at_exit = True
+                atexit.register(self._exit)
         elif not joined:
             self._own = set()
         name, own = study.study_name, tracked_id(study)

@@ -66,13 +66,15 @@ class WandB(Tracker):
         self._project, self._entity, self._mode = project, entity, mode
         self._folder = Path(folder or os.environ.get("WANDB_DIR") or ".").absolute()
         self._runs: dict[int, Any] = {}
+        self._of_study: Any = None
 
     def __repr__(self) -> str:
         return f"WandB({self._project!r})"
 
     def connect(self, study: str, id: str, *, joined: bool) -> None:
-        """Nothing is written yet: a run's id is that of the study and the trial's number."""
-        self._study_name, self._id, self._runs = study, id, {}
+        """Nothing is written yet: a run's id is that of the study with the trial's number."""
+        self._study_name, self._id = study, id
+        self._runs, self._of_study = {}, None
         self._marks = self._folder / "wandb" / f"optnas-{file_name(id)}"
         self._marks.mkdir(parents=True, exist_ok=True)
 
@@ -125,7 +127,7 @@ class WandB(Tracker):
         (self._marks / str(trial.number)).write_text(f"{trial.state}\n", encoding="utf-8")
 
     def write_front(self, front: FrontFacts) -> None:
-        """Writes table, figure and hypervolume in a run of its own."""
+        """Adds table, figure and hypervolume to the study's run."""
         import wandb
 
         from optnas.plots import pareto_figure
@@ -135,9 +137,8 @@ class WandB(Tracker):
         shown: dict[str, Any] = {**front.values, "front_table": table}
         if front.data is not None:
             shown["front_figure"] = wandb.Plotly(pareto_figure(front.data))
-        run = self._begin_run(self._study_name, "study")
-        run.log(shown)
-        run.finish(exit_code=0)
+        self._of_study = self._of_study or self._begin_run(self._study_name, "study")
+        self._of_study.log(shown)
 
     def write_weights(self, number: int, file: Path, original: Path) -> None:
         """Adds an artifact to the trial's run, or the path to its summary."""
@@ -154,6 +155,9 @@ class WandB(Tracker):
 
     def disconnect(self, state: str) -> None:
         """Ends what is still open."""
+        if self._of_study is not None:
+            self._of_study.finish(exit_code=int(state != "finished"))
+            self._of_study = None
         while self._runs:
             self._runs.popitem()[1].finish(exit_code=int(state != "finished"))
 
