@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import textwrap
 import threading
 import time
 from collections import deque
@@ -20,6 +22,7 @@ SHORT = 1.0
 """Seconds that the study waits at the end of a trial, once at most if the tracker takes longer."""
 PATIENCE, MOST = 30.0, 300.0
 """Seconds that the study waits in the end for one call, and for all of them."""
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]*@")
 
 
 class Writer:
@@ -130,6 +133,7 @@ class Writer:
 
 
 def failure(error: BaseException) -> str:
-    """The first line of what an error says."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    """The first line of what an error says, in short and without the password of an address."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    text = textwrap.shorten(_PASSWORD.sub(r"\1***@", text), 300, placeholder=" …")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

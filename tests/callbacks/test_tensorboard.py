@@ -8,6 +8,7 @@ from trackers import make_search, study
 import optnas
 
 pytest.importorskip("tensorboard")
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,7 +31,7 @@ def text_of(events, tag):
 
 def test_a_study_and_each_of_its_trials_have_a_folder(tmp_path, accumulator):
     tracker = optnas.callbacks.TensorBoard("runs", weights="link")
-    make_search(tracker, constraints={"params": 15}).run(progress=False)
+    make_search(tracker, constraints={"params": 9}).run(progress=False)
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("tracked-")
     trials = [t for t in study().trials if "surplus" not in t.user_attrs]
@@ -48,8 +49,9 @@ def test_a_study_and_each_of_its_trials_have_a_folder(tmp_path, accumulator):
         assert [p.value for p in events.Scalars("params")] == [params]
         assert text_of(events, "state") == trial.state.name.lower()
         assert "width" in text_of(events, "architecture")
-        (plugin,) = [tag for tag in events.Tags()["tensors"] if "session_start" in tag]
-        assert plugin == "_hparams_/session_start_info"
+        content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+        kept = HParamsPluginData.FromString(content).session_start_info.hparams
+        assert kept["width"].number_value == trial.params["width"]
         assert ("weights/text_summary" in events.Tags()["tensors"]) == (trial.number in members)
         if trial.state.name == "PRUNED":
             assert (

@@ -1,5 +1,7 @@
 """A tracker that only remembers, and a search that takes no time."""
 
+from pathlib import Path
+
 import networks
 import optuna
 import torch
@@ -55,6 +57,14 @@ def curve(model, recipe, report):
         report(step, {"loss": loss + 1 - step / 2})
     report.weights(model)
     return {"loss": loss}
+
+
+def call():
+    """Which call of this function in a folder it is; a list's length would be another evaluator."""
+    path = Path("calls")
+    number = 1 + (int(path.read_text()) if path.exists() else 0)
+    path.write_text(str(number))
+    return number
 
 
 def make_search(*listeners, fit=curve, **settings):
