@@ -22,6 +22,7 @@ from optnas.study.attributes import (
     PRUNED,
     RETRY_OF,
     STOPPED,
+    SURPLUS,
     TRAIN_SECONDS,
     is_lost,
 )
@@ -150,7 +151,7 @@ def front_facts(seen: Snapshot) -> FrontFacts | None:
     """What trackers are told of a front; None while it is empty."""
     if not seen.front:
         return None
-    finished = sum(trial.state.is_finished() for trial in seen.trials)
+    finished = sum(t.state.is_finished() and SURPLUS not in t.user_attrs for t in seen.trials)
     values = {"front": float(len(seen.front)), "trials": float(finished)}
     if len(seen.names) > 1 and seen.hypervolume is not None:
         values["hypervolume"] = seen.hypervolume
