@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trackers
-from trackers import make_search, study
+from trackers import bounded, make_search, study
 
 import optnas
 
@@ -42,7 +42,7 @@ def runs(store):
 
 def test_a_study_is_a_run_and_each_trial_a_child(store):
     tracker = optnas.callbacks.MLflow(store, weights="artifact")
-    make_search(tracker, constraints={"params": 9}).run(progress=False)
+    bounded(tracker).run(progress=False)
     client, (parent,), children = runs(store)
     assert parent.info.status == "FINISHED"
     members = {t.number for t in optnas.front(study())}
@@ -76,7 +76,7 @@ def test_failed_and_lost_trials_have_their_status_and_resuming_makes_no_second_r
         number = trackers.call()
         if number == 2:
             raise KeyboardInterrupt
-        if number == 4:
+        if number == 3:
             raise optnas.CandidateError("this network is too large")
         return {"loss": 1.0}
 

@@ -3,7 +3,7 @@
 import warnings
 
 import pytest
-from trackers import make_search, study
+from trackers import bounded, make_search, study
 
 import optnas
 
@@ -31,7 +31,7 @@ def text_of(events, tag):
 
 def test_a_study_and_each_of_its_trials_have_a_folder(tmp_path, accumulator):
     tracker = optnas.callbacks.TensorBoard("runs", weights="link")
-    make_search(tracker, constraints={"params": 9}).run(progress=False)
+    bounded(tracker).run(progress=False)
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("tracked-")
     trials = [t for t in study().trials if "surplus" not in t.user_attrs]

@@ -6,7 +6,7 @@ import optuna
 import pytest
 import trackers
 from optuna.trial import TrialState
-from trackers import Memory, Remembering, make_search
+from trackers import Memory, Remembering, bounded, make_search
 
 import optnas
 from optnas.errors import InputError
@@ -31,7 +31,7 @@ def check_whole(memory, study):
 
 def test_a_search_is_written_with_curves_values_states_and_front():
     tracker = Remembering(weights="link")
-    study = make_search(tracker, constraints={"params": 9}).run(progress=False)
+    study = bounded(tracker).run(progress=False)
     memory = tracker.memory
     check_whole(memory, study)
     assert len(memory.studies) == 1

@@ -4,7 +4,7 @@ import json
 import struct
 
 import pytest
-from trackers import make_search, study
+from trackers import bounded, study
 
 import optnas
 
@@ -62,7 +62,7 @@ def read(file):
 
 def test_a_trial_is_a_run_in_the_group_of_its_study(tmp_path):
     tracker = optnas.callbacks.WandB(mode="offline", folder=tmp_path)
-    make_search(tracker, trials=2, constraints={"params": 9}).run(progress=False)
+    bounded(tracker, trials=2).run(progress=False)
     files = {f.stem.removeprefix("run-"): f for f in tmp_path.glob("wandb/offline-run-*/*.wandb")}
     trials = study().trials
     assert len(files) == len(trials) + 1

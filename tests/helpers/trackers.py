@@ -82,5 +82,12 @@ def make_search(*listeners, fit=curve, **settings):
     return optnas.Search(**given | settings)
 
 
+def bounded(*listeners, **settings):
+    """A search with a bound, whose first trial breaks it."""
+    search = make_search(*listeners, constraints={"params": 9}, **settings)
+    search.open().enqueue_trial({"width": 3, "deep": False})
+    return search
+
+
 def study():
     return optuna.load_study(study_name="tracked", storage="sqlite:///tracked.db")
