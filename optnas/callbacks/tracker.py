@@ -8,25 +8,23 @@ writes: at its begin and at its end it compares the study's trials with those th
 from __future__ import annotations
 
 import atexit
-import shutil
-import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.callbacks.checks import check_package, check_weights
 from optnas.callbacks.facts import FrontFacts, Points, TrialFacts, front_facts, numbers, trial_facts
 from optnas.callbacks.identity import tracked_id, turn
-from optnas.callbacks.trials import ended_trials, kept_weights, left_trials
+from optnas.callbacks.trials import copied_as, ended_trials, kept_weights, left_trials
 from optnas.callbacks.writer import Writer
-from optnas.errors import InputError
 from optnas.objective.objective import Objective
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.artifacts import WeightStore
@@ -58,20 +56,8 @@ class Tracker(ABC):
 
     def __init__(self, package: str, extra: str, weights: str, ways: Sequence[str]) -> None:
         name = type(self).__name__
-        if weights not in ("", *ways):
-            allowed = " or ".join(map(repr, ways))
-            raise InputError(
-                f"weights of {name} must be {allowed}, or '' for none, got {weights!r}"
-            )
-        try:
-            is_there = find_spec(package) is not None
-        except ModuleNotFoundError:
-            is_there = False
-        if not is_there:
-            raise InputError(
-                f"{name} needs the package {package}, which isn't installed: "
-                f"pip install 'optnas[{extra}]'"
-            )
+        check_weights(name, weights, ways)
+        check_package(name, package, extra)
         self._weights = weights
         self._writer = Writer(name)
         self._lock = threading.RLock()
@@ -82,11 +68,12 @@ class Tracker(ABC):
         self._next_front = 0.0
         self._waiting: dict[int, Points] = {}  # epochs that the thread hasn't written yet
         self._own: set[int] = set()  # trials that this process has seen the end of
+        self._connection: list[Any] = []
         # Of the thread:
+        self._connected: list[Any] | None = None
+        self._turn = ""
         self._begun: dict[int, set[int]] = {}
         self._ended: set[int] = set()
-
-    # What a derived class has: how to write.
 
     @abstractmethod
     def connect(self, study: str, id: str, *, joined: bool) -> None:
@@ -132,8 +119,6 @@ class Tracker(ABC):
     def disconnect(self, state: str) -> None:
         """Ends what this process has begun: `finished`, `failed` or `killed`."""
 
-    # What a run tells it.
-
     def opened(
         self, study: Study, objective: Objective | None = None, *, joined: bool = False
     ) -> None:
@@ -164,7 +149,7 @@ class Tracker(ABC):
             facts = None
             if is_new:
                 facts = trial_facts(trial.study, trial.study._storage.get_trial(trial._trial_id))
-            self._writer.put(partial(self._add_waiting, number, facts))
+            self._put(self._add_waiting, number, facts)
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """A trial has ended."""
@@ -175,7 +160,7 @@ class Tracker(ABC):
                     self._own.add(trial.number)
                 self._open(study)
                 if SURPLUS not in trial.user_attrs:
-                    self._writer.put(partial(self._end, trial_facts(study, trial)))
+                    self._put(self._end, trial_facts(study, trial))
             self._look_at_front(study, trial)
             self._writer.settle()
 
@@ -194,19 +179,17 @@ class Tracker(ABC):
                 self._catch_up(study)
                 seen = Snapshot.of(study)
                 if front := front_facts(seen):
-                    self._writer.put(partial(self.write_front, front))
+                    self._put(self.write_front, front)
                     self._put_weights(study, front)
             elif own := [t for t in ended_trials(study) if t.number in self._own]:
-                self._writer.put(partial(self._end_missing, study, own, set()))  # what was lost
+                self._put(self._end_missing, study, own, set())  # what was lost
             state = "finished"
             if error is not None:
                 state = "failed" if isinstance(error, Exception) else "killed"
-            self._writer.put(partial(self.disconnect, state))
+            self._put(self.disconnect, state)
         with self._writer.harmless():
             self._writer.finish()
         self._key = None
-
-    # How it is done.
 
     def _exit(self) -> None:
         if self._study is not None:
@@ -229,20 +212,28 @@ class Tracker(ABC):
                 atexit.register(self._exit)
         elif not joined:
             self._own = set()
-        name, own = study.study_name, tracked_id(study)
-        self._writer.put(partial(self._connect, name, own, joined))
+        self._connection = [study.study_name, tracked_id(study), joined]
+        self._put(lambda: None)  # connects
         if not joined:
             self._catch_up(study, own=self._own)
 
-    def _connect(self, name: str, own: str, joined: bool) -> None:
-        self._begun, self._ended, self._turn = {}, set(), own
-        with turn(own):
-            self.connect(name, own, joined=joined)
+    def _put(self, call: Callable[..., object], *arguments: object) -> None:
+        """Lets the thread call something, connected with the study of now."""
+        self._writer.put(partial(self._call, self._connection, call, *arguments))
+
+    def _call(self, connection: list[Any], call: Callable[..., object], *arguments: object) -> None:
+        if self._connected is not connection:  # or the tracker was away the last time
+            name, own, joined = connection
+            self._begun, self._ended, self._turn = {}, set(), own
+            with turn(own):
+                self.connect(name, own, joined=joined)
+            self._connected = connection
+        call(*arguments)
 
     def _catch_up(self, study: Study, *, own: Collection[int] = ()) -> None:
         """Lets the thread write the trials whose processes couldn't do so."""
         if missing := left_trials(study, own):
-            self._writer.put(partial(self._end_missing, study, missing, None))
+            self._put(self._end_missing, study, missing, None)
 
     def _end_missing(
         self, study: Study, trials: Sequence[FrozenTrial], recorded: set[int] | None
@@ -295,18 +286,15 @@ class Tracker(ABC):
         seen = Snapshot.of(study)
         front = front_facts(seen)
         if front is not None and trial.number in front.ids:
-            self._writer.put(partial(self.write_front, front))
+            self._put(self.write_front, front)
         self._next_front = now + max(FRONT_PAUSE, TIMES * (time.monotonic() - now))
 
     def _put_weights(self, study: Study, front: FrontFacts) -> None:
         if not self._weights or self._store is None:
             return
         for number, name, path in kept_weights(self._store, study, front.ids):
-            self._writer.put(partial(self._write_weights, number, name, path))
+            self._put(self._write_weights, number, name, path)
 
     def _write_weights(self, number: int, name: str, path: Path) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, name)
-            with suppress(FileNotFoundError):  # its trial has left the front
-                shutil.copyfile(path, file)
-                self.write_weights(number, file, path)
+        with suppress(FileNotFoundError), copied_as(name, path) as file:
+            self.write_weights(number, file, path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.study import Study
@@ -54,3 +57,10 @@ def kept_weights(
             if (trial_id, name) in kept:
                 yield number, name, store.weights_path(study, trial_id)
                 break
+
+
+@contextmanager
+def copied_as(name: str, path: Path) -> Iterator[Path]:
+    """A copy of a file under another name, for the block; the original may go away meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copyfile(path, Path(folder, name)))

@@ -100,7 +100,7 @@ def test_failed_and_lost_trials_have_their_status_and_resuming_makes_no_second_r
 def _connect(store, barrier):
     tracker = optnas.callbacks.MLflow(store)
     barrier.wait()
-    tracker._connect("tracked", "0123456789ab", False)
+    tracker._call(["tracked", "0123456789ab", False], int)
 
 
 def test_processes_that_begin_at_once_share_one_run(store):

@@ -162,6 +162,18 @@ def test_a_tracker_that_fails_is_one_warning_and_changes_nothing(member, monkeyp
     assert said == ["Remembering: OSError: the disk is full; the study continues"]
 
 
+def test_a_tracker_that_comes_back_gets_everything(monkeypatch):
+    tracker, away = Remembering(), [OSError("away"), OSError("away")]
+    monkeypatch.setattr("optnas.callbacks.writer.PAUSE", 0.0)
+
+    def connect(study, id, *, joined):
+        if away:
+            raise away.pop()
+
+    monkeypatch.setattr(tracker, "connect", connect)
+    check_whole(tracker.memory, make_search(tracker).run(progress=False))
+
+
 def test_a_study_keeps_a_name_for_trackers_and_a_copy_gets_another(tmp_path):
     memory = Memory()
     study = make_search(Remembering(memory), trials=1).run(progress=False)
@@ -194,6 +206,6 @@ def test_wrong_listeners_are_refused():
 
 @pytest.mark.parametrize("name", ["TensorBoard", "MLflow", "WandB"])
 def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(name, monkeypatch):
-    monkeypatch.setattr("optnas.callbacks.tracker.find_spec", lambda _: None)
+    monkeypatch.setattr("optnas.callbacks.checks.find_spec", lambda _: None)
     with pytest.raises(InputError, match=rf"{name} needs the package .* pip install 'optnas\["):
         getattr(optnas.callbacks, name)()
