@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from optnas.errors import InputError, NoStudyError
-from optnas.objective.target import target_text
+from optnas.objective.target import as_target, target_text
 from optnas.search.settings import Settings
 from optnas.search_spaces.size import size_text
 from optnas.storage.open import open_storage
@@ -30,14 +30,14 @@ def search_html(search: Settings) -> str:
     study, state = _state(search)
     kept = search_record(study) if study is not None else None
     is_same = kept is not None and kept.fingerprint.get("code of the space") == search.code
-    sampler, target = search.sampler, search.target
+    sampler, target = search.sampler, as_target(search.target)
     facts = {
         "space": repr(search.space),
         "networks": (kept.size if kept is not None and is_same else "") or size_text(search.space),
         "evaluator": repr(search.evaluator),
         "objectives": ", ".join(search.objectives),
         "bounds": ", ".join(f"{name} {number(value)}" for name, value in search.bounds.items()),
-        "target": target_text(target) or "" if target is not None else "",
+        "target": "" if target is None else target_text(target),
         "baselines": ", ".join(search.baselines),
         "sampler": repr(sampler) if isinstance(sampler, BaseSampler) else sampler,
         "trials": number(search.trials),
