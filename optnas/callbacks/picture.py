@@ -44,7 +44,7 @@ def front_picture(data: ParetoData) -> np.ndarray[Any, np.dtype[np.uint8]]:
             (axes.set_xscale if position == data.x else axes.set_yscale)("log")
     members = sum(p.on_front for p in data.points)
     axes.set_title(
-        f"{members} of {len(data.points)} architectures on the front of all "
+        f"{members} of {len(data.points)} architectures on the front of "
         f"{len(data.names)} objectives"
     )
     axes.legend()

@@ -46,13 +46,13 @@ def test_studies_are_files_folders_and_those_in_databases(search, tmp_path):
     (tmp_path / "sub" / "own.py").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "broken.db").write_text("no database")
-    assert studies("ti") == ["tiny.db", "tiny"]
+    assert studies("ti") == ["tiny.db", "tiny_weights/", "tiny"]
     assert studies("su") == ["sub/"]
     assert studies("sub/") == ["sub/own.py"]
     assert "template" in studies("")
     assert "notes.txt" not in studies("")
     assert names("") == ["tiny"]
-    assert databases("") == ["broken.db", "sub/", "tiny.db"]
+    assert databases("") == ["broken.db", "sub/", "tiny.db", "tiny_weights/"]
     assert studies("nowhere/x") == []
 
 
