@@ -1,6 +1,7 @@
 __version__: str
 
 from . import (
+    callbacks as callbacks,
     datasets as datasets,
     evaluators as evaluators,
     metrics as metrics,

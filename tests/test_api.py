@@ -91,7 +91,7 @@ PUBLIC = [
 ]
 
 
-ROOMS = ["datasets", "evaluators", "metrics", "plots", "samplers", "search_spaces"]
+ROOMS = ["callbacks", "datasets", "evaluators", "metrics", "plots", "samplers", "search_spaces"]
 
 
 def test_the_public_names_are_these():

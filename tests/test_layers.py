@@ -23,7 +23,7 @@ LAYERS = [
     {"clusters"},
     {"search"},
     {"finished", "plots"},
-    {"drawings"},
+    {"drawings", "callbacks"},
     {"report"},
     {"export"},
     {"dashboard"},

@@ -41,7 +41,6 @@ from optnas.utils.terminal import VisibleFormatter
 app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     help="Search for neural architectures with many objectives: a study file in, a Pareto front "
     "out, everything kept in an Optuna study.",
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli import completion
 from optnas.cli.console import echo, show
 from optnas.cli.options import Html, OnX, OnY, check_figure
 
@@ -14,7 +15,8 @@ def compare(
     studies: Annotated[
         list[str],
         typer.Argument(
-            help="Two or more: database files, storage URLs (all studies in them), study files."
+            autocompletion=completion.studies,
+            help="Two or more: database files, storage URLs (all studies in them), study files.",
         ),
     ],
     x: OnX = None,

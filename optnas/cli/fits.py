@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli import completion
 from optnas.cli.console import echo, show
 from optnas.cli.options import Html, TargetName, check_page
 
@@ -14,7 +15,10 @@ from optnas.cli.options import Html, TargetName, check_page
 def fits(
     studies: Annotated[
         list[str],
-        typer.Argument(help="Study files or names of bundled studies; several are compared."),
+        typer.Argument(
+            autocompletion=completion.studies,
+            help="Study files or names of bundled studies; several are compared.",
+        ),
     ],
     target: TargetName = None,
     number: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli import completion
 from optnas.errors import InputError
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -14,16 +15,24 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 AnyStudy = Annotated[
     str,
     typer.Argument(
+        autocompletion=completion.studies,
         help="A study file, a study's name, the name of a bundled study, a database file or a "
-        "storage URL."
+        "storage URL.",
     ),
 ]
 Name = Annotated[
-    str | None, typer.Option(help="Name of the study, where the storage holds several.")
+    str | None,
+    typer.Option(
+        autocompletion=completion.names,
+        help="Name of the study, where the storage holds several.",
+    ),
 ]
 Storage = Annotated[
     str | None,
-    typer.Option(help="Database file or storage URL, such as study.db, in place of the file's."),
+    typer.Option(
+        autocompletion=completion.databases,
+        help="Database file or storage URL, such as study.db, in place of the file's.",
+    ),
 ]
 Trial = Annotated[
     int | None,
@@ -48,15 +57,20 @@ UntilFlat = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
+        autocompletion=completion.samplers,
         help="How architectures are chosen: predictor, evolution, local_search, reinforce, "
-        "qlearning, gradient, random, tpe, nsgaii, nsgaiii, gp."
+        "qlearning, gradient, random, tpe, nsgaii, nsgaiii, gp.",
     ),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="Seeds sampler, weights and shuffling of a new study.")
 ]
 Device = Annotated[
-    str | None, typer.Option(help="Where to train and measure: auto, cpu, cuda, cuda:N, mps.")
+    str | None,
+    typer.Option(
+        autocompletion=completion.devices,
+        help="Where to train and measure: auto, cpu, cuda, cuda:N, mps.",
+    ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Epochs to train each network.")]
 EarlyStop = Annotated[
@@ -70,6 +84,7 @@ EvaluatorName = Annotated[
     str | None,
     typer.Option(
         "--evaluator",
+        autocompletion=completion.evaluators,
         help="How networks are scored: training (each by itself) or shared (all inherit weights "
         "that are trained once).",
     ),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from optnas.cli import completion
 from optnas.cli.console import show
 from optnas.cli.options import Name, Storage
 from optnas.errors import InputError
@@ -16,8 +17,9 @@ def status(
     study: Annotated[
         str,
         typer.Argument(
+            autocompletion=completion.studies,
             help="A study file, a study's name, the name of a bundled study, a database file, a "
-            "storage URL, or a folder."
+            "storage URL, or a folder.",
         ),
     ],
     storage: Storage = None,

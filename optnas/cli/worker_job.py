@@ -7,6 +7,7 @@ import warnings
 import optuna
 
 from optnas.cli.study_argument import search_of
+from optnas.runs.listeners import listening
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
 from optnas.runs.worker_process import Job
@@ -22,13 +23,15 @@ def work(job: Job, observer: Observer, stop: Stop) -> None:
     search = search_of(job.file, job.url, job.name).override(Overrides(**job.overrides))
     objective = observed_objective(search, observer)
     study = join_study(search, objective, accept_changes=job.accept_changes)
-    run_here(
-        search,
-        objective,
-        study,
-        observer,
-        stop,
-        hours=job.hours,
-        accept_changes=job.accept_changes,
-        worker=job.worker,
-    )
+    with listening(search.listeners, study, objective, joined=True) as callbacks:
+        run_here(
+            search,
+            objective,
+            study,
+            observer,
+            stop,
+            hours=job.hours,
+            accept_changes=job.accept_changes,
+            worker=job.worker,
+            callbacks=callbacks,
+        )

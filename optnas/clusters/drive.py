@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from optnas.clusters.base import Ending, NodeJob, Workers
 from optnas.clusters.follower import Follower
@@ -39,6 +40,7 @@ def run_on_cluster(
     display: Observer,
     stop: Stop,
     detach: bool = False,
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
 ) -> None:
     """Runs a study in workers on a cluster, until they find nothing left to do.
 
@@ -57,6 +59,7 @@ def run_on_cluster(
         display: Told of every trial that begins and ends.
         stop: When it is requested, running trials are finished, and the call returns.
         detach: Whether the call returns once the workers are started, and leaves them alone.
+        callbacks: Called with the study and each trial that has ended in a worker.
 
     Raises:
         InputError: A worker found bad input, or workers end without finishing anything.
@@ -72,7 +75,7 @@ def run_on_cluster(
     if detach:
         display.say(f"{workers.start(first, str(logs))}: started, and left to the cluster")
         return
-    driver = _Driver(study, workers, logs, display)
+    driver = _Driver(study, workers, logs, Follower(study, display, callbacks), display)
     try:
         driver.start(first)
         driver.follow(trials, deadline, stop)
@@ -83,12 +86,14 @@ def run_on_cluster(
 class _Driver:
     """A run on a cluster, and its living workers."""
 
-    def __init__(self, study: Study, workers: Workers, logs: Path, display: Observer) -> None:
+    def __init__(
+        self, study: Study, workers: Workers, logs: Path, follower: Follower, display: Observer
+    ) -> None:
         self._study = study
         self._workers = workers
         self._logs = logs
         self._display = display
-        self._follower = Follower(study, display)
+        self._follower = follower
         self._living: dict[str, NodeJob] = {}
         self._deaths = 0
 

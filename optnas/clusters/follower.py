@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from optnas.runs.observer import Observer
 from optnas.runs.tally import Tally
@@ -15,11 +18,18 @@ class Follower:
     Args:
         study: The study, as it stands when its workers are started.
         observer: Told of what begins, ends and is repeated from now on.
+        callbacks: Called with the study and each trial that has ended.
     """
 
-    def __init__(self, study: Study, observer: Observer) -> None:
+    def __init__(
+        self,
+        study: Study,
+        observer: Observer,
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+    ) -> None:
         self._study = study
         self._observer = observer
+        self._callbacks = callbacks
         self._tally = Tally(study)
         self._begun = {trial.number for trial in self._tally.running}
         self._seen = len(study.get_trials(deepcopy=False))
@@ -45,4 +55,6 @@ class Follower:
                 self._observer.began(trial.number)
         for trial in ended:
             self._observer.finished(self._study, trial)
+            for callback in self._callbacks:
+                callback(self._study, trial)
         return len(ended)

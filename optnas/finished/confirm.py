@@ -130,7 +130,7 @@ def confirm(
 
 
 def _members(study: Study, most: int | None) -> list[int]:
-    members = front(study)
+    members = [*front(study)]
     if most is not None and most < len(members):
         points = losses([t.values for t in members], study.directions)
         members = [members[i] for i in spread(points, most)]

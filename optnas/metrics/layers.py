@@ -12,6 +12,7 @@ from optnas.metrics.counting import count_pass
 from optnas.metrics.formulas import Shape
 from optnas.metrics.params import count_params
 from optnas.metrics.thop_check import ThopCheck, check_with_thop
+from optnas.utils.html import table
 from optnas.utils.inputs import Inputs, in_order
 from optnas.utils.text import definitions
 
@@ -65,7 +66,8 @@ class Profile:
         """Floating-point operations for one example: 2 · macs."""
         return 2 * self.macs
 
-    def __str__(self) -> str:
+    def _rows(self) -> list[list[str]]:
+        """The table's head, its rows and the row of sums."""
         rows = [["layer", "type", "output", "params", "macs", "share", "macs by thop"]]
         for layer in self.layers:
             rows.append(
@@ -82,6 +84,16 @@ class Profile:
         rows.append(
             ["all", "", "", f"{self.params:,}", f"{self.macs:,}", "", _or_dash(self.thop.macs_thop)]
         )
+        return rows
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        head, *rows = self._rows()
+        notes = [f"{definitions(['flops'])}.", *self._notes()]
+        return table(head, rows, notes=notes, left=(0, 1, 2))
+
+    def __str__(self) -> str:
+        rows = self._rows()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(

@@ -5,13 +5,17 @@ These functions work on any Optuna study, also on one that optnas hasn't made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses, nondominated
 from optnas.study.attributes import DUPLICATE_OF
+from optnas.study.describe import architecture_name, recipe_text
+from optnas.study.objectives import objective_names
+from optnas.utils.html import escaped, table
+from optnas.utils.text import definitions, number
 
 
 def is_feasible(trial: FrozenTrial) -> bool:
@@ -37,7 +41,45 @@ def feasible_trials(
     return [trial for trial in complete if is_feasible(trial)]
 
 
-def front(study: Study, complete: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+class Front(list[FrozenTrial]):
+    """The trials on a front: a list, which a notebook shows as a table.
+
+    Args:
+        trials: The trials, by number.
+        study: Their study.
+    """
+
+    def __init__(self, trials: Iterable[FrozenTrial], study: Study) -> None:
+        super().__init__(trials)
+        self._study = study
+
+    def __reduce__(self) -> tuple[type[list[FrozenTrial]], tuple[list[FrozenTrial]]]:
+        return list, ([*self],)  # a copy is a plain list: storages can't be copied
+
+    def _repr_html_(self) -> str:
+        """A row for each network, the best in the first objective first."""
+        if not self:
+            return f"<div>{escaped(why_no_front(self._study))}</div>"
+        names = objective_names(self._study)
+        head = ["trial", *names, "architecture", "recipe"]
+        sign = -1 if self._study.directions[0] == StudyDirection.MAXIMIZE else 1
+        rows = [
+            [str(t.number), *map(number, t.values), architecture_name(t), recipe_text(t)]
+            for t in sorted(self, key=lambda t: sign * t.values[0])
+        ]
+        if not any(row[-1] for row in rows):
+            head, rows = head[:-1], [row[:-1] for row in rows]
+        shown = {name for name in names if any(name in t.user_attrs for t in self)}
+        return table(
+            head,
+            rows,
+            title=f"Pareto front of {self._study.study_name}",
+            notes=[*filter(None, [definitions(shown)])],
+            left=range(len(names) + 1, len(head)),
+        )
+
+
+def front(study: Study, complete: Sequence[FrozenTrial] | None = None) -> Front:
     """The feasible COMPLETE trials that no other one dominates, by number.
 
     A trial that reused the values of another one (same architecture, same recipe) is left out,
@@ -48,7 +90,7 @@ def front(study: Study, complete: Sequence[FrozenTrial] | None = None) -> list[F
         complete: Its COMPLETE trials, if the caller has read them already.
     """
     trials = [t for t in feasible_trials(study, complete) if DUPLICATE_OF not in t.user_attrs]
-    return front_of(trials, study.directions)
+    return Front(front_of(trials, study.directions), study)
 
 
 def front_of(

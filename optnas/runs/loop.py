@@ -46,6 +46,7 @@ def run_trials(
     observer: Observer | None = None,
     stop: Stop | None = None,
     worker: str = "",
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
 ) -> None:
     """Runs trials until exactly `trials` trials of the study count, or another limit is reached.
 
@@ -74,6 +75,7 @@ def run_trials(
         observer: Told of every trial that begins and ends.
         stop: When it is requested, the running trial is finished and the call returns.
         worker: The worker's id, which its leases hold; by default a new one.
+        callbacks: Called with the study and each trial that has ended, as by `study.optimize`.
 
     Raises:
         InputError: Too many trials were pruned or failed; the message names the bounds that they
@@ -119,6 +121,8 @@ def run_trials(
             if ended is not None:
                 kept = kept or keep_box(study)
                 observer.finished(study, ended)
+                for callback in callbacks:
+                    callback(study, ended)
 
 
 def _recover(tally: Tally, observer: Observer) -> None:

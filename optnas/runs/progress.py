@@ -1,4 +1,4 @@
-"""The display of a run: a progress bar, or lines."""
+"""The display of a run: a line that is kept up to date, or lines."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from contextlib import contextmanager
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from rich.progress import BarColumn, Progress as Bar, TaskID, TextColumn
 
 from optnas.pareto.front import front
 from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.study_hypervolume import hypervolume, is_settled
+from optnas.runs.bars import Line, NotebookLine, TerminalLine
 from optnas.runs.observer import Observer
 from optnas.study.attributes import BASELINE, DUPLICATE_OF, FAILURE, PRUNED, is_counted
 from optnas.study.objectives import objective_names
+from optnas.utils import notebook
+from optnas.utils.notebook import in_notebook
 from optnas.utils.terminal import Terminal
-from optnas.utils.text import duration, number
+from optnas.utils.text import duration, number, plural
 
 SHARE, AT_LEAST = 0.25, 20
 """The display warns when this share of a run's trials, of at least this number, are repeats."""
 
 
 class Progress(Observer):
-    """Shows a progress bar on a terminal; elsewhere, one plain line for each trial.
+    """Shows a progress bar on a terminal and in a notebook; elsewhere, one line for each trial.
 
     It is made before the study is open, because what reports epochs to it is part of the objective
     that the study is opened with; the trials are shown inside `following`.
@@ -39,8 +41,8 @@ class Progress(Observer):
         self._console = console or Terminal(file=sys.stderr)
         self._ended = self._repeats = 0
         self._warned = False
-        self._bar: Bar | None = None
-        self._task = TaskID(0)
+        self._line: Line | None = None
+        self._in_notebook = in_notebook() and not self._console.quiet
 
     @contextmanager
     def following(self, study: Study, trials: int) -> Iterator[None]:
@@ -58,27 +60,27 @@ class Progress(Observer):
         if not self.shows_epochs:
             yield
             return
-        # Redrawn when something has happened, not by a thread: latencies are measured here.
-        self._bar = Bar(
-            TextColumn("{task.completed}/{task.total} trials"),
-            BarColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=self._console,
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task(
-            self._summary(counted), total=trials, completed=self._before
-        )
-        with self._bar:
+        shown = trials, self._before, self._summary(counted)
+        if self._in_notebook:
+            self._line = NotebookLine(*shown)
+        else:
+            self._line = TerminalLine(self._console, *shown)
+        with self._line:
             yield
 
     @property
     def shows_epochs(self) -> bool:
         """Whether there is a bar, which shows them."""
-        return self._console.is_terminal
+        return self._in_notebook or self._console.is_terminal
 
     def say(self, text: str) -> None:
         """Prints a message for the user on a line of its own."""
+        if self._line is not None:
+            self._line.say(text)
+        else:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def recovered(self, numbers: list[int]) -> None:
@@ -93,18 +95,17 @@ class Progress(Observer):
     def choosing(self, number: int) -> None:
         """Shows that the sampler still chooses a trial's architecture."""
         text = f"trial {number}: choosing an architecture"
-        if self._bar is None:
+        if self._line is None:
             self.say(text)
         else:
-            description = f"{self._summary_text}  · {text}"
-            self._bar.update(self._task, description=description, refresh=True)
+            self._line.show(f"{self._summary_text}  · {text}")
 
     def epoch(self, number: int, step: int, scores: Mapping[str, float]) -> None:
         """Shows the latest epoch of a running trial."""
-        if self._bar is not None:
+        if self._line is not None:
             name, score = next(iter(scores.items()), ("", math.nan))
             text = f"{self._summary_text}  · trial {number}, epoch {step + 1}, {name} "
-            self._bar.update(self._task, description=f"{text}{score:.4g}", refresh=True)
+            self._line.show(f"{text}{score:.4g}")
 
     def finished(self, study: Study, trial: FrozenTrial) -> None:
         """Shows a trial that has ended, and the state of the study."""
@@ -113,13 +114,23 @@ class Progress(Observer):
         self._warn_if_repeating()
         counted = counted_trials(study)
         done, summary = len(counted), self._summary(counted)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=summary, refresh=True)
+        if self._line is not None:
+            self._line.show(summary, done)
             if trial.state == TrialState.FAIL:
-                self._bar.console.print(self._outcome(trial), highlight=False, markup=False)
+                self._line.say(self._outcome(trial))
             return
-        line = f"[{done}/{self._trials}] {self._outcome(trial)}  |  {summary}"
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._print(f"[{done}/{self._trials}] {self._outcome(trial)}  |  {summary}")
+
+    def show_front(self) -> None:
+        """Shows the front when the run has ended, or says where to find it."""
+        found = front(self._study)
+        if self._in_notebook and found:
+            notebook.show(found)
+        elif found:
+            self.say(
+                f"the front has {plural(len(found), 'network')}: optnas.front(study) has the "
+                "trials, optnas.to_frame(study) a table of all networks"
+            )
 
     def _warn_if_repeating(self) -> None:
         """Warns once that many trials only repeat earlier ones."""

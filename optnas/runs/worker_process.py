@@ -9,13 +9,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError, WorkerError
 from optnas.runs.observer import Observer
@@ -105,10 +106,17 @@ Event = dict[str, Any]
 class WorkerProcesses:
     """The living worker processes; all of them have ended when the block is left."""
 
-    def __init__(self, study: Study, display: Observer, logs: Path) -> None:
+    def __init__(
+        self,
+        study: Study,
+        display: Observer,
+        logs: Path,
+        callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+    ) -> None:
         self.workers: list[Worker] = []
         self._study = study
         self._display = display
+        self._callbacks = callbacks
         self._logs = logs
         self._host = socket.gethostname()
         self._starter = starter(CODE, MODULES, logs / f"{self._host}-server.log")
@@ -181,6 +189,8 @@ class WorkerProcesses:
             worker.trial = None
             trials = self._study.get_trials(deepcopy=False)
             self._display.finished(self._study, trials[event["finished"]])
+            for callback in self._callbacks:
+                callback(self._study, trials[event["finished"]])
         elif "choosing" in event:
             self._display.choosing(event["choosing"])
         elif "recovered" in event:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from optnas.devices.device import visible_gpus
 from optnas.errors import InputError
@@ -47,6 +49,7 @@ def run_workers(
     logs: Path = Path(),
     display: Observer,
     stop: Stop | None = None,
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
 ) -> None:
     """Runs a study in worker processes, until they find nothing left to do.
 
@@ -64,6 +67,7 @@ def run_workers(
         logs: Folder for what the workers print and log.
         display: Told of every trial that begins and ends.
         stop: When it is requested, running trials are finished, and the call returns.
+        callbacks: Called with the study and each trial that has ended in a worker.
 
     Raises:
         InputError: A worker found bad input, or workers die without finishing anything.
@@ -72,7 +76,7 @@ def run_workers(
     """
     gpus = visible_gpus() if device in ("auto", "cuda") else []
     deadline = None if hours is None else time.monotonic() + 3600 * hours
-    with WorkerProcesses(study, display, logs) as processes:
+    with WorkerProcesses(study, display, logs, callbacks) as processes:
 
         def start(index: int) -> None:
             environment = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}

@@ -19,11 +19,12 @@ from optnas.devices.device import cpu_threads, resolve_device
 from optnas.errors import InputError, NoStudyError, with_place
 from optnas.objective.objective import Objective
 from optnas.runs.progress import number_counted
-from optnas.search.open import given_seed, size_of, takes_new_settings
+from optnas.search.open import given_seed, takes_new_settings
 from optnas.search.random_networks import RandomNetworks
 from optnas.search.settings import Settings
 from optnas.search.trial_time import TrialTime, trial_time
 from optnas.search.warm_start import open_older
+from optnas.search_spaces.size import size_text
 from optnas.storage.file_access import check_writable
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
@@ -163,7 +164,7 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
         trials=search.trials,
         sampler=_sampler(search.sampler),
         device=device,
-        size=size_of(search.space),
+        size=size_text(search.space),
         drawn=NETWORKS,
         seconds=seconds,
         costs={name: tuple(sorted(values)) for name, values in networks.costs.items()},

@@ -29,7 +29,7 @@ from optnas.samplers import (
 from optnas.samplers.source import Source
 from optnas.search.settings import Settings
 from optnas.search.warm_start import open_older
-from optnas.search_spaces import SearchSpace, space_size
+from optnas.search_spaces.size import size_text
 from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import ARCHITECTURE, BASELINE, RETRY_OF, SEED, is_counted
@@ -40,8 +40,6 @@ from optnas.study.load import load_or_create, load_study
 from optnas.study.objectives import Direction, name_objectives
 from optnas.study.record import RECORD, Overrides, StudyRecord, search_record
 from optnas.study.seeds import study_seed
-from optnas.utils.random_state import seeded
-from optnas.utils.silent import silent
 from optnas.utils.text import plural
 
 OF_STUDY = ("dashboard:note_", "artifacts:")
@@ -101,7 +99,7 @@ def open_study(
         overrides=old.overrides.updated(overrides or Overrides()),
         scores=(*objective.evaluator.provides, *(m.name for m in search.metrics)),
         accepted=(*old.accepted, *accepted),
-        size=(old.size if same_space else "") or size_of(search.space),
+        size=(old.size if same_space else "") or size_text(search.space),
         retrains=not why_no_retraining(objective.evaluator),
     )
     _give_sampler(study, search, objective, older)
@@ -232,12 +230,3 @@ def _give_sampler(
         source = study.sampler.learn_from(older)
         if source is not None:
             source.taught(study)  # at once: workers take the same trials
-
-
-def size_of(space: SearchSpace[Any]) -> str:
-    """The number of architectures of a space, in words."""
-    try:
-        with seeded(0), silent():  # a FunctionSpace builds while it is counted
-            return str(space_size(space.suggest))
-    except Exception as error:  # the user's code failed, on an architecture that no trial asked for
-        return f"unknown ({type(error).__name__} while counting: {error})"

@@ -6,12 +6,13 @@ sampler, the preparation of the evaluator and the trials use the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from optnas.clusters.base import Cluster, Need, Workers
 from optnas.clusters.drive import run_on_cluster
@@ -23,6 +24,7 @@ from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
 from optnas.objective.target import as_target, target_text
 from optnas.pareto.growth import Growth, growth, is_flat
+from optnas.runs.listeners import listening
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
 from optnas.runs.progress import Progress, number_counted
@@ -40,6 +42,8 @@ from optnas.study.folders import LOGS, files_of
 from optnas.study.record import Overrides
 from optnas.study.reference import reference_text
 from optnas.utils.terminal import Terminal
+
+Callback = Callable[[Study, FrozenTrial], None]
 
 
 def run_search(
@@ -79,6 +83,7 @@ def run_search(
         )
     for text in filter(None, (usage_text(study), relaxed_text(study))):
         display.say(text)
+    display.show_front()
     return study
 
 
@@ -143,6 +148,34 @@ def run_study(
         remote: The cluster that runs the workers; None starts them on this machine.
         detach: Whether to return once a cluster runs them.
     """
+    with listening(search.listeners, study, objective) as callbacks:
+        _run_told(
+            search,
+            objective,
+            study,
+            display,
+            stop,
+            workers=workers,
+            accept_changes=accept_changes,
+            remote=remote,
+            detach=detach,
+            callbacks=callbacks,
+        )
+
+
+def _run_told(
+    search: Settings,
+    objective: Objective,
+    study: Study,
+    display: Observer,
+    stop: Stop,
+    *,
+    workers: int,
+    accept_changes: bool,
+    remote: Workers | None,
+    detach: bool,
+    callbacks: Sequence[Callback],
+) -> None:
     if search.warm_start:
         display.say(learned_text(study))
     if search.target and not number_counted(study) and (text := first_look(search, objective)):
@@ -156,6 +189,7 @@ def run_study(
             stop,
             hours=search.hours,
             accept_changes=accept_changes,
+            callbacks=callbacks,
         )
         return
     assert search.file is not None
@@ -187,6 +221,7 @@ def run_study(
             display=display,
             stop=stop,
             detach=detach,
+            callbacks=callbacks,
         )
         return
     run_workers(
@@ -200,6 +235,7 @@ def run_study(
         logs=logs,
         display=display,
         stop=stop,
+        callbacks=callbacks,
     )
 
 
@@ -213,6 +249,7 @@ def run_here(
     hours: float | None,
     accept_changes: bool,
     worker: str = "",
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Runs trials of an open study in this process; others may run theirs at the same time."""
     if not _prepare(search, objective, study, observer, stop, accept_changes):
@@ -230,6 +267,7 @@ def run_here(
             observer=observer,
             stop=stop,
             worker=worker,
+            callbacks=callbacks,
         )
 
 

@@ -9,6 +9,7 @@ from optnas.search.dry_run import DryRun, dry_run
 from optnas.search.open import open_study, remembered_overrides
 from optnas.search.run import run_search
 from optnas.search.settings import Settings
+from optnas.search.summary import search_html
 from optnas.study.folders import StudyFiles, files_of
 from optnas.study.record import Overrides
 
@@ -69,6 +70,9 @@ class Search(Settings):
         settings: Settings of space, evaluator and recipe as text by name, such as
             `{"space.depth": "1,4", "recipe.learning_rate": "0.01"}`: they replace the arguments
             that the parts were made with. The command line's `--set` fills them in.
+        listeners: Trackers that the study is written to (`optnas.callbacks`), and functions that
+            are called with trial, step and scores after every epoch. A study may be resumed with
+            others.
         file: The study file, filled in when it is loaded.
         folder: Where the default storage lies: the working directory, or the study file's.
         root: The working directory when the search was made, in which relative paths begin.
@@ -149,6 +153,10 @@ class Search(Settings):
         return open_study(
             self, self.objective(), overrides=overrides, accept_changes=accept_changes
         )
+
+    def _repr_html_(self) -> str:
+        """The settings, the size of the space, and how far the study is, in a notebook."""
+        return search_html(self)
 
     def files(self, study: Study) -> StudyFiles:
         """The files of a study that was run with this search.

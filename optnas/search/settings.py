@@ -27,6 +27,7 @@ from optnas.objective.folders import StudyFolders
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
 from optnas.objective.target import Target, as_target, bounds_of
+from optnas.runs.listeners import RunListener, check_listeners, epoch_functions
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search.named_settings import with_settings
@@ -82,6 +83,7 @@ class Settings:
     storage: str | Path | BaseStorage = ""
     weights: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
+    listeners: Sequence[Listener | RunListener] = ()
     file: Path | None = None
     folder: Path = Path()
     root: Path = field(default_factory=Path.cwd)
@@ -104,6 +106,7 @@ class Settings:
         elif not isinstance(self.sampler, BaseSampler):
             raise InputError(f"sampler must be a name or an Optuna sampler, got {self.sampler!r}")
         check_device_name(self.device)
+        object.__setattr__(self, "listeners", check_listeners(self.listeners))
         evaluator, names = as_given(self.evaluator, self.objectives, self.metrics)
         if self.settings:
             space, evaluator = with_settings(self.space, evaluator, self.settings)
@@ -170,7 +173,11 @@ class Settings:
         return replace(self, **given)  # it reads a target's text
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
-        """The objective, as `study.optimize` takes it: a new one at each call."""
+        """The objective, as `study.optimize` takes it: a new one at each call.
+
+        Args:
+            listeners: Called after each epoch, in addition to those of the search.
+        """
         objective = Objective(
             self.space,
             self._evaluator(),
@@ -180,7 +187,7 @@ class Settings:
             baselines=self.baselines,
             seed=self.seed,
             device=self.device,
-            listeners=listeners,
+            listeners=[*listeners, *epoch_functions(self.listeners)],
             early_stop=self.early_stop,
             reference=self.reference,
         )

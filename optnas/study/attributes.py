@@ -57,6 +57,8 @@ LANGUAGE_MODEL_NOTE = "optnas:language_model_note"
 """On the study: what a language model noted of the trials so far, and from how many of them."""
 RELAXED = "optnas:relaxed"
 """On the study: what a relaxed network has learned."""
+TRACKED = "optnas:tracked"
+"""On the study: the name under which trackers know it, and the place of its database then."""
 
 _RESERVED = {
     ARCHITECTURE,

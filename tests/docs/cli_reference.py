@@ -17,6 +17,8 @@ INTRODUCTION = """\
 These studies come with optnas and can be given by name: {bundled}.
 
 `optnas COMMAND --help` prints what stands here, and `optnas --version` the version.
+`optnas --install-completion` lets bash, zsh or fish complete studies, files, databases,
+samplers and devices at the tab key.
 """
 
 

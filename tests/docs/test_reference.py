@@ -9,7 +9,7 @@ import optnas.testing  # it isn't imported by a look at optnas alone
 
 PAGES = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
 NAMES = re.findall(r"^::: optnas\.(\S+)$", PAGES, re.M)
-ROOMS = {"datasets", "evaluators", "metrics", "plots", "samplers", "search_spaces"}
+ROOMS = {"callbacks", "datasets", "evaluators", "metrics", "plots", "samplers", "search_spaces"}
 
 
 def test_every_public_name_is_there_once():
