@@ -88,11 +88,13 @@ CASES |= {name: (of_timm(name), IMAGE) for name in TIMM}
 
 
 def with_effect(model: nn.Module) -> nn.Module:
-    """Changes scales and biases at random: many begin at zero, which switches whole blocks off."""
+    """Changes what begins at zero, which switches blocks or the head off, and scales and biases."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
                 parameter.add_(0.3 * torch.randn(parameter.shape))
+            elif not parameter.any():
+                parameter.normal_(std=parameter[0].numel() ** -0.5)
     return model
 
 
