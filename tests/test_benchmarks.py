@@ -269,3 +269,51 @@ def test_a_warm_study_has_reached_the_cold_ones_end_once_its_mean_has():
     curves[WARM][1][50] = 0.7
     assert reached(curves, True) == (pytest.approx(0.8), 50)
     assert reached(curves, False) == (pytest.approx(0.8), 50)
+
+
+def test_one_ratio_for_all_groups_is_the_least_that_leaves_few_enough_flops():
+    import slimming
+    from slim_networks import seeded
+
+    import optnas
+
+    images = torch.zeros(2, 1, 28, 28)
+    part = (images, torch.tensor([0, 1]))
+    data = optnas.Dataset("images", "classification", part, part, part, outputs=10)
+    model = seeded(slimming.resnet8)
+    whole = slimming.flops(model, data)
+    found = slimming.uniform(model, data, 0.6 * whole)
+    few = [slimming.flops(slimming.pruned(model, data, n), data) for n in range(18, 21)]
+    assert few[0] > 0.6 * whole >= few[-1]
+    assert slimming.flops(found, data) == next(n for n in few if n <= 0.6 * whole)
+    # The same importance: the same channels as of the search's own space.
+    space = optnas.SlimSpace(model, images[:1], widths=(0.75, 1))
+    ours, theirs = space.build(space.uniform(0.75)), slimming.pruned(model, data, 25)
+    assert torch.equal(ours.eval()(images), theirs.eval()(images))
+
+
+def test_the_table_of_slimmed_networks():
+    from slimming import table
+
+    row = {"network": "ResNet-8", "original: accuracy": "0.9", "front": "9"}
+    row |= {"searched: accuracy": "0.895", "searched: flops": "0.58"}
+    row |= {"uniform: accuracy": "0.88", "uniform: flops": "0.599"}
+    other = row | {"original: accuracy": "0.88", "front": "11"}
+    _, line = table([row, other]).splitlines()
+    accuracies = "89.00 ± 1.41 89.50 ± 0.00 58.0% -0.50 ± 1.41 88.00 ± 0.00 59.9% 1.00 ± 1.41"
+    assert " ".join(line.split()) == f"ResNet-8 2 {accuracies} 10.00 ± 1.41"
+
+
+def test_the_row_of_a_real_network_that_is_made_slimmer(monkeypatch):
+    import slim_real_networks
+    from slim_networks import VECTOR, perceptron
+
+    exports = iter([{"batches": "any", "difference": 1e-7}, {"batches": "none", "refused": "so"}])
+    monkeypatch.setattr(slim_real_networks, "exported", lambda model, inputs: next(exports))
+    found = slim_real_networks.row((lambda fused: perceptron(), VECTOR), 3, 2)
+    assert (found["groups"], found["left_alone"]) == (2, 0)
+    assert (found["built"], found["ran"], found["counted"]) == (3, 3, 3)
+    assert (found["exported"], found["exports_tried"]) == (1, 2)
+    assert (found["batches"], found["worst_difference"]) == ("any none", "1.0e-07")
+    assert found["why"] == "1 not exported: AssertionError: so"
+    assert 0 < found["least_share_of_macs"] < 1

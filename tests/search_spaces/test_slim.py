@@ -174,6 +174,16 @@ def test_another_weight_is_another_space_and_the_given_network_is_left_as_it_was
     assert other.code != space.code
 
 
+def test_a_network_in_channels_last_becomes_contiguous_as_a_whole():
+    given = seeded(nets.Residual)
+    space = SlimSpace(given.to(memory_format=torch.channels_last), IMAGE)
+    assert space.fingerprint == RESIDUAL.fingerprint
+    for width in (0.25, 1):
+        built = space.build(space.uniform(width))
+        # Some in channels_last and some not: PyTorch's backward pass overwrote memory.
+        assert all(parameter.is_contiguous() for parameter in built.parameters())
+
+
 X = torch.randn(90, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 DATA = optnas.arrays(X.numpy(), (X[:, 0, 0, 0] > 0).long().numpy(), normalize=False, classes=3)
 

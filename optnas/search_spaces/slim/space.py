@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
@@ -154,6 +155,9 @@ class SlimSpace(SearchSpace[SlimArchitecture], Encodable[SlimArchitecture]):
         self._keep = as_patterns("keep", keep or ())
         self._model = copy_of(model).cpu()
         materialize(self._model, self._example_inputs)
+        # A training may leave it in channels_last. What is cut wouldn't be, and PyTorch 2.13's
+        # backward pass of such a mixture writes where it mustn't.
+        self._model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         with preserved():
             traced = copy_of(self._model).requires_grad_()
             channels = Channels(traced, self._example_inputs)
