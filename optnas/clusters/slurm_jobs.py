@@ -170,7 +170,10 @@ class SlurmJobs(Workers):
             return None
         if job.paths.result_pickle.exists():  # written since the first look
             return _result(job)
-        return Ending(why=f"its job {name} is {state}", is_cancelled=state == "CANCELLED")
+        return Ending(
+            why=f"its job {name} ended without a result ({state})",
+            is_cancelled=state == "CANCELLED",
+        )
 
     def _cancel(self, *options: str) -> None:
         """Sends SIGTERM to the jobs."""

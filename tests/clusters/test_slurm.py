@@ -72,6 +72,7 @@ def test_a_value_may_have_commas():
     ],
 )
 def test_storages_that_other_machines_do_not_reach_are_refused(url, said, monkeypatch):
+    pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", "")
     with (
         pytest.raises(InputError, match=said),
@@ -147,10 +148,11 @@ def test_a_job_array_is_submitted_and_watched(commands):
         assert ended.keys() == {0, 1}
         assert ended[0].is_cancelled
         assert not ended[1].is_cancelled
-        assert ended[1].why == "its job 7_1 is NODE_FAIL"
+        assert ended[1].why == "its job 7_1 ended without a result (NODE_FAIL)"
         (commands / "queue").write_text("")
         ((job, ending),) = jobs.ended()
-        assert (job, ending.why) == (third, "its job 7_2 is gone from SLURM's queue")
+        assert job == third
+        assert "ended without a result (gone from SLURM's queue)" in ending.why
         jobs.end()
         assert not list(folder.glob("*.pkl"))
         assert list(folder.iterdir())  # something was wrong: the rest is kept
