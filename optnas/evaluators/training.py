@@ -15,7 +15,6 @@ from torch import nn
 from optnas.candidate import Candidate
 from optnas.datasets.dataset import Dataset, Loaders
 from optnas.devices.device import resolve_device
-from optnas.errors import InputError
 from optnas.evaluators.abilities import (
     Configurable,
     KnowsChance,
@@ -40,7 +39,7 @@ from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss, chosen_loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import Inputs, map_inputs
+from optnas.utils.inputs import Inputs
 
 
 class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsChance, Rescoring):
@@ -300,32 +299,3 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         if device not in self._feeds:
             self._feeds[device] = feed_of(self._data, device, self._step)
         return self._feeds[device]
-
-    def check_halves(self) -> None:
-        """Raises InputError unless the training part can be halved."""
-        data = self._data
-        if not isinstance(data, Dataset):
-            raise InputError(
-                "a relaxed network halves the training part, which it can't do with DataLoaders: "
-                "give the TrainingEvaluator arrays (optnas.arrays), or take another sampler"
-            )
-        if len(data.train[1]) < 4:
-            raise InputError(
-                f"a relaxed network halves the training part, which has {len(data.train[1])} "
-                "examples: give at least 4"
-            )
-
-    def halves(self, seed: int) -> tuple[Feed, Feed]:
-        """Feeds of two random halves of the training part; each holds the other one out."""
-        self.check_halves()
-        assert isinstance(self._data, Dataset)
-        x, y = self._data.train
-        order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
-        one, other = order.tensor_split(2)
-        first = map_inputs(lambda t: t[one], x), y[one]
-        second = map_inputs(lambda t: t[other], x), y[other]
-        device = resolve_device(self.device)
-        return (
-            ArrayFeed(first, second, device, self._step),
-            ArrayFeed(second, first, device, self._step),
-        )

@@ -20,7 +20,7 @@ from optnas.evaluators.relaxed.costs import Counter
 from optnas.evaluators.relaxed.hypernetwork import Hypernetwork, spread_preferences
 from optnas.samplers.gradient import RelaxedSettings
 from optnas.search_spaces import RelaxedTrial
-from optnas.search_spaces.choice import Mixture, softmax
+from optnas.search_spaces.mixture import Mixture, softmax
 
 MIXTURES = ["gumbel", "softmax"]
 

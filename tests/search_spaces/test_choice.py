@@ -12,15 +12,8 @@ from torch import nn
 
 import optnas
 from optnas.errors import InputError
-from optnas.search_spaces.choice import (
-    MixedOperation,
-    Mixture,
-    RelaxedTrial,
-    argmax,
-    gumbel,
-    mixtures,
-    softmax,
-)
+from optnas.search_spaces.choice import MixedOperation, RelaxedTrial, mixtures
+from optnas.search_spaces.mixture import Mixture, argmax, gumbel, softmax
 from optnas.utils.draft import Draft
 
 

@@ -17,7 +17,8 @@ from optnas.candidate import materialize
 from optnas.errors import InputError, fault_of_candidate, with_place
 from optnas.evaluators.relaxed.costs import CostTable, Counter
 from optnas.search_spaces import Relaxable, RelaxedTrial, SearchSpace
-from optnas.search_spaces.choice import Mixture, is_skip, mixtures, uniform
+from optnas.search_spaces.choice import is_skip, mixtures
+from optnas.search_spaces.mixture import Mixture, uniform
 from optnas.utils.inputs import Inputs, call
 from optnas.utils.random_state import seeded
 from optnas.utils.silent import silent

@@ -19,13 +19,15 @@ from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.once import locked, train_to_the_end
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.relaxed.costs import Counter, has_table
+from optnas.evaluators.relaxed.halves import halved, halves
 from optnas.evaluators.relaxed.networks import nothing_to_relax, relaxed_network
 from optnas.evaluators.relaxed.training import RelaxedTraining
 from optnas.evaluators.training import TrainingEvaluator
 from optnas.metrics import Metric
 from optnas.samplers.gradient import Relaxed, RelaxedSettings
 from optnas.search_spaces import RelaxedTrial, SearchSpace
-from optnas.search_spaces.choice import Mixture, mixtures
+from optnas.search_spaces.choice import mixtures
+from optnas.search_spaces.mixture import Mixture
 from optnas.utils.random_state import seeded
 from optnas.utils.silent import silent
 
@@ -161,7 +163,7 @@ class Relaxation:
         )
         return RelaxedTraining(
             self._space,
-            training.halves(seed),
+            halves(training, seed),
             recipe,
             training.trained_with(recipe),
             settings,
@@ -180,7 +182,7 @@ def check_relaxable(space: SearchSpace[Any], evaluator: Evaluator) -> None:
             f"{type(evaluator).__name__} has no training that optnas could do that with: give a "
             "TrainingEvaluator, or take another sampler (evolution, predictor)"
         )
-    training.check_halves()
+    halved(training)
     for seed in range(DRAFTS):
         trial = RelaxedTrial({}, Random(seed), Mixture())
         try:

@@ -29,6 +29,7 @@ from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.feed import Batch, Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
+from optnas.evaluators.relaxed.balance import MEMORY, Balance, Gradient, weighted_sums
 from optnas.evaluators.relaxed.costs import Counter
 from optnas.evaluators.relaxed.hypernetwork import (
     Hypernetwork,
@@ -41,7 +42,7 @@ from optnas.evaluators.single_example import explained_single_example
 from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.samplers.gradient import Proposal, RelaxedSettings, key_of
 from optnas.search_spaces import SearchSpace
-from optnas.search_spaces.choice import Mixture, argmax, gumbel, softmax
+from optnas.search_spaces.mixture import Mixture, argmax, gumbel, softmax
 from optnas.utils.distributions import option, option_number, options
 from optnas.utils.draft import Draft
 from optnas.utils.draws import draw
@@ -50,8 +51,6 @@ from optnas.utils.silent import silent
 
 MOST_OPTIONS = 32
 """Decisions with more values are drawn at random."""
-MEMORY = 0.95
-"""Share of a running mean that stays in a step."""
 
 
 class RelaxedTraining:
@@ -99,7 +98,7 @@ class RelaxedTraining:
         self._mixture = Mixture()
         self._networks = Networks(space, self._mixture, counter, self.device, look)
         self._levels: list[float] = []
-        self._lengths: list[float] = []
+        self._balance = Balance()
         self._skips: dict[str, list[int]] = {}
         self._per_epoch = min(feed.steps(recipe.batch_size) for feed in halves)
         self.step, self.ended = 0, ""
@@ -175,32 +174,22 @@ class RelaxedTraining:
         gradients = []
         for part, value, level in zip(parts, values, self._levels, strict=True):
             gradients.append(self._hyper.gradient(part + (value - level) * log_probability))
-        self._hyper.update(self._balanced(preference.tolist(), gradients, network))
+        found = self._balance.added(preference.tolist(), gradients)
+        if self._settings.beta:
+            found = weighted_sums((found, self._flat(network)), (1.0, self._beta))
+        self._hyper.update(found)
         pairs = zip(self._levels, values, strict=True)
         self._levels = [MEMORY * old + (1 - MEMORY) * new for old, new in pairs]
 
-    def _balanced(
-        self,
-        preference: Sequence[float],
-        gradients: Sequence[Sequence[Tensor | None]],
-        network: RelaxedNetwork,
-    ) -> list[Tensor | None]:
-        """The gradients of all that is minimised, at their usual lengths, weighed and added.
+    @property
+    def _beta(self) -> float:
+        """The present weight of the regularisation."""
+        return self._settings.beta * self.step / self._all
 
-        Without that, the logarithm of a cost would outweigh any loss, whose differences are small.
-        """
-        lengths = [_length(gradient) for gradient in gradients]
-        self._lengths = self._lengths or list(lengths)
-        pairs = zip(self._lengths, lengths, strict=True)
-        self._lengths = [MEMORY * old + (1 - MEMORY) * new for old, new in pairs]
-        scales = [w / max(n, 1e-12) for w, n in zip(preference, self._lengths, strict=True)]
-        found = [_weighted_sum(parts, scales) for parts in zip(*gradients, strict=True)]
-        if not self._settings.beta:
-            return found
-        share = self._settings.beta * self.step / self._all
+    def _flat(self, network: RelaxedNetwork) -> Gradient:
+        """The gradient of β-DARTS' regularisation."""
         sums = [self._mixture.logits(n, len(c)).logsumexp(0) for n, c in network.choices.items()]
-        flat = self._hyper.gradient(torch.stack(sums).mean())
-        return [_weighted_sum(parts, (1.0, share)) for parts in zip(found, flat, strict=True)]
+        return self._hyper.gradient(torch.stack(sums).mean())
 
     def _loss_of(self, network: RelaxedNetwork, batch: Batch) -> Tensor:
         outputs, targets = self._weights.run(network.model, batch)
@@ -336,7 +325,7 @@ class RelaxedTraining:
             "weights": self._weights.state(),
             "logits": self._hyper.state(),
             "levels": list(self._levels),
-            "lengths": list(self._lengths),
+            "lengths": list(self._balance.lengths),
             "skips": dict(self._skips),
             "times": dict(self._counter.times),
             "draws": self._rng.getstate(),
@@ -350,22 +339,11 @@ class RelaxedTraining:
         self._weights.load_state(state["weights"])
         self._hyper.load_state(state["logits"])
         self._levels = list(state["levels"])
-        self._lengths = list(state["lengths"])
+        self._balance.lengths = list(state["lengths"])
         self._skips = dict(state["skips"])
         self._counter.times.update(state["times"])
         self._rng.setstate(state["draws"])
         self.step, self.steps, self.ended = state["step"], state["steps"], state["ended"]
-
-
-def _length(gradient: Sequence[Tensor | None]) -> float:
-    """The Euclidean norm of a gradient."""
-    return math.sqrt(sum(float(part.square().sum()) for part in gradient if part is not None))
-
-
-def _weighted_sum(parts: Sequence[Tensor | None], weights: Sequence[float]) -> Tensor | None:
-    """The weighted sum of gradients; None stands for 0."""
-    found = [w * part for w, part in zip(weights, parts, strict=True) if part is not None]
-    return sum(found[1:], found[0]) if found else None
 
 
 class _Deciding(Draft):

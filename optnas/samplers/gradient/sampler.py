@@ -25,8 +25,8 @@ drawn in each step and learned by REINFORCE. Costs are counted, and no predictor
 MODNAS adds up gradients of several devices; here a preference weighs relative changes of the loss
 and of the costs. Batch normalisations in operations keep their scales.
 
-Defaults: 50 epochs and the temperatures are those of DARTS and GDAS. The rates were chosen on small
-cell spaces for digits (benchmarks/gradient_cells.py).
+Defaults: 50 epochs and the temperatures are those of DARTS and GDAS. The rates are
+guesses that found the best operation in small examples.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from optnas.search_spaces.cell.operations import (
     operation,
     relu_conv_norm,
 )
-from optnas.search_spaces.choice import Mixture, Reach, RelaxedTrial
+from optnas.search_spaces.choice import Reach, RelaxedTrial
 from optnas.search_spaces.conv_norm import conv_norm
+from optnas.search_spaces.mixture import Mixture
 
 
 class RelaxedCells(nn.Module):
