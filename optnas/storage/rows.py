@@ -124,8 +124,8 @@ def trials_of(
     running = {row.trial_id for row in found if row.state == TrialState.RUNNING} & kept.keys()
     if not running:
         return _read_trials(connection, found, without)
-    new = [row for row in found if row.trial_id not in running]
-    read = {trial._trial_id: trial for trial in _read_trials(connection, new, without)}
+    others = [row for row in found if row.trial_id not in running]
+    read = {trial._trial_id: trial for trial in _read_trials(connection, others, without)}
     return [read.get(row.trial_id) or kept[row.trial_id] for row in found]
 
 

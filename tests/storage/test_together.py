@@ -18,7 +18,8 @@ URL = "sqlite:///s.db"
 def opened(way):
     """A study that writes, and one with a storage of its own that reads."""
     storages = [open_storage(URL, create=True) for _ in range(2)]
-    study = optuna.create_study(storage=storages[0], study_name="s")
+    sampler = optuna.samplers.RandomSampler(seed=0)  # which reads nothing
+    study = optuna.create_study(storage=storages[0], study_name="s", sampler=sampler)
     yield study, optuna.load_study(study_name="s", storage=storages[1])
     for storage in storages:
         close_storage(storage)
