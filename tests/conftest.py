@@ -83,7 +83,7 @@ def pytest_collection(session):
     All would compile the same file at the same time, and rewrite its assertions.
     """
     if IS_WORKER:
-        folders = [Path(argument) for argument in session.config.args]
+        folders = [Path(argument).absolute() for argument in session.config.args]
         files = sorted(file for folder in folders for file in folder.rglob("test_*.py"))
         number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
         first = len(files) * number // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
@@ -126,7 +126,7 @@ def forget_modules_of(folders):
     if not within:  # mostly so, and thousands of modules are imported
         return
     for name, module in [*sys.modules.items()]:
-        if (getattr(module, "__file__", None) or "").startswith(within):
+        if str(getattr(module, "__file__", None)).startswith(within):
             del sys.modules[name]
 
 
