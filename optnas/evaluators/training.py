@@ -25,7 +25,7 @@ from optnas.evaluators.abilities import (
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.distillation import Distillation, teaching
 from optnas.evaluators.epoch_report import Report
-from optnas.evaluators.feed import ArrayFeed, Feed, feed_of
+from optnas.evaluators.feed import Feed, feed_of
 from optnas.evaluators.first_look import first_look
 from optnas.evaluators.heads import HeadLoss
 from optnas.evaluators.recipe import Recipe
