@@ -108,9 +108,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         distillation: The outputs of a trained network as further targets; see `Distillation`.
 
     Attributes:
-        epochs: As given.
+        epochs, precision: As given.
         recipe: A `Recipe` or a `RecipeSpace`.
-        precision: As given.
         loss: `loss(outputs, targets)`, a tensor of one element.
 
     Raises:

@@ -10,9 +10,12 @@ from typing import Any
 from optuna.trial import FixedTrial
 from torch import nn
 
+from optnas.candidate import Candidate
 from optnas.errors import InputError
 from optnas.search_spaces import Encodable, SearchSpace
+from optnas.utils.inputs import Inputs
 from optnas.utils.random_state import preserved
+from optnas.utils.text import there_are
 
 Builders = dict[str, Callable[[], nn.Module]]
 
@@ -43,6 +46,17 @@ def read_baselines(
         else:
             params[name] = _params(space, name, given)
     return builders, params
+
+
+def hand_made(builders: Builders, name: str, example: Inputs, seed: int) -> Candidate:
+    """The candidate of a baseline that a function builds.
+
+    Raises:
+        InputError: There is no such baseline.
+    """
+    if name not in builders:
+        raise InputError(f"unknown baseline {name!r}; {there_are(name, builders)}")
+    return Candidate(f"baseline {name}", example, builders[name], seed)
 
 
 def _params(space: SearchSpace[Any], name: str, given: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial, Trial
 
 from optnas.candidate import Candidate
-from optnas.errors import InputError
 from optnas.evaluators.abilities import Prepared, bound, chance_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.evaluation import promised
@@ -20,7 +19,7 @@ from optnas.evaluators.relaxed import Relaxation
 from optnas.metrics import Metric
 from optnas.objective.as_given import Names, as_given
 from optnas.objective.asking import asking
-from optnas.objective.baselines import read_baselines
+from optnas.objective.baselines import hand_made, read_baselines
 from optnas.objective.bounds import Bounds
 from optnas.objective.checkpoint_folders import checkpoint_folder
 from optnas.objective.choose_metrics import check_settings, choose_metrics
@@ -46,7 +45,6 @@ from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import place
 from optnas.utils.random_state import preserved, seeded
 from optnas.utils.silent import silent
-from optnas.utils.text import there_are
 
 
 class Objective:
@@ -214,10 +212,7 @@ class Objective:
         example = self.space.example_inputs
         baseline = trial.user_attrs.get(attr.BASELINE)
         if baseline is not None and attr.IN_SPACE not in trial.user_attrs:
-            if baseline not in self.baselines:
-                known = there_are(baseline, self.baselines)
-                raise InputError(f"unknown baseline {baseline!r}; {known}")
-            return Candidate(f"baseline {baseline}", example, self.baselines[baseline], seed)
+            return hand_made(self.baselines, baseline, example, seed)
         with seeded(seed):  # a FunctionSpace builds the model here
             architecture = self.space.suggest(trial)
         return Candidate(architecture, example, lambda: self.space.build(architecture), seed)
@@ -262,8 +257,7 @@ class Objective:
         same = self._evaluated.find(trial.study, every, *names, stopped=bool(self._stopping))
         if original := same or await_same(trial.study, every, every[trial.number], *names):
             return reuse(trial, original, self.known)
-        estimates = self.evaluator.estimates
-        known = self._evaluated, self._bounds
+        known, estimates = (self._evaluated, self._bounds), self.evaluator.estimates
         measured = measure_costs(trial, candidate, self.metrics, *known, check=not estimates)
         scores, report = run_evaluator(
             self.evaluator,
@@ -278,9 +272,8 @@ class Objective:
         )
         store = self.weights if self.evaluator.gives_weights else None
         if store is not None:
-            self._told = say_which_weights(
-                trial, candidate, self.evaluator, scores, report, told=self._told
-            )
+            found = candidate, self.evaluator, scores, report
+            self._told = say_which_weights(trial, *found, told=self._told)
         with together(trial):
             for name, value in promised(self.evaluator, scores):
                 measured[name] = value

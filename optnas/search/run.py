@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -19,28 +18,24 @@ from optnas.clusters.drive import run_on_cluster
 from optnas.clusters.named import named_cluster
 from optnas.devices.device import cpu_threads
 from optnas.errors import InputError, StoppedError
-from optnas.evaluators.by_name import name_of
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
-from optnas.objective.target import as_target, target_text
 from optnas.pareto.growth import Growth, growth, is_flat
 from optnas.runs.listeners import listening
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
 from optnas.runs.progress import Progress, number_counted
 from optnas.runs.stop import Stop, stopping
-from optnas.runs.worker_process import Job
 from optnas.runs.workers import check_workers, run_workers
 from optnas.samplers.gradient import GradientSampler, relaxed_text
 from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
 from optnas.search.fits import first_look
+from optnas.search.job import job_of
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
 from optnas.study.fingerprint import check_same_weights
 from optnas.study.folders import LOGS, files_of
-from optnas.study.record import Overrides
-from optnas.study.reference import reference_text
 from optnas.utils.terminal import Terminal
 
 Callback = Callable[[Study, FrozenTrial], None]
@@ -192,20 +187,11 @@ def _run_told(
             callbacks=callbacks,
         )
         return
-    assert search.file is not None
     # The preparation is done here, where its progress is seen; the workers find it done.
     if not _prepare(search, objective, study, display, stop, accept_changes):
         return
     queue_baselines(study, objective.baseline_params)
-    job = Job(
-        file=str(search.root / search.file),
-        url=search.location.absolute_url,
-        name=search.study_name,
-        overrides=overrides_for_workers(search),
-        accept_changes=accept_changes,
-        epochs=display.shows_epochs,
-        folder=str(search.root),
-    )
+    job = job_of(search, accept_changes=accept_changes, epochs=display.shows_epochs)
     logs = files_of(study, search.location).path(LOGS)
     if remote is not None:
         run_on_cluster(
@@ -289,13 +275,3 @@ def _prepare(
         return False
     check_same_weights(study, made, accept_changes)
     return True
-
-
-def overrides_for_workers(search: Settings) -> dict[str, Any]:
-    """The settings that workers must take from here instead of the study file."""
-    settings = {f.name: getattr(search, f.name) for f in fields(Overrides)}
-    settings["settings"] = dict(search.settings)
-    settings["evaluator"] = name_of(search.evaluator) or None
-    settings["target"] = target_text(as_target(search.target))
-    settings["reference"] = reference_text(search.reference) or None
-    return {k: v for k, v in settings.items() if isinstance(v, (int, float, str, dict))}

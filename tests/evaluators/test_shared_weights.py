@@ -825,7 +825,7 @@ def test_retrain_trains_for_real(tmp_path):
 
 
 def test_the_evaluator_by_name(tmp_path):
-    from optnas.search.run import overrides_for_workers
+    from optnas.search.job import overrides_for_workers
     from optnas.study.record import Overrides
 
     one = search(tmp_path, REAL)

@@ -11,7 +11,7 @@ from torch import nn
 
 import optnas
 from optnas.errors import InputError
-from optnas.search.run import overrides_for_workers
+from optnas.search.job import overrides_for_workers
 from optnas.study.record import Overrides
 
 DATA = optnas.diabetes()

@@ -12,7 +12,7 @@ from optnas.cli.worker_job import work
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
 from optnas.runs.worker_process import Job
-from optnas.search.run import overrides_for_workers
+from optnas.search.job import overrides_for_workers
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch import nn
 
 import optnas
 from optnas.errors import InputError
-from optnas.search.run import overrides_for_workers
+from optnas.search.job import overrides_for_workers
 from optnas.study.record import Overrides
 
 IMAGE = torch.zeros(1, 1, 32, 32)  # one KiB in int8

@@ -20,7 +20,6 @@ from random import Random
 from typing import Any
 
 import torch
-from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -31,6 +30,7 @@ from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.relaxed.balance import MEMORY, Balance, Gradient, weighted_sums
 from optnas.evaluators.relaxed.costs import Counter
+from optnas.evaluators.relaxed.decisions import Deciding, likeliest, log_probability, sampled
 from optnas.evaluators.relaxed.hypernetwork import (
     Hypernetwork,
     random_preference,
@@ -43,14 +43,9 @@ from optnas.evaluators.training_loss import Loss, training_loss
 from optnas.samplers.gradient import Proposal, RelaxedSettings, key_of
 from optnas.search_spaces import SearchSpace
 from optnas.search_spaces.mixture import Mixture, argmax, gumbel, softmax
-from optnas.utils.distributions import option, option_number, options
-from optnas.utils.draft import Draft
-from optnas.utils.draws import draw
+from optnas.utils.distributions import options
 from optnas.utils.random_state import seeded
 from optnas.utils.silent import silent
-
-MOST_OPTIONS = 32
-"""Decisions with more values are drawn at random."""
 
 
 class RelaxedTraining:
@@ -153,7 +148,7 @@ class RelaxedTraining:
 
     def _weight_step(self, batch: Batch) -> Tensor:
         _, features = self._preferred()
-        network = self._drawn(lambda attempt: self._sampled(features, self._rng))
+        network = self._drawn(lambda attempt: sampled(self._hyper, features, self._rng))
         self._weigh(features, learned=False)
         loss = self._loss_of(network, batch)
         self._weights.zero_grad()
@@ -163,28 +158,24 @@ class RelaxedTraining:
 
     def _logit_step(self, batch: Batch) -> None:
         preference, features = self._preferred()
-        network = self._drawn(lambda attempt: self._sampled(features, self._rng))
+        network = self._drawn(lambda attempt: sampled(self._hyper, features, self._rng))
         self._weigh(features, learned=True)
         loss = self._loss_of(network, batch)
         costs = [table.expected().clamp_min(1e-12).log() for table in network.tables]
         parts = [loss, *(cost.to(loss.device) for cost in costs)]
-        log_probability = self._log_probability(network, features)
+        log_p = log_probability(self._hyper, features, network)
         values = torch.stack(parts).tolist()
         self._levels = self._levels or list(values)
         gradients = []
         for part, value, level in zip(parts, values, self._levels, strict=True):
-            gradients.append(self._hyper.gradient(part + (value - level) * log_probability))
+            gradients.append(self._hyper.gradient(part + (value - level) * log_p))
         found = self._balance.added(preference.tolist(), gradients)
         if self._settings.beta:
-            found = weighted_sums((found, self._flat(network)), (1.0, self._beta))
+            beta = self._settings.beta * self.step / self._all
+            found = weighted_sums((found, self._flat(network)), (1.0, beta))
         self._hyper.update(found)
         pairs = zip(self._levels, values, strict=True)
         self._levels = [MEMORY * old + (1 - MEMORY) * new for old, new in pairs]
-
-    @property
-    def _beta(self) -> float:
-        """The present weight of the regularisation."""
-        return self._settings.beta * self.step / self._all
 
     def _flat(self, network: RelaxedNetwork) -> Gradient:
         """The gradient of β-DARTS' regularisation."""
@@ -217,42 +208,6 @@ class RelaxedTraining:
     def _logits(self, features: Tensor) -> Callable[[str, int], Tensor]:
         return lambda name, count: self._hyper.logits(name, count, features)
 
-    def _sampled(self, features: Tensor, rng: Random) -> Decide:
-        """Draws from the softmax of the logits."""
-
-        def decide(name: str, distribution: BaseDistribution) -> Any:
-            count = options(distribution)
-            if not 2 <= count <= MOST_OPTIONS:
-                return draw(rng, distribution)
-            with torch.no_grad():
-                weights = self._hyper.logits(name, count, features).softmax(0).tolist()
-            return option(distribution, rng.choices(range(count), weights)[0])
-
-        return decide
-
-    def _likeliest(self, features: Tensor, rng: Random) -> Decide:
-        """Takes the option with the largest logit."""
-
-        def decide(name: str, distribution: BaseDistribution) -> Any:
-            count = options(distribution)
-            if not 2 <= count <= MOST_OPTIONS:
-                return draw(rng, distribution)
-            with torch.no_grad():
-                logits = self._hyper.logits(name, count, features)
-            return option(distribution, int(logits.argmax()))
-
-        return decide
-
-    def _log_probability(self, network: RelaxedNetwork, features: Tensor) -> Tensor:
-        """The log probability of the decisions that aren't relaxed."""
-        found = torch.zeros((), device=self.device)
-        for name, distribution, value in network.decisions:
-            count = options(distribution)
-            if 2 <= count <= MOST_OPTIONS:
-                logits = self._hyper.logits(name, count, features)
-                found = found + logits.log_softmax(0)[option_number(distribution, value)]
-        return found
-
     def _spread(self) -> list[tuple[float, ...]]:
         return spread_preferences(self._axes, self._settings.preferences)
 
@@ -284,9 +239,9 @@ class RelaxedTraining:
     def _proposal(self, preference: tuple[float, ...]) -> Proposal:
         features = self._hyper.features(torch.tensor(preference))
         rng = Random(0)
-        likeliest, sampled = self._likeliest(features, rng), self._sampled(features, rng)
+        first, others = likeliest(self._hyper, features, rng), sampled(self._hyper, features, rng)
         # What can't be built was never learned, and may seem likeliest.
-        network = self._drawn(lambda attempt: sampled if attempt else likeliest)
+        network = self._drawn(lambda attempt: others if attempt else first)
         losses = []
         for how in (softmax, argmax):
             with torch.no_grad():
@@ -295,7 +250,7 @@ class RelaxedTraining:
         table = self._hyper.table(features)
         params = {}
         decided = {name: value for name, _, value in network.decisions}
-        draft = _Deciding(decided, likeliest)
+        draft = Deciding(decided, first)
         with seeded(0), silent():  # a FunctionSpace builds the network here
             self._space.suggest(draft)
         for name, value in draft.params.items():
@@ -344,17 +299,3 @@ class RelaxedTraining:
         self._counter.times.update(state["times"])
         self._rng.setstate(state["draws"])
         self.step, self.steps, self.ended = state["step"], state["steps"], state["ended"]
-
-
-class _Deciding(Draft):
-    """A trial outside of any study, the rest of whose parameters a function decides."""
-
-    def __init__(self, params: dict[str, Any], decide: Decide) -> None:
-        super().__init__(params, Random(0))
-        self._decide = decide
-
-    # Every `suggest_*` of FixedTrial calls this.
-    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
-        if name not in self._params:
-            self._params[name] = self._decide(name, distribution)
-        return super()._suggest(name, distribution)

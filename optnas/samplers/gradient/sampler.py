@@ -32,7 +32,7 @@ guesses that found the best operation in small examples.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -44,38 +44,12 @@ from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.gradient.relaxed import Proposal, Relaxed, relaxed_of
 from optnas.samplers.gradient.settings import MixtureKind, RelaxedSettings
+from optnas.samplers.gradient.trainer import Trainer
 from optnas.samplers.history import History
 from optnas.study.attributes import GRADIENT
 from optnas.study.seeds import derived_seed
 from optnas.utils.distributions import option, options
 from optnas.utils.draws import without
-
-
-class Trainer(Protocol):
-    """Trains relaxed networks; `optnas.Objective` has one (`objective.relaxation`)."""
-
-    def names(self, settings: RelaxedSettings, seed: int) -> Mapping[str, str]:
-        """All that decides what a training leads to."""
-
-    def train(
-        self,
-        settings: RelaxedSettings,
-        seed: int,
-        report: Callable[[str], None] | None,
-        stopped: Callable[[], bool] | None,
-        done: Callable[[], Relaxed | None],
-        keep: Callable[[Relaxed], None],
-    ) -> None:
-        """Trains the relaxed network, or waits for another process that does.
-
-        Args:
-            settings: Those of the sampler.
-            seed: Seeds the training.
-            report: Receives lines about the progress.
-            stopped: Whether to interrupt the work.
-            done: The result that the study keeps, once there is one.
-            keep: Stores the result there; called before another process may begin.
-        """
 
 
 class GradientSampler(HistorySampler):
