@@ -64,7 +64,7 @@ class RelaxedTraining:
 
     Attributes:
         step: The number of steps that are done.
-        steps: The number of steps, in all; less once the training ends early.
+        steps: Those in all; less once the training ends early.
         ended: Why it ended early; empty if it didn't.
     """
 
@@ -247,8 +247,7 @@ class RelaxedTraining:
             with torch.no_grad():
                 self._mixture.set(self._logits(features), how)
                 losses.append(self._held_out_loss(network))
-        table = self._hyper.table(features)
-        params = {}
+        table, params = self._hyper.table(features), {}
         decided = {name: value for name, _, value in network.decisions}
         draft = Deciding(decided, first)
         with seeded(0), silent():  # a FunctionSpace builds the network here
