@@ -9,7 +9,7 @@ import numpy as np
 from optuna.study import Study
 
 from optnas.devices.device import cpu_threads, release_memory
-from optnas.errors import InputError, fault_of_candidate
+from optnas.errors import InputError, NetworkError, fault_of_candidate
 from optnas.evaluators.evaluation import finite
 from optnas.finished.decode import decode
 from optnas.finished.device_model import predicted
@@ -205,7 +205,7 @@ def _measured(
     try:
         value = finite(metric.name, metric.measure(candidate))
     except InputError as error:
-        if not works:
+        if not works and not isinstance(error, NetworkError):
             raise
         failure = str(error)
     except Exception as error:

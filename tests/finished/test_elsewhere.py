@@ -12,7 +12,7 @@ import torch
 from scipy.stats import kendalltau
 
 import optnas
-from optnas.errors import InputError, Interrupted
+from optnas.errors import InputError, Interrupted, NetworkError
 from optnas.finished import elsewhere
 from optnas.metrics import FunctionMetric, command
 from optnas.pareto.elsewhere import compare_device
@@ -187,6 +187,22 @@ def test_a_network_that_fails_there_is_named_and_the_others_are_measured(board, 
     assert "[1/1]" in err
     assert f"of {len(FRONT)} measured networks" in out
     assert "couldn't" not in err
+
+
+def test_a_first_network_that_cannot_be_written_ends_nothing(board, optnas, monkeypatch):
+    write, first = command.write_onnx, []
+
+    def write_all_but_the_first(*args, **settings):
+        if not first:
+            first.append(args)
+            raise NetworkError("it can't be written as ONNX: it has none of it")
+        write(*args, **settings)
+
+    monkeypatch.setattr(command, "write_onnx", write_all_but_the_first)
+    code, out, err = optnas(*ON_BOARD)
+    assert code == 0, err
+    assert f"of {len(FRONT) - 1} measured networks" in out
+    assert "it has none of it" in err
 
 
 def test_a_program_that_never_works_is_an_error(board, optnas):
