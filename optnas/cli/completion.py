@@ -15,6 +15,7 @@ SAMPLERS = (
     "local_search",
     "reinforce",
     "qlearning",
+    "gradient",
     "random",
     "tpe",
     "nsgaii",

@@ -108,7 +108,12 @@ def put_attribute(
         UpdateFinishedTrialError: The trial has ended.
         KeyError: There is no such trial.
     """
-    row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+    try:
+        code = json.dumps(value)
+    except Exception:  # it can't be encoded
+        _study_of_updatable(storage, connection, trial_id)  # which Optuna asks first
+        raise
+    row = {"trial_id": trial_id, "key": key, "value_json": code}
     if not connection.execute(_PUT_ATTRIBUTE[kind], row).rowcount:
         _study_of_updatable(storage, connection, trial_id)
 

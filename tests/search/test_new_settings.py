@@ -88,7 +88,7 @@ def test_it_keeps_overrides_own_attributes_and_what_the_user_queued(search, url)
 
 def test_a_study_that_another_process_began_anew_a_moment_before_stays(search, failed, monkeypatch):
     """SQLite gives the new study the number of the old one."""
-    decide = begin._takes_new_settings
+    decide = begin.takes_new_settings
 
     def late(study, *settings):
         anew = decide(study, *settings)
@@ -97,7 +97,7 @@ def test_a_study_that_another_process_began_anew_a_moment_before_stays(search, f
         return anew
 
     quicker = []
-    monkeypatch.setattr(begin, "_takes_new_settings", late)
+    monkeypatch.setattr(begin, "takes_new_settings", late)
     with pytest.raises(InputError, match="bound on params"):
         replace(search, constraints={"params": 1000}).open()
     assert len(search.open().trials) == len(quicker[0].trials) == 6

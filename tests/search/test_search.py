@@ -33,8 +33,9 @@ def test_runs_from_python_and_keeps_everything_in_one_file(search, tmp_path, cap
     assert record["scores"] == ["loss"]
     assert record["fingerprint"]["objectives"] == "loss (minimize), params (minimize)"
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 6
+    assert [line[:13] for line in lines[:-1]] == [f"[{n + 1}/6] trial {n}" for n in range(6)]
     assert lines[0].startswith("[1/6] trial 0  loss ")
+    assert lines[-1].startswith("the front has 4 networks: optnas.front(study) ")
     again = search.run(progress=False)
     assert [t.params for t in again.trials] == [t.params for t in study.trials]
 
