@@ -81,7 +81,7 @@ class Model:
         return self.seconds / (self.seconds + overhead)
 
     def needs(self, workers):
-        """What a server needs for so many workers, each with a core of its own elsewhere."""
+        """What a server needs for this number of workers, each with a core of its own elsewhere."""
         trials = workers / self.seconds  # a second, at most
         needs = {f"{name}_cores": trials * part.at(workers) for name, part in self.server.items()}
         return {

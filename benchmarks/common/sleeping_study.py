@@ -25,7 +25,7 @@ COUNTS = storage_counts.install() if LOGS else {}
 
 
 def build(trial):
-    """A perceptron; there are so many that a trial hardly ever repeats another one."""
+    """A perceptron; with as many as there are, a trial hardly ever repeats another one."""
     layers, width = [], 8
     for i in range(trial.suggest_int("depth", 1, 6)):
         wide = trial.suggest_int(f"width{i}", 4, 400)

@@ -91,7 +91,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def begin(self, trial: TrialFacts) -> set[int]:
-        """Begins the child run of a trial, or goes on with it; returns the steps that it has."""
+        """Begins the child run of a trial, or continues it; returns the steps that it has."""
 
     @abstractmethod
     def write_points(self, number: int, points: Points) -> None:

@@ -33,7 +33,7 @@ TEMPERATURE = 4.0
 
 
 class Distillation:
-    """Networks learn the outputs of a trained network, the teacher, besides the targets.
+    """Networks learn the outputs of a trained network, the teacher, in addition to the targets.
 
     The loss of a training step is `(1 - weight) · L + weight · S`, where L is the loss of the
     targets. For classes, S = T² · KL(softmax(t / T), softmax(o / T)), with the temperature T, the
