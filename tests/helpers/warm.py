@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from optnas.runs.starter import starter
 from optnas.runs.worker_process import CODE, MODULES
@@ -21,11 +21,13 @@ _SERVER = starter(
     MODULES,
     Path(f"/dev/fd/{_PIPE[1]}"),
 )
+_STARTING = Lock()  # nodes in threads start workers at once, and each would start a server
 
 
 def run(code, name="optnas test", log=NOWHERE, environment=os.environ, folder=None):
     """A process that runs code; its standard input and output are pipes of text."""
-    process = _SERVER.start(name, log, environment, folder)
+    with _STARTING:
+        process = _SERVER.start(name, log, environment, folder)
     with suppress(BrokenPipeError):  # the server was killed, and with it the process
         process.stdin.write(json.dumps(code) + "\n")
         process.stdin.flush()
