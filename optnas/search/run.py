@@ -144,85 +144,58 @@ def run_study(
         detach: Whether to return once a cluster runs them.
     """
     with listening(search.listeners, study, objective) as callbacks:
-        _run_told(
-            search,
-            objective,
+        if search.warm_start:
+            display.say(learned_text(study))
+        if search.target and not number_counted(study) and (text := first_look(search, objective)):
+            display.say(text)
+        if workers == 1:
+            run_here(
+                search,
+                objective,
+                study,
+                display,
+                stop,
+                hours=search.hours,
+                accept_changes=accept_changes,
+                callbacks=callbacks,
+            )
+            return
+        # The preparation is done here, where its progress is seen; the workers find it done.
+        if not _prepare(search, objective, study, display, stop, accept_changes):
+            return
+        queue_baselines(study, objective.baseline_params)
+        job = job_of(search, accept_changes=accept_changes, epochs=display.shows_epochs)
+        logs = files_of(study, search.location).path(LOGS)
+        if remote is not None:
+            run_on_cluster(
+                study,
+                replace(job, epochs=False),
+                workers,
+                remote,
+                trials=search.trials,
+                hours=search.hours,
+                threads=search.threads,
+                trial_timeout=search.trial_timeout,
+                logs=logs,
+                display=display,
+                stop=stop,
+                detach=detach,
+                callbacks=callbacks,
+            )
+            return
+        run_workers(
             study,
-            display,
-            stop,
-            workers=workers,
-            accept_changes=accept_changes,
-            remote=remote,
-            detach=detach,
-            callbacks=callbacks,
-        )
-
-
-def _run_told(
-    search: Settings,
-    objective: Objective,
-    study: Study,
-    display: Observer,
-    stop: Stop,
-    *,
-    workers: int,
-    accept_changes: bool,
-    remote: Workers | None,
-    detach: bool,
-    callbacks: Sequence[Callback],
-) -> None:
-    if search.warm_start:
-        display.say(learned_text(study))
-    if search.target and not number_counted(study) and (text := first_look(search, objective)):
-        display.say(text)
-    if workers == 1:
-        run_here(
-            search,
-            objective,
-            study,
-            display,
-            stop,
-            hours=search.hours,
-            accept_changes=accept_changes,
-            callbacks=callbacks,
-        )
-        return
-    # The preparation is done here, where its progress is seen; the workers find it done.
-    if not _prepare(search, objective, study, display, stop, accept_changes):
-        return
-    queue_baselines(study, objective.baseline_params)
-    job = job_of(search, accept_changes=accept_changes, epochs=display.shows_epochs)
-    logs = files_of(study, search.location).path(LOGS)
-    if remote is not None:
-        run_on_cluster(
-            study,
-            replace(job, epochs=False),
+            job,
             workers,
-            remote,
-            trials=search.trials,
             hours=search.hours,
             threads=search.threads,
+            device=search.device,
             trial_timeout=search.trial_timeout,
             logs=logs,
             display=display,
             stop=stop,
-            detach=detach,
             callbacks=callbacks,
         )
-        return
-    run_workers(
-        study,
-        job,
-        workers,
-        hours=search.hours,
-        threads=search.threads,
-        device=search.device,
-        trial_timeout=search.trial_timeout,
-        logs=logs,
-        display=display,
-        stop=stop,
-        callbacks=callbacks,
-    )
 
 
 def run_here(

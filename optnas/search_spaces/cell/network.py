@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -10,45 +13,52 @@ from optnas.search_spaces.cell.operations import FactorizedReduction, operation,
 from optnas.search_spaces.conv_norm import conv_norm
 
 
+class MakeCell(Protocol):
+    """Makes a cell, and says how many channels its output has."""
+
+    def __call__(
+        self, kind: str, before: tuple[int, int], width: int, *, was_reduction: bool
+    ) -> tuple[nn.Module, int]:
+        """Makes one.
+
+        Args:
+            kind: `normal` or `reduction`.
+            before: Channels of the outputs of the cell before the previous one, and of the
+                previous one.
+            width: Channels of each node.
+            was_reduction: Whether the previous cell halved the image.
+        """
+
+
 class CellNetwork(nn.Module):
     """A 3×3 convolution, stages of cells, global average pooling and a linear classifier.
 
     Args:
-        architecture: Its settings.
-        channels: Channels of its images.
-        outputs: The number of classes.
-        stem_multiplier: Output channels of the first convolution, as a multiple of the width.
-        unused: Whether a cell's output has only the nodes that none of its nodes reads.
+        cells: The number of normal cells in each stage; a reduction cell begins each but the first.
+        width: Channels of each node in the first stage; each further stage doubles it.
+        ends: Channels of the images, the number of classes, and output channels of the first
+            convolution, as a multiple of the width.
+        make: Makes the cells.
     """
 
     def __init__(
-        self,
-        architecture: CellArchitecture,
-        channels: int,
-        outputs: int,
-        stem_multiplier: int,
-        *,
-        unused: bool,
+        self, cells: Sequence[int], width: int, ends: tuple[int, int, int], make: MakeCell
     ) -> None:
         super().__init__()
-        width = architecture.width
+        channels, outputs, stem_multiplier = ends
         out = stem_multiplier * width
         self.stem = conv_norm(channels, out, 3)
         before, was_reduction = (out, out), False
         self.cells = nn.ModuleDict()
-        for stage, cells in enumerate(architecture.cells, 1):
-            named = {f"stage{stage}_cell{i}": architecture.normal for i in range(1, cells + 1)}
+        for stage, number in enumerate(cells, 1):
+            named = {f"stage{stage}_cell{i}": "normal" for i in range(1, number + 1)}
             if stage > 1:
-                named = {f"stage{stage}_reduction": architecture.reduction, **named}
+                named = {f"stage{stage}_reduction": "reduction", **named}
                 width *= 2
-            for name, cell in named.items():
-                assert cell is not None  # CellArchitecture sees to it
-                stride = 2 if name.endswith("reduction") else 1
-                layer = CellLayer(
-                    cell, before, width, stride, was_reduction=was_reduction, unused=unused
-                )
-                self.cells[name] = layer
-                before, was_reduction = (before[1], layer.channels), stride == 2
+            for name, kind in named.items():
+                cell, given = make(kind, before, width, was_reduction=was_reduction)
+                self.cells[name] = cell
+                before, was_reduction = (before[1], given), kind == "reduction"
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.classifier = nn.Linear(before[1], outputs)
@@ -62,6 +72,30 @@ class CellNetwork(nn.Module):
         return y
 
 
+def network_of(
+    architecture: CellArchitecture, ends: tuple[int, int, int], *, unused: bool
+) -> CellNetwork:
+    """The network of an architecture.
+
+    Args:
+        architecture: Its settings.
+        ends: See `CellNetwork`.
+        unused: Whether a cell's output has only the nodes that none of its nodes reads.
+    """
+
+    def make(
+        kind: str, before: tuple[int, int], width: int, *, was_reduction: bool
+    ) -> tuple[CellLayer, int]:
+        is_normal = kind == "normal"
+        cell = architecture.normal if is_normal else architecture.reduction
+        assert cell is not None  # CellArchitecture sees to it
+        stride = 1 if is_normal else 2
+        layer = CellLayer(cell, before, width, stride, was_reduction=was_reduction, unused=unused)
+        return layer, layer.channels
+
+    return CellNetwork(architecture.cells, architecture.width, ends, make)
+
+
 class CellLayer(nn.Module):
     """A cell: a 1×1 convolution of each input that is read, its nodes, and their concatenation.
 
@@ -72,7 +106,7 @@ class CellLayer(nn.Module):
         stride: 2 in a reduction cell: that of the operations that read the cell's inputs.
         was_reduction: Whether the previous cell halved the image, so that this one halves the
             output of the cell before it.
-        unused: See `CellNetwork`.
+        unused: See `network_of`.
     """
 
     def __init__(

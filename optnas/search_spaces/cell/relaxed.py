@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from optnas.search_spaces.cell.architecture import INPUTS
+from optnas.search_spaces.cell.network import CellNetwork
 from optnas.search_spaces.cell.operations import (
     NONE,
     FactorizedReduction,
@@ -16,65 +17,38 @@ from optnas.search_spaces.cell.operations import (
     relu_conv_norm,
 )
 from optnas.search_spaces.choice import Reach, RelaxedTrial
-from optnas.search_spaces.conv_norm import conv_norm
 from optnas.search_spaces.mixture import Mixture
 
 
-class RelaxedCells(nn.Module):
-    """The network of `CellNetwork`, with relaxed cells.
+def relaxed_network(
+    trial: RelaxedTrial,
+    operations: Sequence[str],
+    nodes: Mapping[str, int],
+    cells: Sequence[int],
+    width: int,
+    ends: tuple[int, int, int],
+) -> CellNetwork:
+    """A network of relaxed cells.
 
     Args:
         trial: Makes the mixtures.
         operations: The choices for an operation.
         nodes: The number of nodes of each kind of cell, `normal` and `reduction`.
-        cells: The number of normal cells in each stage.
-        width: Channels of each node in the first stage.
-        ends: Channels of the images, the number of classes, and output channels of the first
-            convolution, as a multiple of the width.
+        cells: See `CellNetwork`.
+        width: See `CellNetwork`.
+        ends: See `CellNetwork`.
     """
 
-    def __init__(
-        self,
-        trial: RelaxedTrial,
-        operations: Sequence[str],
-        nodes: Mapping[str, int],
-        cells: Sequence[int],
-        width: int,
-        ends: tuple[int, int, int],
-    ) -> None:
-        super().__init__()
-        channels, outputs, stem_multiplier = ends
-        out = stem_multiplier * width
-        self.stem = conv_norm(channels, out, 3)
-        before, was_reduction = (out, out), False
-        self.cells = nn.ModuleDict()
-        for stage, number in enumerate(cells, 1):
-            named = {f"stage{stage}_cell{i}": "normal" for i in range(1, number + 1)}
-            if stage > 1:
-                named = {f"stage{stage}_reduction": "reduction", **named}
-                width *= 2
-            for name, kind in named.items():
-                self.cells[name] = RelaxedCell(
-                    trial,
-                    kind,
-                    operations,
-                    nodes[kind],
-                    before,
-                    width,
-                    was_reduction=was_reduction,
-                )
-                before, was_reduction = (before[1], nodes[kind] * width), kind == "reduction"
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.classifier = nn.Linear(before[1], outputs)
+    def make(
+        kind: str, before: tuple[int, int], width: int, *, was_reduction: bool
+    ) -> tuple[RelaxedCell, int]:
+        count = nodes[kind]
+        cell = RelaxedCell(
+            trial, kind, operations, count, before, width, was_reduction=was_reduction
+        )
+        return cell, count * width
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images of shape `(batch, channels, height, width)` to `(batch, outputs)`."""
-        before_previous = previous = self.stem(x)
-        for cell in self.cells.values():
-            before_previous, previous = previous, cell(before_previous, previous)
-        y: Tensor = self.classifier(self.flatten(self.pool(previous)))
-        return y
+    return CellNetwork(cells, width, ends, make)
 
 
 class RelaxedCell(nn.Module):

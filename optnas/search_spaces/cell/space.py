@@ -12,9 +12,9 @@ from optnas.search_spaces.abilities import Encodable, Relaxable
 from optnas.search_spaces.base import SearchSpace, random_example
 from optnas.search_spaces.cell import published
 from optnas.search_spaces.cell.architecture import INPUTS, Cell, CellArchitecture
-from optnas.search_spaces.cell.network import CellNetwork
+from optnas.search_spaces.cell.network import network_of
 from optnas.search_spaces.cell.operations import DARTS_OPERATIONS, NONE, OPERATIONS, SKIP
-from optnas.search_spaces.cell.relaxed import RelaxedCells
+from optnas.search_spaces.cell.relaxed import relaxed_network
 from optnas.search_spaces.checks import (
     check_image_shape,
     check_names,
@@ -161,14 +161,7 @@ class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture], Rela
             for name, used in (("normal", any(cells)), ("reduction", len(cells) > 1))
             if used
         }
-        return RelaxedCells(
-            trial,
-            self.operations,
-            count,
-            cells,
-            width,
-            (self.input_shape[0], self.outputs, self.stem_multiplier),
-        )
+        return relaxed_network(trial, self.operations, count, cells, width, self._ends)
 
     def _suggest_cell(self, trial: BaseTrial, name: str) -> Cell:
         count = choose_depth(trial, f"{name}.nodes", *self.nodes)
@@ -191,13 +184,11 @@ class CellSpace(SearchSpace[CellArchitecture], Encodable[CellArchitecture], Rela
         `cells.stage1_cell1.nodes.node2.sep_conv_3x3_of_0`, …, `cells.stage2_reduction`, …, `pool`,
         `flatten` and `classifier`.
         """
-        return CellNetwork(
-            architecture,
-            self.input_shape[0],
-            self.outputs,
-            self.stem_multiplier,
-            unused=self.output == "unused",
-        )
+        return network_of(architecture, self._ends, unused=self.output == "unused")
+
+    @property
+    def _ends(self) -> tuple[int, int, int]:
+        return self.input_shape[0], self.outputs, self.stem_multiplier
 
     def params_of(self, architecture: CellArchitecture) -> dict[str, Any]:
         """See `Encodable`."""
