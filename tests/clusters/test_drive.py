@@ -10,6 +10,7 @@ import networks
 import optuna
 import pytest
 import warm
+from interrupts import interrupts_itself
 from nodes import Nodes
 
 import optnas
@@ -163,6 +164,7 @@ def test_a_mistake_in_the_code_ends_the_run_with_its_traceback(load):
     assert set(states()) <= {"FAIL", "WAITING"}
 
 
+@interrupts_itself
 def test_the_first_ctrl_c_finishes_what_is_running(load):
     search = load(HOLD)
     cluster = Nodes()
@@ -180,6 +182,7 @@ def test_the_first_ctrl_c_finishes_what_is_running(load):
     assert states() == ["COMPLETE"] * 2
 
 
+@interrupts_itself
 def test_the_second_ctrl_c_queues_what_is_running_again(load):
     search = load(HOLD)
     cluster = Nodes()

@@ -12,6 +12,7 @@ import optuna
 import psutil
 import pytest
 import warm
+from interrupts import interrupts_itself
 from optuna.trial import TrialState
 
 import optnas
@@ -224,6 +225,7 @@ def test_one_ctrl_c_lets_workers_finish(write):
     assert states() == ["COMPLETE"] * 2
 
 
+@interrupts_itself
 def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkeypatch):
     """The first one of a run takes seconds."""
     started = []
