@@ -1,4 +1,4 @@
-"""Thirty networks of timm and transformers, made slimmer: do they run, count and export?
+"""31 networks of timm and transformers, made slimmer: do they run, count and export?
 
     pip install torch timm transformers 'optnas[slim,onnx]'
     python benchmarks/slim_real_networks.py [--networks 20] [--exports 20] [--only resnet18]
@@ -48,7 +48,7 @@ TIMM = (
     "mobilenetv2_050", "mobilenetv3_small_050", "mnasnet_small", "efficientnet_lite0",
     "efficientnet_b0", "tinynet_e", "lcnet_050", "regnetx_002", "regnety_002", "repvgg_a0",
     "ghostnet_050", "dla46_c", "convnext_atto", "convnextv2_atto", "edgenext_xx_small",
-    "poolformer_s12",
+    "poolformer_s12", "spnasnet_100",
 )  # fmt: skip
 
 
