@@ -50,11 +50,16 @@ class Workers:
 
 
 class Command:
-    """`optnas` in a process; its members are those of `subprocess.Popen`."""
+    """`optnas` in a process; its members are those of `subprocess.Popen`.
 
-    def __init__(self, *args):
+    Args:
+        args: The words of the command.
+        before: Code that the process runs first.
+    """
+
+    def __init__(self, *args, before="pass"):
         words = ["optnas", *map(str, args)]
-        code = f"import sys; sys.argv[:] = {words}; from optnas.cli import main; main()"
+        code = f"{before}; import sys; sys.argv[:] = {words}; from optnas.cli import main; main()"
         read, write = os.pipe()
         self._process = run(code, log=Path(f"/dev/fd/{write}"))
         os.close(write)
