@@ -20,7 +20,7 @@ from optuna.trial import BaseTrial, TrialState
 from optnas.study.attributes import BASELINE, KILLED, LOST, RETRY_OF
 from optnas.study.objectives import Direction
 from optnas.testing.failing_samplers import FailureContract
-from optnas.testing.samplers import OTHER_SPACES, SEED_OF_WHOLE, Objective
+from optnas.testing.samplers import OTHER_SPACES, Objective
 
 
 class HistorySamplerContract(FailureContract):
@@ -66,12 +66,6 @@ class HistorySamplerContract(FailureContract):
         """A study in memory with a new sampler, after a number of trials."""
         study = optuna.create_study(directions=list(directions), sampler=self.make(seed))
         study.optimize(objective or self.objective, n_trials=trials)
-        return study
-
-    def after(self, trials: int) -> Study:
-        """A study in memory with a new sampler, after the first trials of `whole`."""
-        study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(SEED_OF_WHOLE))
-        study.add_trials(self.whole()[:trials])
         return study
 
     def ask(self, study: Study) -> dict[str, Any]:

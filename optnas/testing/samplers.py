@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.study import Study
 from optuna.trial import BaseTrial, FrozenTrial
 
 from optnas.study.attributes import BASELINE, SEED
@@ -86,6 +87,12 @@ class SamplerContract:
             known = self.trials(SEED_OF_WHOLE, [], total)
             type(self)._whole = known
         return known[:total]
+
+    def after(self, trials: int) -> Study:
+        """A study in memory with a new sampler, after the first trials of `whole`."""
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(SEED_OF_WHOLE))
+        study.add_trials(self.whole()[:trials])
+        return study
 
     def trials(
         self,

@@ -131,7 +131,7 @@ def test_a_process_killed_once_goes_on_as_if_it_had_not_been():
         study = optuna.create_study(
             storage=MortalStorage(),
             directions=["minimize", "minimize"],
-            sampler=RegularizedEvolutionSampler(seed=6, n_startup_trials=4),
+            sampler=RegularizedEvolutionSampler(seed=14, n_startup_trials=4),
         )
         killed = killed_after(study, writes, 8)
         if killed:

@@ -251,7 +251,8 @@ def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkey
     assert set(states()) <= {"COMPLETE"}
 
 
-def test_a_ctrl_c_reaches_the_worker_that_is_being_started_once(tmp_path):
+def test_a_ctrl_c_reaches_the_worker_that_is_being_started_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(optnas.runs.worker_process, "PATIENCE", 0.0)  # no signal reaches it here
     processes = WorkerProcesses(optuna.create_study(), Observer(), tmp_path / "logs")
     signals = []
 
