@@ -10,9 +10,14 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
         "alembic.command",
+        "alembic.migration",
+        "common.opened_storage",
         "numpy.random",
+        "optuna.storages._rdb.models",
         "optuna.storages._rdb.storage",
         "optnas.runs.loop",
+        "optnas.samplers.acquisition",
+        "optnas.samplers.aim",
         "optnas.samplers.evolution",
         "optnas.samplers.gaussian_process",
         "optnas.samplers.local_search",
@@ -20,11 +25,15 @@ SERVER.set_forkserver_preload(
         "optnas.samplers.qlearning",
         "optnas.samplers.reinforce",
         "optnas.samplers.staged",
+        "optnas.storage.few_rows",
         "optnas.storage.open",
         "optnas.storage.proxy",
+        "optnas.storage.row_writes",
+        "optnas.storage.rows",
         "psycopg",
         "scipy.optimize",
         "scipy.special",
+        "sqlalchemy.dialects.sqlite",
         "sqlalchemy.orm",
     ]
 )

@@ -53,10 +53,11 @@ class FailureContract(SamplerContract):
 
     def test_resumes_exactly_after_failures(self) -> None:
         """Also if a trial was lost: its retry draws the same again."""
-        whole = self.params(7, [], 18, self.failing)
+        trials = self.trials(7, [], 18, self.failing)
+        whole = [trial.params for trial in trials]
         assert self.params(7, [3, 11], 18, self.failing) == whole
         study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
-        study.optimize(self.failing, n_trials=14)
+        study.add_trials(trials[:14])
         lost = study.ask()
         self.failing(lost)
         lost.set_user_attr(LOST, KILLED)

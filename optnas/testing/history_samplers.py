@@ -135,12 +135,12 @@ class HistorySamplerContract(FailureContract):
                 raise optuna.TrialPruned
             return values
 
-        assert _different(self.study(trials=30, objective=objective)) == 30
+        assert _different(self.study(trials=18, objective=objective)) == 18
 
     def test_lost_trials_leave_no_trace(self) -> None:
         """A retry has the same parameters, fixed or drawn again, and what follows is the same."""
-        whole = self.params(7, [], total=16)
-        study = self.study(trials=14)
+        whole = self.params(7, [])
+        study = self.after(14)
         lost = study.ask()
         self.objective(lost)
         lost.set_user_attr(LOST, KILLED)
@@ -164,7 +164,10 @@ class HistorySamplerContract(FailureContract):
         assert self.ask(study) == whole[15]
 
     def test_constraints_are_learned(self) -> None:
-        """More of the later trials are feasible than of random ones."""
+        """More of the later trials are feasible than the 28 of 81 of random ones.
+
+        Of 30 random trials, more than 16 are feasible once in a hundred times.
+        """
 
         def objective(trial: optuna.Trial) -> tuple[float, float]:
             values = self.objective(trial)
@@ -173,13 +176,9 @@ class HistorySamplerContract(FailureContract):
                 raise optuna.TrialPruned
             return values
 
-        study = self.study(trials=80, objective=objective)
+        study = self.study(trials=50, objective=objective)
         feasible = [t.constraints["size"] <= 0 for t in study.trials]
-        sampler = optuna.samplers.RandomSampler(seed=7)
-        plain = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
-        plain.optimize(objective, n_trials=80)
-        by_chance = [t.constraints["size"] <= 0 for t in plain.trials]
-        assert sum(feasible[20:]) > sum(by_chance[20:])
+        assert sum(feasible[20:]) > 16
 
     @pytest.mark.parametrize("directions", [("maximize",) * 2, ("minimize", "maximize")])
     def test_directions_are_signs(self, directions: Sequence[Direction]) -> None:
@@ -196,13 +195,13 @@ class HistorySamplerContract(FailureContract):
         def objective(trial: optuna.Trial) -> float:
             return self.objective(trial)[0]
 
-        trials = self.study(3, ["minimize"], 60, objective).trials
+        trials = self.study(3, ["minimize"], 36, objective).trials
         values = [t.values[0] for t in trials]
-        assert sum(values[-20:]) < sum(values[:20])
+        assert sum(values[-12:]) < 0.9 * sum(values[:12])
 
     def test_fixed_parameters_are_taken_and_consume_no_draws(self) -> None:
-        params = self.params(7, [], total=15)
-        study = self.study(trials=14)
+        params = self.params(7, [])
+        study = self.after(14)
         study.enqueue_trial({"rate": params[14]["rate"]})
         assert self.ask(study) == params[14]
         study.enqueue_trial({"depth": 2, "layer1.width": 4})
@@ -226,7 +225,7 @@ class HistorySamplerContract(FailureContract):
 
     @pytest.mark.parametrize("objective", OTHER_SPACES)
     def test_odd_spaces_and_values(self, objective: Objective) -> None:
-        trials = self.study(trials=50, objective=objective).trials
+        trials = self.study(trials=24, objective=objective).trials
         assert all(t.state == TrialState.COMPLETE for t in trials)
 
     def test_many_objectives(self) -> None:
@@ -234,22 +233,22 @@ class HistorySamplerContract(FailureContract):
             xs = [trial.suggest_float(f"x{i}", 0, 1) for i in range(4)]
             return [sum((x - i / 6) ** 2 for x in xs) for i in range(6)]
 
-        self.study(directions=["minimize"] * 6, trials=40, objective=objective)
+        self.study(directions=["minimize"] * 6, trials=20, objective=objective)
 
     def test_no_clock_decides(self) -> None:
         """Somebody sets it back, summer time ends, or the machine is in another time zone."""
         study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
-        for trial in self.study(trials=14).get_trials():
+        for trial in self.after(14).get_trials():
             assert trial.datetime_complete is not None
             trial.datetime_complete -= datetime.timedelta(hours=trial.number)
             study.add_trial(trial)
-        assert self.ask(study) == self.params(7, [], total=15)[14]
+        assert self.ask(study) == self.params(7, [])[14]
 
     def test_a_late_arrival_is_taken_in_where_it_belongs(self) -> None:
         """Another worker's trial belongs before trials that were seen before it."""
         asked = []
         for fresh in (False, True):
-            study = self.study(trials=12)
+            study = self.after(12)
             late = study.ask()
             values = [0.0, *self.objective(late)[1:]]
             study.optimize(self.objective, n_trials=7)
@@ -262,10 +261,10 @@ class HistorySamplerContract(FailureContract):
         """Optuna sends samplers to other processes."""
         study = self.study(trials=14)
         study.sampler = pickle.loads(pickle.dumps(study.sampler))
-        assert self.ask(study) == self.params(7, [], total=15)[14]
+        assert self.ask(study) == self.params(7, [])[14]
 
     def test_baselines_may_draw_a_recipe(self) -> None:
-        study = self.study(trials=12)
+        study = self.after(12)
         study.add_trial(
             optuna.create_trial(state=TrialState.WAITING, user_attrs={BASELINE: "hand-made"})
         )
@@ -277,7 +276,7 @@ class HistorySamplerContract(FailureContract):
 
     def test_fixed_distributions(self) -> None:
         """Optuna's `study.ask(distributions)` draws parameters that are known beforehand."""
-        study = self.study(trials=14)
+        study = self.after(14)
         trial = study.ask({"depth": IntDistribution(1, 3), "new": FloatDistribution(0, 1)})
         assert trial.params.keys() == {"depth", "new"}
 
@@ -287,11 +286,11 @@ class HistorySamplerContract(FailureContract):
         first.optimize(self.objective, n_trials=14)
         other = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
         other.optimize(self.objective, n_trials=3)
-        assert self.ask(first) == self.params(7, [], total=15)[14]
+        assert self.ask(first) == self.params(7, [])[14]
 
     def test_runs_in_threads(self) -> None:
         study = optuna.create_study(directions=["minimize"] * 2, sampler=self.make(7))
-        study.optimize(self.objective, n_trials=40, n_jobs=4)
+        study.optimize(self.objective, n_trials=24, n_jobs=4)
         assert all(t.state == TrialState.COMPLETE for t in study.trials)
 
 

@@ -59,17 +59,20 @@ def objective(trial):
     digit = hashlib.sha256(str(sorted(trial.params.items())).encode()).digest()[0]
     if digit < 20:
         raise optuna.TrialPruned
-    return (float("nan") if digit < 40 else score), cost
+    return (float("nan") if digit < 60 else score), cost
 
 
-def storages(folder):
-    yield "sqlite", open_storage(f"sqlite:///{folder}/study.db", create=True)
-    yield "journal", JournalStorage(JournalFileBackend(f"{folder}/study.journal"))
+def studies(folder):
+    """The name of each sampler with its study.
 
-
-def make_studies(folder):
-    """Makes the studies, before any process runs them; gives all of them."""
-    return [open_study(storage, name) for _, storage in storages(folder) for name in SAMPLERS]
+    Storages take turns: what they give back doesn't depend on the sampler. The first has both.
+    """
+    sqlite = open_storage(f"sqlite:///{folder}/study.db", create=True)
+    journal = JournalStorage(JournalFileBackend(f"{folder}/study.journal"))
+    for i, name in enumerate(SAMPLERS):
+        yield name, open_study((sqlite, journal)[i % 2], name)
+        if i == 0:
+            yield name, open_study(journal, name)
 
 
 def open_study(storage, name):
@@ -89,12 +92,10 @@ def begin():
 
 
 def run(folder, total):
-    """Runs every sampler on every storage until each study has that many trials."""
+    """Runs every study until it has that many trials."""
     begin()
-    for _, storage in storages(folder):
-        for name in SAMPLERS:
-            study = open_study(storage, name)
-            study.optimize(objective, n_trials=total - len(study.trials))
+    for _, study in studies(folder):
+        study.optimize(objective, n_trials=total - len(study.trials))
 
 
 class Watched:

@@ -14,11 +14,22 @@ from optnas.runs.starter import starter
 from optnas.runs.worker_process import CODE, MODULES
 
 NOWHERE = Path(os.devnull)
+OFTEN = (
+    "optnas.cli.run",
+    "optnas.cli.run_summary",
+    "optnas.search.study_file",
+    "optnas.storage.row_writes",
+    "optnas.storage.rows",
+    "optuna.storages._rdb.models",
+    "sklearn.model_selection",
+    "torch._dynamo",
+)
+"""What a command that trains imports in addition, for seconds; the first optimizer does it, too."""
 # A forked process has the stream objects of the server, and pipes differ from files.
 _PIPE = os.pipe()
 _SERVER = starter(
     "import json, sys; exec(json.loads(sys.stdin.readline()))",
-    MODULES,
+    (*MODULES, *OFTEN),
     Path(f"/dev/fd/{_PIPE[1]}"),
 )
 _STARTING = Lock()  # nodes in threads start workers at once, and each would start a server
@@ -50,11 +61,16 @@ class Workers:
 
 
 class Command:
-    """`optnas` in a process; its members are those of `subprocess.Popen`."""
+    """`optnas` in a process; its members are those of `subprocess.Popen`.
 
-    def __init__(self, *args):
+    Args:
+        args: The words of the command.
+        before: Code that the process runs first.
+    """
+
+    def __init__(self, *args, before="pass"):
         words = ["optnas", *map(str, args)]
-        code = f"import sys; sys.argv[:] = {words}; from optnas.cli import main; main()"
+        code = f"{before}; import sys; sys.argv[:] = {words}; from optnas.cli import main; main()"
         read, write = os.pipe()
         self._process = run(code, log=Path(f"/dev/fd/{write}"))
         os.close(write)

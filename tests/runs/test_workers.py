@@ -21,6 +21,7 @@ import optnas.runs.workers
 from optnas.errors import InputError, WorkerError
 from optnas.runs.observer import Observer
 from optnas.runs.worker_process import Job, WorkerProcesses
+from optnas.storage.open import close_storage, open_storage
 
 STUDY = """
 import os, signal, sys, time, torch, optnas
@@ -209,9 +210,15 @@ def start(write):
     file = write(HOLD)
     Path("hold").touch()
     process = warm.Command("run", file, "--workers", 2)
-    while not Path("began").exists() or sum("recipe" in t.user_attrs for t in trials()) < 2:
+    while not Path("began").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    storage = open_storage("sqlite:///crowd.db")  # once: that takes longer than to read trials
+    study = optuna.load_study(study_name="crowd", storage=storage)
+    while sum("recipe" in t.user_attrs for t in study.get_trials(deepcopy=False)) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    close_storage(storage)
     return process
 
 
@@ -244,7 +251,8 @@ def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkey
     assert set(states()) <= {"COMPLETE"}
 
 
-def test_a_ctrl_c_reaches_the_worker_that_is_being_started_once(tmp_path):
+def test_a_ctrl_c_reaches_the_worker_that_is_being_started_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(optnas.runs.worker_process, "PATIENCE", 0.0)  # no signal reaches it here
     processes = WorkerProcesses(optuna.create_study(), Observer(), tmp_path / "logs")
     signals = []
 

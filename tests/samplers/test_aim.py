@@ -63,8 +63,8 @@ def drawn(study):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_no_trial_breaks_a_bound_that_is_known_before_training(name):
-    study = run(name, 30, constraints={"params": BOUND})
-    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 30
+    study = run(name, 20, constraints={"params": BOUND})
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 20
     assert all(t.user_attrs["params"] <= BOUND for t in study.trials)
     # The bound decides: without it, the sampler draws others.
     assert any(t.user_attrs["params"] > BOUND for t in run(name, 12).trials)
@@ -117,14 +117,14 @@ def test_where_no_architecture_keeps_the_bound_the_nearest_is_tried():
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_look_within_the_reference(name):
     """A limit of 60 params, of up to 641: more trials are within it than without a reference."""
-    trials = 24 if name == "predictor" else 40  # its difference is the largest
+    trials = 20 if name == "predictor" else 40  # its difference is the largest
     limits = {"params": 60.0, "loss": 0.03}
 
     def within(study):
         late = study.trials[trials // 2 :]
         return sum(t.values[0] <= 0.03 and t.values[1] <= 60 for t in late)
 
-    seeds = (0,) if name == "predictor" else (0, 1)
+    seeds = (0, 1) if name == "evolution" else (0,)  # its difference is the smallest
     aimed = [within(run(name, trials, seed=seed, reference=limits)) for seed in seeds]
     free = [within(run(name, trials, seed=seed)) for seed in seeds]
     assert sum(aimed) >= sum(free) + 6, (aimed, free)

@@ -1,12 +1,14 @@
 """The sampler that has a relaxed network trained: what it proposes, and its studies."""
 
 import dataclasses
+import signal
 from collections import Counter
 
 import optuna
 import pytest
 import torch
-from command_line import exit_code, start, wait_for_line
+import warm
+from command_line import exit_code, wait_for_line
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -244,20 +246,21 @@ def test_killed_while_it_trains_and_finished_by_two_processes(file, capsys):
     """The one trains on from the checkpoint, the other waits; all is as if nothing had happened."""
     often = "from optnas.evaluators import checkpoint, once\ncheckpoint.STORE_SECONDS = 0.0\n"
     often += "checkpoint.SHARE = 1.0\nonce.EVERY = 0.0\n"
-    file.write_text(often + STUDY.replace("epochs=2, preferences", "epochs=40, preferences"))
-    run = ("run", file, "--trials", 6)
-    with start(*run) as first:
-        wait_for_line(first.stderr, "the relaxed network: step 5 of 40")
-        first.kill()
+    file.write_text(often + STUDY.replace("epochs=2, preferences", "epochs=12, preferences"))
+    run = ("run", file, "--trials", 4)
+    first = warm.Command(*run)
+    wait_for_line(first.stderr, "the relaxed network: step 3 of 12")
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
     assert list(file.parent.glob("sums_shared/relaxed-*/training.pt"))
-    both = [start(*run) for _ in range(2)]
+    both = [warm.Command(*run) for _ in range(2)]
     errors = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("training the relaxed network: 40 steps from step" in text for text in errors) == 1
+    assert sum("training the relaxed network: 12 steps from step" in text for text in errors) == 1
     assert not list(file.parent.glob("sums_shared/relaxed-*/training.pt"))
     search = optnas.load_search(file)
     study = search.open()
-    assert sum(t.state.name == "COMPLETE" for t in study.trials) == 6
+    assert sum(t.state.name == "COMPLETE" for t in study.trials) == 4
     found = relaxed_of(study)
     search = dataclasses.replace(search, storage="sqlite:///whole.db")
     whole = relaxed_of(search.override(Overrides(trials=1)).run())

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -12,13 +11,12 @@ import optuna
 import pytest
 import sqlalchemy
 import torch
-from command_line import environment
+import warm
 from filelock import FileLock
 from hypothesis import example, given, strategies as st
 from networks import build_linear, score
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
-from privileges import without_privileges
 from ways import both_ways
 
 import optnas.storage.journal
@@ -217,24 +215,11 @@ def test_a_file_that_is_deleted_in_the_middle_of_a_run(url, replaced):
     assert files() == before
 
 
-READ = """
-import sys
-from optnas import cli
-sys.argv[0] = "optnas"
-cli.main()
-"""
-
-
 def call(*args):
-    process = subprocess.run(
-        [sys.executable, "-c", READ, *args],
-        capture_output=True,
-        text=True,
-        preexec_fn=without_privileges,
-        env=environment(),
-    )
-    assert "Traceback" not in process.stderr
-    return process.returncode, process.stdout, process.stderr
+    process = warm.Command(*args, before="from privileges import lose_privileges as l; l()")
+    out, err = process.communicate()
+    assert "Traceback" not in err
+    return process.returncode, out, err
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how root is bound is Linux's")

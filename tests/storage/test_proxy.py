@@ -12,7 +12,7 @@ from pathlib import Path
 import optuna
 import psycopg
 import pytest
-from command_line import start
+import warm
 from common import light_workers
 from common.light_workers import Job
 from common.postgres import database, server
@@ -36,12 +36,13 @@ def postgres_url(request, postgres_server):
 @pytest.fixture
 def proxy(postgres_url):
     """`optnas serve` in a process of its own, and its URL."""
-    process = start("serve", postgres_url, "--port", 0)
+    process = warm.Command("serve", postgres_url, "--port", 0)
     line = process.stdout.readline()
     assert "(Ctrl-C ends)" in line, process.stderr.read()
     yield process, line.split()[0]
-    process.kill()
-    process.communicate()
+    if process.poll() is None:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
 
 
 def test_workers_through_the_proxy_and_its_end(proxy, optnas, tmp_path):
@@ -58,7 +59,7 @@ def test_workers_through_the_proxy_and_its_end(proxy, optnas, tmp_path):
     assert (code, "backup copies SQLite files, and this is grpc" in err) == (2, True)
 
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate()
     assert process.returncode == 0
     assert "Traceback" not in err
     with pytest.raises(Exception) as raised:  # noqa: PT011

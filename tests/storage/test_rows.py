@@ -66,6 +66,14 @@ OPERATION = st.one_of(
 )
 
 
+@pytest.fixture
+def examples(request, way):
+    """How many; the public way is Optuna's own code, and a server takes longer than a file."""
+    if way == "public":
+        return 10
+    return 40 if request.node.callspec.params["storages"] == "sqlite" else 20
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def storages(request, way):
     """Optuna's storage and ours, each in a database of its own, and how to open ours as Optuna."""
@@ -124,10 +132,10 @@ def whole(trials):
     return [(told(t), t._trial_id, t.datetime_start, t.datetime_complete) for t in trials]
 
 
-def test_the_same_operations_come_to_the_same(storages):
+def test_the_same_operations_come_to_the_same(storages, examples):
     theirs, ours, reader = storages
 
-    @settings(max_examples=40)
+    @settings(max_examples=examples)
     @given(st.lists(OPERATION, min_size=4, max_size=16))
     def play(operations):
         runs = Run(theirs), Run(ours)
@@ -142,7 +150,7 @@ def test_the_same_operations_come_to_the_same(storages):
 
 
 @pytest.mark.parametrize("few", [500, 2])
-def test_what_is_new_is_what_optuna_reads(storages, few, monkeypatch):
+def test_what_is_new_is_what_optuna_reads(storages, examples, few, monkeypatch):
     _, ours, reader = storages
     monkeypatch.setattr(optnas.storage.rows, "FEW", few)
     first, second = Run(ours), Run(ours)
@@ -155,7 +163,7 @@ def test_what_is_new_is_what_optuna_reads(storages, few, monkeypatch):
         run.do("set_trial_state_values", (0, TrialState.COMPLETE, [1.0, 2.0]))
     every = sorted(first.ids + second.ids)
 
-    @settings(max_examples=40)
+    @settings(max_examples=examples)
     @given(
         st.sets(st.sampled_from(every)),
         st.sampled_from([-1, *every]),

@@ -108,8 +108,16 @@ def contents(study):
     )
 
 
-@pytest.mark.parametrize("source", KINDS)
-@pytest.mark.parametrize("target", KINDS)
+# A copy reads one storage and writes to the other, neither of which knows the other one's kind.
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("sqlite", "postgresql"),
+        ("postgresql", "journal"),
+        ("journal", "sqlite"),
+        ("sqlite", "sqlite"),
+    ],
+)
 def test_a_copy_is_the_same_in_everything_but_ids(url, opened, source, target):
     old, new = url(source), url(target)
     make_everything(old)
@@ -213,10 +221,10 @@ def test_a_backup_while_two_workers_write(optnas, tmp_path):
     url = "sqlite:///study.db"
     study = light_workers.make_study(url)
     assert optnas("backup", url, "before.db")[0] == 0  # the imports would take longer than trials
-    workers = [light_workers.start(Job(url, 200)) for _ in range(2)]
+    workers = [light_workers.start(Job(url, 80)) for _ in range(2)]
     copies = []
     try:
-        while all(worker.is_alive() for worker in workers) and len(copies) < 4:
+        while all(worker.is_alive() for worker in workers) and len(copies) < 3:
             if len(study.get_trials(deepcopy=False)) < 20 * (len(copies) + 1):
                 time.sleep(0.01)
                 continue
@@ -226,7 +234,7 @@ def test_a_backup_while_two_workers_write(optnas, tmp_path):
         codes = wait_for(workers)
     assert codes == [0, 0]
     assert len(copies) > 1
-    whole = {t.number: t for t in light_workers.checked(study, 200)}
+    whole = {t.number: t for t in light_workers.checked(study, 80)}
     for name in copies:
         with sqlite3.connect(name) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

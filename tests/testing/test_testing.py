@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import warm
 
 import optnas
 from optnas import testing
@@ -134,15 +135,18 @@ def test_what_is_wrong_fails_and_is_named(tmp_path):
 def test_optnas_runs_without_pytest(tmp_path):
     """Only `optnas.testing` needs it, and says so."""
     code = (
-        "import sys; sys.modules['pytest'] = None\n"
+        "import sys; assert 'pytest' not in sys.modules; sys.modules['pytest'] = None\n"
         "import optnas, optnas.cli\n"
         "[getattr(optnas, name) for name in optnas.__all__]\n"
         "print('optnas.testing' in sys.modules)\n"
         "import optnas.testing\n"
     )
-    done = python("-c", code, folder=tmp_path)
-    assert done.stdout == "False\n"
-    assert done.stderr.splitlines()[-1] == (
+    done = warm.run(code, log=tmp_path / "log")
+    assert done.stdout.read() == "False\n"
+    assert done.wait() == 1
+    for pipe in (done.stdin, done.stdout):
+        pipe.close()
+    assert (tmp_path / "log").read_text().splitlines()[-1] == (
         "ImportError: optnas.testing needs pytest, which isn't installed: pip install pytest"
     )
 
