@@ -15,7 +15,7 @@ def __getattr__(name: str) -> Any:
     try:
         return _getattr(name)
     except AttributeError as error:
-        if name in __all__:
+        if name in __all__ or name.startswith("__"):  # tools ask for the latter again and again
             raise
         import difflib
 

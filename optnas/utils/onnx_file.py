@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -69,7 +72,7 @@ def write_onnx(
     except ModuleNotFoundError as error:
         raise InputError(f"writing ONNX {NEEDED}") from error
     named = dict(inputs) if isinstance(inputs, Mapping) else None
-    with without_remarks():
+    with without_remarks(), operators_read_once():
         program = torch.onnx.export(
             model,
             () if named else in_order(inputs),
@@ -86,6 +89,42 @@ def write_onnx(
     graph = onnx.load(path).graph
     weights = {tensor.name for tensor in graph.initializer}
     return [given.name for given in graph.input if given.name not in weights]
+
+
+_EXPORTING = Lock()
+
+
+@contextmanager
+def operators_read_once() -> Iterator[None]:
+    """Lets PyTorch's exporter read the source of onnxscript's 500 operators once a process.
+
+    It reads them for each file, which takes two thirds of the time of a small network's export,
+    and has no public setting for that. Where its private parts have other names, nothing is kept.
+    """
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        original = vars(ONNXRegistry)["from_torchlib"]
+    except (ImportError, KeyError):
+        yield
+        return
+
+    def kept(*args: Any, **settings: Any) -> Any:
+        registry = copy.copy(_operators(original, ONNXRegistry, *args, **settings))
+        registry.functions = {name: [*found] for name, found in registry.functions.items()}
+        return registry
+
+    with _EXPORTING:
+        setattr(ONNXRegistry, "from_torchlib", staticmethod(kept))  # noqa: B010 - mypy's, too
+        try:
+            yield
+        finally:
+            setattr(ONNXRegistry, "from_torchlib", original)  # noqa: B010
+
+
+@cache
+def _operators(original: Any, registry: Any, *args: Any, **settings: Any) -> Any:
+    return original.__func__(registry, *args, **settings)
 
 
 @contextmanager

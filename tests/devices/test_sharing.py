@@ -57,7 +57,9 @@ def test_a_sharing_inside_of_another_is_a_step_of_it():
     assert results == [True]
 
 
-def train(started, stop, overlaps, measuring):
+def train(ready, begin, started, stop, overlaps, measuring):
+    ready.release()
+    begin.wait()  # else the first one would keep a core from those that still import PyTorch
     with Sharing(CPU) as training:
         started.release()
         while not stop.is_set():
@@ -68,18 +70,16 @@ def train(started, stop, overlaps, measuring):
 
 def test_trainings_without_a_pause_starve_no_measurement():
     """Three processes train without a pause; ten measurements each have the device exclusive."""
-    started, stop, overlaps, measuring = (
-        SERVER.Semaphore(0),
-        SERVER.Event(),
-        SERVER.Event(),
-        SERVER.Event(),
-    )
-    trainers = [
-        SERVER.Process(target=train, args=(started, stop, overlaps, measuring)) for _ in range(3)
-    ]
+    ready, started = SERVER.Semaphore(0), SERVER.Semaphore(0)
+    begin, stop, overlaps, measuring = (SERVER.Event() for _ in range(4))
+    given = ready, begin, started, stop, overlaps, measuring
+    trainers = [SERVER.Process(target=train, args=given) for _ in range(3)]
     for trainer in trainers:
         trainer.start()
     try:
+        for _ in trainers:
+            assert ready.acquire(timeout=60)
+        begin.set()
         for _ in trainers:
             assert started.acquire(timeout=60)
         for _ in range(10):
@@ -91,6 +91,7 @@ def test_trainings_without_a_pause_starve_no_measurement():
                 measuring.clear()
         assert not overlaps.is_set()
     finally:
+        begin.set()
         stop.set()
         for trainer in trainers:
             trainer.join()

@@ -503,7 +503,7 @@ def test_without_a_space_the_error_names_what_to_do():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
-def test_a_thousand_scores_take_no_more_memory_than_ten():
+def test_three_hundred_scores_take_no_more_memory_than_thirty():
     space = SPACES["cnn"]
     data = optnas.arrays(
         torch.randn(60, 1, 6, 6).numpy(), (torch.arange(60) % 2).numpy(), name="noise"
@@ -519,8 +519,8 @@ def test_a_thousand_scores_take_no_more_memory_than_ten():
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
-    ten = megabytes_after(10)
-    assert megabytes_after(990) < ten + 10
+    thirty = megabytes_after(30)
+    assert megabytes_after(270) < thirty + 10  # 270 networks that were kept would take 14
 
 
 # The folder

@@ -2,7 +2,9 @@
 
 import math
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -204,6 +206,39 @@ def test_gpt2_with_its_cache(kind, tmp_path):
     agree(runner(model), run, batch, words, (1, 2, 7))
     (told,) = left_out(model(**inputs))
     assert told.endswith(" (DynamicCache)")
+
+
+def test_operators_are_read_once_and_files_are_the_same_as_if_they_were_read_each_time(monkeypatch):
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    from optnas.utils import onnx_file
+
+    read, times = vars(ONNXRegistry)["from_torchlib"].__func__, []
+
+    @classmethod
+    def counted(cls, *args, **settings):
+        times.append(1)
+        return read(cls, *args, **settings)
+
+    def written():
+        FORMATS["onnx"].write(Network(model, ONE), Path("m.onnx"), {})
+        return Path("m.onnx").read_bytes()
+
+    model = Masked().eval()
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_file, "operators_read_once", nullcontext)
+        wanted = written()
+    monkeypatch.setattr(ONNXRegistry, "from_torchlib", counted)
+    assert [written(), written()] == [wanted, wanted]
+    assert len(times) == 1
+    assert vars(ONNXRegistry)["from_torchlib"] is counted
+    # What is changed in the operators of one export is not in the next one.
+    with onnx_file.operators_read_once():
+        ONNXRegistry().from_torchlib(opset_version=18).functions.clear()
+        assert ONNXRegistry().from_torchlib(opset_version=18).functions
+    monkeypatch.delattr(ONNXRegistry, "from_torchlib")  # another PyTorch
+    with onnx_file.operators_read_once():
+        assert "from_torchlib" not in vars(ONNXRegistry)
 
 
 def test_an_exporters_error_is_one_line_without_colours():

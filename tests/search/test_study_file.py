@@ -132,6 +132,7 @@ def test_bundled_studies_train_and_measure_a_network(name, monkeypatch):
     from dataclasses import replace
 
     monkeypatch.setenv("GPT_CHAR_TOKENS", "3000")
+    monkeypatch.setattr("optnas.samplers.startup.SAMPLE", 8)  # networks to choose the first from
     search = replace(optnas.load_search(name), trials=1, epochs=1, weights=False)
     assert len(search.run(progress=False).trials) >= 1
 

@@ -31,18 +31,6 @@ def python(*args, folder):
     )
 
 
-def test_every_example_passes_in_an_empty_folder(tmp_path):
-    for contract in [testing, *CONTRACTS]:
-        (example,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(contract), re.S)
-        name = contract.__name__.rpartition(".")[2].lower()
-        (tmp_path / f"test_{name}.py").write_text(textwrap.dedent(example))
-    done = python("-m", "pytest", "-q", "-W", "error", folder=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\d{2} passed", done.stdout)
-    assert "failed" not in done.stdout
-    assert "skipped" not in done.stdout
-
-
 BROKEN = """
 import dataclasses
 
@@ -104,14 +92,26 @@ class TestIncomplete(EvaluatorContract):
 """
 
 
-def test_what_is_wrong_fails_and_is_named(tmp_path):
-    """A parameter without use, a fingerprint with an address, and a contract without a space.
+def test_every_example_passes_and_what_is_wrong_fails_and_is_named(tmp_path):
+    """In an empty folder, where warnings are errors.
 
-    In a space whose parameters may give equal networks, too: their MACs must be equal.
+    Wrong are a parameter without use, a fingerprint with an address, and a contract without a
+    space. In a space whose parameters may give equal networks, too: their MACs must be equal.
     """
+    examples = set()
+    for contract in [testing, *CONTRACTS]:
+        (example,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(contract), re.S)
+        name = contract.__name__.rpartition(".")[2].lower()
+        (tmp_path / f"test_{name}.py").write_text(textwrap.dedent(example))
+        examples.add(f"test_{name}.py")
     (tmp_path / "test_broken.py").write_text(BROKEN)
-    done = python("-m", "pytest", "-q", folder=tmp_path)
-    assert done.returncode == 1
+    done = python("-m", "pytest", "-q", "-rA", "-W", "error", folder=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    outcomes = re.findall(r"^([A-Z]+) (?:\[\d+\] )?(test_\w+\.py)::", done.stdout, re.M)
+    assert len(outcomes) == sum(map(int, re.findall(r"(\d+) [a-z]+", done.stdout.splitlines()[-1])))
+    assert {file for _, file in outcomes} == examples | {"test_broken.py"}
+    assert {outcome for outcome, file in outcomes if file in examples} == {"PASSED"}
+
     failed = re.findall(r"^FAILED .*::TestSpace::test_(\w+)", done.stdout, re.M)
     assert failed == [
         "equal_strings_are_equal_networks_and_others_are_not",
