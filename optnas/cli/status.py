@@ -32,7 +32,7 @@ def status(
     from optnas.cli.folder_status import show_folder
     from optnas.cli.status_table import status_table
     from optnas.cli.study_argument import read_snapshot
-    from optnas.search.study_file import bundled_folder
+    from optnas.search.bundled import bundled_folder
 
     if os.path.isdir(study) and not os.path.isfile(bundled_folder() / f"{study}.py"):
         if storage is not None or name is not None:
