@@ -9,15 +9,15 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import pytest
 from command_line import start
+from dashboards import attributes, drawable, figures, served, update
 from optuna.trial import Trial, TrialState, create_trial
 from optuna_dashboard import _app, get_note, save_note
-from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 from torch import nn
 
@@ -30,60 +30,10 @@ from optnas.pareto.front import front
 from optnas.plots import PLOTS
 from optnas.storage.open import close_storage, open_storage
 from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
-from optnas.study.attributes import ARCHITECTURE, BASELINE
+from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.markdown import plain, wrapped
 
-# As the command does: Optuna's importance evaluators warn of small studies at every look.
-in_the_page = pytest.mark.filterwarnings("ignore")
 STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
-
-
-@pytest.fixture
-def search(search):
-    return dataclasses.replace(
-        search,
-        storage="sqlite:///tiny.db",
-        objectives=("loss", "params", "flops", "macs"),
-        baselines={"small": lambda: nn.Linear(2, 1)},
-        trials=5,
-    )
-
-
-@pytest.fixture
-def publisher(search, monkeypatch):
-    """The publisher of a study of six trials, without ONNX files, which take a second each."""
-    monkeypatch.setattr(publishing, "find_spec", lambda _: None)
-    study = search.run(progress=False)
-    yield Publisher(study, Path("tiny_weights"), search)
-    close_storage(study._storage)
-
-
-@pytest.fixture
-def study(publisher):
-    return publisher._study
-
-
-@contextmanager
-def served(study):
-    """The dashboard's address while it is served."""
-    server = make_dashboard(study._storage, Path("tiny_weights"), port=0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/dashboard/studies/{study._study_id}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def update(publisher):
-    """Brings all up to date; returns in how many steps."""
-    return sum(1 for _ in publisher.update())
-
-
-def attributes(study):
-    return study._storage.get_study_system_attrs(study._study_id)
 
 
 def note(study, trial):
@@ -94,48 +44,9 @@ def files(study, trial):
     return {name for i, name in WeightStore("tiny_weights").kept(study) if i == trial._trial_id}
 
 
-def figures(study):
-    return {k: json.loads(v) for k, v in get_plotly_graph_objects(attributes(study)).items()}
-
-
-def drawable(study):
-    """The ids of the figures that there is enough for."""
-    found = set()
-    for plot in PLOTS:
-        with suppress(InputError):
-            plot.draw(study)
-            found.add(f"optnas-{plot.key}")
-    return found
-
-
 def add(study, values, name="new", **attrs):
     study.add_trial(create_trial(values=values, user_attrs={ARCHITECTURE: name, **attrs}))
     return study.trials[-1]
-
-
-@in_the_page
-def test_the_page_shows_figures_notes_and_files(publisher, study, page):
-    update(publisher)
-    member = front(study)[-1]
-    assert "width" in member.params
-    drawn = drawable(study)
-    assert figures(study).keys() == drawn
-    assert len(drawn) > 4
-    with served(study) as url:
-        page.goto(url)
-        for key in drawn:
-            title = page.locator(f"[id='user-defined-plot:{key}'] .gtitle")
-            title.wait_for()
-            assert title.text_content().startswith("tiny")
-        page.goto(f"{url}/trials?numbers={member.number}")
-        page.get_by_text("On the Pareto front of loss, params, flops, macs").wait_for()
-        assert page.get_by_role("cell", name="loss (less is better)").count() == 1
-        assert page.get_by_role("cell", name="width").count() == 1
-        assert page.get_by_text("[//]").count() == 0
-        drawing = page.get_by_role("img", name=DRAWING)
-        drawing.wait_for()
-        assert drawing.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-        assert page.get_by_text(WEIGHTS).count() == 1
 
 
 def test_figures_come_in_our_order_and_then_those_of_others(publisher, study, monkeypatch):
@@ -253,53 +164,6 @@ def test_the_note_says_what_there_is_to_say(publisher, study):
     assert "Of 1 baselines it dominates: small (trial 0)." in text
     others = [t.number for t in study.trials if t.params == trial.params]
     assert f"other trials of it: {', '.join(map(str, others))}" in text
-
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "[x](javascript:alert(1))",
-    "![x](http://127.0.0.2/x.png)",
-    "http://evil.example www.evil.example a@evil.example",
-    "`a` **b** _c_ ~~d~~ $e$ &lt; a|b \\| [^1] \\",
-    "- a",
-    "1. a",
-    "# a",
-)
-
-
-@in_the_page
-def test_hostile_names_are_shown_to_the_letter(page, search):
-    study = optuna.create_study(
-        study_name="<script>alert(0)</script>",
-        storage=open_storage("sqlite:///tiny.db", create=True),
-        directions=["minimize"] * 2,
-    )
-    study.set_metric_names(["<b>loss</b>|", "a\n- `b` www.evil.example"])
-    params = {name: optuna.distributions.CategoricalDistribution([name]) for name in HOSTILE}
-    attrs = {ARCHITECTURE: "\n".join(HOSTILE), "recipe": HOSTILE[0], BASELINE: HOSTILE[1]}
-    study.add_trial(
-        create_trial(
-            values=[1.0, 1.0],
-            params={name: name for name in HOSTILE},
-            distributions=params,
-            user_attrs=attrs,
-        )
-    )
-    study.add_trial(create_trial(values=[2.0, 2.0], user_attrs=attrs | {BASELINE: "__b__"}))
-    update(Publisher(study, Path("tiny_weights")))
-    with served(study) as url:
-        page.goto(f"{url}/trials?numbers=0")
-        page.get_by_text("On the Pareto front").wait_for()
-        cells = page.get_by_role("cell")
-        texts = [text.replace("\u2060", "") for text in cells.all_text_contents()]
-        assert [t for t in texts if t in HOSTILE] == [n for n in HOSTILE for _ in range(2)]
-        assert "<b>loss</b>| (less is better)" in texts
-        shown = cells.locator("xpath=ancestor::table/..").first
-        assert shown.locator("a, img, script, code, em, del, li, h1").count() == 0
-        page.goto(url)
-        page.locator("[id='user-defined-plot:optnas-pareto'] .gtitle").wait_for()
-    close_storage(study._storage)
 
 
 def test_text_in_markdown_is_on_one_line_and_plain_names_stay_as_they_are():
