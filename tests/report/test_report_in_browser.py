@@ -64,6 +64,8 @@ def place_of(page, trial):
 
 def test_table_is_sorted_by_mouse_and_keyboard(opened, study):
     page = opened(study)
+    assert page.locator("#drawings").is_hidden()  # no code, no drawings
+    assert page.locator("#elsewhere").is_hidden()  # no other devices
     assert trials_of(page) == [0, 1, 2, 6]  # the front, and the baseline
     page.get_by_role("button", name="All networks (6)").click()
     assert trials_of(page) == [4, 0, 1, 2, 3, 6]
@@ -113,27 +115,12 @@ def test_points_and_rows_are_linked(opened, study):
     assert "0.5" in page.locator("#pane").inner_text()
 
 
-def test_axes_can_be_chosen(opened, study):
+def test_the_front_the_reference_and_the_boxes_of_baselines_follow_the_axes(opened, study):
+    keep_reference_point(study, {"loss": 3.0, "size": 8.0}, {})
     page = opened(study)
     wait_for_front(page)
     title = page.locator("#holder-pareto .g-xtitle")
     title.get_by_text("flops (less is better)").wait_for()
-    page.get_by_label("across").select_option("size")
-    title.get_by_text("size (less is better)").wait_for()
-    line = page.evaluate(
-        """() => {
-          const { data } = document.querySelector("#holder-pareto .plot");
-          const { x, y } = data.find((trace) => !trace.customdata && !trace.meta);
-          return [x, y];
-        }"""
-    )
-    assert line == [[1, 5], [2, 1]]
-
-
-def test_the_reference_and_the_boxes_of_baselines_follow_the_axes(opened, study):
-    keep_reference_point(study, {"loss": 3.0, "size": 8.0}, {})
-    page = opened(study)
-    wait_for_front(page)
 
     def drawn(key):
         return page.evaluate(
@@ -149,7 +136,15 @@ def test_the_reference_and_the_boxes_of_baselines_follow_the_axes(opened, study)
     own = next(row.values for row in report_data(study).networks.rows if row.baseline)
     assert drawn("reference") == [[[], []], [[min(flops), max(flops)], [3, 3]]]
     page.get_by_label("across").select_option("size")
-    page.locator("#holder-pareto .g-xtitle").get_by_text("size (less is better)").wait_for()
+    title.get_by_text("size (less is better)").wait_for()
+    line = page.evaluate(
+        """() => {
+          const { data } = document.querySelector("#holder-pareto .plot");
+          const { x, y } = data.find((trace) => !trace.customdata && !trace.meta);
+          return [x, y];
+        }"""
+    )
+    assert line == [[1, 5], [2, 1]]
     assert drawn("reference") == [
         [[8, 8], [min(loss), max(loss)]],
         [[min(size), max(size)], [3, 3]],
@@ -190,24 +185,20 @@ def test_a_page_that_has_loaded_prints_all_of_its_figures_and_drawings(opened, s
     assert page.evaluate(width) == before
 
 
-def test_pane_shows_all_of_a_network(opened, search):
+def test_networks_hang_side_by_side_and_the_pane_shows_all_of_one(opened, search):
     study = search.run(progress=False)
     page = opened(study, search=search)
-    number = trials_of(page)[1]
+    front = trials_of(page)
     page.locator("button.trial").nth(1).click()
-    page.get_by_role("heading", name=f"Trial {number}", exact=True).wait_for()
+    page.get_by_role("heading", name=f"Trial {front[1]}", exact=True).wait_for()
     image = page.locator("#pane img.drawing")
     image.evaluate("async (image) => await image.decode()")
     assert image.evaluate("(image) => image.naturalWidth") == 360
     assert page.locator("#pane .curve polyline").count() == 1
-    architecture = study.trials[number].user_attrs[ARCHITECTURE]
+    architecture = study.trials[front[1]].user_attrs[ARCHITECTURE]
     for text in ("seed of weights and order", "width", architecture):
         assert text in page.locator("#pane").inner_text()
 
-
-def test_networks_of_the_front_hang_side_by_side(opened, search, study):
-    page = opened(search.run(progress=False), search=search)
-    front = trials_of(page)
     pictures = page.locator("#gallery figure")
     assert pictures.count() == len(front)
     pictures.last.scroll_into_view_if_needed()
@@ -215,7 +206,6 @@ def test_networks_of_the_front_hang_side_by_side(opened, search, study):
     image.evaluate("async (image) => await image.decode()")
     pictures.last.get_by_role("button").click()
     page.get_by_role("heading", name=f"Trial {front[-1]}", exact=True).wait_for()
-    assert opened(study).locator("#drawings").is_hidden()  # no code, no drawings
 
 
 def test_names_are_text_and_nothing_else(opened):
@@ -240,7 +230,6 @@ def test_names_are_text_and_nothing_else(opened):
 
 
 def test_the_page_shows_other_devices(opened, study):
-    assert opened(study).locator("#elsewhere").is_hidden()
     page = opened(study, devices=[OTHER])
     part = page.locator("#elsewhere")
     assert part.get_by_role("heading", level=3).text_content() == OTHER.label
