@@ -20,6 +20,7 @@ from optuna.trial import Trial, TrialState, create_trial
 from optuna_dashboard import _app, get_note, save_note
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 from torch import nn
+from warm import Command
 
 from optnas.dashboard import publisher as publishing, server as dashboard
 from optnas.dashboard.notes import Notes, is_untouched, marked
@@ -366,16 +367,14 @@ def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
 
 
 @contextmanager
-def command(*args, **settings):
-    """`optnas dashboard` in a process, and the address that it prints; it ends with no error."""
-    process = start("dashboard", *args, "--port", 0, **settings)
+def ended(process):
+    """The address that `optnas dashboard` prints; in the end it stops with no error."""
     try:
-        yield process, process.stdout.readline().split()[0]
+        yield process.stdout.readline().split()[0]
         process.send_signal(signal.SIGINT)
-        process.wait(60)
-        assert process.returncode == 0
+        assert process.wait(60) == 0
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.communicate()
 
 
@@ -384,11 +383,12 @@ def test_the_command_publishes_in_the_background(optnas, tmp_path):
     (tmp_path / "tiny.py").write_text(STUDY.read_text())
     assert optnas("run", "tiny.py")[0] == 0
     study = optuna.load_study(study_name="tiny", storage=open_storage("sqlite:///tiny.db"))
-    with command("sqlite:///tiny.db") as (process, url):
+    process = Command("dashboard", "sqlite:///tiny.db", "--port", 0)
+    with ended(process) as url:
         assert url.endswith(f"/dashboard/studies/{study._study_id}")
         assert process.stderr.readline().startswith("no drawings and no ONNX files: looking at")
         while not all(note(study, t) for t in front(study)):
-            assert process.poll() is None
+            assert process.wait(0.1) is None
     assert figures(study).keys() == drawable(study)
     close_storage(study._storage)
 
@@ -401,7 +401,8 @@ def test_the_command_on_what_can_only_be_read(optnas, tmp_path):
     assert optnas("run", "tiny.py")[0] == 0
     tmp_path.chmod(0o500)
     try:
-        with command("tiny.py", preexec_fn=without_privileges) as (process, url):
+        process = start("dashboard", "tiny.py", "--port", 0, preexec_fn=without_privileges)
+        with ended(process) as url:
             found = urllib.request.urlopen(url.replace("/dashboard/", "/api/")).read().decode()
             assert "weights.safetensors" in found
             assert "is read-only" in process.stderr.readline()
