@@ -122,14 +122,14 @@ def main() -> None:
 
 
 @functools.cache
-def command() -> Any:
+def click_command() -> Any:
     """The command line as Click's commands, which typer makes of the functions in 26 ms."""
     return typer.main.get_command(app)
 
 
 def _run() -> None:
     try:
-        sys.exit(command()(prog_name="optnas", standalone_mode=False))
+        sys.exit(click_command()(prog_name="optnas", standalone_mode=False))
     except InputError as error:
         fail(in_options(error), 2)
     except CommandError as error:

@@ -125,7 +125,7 @@ COMMANDS = ("run", "resume", "status", "pareto", "measure", "dashboard", "serve"
 def command_lines(draw):
     """A command with options that it knows, none of which makes it run on or write a file."""
     names = draw(st.sampled_from([*COMMANDS, "storage copy"])).split()
-    command = cli.command()
+    command = cli.click_command()
     for name in names:
         command = command.commands[name]
     known = [option for param in command.params for option in param.opts if option in OPTIONS]
