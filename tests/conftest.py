@@ -17,6 +17,7 @@ from databases import BaseModel, copying, make_template
 from hypothesis import settings
 from leftovers import VARIABLE, Watcher
 from networks import build_linear, score
+from optuna.storages._rdb.storage import _VersionManager
 from threadpoolctl import threadpool_limits
 from turns import turn
 from xdist.scheduler import LoadScopeScheduling
@@ -35,17 +36,22 @@ settings.load_profile("optnas")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 MOST_WORKERS = 8
 """Many tests start processes of their own; more workers than this would disturb each other."""
-ONE_WORKER = {"tests/samplers/test_processes.py", "tests/study/test_odd_studies.py"}
-"""Files whose tests run in one worker, because a fixture of the file takes long to make."""
+ONE_WORKER = {
+    "tests/samplers/test_processes.py": "processes",
+    "tests/study/test_odd_studies.py": "odd studies",
+    "tests/dashboard/test_dashboard_in_browser.py": "browser",
+    "tests/plots/test_figures_in_browser.py": "browser",
+    "tests/report/test_report_in_browser.py": "browser",
+}
+"""Files whose tests run in one worker, because what they share takes long to make; its name."""
 WATCHER = pytest.StashKey[Watcher]()
 
 
 class Schedule(LoadScopeScheduling):
-    """Gives a worker the next test, or all tests of a file that is to be run by one."""
+    """Gives a worker the next test, or all tests that are to be run by one."""
 
     def _split_scope(self, nodeid):
-        file = nodeid.partition("::")[0]
-        return file if file in ONE_WORKER else nodeid
+        return ONE_WORKER.get(nodeid.partition("::")[0], nodeid)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -164,17 +170,22 @@ def _short_measurements(request, monkeypatch):
 
 @pytest.fixture(scope="session")
 def database_template(tmp_path_factory):
+    """A new database, and the version of its tables."""
     path = tmp_path_factory.mktemp("template") / "new.db"
-    make_template(path)
-    return path
+    return path, make_template(path)
 
 
 @pytest.fixture(autouse=True)
 def _databases(request, monkeypatch):
-    """New SQLite databases are copied, except where a test is about their making."""
+    """New SQLite databases are copied, except where a test is about their making.
+
+    The newest version of the tables is found once: Optuna imports eleven files for it whenever it
+    opens a database, which is three quarters of the time that this takes.
+    """
     if request.node.get_closest_marker("makes_databases") is None:
-        template = request.getfixturevalue("database_template")
+        template, newest = request.getfixturevalue("database_template")
         monkeypatch.setattr(BaseModel.metadata, "create_all", copying(template))
+        monkeypatch.setattr(_VersionManager, "get_head_version", lambda _: newest)
 
 
 @pytest.fixture
@@ -224,20 +235,30 @@ def postgres_server():
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    """A headless Chromium of this session; skips where none is installed."""
+def tab():
+    """A headless Chromium of this session, and its only page; skips where none is installed.
+
+    A page of its own for each test would take four times as long: a window, a process, and what it
+    compiles.
+    """
     import browser  # not above: study files import this module
 
     with browser.launched() as found:
         if found is None:
             pytest.skip("no Chromium is installed here")
-        yield found
+        yield found.new_page()
 
 
 @pytest.fixture
-def page(chromium):
+def page(tab):
     """A page that fails the test if it has an error, or asks for anything but what is local."""
     import browser
 
-    with browser.watched_page(chromium) as found:
+    with browser.watched(tab) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def page_file(tmp_path_factory):
+    """Where tests write the page that they open: Chromium keeps what it compiled by URL."""
+    return tmp_path_factory.mktemp("page") / "page.html"

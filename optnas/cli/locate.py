@@ -40,7 +40,7 @@ def located(argument: str, name: str | None) -> Located:
         below = sorted(Path().glob(f"*/{_escaped(argument)}"))
         found = [Located(str(file), name) for file in below]
     else:
-        from optnas.search.study_file import bundled_folder
+        from optnas.search.bundled import bundled_folder
         from optnas.study.folders import file_name
 
         # `is_file` of a path raises an error for a name that is too long.
@@ -67,7 +67,7 @@ def check_study_file(argument: str) -> None:
     Args:
         argument: A path of a study file, or the name of a bundled one.
     """
-    from optnas.search.study_file import bundled_folder
+    from optnas.search.bundled import bundled_folder
 
     bundled = [file.stem for file in sorted(bundled_folder().glob("*.py"))]
     if argument in bundled or os.path.isfile(argument):

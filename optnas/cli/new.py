@@ -18,7 +18,7 @@ def new(
     path: Annotated[Path, typer.Argument(help="The file to write, such as my_study.py.")],
 ) -> None:
     """Write a commented study file to start from; it runs as it is."""
-    from optnas.search.study_file import bundled_folder
+    from optnas.search.bundled import bundled_folder
 
     if path.suffix != ".py":
         raise InputError(f"{path} must end in .py: a study file is a Python file")

@@ -29,14 +29,17 @@ def status(
 
     Of a folder, show the studies of all its databases, and the files that belong to none of them.
     """
-    from optnas.cli.folder_status import show_folder
-    from optnas.cli.status_table import status_table
-    from optnas.cli.study_argument import read_snapshot
-    from optnas.search.study_file import bundled_folder
+    from optnas.search.bundled import bundled_folder
 
     if os.path.isdir(study) and not os.path.isfile(bundled_folder() / f"{study}.py"):
         if storage is not None or name is not None:
             raise InputError(f"{study} is a folder: leave out --storage and --name")
+        # Not above: it imports torch, which takes seconds.
+        from optnas.cli.folder_status import show_folder
+
         show_folder(study)
     else:
+        from optnas.cli.status_table import status_table
+        from optnas.cli.study_argument import read_snapshot
+
         show(status_table(read_snapshot(study, storage, name)))

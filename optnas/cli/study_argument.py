@@ -178,8 +178,8 @@ def search_of_study(study: Study, location: Location, *, trust: bool) -> Search:
     Raises:
         InputError: The study names no file, there is none now, or it isn't to be imported.
     """
+    from optnas.search.bundled import bundled_folder
     from optnas.search.known_files import is_known
-    from optnas.search.study_file import bundled_folder
 
     named = record_of(study).file
     if not named:

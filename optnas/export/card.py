@@ -19,8 +19,8 @@ from optnas.export.trained import Weights
 from optnas.export.usage import Usage
 from optnas.objective.objective import Objective
 from optnas.pareto.confirmed import confirmed
+from optnas.search.bundled import bundled_folder
 from optnas.search.search import Search
-from optnas.search.study_file import bundled_folder
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
 from optnas.study.objectives import objective_names
 from optnas.study.record import record_of

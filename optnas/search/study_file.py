@@ -14,6 +14,7 @@ from pathlib import Path
 from types import CodeType
 
 from optnas.errors import InputError, Interrupted
+from optnas.search.bundled import bundled_folder
 from optnas.search.known_files import remember
 from optnas.search.search import Search
 from optnas.utils.text import there_are
@@ -56,12 +57,6 @@ def load_search(study: str | Path) -> Search:
         raise InputError(f"{path} is no study file: {found}; define search = optnas.Search(…)")
     remember(root / path)
     return replace(search, file=path, folder=folder, root=root)
-
-
-def bundled_folder() -> Path:
-    """The studies that come with optnas: in the wheel, or next to the package in a checkout."""
-    package = Path(__file__).parents[1]
-    return next(p for p in (package / "studies", package.parent / "studies") if p.is_dir())
 
 
 def _text(value: object, how: Callable[[object], str]) -> str:

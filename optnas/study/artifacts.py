@@ -13,15 +13,17 @@ import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.study import Study
-from torch import nn
 
 from optnas.errors import InputError
 from optnas.study.attributes import DETAIL, has_inherited
-from optnas.utils.weights_file import is_plain, load_into, save_weights, sha256
+
+if TYPE_CHECKING:  # it takes seconds to import; a command that reads a study needs the names alone
+    from torch import nn
 
 PREFIX = "dashboard:artifacts:"
 """Begins the study attributes in which Optuna's dashboard lists artifacts, by the trial's id."""
@@ -65,6 +67,8 @@ class WeightStore:
         Raises:
             InputError: They can't be kept so that reading them runs no code.
         """
+        from optnas.utils.weights_file import is_plain, save_weights
+
         state = model.state_dict()
         name = WEIGHTS if is_plain(state) else TORCH_WEIGHTS
         self.add(study, trial_id, name, lambda path: save_weights(state, path))
@@ -78,6 +82,8 @@ class WeightStore:
             name: One of this module's names.
             write: Writes the file at a path.
         """
+        from optnas.utils.weights_file import sha256
+
         self.folder.mkdir(parents=True, exist_ok=True)
         artifact_id = str(uuid.uuid4())
         path = self.folder / artifact_id  # where the store looks for it
@@ -116,6 +122,8 @@ class WeightStore:
                 was written.
             RuntimeError: They don't fit the model.
         """
+        from optnas.utils.weights_file import load_into
+
         path = self.weights_path(study, trial_id)
         self.check(study, trial_id)
         load_into(model, path)
@@ -137,6 +145,8 @@ class WeightStore:
         Raises:
             InputError: They weren't kept, the file is gone, or it was changed since it was written.
         """
+        from optnas.utils.weights_file import sha256
+
         path, digest = self._weights(study, trial_id)
         if digest and sha256(path) != digest:
             number = study._storage.get_trial(trial_id).number

@@ -1,9 +1,12 @@
 """A database is data from somebody else: what it names isn't imported on its word alone."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from command_line import environment
 
 STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
 URL = "sqlite:///box/tiny.db"
@@ -49,6 +52,20 @@ def test_looking_at_a_database_runs_no_code(optnas, tmp_path):
     code, _, err = optnas("report", URL, "--file", "box/tiny.py")
     assert (code, err) == (0, "")
     assert (tmp_path / "RUN").exists()
+
+
+def test_looking_at_a_database_needs_no_torch():
+    """It takes seconds to import."""
+    commands = [["optnas", *command] for command in (*LOOKING, ["status", "box"])]
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from optnas.cli import main\n"
+        f"for sys.argv in {commands}:\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, sys.argv\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment())
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_using_a_database_asks_for_a_file_that_the_user_has_not_named(optnas, tmp_path, box):

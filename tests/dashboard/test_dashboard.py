@@ -9,17 +9,18 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import pytest
 from command_line import start
+from dashboards import attributes, drawable, figures, served, update
 from optuna.trial import Trial, TrialState, create_trial
 from optuna_dashboard import _app, get_note, save_note
-from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 from torch import nn
+from warm import Command
 
 from optnas.dashboard import publisher as publishing, server as dashboard
 from optnas.dashboard.notes import Notes, is_untouched, marked
@@ -30,60 +31,10 @@ from optnas.pareto.front import front
 from optnas.plots import PLOTS
 from optnas.storage.open import close_storage, open_storage
 from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
-from optnas.study.attributes import ARCHITECTURE, BASELINE
+from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.markdown import plain, wrapped
 
-# As the command does: Optuna's importance evaluators warn of small studies at every look.
-in_the_page = pytest.mark.filterwarnings("ignore")
 STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
-
-
-@pytest.fixture
-def search(search):
-    return dataclasses.replace(
-        search,
-        storage="sqlite:///tiny.db",
-        objectives=("loss", "params", "flops", "macs"),
-        baselines={"small": lambda: nn.Linear(2, 1)},
-        trials=5,
-    )
-
-
-@pytest.fixture
-def publisher(search, monkeypatch):
-    """The publisher of a study of six trials, without ONNX files, which take a second each."""
-    monkeypatch.setattr(publishing, "find_spec", lambda _: None)
-    study = search.run(progress=False)
-    yield Publisher(study, Path("tiny_weights"), search)
-    close_storage(study._storage)
-
-
-@pytest.fixture
-def study(publisher):
-    return publisher._study
-
-
-@contextmanager
-def served(study):
-    """The dashboard's address while it is served."""
-    server = make_dashboard(study._storage, Path("tiny_weights"), port=0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/dashboard/studies/{study._study_id}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def update(publisher):
-    """Brings all up to date; returns in how many steps."""
-    return sum(1 for _ in publisher.update())
-
-
-def attributes(study):
-    return study._storage.get_study_system_attrs(study._study_id)
 
 
 def note(study, trial):
@@ -94,48 +45,9 @@ def files(study, trial):
     return {name for i, name in WeightStore("tiny_weights").kept(study) if i == trial._trial_id}
 
 
-def figures(study):
-    return {k: json.loads(v) for k, v in get_plotly_graph_objects(attributes(study)).items()}
-
-
-def drawable(study):
-    """The ids of the figures that there is enough for."""
-    found = set()
-    for plot in PLOTS:
-        with suppress(InputError):
-            plot.draw(study)
-            found.add(f"optnas-{plot.key}")
-    return found
-
-
 def add(study, values, name="new", **attrs):
     study.add_trial(create_trial(values=values, user_attrs={ARCHITECTURE: name, **attrs}))
     return study.trials[-1]
-
-
-@in_the_page
-def test_the_page_shows_figures_notes_and_files(publisher, study, page):
-    update(publisher)
-    member = front(study)[-1]
-    assert "width" in member.params
-    drawn = drawable(study)
-    assert figures(study).keys() == drawn
-    assert len(drawn) > 4
-    with served(study) as url:
-        page.goto(url)
-        for key in drawn:
-            title = page.locator(f"[id='user-defined-plot:{key}'] .gtitle")
-            title.wait_for()
-            assert title.text_content().startswith("tiny")
-        page.goto(f"{url}/trials?numbers={member.number}")
-        page.get_by_text("On the Pareto front of loss, params, flops, macs").wait_for()
-        assert page.get_by_role("cell", name="loss (less is better)").count() == 1
-        assert page.get_by_role("cell", name="width").count() == 1
-        assert page.get_by_text("[//]").count() == 0
-        drawing = page.get_by_role("img", name=DRAWING)
-        drawing.wait_for()
-        assert drawing.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-        assert page.get_by_text(WEIGHTS).count() == 1
 
 
 def test_figures_come_in_our_order_and_then_those_of_others(publisher, study, monkeypatch):
@@ -253,53 +165,6 @@ def test_the_note_says_what_there_is_to_say(publisher, study):
     assert "Of 1 baselines it dominates: small (trial 0)." in text
     others = [t.number for t in study.trials if t.params == trial.params]
     assert f"other trials of it: {', '.join(map(str, others))}" in text
-
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "[x](javascript:alert(1))",
-    "![x](http://127.0.0.2/x.png)",
-    "http://evil.example www.evil.example a@evil.example",
-    "`a` **b** _c_ ~~d~~ $e$ &lt; a|b \\| [^1] \\",
-    "- a",
-    "1. a",
-    "# a",
-)
-
-
-@in_the_page
-def test_hostile_names_are_shown_to_the_letter(page, search):
-    study = optuna.create_study(
-        study_name="<script>alert(0)</script>",
-        storage=open_storage("sqlite:///tiny.db", create=True),
-        directions=["minimize"] * 2,
-    )
-    study.set_metric_names(["<b>loss</b>|", "a\n- `b` www.evil.example"])
-    params = {name: optuna.distributions.CategoricalDistribution([name]) for name in HOSTILE}
-    attrs = {ARCHITECTURE: "\n".join(HOSTILE), "recipe": HOSTILE[0], BASELINE: HOSTILE[1]}
-    study.add_trial(
-        create_trial(
-            values=[1.0, 1.0],
-            params={name: name for name in HOSTILE},
-            distributions=params,
-            user_attrs=attrs,
-        )
-    )
-    study.add_trial(create_trial(values=[2.0, 2.0], user_attrs=attrs | {BASELINE: "__b__"}))
-    update(Publisher(study, Path("tiny_weights")))
-    with served(study) as url:
-        page.goto(f"{url}/trials?numbers=0")
-        page.get_by_text("On the Pareto front").wait_for()
-        cells = page.get_by_role("cell")
-        texts = [text.replace("\u2060", "") for text in cells.all_text_contents()]
-        assert [t for t in texts if t in HOSTILE] == [n for n in HOSTILE for _ in range(2)]
-        assert "<b>loss</b>| (less is better)" in texts
-        shown = cells.locator("xpath=ancestor::table/..").first
-        assert shown.locator("a, img, script, code, em, del, li, h1").count() == 0
-        page.goto(url)
-        page.locator("[id='user-defined-plot:optnas-pareto'] .gtitle").wait_for()
-    close_storage(study._storage)
 
 
 def test_text_in_markdown_is_on_one_line_and_plain_names_stay_as_they_are():
@@ -502,16 +367,14 @@ def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
 
 
 @contextmanager
-def command(*args, **settings):
-    """`optnas dashboard` in a process, and the address that it prints; it ends with no error."""
-    process = start("dashboard", *args, "--port", 0, **settings)
+def ended(process):
+    """The address that `optnas dashboard` prints; in the end it stops with no error."""
     try:
-        yield process, process.stdout.readline().split()[0]
+        yield process.stdout.readline().split()[0]
         process.send_signal(signal.SIGINT)
-        process.wait(60)
-        assert process.returncode == 0
+        assert process.wait(60) == 0
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.communicate()
 
 
@@ -520,11 +383,12 @@ def test_the_command_publishes_in_the_background(optnas, tmp_path):
     (tmp_path / "tiny.py").write_text(STUDY.read_text())
     assert optnas("run", "tiny.py")[0] == 0
     study = optuna.load_study(study_name="tiny", storage=open_storage("sqlite:///tiny.db"))
-    with command("sqlite:///tiny.db") as (process, url):
+    process = Command("dashboard", "sqlite:///tiny.db", "--port", 0)
+    with ended(process) as url:
         assert url.endswith(f"/dashboard/studies/{study._study_id}")
         assert process.stderr.readline().startswith("no drawings and no ONNX files: looking at")
         while not all(note(study, t) for t in front(study)):
-            assert process.poll() is None
+            assert process.wait(0.1) is None
     assert figures(study).keys() == drawable(study)
     close_storage(study._storage)
 
@@ -537,7 +401,8 @@ def test_the_command_on_what_can_only_be_read(optnas, tmp_path):
     assert optnas("run", "tiny.py")[0] == 0
     tmp_path.chmod(0o500)
     try:
-        with command("tiny.py", preexec_fn=without_privileges) as (process, url):
+        process = start("dashboard", "tiny.py", "--port", 0, preexec_fn=without_privileges)
+        with ended(process) as url:
             found = urllib.request.urlopen(url.replace("/dashboard/", "/api/")).read().decode()
             assert "weights.safetensors" in found
             assert "is read-only" in process.stderr.readline()

@@ -6,6 +6,8 @@ import sys
 import pytest
 from pages import PAGES, ROOT, code, name
 
+from optnas.samplers import startup
+
 WITH_CODE = {name(page): code(page) for page in PAGES if code(page)}
 WITH_TESTS = {page for page, code in WITH_CODE.items() if "optnas.testing" in code}
 SLOW = {"docs/take-home.md"}
@@ -15,6 +17,17 @@ def of(pages):
     return [pytest.param(p, marks=[pytest.mark.slow] if p in SLOW else []) for p in sorted(pages)]
 
 
+@pytest.fixture
+def _less_work(monkeypatch):
+    """Of the digits one in four, and fewer networks of which the first trials are chosen."""
+    from sklearn import datasets
+
+    images, labels = datasets.load_digits(return_X_y=True)
+    monkeypatch.setattr(datasets, "load_digits", lambda **_: (images[::4], labels[::4]))
+    monkeypatch.setattr(startup, "SAMPLE", 12)
+
+
+@pytest.mark.usefixtures("_less_work")
 @pytest.mark.parametrize("page", of(set(WITH_CODE) - WITH_TESTS))
 def test_blocks_run(page, capsys, monkeypatch):
     # dataclasses and pickle look their module up by name.

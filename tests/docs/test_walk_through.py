@@ -6,6 +6,8 @@ import shutil
 import pytest
 from pages import PAGES, ROOT, commands_in, name
 
+from optnas.samplers import startup
+
 SERVERS = ("dashboard", "serve")
 """They run until they are stopped; their own tests start them."""
 SHORTER = (
@@ -18,6 +20,7 @@ SHORTER = (
 @pytest.fixture
 def checkout(tmp_path, monkeypatch, optnas):
     """Where README's first command has been run, with a shorter study."""
+    monkeypatch.setattr(startup, "SAMPLE", 12)  # of which the first trials are chosen
     shutil.copytree(ROOT / "studies", "studies", ignore=shutil.ignore_patterns("*[!y]"))
     study = tmp_path / "studies" / "digits_cnn.py"
     text = study.read_text()

@@ -32,15 +32,25 @@ def launched() -> Iterator[Browser | None]:
 
 
 @contextmanager
-def watched_page(browser: Browser) -> Iterator[Page]:
-    """A page; in the end it must have had no error, and asked for nothing that isn't local."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def watched(page: Page) -> Iterator[Page]:
+    """An empty page; in the end it must have had no error, and asked for nothing but the local."""
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.mouse.move(0, 0)
     errors: list[str] = []
     requests: list[str] = []
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    yield page
-    page.close()
+    listeners = {
+        "console": lambda m: errors.append(m.text) if m.type == "error" else None,
+        "pageerror": lambda error: errors.append(str(error)),
+        "request": lambda request: requests.append(request.url),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    try:
+        yield page
+    finally:
+        for event, listener in listeners.items():
+            page.remove_listener(event, listener)
+        page.goto("about:blank")
+        page.context.clear_cookies()
     assert errors == []
     assert [url for url in requests if not url.startswith(LOCAL)] == []

@@ -12,10 +12,12 @@ MAKE = BaseModel.metadata.create_all
 
 
 def make_template(path):
-    """A database as Optuna makes it: all tables, and its version."""
+    """A database as Optuna makes it: all tables, and its version, which is returned."""
     storage = RDBStorage(f"sqlite:///{path}")
+    newest = storage.get_head_version()
     storage.remove_session()
     storage.engine.dispose()
+    return newest
 
 
 def copying(template):

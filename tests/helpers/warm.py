@@ -85,6 +85,11 @@ class Command:
     def poll(self):
         return self.returncode
 
+    def wait(self, seconds):
+        """Waits for its end for so long at most, and returns its exit code as `poll` does."""
+        self._waiting.join(seconds)
+        return self.returncode
+
     def send_signal(self, number):
         self._process.send_signal(number)
 

@@ -102,27 +102,6 @@ def test_importances_of_what_people_name():
     assert found["layout"]["xaxis2"]["title"]["text"] == 'a "b" &amp; c'
 
 
-def test_figures_are_drawn_by_a_browser(page, tmp_path):
-    """Without an error, and nothing that a person named becomes a part of the page."""
-    for kind in ("usual", "hostile"):
-        study = STUDIES[kind]()
-        for i in range(30, 40):
-            add(study, i)
-        parts = [
-            plot.draw(study).to_html(full_html=False, include_plotlyjs=i == 0)
-            for i, plot in enumerate(PLOTS)
-        ]
-        path = tmp_path / f"{kind}.html"
-        path.write_text(f"<!doctype html><meta charset='utf-8'>{''.join(parts)}")
-        page.goto(path.as_uri())
-        page.wait_for_function(
-            "n => document.querySelectorAll('.plotly-graph-div .main-svg .gtitle').length == n",
-            arg=len(PLOTS),
-        )
-        assert page.evaluate("window.hacked") is None
-        assert page.locator("svg img, svg script").count() == 0
-
-
 def test_what_is_left_out_is_named():
     """Plain Optuna keeps infinite values."""
     study = make(["a", "b"], ["minimize", "maximize"])

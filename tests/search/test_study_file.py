@@ -9,7 +9,7 @@ from command_line import exit_code
 
 import optnas
 from optnas.errors import InputError
-from optnas.search.study_file import bundled_folder
+from optnas.search.bundled import bundled_folder
 
 
 def test_a_path_has_its_database_beside_it_and_a_bundled_name_here(tmp_path):
