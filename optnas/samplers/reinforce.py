@@ -24,11 +24,10 @@ Defaults: learning rate, entropy bonus and size were chosen on NAS-Bench-201 wit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
 import numpy as np
+from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
@@ -43,8 +42,12 @@ from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
 from optnas.utils.text import there_are
 
-LOG_PROBABILITY = "optnas:log_probability"
-"""On a trial: its log probability under the policy that drew it."""
+HIDDEN = 32
+"""The size of the policy's state."""
+FEWEST = 5
+"""The number of finished trials from which on the policy learns."""
+STEPS, BATCH = 2, 32
+"""The number of gradient steps after each trial, and that of the preferences in each of them."""
 
 
 class ReinforceSampler(HistorySampler):
@@ -96,26 +99,15 @@ class ReinforceSampler(HistorySampler):
     def __init__(
         self,
         *,
-        learning_rate: float = 0.005,
-        entropy: float = 0.05,
-        hidden: int = 32,
+        learning_rate: float = 0.02,
+        entropy: float = 0.3,
         targets: Mapping[str | int, float] | None = None,
         exponent: float = -0.07,
-        algorithm: Literal["reinforce", "ppo"] = "reinforce",
-        batch_size: int = 10,
-        epochs: int = 4,
-        clip: float = 0.2,
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        if algorithm not in ("reinforce", "ppo"):
-            raise ValueError(f"algorithm must be reinforce or ppo, got {algorithm!r}")
         for name, value in {
             "learning_rate": learning_rate,
-            "hidden": hidden,
-            "batch_size": batch_size,
-            "epochs": epochs,
-            "clip": clip,
             **{f"targets[{k!r}]": target for k, target in (targets or {}).items()},
         }.items():
             if not value > 0:
@@ -124,10 +116,8 @@ class ReinforceSampler(HistorySampler):
             raise ValueError(f"entropy must be at least 0, got {entropy}")
         if exponent >= 0:
             raise ValueError(f"exponent must be below 0, got {exponent}")
-        self._learning_rate, self._entropy, self._hidden = learning_rate, entropy, hidden
+        self._learning_rate, self._entropy = learning_rate, entropy
         self._targets, self._exponent = dict(targets or {}), exponent
-        self._algorithm = algorithm
-        self._batch_size, self._epochs, self._clip = batch_size, epochs, clip
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Checks the seed, and that all targets are among the objectives."""
@@ -136,88 +126,67 @@ class ReinforceSampler(HistorySampler):
 
     def start(self, ask: Ask) -> Draw:
         """Returns a draw of the trial's parameters from the policy as it is now."""
-        learner = ask.history.fold(self._new_learner, self._learn)
-        return Episode(learner.policy.frozen(), learner.preference(ask.place), ask)
-
-    def finish(self, ask: Ask, draw: Draw) -> None:
-        """For PPO, stores the trial's log probability."""
-        if self._algorithm == "ppo" and isinstance(draw, Episode):
-            ask.mark(LOG_PROBABILITY, draw.log_probability())
+        learner = ask.history.fold(self._new_learner, _Learner.add)
+        rng = np.random.default_rng(derived_seed(self._study_seed, ask.place, "preference"))
+        (preference,) = learner.preferences(rng, 1)
+        return Episode(learner.policy.frozen(), preference, ask, learner.distributions)
 
     def _new_learner(self, history: History) -> _Learner:
+        directions = history.study.directions
         targets = _positions(history.study, self._targets)
-        policy = Policy(
-            len(history.study.directions), self._hidden, self._learning_rate, self._study_seed
+        return _Learner(
+            Policy(len(directions), HIDDEN, self._learning_rate, self._study_seed),
+            Rewards(directions, targets, self._exponent, history.limits),
+            self._entropy,
+            len(directions),
+            self._study_seed,
         )
-        rewards = Rewards(history.study.directions, targets, self._exponent, history.limits)
-        return _Learner(history, policy, rewards, self._study_seed)
-
-    def _learn(self, learner: _Learner, trial: FrozenTrial) -> None:
-        lesson = learner.lesson(trial)
-        if self._algorithm == "reinforce":
-            learner.policy.ascend(
-                learner.policy.gradient(
-                    lesson.actions, lesson.preference, lesson.advantage, self._entropy
-                )
-            )
-            return
-        learner.batch.append(lesson)
-        if len(learner.batch) == self._batch_size:
-            for _ in range(self._epochs):
-                self._clipped_step(learner.policy, learner.batch)
-            learner.batch.clear()
-
-    def _clipped_step(self, policy: Policy, batch: list[_Lesson]) -> None:
-        """One step on PPO's clipped objective (Schulman et al., equation 7)."""
-        for lesson in batch:
-            policy.meet(lesson.actions)
-        total: Array | float = 0.0
-        for lesson in batch:
-            log_p = policy.log_probability(lesson.actions, lesson.preference)
-            ratio = math.exp(min(log_p - lesson.log_probability, 20.0))
-            too_far = ratio > 1 + self._clip if lesson.advantage > 0 else ratio < 1 - self._clip
-            advantage = 0.0 if too_far else ratio * lesson.advantage
-            total = total + policy.gradient(
-                lesson.actions, lesson.preference, advantage, self._entropy
-            )
-        policy.ascend(np.asarray(total) / len(batch))
-
-
-class _Lesson(NamedTuple):
-    """The data for a gradient step on one trial."""
-
-    actions: list[Action]
-    preference: Array
-    advantage: float
-    log_probability: float
 
 
 class _Learner:
-    """The policy, with the rewards and the batch that it learns from."""
+    """The policy, and the trials that it imitates.
 
-    def __init__(self, history: History, policy: Policy, rewards: Rewards, seed: int) -> None:
+    Attributes:
+        policy: As of the last trial.
+        distributions: Those of all parameters so far.
+    """
+
+    def __init__(
+        self, policy: Policy, rewards: Rewards, entropy: float, objectives: int, seed: int
+    ) -> None:
         self.policy = policy
-        self.batch: list[_Lesson] = []
-        self._history, self._rewards, self._seed = history, rewards, seed
-        self._objectives = len(history.study.directions)
+        self.distributions: dict[str, BaseDistribution] = {}
+        self._rewards, self._entropy = rewards, entropy
+        self._objectives, self._seed = objectives, seed
+        self._best: dict[int, list[Action]] = {}
+        self._trials = 0
 
-    def preference(self, place: int) -> Array:
-        """The weights of the objectives at a place, drawn uniformly from the simplex."""
-        rng = np.random.default_rng(derived_seed(self._seed, place, "preference"))
-        return rng.dirichlet(np.ones(self._objectives))
+    def preferences(self, rng: np.random.Generator, number: int) -> Array:
+        """Weights of the objectives, uniform on the simplex, of shape `(number, objectives)`."""
+        return rng.dirichlet(np.ones(self._objectives), size=number)
 
-    def lesson(self, trial: FrozenTrial) -> _Lesson:
-        """Adds the next finished trial, and returns its lesson."""
-        actions = [
-            action(name, distribution, trial.params[name])
-            for name, distribution in trial.distributions.items()
-        ]
-        preference = self.preference(self._history.place(trial))
+    def add(self, trial: FrozenTrial) -> None:
+        """Adds the next finished trial, and imitates the best trial under each of some preferences.
+
+        The best ones are found anew, because the trial changes the ranks of all.
+        """
         self._rewards.add(trial)
-        known = trial.system_attrs.get(LOG_PROBABILITY)
-        if known is None:  # it was added by hand, or drawn by another sampler
-            known = self.policy.log_probability(actions, preference)
-        return _Lesson(actions, preference, self._rewards.advantage(preference), known)
+        self.distributions.update(trial.distributions)
+        if self._trials in self._rewards.best:
+            actions = [
+                action(name, distribution, trial.params[name])
+                for name, distribution in trial.distributions.items()
+            ]
+            known = self._best | {self._trials: actions}
+            self._best = {i: known[i] for i in self._rewards.best}
+        self._trials += 1
+        if self._trials < FEWEST or not self._best:
+            return
+        rng = np.random.default_rng(derived_seed(self._seed, self._trials, "imitation"))
+        for _ in range(STEPS):
+            preferences = self.preferences(rng, BATCH)
+            imitated = [self._best[i] for i in self._rewards.best_of(preferences)]
+            self.policy.ascend(self.policy.gradient(imitated, preferences, self._entropy))
 
 
 def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:
