@@ -33,9 +33,10 @@ MOST_ACTIONS, BINS = 32, 16
 class Episode:
     """Draws the parameters of one trial.
 
-    What was tried has no probability: the trial is drawn again and again, from its first decision
-    on, until it leads to something untried. Skipping tried values decision by decision would not
-    do. Near an architecture that was tried, the last decision alone would then change.
+    If what it draws was tried, it draws the whole trial again, and again, until it comes to
+    something untried. The first attempt has the policy's probabilities; each further one is closer
+    to a random architecture by a hundredth. Skipping tried values decision by decision would not
+    do: near an architecture that was tried, the last decision alone would then change.
 
     Args:
         policy: The policy, which must not change meanwhile.
@@ -54,7 +55,8 @@ class Episode:
         self._policy, self._preference, self._ask = policy, preference, ask
         self._state = np.zeros(policy.hidden)
         self._done: list[Action] = []
-        self._attempt = next((n for n in range(ATTEMPTS) if not self._repeats(n, known)), 0)
+        attempts = (n for n in range(ATTEMPTS) if not self._repeats(n, known))
+        self._attempt = next(attempts, 0)
 
     def __call__(self, name: str, distribution: BaseDistribution) -> Any:
         """Draws the value of a parameter, given the decisions before it."""
@@ -100,6 +102,8 @@ class Episode:
         self, name: str, distribution: BaseDistribution, weights: Sequence[float], attempt: int
     ) -> Any:
         rng = self._ask.rng(f"draw:{name}/{attempt}")
+        if rng.random() < attempt / ATTEMPTS:
+            weights = [1.0] * len(weights)
         (taken,) = rng.choices(range(len(weights)), weights)
         if len(weights) == options(distribution):
             return option(distribution, taken)

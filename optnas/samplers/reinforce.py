@@ -100,7 +100,7 @@ class ReinforceSampler(HistorySampler):
         self,
         *,
         learning_rate: float = 0.02,
-        entropy: float = 0.3,
+        entropy: float = 0.2,
         targets: Mapping[str | int, float] | None = None,
         exponent: float = -0.07,
         seed: int | None = None,
