@@ -42,6 +42,8 @@ from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
 from optnas.utils.text import there_are
 
+AUGMENTATION = 0.05
+"""The weight of the sum in the augmented Chebyshev value: ParEGO's."""
 HIDDEN = 32
 """The size of the policy's state."""
 FEWEST = 5
@@ -100,7 +102,7 @@ class ReinforceSampler(HistorySampler):
         self,
         *,
         learning_rate: float = 0.02,
-        entropy: float = 0.2,
+        entropy: float = 0.1,
         targets: Mapping[str | int, float] | None = None,
         exponent: float = -0.07,
         seed: int | None = None,
@@ -136,7 +138,7 @@ class ReinforceSampler(HistorySampler):
         targets = _positions(history.study, self._targets)
         return _Learner(
             Policy(len(directions), HIDDEN, self._learning_rate, self._study_seed),
-            Rewards(directions, targets, self._exponent, history.limits),
+            Rewards(directions, targets, self._exponent, history.limits, AUGMENTATION),
             self._entropy,
             len(directions),
             self._study_seed,

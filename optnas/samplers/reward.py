@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int_]
 
 AUGMENTATION = 0.3
-"""The weight of the sum, which is added to the maximum, in the augmented Chebyshev value."""
+"""The weight of the sum, which is added to the maximum, in the augmented Chebyshev value; that of
+`qlearning`."""
 
 
 class Rewards:
@@ -34,8 +35,9 @@ class Rewards:
         directions: The directions of the study's objectives.
         targets: The targets of MnasNet's reward, by the objective's position.
         exponent: The exponent w of MnasNet's reward.
-        limits: The reference point as losses. The reward of a trial beyond it is lowered by 1.3,
-            the range of rewards without targets.
+        limits: The reference point as losses. The reward of a trial beyond it is lowered by 1 +
+            `augmentation`, the range of rewards without targets.
+        augmentation: The weight of the sum in the augmented Chebyshev value.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class Rewards:
         targets: Mapping[int, float],
         exponent: float,
         limits: Array | None = None,
+        augmentation: float = AUGMENTATION,
     ) -> None:
         self._directions, self._targets, self._exponent = directions, targets, exponent
+        self._augmentation = augmentation
         self._limits = np.full(len(directions), np.inf) if limits is None else limits
         self._free = [i for i in range(len(directions)) if i not in targets]
         self._sorted: list[Array] = [np.zeros(0) for _ in directions]
@@ -102,7 +106,7 @@ class Rewards:
     def rewards(self, preferences: Array, which: Sequence[int]) -> Array:
         """The rewards of trials as of now: another trial changes the ranks of those before it.
 
-        Without targets, a feasible trial's lies between -1.3 and 0, and that of one that is
+        Without targets, a feasible trial's lies between -1 - `augmentation` and 0, and that of one that is
         infeasible or failed is lower than any feasible one's.
 
         Args:
@@ -118,8 +122,8 @@ class Rewards:
         if known:
             points = np.array([asked[i][0] for i in known])
             beyond = shortfall(points, self._limits) > 0
-            rewards[:, known] = self._feasible(points, preferences) - (1 + AUGMENTATION) * beyond
-        worst = (1 + AUGMENTATION) * (1 + bool(np.isfinite(self._limits).any()))
+            rewards[:, known] = self._feasible(points, preferences) - (1 + self._augmentation) * beyond
+        worst = (1 + self._augmentation) * (1 + bool(np.isfinite(self._limits).any()))
         for i, (point, broken) in enumerate(asked):
             if point is None:  # infeasible or failed: worse than any feasible one
                 share = broken / self._worst_violation if np.isfinite(broken) else 1.0
@@ -134,10 +138,10 @@ class Rewards:
             ]
         )
         weighted = preferences[:, None, self._free] * ranks[:, self._free]
-        value: Array = -(weighted.max(axis=2) + AUGMENTATION * weighted.sum(axis=2))
+        value: Array = -(weighted.max(axis=2) + self._augmentation * weighted.sum(axis=2))
         if not self._targets:
             return value
-        quality = 1 + value / (1 + AUGMENTATION)
+        quality = 1 + value / (1 + self._augmentation)
         with np.errstate(over="ignore"):  # infinitely far from the target
             for i, target in self._targets.items():
                 quality = quality * (np.maximum(points[:, i], 1e-300) / target) ** self._exponent
