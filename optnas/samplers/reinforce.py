@@ -1,25 +1,31 @@
 """Reinforcement learning: a policy draws an architecture decision by decision.
 
 Outline, for one trial:
-1. `start` learns from the trials finished since (`_learn`): `reward.Rewards` turns each into an
-   advantage under its preference, and `policy.Policy` takes a gradient step (PPO: a few steps for
-   each batch).
+1. `start` learns from the trials finished since (`_Learner.add`). A trial's reward under any
+   preference among the objectives can be computed afterwards (`reward.Rewards`). So after each
+   trial, `policy.Policy` takes two gradient steps towards the best trials so far under 32
+   preferences, drawn anew for each step.
 2. It draws the trial's preference, the weights of the objectives, from the seed and the place.
-3. It returns an `episode.Episode`, which draws each parameter from the policy as it is now.
-4. For PPO, `finish` stores the probability of the trial under that policy.
+3. It returns an `episode.Episode`, which draws each parameter from the policy as it is now, until
+   the architecture is an untried one.
 
-Sources: Williams, Simple statistical gradient-following algorithms for connectionist reinforcement
-learning, Machine Learning 8 (1992); Zoph and Le, Neural architecture search with reinforcement
-learning, ICLR 2017 (arXiv 1611.01578); Schulman et al., Proximal policy optimization algorithms,
-2017 (arXiv 1707.06347); Tan et al., MnasNet, CVPR 2019 (arXiv 1807.11626), for the reward with
-targets.
+Sources: Zoph and Le, Neural architecture search with reinforcement learning, ICLR 2017 (arXiv
+1611.01578), for the recurrent policy; Williams, Simple statistical gradient-following algorithms
+for connectionist reinforcement learning, Machine Learning 8 (1992), for REINFORCE; Abolafia et al.,
+Neural program synthesis with priority queue training, 2018 (arXiv 1801.03526), for imitating the
+best trials in place of REINFORCE's rewards (also Oh et al., Self-imitation learning, ICML 2018,
+arXiv 1806.05635); Andrychowicz et al., Hindsight experience replay, NeurIPS 2017 (arXiv
+1707.01495), for learning from a trial under other preferences than its own; Knowles, ParEGO, IEEE
+Transactions on Evolutionary Computation 10 (2006), for the augmented Chebyshev value and its weight
+of 0.05; Tan et al., MnasNet, CVPR 2019 (arXiv 1807.11626), for the reward with targets.
 
 What differs: a trial is an episode and each `suggest_*` an action, so any define-by-run space will
-do; the policy depends on a preference among the objectives, drawn for each trial, so one policy
-learns the whole front; and nothing is proposed twice.
+do; the queue has one trial for each preference; the reward is of ranks; and nothing is proposed
+twice. Nothing is weighted by its importance, so PPO's clipping has no place here.
 
-Defaults: learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
-(benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
+Defaults: learning rate, entropy bonus, and the numbers of steps and preferences were chosen on
+NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py). Ten seeds don't tell them from their
+neighbours.
 """
 
 from __future__ import annotations
@@ -53,18 +59,18 @@ STEPS, BATCH = 2, 32
 
 
 class ReinforceSampler(HistorySampler):
-    """Learns by policy gradients which decisions lead to a good architecture.
+    """A policy learns to draw the best architecture so far under each preference.
 
-    Each trial draws a preference (weights of the objectives, uniformly from the simplex). Its
-    reward is the negative augmented Chebyshev value of the objectives' ranks under the preference;
-    the reward's baseline is the moving average of recent trials under the same preference. With
-    `targets` the reward is MnasNet's instead: the quality in the other objectives, times
-    (cost / target) ^ exponent for each target.
+    Each trial draws a preference (weights of the objectives, uniformly from the simplex), and the
+    policy draws an architecture for it. The reward is the negative augmented Chebyshev value of the
+    objectives' ranks under a preference. With `targets` it is MnasNet's instead: the quality in the
+    other objectives, times (cost / target) ^ exponent for each target. Under each preference the
+    policy imitates the trial with the highest reward: by the gradient of that trial's log
+    probability, which is REINFORCE's where this trial has the reward 1 and all others 0.
 
     Continuous ranges, and ordered ones with more than 32 values, are cut into 16 bins; within a bin
     the value is uniform. Infeasible, pruned and failed trials have a lower reward than any other.
-    Actions that lead to nothing untried are skipped, but the policy learns as if it were free to
-    take them.
+    An architecture that was tried is drawn again as a whole.
 
     Example:
         ```python
@@ -80,16 +86,9 @@ class ReinforceSampler(HistorySampler):
 
     Args:
         learning_rate: The learning rate of the policy's optimizer (Adam).
-        entropy: The weight of the entropy bonus; with more, the policy explores for longer.
-        hidden: The size of the policy's state.
+        entropy: The weight of the entropy bonus; with more, the policy stays closer to random.
         targets: Targets of minimised, positive costs, by objective name or position.
         exponent: MnasNet's w, below 0. By default, twice the cost is worth 5 % of the quality.
-        algorithm: `reinforce` updates after every trial. `ppo` takes `epochs` steps on PPO's
-            clipped objective after every `batch_size` trials, with the probabilities that the
-            trials had when they were drawn.
-        batch_size: The number of trials in an update of PPO.
-        epochs: The number of steps in an update of PPO.
-        clip: PPO's ε: how far a trial's probability may move in an update.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 

@@ -106,8 +106,8 @@ class Rewards:
     def rewards(self, preferences: Array, which: Sequence[int]) -> Array:
         """The rewards of trials as of now: another trial changes the ranks of those before it.
 
-        Without targets, a feasible trial's lies between -1 - `augmentation` and 0, and that of one that is
-        infeasible or failed is lower than any feasible one's.
+        Without targets, a feasible trial's lies between -1 - `augmentation` and 0. That of one that
+        is infeasible or failed is lower than any feasible one's.
 
         Args:
             preferences: The weights of the objectives, of shape `(preferences, objectives)`.
@@ -116,14 +116,15 @@ class Rewards:
         Returns:
             An array of shape `(preferences, len(which))`.
         """
+        extent = 1 + self._augmentation
         asked = [self._known[i] for i in which]
         rewards = np.zeros((len(preferences), len(asked)))
         known = [i for i, (point, _) in enumerate(asked) if point is not None]
         if known:
             points = np.array([asked[i][0] for i in known])
             beyond = shortfall(points, self._limits) > 0
-            rewards[:, known] = self._feasible(points, preferences) - (1 + self._augmentation) * beyond
-        worst = (1 + self._augmentation) * (1 + bool(np.isfinite(self._limits).any()))
+            rewards[:, known] = self._feasible(points, preferences) - extent * beyond
+        worst = extent * (1 + bool(np.isfinite(self._limits).any()))
         for i, (point, broken) in enumerate(asked):
             if point is None:  # infeasible or failed: worse than any feasible one
                 share = broken / self._worst_violation if np.isfinite(broken) else 1.0
