@@ -31,6 +31,7 @@ from common.comparison import (
     run_all,
     run_sampler,
     save,
+    saved,
     table,
     verdicts,
 )
@@ -159,15 +160,15 @@ def main():
             f"{np.std(relaxed['gap']):.3f} to the loss of the relaxed network; its training "
             f"took {np.mean(relaxed['seconds']):.0f} s"
         )
-    if not options.samplers:
-        save(
-            "regression_mlp",
-            {
-                name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
-                | (relaxed if name == GRADIENT else {})
-                for name in curves
-            },
-        )
+    save(
+        "regression_mlp",
+        saved("regression_mlp")
+        | {
+            name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
+            | (relaxed if name == GRADIENT else {})
+            for name in curves
+        },
+    )
 
 
 if __name__ == "__main__":

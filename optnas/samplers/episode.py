@@ -5,7 +5,7 @@ The actions that a parameter has are those of `qlearning`, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,19 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.samplers.ask import Ask
 from optnas.samplers.policy import Action, Array, Policy
-from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
+from optnas.utils.distributions import (
+    contains,
+    from_unit,
+    option,
+    option_number,
+    options,
+    stored,
+    to_unit,
+)
 from optnas.utils.draws import without
 
+ATTEMPTS = 100
+"""How often a trial is drawn at most until it leads to something untried."""
 MOST_ACTIONS, BINS = 32, 16
 """An ordered range with more than 32 values is cut into 16 bins, one action each."""
 
@@ -23,34 +33,81 @@ MOST_ACTIONS, BINS = 32, 16
 class Episode:
     """Draws the parameters of one trial.
 
+    If what it draws was tried, it draws the whole trial again, and again, until it comes to
+    something untried. The first attempt has the policy's probabilities; each further one is closer
+    to a random architecture by a hundredth. Skipping tried values decision by decision would not
+    do: near an architecture that was tried, the last decision alone would then change.
+
     Args:
         policy: The policy, which must not change meanwhile.
         preference: The weights of the objectives, of shape `(objectives,)`.
         ask: The trial.
+        known: The distributions of the parameters of tried architectures.
     """
 
-    def __init__(self, policy: Policy, preference: Array, ask: Ask) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        preference: Array,
+        ask: Ask,
+        known: Mapping[str, BaseDistribution],
+    ) -> None:
         self._policy, self._preference, self._ask = policy, preference, ask
         self._state = np.zeros(policy.hidden)
         self._done: list[Action] = []
+        attempts = (n for n in range(ATTEMPTS) if not self._repeats(n, known))
+        self._attempt = next(attempts, 0)
 
     def __call__(self, name: str, distribution: BaseDistribution) -> Any:
         """Draws the value of a parameter, given the decisions before it."""
+        if len(self._ask.decisions) < len(self._done):  # the trial was only rehearsed
+            self._state, self._done = np.zeros(self._policy.hidden), []
         for decision in self._ask.decisions[len(self._done) :]:
             done = action(*decision)
-            self._state, _ = self._step(done.name, done.actions)
+            self._state, _ = self._step(self._state, self._done, done.name, done.actions)
             self._done.append(done)
-        log_p = self._step(name, count_of(distribution))[1]
-        return draw_action(self._ask, name, distribution, np.exp(log_p).tolist())
+        _, weights = self._step(self._state, self._done, name, count_of(distribution))
+        value = self._draw(name, distribution, weights, self._attempt)
+        if stored(distribution, value) in self._ask.closed(name):
+            return draw_action(self._ask, name, distribution, weights)
+        return value
 
-    def log_probability(self) -> float:
-        """The log probability of all decisions of the trial."""
-        actions = [action(*decision) for decision in self._ask.decisions]
-        return self._policy.log_probability(actions, self._preference)
+    def _repeats(self, attempt: int, known: Mapping[str, BaseDistribution]) -> bool:
+        """Whether all that an attempt leads to was tried."""
+        node, state, done = self._ask.tried, np.zeros(self._policy.hidden), list[Action]()
+        while node.forks and not node.closed:
+            name = next(iter(node.forks))
+            if name not in known:  # another worker was the first to draw it
+                return False
+            distribution = known[name]
+            state, weights = self._step(state, done, name, count_of(distribution))
+            value = self._draw(name, distribution, weights, attempt)
+            if name in self._ask.fixed and contains(distribution, self._ask.fixed[name]):
+                value = self._ask.fixed[name]
+            child = node.child(name, stored(distribution, value))
+            if child is None:
+                return False
+            done.append(action(name, distribution, value))
+            node = child
+        return node.closed
 
-    def _step(self, name: str, count: int) -> tuple[Array, Array]:
-        last = self._done[-1] if self._done else None
-        return self._policy.step(self._state, last, name, count, self._preference)
+    def _step(
+        self, state: Array, done: Sequence[Action], name: str, count: int
+    ) -> tuple[Array, list[float]]:
+        last = done[-1] if done else None
+        state, log_p = self._policy.step(state, last, name, count, self._preference)
+        return state, np.exp(log_p).tolist()
+
+    def _draw(
+        self, name: str, distribution: BaseDistribution, weights: Sequence[float], attempt: int
+    ) -> Any:
+        rng = self._ask.rng(f"draw:{name}/{attempt}")
+        if rng.random() < attempt / ATTEMPTS:
+            weights = [1.0] * len(weights)
+        (taken,) = rng.choices(range(len(weights)), weights)
+        if len(weights) == options(distribution):
+            return option(distribution, taken)
+        return from_unit(distribution, (taken + rng.random()) / len(weights))
 
 
 def draw_action(

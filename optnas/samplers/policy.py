@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 from optnas.study.seeds import derived_seed
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int_]
 Key = tuple[str, str, int]
+Last = tuple[str, int, int | Integers]
+"""A parameter, the number of its actions, and the one taken; in a batch, one for each row."""
 SCALE = 0.3
 """The standard deviation of the weights that lead into the state."""
 
@@ -62,63 +65,89 @@ class Policy:
         return policy
 
     def step(
-        self, state: Array, last: Action | None, name: str, count: int, context: Array
+        self, state: Array, last: Last | None, name: str, count: int, context: Array
     ) -> tuple[Array, Array]:
-        """The next state, and the log probabilities of the parameter's actions."""
-        self._meet(name, count)
-        inputs = self["U"] @ state + self["n", name, count] + self["C"] @ context
-        if last is not None:
-            self._meet(last.name, last.actions)
-            inputs = inputs + self["e", last.name, last.actions][last.taken]
-        state = np.tanh(inputs)
-        logits = self["V", name, count] @ state + self["b", name, count]
-        logits = logits + self["P", name, count] @ context
-        logits = logits - logits.max()
-        return state, logits - np.log(np.exp(logits).sum())
+        """The next state, and the log probabilities of the parameter's actions.
 
-    def log_probability(self, actions: Sequence[Action], context: Array) -> float:
-        """The log probability of a whole sequence of decisions."""
-        state, last, total = np.zeros(self.hidden), None, 0.0
-        for action in actions:
-            state, log_p = self.step(state, last, action.name, action.actions, context)
-            total += float(log_p[action.taken])
-            last = action
-        return total
+        Args:
+            state: The state before, of shape `(hidden,)`, or `(rows, hidden)` for a batch.
+            last: The last action, if there is one; in a batch, one for each row.
+            name: The parameter's.
+            count: The number of its actions.
+            context: Of shape `(context,)`, or `(rows, context)`.
+
+        Returns:
+            Of shapes `(hidden,)` and `(count,)`, or `(rows, hidden)` and `(rows, count)`.
+        """
+        self._meet(name, count)
+        inputs = state @ self["U"].T + self["n", name, count] + context @ self["C"].T
+        if last is not None:
+            self._meet(last[0], last[1])
+            inputs = inputs + self["e", last[0], last[1]][last[2]]
+        state = np.tanh(inputs)
+        logits = state @ self["V", name, count].T + self["b", name, count]
+        logits = logits + context @ self["P", name, count].T
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        return state, logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
     def gradient(
-        self, actions: Sequence[Action], context: Array, advantage: float, entropy: float
+        self, sequences: Sequence[Sequence[Action]], contexts: Array, entropy: float
     ) -> Array:
-        """The gradient of advantage · log p(actions) + entropy · (sum of the decisions' entropies).
+        """The gradient of the mean of log p(actions) + entropy · (sum of the decisions' entropies).
 
-        The first term's expectation is the policy gradient (Williams 1992).
+        The first term's is REINFORCE's with a reward of 1 (Williams 1992).
+
+        Args:
+            sequences: The actions of each row.
+            contexts: Of shape `(rows, context)`.
+            entropy: The weight of the entropies.
         """
-        states, log_ps = [np.zeros(self.hidden)], []
-        last = None
-        for action in actions:
-            state, log_p = self.step(states[-1], last, action.name, action.actions, context)
+        groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
+        for row, actions in enumerate(sequences):
+            groups.setdefault(tuple((a.name, a.actions) for a in actions), []).append(row)
+        for forks in groups:
+            for fork in forks:
+                self._meet(*fork)
+        total = np.zeros_like(self._weights)
+        for forks, rows in groups.items():
+            taken = np.array([[a.taken for a in sequences[row]] for row in rows], dtype=int).T
+            self._add_gradient(total, forks, taken, contexts[rows], entropy)
+        return total / len(sequences)
+
+    def _add_gradient(
+        self,
+        gradient: Array,
+        forks: Sequence[tuple[str, int]],
+        taken: Integers,
+        context: Array,
+        entropy: float,
+    ) -> None:
+        """Adds the gradient of rows with the same parameters; `taken` has a row for each of them.
+
+        It goes through the decisions forwards, and then backwards.
+        """
+        states, log_ps = [np.zeros((len(context), self.hidden))], []
+        for t, (name, count) in enumerate(forks):
+            last = (*forks[t - 1], taken[t - 1]) if t > 0 else None
+            state, log_p = self.step(states[-1], last, name, count, context)
             states.append(state)
             log_ps.append(log_p)
-            last = action
-        gradient = np.zeros_like(self._weights)
-        from_later = np.zeros(self.hidden)
-        for t in reversed(range(len(actions))):
-            name, count, taken = actions[t]
+        from_later, rows = np.zeros((len(context), self.hidden)), np.arange(len(context))
+        for t in reversed(range(len(forks))):
             log_p, state = log_ps[t], states[t + 1]
             p = np.exp(log_p)
-            logits = -advantage * p - entropy * p * (log_p - p @ log_p)
-            logits[taken] += advantage
-            self._part(gradient, "b", name, count)[...] += logits
-            self._part(gradient, "P", name, count)[...] += np.outer(logits, context)
-            self._part(gradient, "V", name, count)[...] += np.outer(logits, state)
-            inputs = (from_later + logits @ self["V", name, count]) * (1 - state * state)
-            self._part(gradient, "n", name, count)[...] += inputs
-            self._part(gradient, "C")[...] += np.outer(inputs, context)
-            self._part(gradient, "U")[...] += np.outer(inputs, states[t])
+            logits = -p - entropy * p * (log_p - (p * log_p).sum(axis=1, keepdims=True))
+            logits[rows, taken[t]] += 1.0
+            self._part(gradient, "b", *forks[t])[...] += logits.sum(axis=0)
+            self._part(gradient, "P", *forks[t])[...] += logits.T @ context
+            self._part(gradient, "V", *forks[t])[...] += logits.T @ state
+            inputs = (from_later + logits @ self["V", *forks[t]]) * (1 - state * state)
+            self._part(gradient, "n", *forks[t])[...] += inputs.sum(axis=0)
+            self._part(gradient, "C")[...] += inputs.T @ context
+            self._part(gradient, "U")[...] += inputs.T @ states[t]
             if t > 0:
-                before = actions[t - 1]
-                self._part(gradient, "e", before.name, before.actions)[before.taken] += inputs
+                np.add.at(self._part(gradient, "e", *forks[t - 1]), taken[t - 1], inputs)
             from_later = inputs @ self["U"]
-        return gradient
 
     def ascend(self, gradient: Array) -> None:
         """Takes one step of Adam (Kingma and Ba 2015) along a gradient."""
@@ -135,11 +164,6 @@ class Policy:
     def _part(self, values: Array, kind: str, name: str = "", count: int = 0) -> Array:
         start, stop, shape = self._places[kind, name, count]
         return values[start:stop].reshape(shape)
-
-    def meet(self, actions: Sequence[Action]) -> None:
-        """Gives the parameters of these actions their weights."""
-        for action in actions:
-            self._meet(action.name, action.actions)
 
     def _meet(self, name: str, count: int) -> None:
         """Gives a parameter its weights; before any learning, all actions are equally likely."""

@@ -142,7 +142,7 @@ class QLearningSampler(HistorySampler):
         number = self._preferences if objectives > 1 else 1
         return _Table(
             rng.dirichlet(np.ones(objectives), size=number),
-            Rewards(history.study.directions, {}, 0.0, history.limits, window=None),
+            Rewards(history.study.directions, {}, 0.0, history.limits),
             self._learning_rate,
             self._replays,
             self._memory,
@@ -188,9 +188,9 @@ class _Table:
         rng = Random(derived_seed(self._seed, len(self._trials), "replay"))
         which = [rng.randrange(len(self._trials)) for _ in range(self._replays)]
         which.append(len(self._trials) - 1)
-        rewards = [self._rewards.rewards(p, which) for p in self.preferences]
+        rewards = self._rewards.rewards(self.preferences, which)
         # From 0 to 1 for feasible trials, as accuracies are in the paper.
-        for at, reward in zip(which, 1 + np.array(rewards).T / (1 + AUGMENTATION), strict=True):
+        for at, reward in zip(which, 1 + rewards.T / (1 + AUGMENTATION), strict=True):
             self._update(self._trials[at], reward)
 
     def _update(self, path: Sequence[tuple[State, int]], reward: Array) -> None:

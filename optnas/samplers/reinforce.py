@@ -1,34 +1,39 @@
 """Reinforcement learning: a policy draws an architecture decision by decision.
 
 Outline, for one trial:
-1. `start` learns from the trials finished since (`_learn`): `reward.Rewards` turns each into an
-   advantage under its preference, and `policy.Policy` takes a gradient step (PPO: a few steps for
-   each batch).
+1. `start` learns from the trials finished since (`_Learner.add`). A trial's reward under any
+   preference among the objectives can be computed afterwards (`reward.Rewards`). So after each
+   trial, `policy.Policy` takes two gradient steps towards the best trials so far under 32
+   preferences, drawn anew for each step.
 2. It draws the trial's preference, the weights of the objectives, from the seed and the place.
-3. It returns an `episode.Episode`, which draws each parameter from the policy as it is now.
-4. For PPO, `finish` stores the probability of the trial under that policy.
+3. It returns an `episode.Episode`, which draws each parameter from the policy as it is now, until
+   the architecture is an untried one.
 
-Sources: Williams, Simple statistical gradient-following algorithms for connectionist reinforcement
-learning, Machine Learning 8 (1992); Zoph and Le, Neural architecture search with reinforcement
-learning, ICLR 2017 (arXiv 1611.01578); Schulman et al., Proximal policy optimization algorithms,
-2017 (arXiv 1707.06347); Tan et al., MnasNet, CVPR 2019 (arXiv 1807.11626), for the reward with
-targets.
+Sources: Zoph and Le, Neural architecture search with reinforcement learning, ICLR 2017 (arXiv
+1611.01578), for the recurrent policy; Williams, Simple statistical gradient-following algorithms
+for connectionist reinforcement learning, Machine Learning 8 (1992), for REINFORCE; Abolafia et al.,
+Neural program synthesis with priority queue training, 2018 (arXiv 1801.03526), for imitating the
+best trials in place of REINFORCE's rewards (also Oh et al., Self-imitation learning, ICML 2018,
+arXiv 1806.05635); Andrychowicz et al., Hindsight experience replay, NeurIPS 2017 (arXiv
+1707.01495), for learning from a trial under other preferences than its own; Knowles, ParEGO, IEEE
+Transactions on Evolutionary Computation 10 (2006), for the augmented Chebyshev value and its weight
+of 0.05; Tan et al., MnasNet, CVPR 2019 (arXiv 1807.11626), for the reward with targets.
 
 What differs: a trial is an episode and each `suggest_*` an action, so any define-by-run space will
-do; the policy depends on a preference among the objectives, drawn for each trial, so one policy
-learns the whole front; and nothing is proposed twice.
+do; the queue has one trial for each preference; the reward is of ranks; and nothing is proposed
+twice. Nothing is weighted by its importance, so PPO's clipping has no place here.
 
-Defaults: learning rate, entropy bonus and size were chosen on NAS-Bench-201 with CIFAR-10
-(benchmarks/samplers_nb201.py); the learning rate is near that of ENAS (0.0035).
+Defaults: learning rate, entropy bonus, and the numbers of steps and preferences were chosen on
+NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py). Ten seeds don't tell them from their
+neighbours.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
 import numpy as np
+from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
@@ -43,23 +48,29 @@ from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
 from optnas.utils.text import there_are
 
-LOG_PROBABILITY = "optnas:log_probability"
-"""On a trial: its log probability under the policy that drew it."""
+AUGMENTATION = 0.05
+"""The weight of the sum in the augmented Chebyshev value: ParEGO's."""
+HIDDEN = 32
+"""The size of the policy's state."""
+FEWEST = 5
+"""The number of finished trials from which on the policy learns."""
+STEPS, BATCH = 2, 32
+"""The number of gradient steps after each trial, and that of the preferences in each of them."""
 
 
 class ReinforceSampler(HistorySampler):
-    """Learns by policy gradients which decisions lead to a good architecture.
+    """A policy learns to draw the best architecture so far under each preference.
 
-    Each trial draws a preference (weights of the objectives, uniformly from the simplex). Its
-    reward is the negative augmented Chebyshev value of the objectives' ranks under the preference;
-    the reward's baseline is the moving average of recent trials under the same preference. With
-    `targets` the reward is MnasNet's instead: the quality in the other objectives, times
-    (cost / target) ^ exponent for each target.
+    Each trial draws a preference (weights of the objectives, uniformly from the simplex), and the
+    policy draws an architecture for it. The reward is the negative augmented Chebyshev value of the
+    objectives' ranks under a preference. With `targets` it is MnasNet's instead: the quality in the
+    other objectives, times (cost / target) ^ exponent for each target. Under each preference the
+    policy imitates the trial with the highest reward: by the gradient of that trial's log
+    probability, which is REINFORCE's where this trial has the reward 1 and all others 0.
 
     Continuous ranges, and ordered ones with more than 32 values, are cut into 16 bins; within a bin
     the value is uniform. Infeasible, pruned and failed trials have a lower reward than any other.
-    Actions that lead to nothing untried are skipped, but the policy learns as if it were free to
-    take them.
+    An architecture that was tried is drawn again as a whole.
 
     Example:
         ```python
@@ -75,16 +86,9 @@ class ReinforceSampler(HistorySampler):
 
     Args:
         learning_rate: The learning rate of the policy's optimizer (Adam).
-        entropy: The weight of the entropy bonus; with more, the policy explores for longer.
-        hidden: The size of the policy's state.
+        entropy: The weight of the entropy bonus; with more, the policy stays closer to random.
         targets: Targets of minimised, positive costs, by objective name or position.
         exponent: MnasNet's w, below 0. By default, twice the cost is worth 5 % of the quality.
-        algorithm: `reinforce` updates after every trial. `ppo` takes `epochs` steps on PPO's
-            clipped objective after every `batch_size` trials, with the probabilities that the
-            trials had when they were drawn.
-        batch_size: The number of trials in an update of PPO.
-        epochs: The number of steps in an update of PPO.
-        clip: PPO's ε: how far a trial's probability may move in an update.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 
@@ -96,26 +100,15 @@ class ReinforceSampler(HistorySampler):
     def __init__(
         self,
         *,
-        learning_rate: float = 0.005,
-        entropy: float = 0.05,
-        hidden: int = 32,
+        learning_rate: float = 0.02,
+        entropy: float = 0.1,
         targets: Mapping[str | int, float] | None = None,
         exponent: float = -0.07,
-        algorithm: Literal["reinforce", "ppo"] = "reinforce",
-        batch_size: int = 10,
-        epochs: int = 4,
-        clip: float = 0.2,
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        if algorithm not in ("reinforce", "ppo"):
-            raise ValueError(f"algorithm must be reinforce or ppo, got {algorithm!r}")
         for name, value in {
             "learning_rate": learning_rate,
-            "hidden": hidden,
-            "batch_size": batch_size,
-            "epochs": epochs,
-            "clip": clip,
             **{f"targets[{k!r}]": target for k, target in (targets or {}).items()},
         }.items():
             if not value > 0:
@@ -124,10 +117,8 @@ class ReinforceSampler(HistorySampler):
             raise ValueError(f"entropy must be at least 0, got {entropy}")
         if exponent >= 0:
             raise ValueError(f"exponent must be below 0, got {exponent}")
-        self._learning_rate, self._entropy, self._hidden = learning_rate, entropy, hidden
+        self._learning_rate, self._entropy = learning_rate, entropy
         self._targets, self._exponent = dict(targets or {}), exponent
-        self._algorithm = algorithm
-        self._batch_size, self._epochs, self._clip = batch_size, epochs, clip
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Checks the seed, and that all targets are among the objectives."""
@@ -136,88 +127,67 @@ class ReinforceSampler(HistorySampler):
 
     def start(self, ask: Ask) -> Draw:
         """Returns a draw of the trial's parameters from the policy as it is now."""
-        learner = ask.history.fold(self._new_learner, self._learn)
-        return Episode(learner.policy.frozen(), learner.preference(ask.place), ask)
-
-    def finish(self, ask: Ask, draw: Draw) -> None:
-        """For PPO, stores the trial's log probability."""
-        if self._algorithm == "ppo" and isinstance(draw, Episode):
-            ask.mark(LOG_PROBABILITY, draw.log_probability())
+        learner = ask.history.fold(self._new_learner, _Learner.add)
+        rng = np.random.default_rng(derived_seed(self._study_seed, ask.place, "preference"))
+        (preference,) = learner.preferences(rng, 1)
+        return Episode(learner.policy.frozen(), preference, ask, learner.distributions)
 
     def _new_learner(self, history: History) -> _Learner:
+        directions = history.study.directions
         targets = _positions(history.study, self._targets)
-        policy = Policy(
-            len(history.study.directions), self._hidden, self._learning_rate, self._study_seed
+        return _Learner(
+            Policy(len(directions), HIDDEN, self._learning_rate, self._study_seed),
+            Rewards(directions, targets, self._exponent, history.limits, AUGMENTATION),
+            self._entropy,
+            len(directions),
+            self._study_seed,
         )
-        rewards = Rewards(history.study.directions, targets, self._exponent, history.limits)
-        return _Learner(history, policy, rewards, self._study_seed)
-
-    def _learn(self, learner: _Learner, trial: FrozenTrial) -> None:
-        lesson = learner.lesson(trial)
-        if self._algorithm == "reinforce":
-            learner.policy.ascend(
-                learner.policy.gradient(
-                    lesson.actions, lesson.preference, lesson.advantage, self._entropy
-                )
-            )
-            return
-        learner.batch.append(lesson)
-        if len(learner.batch) == self._batch_size:
-            for _ in range(self._epochs):
-                self._clipped_step(learner.policy, learner.batch)
-            learner.batch.clear()
-
-    def _clipped_step(self, policy: Policy, batch: list[_Lesson]) -> None:
-        """One step on PPO's clipped objective (Schulman et al., equation 7)."""
-        for lesson in batch:
-            policy.meet(lesson.actions)
-        total: Array | float = 0.0
-        for lesson in batch:
-            log_p = policy.log_probability(lesson.actions, lesson.preference)
-            ratio = math.exp(min(log_p - lesson.log_probability, 20.0))
-            too_far = ratio > 1 + self._clip if lesson.advantage > 0 else ratio < 1 - self._clip
-            advantage = 0.0 if too_far else ratio * lesson.advantage
-            total = total + policy.gradient(
-                lesson.actions, lesson.preference, advantage, self._entropy
-            )
-        policy.ascend(np.asarray(total) / len(batch))
-
-
-class _Lesson(NamedTuple):
-    """The data for a gradient step on one trial."""
-
-    actions: list[Action]
-    preference: Array
-    advantage: float
-    log_probability: float
 
 
 class _Learner:
-    """The policy, with the rewards and the batch that it learns from."""
+    """The policy, and the trials that it imitates.
 
-    def __init__(self, history: History, policy: Policy, rewards: Rewards, seed: int) -> None:
+    Attributes:
+        policy: As of the last trial.
+        distributions: Those of all parameters so far.
+    """
+
+    def __init__(
+        self, policy: Policy, rewards: Rewards, entropy: float, objectives: int, seed: int
+    ) -> None:
         self.policy = policy
-        self.batch: list[_Lesson] = []
-        self._history, self._rewards, self._seed = history, rewards, seed
-        self._objectives = len(history.study.directions)
+        self.distributions: dict[str, BaseDistribution] = {}
+        self._rewards, self._entropy = rewards, entropy
+        self._objectives, self._seed = objectives, seed
+        self._best: dict[int, list[Action]] = {}
+        self._trials = 0
 
-    def preference(self, place: int) -> Array:
-        """The weights of the objectives at a place, drawn uniformly from the simplex."""
-        rng = np.random.default_rng(derived_seed(self._seed, place, "preference"))
-        return rng.dirichlet(np.ones(self._objectives))
+    def preferences(self, rng: np.random.Generator, number: int) -> Array:
+        """Weights of the objectives, uniform on the simplex, of shape `(number, objectives)`."""
+        return rng.dirichlet(np.ones(self._objectives), size=number)
 
-    def lesson(self, trial: FrozenTrial) -> _Lesson:
-        """Adds the next finished trial, and returns its lesson."""
-        actions = [
-            action(name, distribution, trial.params[name])
-            for name, distribution in trial.distributions.items()
-        ]
-        preference = self.preference(self._history.place(trial))
+    def add(self, trial: FrozenTrial) -> None:
+        """Adds the next finished trial, and imitates the best trial under each of some preferences.
+
+        The best ones are found anew, because the trial changes the ranks of all.
+        """
         self._rewards.add(trial)
-        known = trial.system_attrs.get(LOG_PROBABILITY)
-        if known is None:  # it was added by hand, or drawn by another sampler
-            known = self.policy.log_probability(actions, preference)
-        return _Lesson(actions, preference, self._rewards.advantage(preference), known)
+        self.distributions.update(trial.distributions)
+        if self._trials in self._rewards.best:
+            actions = [
+                action(name, distribution, trial.params[name])
+                for name, distribution in trial.distributions.items()
+            ]
+            known = self._best | {self._trials: actions}
+            self._best = {i: known[i] for i in self._rewards.best}
+        self._trials += 1
+        if self._trials < FEWEST or not self._best:
+            return
+        rng = np.random.default_rng(derived_seed(self._seed, self._trials, "imitation"))
+        for _ in range(STEPS):
+            preferences = self.preferences(rng, BATCH)
+            imitated = [self._best[i] for i in self._rewards.best_of(preferences)]
+            self.policy.ascend(self.policy.gradient(imitated, preferences, self._entropy))
 
 
 def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:

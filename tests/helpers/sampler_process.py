@@ -26,7 +26,6 @@ SAMPLERS = {
     ),
     "local search": lambda: LocalSearchSampler(seed=3),
     "reinforce": lambda: ReinforceSampler(seed=3),
-    "ppo": lambda: ReinforceSampler(seed=3, algorithm="ppo", batch_size=7),
     "qlearning": lambda: QLearningSampler(seed=0, schedule=30),
     "staged": lambda: StagedSampler(
         RegularizedEvolutionSampler(seed=3), [Stage(".*", 5), Stage("depth|.*kind", 15)]

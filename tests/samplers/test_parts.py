@@ -20,7 +20,6 @@ from optnas.samplers.history import History
 from optnas.samplers.local_search import RESTART
 from optnas.samplers.policy import Action, Policy
 from optnas.samplers.ranking import best_first, contributions
-from optnas.samplers.reinforce import LOG_PROBABILITY
 from optnas.samplers.reward import Rewards
 from optnas.samplers.trie import Trie, tried
 from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
@@ -200,82 +199,102 @@ def test_the_first_few_are_the_first_of_all():
 
 
 def test_gradients_equal_automatic_differentiation():
-    """The policy written out in torch; two trials with different parameters."""
+    """The policy written out in torch; a batch of three, two of them with the same parameters."""
     rng = np.random.default_rng(0)
     policy = Policy(context=2, hidden=5, learning_rate=0.1, seed=3)
     sequences = [
         [Action("depth", 3, 1), Action("kind", 2, 0), Action("width", 4, 3)],
         [Action("depth", 3, 2), Action("width", 4, 0), Action("kind", 2, 1), Action("depth", 3, 0)],
+        [Action("depth", 3, 1), Action("kind", 2, 1), Action("width", 4, 0)],
     ]
-    for actions in sequences:
-        policy.meet(actions)
+    contexts = rng.dirichlet([1, 1], size=3)
+    policy.gradient(sequences, contexts, 0.0)  # all parameters have weights from here on
     for _ in range(3):  # away from the zeros of the start
         policy.ascend(rng.normal(size=len(policy._weights)))
-    for actions in sequences:
-        context = rng.dirichlet([1, 1])
-        weights = torch.tensor(policy._weights, requires_grad=True)
+    weights = torch.tensor(policy._weights, requires_grad=True)
 
-        def part(kind, name="", count=0, weights=weights):
-            start, stop, shape = policy._places[kind, name, count]
-            return weights[start:stop].reshape(shape)
+    def part(kind, name="", count=0):
+        start, stop, shape = policy._places[kind, name, count]
+        return weights[start:stop].reshape(shape)
 
+    aim = 0.0
+    for actions, context in zip(sequences, torch.tensor(contexts), strict=True):
         state, last = torch.zeros(5, dtype=torch.float64), None
-        lam = torch.tensor(context)
-        log_p, entropy = 0.0, 0.0
         for name, count, taken in actions:
-            inputs = part("U") @ state + part("n", name, count) + part("C") @ lam
+            inputs = part("U") @ state + part("n", name, count) + part("C") @ context
             if last is not None:
                 inputs = inputs + part("e", last.name, last.actions)[last.taken]
             state = torch.tanh(inputs)
             logits = part("V", name, count) @ state + part("b", name, count)
-            log_ps = torch.log_softmax(logits + part("P", name, count) @ lam, 0)
-            log_p = log_p + log_ps[taken]
-            entropy = entropy - (log_ps.exp() * log_ps).sum()
+            log_ps = torch.log_softmax(logits + part("P", name, count) @ context, 0)
+            aim = aim + log_ps[taken] - 0.3 * (log_ps.exp() * log_ps).sum()
             last = Action(name, count, taken)
-        (0.7 * log_p + 0.3 * entropy).backward()
-        gradient = policy.gradient(actions, context, advantage=0.7, entropy=0.3)
-        np.testing.assert_allclose(gradient, weights.grad.numpy(), atol=1e-12)
-        assert policy.log_probability(actions, context) == pytest.approx(float(log_p.detach()))
+    (aim / 3).backward()
+    gradient = policy.gradient(sequences, contexts, entropy=0.3)
+    np.testing.assert_allclose(gradient, weights.grad.numpy(), atol=1e-12)
 
 
 def test_a_frozen_policy_stays_as_it_is():
     policy = Policy(context=1, hidden=4, learning_rate=0.1, seed=0)
-    actions, context = [Action("a", 3, 1)], np.ones(1)
+
+    def chance(of):
+        return math.exp(of.step(np.zeros(4), None, "a", 3, np.ones(1))[1][1])
+
     frozen = policy.frozen()
-    before = frozen.log_probability(actions, context)
     for _ in range(5):
-        policy.ascend(policy.gradient(actions, context, 1.0, 0.0))
-    assert policy.log_probability(actions, context) > before
-    assert frozen.log_probability(actions, context) == before == pytest.approx(math.log(1 / 3))
+        policy.ascend(policy.gradient([[Action("a", 3, 1)]], np.ones((1, 1)), 0.0))
+    assert chance(policy) > chance(frozen) == pytest.approx(1 / 3)
 
 
 def test_rewards_prefer_what_the_preference_weighs():
     rewards = Rewards([MINIMIZE, MAXIMIZE], {}, -0.07)
     for i in range(8):
         rewards.add(trial([float(i), float(i)]))  # the last: worst first, best second
-    assert rewards.advantage(np.array([1.0, 0.0])) < 0 < rewards.advantage(np.array([0.0, 1.0]))
+    first, second = rewards.rewards(np.eye(2), range(8))
+    assert (np.diff(first) < 0).all()
+    assert (np.diff(second) > 0).all()
 
 
 def test_infeasible_and_failed_trials_have_the_lowest_rewards():
-    def advantage(last):
-        rewards = Rewards([MINIMIZE], {}, -0.07)
-        for value in (1.0, 2.0, 3.0, 4.0):
-            rewards.add(trial([value]))
-        rewards.add(trial([0.0], broken=5.0))
-        rewards.add(last)
-        return rewards.advantage(np.ones(1))
+    rewards = Rewards([MINIMIZE], {}, -0.07)
+    for value in (1.0, 2.0, 3.0, 9.0):
+        rewards.add(trial([value]))
+    for broken in (1.0, 4.0, 5.0):
+        rewards.add(trial([0.0], broken=broken))
+    rewards.add(trial(state=TrialState.FAIL))
+    (found,) = rewards.rewards(np.ones((1, 1)), range(8))
+    assert (np.diff(found[:7]) < 0).all()
+    assert found[7] == found[6] == min(found)
 
-    worst = advantage(trial([9.0]))
-    slightly, badly = (advantage(trial([0.0], broken=b)) for b in (1.0, 4.0))
-    failed = advantage(trial(state=TrialState.FAIL))
-    assert worst > slightly > badly > failed
+
+@pytest.mark.parametrize("limits", [None, np.array([np.inf, 0.5, np.inf])])
+@pytest.mark.parametrize("targets", [{}, {2: 0.3}])
+def test_the_best_trial_is_that_with_the_highest_reward_of_all(limits, targets):
+    rng = np.random.default_rng(1)
+    rewards = Rewards([MINIMIZE] * 3, targets, -0.07, limits)
+    preferences = rng.dirichlet(np.ones(3), size=200)
+    for i, point in enumerate(rng.dirichlet(np.ones(3), size=60)):
+        rewards.add(trial(point.round(1).tolist(), broken=float(i % 3 == 0)))
+    every = rewards.rewards(preferences, range(60))
+    best = rewards.best_of(preferences)
+    np.testing.assert_array_equal(every[np.arange(200), best], every.max(axis=1))
+    assert len(set(best)) > 1
+
+
+def test_while_nothing_is_feasible_the_best_trial_breaks_the_constraints_least():
+    rewards = Rewards([MINIMIZE] * 2, {}, -0.07)
+    rewards.add(trial(state=TrialState.FAIL))
+    assert rewards.best_of(np.eye(2)).size == 0
+    for broken, best in ((3.0, 1), (2.0, 2), (5.0, 2), (0.0, 4), (1.0, 4)):
+        rewards.add(trial([1.0, 1.0], broken=broken))
+        assert rewards.best_of(np.eye(2)).tolist() == [best] * 2
 
 
 def test_a_target_is_mnasnets_reward():
     rewards = Rewards([MINIMIZE, MINIMIZE], {1: 10.0}, -0.07)
     for value in (5.0, 10.0, 20.0, 40.0, 10.0):
         rewards.add(trial([1.0, value]))
-    found = rewards.rewards(np.ones(2), range(5))
+    (found,) = rewards.rewards(np.ones((1, 2)), range(5))
     quality = found[1]  # on the target
     np.testing.assert_allclose(found / quality, np.array([0.5, 1, 2, 4, 1]) ** -0.07)
 
@@ -302,25 +321,12 @@ def two_costs(trial):
 
 def test_targets_pull_towards_them():
     def mean_cost(**options):
-        sampler = optnas.ReinforceSampler(seed=0, learning_rate=0.02, **options)
+        sampler = optnas.ReinforceSampler(seed=0, **options)
         study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
         study.optimize(two_costs, n_trials=300)
         return np.mean([t.values[1] for t in study.trials[-100:]])
 
     assert mean_cost(targets={1: 3.0}, exponent=-1.0) < mean_cost(targets={1: 3.0}) - 2
-
-
-def test_ppo_keeps_the_probability_each_trial_had():
-    sampler = optnas.ReinforceSampler(seed=0, algorithm="ppo", batch_size=5)
-    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
-    study.optimize(two_costs, n_trials=5)
-    for t in study.trials:
-        chances = [1 / 5] + [1 / 9] * t.params["depth"]
-        assert t.system_attrs[LOG_PROBABILITY] == pytest.approx(math.log(math.prod(chances)))
-    study.optimize(two_costs, n_trials=1)
-    t = study.trials[-1]
-    unlearned = math.log(math.prod([1 / 5] + [1 / 9] * t.params["depth"]))
-    assert t.system_attrs[LOG_PROBABILITY] != pytest.approx(unlearned, abs=1e-4)
 
 
 def layers(trial):
@@ -397,7 +403,6 @@ def test_local_search_tries_every_neighbour_of_the_best_then_restarts():
         (lambda: optnas.ReinforceSampler(learning_rate=0), "learning_rate must be above 0"),
         (lambda: optnas.ReinforceSampler(entropy=-1), "entropy must be at least 0"),
         (lambda: optnas.ReinforceSampler(exponent=0.07), "exponent must be below 0"),
-        (lambda: optnas.ReinforceSampler(algorithm="a2c"), "reinforce or ppo, got 'a2c'"),
         (lambda: optnas.ReinforceSampler(targets={0: -1}), r"targets\[0\] must be above 0"),
     ],
 )

@@ -99,11 +99,6 @@ class TestReinforce(HistorySamplerContract, OptunaSuite):
         return ReinforceSampler(seed=seed)
 
 
-class TestPPO(HistorySamplerContract, OptunaSuite):
-    def make(self, seed):
-        return ReinforceSampler(seed=seed, algorithm="ppo", batch_size=5)
-
-
 class TestQLearning(HistorySamplerContract, OptunaSuite):
     def make(self, seed):
         return QLearningSampler(seed=seed, schedule=20)

@@ -44,7 +44,7 @@ INNER = {
     "evolution": lambda: RegularizedEvolutionSampler(seed=1, n_startup_trials=4),
     "local search": lambda: make_sampler("local_search", 1),
     "predictor": lambda: PredictorSampler(objective, seed=1, n_candidates=24, n_checked=6),
-    "reinforce": lambda: ReinforceSampler(seed=1, algorithm="ppo", batch_size=4),
+    "reinforce": lambda: ReinforceSampler(seed=1),
     "qlearning": lambda: QLearningSampler(seed=1, schedule=20),
     "tpe": lambda: ReseededSampler(
         lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True), seed=1

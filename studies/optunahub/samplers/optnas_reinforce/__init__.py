@@ -1,4 +1,4 @@
-"""REINFORCE and PPO: the sampler lives in optnas."""
+"""Reinforcement learning: the sampler lives in optnas."""
 
 from optnas.samplers import ReinforceSampler
 
