@@ -14,7 +14,7 @@ from optnas.study.artifacts import DRAWING, WEIGHTS
 from optnas.study.attributes import ARCHITECTURE, BASELINE
 
 # As the command does: Optuna's importance evaluators warn of small studies at every look.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_the_page_shows_figures_notes_and_files(publisher, study, page):

@@ -10,6 +10,9 @@ from optuna.trial import create_trial
 from optnas.plots import PLOTS, pareto_data, pareto_figure
 from optnas.plots.page import write_figure
 
+# Together they take half a minute in the one worker that they share.
+pytestmark = pytest.mark.slow
+
 
 def test_figures_are_drawn_by_a_browser(page, page_file):
     """Without an error, and nothing that a person named becomes a part of the page."""

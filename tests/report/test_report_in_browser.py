@@ -14,6 +14,9 @@ from optnas.report.data import report_data
 from optnas.study.attributes import ARCHITECTURE, BASELINE, FAILURE
 from optnas.study.reference import keep_reference_point
 
+# Together they take half a minute in the one worker that they share.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study():
