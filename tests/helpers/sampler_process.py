@@ -25,7 +25,7 @@ SAMPLERS = {
         seed=3, aging=False, population_size=10, tournament_size=4, crossover=0.5
     ),
     "local search": lambda: LocalSearchSampler(seed=3),
-    "reinforce": lambda: ReinforceSampler(seed=3),
+    "reinforce": lambda: ReinforceSampler(seed=4),
     "qlearning": lambda: QLearningSampler(seed=0, schedule=30),
     "staged": lambda: StagedSampler(
         RegularizedEvolutionSampler(seed=3), [Stage(".*", 5), Stage("depth|.*kind", 15)]
