@@ -6,6 +6,7 @@ import warnings
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from optnas.runs.loop import run_trials
 from optnas.samplers import (
@@ -42,7 +43,7 @@ KILLED_SAMPLERS = SAMPLERS | {
 def objective(trial):
     """Two objectives over conditional, ordered, logarithmic and continuous parameters.
 
-    Some architectures are pruned, and some diverge: which ones is a function of the parameters.
+    Some architectures are pruned, and some diverge.
     """
     depth = trial.suggest_int("depth", 1, 4)
     cost, score = 0.0, 0.0
@@ -55,10 +56,18 @@ def objective(trial):
     if trial.suggest_categorical("dropout", [False, True]):
         score += abs(trial.suggest_float("rate", 0.0, 0.6, step=0.1) - 0.3)
     score += abs(trial.suggest_float("lr", 1e-4, 1e-1, log=True) - 0.01)
-    digit = hashlib.sha256(str(sorted(trial.params.items())).encode()).digest()[0]
-    if digit < 20:
+    state = end_of(trial.params)
+    if state == TrialState.PRUNED:
         raise optuna.TrialPruned
-    return (float("nan") if digit < 60 else score), cost
+    return (float("nan") if state == TrialState.FAIL else score), cost
+
+
+def end_of(params):
+    """The state in which `objective` ends a trial: a function of its parameters."""
+    digit = hashlib.sha256(str(sorted(params.items())).encode()).digest()[0]
+    if digit < 20:
+        return TrialState.PRUNED
+    return TrialState.FAIL if digit < 60 else TrialState.COMPLETE
 
 
 def studies(folder):
