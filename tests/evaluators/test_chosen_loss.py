@@ -203,6 +203,7 @@ def test_a_study_with_a_searched_loss_resumes_and_retrains(tmp_path):
             objectives=("val_loss", "params"),
             sampler="random",
             trials=trials,
+            seed=1,  # draws both losses
             name="losses",
             storage=f"sqlite:///{tmp_path}/losses.db",
         )
