@@ -98,8 +98,8 @@ _EXPORTING = Lock()
 def operators_read_once() -> Iterator[None]:
     """Lets PyTorch's exporter read the source of onnxscript's 500 operators once a process.
 
-    It reads them for each file, which takes two thirds of the time of a small network's export,
-    and has no public setting for that. Where its private parts have other names, nothing is kept.
+    It reads them for each file, which takes longer than a small network's export itself, and has
+    no public setting for that. Where its private parts have other names, nothing is kept.
     """
     try:
         from torch.onnx._internal.exporter._registration import ONNXRegistry
