@@ -92,8 +92,6 @@ class Previews:
         measured = {metric.name: metric for metric in metrics}
         self._exact = {name: metric for name, metric in measured.items() if metric.exact}
         self._objectives = {i: name for i, name in enumerate(objectives) if name in self._exact}
-        # Others, such as a user's function, may change the network that they measure.
-        self._only_counts = all(self._exact[n].effort == 0 for n in self._objectives.values())
         self._bounds = bounds.among(self._exact)
         self.known = frozenset(self._objectives)
         self.score = next((i for i, n in enumerate(objectives) if n not in measured), None)
@@ -120,20 +118,10 @@ class Previews:
         return self._part("constraints", params, count)
 
     def proxies(self, params: Mapping[str, Any]) -> Mapping[str, float]:
-        """See `Preview.proxies`; there are none of a space without networks.
-
-        A sampler that reads proxies reads values next: the same network serves for both.
-        """
+        """See `Preview.proxies`; there are none of a space without networks."""
         if isinstance(self._space, ParameterSpace):
             return {}
-
-        def find(candidate: Candidate) -> dict[str, float]:
-            key = "values", str(candidate)
-            if self._only_counts and key not in self._found:
-                self._found[key] = self._count(candidate)
-            return zero_cost(candidate)
-
-        return self._part("proxies", params, find)
+        return self._part("proxies", params, zero_cost)
 
     def _part(
         self, part: str, params: Mapping[str, Any], find: Callable[[Candidate], dict[Key, float]]

@@ -17,13 +17,11 @@ from optnas.pareto.dominance import Array, losses, nondominated, tamed, unit
 from optnas.pareto.hypervolume import gains
 from optnas.samplers.encoding import by_rank, encode
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
+from optnas.samplers.known import Known
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
 from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, signed_log
 from optnas.samplers.success import SuccessModel
-
-Known = Callable[[Genes], tuple[dict[int, float], list[float]]]
-"""Returns an architecture's costs, by the position of the objective, and its proxies."""
 
 Told = Callable[..., dict[int, Array]]
 """Predicts what an older study tells of architectures (`optnas.samplers.lessons.Lessons`)."""
@@ -63,7 +61,7 @@ class Predictor:
         trials: The trials to learn from: COMPLETE ones, and pruned ones that broke a constraint.
         running: The architectures of running trials.
         directions: The directions of the objectives.
-        known: Returns an architecture's costs and proxies.
+        known: Computes an architecture's costs and proxies.
         limits: The reference point as losses, of shape `(objectives,)`: inf where there is none.
         success: What is learned from trials that failed, if any did.
         told: Predicts what an older study tells, if there is one.
@@ -91,7 +89,7 @@ class Predictor:
         self._signs = np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions])
         self._complete = [i for i, t in enumerate(trials) if t.state == TrialState.COMPLETE]
         broken = np.array([violation(trial) for trial in trials])
-        self.costs = sorted(known(self.seen[0])[0])
+        self.costs = sorted(known.costs(self.seen[0]))
         values = losses([trials[i].values for i in self._complete], directions)
         limits = np.full(len(directions), np.inf) if limits is None else limits
         self._excess = [*excesses(trials), *self._beyond(values, limits)]
@@ -148,6 +146,11 @@ class Predictor:
             features | {"costs": costs}, (PLAIN,), every, pool, rng, known=False
         )
 
+    def by_costs(self, pool: Sequence[Genes], rng: Random) -> Array:
+        """Acquisition values from decisions and exact costs; see `acquisition`."""
+        every = [*self.seen, *pool]
+        return self._acquisition(self._exact(every), (PLAIN,), every, pool, rng, known=False)
+
     def acquisition(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from all that is known before training.
 
@@ -158,22 +161,20 @@ class Predictor:
         """
         every = [*self.seen, *pool, *self._running]
         proxies = by_rank(np.array([self._known(genes)[1] for genes in every], dtype=float))
-        choices, counts = encode(every)
-        features = {
-            CHOICES: choices,
-            "counts": counts,
-            "costs": self._costs_of(every),
-            "first proxy": proxies[:, :1],
-            "proxies": proxies,
-        }
+        features = self._exact(every) | {"first proxy": proxies[:, :1], "proxies": proxies}
         ensemble = WITH_PROXIES if proxies.shape[1] else WITHOUT_PROXIES
         return self._acquisition(features, ensemble, every, pool, rng, known=True)
+
+    def _exact(self, architectures: Sequence[Genes]) -> dict[str, Array]:
+        """Features: decisions, counts of them, and the exact costs as they are modelled."""
+        choices, counts = encode(architectures)
+        return {CHOICES: choices, "counts": counts, "costs": self._costs_of(architectures)}
 
     def _costs_of(self, architectures: Sequence[Genes]) -> Array:
         """The exact costs as they are modelled, of shape `(architectures, costs)`."""
         table = np.zeros((len(architectures), len(self._signs)))
         for row, genes in zip(table, architectures, strict=True):
-            for position, value in self._known(genes)[0].items():
+            for position, value in self._known.costs(genes).items():
                 row[position] = self._signs[position] * value
         return np.clip(self._scaled(table)[:, self.costs], -MOST, MOST)
 

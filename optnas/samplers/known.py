@@ -76,6 +76,24 @@ class Known:
             self._costs_of[key] = _read_costs(costs, self._objectives)
         return self._costs_of[key]
 
+    @property
+    def has_costs(self) -> bool:
+        """Whether any costs are told."""
+        return self._costs is not None
+
+    @property
+    def has_proxies(self) -> bool:
+        """Whether any proxies are told."""
+        return self._proxies is not None
+
+    def is_counted(self, genes: Genes) -> bool:
+        """Whether costs can be computed; not so for a network that can't run."""
+        try:
+            self.costs(genes)
+        except UNSOUND:
+            return False
+        return True
+
     def is_sound(self, genes: Genes) -> bool:
         """Whether costs and proxies can be computed; not so for a network that can't run."""
         try:

@@ -12,8 +12,9 @@ Outline of `start`, which decides on one trial:
    an older study predicts is one more feature (`source`, `lessons`).
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
-5. `Predictor.screen` keeps the 40 with the largest acquisition value, going by their decisions.
-6. Their costs and proxies are computed, and `Predictor.acquisition` takes the best.
+5. `shortlist` keeps the 40 with the largest acquisition value, going by their decisions, computes
+   their costs, and keeps the best 16.
+6. Their proxies are computed, and `Predictor.acquisition` takes the best.
 
 Sources: the gain in hypervolume under random draws from the posterior is Bradford, Schweidtmann and
 Lapkin, Efficient multiobjective optimization employing Gaussian processes, spectral sampling and a
@@ -66,10 +67,11 @@ class PredictorSampler(HistorySampler):
 
     For each trial it makes 200 new architectures, from members of the front and at random, and
     predicts their costs and losses from the decisions. For the 40 most promising it computes the
-    costs, and predicts the losses again, now with costs and zero-cost proxies as features. It takes
-    the one with the largest gain in hypervolume, averaged over four draws from the posterior and
-    multiplied by the probability that no constraint is broken (0 if that is below a half) and that
-    the trial doesn't fail (0 if that is below 0.95). Running trials count as if they had ended as
+    costs, and predicts the losses again. For the best 16 of these it computes zero-cost proxies,
+    and predicts the losses with all of that as features. It takes the one with the largest gain in
+    hypervolume, averaged over four draws from the posterior and multiplied by the probability that
+    no constraint is broken (0 if that is below a half) and that the trial doesn't fail (0 if that
+    is below 0.95). Running trials count as if they had ended as
     predicted, so that a batch is diverse; trials that were stopped early count as if they had ended
     at their best.
 
@@ -118,7 +120,8 @@ class PredictorSampler(HistorySampler):
             position where they have none. The study keeps which trials.
         n_startup_trials: The number of first trials, spread over the costs; half with a `source`.
         n_candidates: The number of architectures that are proposed for each trial.
-        n_checked: The number whose costs and proxies are computed (five times it of a source).
+        n_checked: The number of these whose costs are computed (five times it of a source).
+        n_proxies: The number of those whose proxies are computed.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 
@@ -140,11 +143,15 @@ class PredictorSampler(HistorySampler):
         n_startup_trials: int = 6,
         n_candidates: int = 200,
         n_checked: int = 40,
+        n_proxies: int = 16,
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
         check_counts(
-            n_startup_trials=n_startup_trials, n_candidates=n_candidates, n_checked=n_checked
+            n_startup_trials=n_startup_trials,
+            n_candidates=n_candidates,
+            n_checked=n_checked,
+            n_proxies=n_proxies,
         )
         for name, given in (("costs", costs), ("proxies", proxies)):
             if not (given is None or callable(given)):
@@ -157,7 +164,7 @@ class PredictorSampler(HistorySampler):
         self._source = self._own_source = None if source is None else Source(source)
         self._n_startup_trials = n_startup_trials
         self._n_candidates = n_candidates
-        self._n_checked = n_checked
+        self._n_checked, self._n_proxies = n_checked, n_proxies
 
     def _forget(self) -> None:
         super()._forget()
@@ -208,6 +215,7 @@ class PredictorSampler(HistorySampler):
             return ask.inherit(near_best([tried[i] for i in best], rng))
         # Not above: it imports scipy, which takes half a second.
         from optnas.samplers.acquisition import Predictor
+        from optnas.samplers.shortlist import shortlist
 
         suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
@@ -217,12 +225,11 @@ class PredictorSampler(HistorySampler):
         told, older = (lessons.predict, lessons.best) if lessons else (None, ())
         predictor = Predictor(tried, running, directions, self._known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
+        bounds = partial(self._keeps_bounds, history=history)
+        numbers = self._n_checked, self._n_proxies
         parents, number = predictor.parents, self._n_candidates
         pool = propose(parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
-        if pool and (self._costs is not None or self._proxies is not None):
-            value = predictor.screen(pool, rng)
-            order = np.argsort(-value, kind="stable")
-            pool = self._checked([pool[i] for i in order], history)
+        pool = shortlist(pool, predictor, self._known, bounds, *numbers, rng) if pool else []
         if not pool:
             return ask.inherit({})
         value = predictor.acquisition(pool, rng)
@@ -268,19 +275,6 @@ class PredictorSampler(HistorySampler):
             return score
         told = self._known.told(seen)  # a cost that is wrong isn't the score
         return next((i for i in range(objectives) if i not in told), None)
-
-    def _checked(self, pool: Sequence[Genes], history: History) -> list[Genes]:
-        """The first `n_checked` architectures that run and have no `known_excess`.
-
-        Bounds come first: counts take milliseconds, proxies half a second.
-        """
-        found: list[Genes] = []
-        for genes in pool:
-            if len(found) == self._n_checked:
-                break
-            if self._keeps_bounds(genes, history) and self._known.is_sound(genes):
-                found.append(genes)
-        return found
 
     def _keeps_bounds(self, genes: Genes, history: History) -> bool:
         try:
