@@ -9,7 +9,7 @@ is what optnas does. Three studies:
 
 - `tabular`: NASBench201 cells that are looked up in their table, 200 trials with evolution;
 - `untrained`: the digits study's space with a training function that only reports 15 epochs;
-- `trained`: the digits study itself, without its latency.
+- `trained`: networks of that space, trained for 15 epochs.
 
 Each repeat runs the storages in turn, in another order each time. Prints the median of the ratios
 within the repeats, by the clock and by the CPU's time, which other programs disturb less; and

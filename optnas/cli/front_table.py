@@ -15,7 +15,7 @@ from optnas.pareto.noise import with_error
 from optnas.pareto.pick import measured
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
-from optnas.study.describe import number_of, recipe_text
+from optnas.study.describe import number_of, recipe_column
 from optnas.study.record import record_of
 from optnas.utils.text import definitions, number
 
@@ -47,11 +47,12 @@ def front_table(study: Study | Snapshot) -> Table:
     shown = {name for r in rows for name in names if name in r.trial.user_attrs}
     shared = has_inherited(seen.study)
     again = "trained for real" if shared else "with fresh seeds"
-    lines = [INHERITED if shared else "", baseline_line(seen), definitions(shown)]
+    recipes, recipe = recipe_column(r.trial for r in rows)
+    lines = [recipe, INHERITED if shared else "", baseline_line(seen), definitions(shown)]
     table = Table(
         title=escape(f"Pareto front of {seen.study.study_name}"),
         title_justify="left",
-        caption="\n".join(filter(None, lines)) or None,
+        caption=escape("\n".join(filter(None, lines))) or None,
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -62,7 +63,7 @@ def front_table(study: Study | Snapshot) -> Table:
         table.add_column(escape(name), justify="right", style="dim")
     table.add_column("architecture", overflow="fold")
     further = {
-        "recipe": [recipe_text(r.trial) for r in rows],
+        "recipe": recipes,
         "other trials": [", ".join(map(str, r.others)) for r in rows],
         "dominated by": [_few(r.dominated_by) for r in rows],
         "within noise of": [str(seen.within_noise.get(r.number, "")) for r in rows],

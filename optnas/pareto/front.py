@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses, nondominated
 from optnas.study.attributes import DUPLICATE_OF
-from optnas.study.describe import architecture_name, recipe_text
+from optnas.study.describe import architecture_name, recipe_column
 from optnas.study.objectives import objective_names
 from optnas.utils.html import escaped, table
 from optnas.utils.text import definitions, number
@@ -63,9 +63,11 @@ class Front(list[FrozenTrial]):
         names = objective_names(self._study)
         head = ["trial", *names, "architecture", "recipe"]
         sign = -1 if self._study.directions[0] == StudyDirection.MAXIMIZE else 1
+        best_first = sorted(self, key=lambda t: sign * t.values[0])
+        recipes, recipe = recipe_column(best_first)
         rows = [
-            [str(t.number), *map(number, t.values), architecture_name(t), recipe_text(t)]
-            for t in sorted(self, key=lambda t: sign * t.values[0])
+            [str(t.number), *map(number, t.values), architecture_name(t), text]
+            for t, text in zip(best_first, recipes, strict=True)
         ]
         if not any(row[-1] for row in rows):
             head, rows = head[:-1], [row[:-1] for row in rows]
@@ -74,7 +76,7 @@ class Front(list[FrozenTrial]):
             head,
             rows,
             title=f"Pareto front of {self._study.study_name}",
-            notes=[*filter(None, [definitions(shown)])],
+            notes=[*filter(None, [recipe, definitions(shown)])],
             left=range(len(names) + 1, len(head)),
         )
 

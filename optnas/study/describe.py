@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from optuna.trial import FrozenTrial
 
@@ -53,6 +54,17 @@ def recipe_text(trial: FrozenTrial) -> str:
     if shown or recipe.startswith("Recipe("):
         return " ".join(f"{name}={value}" for name, value in shown.items())
     return _LONG.sub(lambda match: f"{float(match[0]):.3g}", recipe)
+
+
+def recipe_column(trials: Iterable[FrozenTrial]) -> tuple[list[str], str]:
+    """The recipes in a table's rows, and a line below it that says the recipe of all, if it is one.
+
+    What is the same in each row would only make the table wide.
+    """
+    texts = [recipe_text(trial) for trial in trials]
+    if len(texts) > 1 and texts[0] and len(set(texts)) == 1:
+        return [""] * len(texts), f"recipe: {texts[0]}"
+    return texts, ""
 
 
 def architecture_name(trial: FrozenTrial) -> str:

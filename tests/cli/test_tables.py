@@ -6,6 +6,7 @@ import optuna
 import pytest
 from rich.console import Console
 
+import optnas
 from optnas.cli.front_table import front_table
 from optnas.cli.pick_table import pick_table
 from optnas.cli.status_table import status_table
@@ -44,6 +45,22 @@ def test_a_metric_with_a_bound_has_a_column(study):
 
 def test_a_recipe_of_your_own_is_shown_with_the_digits_that_are_read(study):
     assert "{'lr': 0.00296, 'steps': 3}" in text(front_table(study))
+
+
+@pytest.mark.parametrize("recipes", [("fast", "fast"), ("fast", "slow"), ("fast", "")])
+def test_a_recipe_that_all_share_stands_below_the_table(recipes):
+    """As a column it would make the table wide, and tell no network from another."""
+    study = optuna.create_study(directions=["minimize"] * 2)
+    for value, recipe in enumerate(recipes):
+        user_attrs = {RECIPE: recipe} if recipe else {}
+        study.add_trial(optuna.create_trial(values=[value, -value], user_attrs=user_attrs))
+    same = len(set(recipes)) == 1
+    shown = text(front_table(study))
+    assert ("recipe: fast" in shown) == same
+    assert shown.count("fast") == 1
+    html = optnas.front(study)._repr_html_()
+    assert ("recipe: fast" in html) == same
+    assert html.count("fast") == 1
 
 
 def test_one_of_a_thing_is_no_plural(study):

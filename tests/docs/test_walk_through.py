@@ -11,7 +11,7 @@ from optnas.samplers import startup
 SERVERS = ("dashboard", "serve")
 """They run until they are stopped; their own tests start them."""
 SHORTER = (
-    ("epochs=15", "epochs=1"),
+    ("epochs=10", "epochs=1"),
     ("trials=40", "trials=6"),
     ("seed=0", 'seed=0,\n    sampler="random",\n    metrics=[optnas.Latency(target_error=0.5)]'),
 )
