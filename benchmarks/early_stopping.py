@@ -6,8 +6,8 @@ The space and data of `studies/digits_cnn.py`, in batches of 32; validation loss
 parameters (not latency, whose noise would differ between two runs). Each study is run without and
 with early stopping. The random sampler draws the same networks both times, with the same weights
 and batches, so that every difference is early stopping's; the predictor learns from what it has
-seen, and goes another way. The measure is the hypervolume of `samplers_digits.py`: of natural logarithms, as a
-share of that of the front of all runs together.
+seen, and goes another way. The measure is the hypervolume of `samplers_digits.py`: of natural
+logarithms, as a share of that of the front of all runs together.
 
 The rule and its constant were chosen on recorded curves of seeds 100 to 104. Prints a table and
 writes benchmarks/results/early_stopping.json. About half an hour in one process.
