@@ -61,6 +61,19 @@ class TestMacroCNNSpaceOnStrips(SpaceContract):
     space = MacroCNNSpace((1, 1, 9), 4)
 
 
+class TestMacroCNNSpaceOfFewLayers(SpaceContract):
+    """Strides, heads that see pixels, hidden layers, and perceptrons."""
+
+    space = MacroCNNSpace(
+        (3, 7, 9),
+        10,
+        depth=(0, 3),
+        pools=("none", "max", "stride"),
+        heads=("mean", "flatten"),
+        hidden=(0, 16, 32),
+    )
+
+
 class TestFunctionSpace(SpaceContract):
     space = FunctionSpace(build, torch.zeros(1, 1, 6, 6))
 
@@ -138,6 +151,46 @@ def test_cnn_macs_equal_the_closed_form():
     second = 16 * (9 * 8 + 8 * 16 + 8 * 16)
     third = 4 * (9 * 16 + 16 * 16)
     assert count_macs(network, torch.zeros(1, 3, 8, 8)) == first + second + third + 160
+
+
+def test_a_cnn_of_strides_and_linear_layers_has_the_counts_of_the_closed_form():
+    layers = (
+        ConvLayer("conv", 5, 16, "relu", False, "stride"),
+        ConvLayer("sepconv", 3, 24, "relu", True, "stride"),
+    )
+    architecture = MacroCNNArchitecture(layers, "flatten", 32)
+    network = MacroCNNSpace((1, 28, 28), 10).build(architecture)
+    first = 14 * 14 * 25 * 16
+    second = 7 * 7 * (9 * 16 + 16 * 24 + 16 * 24)  # the skip connection has a 1×1 convolution
+    linear = 24 * 49 * 32 + 320
+    assert count_macs(network, torch.zeros(1, 1, 28, 28)) == first + second + linear
+    biases = 2 * 16 + 2 * 24 + 32 + 10  # those of the norms, too
+    weights = 25 * 16 + 9 * 16 + 2 * 16 * 24 + linear
+    assert sum(p.numel() for p in network.parameters()) == weights + biases
+    assert str(architecture) == "conv5-16-relu/stride sepconv3-24-relu+skip/stride flatten hidden32"
+
+
+@pytest.mark.parametrize("pool", ["max", "avg", "stride"])
+def test_odd_images_are_reduced_as_the_layers_do_it(pool):
+    layers = (ConvLayer("conv", 3, 8, "relu", True, pool),) * 2
+    network = MacroCNNSpace((2, 9, 13), 4).build(MacroCNNArchitecture(layers, "flatten"))
+    height, width = (3, 4) if pool == "stride" else (2, 3)
+    assert network(torch.zeros(2, 2, 9, 13)).shape == (2, 4)
+    assert network.get_submodule(f"head{height}x{width}").in_features == 8 * height * width
+
+
+def test_a_cnn_without_layers_is_a_perceptron():
+    space = MacroCNNSpace((1, 8, 8), 10, depth=(0, 0), heads=("mean", "flatten"), hidden=(0, 16))
+    found = {str(architecture) for architecture, _ in architectures(space, 20)}
+    assert found == {"flatten", "flatten hidden16"}
+
+
+def test_one_pixel_has_no_choice_of_head():
+    space = MacroCNNSpace((1, 2, 2), 2, depth=(1, 2), heads=("mean", "flatten"))
+    for architecture, params in architectures(space, 40):
+        pooled = any(layer.pool != "none" for layer in architecture.layers)
+        assert ("head" in params) != pooled
+        assert architecture.head == "mean" or not pooled
 
 
 def test_never_pools_below_one_pixel():
@@ -269,6 +322,10 @@ def test_model_space_says_what_is_wrong(choices, message):
         lambda: MLPSpace((3,), 1, dropout=(0.0, 1.0)),
         lambda: MacroCNNSpace((1, 8, 8), 10, kernel_sizes=(2, 4)),
         lambda: MacroCNNSpace((1, 8, 8), 10, channels=()),
+        lambda: MacroCNNSpace((1, 8, 8), 10, depth=(-1, 2)),
+        lambda: MacroCNNSpace((1, 8, 8), 10, pools=("mean",)),
+        lambda: MacroCNNSpace((1, 8, 8), 10, heads="flatten"),
+        lambda: MacroCNNSpace((1, 8, 8), 10, hidden=(-1,)),
         lambda: MacroCNNSpace((8, 8), 10),
     ],
 )
