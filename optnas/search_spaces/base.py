@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from optuna.trial import BaseTrial
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from optnas.utils.code_hash import class_code
 from optnas.utils.inputs import Inputs
 from optnas.utils.remakable import Remakable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Architecture = TypeVar("Architecture")
 """A frozen dataclass with a canonical `str()`: equal strings mean equal networks."""
@@ -97,6 +101,19 @@ class SearchSpace(Remakable, ABC, Generic[Architecture]):
     def code(self) -> str:
         """A hash of your own code that defines the space; empty for a space of optnas."""
         return class_code(self)
+
+
+def without_defaults(space: DataclassInstance, *later: str) -> str:
+    """The text of a space, without later settings where they have their defaults.
+
+    So studies from before there were these settings resume.
+    """
+    shown = (
+        f"{field.name}={value!r}"
+        for field in fields(space)
+        if (value := getattr(space, field.name)) != field.default or field.name not in later
+    )
+    return f"{type(space).__qualname__}({', '.join(shown)})"
 
 
 def random_example(*shape: int) -> Tensor:

@@ -11,7 +11,7 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.search_spaces.abilities import Encodable
-from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example
+from optnas.search_spaces.base import ACTIVATIONS, SearchSpace, random_example, without_defaults
 from optnas.search_spaces.checks import (
     check_activations,
     check_image_shape,
@@ -139,6 +139,11 @@ class MacroCNNSpace(SearchSpace[MacroCNNArchitecture], Encodable[MacroCNNArchite
     def example_inputs(self) -> Tensor:
         """A tensor of shape `(1, channels, height, width)`."""
         return random_example(*self.input_shape)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `SearchSpace`; studies from before there were the last three settings resume."""
+        return without_defaults(self, "pools", "heads", "hidden")
 
     def suggest(self, trial: BaseTrial) -> MacroCNNArchitecture:
         """Draws the depth, each layer in turn, and the linear layers."""

@@ -16,7 +16,7 @@ from optuna.trial import BaseTrial
 from torch import Tensor, nn
 
 from optnas.search_spaces.abilities import Encodable, Relaxable
-from optnas.search_spaces.base import SearchSpace, random_example
+from optnas.search_spaces.base import SearchSpace, random_example, without_defaults
 from optnas.search_spaces.checks import check_image_shape
 from optnas.search_spaces.choice import RelaxedTrial, choose
 from optnas.search_spaces.encoding import encode
@@ -108,7 +108,7 @@ class NASBench201Space(
     @property
     def fingerprint(self) -> str:
         """See `SearchSpace`; studies from before there was `unique` resume with its default."""
-        return repr(self).replace(", unique=False", "")
+        return without_defaults(self, "unique")
 
     def suggest(self, trial: BaseTrial) -> NASBench201Architecture:
         """Draws the operation of each edge."""

@@ -185,6 +185,15 @@ def test_a_cnn_without_layers_is_a_perceptron():
     assert found == {"flatten", "flatten hidden16"}
 
 
+def test_settings_that_came_later_stand_in_a_fingerprint_where_they_are_used():
+    """So a study from before there were these settings resumes."""
+    assert MacroCNNSpace((1, 8, 8), 10, channels=(4, 8)).fingerprint == (
+        "MacroCNNSpace(input_shape=(1, 8, 8), outputs=10, depth=(1, 6), channels=(4, 8), "
+        "kernel_sizes=(3, 7), activations=('relu', 'leaky_relu', 'tanh', 'gelu'))"
+    )
+    assert MacroCNNSpace((1, 8, 8), 10, hidden=(0, 4)).fingerprint.endswith("hidden=(0, 4))")
+
+
 def test_one_pixel_has_no_choice_of_head():
     space = MacroCNNSpace((1, 2, 2), 2, depth=(1, 2), heads=("mean", "flatten"))
     for architecture, params in architectures(space, 40):
