@@ -12,7 +12,7 @@ SERVERS = ("dashboard", "serve")
 """They run until they are stopped; their own tests start them."""
 SHORTER = (
     ("epochs=10", "epochs=1"),
-    ("trials=40", "trials=6"),
+    ("trials=30", "trials=6"),
     ("seed=0", 'seed=0,\n    sampler="random",\n    metrics=[optnas.Latency(target_error=0.5)]'),
 )
 
