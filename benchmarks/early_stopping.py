@@ -2,8 +2,7 @@
 
     python benchmarks/early_stopping.py [--seeds 5] [--trials 40] [--epochs 15] [--jobs 1]
 
-The space and data of `studies/digits_cnn.py`, in batches of 32; validation loss, FLOPs and
-parameters (not latency, whose noise would differ between two runs). Each study is run without and
+`MacroCNNSpace` with its default ranges, in batches of 32; validation loss, FLOPs and parameters (not latency, whose noise would differ between two runs). Each study is run without and
 with early stopping. The random sampler draws the same networks both times, with the same weights
 and batches, so that every difference is early stopping's; the predictor learns from what it has
 seen, and goes another way. The measure is the hypervolume of `samplers_digits.py`: of natural

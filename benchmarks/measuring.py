@@ -1,4 +1,4 @@
-"""What it costs to know a candidate before its training, in the space of the digits study.
+"""What it costs to know a candidate before its training, in `MacroCNNSpace` for digits.
 
     python benchmarks/measuring.py
 

@@ -2,7 +2,7 @@
 
     python benchmarks/samplers_digits.py [--seeds 5] [--trials 40] [--epochs 6]
 
-The space of `studies/digits_cnn.py`; validation loss, FLOPs, parameters and the latency on this
+`MacroCNNSpace` with its default ranges; validation loss, FLOPs, parameters and the latency on this
 machine. Each run is a study of its own in memory, by one process. The measure is the hypervolume of
 natural logarithms, as a share of that of the front of all runs together, which are scaled so that
 its ideal point is 0 and its nadir 1; reference point 1.1. Latency is measured anew in each run, so

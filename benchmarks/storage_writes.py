@@ -8,7 +8,7 @@ Three storages, all with optnas' settings of SQLite: Optuna's own functions; tri
 is what optnas does. Three studies:
 
 - `tabular`: NASBench201 cells that are looked up in their table, 200 trials with evolution;
-- `untrained`: the digits study's space with a training function that only reports 15 epochs;
+- `untrained`: `MacroCNNSpace` for digits with a training function that only reports 15 epochs;
 - `trained`: networks of that space, trained for 15 epochs.
 
 Each repeat runs the storages in turn, in another order each time. Prints the median of the ratios

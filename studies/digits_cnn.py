@@ -10,7 +10,7 @@ import optnas
 data = optnas.digits()
 
 search = optnas.Search(
-    space=optnas.MacroCNNSpace(data.input_shape, data.outputs),
+    space=optnas.MacroCNNSpace(data.input_shape, data.outputs, depth=(1, 4)),
     evaluator=optnas.TrainingEvaluator(
         data, epochs=10, recipe=optnas.Recipe(learning_rate=0.03, schedule="one_cycle")
     ),

@@ -15,7 +15,9 @@ def test_no_command_names_a_trial_that_a_run_elsewhere_numbers_otherwise():
 def test_the_cpu_build_of_pytorch_is_the_version_that_is_tested():
     (tested,) = re.findall(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
     for page in (README, ROOT / "docs" / "get-started.md"):
-        assert re.findall(r"pip install --no-compile torch==(\S+) --index-url", page.read_text()) == [tested]
+        assert re.findall(
+            r"pip install --no-compile torch==(\S+) --index-url", page.read_text()
+        ) == [tested]
 
 
 def test_it_is_short():
