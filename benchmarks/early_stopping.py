@@ -2,10 +2,11 @@
 
     python benchmarks/early_stopping.py [--seeds 5] [--trials 40] [--epochs 15] [--jobs 1]
 
-`MacroCNNSpace` with its default ranges, in batches of 32; validation loss, FLOPs and parameters (not latency, whose noise would differ between two runs). Each study is run without and
-with early stopping. The random sampler draws the same networks both times, with the same weights
-and batches, so that every difference is early stopping's; the predictor learns from what it has
-seen, and goes another way. The measure is the hypervolume of `samplers_digits.py`: of natural
+`MacroCNNSpace` with its default ranges, in batches of 32; validation loss, FLOPs and parameters
+(not latency, whose noise would differ between two runs). Each study is run without and with early
+stopping. The random sampler draws the same networks both times, with the same weights and batches,
+so that every difference is early stopping's; the predictor learns from what it has seen, and goes
+another way. The measure is the hypervolume of `samplers_digits.py`: of natural
 logarithms, as a share of that of the front of all runs together.
 
 The rule and its constant were chosen on recorded curves of seeds 100 to 104. Prints a table and
