@@ -3,9 +3,10 @@
     python benchmarks/predictor_asks.py [--sizes 100 1000 5000]
 
 `MacroCNNSpace` for digits; a study in memory is filled with random finished trials (loss and
-latency made up, FLOPs and parameters counted), then 20 are asked and told: median, least and longest CPU
-time on one thread. The first ask of a new process is shown apart: it computes costs and proxies of
-the trials that it learns from. Prints a table and writes benchmarks/results/predictor_asks.json.
+latency made up, FLOPs and parameters counted), then 20 are asked and told: median, least and
+longest CPU time on one thread. The first ask of a new process is shown apart: it computes costs and
+proxies of the trials that it learns from. Prints a table and writes
+benchmarks/results/predictor_asks.json.
 """
 
 import argparse
