@@ -15,22 +15,22 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from optnas.devices.device import cpu_threads, resolve_device
-from optnas.errors import InputError, NoStudyError, with_place
+from optnas.devices.device import cpu_threads, resolve_device, usable_cores
+from optnas.errors import InputError, with_place
 from optnas.objective.objective import Objective
 from optnas.runs.progress import number_counted
-from optnas.search.open import given_seed, takes_new_settings
+from optnas.runs.workers import check_workers
+from optnas.search.import_check import checked_import
+from optnas.search.open import existing_study, given_seed, takes_new_settings
 from optnas.search.random_networks import RandomNetworks
 from optnas.search.settings import Settings
 from optnas.search.trial_time import TrialTime, trial_time
 from optnas.search.warm_start import open_older
 from optnas.search_spaces.size import size_text
 from optnas.storage.file_access import check_writable
-from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
 from optnas.study.fingerprint import check_same_study
-from optnas.study.load import load_study
 from optnas.study.seeds import study_seed
 from optnas.utils.text import duration, number, plural
 
@@ -134,6 +134,10 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
         found = _existing(search)
         counted = None if found is None else number_counted(found)
         _check_study(search, objective, found)
+        if workers > 1:
+            check_workers(workers, search.file, search.url)
+            with checked_import(search, objective, workers=workers):
+                pass  # nothing is to be started
     device = search.device
     with _noted(refused):
         device = str(resolve_device(search.device))
@@ -155,8 +159,9 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
             each = time.perf_counter() - began + seconds / NETWORKS
             scoring = trial_time(objective.evaluator, *networks.to_train())
             if isinstance(scoring, TrialTime):
+                at_once = min(workers, max(usable_cores() // search.threads, 1))
                 left = max(search.trials - (counted or 0), 0)
-                total = scoring.first + left * (scoring.each + each) / workers
+                total = scoring.first + left * (scoring.each + each) / at_once
     return DryRun(
         study=search.study_name,
         storage=shown_url(search.url) if search.url else type(search.storage).__name__,
@@ -193,15 +198,9 @@ def _noted(refused: list[str]) -> Iterator[None]:
 
 def _existing(search: Settings) -> Study | None:
     """The study, if it is there; it is only read."""
-    if isinstance(search.storage, BaseStorage):
-        return load_study(search.storage, search.study_name)
-    file = search.location.file
-    if file is not None:
-        check_writable(file)
-    try:
-        return load_study(open_storage(search.location.current_url), search.study_name)
-    except NoStudyError:
-        return None
+    if not isinstance(search.storage, BaseStorage) and search.location.file is not None:
+        check_writable(search.location.file)
+    return existing_study(search)
 
 
 def _check_study(search: Settings, objective: Objective, study: Study | None) -> None:

@@ -127,14 +127,19 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     return study
 
 
+def existing_study(search: Settings) -> Study | None:
+    """The study if it is there, only to be read."""
+    if isinstance(search.storage, BaseStorage):
+        return load_study(search.storage, search.study_name)
+    try:
+        return load_study(open_storage(search.location.current_url), search.study_name)
+    except NoStudyError:
+        return None
+
+
 def remembered_overrides(search: Settings) -> Overrides:
     """The settings that earlier runs of the study overrode."""
-    if not search.url:
-        return Overrides()
-    try:
-        study = load_study(open_storage(search.location.current_url), search.study_name)
-    except NoStudyError:
-        return Overrides()
+    study = existing_study(search) if search.url else None
     return search_record(study).overrides if study else Overrides()
 
 
