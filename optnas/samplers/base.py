@@ -138,6 +138,12 @@ class HistorySampler(BaseSampler, ABC):
         points[0, [i not in values for i in range(len(row))]] = -np.inf
         return float(broken), float(shortfall(points, history.limits)[0])
 
+    def is_known_to_break(self, params: Mapping[str, Any]) -> bool:
+        """Whether parameters are known before training to break a bound."""
+        if self._preview is None:
+            return False
+        return any(excess > 0 for excess in self._preview(params).constraints.values())
+
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
