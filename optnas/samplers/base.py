@@ -31,6 +31,7 @@ from optnas.samplers.success import Outcomes
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
+from optnas.utils.checks import check_wholes
 from optnas.utils.preserved_once import preserved_once
 
 ATTEMPTS, REPEATS = 100, 20
@@ -76,10 +77,12 @@ class HistorySampler(BaseSampler, ABC):
             draws one and keeps it there.
 
     Raises:
+        ValueError: The seed is no whole number of at least 0.
         InputError: At the first trial, if the study keeps another seed than the given one.
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        check_wholes(seed=seed)
         self.seed = seed
         self._drawn: Suggest | None = None
         self._names: Names | None = None

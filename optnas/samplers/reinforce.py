@@ -30,6 +30,7 @@ neighbours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -46,6 +47,7 @@ from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
 from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
+from optnas.utils.checks import check_numbers
 from optnas.utils.text import there_are
 
 AUGMENTATION = 0.05
@@ -94,6 +96,7 @@ class ReinforceSampler(HistorySampler):
 
     Raises:
         ValueError: A number is out of range.
+        TypeError: `targets` is no dictionary.
         InputError: At the first trial, if a target is given for no such objective.
     """
 
@@ -107,15 +110,21 @@ class ReinforceSampler(HistorySampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        for name, value in {
+        if not isinstance(targets, Mapping | None):
+            raise TypeError(
+                f"targets must be a dictionary such as {{'flops': 1e6}}, got {targets!r}"
+            )
+        positive = {
             "learning_rate": learning_rate,
             **{f"targets[{k!r}]": target for k, target in (targets or {}).items()},
-        }.items():
-            if not value > 0:
+        }
+        check_numbers(**positive, entropy=entropy, exponent=exponent)
+        for name, value in positive.items():
+            if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0, got {value}")
-        if entropy < 0:
+        if not 0 <= entropy < math.inf:
             raise ValueError(f"entropy must be at least 0, got {entropy}")
-        if exponent >= 0:
+        if not -math.inf < exponent < 0:
             raise ValueError(f"exponent must be below 0, got {exponent}")
         self._learning_rate, self._entropy = learning_rate, entropy
         self._targets, self._exponent = dict(targets or {}), exponent
@@ -196,7 +205,7 @@ def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, fl
     found = {}
     for key, target in targets.items():
         position = names.index(key) if key in names else key
-        if not isinstance(position, int) or not 0 <= position < len(names):
+        if type(position) is not int or not 0 <= position < len(names):
             raise InputError(f"targets: no objective {key!r}; {there_are(key, names)}")
         if study.directions[position] == StudyDirection.MAXIMIZE:
             raise InputError(f"targets: {names[position]} is maximised; a target is for a cost")

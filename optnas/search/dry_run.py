@@ -21,11 +21,10 @@ from optnas.objective.objective import Objective
 from optnas.runs.progress import number_counted
 from optnas.runs.workers import check_workers
 from optnas.search.import_check import checked_import
-from optnas.search.open import existing_study, given_seed, takes_new_settings
+from optnas.search.open import checked_sampling, existing_study, given_seed, takes_new_settings
 from optnas.search.random_networks import RandomNetworks
 from optnas.search.settings import Settings
 from optnas.search.trial_time import TrialTime, trial_time
-from optnas.search.warm_start import open_older
 from optnas.search_spaces.size import size_text
 from optnas.storage.file_access import check_writable
 from optnas.storage.urls import shown_url
@@ -205,7 +204,7 @@ def _existing(search: Settings) -> Study | None:
 
 def _check_study(search: Settings, objective: Objective, study: Study | None) -> None:
     fingerprint = search.fingerprint(objective)
-    open_older(search.warm_start, search.location, search.study_name)
+    checked_sampling(search, objective)
     if study is not None and not takes_new_settings(study, search, fingerprint):
         check_same_study(study, objective.directions, fingerprint, accept_changes=False)
         if SEED in study.user_attrs:

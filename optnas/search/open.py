@@ -64,13 +64,8 @@ def open_study(
         accept_changes: Whether to open a study that was made with other settings.
     """
     resolve_device(search.device)
-    if search.sampler == "gradient" or isinstance(search.sampler, GradientSampler):
-        check_relaxable(search.space, objective.evaluator)
     fingerprint = search.fingerprint(objective)
-    older = open_older(search.warm_start, search.location, search.study_name)
-    if older is not None:
-        directions = [StudyDirection[d.upper()] for d in objective.directions]
-        older.match(objective.objectives, directions)
+    older = checked_sampling(search, objective)
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
@@ -107,6 +102,21 @@ def open_study(
     if new != old:
         study.set_user_attr(RECORD, new.stored())
     return study
+
+
+def checked_sampling(search: Settings, objective: Objective) -> Source | None:
+    """The older study that is learned from, if there is one.
+
+    Raises:
+        InputError: It can't be learned from, or the sampler can't be used for this search.
+    """
+    if search.sampler == "gradient" or isinstance(search.sampler, GradientSampler):
+        check_relaxable(search.space, objective.evaluator)
+    older = open_older(search.warm_start, search.location, search.study_name)
+    if older is not None:
+        directions = [StudyDirection[d.upper()] for d in objective.directions]
+        older.match(objective.objectives, directions)
+    return older
 
 
 def join_study(search: Settings, objective: Objective, *, accept_changes: bool = False) -> Study:

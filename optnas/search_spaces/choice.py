@@ -196,8 +196,13 @@ class MixedOperation(nn.Module):
 
 def _keys(labels: Sequence[str]) -> list[str]:
     """A name of a module for each label: such names have no dots, and differ."""
-    plain = ["op_" + "".join(c if c.isalnum() else "_" for c in label) for label in labels]
-    return [k if plain.count(k) == 1 else f"{k}_{i}" for i, k in enumerate(plain)]
+    found: list[str] = []
+    for label in labels:
+        key = "op_" + "".join(c if c.isalnum() else "_" for c in label)
+        while key in found:
+            key += "_"
+        found.append(key)
+    return found
 
 
 class RelaxedTrial(Draft):

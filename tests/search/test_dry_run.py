@@ -49,6 +49,13 @@ def test_costs_and_what_breaks_a_bound_are_counted(tmp_path):
     assert not found.refused
 
 
+def test_a_space_that_gradients_cant_choose_in_is_refused_as_by_a_run(tmp_path):
+    one = search(tmp_path, sampler="gradient")
+    with pytest.raises(InputError, match="nothing that gradients can choose") as caught:
+        one.run(progress=False)
+    assert one.dry_run().refused == [str(caught.value)]
+
+
 def test_the_time_is_that_of_the_trials_to_come(tmp_path):
     one = search(tmp_path).dry_run()
     assert one.scoring.how.startswith("3 epochs of ")

@@ -131,6 +131,14 @@ def test_one_name_stands_for_one_choice():
         optnas.choose(trial, "op", {"a": nn.Identity, "c": nn.Tanh})
 
 
+@pytest.mark.parametrize("labels", [("a b", "a_b", "a_b_", "a_b_0"), ("", "_", "__", "é", "a.b")])
+def test_labels_that_look_alike_have_an_operation_each(labels):
+    trial = RelaxedTrial({}, Random(0), Mixture())
+    made = optnas.choose(trial, "x", dict.fromkeys(labels, nn.Identity))
+    assert made.labels == labels
+    assert len(made.branches) == len(labels)
+
+
 def test_labels_may_be_any_text():
     operations = {"3.5": nn.Identity, "3_5": nn.Tanh, "keys": nn.ReLU}
     mixed = MixedOperation(Mixture(), "op", operations)
