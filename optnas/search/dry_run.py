@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 
 from optnas.devices.device import cpu_threads, resolve_device, usable_cores
-from optnas.errors import InputError, with_place
+from optnas.errors import InputError, exits_refused, with_place
 from optnas.objective.objective import Objective
 from optnas.runs.progress import number_counted
 from optnas.runs.workers import check_workers
@@ -188,7 +188,8 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
 def _noted(refused: list[str]) -> Iterator[None]:
     """Notes what the block raises: what a run would end with."""
     try:
-        yield
+        with exits_refused():
+            yield
     except InputError as error:
         refused.append(str(error))
     except Exception as error:  # the user's code failed

@@ -11,7 +11,7 @@ from optuna import TrialPruned
 from optuna.trial import FixedTrial
 
 from optnas.candidate import Candidate
-from optnas.errors import with_place
+from optnas.errors import exits_refused, with_place
 from optnas.metrics import Macs
 from optnas.objective.bounds import Bounds
 from optnas.objective.objective import Objective
@@ -94,8 +94,9 @@ class RandomNetworks:
         for name, given in self._objective.baseline_params.items():
             builder = self._objective.baselines.get(name)
             try:
-                candidate = self._candidate(given) if builder is None else self._handmade(builder)
-                costs = self._costs(candidate)
+                with exits_refused():
+                    own = self._candidate(given) if builder is None else self._handmade(builder)
+                    costs = self._costs(own)
             except Exception as error:  # its function is the user's
                 found[name] = with_place(error)
                 continue

@@ -1,5 +1,6 @@
 """A dry run: what it finds, against what a run does, and that it writes nothing."""
 
+import sys
 from dataclasses import replace
 
 import optuna
@@ -47,6 +48,18 @@ def test_costs_and_what_breaks_a_bound_are_counted(tmp_path):
     assert 0 < found.fitting == 20 - found.over["params"]
     assert found.size == "8"
     assert not found.refused
+
+
+def test_code_that_ends_the_program_ends_neither_a_dry_run_nor_a_run_without_a_word(tmp_path):
+    def leave(trial=None):
+        sys.exit(3)
+
+    one = search(tmp_path, space=optnas.FunctionSpace(leave, torch.zeros(1, 4)))
+    assert one.dry_run().refused == ["the study's code called sys.exit(3)"]
+    with pytest.raises(InputError, match=r"called sys\.exit\(3\)"):
+        one.run(progress=False)
+    by_hand = search(tmp_path, storage=tmp_path / "other.db", baselines={"mine": leave}).dry_run()
+    assert "called sys.exit(3)" in by_hand.baselines["mine"]
 
 
 def test_a_space_that_gradients_cant_choose_in_is_refused_as_by_a_run(tmp_path):
