@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses
@@ -123,6 +123,12 @@ class HistorySampler(BaseSampler, ABC):
         """
         self._drawn, self._preview = suggest, preview
         self._names = Names(suggest, stored=True)
+
+    def check_objectives(self, names: Sequence[str], directions: Sequence[StudyDirection]) -> None:
+        """Raises InputError if the sampler can't be used for these objectives.
+
+        An `optnas.Search` calls it before its study is made.
+        """
 
     def known_excess(self, params: Mapping[str, Any], history: History) -> tuple[float, float]:
         """How far parameters are known to break bounds, and to lie beyond the reference point.

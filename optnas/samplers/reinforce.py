@@ -31,7 +31,7 @@ neighbours.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -97,7 +97,8 @@ class ReinforceSampler(HistorySampler):
     Raises:
         ValueError: A number is out of range.
         TypeError: `targets` is no dictionary.
-        InputError: At the first trial, if a target is given for no such objective.
+        InputError: At the start of a search, or at the first trial, if a target is given for no
+            such objective.
     """
 
     def __init__(
@@ -132,7 +133,11 @@ class ReinforceSampler(HistorySampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Checks the seed, and that all targets are among the objectives."""
         super().before_trial(study, trial)
-        _positions(study, self._targets)
+        self.check_objectives(objective_names(study), study.directions)
+
+    def check_objectives(self, names: Sequence[str], directions: Sequence[StudyDirection]) -> None:
+        """Raises InputError unless all targets are among the objectives."""
+        _positions(names, directions, self._targets)
 
     def start(self, ask: Ask) -> Draw:
         """Returns a draw of the trial's parameters from the policy as it is now."""
@@ -143,7 +148,7 @@ class ReinforceSampler(HistorySampler):
 
     def _new_learner(self, history: History) -> _Learner:
         directions = history.study.directions
-        targets = _positions(history.study, self._targets)
+        targets = _positions(objective_names(history.study), directions, self._targets)
         return _Learner(
             Policy(len(directions), HIDDEN, self._learning_rate, self._study_seed),
             Rewards(directions, targets, self._exponent, history.limits, AUGMENTATION),
@@ -199,15 +204,18 @@ class _Learner:
             self.policy.ascend(self.policy.gradient(imitated, preferences, self._entropy))
 
 
-def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:
+def _positions(
+    names: Sequence[str],
+    directions: Sequence[StudyDirection],
+    targets: Mapping[str | int, float],
+) -> dict[int, float]:
     """The targets by the position of their objective."""
-    names = objective_names(study)
     found = {}
     for key, target in targets.items():
         position = names.index(key) if key in names else key
         if type(position) is not int or not 0 <= position < len(names):
             raise InputError(f"targets: no objective {key!r}; {there_are(key, names)}")
-        if study.directions[position] == StudyDirection.MAXIMIZE:
+        if directions[position] == StudyDirection.MAXIMIZE:
             raise InputError(f"targets: {names[position]} is maximised; a target is for a cost")
         found[position] = target
     if found and len(found) == len(names):

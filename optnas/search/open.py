@@ -110,11 +110,14 @@ def checked_sampling(search: Settings, objective: Objective) -> Source | None:
     Raises:
         InputError: It can't be learned from, or the sampler can't be used for this search.
     """
+    directions = [StudyDirection[d.upper()] for d in objective.directions]
+    if isinstance(search.sampler, HistorySampler):
+        search.sampler.check_objectives(objective.objectives, directions)
+        search.sampler.fill_in(objective.suggest, objective.preview)
     if search.sampler == "gradient" or isinstance(search.sampler, GradientSampler):
         check_relaxable(search.space, objective.evaluator)
     older = open_older(search.warm_start, search.location, search.study_name)
     if older is not None:
-        directions = [StudyDirection[d.upper()] for d in objective.directions]
         older.match(objective.objectives, directions)
     return older
 

@@ -50,6 +50,30 @@ def test_costs_and_what_breaks_a_bound_are_counted(tmp_path):
     assert not found.refused
 
 
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (optnas.ReinforceSampler(targets={"flops": 1e3}), "targets: no objective 'flops'"),
+        (
+            optnas.StagedSampler(
+                optnas.ReinforceSampler(targets={"flops": 1e3}), [optnas.Stage("width", 2)]
+            ),
+            "targets: no objective 'flops'",
+        ),
+        (
+            optnas.StagedSampler(optnas.ReinforceSampler(), [optnas.Stage("depth", 2)]),
+            "no parameter matches 'depth' as a whole",
+        ),
+    ],
+)
+def test_a_sampler_that_cant_be_used_leaves_no_study(tmp_path, sampler, message):
+    one = search(tmp_path, sampler=sampler)
+    with pytest.raises(InputError, match=message) as caught:
+        one.run(progress=False)
+    assert one.dry_run().refused == [str(caught.value)]
+    assert not [*tmp_path.glob("*.db")]
+
+
 def test_code_that_ends_the_program_ends_neither_a_dry_run_nor_a_run_without_a_word(tmp_path):
     def leave(trial=None):
         sys.exit(3)
