@@ -58,6 +58,7 @@ class DryRun:
         fitting: How many break none, and can be built and run.
         baselines: What is wrong with a baseline, by its name.
         median: The metrics that aren't counts, of the network that is timed.
+        median_over: The bounds that these break, by name.
         scoring: How long scoring takes, or why that isn't known.
         total: Seconds that the trials to come would take; None if that isn't known.
         refused: What would end the run with an error, one sentence each.
@@ -79,6 +80,7 @@ class DryRun:
     fitting: int = 0
     baselines: Mapping[str, str] = field(default_factory=dict)
     median: Mapping[str, float] = field(default_factory=dict)
+    median_over: Mapping[str, float] = field(default_factory=dict)
     scoring: TrialTime | str = ""
     total: float | None = None
     refused: Sequence[str] = ()
@@ -108,7 +110,10 @@ class DryRun:
         for name, fault in self.baselines.items():
             yield "baseline", f"{name}: {fault}"
         for name, value in self.median.items():
-            yield name, f"{number(value)} of a network of median costs"
+            text = f"{number(value)} of a network of median costs"
+            if name in self.median_over:
+                text += f", whose bound is {number(self.median_over[name])}"
+            yield name, text
         yield from self._time()
         for reason in self.refused:
             yield "refused", reason
@@ -178,6 +183,7 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
         fitting=networks.fitting,
         baselines=networks.baselines(),
         median=median,
+        median_over=networks.broken_by(median),
         scoring=scoring,
         total=total,
         refused=refused,

@@ -53,8 +53,8 @@ class RandomNetworks:
             given.setdefault("macs", Macs())
         self._exact = [m for m in given.values() if m.exact] if has_networks else []
         self._others = [m for m in objective.metrics if not m.exact] if has_networks else []
-        limits = Bounds(objective.constraints, objective.known)
-        self.bounds = limits.among([m.name for m in self._exact])
+        self._limits = Bounds(objective.constraints, objective.known)
+        self.bounds = self._limits.among([m.name for m in self._exact])
         self.costs: dict[str, list[float]] = {}
         self.unsound: Counter[str] = Counter()
         self.over: Counter[str] = Counter()
@@ -87,6 +87,11 @@ class RandomNetworks:
 
     def _broken(self, costs: Mapping[str, float]) -> list[str]:
         return [n for n in self.bounds.limits if self.bounds.excess(n, costs[n]) > 0]
+
+    def broken_by(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """The bounds that measurements break, by name."""
+        bounds = self._limits.among(measured.keys())
+        return {n: b for n, b in bounds.limits.items() if bounds.excess(n, measured[n]) > 0}
 
     def baselines(self) -> dict[str, str]:
         """What is wrong with each baseline that has a fault."""

@@ -74,6 +74,13 @@ def test_a_sampler_that_cant_be_used_leaves_no_study(tmp_path, sampler, message)
     assert not [*tmp_path.glob("*.db")]
 
 
+def test_a_measured_bound_that_the_median_network_breaks_is_named(tmp_path):
+    found = search(tmp_path, constraints={"latency_ms": 1e-9}).dry_run()
+    assert found.median_over == {"latency_ms": 1e-9}
+    assert "of a network of median costs, whose bound is 1e-09" in str(found)
+    assert not search(tmp_path, constraints={"latency_ms": 1e9}).dry_run().median_over
+
+
 def test_code_that_ends_the_program_ends_neither_a_dry_run_nor_a_run_without_a_word(tmp_path):
     def leave(trial=None):
         sys.exit(3)
