@@ -215,6 +215,7 @@ def wide(trial):
     return nn.Linear(2, trial.suggest_int("width", 1, 5000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["evolution", "predictor"])
 @pytest.mark.parametrize(("build", "least"), [(build_linear, 5), (wide, 3)])
 def test_a_run_ends_soon_if_nothing_keeps_a_bound_that_is_known_before(name, build, least):
@@ -226,6 +227,7 @@ def test_a_run_ends_soon_if_nothing_keeps_a_bound_that_is_known_before(name, bui
     assert REFUSED < len(study.trials) < 2 * REFUSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["evolution", "predictor"])
 def test_a_bound_that_one_of_thousands_keeps_is_kept(name):
     study, objective = make(FunctionSpace(wide, torch.zeros(1, 2)), constraints={"params": 3})
