@@ -1,6 +1,8 @@
 """The errors that optnas raises on purpose, and a test for whether an architecture is at fault."""
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,6 +38,17 @@ class StorageGoneError(RuntimeError):
             f"{path} was deleted or replaced while it was in use: put it back, or run the study "
             "again to start anew"
         )
+
+
+@contextmanager
+def exits_refused() -> Iterator[None]:
+    """Raises InputError where the user's code in the block calls sys.exit()."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except SystemExit as error:
+        raise InputError(f"the study's code called sys.exit({error.code})") from error
 
 
 class CandidateError(RuntimeError):

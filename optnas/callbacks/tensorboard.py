@@ -94,9 +94,10 @@ class TensorBoard(Tracker):
         for name, text in trial.texts.items():
             writer.add_text(name, markdown.plain(text))
         params = {name: _plain(value) for name, value in trial.params.items()}
+        state = "state of the trial" if "state" in params else "state"
         # Without the experiment's own summary TensorBoard joins the parameters of all trials, which
         # differ where some are conditional.
-        _, begins, ends = hparams({**params, "state": trial.state}, {})
+        _, begins, ends = hparams({**params, state: trial.state}, {})
         files: Any = writer.file_writer
         files.add_summary(begins)
         files.add_summary(ends)

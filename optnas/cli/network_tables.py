@@ -15,6 +15,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
 from optnas.study.describe import architecture_name
+from optnas.study.recipe_text import shown_recipe
 from optnas.study.record import record_of
 from optnas.study.retrainings import Retrained
 from optnas.utils.text import duration, number
@@ -49,7 +50,7 @@ def retrained_table(result: Retrained) -> Table:
     table = Table(
         title=escape(f"trial {result.trial}: {result.runs[0].architecture}"),
         title_justify="left",
-        caption=escape(result.runs[0].recipe),
+        caption=escape(shown_recipe(result.runs[0].recipe)),
         caption_justify="left",
     )
     table.add_column("seed", justify="right")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -156,17 +155,11 @@ def _dry_run(search: Search, overrides: Overrides, workers: int) -> None:
 
     check_workers(workers, search.file, search.url)
     search = search.override(search.remembered().updated(overrides))
-    found = search.dry_run(workers=min(workers, max(_cores() // search.threads, 1)))
+    found = search.dry_run(workers=workers)
     echo(in_options(str(found)))
     echo("a dry run: nothing was written", err=True)
     if found.refused:
         raise typer.Exit(2)
-
-
-def _cores() -> int:
-    """The CPU cores that this process may use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return usable or 1
 
 
 def _other_settings(remembered: Overrides, given: Overrides) -> dict[str, dict[str, str] | None]:
@@ -186,9 +179,11 @@ def _run(
     """Runs a search with the overrides of this and of earlier runs; then shows the front."""
     from optnas.cli.run_summary import kept_line, show_end, show_left
     from optnas.cli.study_argument import show_header
+    from optnas.devices.device import usable_cores
     from optnas.runs.progress import Progress, number_counted
     from optnas.runs.stop import Stop, stopping
     from optnas.runs.workers import check_workers
+    from optnas.search.import_check import checked_import
     from optnas.search.open import open_study
     from optnas.search.run import connected, observed_objective, run_study
     from optnas.search.warm_start import remembered_warm_start
@@ -204,7 +199,7 @@ def _run(
     search = search.override(remembered.updated(overrides))
     if overrides.warm_start is not None:
         overrides = replace(overrides, warm_start=remembered_warm_start(search.warm_start))
-    cores = _cores()
+    cores = usable_cores()
     if cluster is None and workers * search.threads > max(cores, search.threads):
         echo(f"{workers} workers share {plural(cores, 'CPU core')}", err=True)
     show_header(search)
@@ -213,28 +208,33 @@ def _run(
     try:
         with connected(cluster, search, workers) as remote:
             objective = observed_objective(search, display)
-            study = open_study(
-                search, objective, overrides=overrides, accept_changes=accept_changes
+            checked = checked_import(
+                search, objective, workers=workers, accept_changes=accept_changes, remote=remote
             )
-            there = number_counted(study)
-            if there:
-                wanted = plural(search.trials, "trial is", "trials are")
-                echo(f"{there} of {wanted} done already", err=True)
-            with (
-                display.following(study, search.trials),
-                stopping(stop, display.say, terminate=True),
-            ):
-                run_study(
-                    search,
-                    objective,
-                    study,
-                    display,
-                    stop,
-                    workers=workers,
-                    accept_changes=accept_changes,
-                    remote=remote,
-                    detach=detach,
+            with checked as starter:
+                study = open_study(
+                    search, objective, overrides=overrides, accept_changes=accept_changes
                 )
+                there = number_counted(study)
+                if there:
+                    wanted = plural(search.trials, "trial is", "trials are")
+                    echo(f"{there} of {wanted} done already", err=True)
+                with (
+                    display.following(study, search.trials),
+                    stopping(stop, display.say, terminate=True),
+                ):
+                    run_study(
+                        search,
+                        objective,
+                        study,
+                        display,
+                        stop,
+                        workers=workers,
+                        accept_changes=accept_changes,
+                        remote=remote,
+                        detach=detach,
+                        starter=starter,
+                    )
     except KeyboardInterrupt as interrupt:
         code = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
         fail(

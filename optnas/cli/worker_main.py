@@ -100,9 +100,12 @@ def main() -> NoReturn:
                 end_when_preempted()
             threading.Thread(target=_leave_with_parent, daemon=True).start()
             reporter.obey(job)
-            from optnas.cli.worker_job import work  # which takes seconds
+            from optnas.cli.worker_job import settings, work  # which takes seconds
 
-            work(job, reporter, stop)
+            if job.describes:
+                reporter.tell(settings=settings(job))
+            else:
+                work(job, reporter, stop)
     except Terminated:
         code = 143
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from optnas.pareto.dominance import dominates, losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DETAIL, RECIPE
+from optnas.study.recipe_text import shown_recipe
 from optnas.study.record import record_of
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.markdown import plain, table, wrapped
@@ -109,7 +110,7 @@ class Notes:
         known = self._record.fingerprint
         found = _of("evaluator", known)
         if RECIPE in trial.user_attrs:
-            found["recipe"] = trial.user_attrs[RECIPE]
+            found["recipe"] = shown_recipe(str(trial.user_attrs[RECIPE]))
         yield _facts(known.get("evaluator", "evaluator"), found)
         for name in dict.fromkeys((*self._names, *self._record.scores)):
             details = trial.user_attrs.get(f"{DETAIL}{name}")

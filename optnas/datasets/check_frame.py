@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optnas.datasets.columns import Column
-from optnas.datasets.preparation import FEW_CATEGORIES
+from optnas.datasets.preparation import FEW_CATEGORIES, as_text
 from optnas.errors import InputError
 from optnas.utils.text import did_you_mean, listed
 
@@ -82,6 +82,22 @@ def check_texts(columns: Sequence[Column], rows: NDArray[Any], name: str) -> Non
                 + (", errors='coerce')" if others else ")")
                 + ", or leave it out: "
                 f"drop=({column.name!r},)"
+            )
+
+
+def check_categories(column: Column, name: str) -> None:
+    """Raises InputError if two different values of a column of categories have the same text."""
+    by_text: dict[str, Any] = {}
+    for value in column.values:
+        if value is None:
+            continue
+        other = by_text.setdefault(as_text(value), value)
+        if other != value:
+            raise InputError(
+                f"{name}: column {column.name} holds {other!r} ({type(other).__name__}) and "
+                f"{value!r} ({type(value).__name__}), which have one text and would be one "
+                "category: if they mean the same, write it in one way in all rows; if not, rename "
+                "one"
             )
 
 

@@ -13,7 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from optnas.datasets.check_arrays import guess_task
-from optnas.datasets.check_frame import check_names, check_texts, column_name, column_names
+from optnas.datasets.check_frame import (
+    check_categories,
+    check_names,
+    check_texts,
+    column_name,
+    column_names,
+)
 from optnas.datasets.columns import Column, read_columns
 from optnas.datasets.dataset import Dataset, Part, Task
 from optnas.datasets.normalize import channel_moments, scaled
@@ -112,6 +118,9 @@ def frame(
         if column.name not in (target, *drop)
     ]
     check_texts(used, train_rows, name)
+    for column in used:
+        if column.is_category:
+            check_categories(column, name)
     preparation = learn_preparation(used, train_rows, scale, name)
     if preparation["left_out"]:
         reasons = ", ".join(f"{k} ({v})" for k, v in preparation["left_out"].items())
@@ -161,6 +170,7 @@ def _targets(column: Column, task: Task | None, name: str) -> tuple[NDArray[Any]
     numeric = is_number and not column.is_category
     if task is None and numeric and _guess(column, name) == "regression":
         return np.array(column.values, np.float64), [], "regression"
+    check_categories(column, name)
     by_text = {as_text(value): value for value in column.values}
     classes = sorted(by_text, key=(lambda text: by_text[text]) if numeric else None)
     if len(classes) < 2:

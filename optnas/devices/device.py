@@ -17,6 +17,12 @@ import torch
 from optnas.errors import InputError
 
 
+def usable_cores() -> int:
+    """The CPU cores that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1
+
+
 def check_device_name(name: str) -> None:
     """Raises InputError unless this is `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
     if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):

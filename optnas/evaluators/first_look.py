@@ -39,6 +39,8 @@ def first_look(
     example: Inputs,
     usual: Dataset | Loaders | None,
     trained: Sequence[Loss] = (),
+    *,
+    warns: bool = True,
 ) -> None:
     """Runs an untrained model on the first held-out batch, and checks what comes of it.
 
@@ -55,6 +57,7 @@ def first_look(
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
         trained: The losses that recipes train with in its place.
+        warns: Whether to warn: in a retraining, the search has.
 
     Raises:
         InputError: The loaders, the loss or the accuracy don't fit the model's output, or the data
@@ -101,7 +104,7 @@ def first_look(
         for score in scores.values():
             if score is accuracy or isinstance(score, Summed):
                 score(outputs, y)
-    if usual is not None and usual.task != "regression":
+    if warns and usual is not None and usual.task != "regression":
         _warn_of_classes(_by_class(outputs, usual), usual)
 
 

@@ -74,10 +74,11 @@ class RecipeSpace:
 
     def __post_init__(self) -> None:
         for name, choice in self._settings().items():
-            if _is_choice(choice):
+            is_range = isinstance(choice, BaseDistribution)
+            if is_range or _is_choice(choice):
                 as_distribution(name, choice)
             # Nothing draws the 0 at which a range of learning rates may begin.
-            elif name == "learning_rate" and isinstance(choice, BaseDistribution):
+            if name == "learning_rate" and is_range:
                 continue
             for value in _values(choice):
                 Recipe(**_nested({name: value}))

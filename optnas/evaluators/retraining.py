@@ -19,20 +19,21 @@ from optnas.evaluators.base import Evaluator
 from optnas.evaluators.distillation import Teacher
 from optnas.evaluators.epoch_report import Report
 from optnas.evaluators.feed import ArrayFeed, Feed, LoaderFeed
+from optnas.evaluators.first_look import first_look
 from optnas.evaluators.recipe import Recipe
-from optnas.evaluators.scoring import Score
+from optnas.evaluators.scoring import Scoring
 from optnas.evaluators.step import OwnStep
 from optnas.evaluators.training_loop import TrainingLoop
 from optnas.evaluators.training_loss import Loss
 from optnas.evaluators.training_run import training_run
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import join_inputs
+from optnas.utils.inputs import Inputs, join_inputs
 
 
 class RetrainingEvaluator(Evaluator, Rescoring):
     """Trains on the training and validation parts together, and scores on the test part.
 
-    The test part is used once, after the last epoch, so that nothing can be chosen by it: neither
+    The test part is scored once, after the last epoch, so that nothing can be chosen by it: neither
     an epoch, nor when to stop. The network has the weights of the last epoch, also where the search
     took those of the best one: choosing needs a validation part, and that is trained on here.
 
@@ -43,9 +44,8 @@ class RetrainingEvaluator(Evaluator, Rescoring):
     Args:
         search: The evaluator that scored the trial: recipe, epochs and device are taken from it.
         data: Its data.
-        loss: Its loss.
+        scoring: Its loss and further scores.
         trained_with: The loss of a recipe's training steps.
-        scores: Its further scores.
         step: Its step, if it has one of the user's.
         teach: Makes its teacher, if it has one.
 
@@ -57,21 +57,21 @@ class RetrainingEvaluator(Evaluator, Rescoring):
         self,
         search: Evaluator,
         data: Dataset | Loaders,
-        loss: Loss,
+        scoring: Scoring,
         trained_with: Callable[[Recipe], Loss],
-        scores: Mapping[str, Score],
         step: OwnStep | None = None,
         teach: Callable[[Feed, str], Teacher] | None = None,
     ) -> None:
         _check_parts(data)
         self._search = search
         self._data = data
-        self._loss = loss
+        self._loss = scoring.loss
         self._trained_with = trained_with
         self._step = step
         self._teach = teach
+        self._usual = None if scoring.loss_code else data
         self._names = names_on_test(search.provides)
-        self._scores = {self._names[name]: score for name, score in scores.items()}
+        self._scores = {self._names[name]: score for name, score in scoring.scores.items()}
         self.device = search.device
 
     def __repr__(self) -> str:
@@ -100,12 +100,14 @@ class RetrainingEvaluator(Evaluator, Rescoring):
 
         Raises:
             CandidateError: A loss became NaN or infinite.
+            InputError: The test part doesn't fit the model, as a token that it has no vector for.
         """
 
         def make() -> TrainingLoop:
             return self._loop(candidate.model, recipe, report.give_way)
 
         with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):
+            self._look(loop.model, candidate.example_inputs, recipe)  # not after hours of training
             for epoch in epochs:
                 report(epoch, {"train_loss": loop.train_epoch()})
             return self._scored(loop)
@@ -116,6 +118,12 @@ class RetrainingEvaluator(Evaluator, Rescoring):
 
     def _scored(self, loop: TrainingLoop) -> dict[str, float]:
         return loop.score(self._names["val_loss"], autocast=False)
+
+    def _look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
+        feed = self._feed(resolve_device(self.device or "auto"))
+        in_float32 = replace(recipe, precision="float32")
+        losses = self._loss, self._scores
+        first_look(model, feed, in_float32, *losses, example, self._usual, warns=False)
 
     def _loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
         feed = self._feed(resolve_device(self.device or "auto"))

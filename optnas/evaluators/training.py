@@ -253,9 +253,8 @@ class TrainingEvaluator(Evaluator, KnowsData, Retrainable, Configurable, KnowsCh
         return RetrainingEvaluator(
             self.configured(epochs=epochs),
             self._data,
-            self.loss,
+            self._scoring,
             self.trained_with,
-            self._scoring.scores,
             self._step,
             self._teach,
         )

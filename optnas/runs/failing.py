@@ -12,12 +12,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
 from optnas.runs.tally import Tally
+from optnas.samplers.base import HistorySampler
 from optnas.samplers.mutation import genes_of
 from optnas.samplers.success import success_model
 from optnas.study.attributes import DUPLICATE_OF, FAILURE, is_hand_made, is_without_result
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 
+REFUSED = 30
+"""A run ends after this many trials if each breaks a bound that is known before training, and no
+nearer than one before them. Each stands for many networks: a sampler begins a trial up to
+`samplers.base.ATTEMPTS` times until its network keeps the bounds."""
 LIKELY = 0.75
 """With this probability that its network succeeds, or a larger one, a failure is unexpected."""
 _VALUE = r"0x[0-9a-f]+|[-+]?(?:\d[\d_]*(?:\.\d*)?(?:e[-+]?\d+)?|\b(?:inf|nan)\b)"
@@ -36,13 +41,13 @@ def check_success(study: Study, tally: Tally, wanted: int, max_failures: int) ->
         study: The study.
         tally: The run's tally.
         wanted: Trials to reach that count. The run stops after `10 · wanted + 100` trials that
-            were pruned or failed.
+            were pruned or failed; or before that, if no network keeps the bounds (see `REFUSED`).
         max_failures: The run stops after this number of failures in a row for one reason. Those
             that were to be expected don't count: a reason that fails large networks, say, will
             fail further ones, but a full disk or a broken loader of data fails any network.
     """
     unsuccessful = tally.unsuccessful
-    if len(unsuccessful) >= 10 * wanted + 100:
+    if len(unsuccessful) >= 10 * wanted + 100 or _nothing_keeps_the_bounds(study, tally):
         raise InputError(_why_infeasible(unsuccessful, tally.counted, wanted))
     row = _same_failures(tally.ended)
     if len(row) >= max_failures and len(_unexpected(study, row)) >= max_failures:
@@ -52,6 +57,26 @@ def check_success(study: Study, tally: Tally, wanted: int, max_failures: int) ->
             f"stops; what was measured is kept. The last one: {reason}. Correct the cause and run "
             "it again, or give a larger `max_failures=` if many networks must fail"
         )
+
+
+def _nothing_keeps_the_bounds(study: Study, tally: Tally) -> bool:
+    """Whether all networks break a bound that is known before training, and none comes nearer."""
+    sampler, trials = study.sampler, tally.unsuccessful
+    if tally.proven or len(trials) <= REFUSED or not isinstance(sampler, HistorySampler):
+        return False
+    excesses = [_excess(trial) for trial in trials]
+    since = trials[excesses.index(min(excesses)) + 1 :]
+    return len(since) >= REFUSED and all(
+        trial.state == TrialState.PRUNED and sampler.is_known_to_break(trial.params)
+        for trial in since[-REFUSED:]
+    )
+
+
+def _excess(trial: FrozenTrial) -> float:
+    """How far a trial breaks its bounds; infinite for one that failed."""
+    if trial.state != TrialState.PRUNED:
+        return math.inf
+    return sum(max(excess, 0.0) for excess in trial.constraints.values())
 
 
 def _same_failures(ended: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import socket
@@ -20,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError, WorkerError
 from optnas.runs.observer import Observer
-from optnas.runs.starter import PATIENCE, Process, starter
+from optnas.runs.starter import PATIENCE, Process, Starter, starter
 from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
 from optnas.study.attributes import FAILURE
@@ -48,6 +49,7 @@ class Job:
         epochs: Whether to report every epoch.
         folder: The working directory; by default this process's.
         worker: The worker's id, which its leases hold; empty for one on this machine.
+        describes: Whether it only reports the settings that it finds, and runs nothing.
     """
 
     file: str
@@ -59,6 +61,7 @@ class Job:
     epochs: bool = False
     folder: str | None = None
     worker: str = ""
+    describes: bool = False
 
 
 class Worker:
@@ -103,6 +106,16 @@ class Worker:
 Event = dict[str, Any]
 
 
+def worker_starter(log: Path) -> Starter:
+    """What starts workers; the log is that of its server, if it has one."""
+    return starter(CODE, MODULES, log)
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment of a worker with so many CPU threads."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | os.environ
+
+
 class WorkerProcesses:
     """The living worker processes; all of them have ended when the block is left."""
 
@@ -112,6 +125,7 @@ class WorkerProcesses:
         display: Observer,
         logs: Path,
         callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+        starter: Starter | None = None,
     ) -> None:
         self.workers: list[Worker] = []
         self._study = study
@@ -119,7 +133,7 @@ class WorkerProcesses:
         self._callbacks = callbacks
         self._logs = logs
         self._host = socket.gethostname()
-        self._starter = starter(CODE, MODULES, logs / f"{self._host}-server.log")
+        self._starter = starter or worker_starter(logs / f"{self._host}-server.log")
         self._remark = ""
         self._finishing = False
         self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
@@ -177,9 +191,7 @@ class WorkerProcesses:
         return found
 
     def _show(self, worker: Worker, event: Event) -> None:
-        if "error" in event:
-            kind = InputError if event["input"] else WorkerError
-            raise kind(event["error"])
+        raise_error(event)
         if "began" in event:
             worker.trial, worker.began = event["began"], time.monotonic()
             self._display.began(event["began"])
@@ -225,6 +237,13 @@ class WorkerProcesses:
         for worker in self.workers:
             if worker.hangs(trial_timeout):
                 end_hanging(worker, self._study, trial_timeout)
+
+
+def raise_error(event: Event) -> None:
+    """Raises the error that an event reports, if it does."""
+    if "error" in event:
+        kind = InputError if event["input"] else WorkerError
+        raise kind(event["error"])
 
 
 def end_hanging(worker: Worker, study: Study, trial_timeout: float) -> None:

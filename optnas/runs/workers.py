@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,8 +13,9 @@ from optuna.trial import FrozenTrial
 from optnas.devices.device import visible_gpus
 from optnas.errors import InputError
 from optnas.runs.observer import Observer
+from optnas.runs.starter import Starter
 from optnas.runs.stop import Stop
-from optnas.runs.worker_process import Job, WorkerProcesses
+from optnas.runs.worker_process import Job, WorkerProcesses, worker_environment
 
 MAX_DEATHS = 3
 """The run ends after this many deaths for each worker if no trial has finished meanwhile."""
@@ -50,6 +50,7 @@ def run_workers(
     display: Observer,
     stop: Stop | None = None,
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+    starter: Starter | None = None,
 ) -> None:
     """Runs a study in worker processes, until they find nothing left to do.
 
@@ -68,6 +69,7 @@ def run_workers(
         display: Told of every trial that begins and ends.
         stop: When it is requested, running trials are finished, and the call returns.
         callbacks: Called with the study and each trial that has ended in a worker.
+        starter: Starts the workers, which is made with the same threads; by default a new one.
 
     Raises:
         InputError: A worker found bad input, or workers die without finishing anything.
@@ -76,11 +78,10 @@ def run_workers(
     """
     gpus = visible_gpus() if device in ("auto", "cuda") else []
     deadline = None if hours is None else time.monotonic() + 3600 * hours
-    with WorkerProcesses(study, display, logs, callbacks) as processes:
+    with WorkerProcesses(study, display, logs, callbacks, starter) as processes:
 
         def start(index: int) -> None:
-            environment = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-            environment |= os.environ
+            environment = worker_environment(threads)
             if gpus:
                 environment["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
             left = None if deadline is None else max(deadline - time.monotonic(), 0) / 3600

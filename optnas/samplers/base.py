@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses
@@ -31,6 +31,7 @@ from optnas.samplers.success import Outcomes
 from optnas.study.attributes import is_hand_made, retry_of
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
+from optnas.utils.checks import check_wholes
 from optnas.utils.preserved_once import preserved_once
 
 ATTEMPTS, REPEATS = 100, 20
@@ -76,10 +77,12 @@ class HistorySampler(BaseSampler, ABC):
             draws one and keeps it there.
 
     Raises:
+        ValueError: The seed is no whole number of at least 0.
         InputError: At the first trial, if the study keeps another seed than the given one.
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        check_wholes(seed=seed)
         self.seed = seed
         self._drawn: Suggest | None = None
         self._names: Names | None = None
@@ -121,6 +124,12 @@ class HistorySampler(BaseSampler, ABC):
         self._drawn, self._preview = suggest, preview
         self._names = Names(suggest, stored=True)
 
+    def check_objectives(self, names: Sequence[str], directions: Sequence[StudyDirection]) -> None:
+        """Raises InputError if the sampler can't be used for these objectives.
+
+        An `optnas.Search` calls it before its study is made.
+        """
+
     def known_excess(self, params: Mapping[str, Any], history: History) -> tuple[float, float]:
         """How far parameters are known to break bounds, and to lie beyond the reference point.
 
@@ -137,6 +146,12 @@ class HistorySampler(BaseSampler, ABC):
         points = losses([row], history.study.directions)
         points[0, [i not in values for i in range(len(row))]] = -np.inf
         return float(broken), float(shortfall(points, history.limits)[0])
+
+    def is_known_to_break(self, params: Mapping[str, Any]) -> bool:
+        """Whether parameters are known before training to break a bound."""
+        if self._preview is None:
+            return False
+        return any(excess > 0 for excess in self._preview(params).constraints.values())
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

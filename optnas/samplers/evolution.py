@@ -35,7 +35,7 @@ from optnas.samplers.mutation import (
     with_fixed,
 )
 from optnas.samplers.ranking import best_first, may_be_parent, violation
-from optnas.utils.checks import check_counts
+from optnas.utils.checks import check_counts, check_numbers
 
 ATTEMPTS = 25
 """After this number of children that were tried before, one more decision is mutated."""
@@ -86,6 +86,8 @@ class RegularizedEvolutionSampler(HistorySampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
+        check_counts(population_size=population_size, tournament_size=tournament_size)
+        check_numbers(crossover=crossover)
         if not 1 <= tournament_size <= population_size:
             raise ValueError(
                 "tournament_size must be from 1 to population_size, got "

@@ -54,7 +54,7 @@ from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
 from optnas.samplers.proposals import propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
 from optnas.samplers.source import Source
-from optnas.samplers.startup import random_architectures, spread
+from optnas.samplers.startup import Startup, random_architectures
 from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
@@ -77,8 +77,8 @@ class PredictorSampler(HistorySampler):
 
     Unless the study's reference says how good the score must be, in every other trial only networks
     gain whose score is better than the median of random ones: else most trials would go to networks
-    that are small and learn little. The score is the first
-    objective that isn't in `costs`; in a `Search`, the first that the training gives.
+    that are small and learn little. The score is the first objective that isn't in `costs`; in a
+    `Search`, the first that the training gives.
 
     The startup trials are spread over the costs; each is the best of four by its proxies.
 
@@ -170,6 +170,7 @@ class PredictorSampler(HistorySampler):
         super()._forget()
         self._sample: tuple[History, list[Genes]] | None = None
         self._lessons: Lessons | None = None
+        self._startup = Startup()
 
     def __getstate__(self) -> dict[str, Any]:
         known = Known(self._costs, self._proxies)
@@ -209,7 +210,7 @@ class PredictorSampler(HistorySampler):
         lessons = self._learned(ask, tried if len(tried) >= startup else ())
         if len(tried) < startup:
             return ask.inherit(near_baseline(ask) or self._spread(ask, lessons))
-        rng = ask.rng("predictor")
+        rng, number = ask.rng("predictor"), self._n_candidates
         if ask.attempt:  # no proposal of the whole pool kept the bounds: a quick look elsewhere
             best = best_first(tried, history.study.directions, history.limits)
             return ask.inherit(near_best([tried[i] for i in best], rng))
@@ -225,11 +226,11 @@ class PredictorSampler(HistorySampler):
         told, older = (lessons.predict, lessons.best) if lessons else (None, ())
         predictor = Predictor(tried, running, directions, self._known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
-        bounds = partial(self._keeps_bounds, history=history)
-        numbers = self._n_checked, self._n_proxies
-        parents, number = predictor.parents, self._n_candidates
-        pool = propose(parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
-        pool = shortlist(pool, predictor, self._known, bounds, *numbers, rng) if pool else []
+        pool = propose(predictor.parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
+        if pool:
+            bounds = partial(self._keeps_bounds, history=history)
+            numbers = self._n_checked, self._n_proxies
+            pool = shortlist(pool, predictor, self._known, bounds, *numbers, rng)
         if not pool:
             return ask.inherit({})
         value = predictor.acquisition(pool, rng)
@@ -286,8 +287,8 @@ class PredictorSampler(HistorySampler):
         """A startup trial."""
         if self._suggest is None:
             return {}
-        bounds = partial(self._keeps_bounds, history=ask.history)
-        return spread(ask, self._suggest, self._known, bounds, self._n_startup_trials, lessons)
+        bounds, number = partial(self._keeps_bounds, history=ask.history), self._n_startup_trials
+        return self._startup.spread(ask, self._suggest, self._known, bounds, number, lessons)
 
 
 def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:

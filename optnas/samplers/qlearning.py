@@ -43,7 +43,7 @@ from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array
 from optnas.samplers.reward import AUGMENTATION, Rewards
 from optnas.study.seeds import derived_seed
-from optnas.utils.checks import check_counts
+from optnas.utils.checks import check_counts, check_numbers, check_wholes
 from optnas.utils.distributions import options
 from optnas.utils.draws import without
 
@@ -110,14 +110,12 @@ class QLearningSampler(HistorySampler):
     ) -> None:
         super().__init__(seed)
         check_counts(schedule=schedule, preferences=preferences)
+        check_numbers(random_share=random_share, learning_rate=learning_rate)
+        check_wholes(replays=replays, memory=memory)
         if not 0 <= random_share < 1:
             raise ValueError(f"random_share must be from 0 to below 1, got {random_share}")
         if not 0 < learning_rate <= 1:
             raise ValueError(f"learning_rate must be above 0 and at most 1, got {learning_rate}")
-        if replays < 0:
-            raise ValueError(f"replays must be at least 0, got {replays}")
-        if memory is not None and memory < 0:
-            raise ValueError(f"memory must be at least 0, or None for all, got {memory}")
         self._schedule, self._random_share = schedule, random_share
         self._learning_rate, self._replays = learning_rate, replays
         self._memory, self._preferences = memory, preferences

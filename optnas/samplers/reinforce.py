@@ -30,7 +30,8 @@ neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -46,6 +47,7 @@ from optnas.samplers.policy import Action, Array, Policy
 from optnas.samplers.reward import Rewards
 from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
+from optnas.utils.checks import check_numbers
 from optnas.utils.text import there_are
 
 AUGMENTATION = 0.05
@@ -94,7 +96,9 @@ class ReinforceSampler(HistorySampler):
 
     Raises:
         ValueError: A number is out of range.
-        InputError: At the first trial, if a target is given for no such objective.
+        TypeError: `targets` is no dictionary.
+        InputError: At the start of a search, or at the first trial, if a target is given for no
+            such objective.
     """
 
     def __init__(
@@ -107,15 +111,21 @@ class ReinforceSampler(HistorySampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        for name, value in {
+        if not isinstance(targets, Mapping | None):
+            raise TypeError(
+                f"targets must be a dictionary such as {{'flops': 1e6}}, got {targets!r}"
+            )
+        positive = {
             "learning_rate": learning_rate,
             **{f"targets[{k!r}]": target for k, target in (targets or {}).items()},
-        }.items():
-            if not value > 0:
+        }
+        check_numbers(**positive, entropy=entropy, exponent=exponent)
+        for name, value in positive.items():
+            if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0, got {value}")
-        if entropy < 0:
+        if not 0 <= entropy < math.inf:
             raise ValueError(f"entropy must be at least 0, got {entropy}")
-        if exponent >= 0:
+        if not -math.inf < exponent < 0:
             raise ValueError(f"exponent must be below 0, got {exponent}")
         self._learning_rate, self._entropy = learning_rate, entropy
         self._targets, self._exponent = dict(targets or {}), exponent
@@ -123,7 +133,11 @@ class ReinforceSampler(HistorySampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Checks the seed, and that all targets are among the objectives."""
         super().before_trial(study, trial)
-        _positions(study, self._targets)
+        self.check_objectives(objective_names(study), study.directions)
+
+    def check_objectives(self, names: Sequence[str], directions: Sequence[StudyDirection]) -> None:
+        """Raises InputError unless all targets are among the objectives."""
+        _positions(names, directions, self._targets)
 
     def start(self, ask: Ask) -> Draw:
         """Returns a draw of the trial's parameters from the policy as it is now."""
@@ -134,7 +148,7 @@ class ReinforceSampler(HistorySampler):
 
     def _new_learner(self, history: History) -> _Learner:
         directions = history.study.directions
-        targets = _positions(history.study, self._targets)
+        targets = _positions(objective_names(history.study), directions, self._targets)
         return _Learner(
             Policy(len(directions), HIDDEN, self._learning_rate, self._study_seed),
             Rewards(directions, targets, self._exponent, history.limits, AUGMENTATION),
@@ -190,15 +204,18 @@ class _Learner:
             self.policy.ascend(self.policy.gradient(imitated, preferences, self._entropy))
 
 
-def _positions(study: Study, targets: Mapping[str | int, float]) -> dict[int, float]:
+def _positions(
+    names: Sequence[str],
+    directions: Sequence[StudyDirection],
+    targets: Mapping[str | int, float],
+) -> dict[int, float]:
     """The targets by the position of their objective."""
-    names = objective_names(study)
     found = {}
     for key, target in targets.items():
         position = names.index(key) if key in names else key
-        if not isinstance(position, int) or not 0 <= position < len(names):
+        if type(position) is not int or not 0 <= position < len(names):
             raise InputError(f"targets: no objective {key!r}; {there_are(key, names)}")
-        if study.directions[position] == StudyDirection.MAXIMIZE:
+        if directions[position] == StudyDirection.MAXIMIZE:
             raise InputError(f"targets: {names[position]} is maximised; a target is for a cost")
         found[position] = target
     if found and len(found) == len(names):

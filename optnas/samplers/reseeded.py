@@ -21,6 +21,7 @@ from optnas.samplers.ask import Ask, Draw
 from optnas.study.attributes import is_hand_made
 from optnas.study.seeds import derived_seed, study_seed
 from optnas.study.trial_order import keep_completion, place
+from optnas.utils.checks import check_wholes
 
 
 class ReseededSampler(BaseSampler):
@@ -45,10 +46,14 @@ class ReseededSampler(BaseSampler):
         make: Makes the sampler from a seed.
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
+
+    Raises:
+        ValueError: The seed is no whole number of at least 0.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int | None = None) -> None:
         self._make = make
+        check_wholes(seed=seed)
         self.seed = seed
         self._samplers: dict[int, BaseSampler] = {}
         self._seeds: dict[int, Callable[[str], int]] = {}

@@ -21,7 +21,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
@@ -29,6 +29,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.front import front_of, is_feasible
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import ATTEMPTS, HistorySampler
+from optnas.samplers.gradient import GradientSampler
 from optnas.samplers.history import History
 from optnas.samplers.names import Suggest
 from optnas.samplers.proposals import complete
@@ -142,6 +143,11 @@ class StagedSampler(HistorySampler):
                 "optnas.samplers.ReseededSampler(lambda seed: TPESampler(seed=seed)), so that "
                 "the study resumes exactly"
             )
+        if isinstance(inner, GradientSampler):
+            raise TypeError(
+                "a GradientSampler learns all decisions at once, before the first trial, so it has "
+                "no stages: give it as the sampler itself"
+            )
         self.stages = tuple(stages)
         if not self.stages:
             raise ValueError("stages must have at least one Stage, got none")
@@ -169,6 +175,11 @@ class StagedSampler(HistorySampler):
         if idle and names:
             raise InputError(_no_parameter(idle, names))
         self._checked = True
+
+    def check_objectives(self, names: Sequence[str], directions: Sequence[StudyDirection]) -> None:
+        """Checks what the other sampler checks."""
+        if isinstance(self._inner, HistorySampler):
+            self._inner.check_objectives(names, directions)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Checks the seed, and what the other sampler checks."""

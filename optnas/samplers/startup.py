@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -28,37 +31,76 @@ def random_architectures(ask: Ask, suggest: Suggest) -> list[Genes]:
     return [genes for _ in range(SAMPLE) if (genes := complete(suggest, {}, rng)[0])]
 
 
-def spread(
-    ask: Ask,
-    suggest: Suggest,
-    known: Known,
-    keeps_bounds: Callable[[Genes], bool],
-    number: int,
-    lessons: Lessons | None = None,
-) -> dict[str, Any]:
-    """A startup trial: random architectures are sorted by cost, and each trial has its part.
+@dataclass(frozen=True)
+class _Sample:
+    """Random architectures: none was tried, and none is known to break a bound.
 
-    Args:
-        ask: The trial.
-        suggest: Draws an architecture of the space.
-        known: Gives costs and proxies.
-        keeps_bounds: Whether an architecture breaks no bound that is known before training.
-        number: The number of startup trials.
-        lessons: What is learned from an older study, if there is one: then the best of the part by
-            its ranks are compared, in place of random ones.
+    Attributes:
+        genes: Their decisions.
+        costs: The costs of each; lower ones are better.
+        rng: The generator that drew them, as it was after that.
     """
+
+    genes: list[Genes]
+    costs: list[list[float]]
+    rng: Random
+
+
+class Startup:
+    """Chooses startup trials, and remembers the sample that all attempts of one have."""
+
+    def __init__(self) -> None:
+        self._sample: _Sample | None = None
+        self._of: object = None
+
+    def spread(
+        self,
+        ask: Ask,
+        suggest: Suggest,
+        known: Known,
+        keeps_bounds: Callable[[Genes], bool],
+        number: int,
+        lessons: Lessons | None = None,
+    ) -> dict[str, Any]:
+        """A startup trial: random architectures are sorted by cost, and each trial has its part.
+
+        Args:
+            ask: The trial.
+            suggest: Draws an architecture of the space.
+            known: Gives costs and proxies.
+            keeps_bounds: Whether an architecture breaks no bound that is known before training.
+            number: The number of startup trials.
+            lessons: What is learned from an older study, if there is one: then the best of the part
+                by its ranks are compared, in place of random ones.
+        """
+        of = ask.place, dict(ask.fixed)
+        if self._sample is None or not ask.attempt or self._of != of:
+            self._sample, self._of = _drawn(ask, suggest, known, keeps_bounds), of
+        return _chosen(ask, self._sample, known, number, lessons)
+
+
+def _drawn(
+    ask: Ask, suggest: Suggest, known: Known, keeps_bounds: Callable[[Genes], bool]
+) -> _Sample:
     rng = ask.shared_rng("startup")
     maximize = [d == StudyDirection.MAXIMIZE for d in ask.history.study.directions]
-    sample, costs = [], []
+    found = _Sample([], [], rng)
     for _ in range(SAMPLE):
         genes, _ = complete(suggest, dict(ask.fixed), rng)
         try:
-            found = known.costs(genes)
+            costs = known.costs(genes)
         except UNSOUND:
             continue  # a network that can't run
         if genes and not was_tried(ask.tried, genes) and keeps_bounds(genes):
-            sample.append(genes)
-            costs.append([-v if maximize[i] else v for i, v in found.items()])
+            found.genes.append(genes)
+            found.costs.append([-v if maximize[i] else v for i, v in costs.items()])
+    return found
+
+
+def _chosen(
+    ask: Ask, given: _Sample, known: Known, number: int, lessons: Lessons | None
+) -> dict[str, Any]:
+    sample, costs, rng = given.genes, given.costs, copy(given.rng)
     if not sample:
         return {}
     success = ask.history.fold(Outcomes, Outcomes.add).model
@@ -72,7 +114,7 @@ def spread(
         part, len(part) if lessons else min(TRIALS_OF_A_PART, len(part))
     )
     if lessons is not None:
-        part = _best(part, lessons, known, len(maximize))
+        part = _best(part, lessons, known, len(ask.history.study.directions))
     part = [genes for genes in part if known.is_sound(genes)]
     if not part:
         return {}

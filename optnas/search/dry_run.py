@@ -15,22 +15,21 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from optnas.devices.device import cpu_threads, resolve_device
-from optnas.errors import InputError, NoStudyError, with_place
+from optnas.devices.device import cpu_threads, resolve_device, usable_cores
+from optnas.errors import InputError, exits_refused, with_place
 from optnas.objective.objective import Objective
 from optnas.runs.progress import number_counted
-from optnas.search.open import given_seed, takes_new_settings
+from optnas.runs.workers import check_workers
+from optnas.search.import_check import checked_import
+from optnas.search.open import checked_sampling, existing_study, given_seed, takes_new_settings
 from optnas.search.random_networks import RandomNetworks
 from optnas.search.settings import Settings
 from optnas.search.trial_time import TrialTime, trial_time
-from optnas.search.warm_start import open_older
 from optnas.search_spaces.size import size_text
 from optnas.storage.file_access import check_writable
-from optnas.storage.open import open_storage
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
 from optnas.study.fingerprint import check_same_study
-from optnas.study.load import load_study
 from optnas.study.seeds import study_seed
 from optnas.utils.text import duration, number, plural
 
@@ -59,6 +58,7 @@ class DryRun:
         fitting: How many break none, and can be built and run.
         baselines: What is wrong with a baseline, by its name.
         median: The metrics that aren't counts, of the network that is timed.
+        median_over: The bounds that these break, by name.
         scoring: How long scoring takes, or why that isn't known.
         total: Seconds that the trials to come would take; None if that isn't known.
         refused: What would end the run with an error, one sentence each.
@@ -80,6 +80,7 @@ class DryRun:
     fitting: int = 0
     baselines: Mapping[str, str] = field(default_factory=dict)
     median: Mapping[str, float] = field(default_factory=dict)
+    median_over: Mapping[str, float] = field(default_factory=dict)
     scoring: TrialTime | str = ""
     total: float | None = None
     refused: Sequence[str] = ()
@@ -109,7 +110,10 @@ class DryRun:
         for name, fault in self.baselines.items():
             yield "baseline", f"{name}: {fault}"
         for name, value in self.median.items():
-            yield name, f"{number(value)} of a network of median costs"
+            text = f"{number(value)} of a network of median costs"
+            if name in self.median_over:
+                text += f", whose bound is {number(self.median_over[name])}"
+            yield name, text
         yield from self._time()
         for reason in self.refused:
             yield "refused", reason
@@ -134,6 +138,10 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
         found = _existing(search)
         counted = None if found is None else number_counted(found)
         _check_study(search, objective, found)
+        if workers > 1:
+            check_workers(workers, search.file, search.url)
+            with checked_import(search, objective, workers=workers):
+                pass  # nothing is to be started
     device = search.device
     with _noted(refused):
         device = str(resolve_device(search.device))
@@ -155,8 +163,9 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
             each = time.perf_counter() - began + seconds / NETWORKS
             scoring = trial_time(objective.evaluator, *networks.to_train())
             if isinstance(scoring, TrialTime):
+                at_once = min(workers, max(usable_cores() // search.threads, 1))
                 left = max(search.trials - (counted or 0), 0)
-                total = scoring.first + left * (scoring.each + each) / workers
+                total = scoring.first + left * (scoring.each + each) / at_once
     return DryRun(
         study=search.study_name,
         storage=shown_url(search.url) if search.url else type(search.storage).__name__,
@@ -174,6 +183,7 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
         fitting=networks.fitting,
         baselines=networks.baselines(),
         median=median,
+        median_over=networks.broken_by(median),
         scoring=scoring,
         total=total,
         refused=refused,
@@ -184,7 +194,8 @@ def dry_run(search: Settings, *, workers: int = 1, seed: int = 0) -> DryRun:
 def _noted(refused: list[str]) -> Iterator[None]:
     """Notes what the block raises: what a run would end with."""
     try:
-        yield
+        with exits_refused():
+            yield
     except InputError as error:
         refused.append(str(error))
     except Exception as error:  # the user's code failed
@@ -193,20 +204,14 @@ def _noted(refused: list[str]) -> Iterator[None]:
 
 def _existing(search: Settings) -> Study | None:
     """The study, if it is there; it is only read."""
-    if isinstance(search.storage, BaseStorage):
-        return load_study(search.storage, search.study_name)
-    file = search.location.file
-    if file is not None:
-        check_writable(file)
-    try:
-        return load_study(open_storage(search.location.current_url), search.study_name)
-    except NoStudyError:
-        return None
+    if not isinstance(search.storage, BaseStorage) and search.location.file is not None:
+        check_writable(search.location.file)
+    return existing_study(search)
 
 
 def _check_study(search: Settings, objective: Objective, study: Study | None) -> None:
     fingerprint = search.fingerprint(objective)
-    open_older(search.warm_start, search.location, search.study_name)
+    checked_sampling(search, objective)
     if study is not None and not takes_new_settings(study, search, fingerprint):
         check_same_study(study, objective.directions, fingerprint, accept_changes=False)
         if SEED in study.user_attrs:

@@ -64,13 +64,8 @@ def open_study(
         accept_changes: Whether to open a study that was made with other settings.
     """
     resolve_device(search.device)
-    if search.sampler == "gradient" or isinstance(search.sampler, GradientSampler):
-        check_relaxable(search.space, objective.evaluator)
     fingerprint = search.fingerprint(objective)
-    older = open_older(search.warm_start, search.location, search.study_name)
-    if older is not None:
-        directions = [StudyDirection[d.upper()] for d in objective.directions]
-        older.match(objective.objectives, directions)
+    older = checked_sampling(search, objective)
     # Last, so that a refused search leaves no empty database behind.
     storage = search.storage
     if not isinstance(storage, BaseStorage):
@@ -109,6 +104,24 @@ def open_study(
     return study
 
 
+def checked_sampling(search: Settings, objective: Objective) -> Source | None:
+    """The older study that is learned from, if there is one.
+
+    Raises:
+        InputError: It can't be learned from, or the sampler can't be used for this search.
+    """
+    directions = [StudyDirection[d.upper()] for d in objective.directions]
+    if isinstance(search.sampler, HistorySampler):
+        search.sampler.check_objectives(objective.objectives, directions)
+        search.sampler.fill_in(objective.suggest, objective.preview)
+    if search.sampler == "gradient" or isinstance(search.sampler, GradientSampler):
+        check_relaxable(search.space, objective.evaluator)
+    older = open_older(search.warm_start, search.location, search.study_name)
+    if older is not None:
+        older.match(objective.objectives, directions)
+    return older
+
+
 def join_study(search: Settings, objective: Objective, *, accept_changes: bool = False) -> Study:
     """Opens the study that another process has made for this search.
 
@@ -127,14 +140,19 @@ def join_study(search: Settings, objective: Objective, *, accept_changes: bool =
     return study
 
 
+def existing_study(search: Settings) -> Study | None:
+    """The study if it is there, only to be read."""
+    if isinstance(search.storage, BaseStorage):
+        return load_study(search.storage, search.study_name)
+    try:
+        return load_study(open_storage(search.location.current_url), search.study_name)
+    except NoStudyError:
+        return None
+
+
 def remembered_overrides(search: Settings) -> Overrides:
     """The settings that earlier runs of the study overrode."""
-    if not search.url:
-        return Overrides()
-    try:
-        study = load_study(open_storage(search.location.current_url), search.study_name)
-    except NoStudyError:
-        return Overrides()
+    study = existing_study(search) if search.url else None
     return search_record(study).overrides if study else Overrides()
 
 

@@ -11,7 +11,7 @@ from optuna import TrialPruned
 from optuna.trial import FixedTrial
 
 from optnas.candidate import Candidate
-from optnas.errors import with_place
+from optnas.errors import exits_refused, with_place
 from optnas.metrics import Macs
 from optnas.objective.bounds import Bounds
 from optnas.objective.objective import Objective
@@ -53,8 +53,8 @@ class RandomNetworks:
             given.setdefault("macs", Macs())
         self._exact = [m for m in given.values() if m.exact] if has_networks else []
         self._others = [m for m in objective.metrics if not m.exact] if has_networks else []
-        limits = Bounds(objective.constraints, objective.known)
-        self.bounds = limits.among([m.name for m in self._exact])
+        self._limits = Bounds(objective.constraints, objective.known)
+        self.bounds = self._limits.among([m.name for m in self._exact])
         self.costs: dict[str, list[float]] = {}
         self.unsound: Counter[str] = Counter()
         self.over: Counter[str] = Counter()
@@ -88,14 +88,20 @@ class RandomNetworks:
     def _broken(self, costs: Mapping[str, float]) -> list[str]:
         return [n for n in self.bounds.limits if self.bounds.excess(n, costs[n]) > 0]
 
+    def broken_by(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """The bounds that measurements break, by name."""
+        bounds = self._limits.among(measured.keys())
+        return {n: b for n, b in bounds.limits.items() if bounds.excess(n, measured[n]) > 0}
+
     def baselines(self) -> dict[str, str]:
         """What is wrong with each baseline that has a fault."""
         found = {}
         for name, given in self._objective.baseline_params.items():
             builder = self._objective.baselines.get(name)
             try:
-                candidate = self._candidate(given) if builder is None else self._handmade(builder)
-                costs = self._costs(candidate)
+                with exits_refused():
+                    own = self._candidate(given) if builder is None else self._handmade(builder)
+                    costs = self._costs(own)
             except Exception as error:  # its function is the user's
                 found[name] = with_place(error)
                 continue

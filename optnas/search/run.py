@@ -25,12 +25,14 @@ from optnas.runs.listeners import listening
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
 from optnas.runs.progress import Progress, number_counted
+from optnas.runs.starter import Starter
 from optnas.runs.stop import Stop, stopping
 from optnas.runs.workers import check_workers, run_workers
 from optnas.samplers.gradient import GradientSampler, relaxed_text
 from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
 from optnas.search.fits import first_look
+from optnas.search.import_check import checked_import
 from optnas.search.job import job_of
 from optnas.search.open import open_study
 from optnas.search.settings import Settings
@@ -55,20 +57,25 @@ def run_search(
     display = Progress(Terminal(stderr=True, quiet=not progress))
     with connected(cluster, search, workers) as remote:
         objective = observed_objective(search, display)
-        study = open_study(search, objective, accept_changes=accept_changes)
-        stop = Stop()
-        with display.following(study, search.trials), stopping(stop, display.say):
-            run_study(
-                search,
-                objective,
-                study,
-                display,
-                stop,
-                workers=workers,
-                accept_changes=accept_changes,
-                remote=remote,
-                detach=cluster is not None and cluster.detach,
-            )
+        checked = checked_import(
+            search, objective, workers=workers, accept_changes=accept_changes, remote=remote
+        )
+        with checked as starter:
+            study = open_study(search, objective, accept_changes=accept_changes)
+            stop = Stop()
+            with display.following(study, search.trials), stopping(stop, display.say):
+                run_study(
+                    search,
+                    objective,
+                    study,
+                    display,
+                    stop,
+                    workers=workers,
+                    accept_changes=accept_changes,
+                    remote=remote,
+                    detach=cluster is not None and cluster.detach,
+                    starter=starter,
+                )
     if stop.requested:
         raise KeyboardInterrupt
     if flat := ended_flat(search, study):
@@ -129,6 +136,7 @@ def run_study(
     accept_changes: bool,
     remote: Workers | None = None,
     detach: bool = False,
+    starter: Starter | None = None,
 ) -> None:
     """Runs an open study, in this process or in several worker processes.
 
@@ -142,6 +150,7 @@ def run_study(
         accept_changes: Whether settings may differ from the study's.
         remote: The cluster that runs the workers; None starts them on this machine.
         detach: Whether to return once a cluster runs them.
+        starter: What `checked_import` gave; starts the workers on this machine.
     """
     with listening(search.listeners, study, objective) as callbacks:
         if search.warm_start:
@@ -195,6 +204,7 @@ def run_study(
             display=display,
             stop=stop,
             callbacks=callbacks,
+            starter=starter,
         )
 
 

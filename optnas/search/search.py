@@ -132,7 +132,8 @@ class Search(Settings):
             ```
 
         Args:
-            workers: The processes that the run would have; the time is divided by them.
+            workers: The processes that the run would have; the time is divided by those that have
+                CPU cores of their own.
             seed: Seeds the draws.
 
         Returns:

@@ -170,7 +170,13 @@ class Settings:
             given["evaluator"] = by_name(given["evaluator"], self._given_evaluator)
         if "reference" in given:
             given["reference"] = parse_reference(given["reference"], list(self.baselines))
-        return replace(self, **given)  # it reads a target's text
+        try:
+            return replace(self, **given)  # it reads a target's text
+        except InputError:
+            raise
+        except ValueError as error:  # the parts don't fit together any more
+            changed = " ".join(f"{name}={text}" for name, text in given.get("settings", {}).items())
+            raise InputError(f"{changed}: {error}" if changed else str(error)) from error
 
     def objective(self, listeners: Sequence[Listener] = ()) -> Objective:
         """The objective, as `study.optimize` takes it: a new one at each call.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
+from typing import cast
 
 from optnas.search_spaces.base import ACTIVATIONS
+from optnas.utils.distributions import check_choices as check_equal_choices
 
 
 def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
@@ -25,7 +27,13 @@ def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
 
 
 def check_choices(name: str, choices: object) -> None:
-    """Raises ValueError unless there are several choices, or one in a tuple."""
+    """Raises ValueError unless there are different choices, or one in a tuple."""
+    check_tuple(name, choices)
+    check_equal_choices(name, cast(Iterable[object], choices))
+
+
+def check_tuple(name: str, choices: object) -> None:
+    """Raises ValueError unless there are several values, or one in a tuple."""
     if isinstance(choices, str) or not isinstance(choices, Iterable):
         raise ValueError(
             f"{name} must be a tuple, got {choices!r}: give ({choices!r},) for one alone"
@@ -58,8 +66,17 @@ def check_step(name: str, bounds: tuple[float, float], step: float) -> None:
 
 
 def check_sizes(name: str, sizes: tuple[int, ...], lowest: int = 1) -> None:
-    """Raises ValueError unless there are sizes, all of them whole numbers of at least `lowest`."""
+    """Raises ValueError unless there are different sizes, whole numbers of at least `lowest`."""
+    check_shape(name, sizes, lowest)
     check_choices(name, sizes)
+
+
+def check_shape(name: str, sizes: tuple[int, ...], lowest: int = 1) -> None:
+    """Raises ValueError unless there are sizes, all of them whole numbers of at least `lowest`.
+
+    They are no choices, so they may be equal.
+    """
+    check_tuple(name, sizes)
     if not sizes or not all(isinstance(size, int) and size >= lowest for size in sizes):
         raise ValueError(f"{name} must be whole numbers of at least {lowest}, got {sizes}")
 
@@ -107,7 +124,7 @@ def check_image_shape(shape: tuple[int, ...]) -> None:
             f"input_shape must be (channels, height, width), got {shape}: images without a "
             "dimension for channels get one by x[:, None]"
         )
-    check_sizes("input_shape", shape)
+    check_shape("input_shape", shape)
 
 
 def check_last(stages: tuple[object, ...]) -> None:

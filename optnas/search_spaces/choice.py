@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from optnas.errors import InputError
 from optnas.search_spaces.mixture import Mixture
 from optnas.utils.draft import Draft
+from optnas.utils.trees import map_leaves
 
 Operations = Mapping[str, Callable[[], nn.Module]]
 """Functions that make an operation each, by label."""
@@ -144,6 +145,7 @@ class MixedOperation(nn.Module):
         self.labels = tuple(operations)
         self._mixture = mixture
         self._reach = reach
+        self._changes_input: dict[tuple[int, bool], bool] = {}
         made = [_made(name, label, make) for label, make in operations.items()]
         self.operations = nn.ModuleDict(dict(zip(_keys(self.labels), made, strict=True)))
 
@@ -164,12 +166,11 @@ class MixedOperation(nn.Module):
         """The weighted sum of what the operations make of the arguments."""
         weights, values = self._mixture.weights(self.name, len(self.labels))
         total: Tensor | None = None
-        for i, operation in enumerate(self.branches):
-            if values[i] == 0 and not weights.requires_grad:
-                continue
+        run = [i for i, value in enumerate(values) if value != 0 or weights.requires_grad]
+        for i in run:
             # What isn't sampled is run for the gradient of its weight alone.
             with nullcontext() if values[i] != 0 else torch.no_grad():
-                found = operation(*args, **kwargs)
+                found = self._run(i, args, kwargs, alone=len(run) == 1)
             self._check(i, found, total)
             part = weights[i].to(found.device) * found
             total = part if total is None else total + part
@@ -178,6 +179,29 @@ class MixedOperation(nn.Module):
             reached, _ = self._mixture.weights(self._reach.name, self._reach.count)
             total = total * reached[list(self._reach.options)].sum().to(total.device)
         return total
+
+    def _run(self, i: int, args: Any, kwargs: Any, *, alone: bool) -> Any:
+        """Runs an operation; one that changes its input (`ReLU(inplace=True)`) gets a copy of it.
+
+        Else the others would get the changed one.
+        """
+        operation, key = self.branches[i], (i, self.training)
+        if alone or self._changes_input.get(key) is False:
+            return operation(*args, **kwargs)
+        copies: list[Tensor] = []
+
+        def copied(leaf: Any) -> Any:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            copies.append(leaf.clone())
+            return copies[-1]
+
+        own_args, own_kwargs = map_leaves(copied, (args, kwargs))
+        before = [_changes(copy) for copy in copies]
+        found = operation(*own_args, **own_kwargs)
+        if None not in before and key not in self._changes_input:
+            self._changes_input[key] = before != [_changes(copy) for copy in copies]
+        return found
 
     def _check(self, i: int, found: object, others: Tensor | None) -> None:
         if not isinstance(found, Tensor):
@@ -194,10 +218,20 @@ class MixedOperation(nn.Module):
             )
 
 
+def _changes(tensor: Tensor) -> int | None:
+    """How often a tensor was changed in place; None if that isn't counted."""
+    return None if tensor.is_inference() else tensor._version
+
+
 def _keys(labels: Sequence[str]) -> list[str]:
     """A name of a module for each label: such names have no dots, and differ."""
-    plain = ["op_" + "".join(c if c.isalnum() else "_" for c in label) for label in labels]
-    return [k if plain.count(k) == 1 else f"{k}_{i}" for i, k in enumerate(plain)]
+    found: list[str] = []
+    for label in labels:
+        key = "op_" + "".join(c if c.isalnum() else "_" for c in label)
+        while key in found:
+            key += "_"
+        found.append(key)
+    return found
 
 
 class RelaxedTrial(Draft):

@@ -18,7 +18,7 @@ from optnas.search_spaces.checks import (
     check_activations,
     check_dropout,
     check_range,
-    check_sizes,
+    check_shape,
     check_step,
 )
 from optnas.search_spaces.data_size import deepest_for, widest_for
@@ -85,7 +85,7 @@ class MLPSpace(SearchSpace[MLPArchitecture], Encodable[MLPArchitecture]):
     dropout_step: float = 0.1
 
     def __post_init__(self) -> None:
-        check_sizes("input_shape", self.input_shape)
+        check_shape("input_shape", self.input_shape)
         check_counts(outputs=self.outputs)
         check_range("depth", self.depth, 1)
         check_range("width", self.width, 1)

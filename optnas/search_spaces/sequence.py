@@ -25,6 +25,7 @@ from optnas.search_spaces.checks import (
     check_kernel_sizes,
     check_names,
     check_range,
+    check_shape,
     check_sizes,
 )
 from optnas.search_spaces.encoding import encode
@@ -137,7 +138,7 @@ class SequenceSpace(SearchSpace[SequenceArchitecture], Encodable[SequenceArchite
 
     def __post_init__(self) -> None:
         tokens = self.vocabulary is not None
-        check_sizes("input_shape", self.input_shape)
+        check_shape("input_shape", self.input_shape)
         if len(self.input_shape) != (1 if tokens else 2) or self.input_shape[0] < 2:
             raise ValueError(
                 "input_shape must be (length, features), or with a vocabulary (length,), with a "

@@ -25,6 +25,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from optnas.errors import exits_refused
 from optnas.search_spaces.base import SearchSpace
 from optnas.utils.distributions import option, options
 from optnas.utils.random_state import seeded
@@ -160,7 +161,7 @@ class _Walk:
 def size_text(space: SearchSpace[Any]) -> str:
     """The number of architectures of a space in words, also if counting it fails."""
     try:
-        with seeded(0), silent():  # a FunctionSpace builds while it is counted
+        with exits_refused(), seeded(0), silent():  # a FunctionSpace builds while it is counted
             return str(space_size(space.suggest))
     except Exception as error:  # the user's code failed, on an architecture that no trial asked for
         return f"unknown ({type(error).__name__} while counting: {error})"

@@ -25,6 +25,7 @@ from optnas.search_spaces.checks import (
     check_dropout,
     check_names,
     check_range,
+    check_shape,
     check_sizes,
 )
 from optnas.search_spaces.data_size import deepest_for, widest_for
@@ -130,7 +131,7 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
                 f"categories={self.categories}"
             )
         if self.categories:
-            check_sizes("categories", self.categories, 2)
+            check_shape("categories", self.categories, 2)
             check_sizes("embedding_sizes", self.embedding_sizes)
         check_counts(outputs=self.outputs)
         check_range("depth", self.depth, 0)

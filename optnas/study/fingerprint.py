@@ -19,6 +19,28 @@ if TYPE_CHECKING:
     from optnas.study.objectives import Direction
 
 
+_ANEW = (
+    "it imports the study file anew, which must give the same. If the file was edited meanwhile, "
+    "go back to its settings"
+)
+"""Why a worker process has to find the same settings, and one reason why it doesn't."""
+
+
+def check_same_import(here: Mapping[str, str], worker: Mapping[str, str]) -> None:
+    """Raises InputError if a worker process finds other settings than there are here.
+
+    Args:
+        here: The fingerprint of the search in this process.
+        worker: That of the search that a worker process imported.
+    """
+    changes = differences(here, worker)
+    if changes:
+        raise InputError(
+            f"a worker process finds other settings than this one ({listing(changes)}): "
+            f"{_ANEW}{_drawn_anew(changes)}"
+        )
+
+
 def check_same_study(
     study: Study,
     directions: Sequence[Direction],
@@ -54,8 +76,7 @@ def check_same_study(
     if joins and not accept_changes:
         raise InputError(
             f"a worker process finds other settings than study {study.study_name!r} was opened "
-            f"with ({listed}): it imports the study file anew, which must give the same. "
-            f"If the file was edited meanwhile, go back to its settings{drawn}"
+            f"with ({listed}): {_ANEW}{drawn}"
         )
     final = [key for key in changes if key in ("objectives", "space")]
     if final:

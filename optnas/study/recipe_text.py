@@ -55,6 +55,45 @@ def _text(value: Any) -> Any:
     return f"{callable_name(value)} {code_hash(value)}"
 
 
+def shown_recipe(text: str) -> str:
+    """The text of a recipe as people read it: without settings that are left to something else.
+
+    Those are a `batch_size` of None, which is the default or that of the DataLoader, and an empty
+    `loss`, which is the evaluator's. The rest is the call that makes the same recipe.
+
+    Args:
+        text: What `recipe_repr` returned. Any other text is returned as it is.
+    """
+    call = _call(text)
+    if call is None:
+        return text
+    call.keywords = [keyword for keyword in call.keywords if not _is_left_out(keyword)]
+    return ast.unparse(call)
+
+
+def leaves_batch_size(text: str) -> bool:
+    """Whether a recipe leaves the size of batches to others: see `shown_recipe`."""
+    call = _call(text)
+    return call is not None and any(
+        keyword.arg == "batch_size" and _is_left_out(keyword) for keyword in call.keywords
+    )
+
+
+def _is_left_out(keyword: ast.keyword) -> bool:
+    is_empty = isinstance(keyword.value, ast.Constant) and keyword.value.value in (None, "")
+    return is_empty and keyword.arg in ALWAYS
+
+
+def _call(text: str) -> ast.Call | None:
+    if not text.startswith(("Recipe(", "RecipeSpace(")):
+        return None
+    try:
+        call = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+    return call if isinstance(call, ast.Call) else None
+
+
 @lru_cache(maxsize=1024)
 def further_settings(text: str) -> Mapping[str, str]:
     """The settings in the text of a recipe that differ from their defaults, without `ALWAYS`.
@@ -62,16 +101,11 @@ def further_settings(text: str) -> Mapping[str, str]:
     Args:
         text: What `recipe_repr` returned. Any other text has no settings.
     """
-    if not text.startswith(("Recipe(", "RecipeSpace(")):
-        return {}
-    try:
-        call = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return {}
+    call = _call(text)
     return {
         keyword.arg: str(value.value)
         if isinstance(value := keyword.value, ast.Constant)
         else ast.unparse(value)
-        for keyword in (call.keywords if isinstance(call, ast.Call) else ())
+        for keyword in (call.keywords if call else ())
         if keyword.arg is not None and keyword.arg not in ALWAYS
     }

@@ -12,6 +12,13 @@ def check_counts(**counts: int) -> None:
             raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
 
 
+def check_wholes(**wholes: int | None) -> None:
+    """Raises ValueError unless each is a whole number of at least 0; None is left out."""
+    for name, whole in wholes.items():
+        if whole is not None and (not isinstance(whole, Integral) or whole < 0):
+            raise ValueError(f"{name} must be a whole number of at least 0, got {whole!r}")
+
+
 def check_numbers(**numbers: object) -> None:
     """Raises ValueError unless each of them is a number; None is left out."""
     for name, number in numbers.items():

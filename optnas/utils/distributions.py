@@ -30,7 +30,7 @@ def as_distribution(name: str, choices: object) -> BaseDistribution:
 
     Raises:
         TypeError: `choices` is none of these, or a value is of a type that Optuna can't store.
-        ValueError: There are no choices, or two of them are equal but for their type.
+        ValueError: There are no choices, or two of them are equal.
     """
     if isinstance(choices, BaseDistribution):
         check_choices(name, choices_of(choices))
@@ -58,18 +58,26 @@ def choices_of(distribution: BaseDistribution) -> tuple[Any, ...]:
 
 
 def check_choices(name: str, choices: Iterable[object]) -> None:
-    """Raises InputError if Optuna would store one choice as another one: `True` as `1`."""
+    """Raises InputError if two choices are equal.
+
+    Optuna would store one as the other, `True` as `1`; and a choice that is given twice would be
+    drawn twice as often, and counted twice.
+    """
     first: dict[object, object] = {}
     for value in choices:
-        if not isinstance(value, (int, float)):
+        if not isinstance(value, (int, float, str, type(None))):
             continue
-        other = first.setdefault(value, value)
-        if type(other) is not type(value):
-            raise InputError(
-                f"the choices for {name!r} hold {other!r} and {value!r}, which are equal, so that "
-                "a study stores the first in place of the second: leave one out, or choose between "
-                "strings that stand for them"
-            )
+        if value not in first:
+            first[value] = value
+            continue
+        other = first[value]
+        if type(other) is type(value):
+            raise InputError(f"{name} has the choice {value!r} twice: leave one out")
+        raise InputError(
+            f"the choices for {name!r} hold {other!r} and {value!r}, which are equal, so that a "
+            "study stores the first in place of the second: leave one out, or choose between "
+            "strings that stand for them"
+        )
 
 
 def suggest(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:

@@ -2,6 +2,7 @@
 
 import warnings
 
+import optuna
 import pytest
 from trackers import bounded, make_search, study
 
@@ -104,3 +105,15 @@ def test_each_worker_writes_its_own_trials(tmp_path, monkeypatch, accumulator):
         (file,) = (folder / f"trial{trial.number:05}").glob("events.*")
         assert f".{trial.user_attrs['lease']['pid']}." in file.name
     assert accumulator(folder).Scalars("front")[-1].value == len(optnas.front(study()))
+
+
+def test_a_parameter_may_be_called_state(tmp_path, accumulator):
+    tracker = optnas.callbacks.TensorBoard("runs")
+    one = optuna.create_study()
+    one.optimize(lambda trial: trial.suggest_int("state", 3, 3), n_trials=1, callbacks=[tracker])
+    tracker.closed(one)
+    (folder,) = (tmp_path / "runs").glob("*/trial*")
+    content = accumulator(folder).PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    kept = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert kept["state"].number_value == 3
+    assert kept["state of the trial"].string_value == "complete"

@@ -77,6 +77,33 @@ def test_slips_are_told_with_the_way_out(columns, settings, message):
         optnas.frame(columns, **{"target": "y", **settings})
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, "1", 2], r"holds 1 \(int\) and '1' \(str\), which have one text"),
+        (["1", 1.0, 2], r"holds '1' \(str\) and 1\.0 \(float\)"),
+        ([None, "True", True], r"holds 'True' \(str\) and True \(bool\)"),
+    ],
+)
+def test_values_of_one_text_arent_merged(values, message):
+    column = values * 20
+    with pytest.raises(InputError, match=message):
+        optnas.frame({**TABLE, "z": column}, "y", categories="z")
+    if None not in values:
+        with pytest.raises(InputError, match=message):
+            optnas.frame({**TABLE, "z": column}, "z")
+    text = [None if value is None else str(value) for value in column]
+    assert optnas.frame({**TABLE, "z": text}, "y", categories="z")
+    assert optnas.frame({**TABLE, "z": [1, 1.0, np.int64(2)] * 20}, "y", categories="z")
+
+
+def test_a_pandas_category_of_values_of_one_text_is_refused():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({**TABLE, "z": [1, "1", 2] * 20}).astype({"z": "category"})
+    with pytest.raises(InputError, match=r"column z holds 1 \(int\) and '1' \(str\)"):
+        optnas.frame(table, "y")
+
+
 @pytest.mark.parametrize("size", ["0.2", None, [0.2]])
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_sizes_of_parts_are_numbers(part, size):

@@ -48,15 +48,17 @@ def train(space, x, y=Y, task="classification", wrong_in="train"):
     return evaluate(space, data)
 
 
-def evaluate(space, data):
+def evaluate(space, data, final=False, listeners=()):
     evaluator = TrainingEvaluator(data, 1, device="cpu")
+    if final:
+        evaluator = evaluator.retraining()
     if isinstance(space, type):
         candidate = Candidate("own", torch.zeros(1, 6, dtype=torch.int64), space)
     else:
         fixed = {"kind": "gru", "embedding_size": 8}
         architecture = space.suggest(FixedTrial(fixed))
         candidate = Candidate("", space.example_inputs, lambda: space.build(architecture))
-    return evaluator.evaluate(candidate, evaluator.suggest(FixedTrial({})), Report())
+    return evaluator.evaluate(candidate, evaluator.suggest(FixedTrial({})), Report(listeners))
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
@@ -107,6 +109,42 @@ def test_lengths_are_from_1_to_the_number_of_steps(part, last, dtype, message):
         train(STEPS, x, wrong_in=part)
     x["lengths"] = lengths.clamp(1, 6).to(torch.int32)
     assert train(STEPS, x, wrong_in=part)["val_loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("space", "x", "message"),
+    [
+        (TOKENS, ids(9), "the token 9, and the network has vectors for the tokens 0 to 8"),
+        (Own, ids(9).flip(0), "the token 9"),
+        (
+            STEPS,
+            {"x": torch.randn(N, 6, 3), "lengths": torch.arange(N) % 6},
+            "from 1 to 6, the number of steps, got 0",
+        ),
+    ],
+)
+def test_the_test_part_is_checked_before_a_network_is_retrained(space, x, message):
+    usual = map_inputs(lambda tensor: tensor[1:2].expand_as(tensor), x)
+    data = optnas.Dataset("given", "classification", (usual, Y), (usual, Y), (x, Y), 2)
+    assert evaluate(space, data)["val_loss"] > 0
+    epochs = []
+    with pytest.raises(InputError, match=message):
+        evaluate(space, data, final=True, listeners=[lambda *told: epochs.append(told)])
+    assert not epochs
+    good = optnas.Dataset("given", "classification", (usual, Y), (usual, Y), (usual, Y), 2)
+    assert evaluate(space, good, final=True)["test_loss"] > 0
+
+
+def test_the_first_classes_of_a_loaders_test_part_are_checked_before_a_retraining():
+    def loader(y):
+        return DataLoader(TensorDataset(ids(), y), 8)
+
+    parts = loader(Y), loader(Y), "classification", "v1"
+    data = optnas.Loaders(*parts, train_val=loader(Y), test=loader(Y + 7))
+    epochs = []
+    with pytest.raises(InputError, match="a target is class 8, and the model has 2 outputs"):
+        evaluate(TOKENS, data, final=True, listeners=[lambda *told: epochs.append(told)])
+    assert not epochs
 
 
 def test_no_hook_stays_on_the_network():

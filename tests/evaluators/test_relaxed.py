@@ -307,6 +307,13 @@ def test_what_cannot_be_relaxed_is_refused():
     for space in (plain, optnas.MLPSpace((4,), 1)):
         with pytest.raises(InputError, match=r"nothing that gradients can choose.*optnas\.choose"):
             check_relaxable(space, evaluator)
+
+    def reads(trial):
+        operation = optnas.choose(trial, "op", {"a": nn.Identity, "b": nn.ReLU})
+        return nn.Sequential(operation, nn.Linear(4, 1 if trial.params["op"] == "a" else 2))
+
+    with pytest.raises(InputError, match=r"none of 20 relaxed .*KeyError: 'op' \(test_relaxed\.py"):
+        check_relaxable(optnas.FunctionSpace(reads, torch.zeros(1, 4)), evaluator)
     function = optnas.FunctionEvaluator(lambda m, r, report: {}, {"val_loss": "minimize"})
     with pytest.raises(InputError, match="a FunctionEvaluator has no training"):
         check_relaxable(good, function)

@@ -5,7 +5,7 @@ import sys
 import optuna
 import pytest
 import torch
-from networks import score
+from networks import build_linear, score
 from optuna.trial import TrialState, create_trial
 from others import running
 from torch import nn
@@ -13,11 +13,13 @@ from torch import nn
 import optnas
 from optnas.errors import InputError
 from optnas.evaluators import FunctionEvaluator
+from optnas.runs.failing import REFUSED
 from optnas.runs.loop import run_trials
 from optnas.runs.observer import Observer
 from optnas.runs.recovery import give_up
 from optnas.runs.stop import Stop
 from optnas.runs.take import take_trial
+from optnas.search_spaces import FunctionSpace
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF
 from optnas.study.seeds import derived_seed
 from optnas.study.trial_order import place
@@ -207,6 +209,32 @@ def test_a_mended_study_gets_new_attempts(space):
     _, objective = make(space, constraints={"params": 300})
     run_trials(study, objective, trials=1)
     assert states(study)[-1] == "COMPLETE"
+
+
+def wide(trial):
+    return nn.Linear(2, trial.suggest_int("width", 1, 5000))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["evolution", "predictor"])
+@pytest.mark.parametrize(("build", "least"), [(build_linear, 5), (wide, 3)])
+def test_a_run_ends_soon_if_nothing_keeps_a_bound_that_is_known_before(name, build, least):
+    study, objective = make(FunctionSpace(build, torch.zeros(1, 2)), constraints={"params": 2})
+    study.sampler = optnas.samplers.make_sampler(name, 0)
+    study.sampler.fill_in(objective.suggest, objective.preview)
+    with pytest.raises(InputError, match=rf"0 of 20 .*nearest was {least}, .*Loosen the bounds"):
+        run_trials(study, objective, trials=20)
+    assert REFUSED < len(study.trials) < 2 * REFUSED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["evolution", "predictor"])
+def test_a_bound_that_one_of_thousands_keeps_is_kept(name):
+    study, objective = make(FunctionSpace(wide, torch.zeros(1, 2)), constraints={"params": 3})
+    study.sampler = optnas.samplers.make_sampler(name, 0)
+    study.sampler.fill_in(objective.suggest, objective.preview)
+    run_trials(study, objective, trials=1)
+    assert study.trials[-1].params == {"width": 1}
 
 
 def test_an_evaluator_that_exits_is_a_mistake(space):

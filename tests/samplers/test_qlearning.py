@@ -133,8 +133,8 @@ def test_many_categories_have_an_action_each():
         ({"schedule": 0}, "schedule must be a whole number of at least 1, got 0"),
         ({"random_share": 1.0}, "random_share must be from 0 to below 1, got 1.0"),
         ({"learning_rate": 0.0}, "above 0 and at most 1, got 0.0"),
-        ({"replays": -1}, "replays must be at least 0, got -1"),
-        ({"memory": -1}, "memory must be at least 0, or None for all, got -1"),
+        ({"replays": -1}, "replays must be a whole number of at least 0, got -1"),
+        ({"memory": -1}, "memory must be a whole number of at least 0, got -1"),
         ({"preferences": 0}, "preferences must be a whole number"),
     ],
 )

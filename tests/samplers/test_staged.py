@@ -183,6 +183,11 @@ def test_in_plain_optuna_it_is_a_warning_after_the_first_trial():
         (lambda: run("evolution", 0, rounds=0), ValueError, "rounds must be"),
         (lambda: run("evolution", 0, seed=2), ValueError, "seed is 2, and that of inner 1"),
         (
+            lambda: StagedSampler(optnas.GradientSampler(), STAGES),
+            TypeError,
+            "a GradientSampler learns all decisions at once",
+        ),
+        (
             lambda: StagedSampler(optuna.samplers.TPESampler(), STAGES),
             TypeError,
             "one of Optuna is given as",

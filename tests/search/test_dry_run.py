@@ -1,5 +1,6 @@
 """A dry run: what it finds, against what a run does, and that it writes nothing."""
 
+import sys
 from dataclasses import replace
 
 import optuna
@@ -47,6 +48,56 @@ def test_costs_and_what_breaks_a_bound_are_counted(tmp_path):
     assert 0 < found.fitting == 20 - found.over["params"]
     assert found.size == "8"
     assert not found.refused
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (optnas.ReinforceSampler(targets={"flops": 1e3}), "targets: no objective 'flops'"),
+        (
+            optnas.StagedSampler(
+                optnas.ReinforceSampler(targets={"flops": 1e3}), [optnas.Stage("width", 2)]
+            ),
+            "targets: no objective 'flops'",
+        ),
+        (
+            optnas.StagedSampler(optnas.ReinforceSampler(), [optnas.Stage("depth", 2)]),
+            "no parameter matches 'depth' as a whole",
+        ),
+    ],
+)
+def test_a_sampler_that_cant_be_used_leaves_no_study(tmp_path, sampler, message):
+    one = search(tmp_path, sampler=sampler)
+    with pytest.raises(InputError, match=message) as caught:
+        one.run(progress=False)
+    assert one.dry_run().refused == [str(caught.value)]
+    assert not [*tmp_path.glob("*.db")]
+
+
+def test_a_measured_bound_that_the_median_network_breaks_is_named(tmp_path):
+    found = search(tmp_path, constraints={"latency_ms": 1e-9}).dry_run()
+    assert found.median_over == {"latency_ms": 1e-9}
+    assert "of a network of median costs, whose bound is 1e-09" in str(found)
+    assert not search(tmp_path, constraints={"latency_ms": 1e9}).dry_run().median_over
+
+
+def test_code_that_ends_the_program_ends_neither_a_dry_run_nor_a_run_without_a_word(tmp_path):
+    def leave(trial=None):
+        sys.exit(3)
+
+    one = search(tmp_path, space=optnas.FunctionSpace(leave, torch.zeros(1, 4)))
+    assert one.dry_run().refused == ["the study's code called sys.exit(3)"]
+    with pytest.raises(InputError, match=r"called sys\.exit\(3\)"):
+        one.run(progress=False)
+    by_hand = search(tmp_path, storage=tmp_path / "other.db", baselines={"mine": leave}).dry_run()
+    assert "called sys.exit(3)" in by_hand.baselines["mine"]
+
+
+def test_a_space_that_gradients_cant_choose_in_is_refused_as_by_a_run(tmp_path):
+    one = search(tmp_path, sampler="gradient")
+    with pytest.raises(InputError, match="nothing that gradients can choose") as caught:
+        one.run(progress=False)
+    assert one.dry_run().refused == [str(caught.value)]
 
 
 def test_the_time_is_that_of_the_trials_to_come(tmp_path):

@@ -156,6 +156,30 @@ def test_what_cannot_be_set_says_what_can(tmp_path, name, text, message):
         search(tmp_path).override(Overrides(settings={name: text}))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "objectives", "message"),
+    [
+        (
+            "space.input_shape",
+            "9",
+            ("val_loss", "params"),
+            r"inputs of shape \(1, 9\)",
+        ),
+        ("evaluator.accuracy", "false", ("val_accuracy", "params"), "val_accuracy"),
+    ],
+)
+def test_settings_that_no_longer_fit_the_rest_are_named(tmp_path, name, text, objectives, message):
+    data = optnas.digits()
+    one = search(
+        tmp_path,
+        optnas.MLPSpace((1, 8, 8), 10),
+        optnas.TrainingEvaluator(data),
+        objectives=objectives,
+    )
+    with pytest.raises(InputError, match=rf"^{name}={text}: .*{message}"):
+        one.override(Overrides(settings={name: text}))
+
+
 def test_settings_are_remembered_and_reach_the_workers(tmp_path):
     one = search(tmp_path)
     given = by_name(space__depth="1,1", evaluator__epochs="1")

@@ -3,14 +3,21 @@
 from dataclasses import fields, replace
 
 import pytest
+import torch
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FixedTrial
+from torch import nn
 
 import optnas
 from optnas.search_spaces import (
     CellSpace,
+    FunctionSpace,
     GPTSpace,
     MacroCNNSpace,
     MobileSpace,
+    MobileStage,
     ResNetSpace,
+    ResNetStage,
     SequenceSpace,
     TabularSpace,
     UNetSpace,
@@ -54,6 +61,51 @@ def test_one_value_in_place_of_several_is_refused_with_the_tuple_to_give(space, 
     assert eval(line) in ((one,), (one, one))
     with pytest.raises(ValueError, match=name.removesuffix("s").removesuffix("e")):
         replace(space, **{name: ("no such choice",)})
+
+
+STAGES = [MobileStage((1, 2), (8, 16), operations=("mb3_k3",)), ResNetStage((1, 2), (8, 16))]
+TWICE = CHOICES + [
+    (stage, field.name)
+    for stage in STAGES
+    for field in fields(stage)
+    if isinstance(getattr(stage, field.name), tuple) and field.name != "shared"
+]
+
+
+@pytest.mark.parametrize(
+    ("space", "name"), TWICE, ids=[f"{type(s).__name__}.{n}" for s, n in TWICE]
+)
+def test_a_choice_that_is_given_twice_is_named(space, name):
+    first, *others = getattr(space, name)
+    is_range = r"must be \(low, high\)"
+    with pytest.raises(ValueError, match=rf"^{name} (has the choice {first!r} twice|{is_range})"):
+        replace(space, **{name: (first, *others, first)})
+
+
+def network():
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: optnas.ModelSpace(nn.Linear, {"bias": (True, True)}, torch.zeros(1, 4)), "bias"),
+        (lambda: optnas.RecipeSpace(optimizer=("sgd", "adam", "sgd")), "optimizer"),
+        (lambda: optnas.RecipeSpace(warmup=CategoricalDistribution((0.1, 0.1))), "warmup"),
+        (lambda: optnas.LoRASpace(network(), torch.zeros(1, 4), ("0",), (0, 2, 2)), "ranks"),
+        (lambda: optnas.SlimSpace(network(), torch.zeros(1, 4), (0.5, 0.5, 1.0)), "widths"),
+        (
+            lambda: FunctionSpace(
+                lambda trial: nn.Linear(4, trial.suggest_categorical("width", (8, 8, 16))),
+                torch.zeros(1, 4),
+            ).suggest(FixedTrial({"width": 8})),
+            "width",
+        ),
+    ],
+)
+def test_spaces_of_your_own_networks_refuse_it_too(make, named):
+    with pytest.raises(ValueError, match=rf"^{named} has the choice .* twice"):
+        make()
 
 
 @pytest.mark.parametrize("given", [8, (8, 8), "188"])

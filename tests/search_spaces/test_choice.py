@@ -91,6 +91,33 @@ def test_what_is_not_sampled_gets_no_gradient_in_its_weights():
     assert mixed.branches[0].weight.grad is None
 
 
+class InTraining(nn.Module):
+    """Changes its input in training alone, as `nn.Dropout(inplace=True)` does."""
+
+    def forward(self, x):
+        return x.mul_(2) if self.training else x
+
+
+@pytest.mark.parametrize("kind", [softmax, gumbel(0.7), argmax])
+@pytest.mark.parametrize("first", [partial(nn.ReLU, inplace=True), InTraining])
+def test_an_operation_that_changes_its_input_leaves_that_of_the_others(kind, first):
+    mixture = Mixture()
+    operations = {"first": first, "skip": nn.Identity, "linear": partial(nn.Linear, 3, 3)}
+    mixed = MixedOperation(mixture, "op", operations)
+    logits = torch.randn(3, requires_grad=True)
+    given = torch.randn(5, 3)
+    for _ in range(3):
+        for training in (False, True):
+            mixed.train(training)
+            mixture.set(lambda name, count: logits, kind)
+            weights, _ = mixture.weights("op", 3)
+            outputs = [operation(given.clone()) for operation in mixed.branches]
+            x = nn.functional.linear(given, torch.eye(3, requires_grad=True))
+            y = mixed(x)
+            torch.testing.assert_close(y, sum(w * o for w, o in zip(weights, outputs, strict=True)))
+            y.sum().backward()
+
+
 def test_samples_have_the_probabilities_of_the_softmax():
     """The largest of logits with Gumbel noise is a sample of their softmax."""
     torch.manual_seed(0)
@@ -129,6 +156,14 @@ def test_one_name_stands_for_one_choice():
     optnas.choose(trial, "op", {"a": nn.Identity, "b": nn.Tanh})
     with pytest.raises(InputError, match="give the two choices different names"):
         optnas.choose(trial, "op", {"a": nn.Identity, "c": nn.Tanh})
+
+
+@pytest.mark.parametrize("labels", [("a b", "a_b", "a_b_", "a_b_0"), ("", "_", "__", "é", "a.b")])
+def test_labels_that_look_alike_have_an_operation_each(labels):
+    trial = RelaxedTrial({}, Random(0), Mixture())
+    made = optnas.choose(trial, "x", dict.fromkeys(labels, nn.Identity))
+    assert made.labels == labels
+    assert len(made.branches) == len(labels)
 
 
 def test_labels_may_be_any_text():

@@ -6,10 +6,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
 import optnas
+from optnas.cli.network_tables import retrained_table
+from optnas.dashboard.notes import Notes
 from optnas.evaluators import Recipe, RecipeSpace
 from optnas.report.data import report_data
 from optnas.study.describe import recipe_text
-from optnas.study.recipe_text import further_settings
+from optnas.study.recipe_text import further_settings, shown_recipe
 
 
 def trial(recipe, searched=None):
@@ -49,6 +51,30 @@ def test_it_is_what_was_searched_and_what_differs_from_the_defaults(recipe, sear
     assert recipe_text(trial(recipe, searched)) == text
 
 
+def test_what_is_shown_leaves_out_what_the_recipe_leaves_to_others():
+    recipe = Recipe(epochs=2, data="digits")
+    shown = shown_recipe(repr(recipe))
+    assert shown == (
+        "Recipe(optimizer='adamw', learning_rate=0.003, weight_decay=0.01, seed=0, epochs=2, "
+        "precision='float32', data='digits')"
+    )
+    assert eval(shown) == recipe
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        repr(Recipe(learning_rate=1e-5, batch_size=8, loss="dice", data="x", mixup=0.1)),
+        "Recipe(of my own",
+        "Recipe(rate=None)",
+        "{'batch_size': None}",
+        "",
+    ],
+)
+def test_any_other_text_is_shown_as_it_is(text):
+    assert shown_recipe(text) == text
+
+
 def test_settings_are_read_from_the_text_of_a_space_too():
     space = RecipeSpace(warmup=FloatDistribution(0.0, 0.5), schedule=("cosine", "constant"))
     assert further_settings(repr(space)) == {
@@ -81,3 +107,28 @@ def test_report_and_card_show_what_differs_from_the_defaults():
     card = optnas.export_model(study, search, best.number, "best.safetensors").card.read_text()
     assert "label_smoothing=0.1" in card
     assert ("ema_decay=0.9" in card) == (decay == 0.9)
+
+
+def test_card_table_and_note_have_no_setting_without_a_value():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    data = optnas.arrays(x, np.arange(60) % 3, name="blobs")
+    search = optnas.Search(
+        space=optnas.MLPSpace((4,), 3, depth=(1, 1), width=(8, 8)),
+        evaluator=optnas.TrainingEvaluator(data, 1, device="cpu"),
+        objectives=("val_loss", "params"),
+        sampler="random",
+        trials=1,
+        seed=1,
+        name="plain",
+    )
+    study = search.run(progress=False)
+    searched = optnas.export_model(study, search, 0, "searched.safetensors").card.read_text()
+    result = optnas.retrain(study, search, 0, seeds=1, progress=False)
+    card = optnas.export_model(study, search, 0, "best.safetensors").card.read_text()
+    note = Notes(study).of(study.trials[0])
+    for text in (searched, card, note, retrained_table(result).caption):
+        assert "optimizer=" in text
+        assert "=None" not in text
+        assert "=''" not in text
+    assert "| batch size | 64 |" in searched
+    assert "| batch size | 64 |" in card

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from optnas.errors import InputError
+from optnas.errors import InputError, with_place
 from optnas.evaluators.abilities import training_of
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.checkpoint import FILE, Checkpoint
@@ -183,6 +183,7 @@ def check_relaxable(space: SearchSpace[Any], evaluator: Evaluator) -> None:
             "TrainingEvaluator, or take another sampler (evolution, predictor)"
         )
     halved(training)
+    fault: Exception | None = None
     for seed in range(DRAFTS):
         trial = RelaxedTrial({}, Random(seed), Mixture())
         try:
@@ -190,8 +191,15 @@ def check_relaxable(space: SearchSpace[Any], evaluator: Evaluator) -> None:
                 model = relaxed_network(space, trial)
         except InputError:
             raise
-        except Exception:  # this size has no network; another may
+        except Exception as error:  # this size has no network; another may
+            fault = error
             continue
         if mixtures(model):
             return
-    raise InputError(nothing_to_relax(space))
+    if fault is None:
+        raise InputError(nothing_to_relax(space))
+    raise InputError(
+        f"none of {DRAFTS} relaxed networks of {space!r} can be built ({with_place(fault)}): in a "
+        "relaxed network `optnas.choose` makes all operations, so what it draws is no parameter "
+        "of the trial; any other sampler takes the space as it is"
+    ) from fault

@@ -140,7 +140,7 @@ def relaxed_text(study: Study) -> str:
     if skips:
         parts.append(f"{sum(skips) / len(skips):.0%} of the likeliest operations are skips")
     parts.append(
-        f"{plural(len(relaxed.proposals), 'preference')}, of whose architectures {len(tried)} were "
-        "trained"
+        f"{plural(len(relaxed.proposals), 'preference')}, of whose architectures {len(tried)} "
+        f"{'was' if len(tried) == 1 else 'were'} trained"
     )
     return "; ".join(parts)

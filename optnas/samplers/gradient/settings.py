@@ -33,7 +33,7 @@ class RelaxedSettings:
         check_counts(preferences=self.preferences, epochs=self.epochs)
         if self.mixture not in get_args(MixtureKind):
             raise ValueError(f"mixture must be gumbel or softmax, got {self.mixture!r}")
-        numbers = ("learning_rate", "logit_rate", "warm_up", "beta")
+        numbers = ("learning_rate", "logit_rate", "warm_up", "most_skips", "beta")
         check_numbers(**{name: getattr(self, name) for name in numbers})
         for name in ("learning_rate", "logit_rate"):
             if not 0 < getattr(self, name) < math.inf:

@@ -107,10 +107,8 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
         check_numbers(alpha=alpha)
         self._ranks = tuple(ranks)
         check_sizes("ranks", self._ranks, 0)
-        if len(set(self._ranks)) < len(self._ranks) or self._ranks == (0,):
-            raise ValueError(
-                f"ranks must be different numbers, and one of them above 0, got {self._ranks}"
-            )
+        if self._ranks == (0,):
+            raise ValueError(f"ranks must be numbers of which one is above 0, got {self._ranks}")
         if not 0 < alpha < float("inf"):
             raise ValueError(f"alpha must be above 0, got {alpha}")
         self._alpha = alpha

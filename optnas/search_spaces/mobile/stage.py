@@ -10,8 +10,10 @@ from optuna.trial import BaseTrial
 
 from optnas.search_spaces.checks import (
     check_activations,
+    check_choices,
     check_kernel_sizes,
     check_names,
+    check_positives,
     check_range,
     check_sizes,
 )
@@ -85,10 +87,10 @@ class MobileStage:
         check_sizes("widths", self.widths)
         check_sizes("strides", self.strides)
         check_kernel_sizes(self.kernel_sizes)
-        if not self.expansions or min(self.expansions) < 1:
-            raise ValueError(f"expansions must be numbers of at least 1, got {self.expansions}")
+        check_positives("expansions", self.expansions, 1)
         check_names("squeeze_excitations", self.squeeze_excitations, SQUEEZE_EXCITATIONS)
         check_activations(self.activations)
+        check_choices("operations", self.operations)
         for operation in self.operations:
             _parsed(operation)
         if self.shared:
