@@ -245,13 +245,13 @@ class _Block(nn.Module):
         super().__init__()
         out, size = layer.channels, layer.kernel_size
         stride = 2 if layer.pool == "stride" else 1
-        given = {"stride": stride, "padding": size // 2, "bias": False}
+        pad = size // 2
         self.conv: nn.Module
         if layer.operation == "conv":
-            self.conv = nn.Conv2d(channels, out, size, **given)
+            self.conv = nn.Conv2d(channels, out, size, stride, pad, bias=False)
         else:
             self.conv = nn.Sequential(
-                nn.Conv2d(channels, channels, size, groups=channels, **given),
+                nn.Conv2d(channels, channels, size, stride, pad, groups=channels, bias=False),
                 nn.Conv2d(channels, out, 1, bias=False),
             )
         self.norm = nn.BatchNorm2d(out)
