@@ -112,7 +112,7 @@ def worker_starter(log: Path) -> Starter:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """The environment of a worker with so many CPU threads."""
+    """The environment of a worker that has this number of CPU threads."""
     return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)) | os.environ
 
 
