@@ -121,7 +121,7 @@ class PredictorSampler(HistorySampler):
         n_startup_trials: The number of first trials, spread over the costs; half with a `source`.
         n_candidates: The number of architectures that are proposed for each trial.
         n_checked: The number of these whose costs are computed (five times it of a source).
-        n_proxies: The number of those whose proxies are computed.
+        n_proxies: The number of those whose proxies are computed (of all, if no costs are known).
         seed: The study's seed. Without one, the sampler takes the seed that the study keeps, or
             draws one and keeps it there.
 

@@ -38,6 +38,7 @@ def shortlist(
         keeps_bounds: Whether an architecture breaks no bound that is known before training.
         n_checked: The number whose costs are computed: the best by their decisions.
         n_proxies: The number of these whose proxies are computed: the best by decisions and costs.
+            Without costs, those of all of them are.
         rng: Draws from the posterior.
     """
     if not (known.has_costs or known.has_proxies):
@@ -49,7 +50,9 @@ def shortlist(
     checked = _first(_best_first(pool, predictor.screen(pool, rng)), check, n_checked)
     if not known.has_proxies:
         return checked
-    if known.has_costs and len(checked) > n_proxies:
+    if not predictor.costs:  # nothing new is known of them by which to choose
+        return _first(checked, known.is_sound, n_checked)
+    if len(checked) > n_proxies:
         checked = list(_best_first(checked, predictor.by_costs(checked, rng)))
     return _first(checked, known.is_sound, n_proxies)
 
