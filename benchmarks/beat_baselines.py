@@ -5,8 +5,8 @@
 12,000 training images and one recipe for all. The baselines: LeNet-5, ResNet-8, MobileNetV2 0.25, a
 plain CNN with dropout, and a perceptron. The space is a `MacroCNNSpace` of up to five layers, whose
 heads may see all pixels: few layers are what makes LeNet-5 and the perceptron quick. (`--mobile`
-takes `MobileSpace.small`, whose networks have more layers.) Objectives: val_accuracy, flops, params,
-latency_ms. The samplers: the predictor with its default reference (the worst values of the
+takes `MobileSpace.small`, whose networks have more layers.) Objectives: val_accuracy, flops,
+params, latency_ms. The samplers: the predictor with its default reference (the worst values of the
 baselines), the predictor without a reference, Optuna's TPE and NSGA-II.
 
 After each search, for each baseline the three networks that dominate it with the largest lead in

@@ -15,6 +15,7 @@ OF_OTHERS = {
     "--headless",
     "--print-to-pdf",
     "--seeds",
+    "--samplers",
     "--first",
     "--objectives",
     "--digits",
