@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import platform
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -123,13 +124,23 @@ def best_known(runs):
     return share
 
 
+def end_with_parent():
+    """Ends this process as soon as the one that started it is gone, even if it was killed."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def run_all(work, tasks, jobs):
     """`work(*task)` of each task, in processes; gives (task, result) as they come."""
     started = time.monotonic()
     # Two processes with two threads each, on two cores, take twenty times as long (the GP sampler).
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs) as pool:
+    with context.Pool(jobs, initializer=end_with_parent) as pool:
         waiting = [(task, pool.apply_async(work, task)) for task in tasks]
         for n, (task, result) in enumerate(waiting, 1):
             yield task, result.get()
