@@ -2,7 +2,7 @@
 
     optnas run studies/digits_cnn.py
 
-30 trials of 10 epochs; about a minute on a CPU core.
+30 trials of 10 epochs; one to two minutes on a CPU core.
 """
 
 import optnas

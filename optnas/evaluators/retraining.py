@@ -102,36 +102,38 @@ class RetrainingEvaluator(Evaluator, Rescoring):
             CandidateError: A loss became NaN or infinite.
             InputError: The test part doesn't fit the model, as a token that it has no vector for.
         """
+        feed = self._feed()
 
         def make() -> TrainingLoop:
-            return self._loop(candidate.model, recipe, report.give_way)
+            return self._loop(candidate.model, feed, recipe, report.give_way)
 
         with training_run(candidate, recipe, report, self.fingerprint, make) as (loop, epochs):
-            self._look(loop.model, candidate.example_inputs, recipe)  # not after hours of training
+            # Not after hours of training.
+            self._look(loop.model, feed, candidate.example_inputs, recipe)
             for epoch in epochs:
                 report(epoch, {"train_loss": loop.train_epoch()})
             return self._scored(loop)
 
     def score_again(self, model: nn.Module, recipe: Recipe) -> dict[str, float]:
         """The scores of a trained model on the test part."""
-        return self._scored(self._loop(model, recipe, lambda: None))
+        return self._scored(self._loop(model, self._feed(), recipe, lambda: None))
 
     def _scored(self, loop: TrainingLoop) -> dict[str, float]:
         return loop.score(self._names["val_loss"], autocast=False)
 
-    def _look(self, model: nn.Module, example: Inputs, recipe: Recipe) -> None:
-        feed = self._feed(resolve_device(self.device or "auto"))
+    def _look(self, model: nn.Module, feed: Feed, example: Inputs, recipe: Recipe) -> None:
         in_float32 = replace(recipe, precision="float32")
         losses = self._loss, self._scores
         first_look(model, feed, in_float32, *losses, example, self._usual, warns=False)
 
-    def _loop(self, model: nn.Module, recipe: Recipe, give_way: Callable[[], None]) -> TrainingLoop:
-        feed = self._feed(resolve_device(self.device or "auto"))
+    def _loop(
+        self, model: nn.Module, feed: Feed, recipe: Recipe, give_way: Callable[[], None]
+    ) -> TrainingLoop:
         losses = self._loss, self._trained_with(recipe)
         return TrainingLoop(model, feed, recipe, *losses, self._scores, give_way, self._teach)
 
-    def _feed(self, device: torch.device) -> Feed:
-        data = self._data
+    def _feed(self) -> Feed:
+        data, device = self._data, resolve_device(self.device or "auto")
         if isinstance(data, Dataset):
             x = join_inputs(data.train[0], data.val[0])
             y = torch.cat((data.train[1], data.val[1]))

@@ -27,9 +27,9 @@ Key = TypeVar("Key", int, str)
 class Preview:
     """What is known exactly of an architecture before its training.
 
-    Each part is computed when it is first read, because their costs differ: counts take
-    milliseconds, zero-cost proxies half a second. Reading a part raises what the user's code raises
-    for an architecture that can't be built or run.
+    Each part is computed when it is first read, because their costs differ: zero-cost proxies take
+    several times as long as counts. Reading a part raises what the user's code raises for an
+    architecture that can't be built or run.
 
     Attributes:
         params: The trial's parameters; those beyond the architecture are ignored.

@@ -1,8 +1,8 @@
 """The proposals that are looked at in full (part of `predictor`, which has the outline).
 
-What is known of a network before its training has its price: decisions cost nothing, counts take
-milliseconds, zero-cost proxies a tenth of a second, of large networks seconds. So each look is at
-fewer networks than the one before it.
+What is known of a network before its training has its price: decisions cost nothing, counts a pass
+through the network, zero-cost proxies several times that. So each look is at fewer networks than
+the one before it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from numbers import Real
 from typing import cast
 
 from optnas.search_spaces.base import ACTIVATIONS
-from optnas.utils.distributions import check_choices as check_equal_choices
+from optnas.utils.distributions import check_choices as check_different
 
 
 def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
@@ -29,7 +29,7 @@ def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
 def check_choices(name: str, choices: object) -> None:
     """Raises ValueError unless there are different choices, or one in a tuple."""
     check_tuple(name, choices)
-    check_equal_choices(name, cast(Iterable[object], choices))
+    check_different(name, cast(Iterable[object], choices))
 
 
 def check_tuple(name: str, choices: object) -> None:
