@@ -18,7 +18,7 @@ def chosen_cluster(
     ray_address: str | None,
     ray_working_dir: Path | None,
     gpus_per_worker: float | None,
-    slurm: str | None,
+    slurm: list[str] | None,
     detach: bool,
 ) -> Cluster | None:
     """The cluster that the workers are started on; None for this machine.
@@ -29,7 +29,7 @@ def chosen_cluster(
         ray_address: The option --ray-address.
         ray_working_dir: The option --ray-working-dir.
         gpus_per_worker: The option --gpus-per-worker.
-        slurm: The option --slurm.
+        slurm: The options --slurm.
         detach: The option --detach.
 
     Raises:
@@ -41,7 +41,7 @@ def chosen_cluster(
             "--ray-working-dir": ray_working_dir,
             "--gpus-per-worker": gpus_per_worker,
         },
-        "slurm": {"--slurm": slurm, "--detach": detach or None},
+        "slurm": {"--slurm": slurm or None, "--detach": detach or None},
     }
     for cluster, options in given.items():
         used = next((option for option, value in options.items() if value is not None), None)
@@ -57,5 +57,5 @@ def chosen_cluster(
     if on == "ray":
         return RayCluster(ray_address or "", gpus_per_worker, ray_working_dir or "")
     if on == "slurm":
-        return SlurmCluster.of_text(slurm or "", detach=detach)
+        return SlurmCluster.of_text(",".join(slurm or ()), detach=detach)
     return named_cluster(on)

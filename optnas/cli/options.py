@@ -149,11 +149,12 @@ GpusPerWorker = Annotated[
     ),
 ]
 SlurmSettings = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--slurm",
         help="The jobs of SLURM: partition=gpu,time=4h,gpus=1; also cpus, mem, account, qos, "
-        "constraint, reservation, exclude, nodelist. cluster=local tries it on this machine.",
+        "constraint, reservation, exclude, nodelist. cluster=local tries it on this machine. May "
+        "be given several times.",
     ),
 ]
 Detach = Annotated[

@@ -243,7 +243,8 @@ def _run(
     except WorkerError as error:
         fail(f"the code failed in a worker:\n{error}", 1)
     if stop.requested and number_counted(study) < search.trials:
-        fail(f"stopped; running trials were finished. {kept_line(study, search)}", STOPPED)
+        how = "; running trials were finished" if study.trials else " before the first trial"
+        fail(f"stopped{how}. {kept_line(study, search)}", STOPPED)
     if detach:
         show_left(study, search)
     else:

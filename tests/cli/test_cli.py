@@ -366,6 +366,18 @@ def test_a_run_that_is_stopped_in_a_trial_loses_only_that_one(
     assert integrity == [("ok",)]
 
 
+def test_a_run_that_is_stopped_while_it_prepares_says_so(optnas, tmp_path, monkeypatch):
+    def prepare(search, objective, study, observer, stop, accept_changes):
+        stop.request()
+        return False
+
+    monkeypatch.setattr("optnas.search.run._prepare", prepare)
+    (tmp_path / "slow.py").write_text(SLOW)
+    code, _, err = optnas("run", "slow.py", "--trials", 2)
+    assert code == 3
+    assert "stopped before the first trial. 0 of 2 trials are done and kept" in err
+
+
 def test_one_ctrl_c_finishes_what_is_running(optnas, tmp_path):
     process = held(tmp_path, optnas)
     assert process.stdout.readline() == "holding\n"

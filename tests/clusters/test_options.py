@@ -20,6 +20,7 @@ from optnas.errors import InputError
         ("--on ray --gpus-per-worker 1.5 --workers 2", "must be a share of one GPU (0.5) or a wh"),
         ("--on ray --ray-working-dir no --workers 2", "there is no folder no: give another"),
         ("--on slurm --slurm tiem=4h --workers 2", "has no key 'tiem'; there are: partition"),
+        ("--on slurm --workers 2 --slurm gpus=1 --slurm gpus=2", "gives gpus twice"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_loaded(optnas, options, said):
@@ -27,6 +28,14 @@ def test_wrong_options_are_refused_before_anything_is_loaded(optnas, options, sa
     assert code == 2
     assert said in err
     assert "loading" not in err
+
+
+def test_settings_of_slurm_may_be_given_several_times():
+    from optnas.cli.cluster_options import chosen_cluster
+
+    none = {"ray_address": None, "ray_working_dir": None, "gpus_per_worker": None, "detach": False}
+    found = chosen_cluster("slurm", 2, slurm=["partition=gpu,gpus=1", "time=4h"], **none)
+    assert (found.partition, found.gpus, found.time) == ("gpu", 1, "4h")
 
 
 def test_a_cluster_needs_several_workers_and_a_file(search):
