@@ -1,8 +1,8 @@
 """Gradients against shared weights, the predictor and random, on cells, in equal time.
 
-    python benchmarks/gradient_cells.py [--seeds 3] [--seconds 600] [--keep runs.jsonl]
+    python benchmarks/gradient_cells.py [--seeds 3] [--jobs 2] [--longer 1]
 
-A cell space of one width on digits and on 6,000 images of Fashion-MNIST; the objectives are the
+A cell space of one width on digits and on 2,000 images of Fashion-MNIST; the objectives are the
 validation loss after training, and FLOPs. Each way has the same number of wall-clock seconds for
 all that it does: `gradient` trains its relaxed network and then its proposals; `shared` trains a
 supernet, scores networks by evolution, and trains those that keep most of the front's hypervolume;
@@ -11,26 +11,28 @@ is the hypervolume of the natural logarithms (reference point 1.1, where the fro
 task reaches from 0 to 1), as a share of that front's.
 
 Then relaxed networks alone, with both mixtures, and with early stopping and β regularisation: the
-share of skips among the likeliest operations, and what discretising adds to the loss. Prints both
-tables and writes benchmarks/results/gradient_cells.json. About two and a half hours on two cores;
-`--keep` names a file for finished runs, from which an interrupted benchmark resumes.
+share of skips among the likeliest operations, and what discretising adds to the loss. (`gumbel` is
+the network that `gradient` trained.)
+
+Prints both tables and writes benchmarks/results/gradient_cells.json, each run as soon as it is
+there; a later call runs what is missing (to begin anew, delete the file). About two and a half
+hours on one core: a core for each of the `--jobs` must be idle, or the seconds aren't equal.
 """
 
 import argparse
 import dataclasses
-import json
 import tempfile
 import time
-from pathlib import Path
+from functools import cache
 from statistics import mean, pstdev
 
 import optuna
-from common.comparison import best_known, run_all, save
-from common.sharing import TASKS, shared, training
+from common import sharing
+from common.comparison import best_known, run_all, save, saved
 
 import optnas
 from optnas.pareto.confirmed import confirmed
-from optnas.samplers.gradient import RelaxedSettings
+from optnas.samplers.gradient import RelaxedSettings, relaxed_of
 
 WAYS = ("gradient", "shared", "predictor", "random")
 OBJECTIVES = ("val_loss", "flops")
@@ -46,8 +48,44 @@ RELAXED = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How long a way has on a task, and how long its trainings are.
+
+    Attributes:
+        seconds: Those of each way and seed.
+        epochs: Those of a training for real.
+        relaxed_epochs: Those of the relaxed network.
+        steps: Those of the supernet.
+    """
+
+    seconds: float
+    epochs: int
+    relaxed_epochs: int
+    steps: int
+
+
+SIZES = {"digits": Sizes(180, 15, 50, 2_000), "fashion": Sizes(300, 8, 10, 1_000)}
+
+
+@cache
+def training(name):
+    """The evaluator that trains networks for real."""
+    sizes = SIZES[name]
+    if name == "digits":
+        return sharing.training(name, sizes.epochs)
+    data = optnas.idx_images(sharing.FASHION_MNIST, train=2_000, val=500)
+    return optnas.TrainingEvaluator(data, sizes.epochs, recipe=optnas.Recipe(learning_rate=0.01))
+
+
+def shared(name, seed):
+    """The evaluator that scores networks with weights that all of them share."""
+    recipe = sharing.shared(name, seed, 1).recipe
+    return optnas.SharedWeightsEvaluator(training(name), SIZES[name].steps, recipe=recipe)
+
+
 def space(name):
-    data = training(name, 1).data
+    data = training(name).data
     return optnas.CellSpace(
         data.input_shape,
         data.outputs,
@@ -94,15 +132,16 @@ def run_until(one, end):
     return dataclasses.replace(one, hours=left / 3600).run(progress=False)
 
 
-def work(name, seed, way, seconds, epochs, relaxed_epochs):
+def work(name, seed, way, seconds):
     """The values of all networks that were trained, and what the time went into."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space(name), training(name, epochs)  # data and imports are loaded before the clock starts
+    space(name)  # data and imports are loaded before the clock starts
+    facts = {}
     started = time.perf_counter()
     end = started + seconds
     with tempfile.TemporaryDirectory() as folder:
         if way == "shared":
-            one = search(name, seed, folder, shared(name, seed, epochs), "evolution")
+            one = search(name, seed, folder, shared(name, seed), "evolution")
             one.objective().prepare()
             prepared = time.perf_counter()
             study = run_until(one, prepared + SCORED * seconds)
@@ -114,131 +153,133 @@ def work(name, seed, way, seconds, epochs, relaxed_epochs):
         else:
             sampler = way
             if way == "gradient":
-                sampler = optnas.GradientSampler(epochs=relaxed_epochs)
-            one = search(name, seed, folder, training(name, epochs), sampler)
+                sampler = optnas.GradientSampler(epochs=SIZES[name].relaxed_epochs)
+            one = search(name, seed, folder, training(name), sampler)
             if way == "gradient":
                 opened = one.open()
                 opened.sampler.prepare(opened)
+                facts = relaxed_facts(relaxed_of(opened))
             prepared = time.perf_counter()
             study = run_until(one, end)
             found = values(study)
-        took = {"prepared": prepared - started, "all": time.perf_counter() - started}
-    return {"values": [list(map(float, row)) for row in found], "seconds": took}
+        took = time.perf_counter() - started
+    return {
+        "values": [list(map(float, row)) for row in found],
+        "prepared": prepared - started,
+        "all": took,
+    } | facts
 
 
-def relax(name, seed, way, relaxed_epochs):
-    """Shares of skips and gaps of a relaxed network, one for each preference."""
+def relax(name, seed, way):
+    """Shares of skips and gaps of a relaxed network."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    started = time.perf_counter()
     kept = []
-    objective = optnas.Objective(space(name), training(name, 1), OBJECTIVES, device="cpu")
-    settings = RelaxedSettings(epochs=relaxed_epochs, **RELAXED[way])
+    objective = optnas.Objective(space(name), training(name), OBJECTIVES, device="cpu")
+    settings = RelaxedSettings(epochs=SIZES[name].relaxed_epochs, **RELAXED[way])
+    started = time.perf_counter()
     objective.relaxation.train(settings, seed, lambda line: None, None, lambda: None, kept.append)
     (found,) = kept
+    return {"prepared": time.perf_counter() - started} | relaxed_facts(found)
+
+
+def relaxed_facts(found):
+    """What is reported of a relaxed network, one number for each preference."""
     return {
         "skips": [p.skips for p in found.proposals],
         "relaxed": [p.relaxed_loss for p in found.proposals],
         "discretised": [p.discretised_loss for p in found.proposals],
         "different": len({str(p.params) for p in found.proposals}),
         "epochs": found.epochs,
-        "seconds": time.perf_counter() - started,
     }
-
-
-def kept(path):
-    """The runs of an interrupted benchmark, by task."""
-    if path is None or not path.exists():
-        return {}
-    return {tuple(task): run for task, run in map(json.loads, path.read_text().splitlines())}
-
-
-def finished(function, tasks, options, found):
-    """Runs what isn't there yet, and keeps it."""
-    for task, run in run_all(function, [t for t in tasks if t not in found], options.jobs):
-        found[task] = run
-        if options.keep is not None:
-            with options.keep.open("a") as file:
-                file.write(json.dumps([task, run]) + "\n")
 
 
 def spread(numbers):
     return f"{mean(numbers):.3f} ± {pstdev(numbers):.3f}"
 
 
-def compared(name, options, found):
-    """Prints and returns the hypervolumes of a task."""
-    sizes = options.seconds, options.epochs, options.relaxed_epochs
-    runs = {w: [found[name, s, w, *sizes] for s in range(options.seeds)] for w in WAYS}
-    share = best_known([run["values"] for way in runs.values() for run in way if run["values"]])
+def of_seeds(done, name, way):
+    """The runs of a way, in the order of their seeds."""
+    begin = f"{name}, {way}, seed "
+    return [run for key, run in sorted(done.items()) if key.startswith(begin)]
+
+
+def compared(name, done):
+    """A table of the hypervolumes of a task."""
+    runs = {way: of_seeds(done, name, way) for way in WAYS}
+    found = [run["values"] for way in runs.values() for run in way if run["values"]]
+    if not found:
+        return
+    share = best_known(found)
     print(f"{name}: share of the hypervolume of all runs, networks trained, seconds of preparation")
-    results = {}
     for way, own in runs.items():
-        volumes = [float(share(run["values"])) if run["values"] else 0.0 for run in own]
-        trained = [len(run["values"]) for run in own]
-        prepared = [run["seconds"]["prepared"] for run in own]
-        took = [run["seconds"]["all"] for run in own]
-        print(
-            f"  {way:10} {spread(volumes)}   {mean(trained):6.1f} trained   "
-            f"{mean(prepared):6.1f} s of {mean(took):.1f}"
-        )
-        results[way] = {
-            "hypervolume": volumes,
-            "trained": trained,
-            "prepared": prepared,
-            "seconds": took,
-        }
-    return results
+        if own:
+            volumes = [float(share(run["values"])) if run["values"] else 0.0 for run in own]
+            print(
+                f"  {way:15} {len(own)} seeds   {spread(volumes)}   "
+                f"{mean(len(run['values']) for run in own):6.1f} trained   "
+                f"{mean(run['prepared'] for run in own):6.1f} s of "
+                f"{mean(run['all'] for run in own):.1f}"
+            )
 
 
-def collapsed(name, options, found):
-    """Prints and returns shares of skips and gaps of a task."""
+def collapsed(name, done):
+    """A table of the shares of skips and of the gaps of a task."""
     print(f"{name}: relaxed networks: share of skips, what discretising adds to the loss")
-    results = {}
     for way in RELAXED:
-        runs = [found[name, s, way, options.relaxed_epochs] for s in range(options.seeds)]
-        skips = [mean(run["skips"]) for run in runs]
-        pairs = [zip(run["relaxed"], run["discretised"], strict=True) for run in runs]
-        gaps = [mean(b - a for a, b in pair) for pair in pairs]
-        print(
-            f"  {way:15} skips {spread(skips)}   gap {spread(gaps)}   loss "
-            f"{mean(mean(run['relaxed']) for run in runs):.3f}   "
-            f"{mean(run['epochs'] for run in runs):.0f} epochs, "
-            f"{mean(run['seconds'] for run in runs):.0f} s, "
-            f"{mean(run['different'] for run in runs):.1f} different proposals"
-        )
-        results[way] = {
-            "skips": skips,
-            "gap": gaps,
-            "epochs": [run["epochs"] for run in runs],
-            "seconds": [run["seconds"] for run in runs],
-        }
-    return results
+        runs = of_seeds(done, name, key_of(way))
+        if runs:
+            skips = [mean(run["skips"]) for run in runs]
+            pairs = [zip(run["relaxed"], run["discretised"], strict=True) for run in runs]
+            gaps = [mean(b - a for a, b in pair) for pair in pairs]
+            print(
+                f"  {way:15} {len(runs)} seeds   skips {spread(skips)}   gap {spread(gaps)}   loss "
+                f"{mean(mean(run['relaxed']) for run in runs):.3f}   "
+                f"{mean(run['epochs'] for run in runs):.0f} epochs, "
+                f"{mean(run['prepared'] for run in runs):.0f} s, "
+                f"{mean(run['different'] for run in runs):.1f} different proposals"
+            )
+
+
+def key_of(way):
+    """Under which name a relaxed network is kept: the first is the one that `gradient` trained."""
+    return "gradient" if way == "gumbel" else f"relaxed by {way}"
+
+
+def run_missing(function, tasks, options, done):
+    """Runs what isn't there yet; keeps each run, by its task, its way and its seed."""
+    missing = {task: key for task, key in tasks.items() if key not in done}
+    for task, run in run_all(function, list(missing), options.jobs):
+        done[missing[task]] = run
+        save(options.results, done)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--seconds", type=float, default=600, help="of each way and seed")
-    parser.add_argument("--epochs", type=int, default=15, help="of a training for real")
-    parser.add_argument("--relaxed-epochs", type=int, default=50)
-    parser.add_argument("--keep", type=Path, help="file for finished runs, to resume from")
+    parser.add_argument("--tasks", nargs="+", choices=tuple(SIZES), default=tuple(SIZES))
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--longer", type=float, default=1, help="multiplies the seconds of a way")
     parser.add_argument("--results", default="gradient_cells", help="name of the file of results")
     options = parser.parse_args()
-    found = kept(options.keep)
-    sizes = options.seconds, options.epochs, options.relaxed_epochs
+    done = saved(options.results)
+    if done.setdefault("longer", options.longer) != options.longer:
+        parser.error(f"results/{options.results}.json was begun with --longer {done['longer']:g}")
     each = [(name, seed) for seed in range(options.seeds) for name in options.tasks]
-    finished(work, [(*one, way, *sizes) for one in each for way in WAYS], options, found)
-    tasks = [(*one, way, options.relaxed_epochs) for one in each for way in RELAXED]
-    finished(relax, tasks, options, found)
-    results = {"sizes": vars(options) | {"keep": None}}
+    equal = {
+        (name, seed, way, SIZES[name].seconds * options.longer): f"{name}, {way}, seed {seed}"
+        for name, seed in each
+        for way in WAYS
+    }
+    alone = {
+        (name, seed, way): f"{name}, {key_of(way)}, seed {seed}"
+        for name, seed in each
+        for way in RELAXED
+    }
+    run_missing(work, equal, options, done)
+    run_missing(relax, alone, options, done)
     for name in options.tasks:
-        results[name] = {
-            "equal time": compared(name, options, found),
-            "relaxed": collapsed(name, options, found),
-        }
-    save(options.results, results)
+        compared(name, done)
+        collapsed(name, done)
 
 
 if __name__ == "__main__":

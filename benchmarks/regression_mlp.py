@@ -1,21 +1,23 @@
 """The textbook comparison: samplers on the 3,600 choices of studies/regression_mlp.py.
 
-    python benchmarks/regression_mlp.py [--seeds 100]
+    python benchmarks/regression_mlp.py [--seeds 20]
 
 Every choice of network and training was trained with three seeds
 (benchmarks/regression_mlp_table.py); a choice's value is the mean val_loss, and a training that
-diverged fails its trial. Prints the regret, the val_loss above that of the best choice, after 5, 50
-and 200 evaluations, with paired tests, and writes benchmarks/results/regression_mlp.json. Optuna's
-GP sampler, which has fewer seeds, and the predictor, which is told nothing here, have 50
-evaluations. The gradient sampler has fewer seeds, too: it trains a relaxed network on the task's
-data first, in which the activation is a choice between operations. That training isn't among the
-evaluations; its seconds, and what discretising adds to its loss, are printed.
+diverged fails its trial. Prints the regret, the val_loss above that of the best choice, with paired
+tests: at equal numbers of trainings, and at equal time. The time is that of one training (the mean
+of 40 random choices, trained now), the sampler's own, and for the gradient sampler that of the
+relaxed network, in which the activation is a choice between operations; what discretising adds to
+its loss is printed, too. The predictor is told nothing here. `language model` asks a scripted model
+(benchmarks/common/scripted.py). Optuna's GP sampler has fewer seeds and 50 evaluations. Writes
+benchmarks/results/regression_mlp.json.
 """
 
 import csv
 import math
 import time
 from functools import cache
+from random import Random
 
 import numpy as np
 import optuna
@@ -23,8 +25,8 @@ import torch
 from common.comparison import (
     COLORS,
     GRADIENT,
+    LANGUAGE_MODEL,
     PEERS,
-    PREDICTOR,
     SAMPLERS,
     arguments,
     at_budgets,
@@ -35,7 +37,8 @@ from common.comparison import (
     table,
     verdicts,
 )
-from regression_mlp_table import CHOICES, STUDY, TABLE
+from common.scripted import scripted_sampler
+from regression_mlp_table import CHOICES, SEEDS, STUDY, TABLE, train
 from torch import nn
 
 import optnas
@@ -44,6 +47,8 @@ from optnas.search.study_file import load_search
 
 BUDGETS = (5, 10, 20, 50, 100, 200)
 FEW_SEEDS, SLOW_BUDGET = 10, 50
+TRAINED = 40
+"""The number of random choices that are trained, to know how long that takes."""
 
 
 @cache
@@ -105,70 +110,115 @@ def gradient(seed):
     return sampler
 
 
-def work(name, seed, budget):
-    """The regret at each budget, the share of repeats, and facts of a relaxed network."""
-    if name != GRADIENT:
-        values, repeats = run_sampler(name, objective, 1, seed, budget)
-        return at_budgets(regret, values, BUDGETS), repeats, None
-    started, sampler = time.perf_counter(), gradient(seed)
-    empty = optuna.create_study(sampler=sampler)
-    (found,) = sampler.prepare(empty).proposals
-    facts = {"seconds": time.perf_counter() - started, "gap": found.gap}
-    learned = relaxed_of(empty)
+def training_seconds():
+    """The mean time of one training."""
+    rows = Random(0).sample(sorted(losses()), TRAINED + 1)
+    kinds = [type(values[0]) for values in CHOICES.values()]
+    choices = [tuple(kind(x) for kind, x in zip(kinds, row, strict=True)) for row in rows]
+    train(choices[0])  # the data is loaded
+    started = time.perf_counter()
+    for choice in choices[1:]:
+        train(choice)
+    return (time.perf_counter() - started) / TRAINED / len(SEEDS)
 
-    class Kept:
-        """Gives the study that is run what was learned just now."""
 
-        def names(self, settings, seed):
-            return learned.names
+def work(name, seed, budget, training):
+    """Regrets by evaluations and by time, the share of repeats, and facts of a relaxed network."""
+    started, sampler, facts = time.perf_counter(), None, {}
+    if name == LANGUAGE_MODEL:
+        sampler = scripted_sampler(seed)
+    elif name == GRADIENT:
+        sampler = gradient(seed)
+        empty = optuna.create_study(sampler=sampler)
+        (found,) = sampler.prepare(empty).proposals
+        facts = {"seconds": time.perf_counter() - started, "gap": found.gap}
+        sampler.train_with(Learned(relaxed_of(empty)))
+    moments = []
 
-        def train(self, settings, seed, report, stopped, done, keep):
-            keep(learned)
+    def timed(trial):
+        moments.append(time.perf_counter() - started)
+        return objective(trial)
 
-    sampler.train_with(Kept())
-    values, repeats = run_sampler(name, objective, 1, seed, budget, sampler)
-    return at_budgets(regret, values, BUDGETS), repeats, facts
+    values, repeats = run_sampler(name, timed, 1, seed, budget, sampler)
+    return at_budgets(regret, values, BUDGETS), by_time(values, moments, training), repeats, facts
+
+
+class Learned:
+    """Gives the study that is run what was learned before."""
+
+    def __init__(self, relaxed):
+        self._relaxed = relaxed
+
+    def names(self, settings, seed):
+        return self._relaxed.names
+
+    def train(self, settings, seed, report, stopped, done, keep):
+        keep(self._relaxed)
+
+
+def by_time(values, moments, training):
+    """The regret once as much time has passed as so many trainings take, by that number.
+
+    Where no evaluation has ended, or all have, the number is left out.
+
+    Args:
+        values: Those of the evaluations.
+        moments: The seconds at which each began, without the trainings.
+        training: The seconds of a training.
+    """
+    ends = np.array(moments) + training * np.arange(1, len(moments) + 1)
+    done = {n: int((ends <= n * training).sum()) for n in BUDGETS}
+    return {
+        n: round(float(regret(values[:count])), 5)
+        for n, count in done.items()
+        if 0 < count < len(values)
+    }
 
 
 def main():
-    options = arguments(__doc__, seeds=100, budget=200).parse_args()
-    names = options.samplers or [*SAMPLERS, GRADIENT]
+    options = arguments(__doc__, seeds=20, budget=200).parse_args()
+    file = options.results or "regression_mlp"
+    names = options.samplers or [*SAMPLERS, LANGUAGE_MODEL, GRADIENT]
+    training = training_seconds()
     tasks = []
     for name in names:
-        gp = name == "optuna GP"
-        budget = min(options.budget, SLOW_BUDGET) if gp or name == PREDICTOR else options.budget
-        seeds = min(options.seeds, FEW_SEEDS) if gp or name == GRADIENT else options.seeds
-        tasks += [(name, seed, budget) for seed in range(seeds)]
-    tasks.sort(key=lambda task: task[0] != "optuna GP")
+        slow = name == "optuna GP"
+        budget = min(options.budget, SLOW_BUDGET) if slow else options.budget
+        seeds = min(options.seeds, FEW_SEEDS) if slow else options.seeds
+        tasks += [(name, seed, budget, training) for seed in range(seeds)]
     results = dict(run_all(work, tasks, options.jobs))
     finite = losses_that_are_finite()
     print(
         f"{len(losses())} choices, {len(losses()) - len(finite)} of them diverge; best val_loss "
-        f"{min(finite):.4f}, median {np.median(finite):.4f}"
+        f"{min(finite):.4f}, median {np.median(finite):.4f}; a training takes {training:.2f} s"
     )
-    curves, repeats, relaxed = {}, {}, {}
+    curves, timed, repeats, relaxed = {}, {}, {}, {}
     for name in sorted(names, key=list(COLORS).index):
         runs = [result for task, result in results.items() if task[0] == name]
-        curves[name], repeats[name] = [c for c, *_ in runs], [r for _, r, _ in runs]
+        curves[name], timed[name], repeats[name] = ([run[i] for run in runs] for i in range(3))
         if name == GRADIENT:
-            relaxed = {key: [f[key] for *_, f in runs] for key in ("seconds", "gap")}
-    print(table(curves, repeats, BUDGETS, digits=4))
-    print(verdicts(curves, PEERS, larger_is_better=False, budgets=BUDGETS))
+            relaxed = {key: [facts[key] for *_, facts in runs] for key in ("seconds", "gap")}
+    for title, found in (("trainings", curves), ("the time of so many trainings", timed)):
+        print(f"regret after {title}")
+        print(table(found, repeats, BUDGETS, digits=4))
+        print(verdicts(found, PEERS, larger_is_better=False, budgets=BUDGETS))
     if relaxed:
         print(
             f"gradient: discretising adds {np.mean(relaxed['gap']):.3f} ± "
             f"{np.std(relaxed['gap']):.3f} to the loss of the relaxed network; its training "
             f"took {np.mean(relaxed['seconds']):.0f} s"
         )
-    save(
-        "regression_mlp",
-        saved("regression_mlp")
-        | {
-            name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
-            | (relaxed if name == GRADIENT else {})
-            for name in curves
-        },
-    )
+    found = {
+        name: {
+            "repeats": float(np.mean(repeats[name])),
+            "training": training,
+            "curves": curves[name],
+            "by time": timed[name],
+        }
+        | (relaxed if name == GRADIENT else {})
+        for name in curves
+    }
+    save(file, saved(file) | found)
 
 
 if __name__ == "__main__":

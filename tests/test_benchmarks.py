@@ -83,6 +83,25 @@ def test_the_table_of_the_regression_study():
     values = np.array([t.values or [np.inf] for t in study.trials])
     assert 0 < regression_mlp.regret(values) < regression_mlp.regret(values[:5])
 
+    # Evaluations of a second each that begin late: at 10 seconds, 4 are done.
+    late = regression_mlp.by_time(values, [5.5 + 0.001 * i for i in range(100)], training=1.0)
+    assert late[10] == pytest.approx(regression_mlp.regret(values[:4]), abs=1e-5)
+    assert set(late) == {10, 20, 50, 100}
+
+
+def test_a_scripted_model_varies_what_it_sees():
+    from common.scripted import scripted_sampler, values
+
+    assert values({"choices": ["a", "b"]}) == ["a", "b"]
+    assert values({"type": "int", "low": 1, "high": 3}) == [1, 2, 3]
+    assert values({"type": "float", "low": 0.0, "high": 0.6, "step": 0.3}) == [0.0, 0.3, 0.6]
+    study = optuna.create_study(sampler=scripted_sampler(0))
+    study.optimize(lambda trial: abs(trial.suggest_int("x", 1, 99) - 20), n_trials=20)
+    assert [
+        t.user_attrs["language_model"] for t in study.trials if "language_model" in t.user_attrs
+    ]
+    assert study.best_value < 10
+
 
 def test_the_overhead_of_a_sampler():
     import sampler_overhead

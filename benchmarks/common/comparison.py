@@ -33,6 +33,7 @@ CURVE = (*range(10, 120, 10), *range(125, 500, 25), 500)
 
 PREDICTOR = "predictor"
 GRADIENT = "gradient"  # trains a network first, so it is run where there is one
+LANGUAGE_MODEL = "language model"  # run where a script answers in its place
 OURS = {
     PREDICTOR: lambda seed, **known: PredictorSampler(seed=seed, **known),
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
@@ -70,6 +71,7 @@ COLORS = {
     "q-learning": "#7a5c2e",
     "evolution, staged": "#6fbf9f",
     GRADIENT: "#c2410c",
+    LANGUAGE_MODEL: "#be5b9a",
     "optuna random": "#9a9a9a",
     "optuna NSGA-II 20": "#e3a93b",
     "optuna NSGA-II 50": "#b07d12",
