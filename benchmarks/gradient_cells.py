@@ -142,7 +142,7 @@ def work(name, seed, way, seconds):
     with tempfile.TemporaryDirectory() as folder:
         if way == "shared":
             one = search(name, seed, folder, shared(name, seed), "evolution")
-            one.objective().prepare()
+            sharing.train_supernet(one)
             prepared = time.perf_counter()
             study = run_until(one, prepared + SCORED * seconds)
             optnas.confirm(study, one, most=1, seeds=1, progress=False)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import optuna
 from common.comparison import best_known, run_all, save
-from common.sharing import TASKS, shared, space, training
+from common.sharing import TASKS, shared, space, train_supernet, training
 
 import optnas
 from optnas.pareto.confirmed import confirmed
@@ -53,7 +53,7 @@ def work(name, seed, scored, trained, ordinary):
     with tempfile.TemporaryDirectory() as folder:
         one = search(name, seed, folder, shared(name, seed, epochs), scored)
         started = time.perf_counter()
-        one.objective().prepare()
+        train_supernet(one)
         seconds["supernet"] = time.perf_counter() - started
         study = one.run(progress=False)
         seconds["scores"] = time.perf_counter() - started - seconds["supernet"]

@@ -203,9 +203,19 @@ def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     import shared_search
     from common import sharing
 
+    from optnas.evaluators.supernet_training import SupernetTraining
+
     monkeypatch.setitem(shared_search.EPOCHS, "digits", 1)
     monkeypatch.setitem(sharing.STEPS, "digits", 3)
+    epochs = []
+    train_epoch = SupernetTraining.train_epoch
+    monkeypatch.setattr(
+        SupernetTraining,
+        "train_epoch",
+        lambda self, give_way: epochs.append(self.step) or train_epoch(self, give_way),
+    )
     shared, ordinary, seconds = shared_search.work("digits", 0, 4, 1, 2)
+    assert epochs == [0]  # the supernet is trained once
     assert np.shape(shared) == (1, 3)
     assert np.shape(ordinary) == (2, 3)
     found = shared_search.summary([(shared, ordinary, seconds)] * 2)

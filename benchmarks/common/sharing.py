@@ -32,6 +32,13 @@ def shared(name, seed, epochs):
     return optnas.SharedWeightsEvaluator(training(name, epochs), steps, recipe=recipe)
 
 
+def train_supernet(search):
+    """Trains the supernet of a search, and keeps it where the search's runs find it."""
+    objective = search.objective()
+    objective.open_folders(search.open())
+    objective.prepare()
+
+
 @cache
 def space(name):
     """Networks of up to five blocks for digits; for Fashion-MNIST up to four, narrower ones."""
