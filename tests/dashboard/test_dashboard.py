@@ -3,51 +3,31 @@
 import dataclasses
 import json
 import random
-import signal
 import sqlite3
-import sys
 import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import pytest
-from command_line import start
-from dashboards import attributes, drawable, figures, served, update
+from dashboards import add, attributes, figures, files, note, served, update
 from optuna.trial import Trial, TrialState, create_trial
-from optuna_dashboard import _app, get_note, save_note
+from optuna_dashboard import _app, save_note
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 from torch import nn
-from warm import Command
 
 from optnas.dashboard import publisher as publishing, server as dashboard
-from optnas.dashboard.notes import Notes, is_untouched, marked
+from optnas.dashboard.notes import is_untouched
 from optnas.dashboard.publisher import Publisher
 from optnas.dashboard.server import make_dashboard
 from optnas.errors import InputError
 from optnas.pareto.front import front
 from optnas.plots import PLOTS
-from optnas.storage.open import close_storage, open_storage
+from optnas.storage.open import close_storage
 from optnas.study.artifacts import DRAWING, ONNX, WEIGHTS, WeightStore
-from optnas.study.attributes import ARCHITECTURE
-from optnas.utils.markdown import plain, wrapped
 
 STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
-
-
-def note(study, trial):
-    return get_note(Trial(study, trial._trial_id))
-
-
-def files(study, trial):
-    return {name for i, name in WeightStore("tiny_weights").kept(study) if i == trial._trial_id}
-
-
-def add(study, values, name="new", **attrs):
-    study.add_trial(create_trial(values=values, user_attrs={ARCHITECTURE: name, **attrs}))
-    return study.trials[-1]
 
 
 def test_figures_come_in_our_order_and_then_those_of_others(publisher, study, monkeypatch):
@@ -121,74 +101,6 @@ def test_weights_that_were_changed_are_named_once(publisher, study, caplog):
     assert told.startswith(f"trial {changed.number}: ")
 
 
-@pytest.mark.parametrize("text", ["Mine.", ""])
-def test_notes_of_people_stay(publisher, study, text):
-    update(publisher)
-    member, *others = front(study)
-    save_note(Trial(study, member._trial_id), text)
-    other = next(t for t in study.trials if t not in [member, *others])
-    save_note(Trial(study, other._trial_id), "On one that isn't on the front.")
-    add(study, [-1.0, -1.0, -1.0, -1.0])
-    update(publisher)
-    assert note(study, member) == text
-    assert note(study, other) == "On one that isn't on the front."
-    assert all("any more" in note(study, t) for t in others)
-
-
-def test_a_note_that_was_never_finished_is_written_again(publisher, study):
-    member = front(study)[0]
-    study._storage.set_study_system_attr(
-        study._study_id, f"dashboard:{member._trial_id}:note_ver", 1
-    )
-    update(publisher)
-    assert is_untouched(note(study, member))
-
-
-def test_a_mark_belongs_to_one_text():
-    text = marked("a\n\n| b |")
-    assert is_untouched(text)
-    assert is_untouched(f"{text}\n")
-    for other in ("", "a", text.replace("a", "A"), f"{text}\n\nmore", text[:-4] + "000)"):
-        assert not is_untouched(other)
-
-
-def test_the_note_says_what_there_is_to_say(publisher, study):
-    trial = study.trials[1]
-    text = Notes(study).of(trial)
-    assert "FunctionEvaluator" in text
-    assert "flops = 2 · macs; macs = multiply-accumulates" in text
-    for name, value in trial.params.items():
-        assert f"| {name} | {value} |" in text
-    again = add(study, [0.0, 0.0, 0.0, 0.0], trial.user_attrs[ARCHITECTURE])
-    text = Notes(study).of(again)
-    assert "On the **Pareto front** of loss, params, flops, macs. " in text
-    assert "Of 1 baselines it dominates: small (trial 0)." in text
-    others = [t.number for t in study.trials if t.params == trial.params]
-    assert f"other trials of it: {', '.join(map(str, others))}" in text
-
-
-def test_text_in_markdown_is_on_one_line_and_plain_names_stay_as_they_are():
-    assert plain("layer1.kernel_size") == "layer1.kernel_size"
-    assert plain("a\n# b") == r"a \# b"
-    assert plain("_a_ <b>") == r"\_a\_ \<b\>"
-    assert plain("https://a.b") == "https:\u2060//a.b"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("- a", r"\- a"),
-        ("1. a", r"1\. a"),
-        ("1.5 a", "1.5 a"),
-        ("--- ===", "\\---\\\n\\==="),
-        ("|a| |-|", "\\|a|\\\n\\|-|"),
-        ("", ""),
-    ],
-)
-def test_no_line_of_wrapped_text_begins_a_block(text, expected):
-    assert wrapped(text, 5) == expected
-
-
 def test_an_onnx_file_of_the_newest_member_comes_first(search):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
@@ -221,13 +133,6 @@ def test_a_network_that_cant_be_written_is_told_of_once(search, caplog, monkeypa
     ]
     assert len(list(Path("tiny_weights").iterdir())) == len(WeightStore("tiny_weights").kept(study))
     close_storage(study._storage)
-
-
-def test_only_the_newest_members_of_a_large_front_have_notes(publisher, study, monkeypatch):
-    monkeypatch.setattr(publishing, "MEMBERS", 2)
-    trials = [add(study, [-float(i), float(i), 0.0, 0.0], f"m{i}") for i in range(5)]
-    update(publisher)
-    assert [bool(note(study, t)) for t in trials] == [False] * 3 + [True] * 2
 
 
 def test_a_storage_that_fails_is_told_of_once_and_tried_again(publisher, study, caplog):
@@ -318,19 +223,6 @@ def test_the_front_of_the_page_is_that_of_optuna(objectives):
     assert _app.get_pareto_front_trials is dashboard._front
 
 
-def test_notes_are_copied_to_the_trials_they_belong_to(publisher, study, optnas):
-    update(publisher)
-    storage = open_storage("sqlite:///b.db", create=True)
-    optuna.create_study(study_name="other", storage=storage).add_trials(study.trials[:0])
-    optuna.load_study(study_name="other", storage=storage).ask()  # ids differ by one
-    assert optnas("storage", "copy", "sqlite:///tiny.db", "sqlite:///b.db")[0] == 0
-    copied = optuna.load_study(study_name="tiny", storage=storage)
-    assert copied.trials[0]._trial_id != study.trials[0]._trial_id
-    assert [note(copied, t) for t in copied.trials] == [note(study, t) for t in study.trials]
-    assert [files(copied, t) for t in copied.trials] == [files(study, t) for t in study.trials]
-    close_storage(storage)
-
-
 def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
     """They name paths, or aren't entries; the rest is brought up to date, and the files stay."""
     outside = Path("victim.txt").resolve()
@@ -364,47 +256,3 @@ def test_damaged_and_foreign_entries_are_left_alone(publisher, study):
         assert attributes(study)[f"dashboard:artifacts:{trial}:{i}"] == entry
     with pytest.raises(InputError, match="no weights are kept"):
         WeightStore("tiny_weights").load(study, trial, nn.Linear(1, 1))
-
-
-@contextmanager
-def ended(process):
-    """The address that `optnas dashboard` prints; in the end it stops with no error."""
-    try:
-        yield process.stdout.readline().split()[0]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-
-
-def test_the_command_publishes_in_the_background(optnas, tmp_path):
-    """Of a study whose file isn't given there are figures and notes."""
-    (tmp_path / "tiny.py").write_text(STUDY.read_text())
-    assert optnas("run", "tiny.py")[0] == 0
-    study = optuna.load_study(study_name="tiny", storage=open_storage("sqlite:///tiny.db"))
-    process = Command("dashboard", "sqlite:///tiny.db", "--port", 0)
-    with ended(process) as url:
-        assert url.endswith(f"/dashboard/studies/{study._study_id}")
-        assert process.stderr.readline().startswith("no drawings and no ONNX files: looking at")
-        while not all(note(study, t) for t in front(study)):
-            assert process.wait(0.1) is None
-    assert figures(study).keys() == drawable(study)
-    close_storage(study._storage)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how root is bound is Linux's")
-def test_the_command_on_what_can_only_be_read(optnas, tmp_path):
-    from privileges import without_privileges
-
-    (tmp_path / "tiny.py").write_text(STUDY.read_text())
-    assert optnas("run", "tiny.py")[0] == 0
-    tmp_path.chmod(0o500)
-    try:
-        process = start("dashboard", "tiny.py", "--port", 0, preexec_fn=without_privileges)
-        with ended(process) as url:
-            found = urllib.request.urlopen(url.replace("/dashboard/", "/api/")).read().decode()
-            assert "weights.safetensors" in found
-            assert "is read-only" in process.stderr.readline()
-    finally:
-        tmp_path.chmod(0o700)

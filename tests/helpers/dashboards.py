@@ -5,11 +5,15 @@ import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from optuna.trial import Trial, create_trial
+from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from optnas.dashboard.server import make_dashboard
 from optnas.errors import InputError
 from optnas.plots import PLOTS
+from optnas.study.artifacts import WeightStore
+from optnas.study.attributes import ARCHITECTURE
 
 
 @contextmanager
@@ -47,3 +51,19 @@ def drawable(study):
             plot.draw(study)
             found.add(f"optnas-{plot.key}")
     return found
+
+
+def note(study, trial):
+    """The trial's note."""
+    return get_note(Trial(study, trial._trial_id))
+
+
+def files(study, trial):
+    """The names of the files that the trial keeps."""
+    return {name for i, name in WeightStore("tiny_weights").kept(study) if i == trial._trial_id}
+
+
+def add(study, values, name="new", **attrs):
+    """Adds a COMPLETE trial of an architecture with this name."""
+    study.add_trial(create_trial(values=values, user_attrs={ARCHITECTURE: name, **attrs}))
+    return study.trials[-1]
