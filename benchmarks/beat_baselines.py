@@ -13,7 +13,8 @@ After each search, for each baseline the three networks that dominate it with th
 what is noisy are evaluated with three fresh seeds, and so is the baseline. It is beaten if a
 network's mean accuracy is at least its own, and FLOPs, parameters and latency are no more, with one
 of the four better. Reported are, for each seed, which baselines were beaten, after how many trials,
-and what the nearest network lacks to beat the others. Prints a table and writes
+by which network (the most accurate of those), and what the nearest network lacks to beat the
+others. Prints a table and writes
 benchmarks/results/beat_baselines.json.
 
 A search takes an hour or more. Each is a study in `beat_baselines.db` in the working directory,
@@ -36,7 +37,7 @@ from optnas.finished.confirm import confirm
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.dominance import dominates, losses
 from optnas.pareto.snapshot import Snapshot
-from optnas.study.attributes import BASELINE
+from optnas.study.attributes import ARCHITECTURE, BASELINE
 
 OBJECTIVES = ("val_accuracy", "flops", "params", "latency_ms")
 ROWS = {
@@ -179,21 +180,24 @@ def lead_over(study, baseline):
 def outcome(study):
     """What stands after the confirmation, by baseline."""
     seen = Snapshot.of(study)
-    sure = {}
-    for number, standing in seen.standing.items():
-        if standing.member.n:
-            sure[number] = losses([[s.mean for s in standing.member.spreads]], seen.directions)[0]
-    beaten, lacks = {}, {}
+    confirmed = [(n, s.member) for n, s in seen.standing.items() if s.member.n]
+    means = {number: [s.mean for s in member.spreads] for number, member in confirmed}
+    sure = {number: losses([mean], seen.directions)[0] for number, mean in means.items()}
+    beaten, by, lacks = {}, {}, {}
     for found in baseline_standings(seen):
         name, own = str(found.baseline.baseline), found.baseline.number
         better = [n for n in found.dominated_by if n in sure and dominates(sure[n], sure[own])]
         if better:
             beaten[name] = first_trial(study, min(better))
+            best = min(better, key=lambda number: sure[number][0])
+            architecture = study.trials[best].user_attrs[ARCHITECTURE]
+            by[name] = {"network": architecture, "its means": means[best], "own": means[own]}
         else:
             lacks[name] = found.text()
     complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
     return {
         "beaten": beaten,
+        "by": by,
         "not beaten": lacks,
         "accuracies": [t.values[0] for t in complete if BASELINE not in t.user_attrs],
         "baselines": {
@@ -223,7 +227,10 @@ def table(runs):
         seconds = mean(run["seconds"] for run in of)
         lines.append(f"{row:26}" + "".join(f"{c:>21}" for c in cells) + f"{seconds:10.0f}")
     for row, run in runs.items():
-        lines += [f"{row}, {n}: {text}" for n, text in run["not beaten"].items()]
+        for name, found in run.get("by", {}).items():
+            own, its = (", ".join(f"{x:.6g}" for x in found[key]) for key in ("own", "its means"))
+            lines.append(f"{row}, {name} ({own}): beaten by {found['network']} ({its})")
+        lines += [f"{row}, {name}: {text}" for name, text in run["not beaten"].items()]
     return "\n".join(lines)
 
 

@@ -157,7 +157,7 @@ class Learned:
 
 
 def by_time(values, moments, training):
-    """The regret once as much time has passed as so many trainings take, by that number.
+    """The regret once as much time has passed as a number of trainings takes, by that number.
 
     Where no evaluation has ended, or all have, the number is left out.
 
@@ -198,7 +198,7 @@ def main():
         curves[name], timed[name], repeats[name] = ([run[i] for run in runs] for i in range(3))
         if name == GRADIENT:
             relaxed = {key: [facts[key] for *_, facts in runs] for key in ("seconds", "gap")}
-    for title, found in (("trainings", curves), ("the time of so many trainings", timed)):
+    for title, found in (("trainings", curves), ("the time of that number of trainings", timed)):
         print(f"regret after {title}")
         print(table(found, repeats, BUDGETS, digits=4))
         print(verdicts(found, PEERS, larger_is_better=False, budgets=BUDGETS))

@@ -253,6 +253,9 @@ def test_a_baseline_is_beaten_by_a_network_that_fresh_seeds_confirm():
     found = beat_baselines.outcome(study)
     # The first network that is no wider than 8 and no narrower than 3 dominates the wide one.
     assert found["beaten"] == {"wide": 1}
+    # Of width 3: the others that dominate it are dominated by the other baseline.
+    assert found["by"]["wide"]["its means"] == [2.0, 9.0]
+    assert found["by"]["wide"]["own"] == [4.0, 27.0]
     assert list(found["not beaten"]) == ["best"]
     assert "has params 15 (not 10)" in found["not beaten"]["best"]
 
