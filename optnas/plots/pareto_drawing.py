@@ -13,7 +13,7 @@ from optnas.pareto.noise import interval
 from optnas.plots.confirmed import again_traces
 from optnas.plots.pareto import ParetoData
 from optnas.plots.points import markers
-from optnas.plots.scales import colors, has_place, placed, position, value_axis
+from optnas.plots.scales import colors, focused_axis, has_place, placed, position
 from optnas.plots.style import BLUE, DRAWN, GREY, INK, VERMILLION, figure, spread
 from optnas.plots.texts import drawn_note, label, short
 from optnas.utils.text import number, ranges
@@ -62,14 +62,17 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         *_baselines(data),
     ]
     on_front = sum(p.on_front for p in data.points)
+    xaxis, yaxis = _axis(data, data.x), _axis(data, data.y)
+    if "range" in xaxis or "range" in yaxis:
+        notes.append("values far worse than the others lie outside: a double-click shows all")
     return figure(
         traces,
         f"{short(data.study_name, 60)}: {on_front} of {len(data.points)} architectures on the "
         "front",
         lines=[_verdict(data, name) for name in data.dominating],
         notes=[*notes, data.definitions],
-        xaxis=_axis(data, data.x),
-        yaxis=_axis(data, data.y),
+        xaxis=xaxis,
+        yaxis=yaxis,
     )
 
 
@@ -208,4 +211,6 @@ def _verdict(data: ParetoData, baseline: str) -> str:
 
 
 def _axis(data: ParetoData, i: int) -> dict[str, Any]:
-    return value_axis(data.names[i], data.maximized[i], [p.values[i] for p in data.points])
+    baselines = [p.values[i] for p in data.points if p.baseline is not None]
+    values = [p.values[i] for p in data.points]
+    return focused_axis(data.names[i], data.maximized[i], values, baselines)

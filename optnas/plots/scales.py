@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from plotly.colors import sample_colorscale
 
 from optnas.pareto.dominance import wants_log
@@ -14,6 +15,11 @@ from optnas.plots.texts import direction, label, si
 SCALE = "Viridis"
 LARGEST = 1e300
 """No axis shows larger numbers: plotly takes those beyond 1.8e304 for missing."""
+
+FEWEST, FAR, MARGIN = 8, 3.0, 0.06
+"""An axis is focused (`focused_axis`) on at least this many values, those that lie at most this
+number of interquartile ranges beyond the worse quartile (Tukey's fence for what is far out); with
+this share of their range as a margin."""
 
 
 def has_place(value: float) -> bool:
@@ -44,6 +50,42 @@ def value_axis(name: str, maximized: bool, values: Sequence[float]) -> dict[str,
         "automargin": True,
     }
     return axis | scale_of(values)
+
+
+def focused_axis(
+    name: str, maximized: bool, values: Sequence[float], shown: Iterable[float] = ()
+) -> dict[str, Any]:
+    """The axis of an objective, whose range leaves out values far worse than the others.
+
+    Else one network that learned nothing would squeeze all others into a line. The range is left
+    open unless that makes it half as long at least; plotly shows everything after a double-click.
+
+    Args:
+        name: The objective's name.
+        maximized: Whether more is better.
+        values: Its values.
+        shown: Values that are not left out in any case.
+    """
+    axis = value_axis(name, maximized, values)
+
+    def placed_on_axis(numbers: Iterable[float]) -> np.ndarray:
+        found = np.array(placed(numbers), dtype=float)
+        return np.log10(found) if axis.get("type") == "log" else found
+
+    places = placed_on_axis(values)
+    if len(places) < FEWEST:
+        return axis
+    lower, upper = np.quantile(places, [0.25, 0.75])
+    far = FAR * (upper - lower)
+    if maximized:
+        kept = places[places >= min([lower - far, *placed_on_axis(shown)])]
+    else:
+        kept = places[places <= max([upper + far, *placed_on_axis(shown)])]
+    length = np.ptp(kept)
+    if not 0 < length <= np.ptp(places) / 2:
+        return axis
+    ends = kept.min() - MARGIN * length, kept.max() + MARGIN * length
+    return axis | {"range": [float(end) for end in ends]}
 
 
 def small_axis(

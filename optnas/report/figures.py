@@ -11,7 +11,7 @@ from optnas.pareto.dominance import wants_log
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots import PLOTS, Plot, pareto_data, pareto_figure
 from optnas.plots.page import least_width
-from optnas.plots.scales import colors, value_axis
+from optnas.plots.scales import colors, focused_axis
 from optnas.plots.texts import label
 from optnas.report.networks import Networks
 
@@ -73,7 +73,8 @@ def scales(networks: Networks) -> list[Scale]:
         values = [(row, value) for row in networks.rows if (value := row.values[i]) is not None]
         members = [v for row, v in values if row.place == "front" and row.baseline is None]
         if column.objective:
-            axis = value_axis(column.name, column.better == "more", [v for _, v in values])
+            shown = [value for row, value in values if row.baseline is not None]
+            axis = focused_axis(column.name, column.better == "more", [v for _, v in values], shown)
             bar = colors(column.name, members)["colorbar"]
             found.append(Scale(label(column.name, 24), axis, bar, wants_log(members)))
     return found

@@ -44,6 +44,21 @@ def test_it_is_drawn_when_it_has_loaded(page, page_file):
     assert HOSTILE not in page_file.read_text()
 
 
+def test_a_double_click_shows_what_lies_outside(page, page_file):
+    study = make()
+    for i in range(10):
+        study.add_trial(create_trial(values=[1 + 0.01 * i, 20.0 - i, 1.0, 1.0]))
+    study.add_trial(create_trial(values=[9.0, 10.5, 1.0, 1.0]))
+    figure = pareto_figure(pareto_data(study))
+    assert "a double-click shows all" in figure.to_json()
+    write_figure(figure, page_file)
+    page.goto(page_file.as_uri())
+    ends = "document.querySelector('.plot')._fullLayout.yaxis.range"
+    assert page.evaluate(ends)[1] < 1.2
+    page.locator(".plot .nsewdrag").dblclick()
+    page.wait_for_function(f"{ends}[1] > 9")
+
+
 @pytest.mark.parametrize("width", [600, 1400])
 def test_buttons_cover_no_text_and_labels_of_axes_do_not_collide(page, page_file, width):
     """Of a study with as many axes as are drawn, and long choices, in windows of any width."""
