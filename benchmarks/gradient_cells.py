@@ -1,6 +1,6 @@
 """Gradients against shared weights, the predictor and random, on cells, in equal time.
 
-    python benchmarks/gradient_cells.py [--seeds 3] [--jobs 2] [--longer 1]
+    python benchmarks/gradient_cells.py [--seeds 3] [--jobs 1] [--longer 1]
 
 A cell space of one width on digits and on 2,000 images of Fashion-MNIST; the objectives are the
 validation loss after training, and FLOPs. Each way has the same number of wall-clock seconds for
@@ -137,42 +137,48 @@ def work(name, seed, way, seconds):
     """The values of all networks that were trained, and what the time went into."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space(name)  # data and imports are loaded before the clock starts
-    facts = {}
     started = time.perf_counter()
-    end = started + seconds
     with tempfile.TemporaryDirectory() as folder:
         if way == "shared":
-            one = search(name, seed, folder, shared(name, seed), "evolution")
-            sharing.train_supernet(one)
-            prepared = time.perf_counter()
-            study = run_until(one, prepared + SCORED * seconds)
-            one_training = 0.0
-            while (began := time.perf_counter()) + one_training < end:
-                trained = {number for number, member in confirmed(study).items() if member.n}
-                if {trial.number for trial in optnas.front(study)} <= trained:
-                    study = run_until(one, began + SCORED * seconds / 5)
-                    continue
-                optnas.confirm(study, one, most=len(trained) + 1, seeds=1, progress=False)
-                one_training = time.perf_counter() - began
-            found = [member.repeats[0] for member in confirmed(study).values() if member.n]
+            prepared, found, facts = by_shared_weights(name, seed, folder, seconds)
         else:
-            sampler = way
-            if way == "gradient":
-                sampler = optnas.GradientSampler(epochs=SIZES[name].relaxed_epochs)
-            one = search(name, seed, folder, training(name), sampler)
-            if way == "gradient":
-                opened = one.open()
-                opened.sampler.prepare(opened)
-                facts = relaxed_facts(relaxed_of(opened))
-            prepared = time.perf_counter()
-            study = run_until(one, end)
-            found = values(study)
+            prepared, found, facts = by_trainings(name, seed, folder, way, seconds)
         took = time.perf_counter() - started
-    return {
-        "values": [list(map(float, row)) for row in found],
-        "prepared": prepared - started,
-        "all": took,
-    } | facts
+    found = [list(map(float, row)) for row in found]
+    return {"values": found, "prepared": prepared, "all": took} | facts
+
+
+def by_shared_weights(name, seed, folder, seconds):
+    """The seconds of preparation, and the values of the networks that were trained."""
+    started = time.perf_counter()
+    one = search(name, seed, folder, shared(name, seed), "evolution")
+    sharing.train_supernet(one)
+    prepared = time.perf_counter()
+    study = run_until(one, prepared + SCORED * seconds)
+    one_training = 0.0
+    while (began := time.perf_counter()) + one_training < started + seconds:
+        trained = {number for number, member in confirmed(study).items() if member.n}
+        if {trial.number for trial in optnas.front(study)} <= trained:
+            study = run_until(one, began + SCORED * seconds / 5)
+            continue
+        optnas.confirm(study, one, most=len(trained) + 1, seeds=1, progress=False)
+        one_training = time.perf_counter() - began
+    found = [member.repeats[0] for member in confirmed(study).values() if member.n]
+    return prepared - started, found, {}
+
+
+def by_trainings(name, seed, folder, way, seconds):
+    """The same, and facts of the relaxed network if there is one."""
+    started, sampler, facts = time.perf_counter(), way, {}
+    if way == "gradient":
+        sampler = optnas.GradientSampler(epochs=SIZES[name].relaxed_epochs)
+    one = search(name, seed, folder, training(name), sampler)
+    if way == "gradient":
+        opened = one.open()
+        opened.sampler.prepare(opened)
+        facts = relaxed_facts(relaxed_of(opened))
+    prepared = time.perf_counter()
+    return prepared - started, values(run_until(one, started + seconds)), facts
 
 
 def relax(name, seed, way):

@@ -224,6 +224,35 @@ def test_a_search_with_shared_weights_against_one_that_trains(monkeypatch):
     assert parts == pytest.approx(seconds["shared"])
 
 
+def test_gradients_and_shared_weights_in_equal_time(monkeypatch, capsys):
+    from itertools import count
+    from types import SimpleNamespace
+
+    import gradient_cells
+
+    sizes = gradient_cells.Sizes(seconds=8.0, epochs=1, relaxed_epochs=1, steps=3)
+    monkeypatch.setitem(gradient_cells.SIZES, "digits", sizes)
+    seconds = map(float, count())  # each look at the clock takes one
+    monkeypatch.setattr(gradient_cells, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    gradient_cells.training.cache_clear()
+    run = gradient_cells.work("digits", 0, "shared", seconds=8.0)
+    gradient_cells.training.cache_clear()
+    assert run["values"]
+    relaxed = {"skips": [0.5], "relaxed": [1.0], "discretised": [1.25], "different": 1, "epochs": 1}
+    done = {
+        "digits, shared, seed 0": run,
+        "digits, gradient, seed 0": run | relaxed,
+        "digits, relaxed by softmax, early, seed 0": relaxed | {"prepared": 2.0},
+    }
+    gradient_cells.compared("digits", done)
+    gradient_cells.collapsed("digits", done)
+    shown = capsys.readouterr().out
+    assert "gap 0.250 ± 0.000" in shown
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        "digits:", "gradient", "shared", "digits:", "gumbel", "softmax,",
+    ]  # fmt: skip
+
+
 def test_a_baseline_is_beaten_by_a_network_that_fresh_seeds_confirm():
     import beat_baselines
 

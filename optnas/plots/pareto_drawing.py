@@ -64,7 +64,7 @@ def pareto_figure(data: ParetoData) -> go.Figure:
     on_front = sum(p.on_front for p in data.points)
     xaxis, yaxis = _axis(data, data.x), _axis(data, data.y)
     if "range" in xaxis or "range" in yaxis:
-        notes.append("values far worse than the others lie outside: a double-click shows all")
+        notes.append("values far worse than the others may lie outside: a double-click shows all")
     return figure(
         traces,
         f"{short(data.study_name, 60)}: {on_front} of {len(data.points)} architectures on the "
