@@ -79,12 +79,6 @@ def training(name):
     return optnas.TrainingEvaluator(data, sizes.epochs, recipe=optnas.Recipe(learning_rate=0.01))
 
 
-def shared(name, seed):
-    """The evaluator that scores networks with weights that all of them share."""
-    recipe = sharing.shared(name, seed, 1).recipe
-    return optnas.SharedWeightsEvaluator(training(name), SIZES[name].steps, recipe=recipe)
-
-
 def space(name):
     data = training(name).data
     return optnas.CellSpace(
@@ -151,7 +145,8 @@ def work(name, seed, way, seconds):
 def by_shared_weights(name, seed, folder, seconds):
     """The seconds of preparation, and the values of the networks that were trained."""
     started = time.perf_counter()
-    one = search(name, seed, folder, shared(name, seed), "evolution")
+    evaluator = sharing.sharing_of(training(name), seed, SIZES[name].steps)
+    one = search(name, seed, folder, evaluator, "evolution")
     sharing.train_supernet(one)
     prepared = time.perf_counter()
     study = run_until(one, prepared + SCORED * seconds)

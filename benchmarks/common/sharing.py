@@ -27,9 +27,14 @@ def training(name, epochs):
 
 def shared(name, seed, epochs):
     """The evaluator that scores networks with weights that all of them share."""
+    return sharing_of(training(name, epochs), seed, STEPS.get(name))
+
+
+def sharing_of(evaluator, seed, steps=None):
+    """The same, for an evaluator that trains; by default the supernet has the study's steps."""
     study = load_search(STUDY).evaluator
-    steps, recipe = STEPS.get(name, study.steps), replace(study.recipe, seed=seed)
-    return optnas.SharedWeightsEvaluator(training(name, epochs), steps, recipe=recipe)
+    recipe = replace(study.recipe, seed=seed)
+    return optnas.SharedWeightsEvaluator(evaluator, steps or study.steps, recipe=recipe)
 
 
 def train_supernet(search):

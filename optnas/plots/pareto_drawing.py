@@ -24,7 +24,8 @@ def pareto_figure(data: ParetoData) -> go.Figure:
 
     The line joins the architectures that are best in the plane. Full markers are the members of the
     front of all objectives, faint ones are dominated, crosses break a bound, diamonds are
-    baselines; a faint box holds what is worse than a baseline in both.
+    baselines; a faint box holds what is worse than a baseline in both. Values far worse than the
+    others lie outside (see `optnas.plots.scales.focused_axis`).
     """
     found = [p for p in data.points if p.baseline is None]
     kinds = {

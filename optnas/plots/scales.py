@@ -57,14 +57,14 @@ def focused_axis(
 ) -> dict[str, Any]:
     """The axis of an objective, whose range leaves out values far worse than the others.
 
-    Else one network that learned nothing would squeeze all others into a line. The range is left
-    open unless that makes it half as long at least; plotly shows everything after a double-click.
+    Otherwise one network that learned nothing squeezes all others into a line. The range is set
+    only where that makes the axis at most half as long. A double-click shows all values.
 
     Args:
         name: The objective's name.
         maximized: Whether more is better.
         values: Its values.
-        shown: Values that are not left out in any case.
+        shown: Those of the values that are never left out.
     """
     axis = value_axis(name, maximized, values)
 
