@@ -53,6 +53,16 @@ def test_the_share_of_the_best_known_front():
     assert all(0 <= share(v[:10]) <= share(v) <= 1 + 1e-9 for v in values)
 
 
+def test_the_share_of_a_front_that_is_one_point_or_varies_in_one_objective():
+    from common.comparison import best_known
+
+    share = best_known([np.array([[2.0, 7.0]]), np.array([[3.0, 9.0]])])
+    assert share(np.array([[2.0, 7.0]])) == pytest.approx(1)
+    assert 0 < share(np.array([[2.1, 7.0]])) < 1
+    share = best_known([np.array([[2.0, 7.0, 1.0], [4.0, 5.0, 1.0]])])
+    assert share(np.array([[2.0, 7.0, 1.0], [4.0, 5.0, 1.0]])) == pytest.approx(1)
+
+
 def test_the_shares_of_a_table_count_the_whole_front_or_its_better_half():
     import samplers_tables
 

@@ -109,12 +109,14 @@ def at_budgets(measure, values, budgets=CURVE):
 def best_known(runs):
     """The measure where no true front is known: a share of the hypervolume of all runs together.
 
-    Of natural logarithms, scaled so that the ideal point of their front is 0 and its nadir 1;
-    reference point 1.1. `runs` are arrays of values; gives a function of such an array.
+    Of natural logarithms, scaled so that the ideal point of their front is 0 and its nadir 1 (an
+    objective in which the front doesn't vary is only moved to 0); reference point 1.1. `runs` are
+    arrays of values; gives a function of such an array.
     """
     logs = np.log(np.vstack(runs))
     front = np.unique(logs[moocore.is_nondominated(logs, keep_weakly=False)], axis=0)
     ideal, extent = front.min(axis=0), np.ptp(front, axis=0)
+    extent[extent == 0] = 1.0  # the front is one point, or all of it is equal in an objective
     reference = [1.1] * front.shape[1]
     whole = moocore.hypervolume((front - ideal) / extent, ref=reference)
 
