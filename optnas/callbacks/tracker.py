@@ -10,20 +10,18 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optnas.callbacks.checks import check_package, check_weights
-from optnas.callbacks.facts import FrontFacts, Points, TrialFacts, front_facts, numbers, trial_facts
-from optnas.callbacks.identity import tracked_id, turn
-from optnas.callbacks.trials import copied_as, ended_trials, kept_weights, left_trials
+from optnas.callbacks.facts import FrontFacts, front_facts, numbers, trial_facts
+from optnas.callbacks.identity import tracked_id
+from optnas.callbacks.methods import TrackerMethods
+from optnas.callbacks.runs import Connection, TrackedRuns, WaitingPoints
+from optnas.callbacks.trials import ended_trials, kept_weights, left_trials
 from optnas.callbacks.writer import Writer
 from optnas.objective.objective import Objective
 from optnas.pareto.snapshot import Snapshot
@@ -35,11 +33,10 @@ FRONT_PAUSE, TIMES = 60.0, 50.0
 """Seconds between two looks at the front while the study runs, or this many times what one took."""
 
 
-class Tracker(ABC):
+class Tracker(TrackerMethods):
     """Writes a study to a tracker: a run for the study, and a child run for each trial.
 
-    A derived class says how to write. Its methods `connect` to `disconnect` are called one after
-    the other in a thread; an error in them ends nothing.
+    A derived class says how to write, by the methods of `TrackerMethods`.
 
     It is a listener of a `Search`, and a callback of `study.optimize`; `epoch` is a listener of an
     `Objective`, for curves that grow while a trial runs.
@@ -66,58 +63,10 @@ class Tracker(ABC):
         self._store: WeightStore | None = None
         self._joined = self._closed = self._at_exit = False
         self._next_front = 0.0
-        self._waiting: dict[int, Points] = {}  # epochs that the thread hasn't written yet
-        self._own: set[int] = set()  # trials that this process has seen the end of
-        self._connection: list[Any] = []
-        # Of the thread:
-        self._connected: list[Any] | None = None
-        self._turn = ""
-        self._begun: dict[int, set[int]] = {}
-        self._ended: set[int] = set()
-
-    @abstractmethod
-    def connect(self, study: str, id: str, *, joined: bool) -> None:
-        """Finds the study's run, or makes it.
-
-        Args:
-            study: The study's name.
-            id: What tells the study from others of its name.
-            joined: Whether the run is another process's.
-        """
-
-    @abstractmethod
-    def recorded(self) -> set[int]:
-        """The numbers of the trials whose child runs have ended."""
-
-    @abstractmethod
-    def begin(self, trial: TrialFacts) -> set[int]:
-        """Begins the child run of a trial, or continues it; returns the steps that it has."""
-
-    @abstractmethod
-    def write_points(self, number: int, points: Points) -> None:
-        """Adds scores of epochs to the child run of a trial that has begun."""
-
-    @abstractmethod
-    def end(self, trial: TrialFacts) -> None:
-        """Completes the child run of a trial that has begun, and ends it."""
-
-    @abstractmethod
-    def write_front(self, front: FrontFacts) -> None:
-        """Writes the front into the study's run."""
-
-    @abstractmethod
-    def write_weights(self, number: int, file: Path, original: Path) -> None:
-        """Writes the weights of a member of the front.
-
-        Args:
-            number: Its trial, whose child run has ended.
-            file: A copy of the weights, with a name that says what they are.
-            original: Where the study keeps them.
-        """
-
-    @abstractmethod
-    def disconnect(self, state: str) -> None:
-        """Ends what this process has begun: `finished`, `failed` or `killed`."""
+        self._own: set[int] = set()  # trials of this process
+        self._waiting = WaitingPoints()
+        self._tracked_runs = TrackedRuns(self, self._waiting, self._writer.step)
+        self._connection: Connection | None = None
 
     def opened(
         self, study: Study, objective: Objective | None = None, *, joined: bool = False
@@ -138,18 +87,15 @@ class Tracker(ABC):
         with self._writer.harmless():
             self._open(trial.study)
             number = trial.number
+            if not self._waiting.add(number, step, numbers(scores)):
+                return  # the thread takes it with those before
             with self._lock:
-                waiting = self._waiting.get(number)
-                if waiting is not None:
-                    waiting.append((step, numbers(scores)))
-                    return
-                self._waiting[number] = [(step, numbers(scores))]
                 is_new = number not in self._own
                 self._own.add(number)
             facts = None
             if is_new:
                 facts = trial_facts(trial.study, trial.study._storage.get_trial(trial._trial_id))
-            self._put(self._add_waiting, number, facts)
+            self._put(self._tracked_runs.add_waiting, number, facts)
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """A trial has ended."""
@@ -160,7 +106,7 @@ class Tracker(ABC):
                     self._own.add(trial.number)
                 self._open(study)
                 if SURPLUS not in trial.user_attrs:
-                    self._put(self._end, trial_facts(study, trial))
+                    self._put(self._tracked_runs.end, trial_facts(study, trial))
             self._look_at_front(study, trial)
             self._writer.settle()
 
@@ -182,7 +128,7 @@ class Tracker(ABC):
                     self._put(self.write_front, front)
                     self._put_weights(study, front)
             elif own := [t for t in ended_trials(study) if t.number in self._own]:
-                self._put(self._end_missing, study, own, set())  # what was lost
+                self._put(self._tracked_runs.end_missing, study, own, set())  # what was lost
             state = "finished"
             if error is not None:
                 state = "failed" if isinstance(error, Exception) else "killed"
@@ -205,76 +151,28 @@ class Tracker(ABC):
                 self.closed(self._study)
             self._key, self._study, self._joined, self._closed = key, study, joined, False
             self._store = objective.weights if objective is not None else None
-            self._waiting, self._next_front = {}, 0.0
+            self._next_front = 0.0
+            self._waiting.clear()
         if objective is None:  # nobody says when it ends
             if not self._at_exit:
                 self._at_exit = True
                 atexit.register(self._exit)
         elif not joined:
             self._own = set()
-        self._connection = [study.study_name, tracked_id(study), joined]
+        self._connection = Connection(study.study_name, tracked_id(study), joined)
         self._put(lambda: None)  # connects
         if not joined:
             self._catch_up(study, own=self._own)
 
     def _put(self, call: Callable[..., object], *arguments: object) -> None:
         """Lets the thread call something, connected with the study of now."""
-        self._writer.put(partial(self._call, self._connection, call, *arguments))
-
-    def _call(self, connection: list[Any], call: Callable[..., object], *arguments: object) -> None:
-        if self._connected is not connection:  # or the tracker was away the last time
-            name, own, joined = connection
-            self._begun, self._ended, self._turn = {}, set(), own
-            with turn(own):
-                self.connect(name, own, joined=joined)
-            self._connected = connection
-        call(*arguments)
+        assert self._connection is not None
+        self._writer.put(partial(self._tracked_runs.call, self._connection, call, *arguments))
 
     def _catch_up(self, study: Study, *, own: Collection[int] = ()) -> None:
         """Lets the thread write the trials whose processes couldn't do so."""
         if missing := left_trials(study, own):
-            self._put(self._end_missing, study, missing, None)
-
-    def _end_missing(
-        self, study: Study, trials: Sequence[FrozenTrial], recorded: set[int] | None
-    ) -> None:
-        with turn(self._turn):
-            there = self.recorded() if recorded is None else recorded
-            for trial in trials:
-                if trial.number not in there:
-                    self._end(trial_facts(study, trial))
-                    self._writer.step()
-
-    def _add_waiting(self, number: int, facts: TrialFacts | None) -> None:
-        with self._lock:
-            points = self._waiting.pop(number, [])
-        if number in self._ended:
-            return
-        if number not in self._begun:
-            if facts is None:
-                return  # the call with the facts was dropped: `_end` writes all points
-            self._begun[number] = self.begin(facts)
-        self._write_new(number, points)
-
-    def _write_new(self, number: int, points: Points) -> None:
-        there = self._begun[number]
-        new = [(step, scores) for step, scores in points if step not in there]
-        if new:
-            self.write_points(number, new)
-            there.update(step for step, _ in new)
-
-    def _end(self, facts: TrialFacts) -> None:
-        number = facts.number
-        with self._lock:
-            points = self._waiting.pop(number, [])
-        if number in self._ended:
-            return
-        if number not in self._begun:
-            self._begun[number] = self.begin(facts)
-        self._write_new(number, facts.points or points)
-        self.end(facts)
-        self._ended.add(number)
-        del self._begun[number]
+            self._put(self._tracked_runs.end_missing, study, missing)
 
     def _look_at_front(self, study: Study, trial: FrozenTrial) -> None:
         """Writes the front if a trial has joined it, and the last look is long enough ago."""
@@ -293,8 +191,4 @@ class Tracker(ABC):
         if not self._weights or self._store is None:
             return
         for number, name, path in kept_weights(self._store, study, front.ids):
-            self._put(self._write_weights, number, name, path)
-
-    def _write_weights(self, number: int, name: str, path: Path) -> None:
-        with suppress(FileNotFoundError), copied_as(name, path) as file:
-            self.write_weights(number, file, path)
+            self._put(self._tracked_runs.write_weights, number, name, path)

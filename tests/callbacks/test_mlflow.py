@@ -10,6 +10,7 @@ import trackers
 from trackers import bounded, make_search, study
 
 import optnas
+from optnas.callbacks.runs import Connection
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 mlflow = pytest.importorskip("mlflow")
@@ -100,7 +101,7 @@ def test_failed_and_lost_trials_have_their_status_and_resuming_makes_no_second_r
 def _connect(store, barrier):
     tracker = optnas.callbacks.MLflow(store)
     barrier.wait()
-    tracker._call(["tracked", "0123456789ab", False], int)
+    tracker._tracked_runs.call(Connection("tracked", "0123456789ab", joined=False), int)
 
 
 def test_processes_that_begin_at_once_share_one_run(store):
