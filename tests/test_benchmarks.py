@@ -84,6 +84,40 @@ def test_the_shares_of_a_table_count_the_whole_front_or_its_better_half():
             assert costs == {1: trial.values[1]}
 
 
+def test_the_true_front_of_a_landscape(monkeypatch):
+    from itertools import product
+
+    import samplers_conditional as conditional
+
+    small = {"DEPTH": 3, "KERNELS": (1, 3), "WIDTHS": (8, 32)}
+    for name, value in small.items():
+        monkeypatch.setattr(conditional, name, value)
+    landscape = conditional.Landscape(1)
+    convolutions = product(("conv", "sep"), (1, 3), (8, 32))
+    layers = [{"kind": k, "kernel": n, "width": w} for k, n, w in convolutions]
+    layers += [{"kind": "pool", "pool": pool} for pool in conditional.POOLS] + [{"kind": "skip"}]
+    values = []
+    for depth in range(1, 4):
+        for chosen in product(layers, repeat=depth):
+            params = {f"layer{i}.{k}": v for i, of in enumerate(chosen) for k, v in of.items()}
+            trial = optuna.trial.FixedTrial({"depth": depth, **params})
+            values.append(landscape.objective(trial))
+    values = np.array(values)
+    dominated = [((values <= v).all(axis=1) & (values < v).any(axis=1)).any() for v in values]
+    front = np.unique(values[~np.array(dominated)], axis=0)
+    found = landscape.front()
+    assert len(values) == 11 + 11**2 + 11**3
+    assert np.allclose(found[np.argsort(found[:, 0])], front)
+
+
+def test_a_row_of_a_table_is_kept_if_it_goes_as_far():
+    from samplers_tables import kept
+
+    row = {"different": [9], "whole": [{25: 0.1, 50: 0.2}], "half": [{25: 0.1, 50: 0.1}]}
+    assert kept(row, 50) is row
+    assert kept(row, 100) == kept(None, 25) == {"different": [], "whole": [], "half": []}
+
+
 def test_the_table_of_the_regression_study():
     import regression_mlp
 
@@ -391,3 +425,24 @@ def test_the_row_of_a_real_network_that_is_made_slimmer(monkeypatch):
     assert (found["batches"], found["worst_difference"]) == ("any none", "1.0e-07")
     assert found["why"] == "1 not exported: AssertionError: so"
     assert 0 < found["least_share_of_macs"] < 1
+
+
+@pytest.mark.parametrize("name", ["Syne Tune MO-REA", "Ax"])
+def test_samplers_that_are_asked_and_told(name):
+    from common.asked import distributions, run_asked
+
+    pytest.importorskip("syne_tune" if name.startswith("Syne") else "ax")
+
+    def objective(trial):
+        width = trial.suggest_int("width", 1, 4)
+        if trial.suggest_categorical("kind", ["a", "b"]) == "b":
+            trial.suggest_float("rate", 0.0, 0.6, step=0.2)
+        if width == 1:
+            raise ArithmeticError("too narrow")
+        return width, -width
+
+    assert list(distributions(objective, 2)) == ["kind", "rate", "width"]
+    values, repeats = run_asked(name, objective, 2, seed=0, budget=7)
+    assert values.shape == (7, 2)
+    assert set(map(tuple, values)) <= {(2, -2), (3, -3), (4, -4), (np.inf, np.inf)}
+    assert 0 <= repeats < 1
