@@ -3,15 +3,16 @@
     python benchmarks/predictor_ablation.py [--dataset cifar10] [--seeds 20] [--budget 110]
 
 The measure is that of `samplers_nb201.py`, in the mean over seeds. Prints a table with paired tests
-against the whole, and writes benchmarks/results/predictor_ablation.json.
+against the whole. Each result is written to benchmarks/results/predictor_ablation.json as soon as
+it is there, and a later call runs the seeds that are missing (to begin anew, delete that file).
 """
 
 import numpy as np
 import optuna
-from common.comparison import arguments, at_budgets, paired, run_all, save, table
+from common.comparison import arguments, at_budgets, paired, run_all, save, saved, table
 from samplers_nb201 import WORST_ERROR, benchmark
 
-from optnas.samplers import PredictorSampler, ensemble, proposals
+from optnas.samplers import PredictorSampler, acquisition, proposals
 
 WHOLE = "whole"
 BUDGETS = (20, 40, 60, 80, 100, 110)
@@ -24,16 +25,26 @@ class RandomStart(PredictorSampler):
         return {}
 
 
+class WithoutAim(PredictorSampler):
+    """Any score may gain in all trials."""
+
+    def _limits(self, ask, tried, suggest):
+        return ask.history.limits
+
+
+KINDS = {"random start": RandomStart, "no aim": WithoutAim}
+
+
 def without_ensemble():
-    ensemble.WITH_PROXIES = ensemble.WITH_PROXIES[2:3]
+    acquisition.WITH_PROXIES = acquisition.WITH_PROXIES[2:3]
 
 
 def without_counts():
     def less(terms):
         return tuple(term for term in terms if term.groups != ("counts",))
 
-    ensemble.WITH_PROXIES = tuple(map(less, ensemble.WITH_PROXIES))
-    ensemble.PLAIN, ensemble.DECISIONS = less(ensemble.PLAIN), less(ensemble.DECISIONS)
+    acquisition.WITH_PROXIES = tuple(map(less, acquisition.WITH_PROXIES))
+    acquisition.PLAIN, acquisition.DECISIONS = less(acquisition.PLAIN), less(acquisition.DECISIONS)
 
 
 def only_random():
@@ -46,6 +57,8 @@ VARIANTS = {
     "no proxies": None,
     "no ensemble: all features in one process": without_ensemble,
     "no counts of what layers of one kind chose": without_counts,
+    "no aim": None,
+    "proxies of all that are checked": None,
     "random start": None,
     "random proposals alone": only_random,
     "nothing given: plain Optuna": None,
@@ -62,13 +75,15 @@ def work(name, dataset, seed, budget):
         del known["proxies"]
     if name.startswith("nothing"):
         known = {}
-    saved = ensemble.WITH_PROXIES, ensemble.PLAIN, ensemble.DECISIONS, proposals.RANDOM
+    saved = acquisition.WITH_PROXIES, acquisition.PLAIN, acquisition.DECISIONS, proposals.RANDOM
     if VARIANTS[name] is not None:
         VARIANTS[name]()
-    kind = RandomStart if name == "random start" else PredictorSampler
+    if name.startswith("proxies of all"):
+        known["n_proxies"] = 40
+    kind = KINDS.get(name, PredictorSampler)
     study = optuna.create_study(directions=["minimize"] * 4, sampler=kind(seed=seed, **known))
     study.optimize(bench.objective(4), n_trials=budget)
-    ensemble.WITH_PROXIES, ensemble.PLAIN, ensemble.DECISIONS, proposals.RANDOM = saved
+    acquisition.WITH_PROXIES, acquisition.PLAIN, acquisition.DECISIONS, proposals.RANDOM = saved
     values = np.array([trial.values for trial in study.trials])
     repeats = 1 - len({str(t.params) for t in study.trials}) / len(study.trials)
     return at_budgets(bench.share, values), repeats
@@ -78,18 +93,27 @@ def main():
     parser = arguments(__doc__, seeds=20, budget=110)
     parser.add_argument("--dataset", choices=WORST_ERROR, default="cifar10")
     options = parser.parse_args()
-    names = options.samplers or list(VARIANTS)
-    tasks = [(n, options.dataset, s, options.budget) for s in range(options.seeds) for n in names]
-    results = dict(run_all(work, tasks, options.jobs))
-    runs = {n: [found for task, found in results.items() if task[0] == n] for n in names}
-    curves = {n: [curve for curve, _ in found] for n, found in runs.items()}
-    print(table(curves, {n: [share for _, share in found] for n, found in runs.items()}, BUDGETS))
+    names = list(VARIANTS) if options.samplers is None else options.samplers
+    content = saved("predictor_ablation")
+    rows = content.setdefault(options.dataset, {})
     for name in names:
-        if name != WHOLE and WHOLE in names:
+        rows.setdefault(name, {"curves": [], "repeats": []})
+    tasks = [
+        (name, options.dataset, seed, options.budget)
+        for seed in range(options.seeds)
+        for name in names
+        if seed >= len(rows[name]["curves"])
+    ]
+    for (name, *_), (curve, repeats) in run_all(work, tasks, options.jobs):
+        rows[name]["curves"].append(curve)
+        rows[name]["repeats"].append(repeats)
+        save("predictor_ablation", content)
+    curves = {name: row["curves"] for name, row in rows.items()}
+    print(table(curves, {name: row["repeats"] for name, row in rows.items()}, BUDGETS))
+    for name in curves:
+        if name != WHOLE and WHOLE in curves:
             tests = [paired(curves, WHOLE, name, n, True) for n in (40, 60, 110)]
             print(f"whole - {name}: ", *(f"{d:+.3f} (p {p:.1e})" for d, p in filter(None, tests)))
-    if not options.samplers:
-        save("predictor_ablation", {options.dataset: curves})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The measures of the benchmarks, where they can be checked without running them."""
 
+import importlib
 import time
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -11,6 +13,8 @@ from torch import nn
 from optnas.metrics.counting import count_macs
 from optnas.search_spaces import NASBench201Space
 from optnas.search_spaces.nasbench201 import NASBench201Architecture
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,18 @@ def test_nasbench201_costs_are_those_of_its_networks(dataset, classes, size):
     assert 0 < min(halves) <= max(halves) <= 1.0
     hopeless = values[values[:, 0] > 85]
     assert benchmark.share(hopeless) == 0.0
+
+
+def test_each_script_finds_what_it_imports():
+    ours = {"optnas", "common", *(path.stem for path in BENCHMARKS.glob("*.py"))}
+    for script in sorted(BENCHMARKS.glob("*.py")):
+        try:
+            importlib.import_module(script.stem)
+        except ModuleNotFoundError as error:  # a package that is compared, and isn't there
+            missing = error.name
+        else:
+            continue
+        assert missing.split(".")[0] not in ours
 
 
 def test_the_share_of_the_best_known_front():
