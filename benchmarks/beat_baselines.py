@@ -230,6 +230,8 @@ def outcome(study):
             by[name] = {"network": architecture, "its means": means[best], "own": means[own]}
         else:
             lacks[name] = found.text()
+            if found.dominated_by:
+                lacks[name] += " in the search, but not in the means of fresh seeds"
     complete = [t for t in study.trials if t.state == TrialState.COMPLETE]
     return {
         "beaten": beaten,
