@@ -7,14 +7,18 @@ against the whole. Each result is written to benchmarks/results/predictor_ablati
 it is there, and a later call runs the seeds that are missing (to begin anew, delete that file).
 """
 
+from functools import partial
+
 import numpy as np
 import optuna
 from common.comparison import arguments, at_budgets, paired, run_all, save, saved, table
-from samplers_nb201 import WORST_ERROR, benchmark
+from samplers_nb201 import PROXIES, WORST_ERROR, benchmark, proxies
 
+from optnas.metrics.zero_cost import OF_BLOCKS
 from optnas.samplers import PredictorSampler, acquisition, proposals
 
 WHOLE = "whole"
+ALL_CHECKED, BLOCKS = "proxies of all that are checked", "proxies of blocks, too"
 BUDGETS = (20, 40, 60, 80, 100, 110)
 
 
@@ -58,7 +62,8 @@ VARIANTS = {
     "no ensemble: all features in one process": without_ensemble,
     "no counts of what layers of one kind chose": without_counts,
     "no aim": None,
-    "proxies of all that are checked": None,
+    ALL_CHECKED: None,
+    BLOCKS: None,
     "random start": None,
     "random proposals alone": only_random,
     "nothing given: plain Optuna": None,
@@ -78,8 +83,10 @@ def work(name, dataset, seed, budget):
     saved = acquisition.WITH_PROXIES, acquisition.PLAIN, acquisition.DECISIONS, proposals.RANDOM
     if VARIANTS[name] is not None:
         VARIANTS[name]()
-    if name.startswith("proxies of all"):
+    if name == ALL_CHECKED:
         known["n_proxies"] = 40
+    if name == BLOCKS:
+        known["proxies"] = partial(proxies, names=(*PROXIES, *OF_BLOCKS))
     kind = KINDS.get(name, PredictorSampler)
     study = optuna.create_study(directions=["minimize"] * 4, sampler=kind(seed=seed, **known))
     study.optimize(bench.objective(4), n_trials=budget)

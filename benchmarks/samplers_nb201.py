@@ -44,6 +44,7 @@ from common.comparison import (
 from optuna.trial import FixedTrial
 
 from optnas.evaluators.tabular import nasbench201_table
+from optnas.metrics.zero_cost import OF_BLOCKS
 from optnas.search_spaces.nasbench201 import EDGES, OPERATIONS, NASBench201Space
 
 WORST_ERROR = {"cifar10": 20.0, "cifar100": 50.0, "imagenet16-120": 75.0}
@@ -54,6 +55,7 @@ PREDICTOR_SEEDS, PREDICTOR_BUDGET = 20, 110
 LONG = ("cifar10", 4)
 """There the predictor is run to the end."""
 PROXIES = ("synflow", "live_params", "naswot", "grad_norm")
+"""What the predictor sees; the table has those of blocks, too."""
 
 
 class Benchmark:
@@ -117,12 +119,13 @@ def proxy_table():
     return np.loadtxt(RESULTS / "zero_cost_nb201.csv", delimiter=",", skiprows=1)
 
 
-def proxies(params):
+def proxies(params, names=PROXIES):
     """The zero-cost proxies of a cell, whose row is its number in base 5."""
     row = 0
     for i, j in EDGES:
         row = row * len(OPERATIONS) + OPERATIONS.index(params[f"edge{i}-{j}"])
-    return dict(zip(PROXIES, proxy_table()[row], strict=True))
+    found = dict(zip((*PROXIES, *OF_BLOCKS), proxy_table()[row], strict=True))
+    return {name: found[name] for name in names}
 
 
 @cache
