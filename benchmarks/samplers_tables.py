@@ -97,8 +97,7 @@ def graphs(name):
     from nas_bench_graph import Arch, light_read
     from nas_bench_graph.architecture import gnn_list, gnn_list_proteins, link_list
 
-    proteins = name == "proteins"
-    operations = gnn_list_proteins if proteins else gnn_list
+    operations = gnn_list_proteins if name == "proteins" else gnn_list
     values = {
         str(key): (100 * (1 - row["valid_perf"]), 1000 * row["latency"], float(row["para"]))
         for key, row in light_read(name).items()
@@ -107,11 +106,7 @@ def graphs(name):
     def suggest(trial):
         links = link_list[trial.suggest_categorical("links", range(len(link_list)))]
         chosen = [trial.suggest_categorical(f"op{i}", operations) for i in range(4)]
-        network = Arch(list(links), chosen)
-        if proteins:
-            network.move_skip_op()
-            return str(network.hash_arch(use_proteins=True))
-        return str(network.valid_hash())
+        return str(Arch(list(links), chosen).valid_hash())
 
     return Table(suggest, values, (2,))
 

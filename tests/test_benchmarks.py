@@ -126,6 +126,18 @@ def test_the_true_front_of_a_landscape(monkeypatch):
     assert np.allclose(found[np.argsort(found[:, 0])], front)
 
 
+@pytest.mark.parametrize("name", ["cora", "proteins"])
+def test_the_graph_networks_that_are_drawn_are_in_the_table(name):
+    pytest.importorskip("nas_bench_graph")
+    import samplers_tables
+
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
+    objective = samplers_tables.table(name).objective
+    study.optimize(objective, n_trials=40, catch=ArithmeticError)
+    assert sum(trial.state.is_finished() and bool(trial.values) for trial in study.trials) >= 38
+
+
 def test_a_row_of_a_table_is_kept_if_it_goes_as_far():
     from samplers_tables import kept
 
