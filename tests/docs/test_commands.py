@@ -23,6 +23,7 @@ OF_OTHERS = {
     "--device",
     "--strict",
     "--compile",
+    "--budget",
     "--exports",
     "--logdir",
     "--backend-store-uri",
