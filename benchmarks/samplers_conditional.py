@@ -90,10 +90,10 @@ class Landscape:
         if out is None:
             return merit, 0, width
         kernel = int(name[-1])
-        one = (
-            kernel**2 * width * out if name.startswith("conv") else kernel**2 * width + width * out
-        )
-        return merit + self.width[i] * math.log2(out / 8), PIXELS * one, out
+        weights = kernel**2 * width * out
+        if name.startswith("sep"):
+            weights = kernel**2 * width + width * out
+        return merit + self.width[i] * math.log2(out / 8), PIXELS * weights, out
 
     def front(self):
         """The errors and MACs of all networks that no other one dominates, shape (networks, 2).
