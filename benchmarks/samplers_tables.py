@@ -228,14 +228,9 @@ def kept(row, budget):
     return row if enough else {"different": [], **{m: [] for m in MEASURES}}
 
 
-def different(values):
-    """How many of the first 100 trials have other values than those before them."""
-    return len(np.unique(values[:100], axis=0))
-
-
 def fill(row, shares, values):
-    """Adds a run to the results of a sampler."""
-    row["different"].append(different(values))
+    """Adds a run to the results of a sampler; `different` counts the first 100 trials' values."""
+    row["different"].append(len(np.unique(values[:100], axis=0)))
     for m in MEASURES:
         row[m].append(at_budgets(shares[m], values))
 
