@@ -30,7 +30,8 @@ def front_table(study: Study | Snapshot) -> Table:
     """The front, sorted by its first objective, the best first, and the baselines.
 
     It has a row for each architecture. Scores that aren't objectives are dimmed. A member that
-    another one dominates but for differences within noise names that one.
+    another one dominates but for differences within noise names that one; one that is worse than
+    the study's reference names the objectives.
 
     Raises:
         InputError: There is no feasible COMPLETE trial.
@@ -67,6 +68,9 @@ def front_table(study: Study | Snapshot) -> Table:
         "other trials": [", ".join(map(str, r.others)) for r in rows],
         "dominated by": [_few(r.dominated_by) for r in rows],
         "within noise of": [str(seen.within_noise.get(r.number, "")) for r in rows],
+        "beyond the reference in": [
+            ", ".join(seen.beyond_reference.get(r.number, ())) for r in rows
+        ],
         again: [fresh.get(r.number, "") for r in rows],
     }
     further = {name: texts for name, texts in further.items() if any(texts)}

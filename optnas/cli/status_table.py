@@ -38,7 +38,9 @@ def status_table(of: Study | Snapshot) -> Table:
     if running:
         place = place_of(study._storage)
         table.add_row("running", escape(", ".join(_running(t, place) for t in running)))
-    table.add_row("front", plural(len(seen.front), "trial"))
+    beyond = len(seen.beyond_reference)
+    within = f", {len(seen.front) - beyond} of them within the reference" if beyond else ""
+    table.add_row("front", f"{plural(len(seen.front), 'trial')}{within}")
     if len(seen.names) > 1:
         table.add_row("hypervolume", escape(seen.hypervolume_text()))
     for i, name in enumerate(seen.names if seen.feasible else ()):

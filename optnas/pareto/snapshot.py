@@ -19,6 +19,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.front import feasible_trials, front
 from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.noise import within_noise
+from optnas.pareto.reference_limits import reference_limits
 from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning
 from optnas.study.objectives import maximized, objective_names
 
@@ -82,6 +83,23 @@ class Snapshot:
     def within_noise(self) -> dict[int, int]:
         """The members of the front that are there by noise (see `optnas.pareto.noise`)."""
         return within_noise(self.front, self.names, self.directions)
+
+    @cached_property
+    def beyond_reference(self) -> dict[int, list[str]]:
+        """The members of the front that are worse than the study's reference, and in what.
+
+        They are of no use, but nothing dominates them: the front shows them until better ones are
+        found (see `optnas.pareto.reference_limits`).
+        """
+        limits = reference_limits(self.study, self.trials)
+        points = losses([trial.values for trial in self.front], self.directions)
+        return {
+            trial.number: [
+                name for name, beyond in zip(self.names, row > limits, strict=True) if beyond
+            ]
+            for trial, row in zip(self.front, points, strict=True)
+            if (row > limits).any()
+        }
 
     @cached_property
     def architectures(self) -> list[ArchitectureRecord]:

@@ -12,6 +12,7 @@ from optnas.cli.pick_table import pick_table
 from optnas.cli.status_table import status_table
 from optnas.pareto.pick import pick
 from optnas.study.attributes import FAILURE, RECIPE
+from optnas.study.reference import keep_reference_point
 
 
 def text(table):
@@ -73,3 +74,16 @@ def test_one_of_a_thing_is_no_plural(study):
 def test_a_pick_is_shown_in_a_line(study):
     shown = repr(pick(study))
     assert shown.startswith("Pick(trial 0: (no parameters); closest to the best")
+
+
+def test_members_beyond_the_reference_are_told_from_the_others():
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.set_metric_names(["accuracy", "ms"])
+    for values in ([0.9, 4.0], [0.8, 3.0], [0.3, 1.0], [0.95, 9.0]):
+        study.add_trial(optuna.create_trial(values=values))
+    assert "reference" not in text(front_table(study)) + text(status_table(study))
+    keep_reference_point(study, {"accuracy": 0.8, "ms": 5.0}, {})
+    assert "4 trials, 2 of them within the reference" in text(status_table(study))
+    columns = {str(column.header): list(column.cells) for column in front_table(study).columns}
+    beyond = dict(zip(columns["trial"], columns["beyond the reference in"], strict=True))
+    assert beyond == {"3": "ms", "0": "", "1": "", "2": "accuracy"}
