@@ -15,7 +15,7 @@ from common.comparison import arguments, at_budgets, paired, run_all, save, save
 from samplers_nb201 import PROXIES, WORST_ERROR, benchmark, proxies
 
 from optnas.metrics.zero_cost import OF_BLOCKS
-from optnas.samplers import PredictorSampler, acquisition, proposals
+from optnas.samplers import PredictorSampler, ensemble, proposals
 
 WHOLE = "whole"
 ALL_CHECKED, BLOCKS = "proxies of all that are checked", "proxies of blocks, too"
@@ -40,15 +40,15 @@ KINDS = {"random start": RandomStart, "no aim": WithoutAim}
 
 
 def without_ensemble():
-    acquisition.WITH_PROXIES = acquisition.WITH_PROXIES[2:3]
+    ensemble.WITH_PROXIES = ensemble.WITH_PROXIES[2:3]
 
 
 def without_counts():
     def less(terms):
         return tuple(term for term in terms if term.groups != ("counts",))
 
-    acquisition.WITH_PROXIES = tuple(map(less, acquisition.WITH_PROXIES))
-    acquisition.PLAIN, acquisition.DECISIONS = less(acquisition.PLAIN), less(acquisition.DECISIONS)
+    ensemble.WITH_PROXIES = tuple(map(less, ensemble.WITH_PROXIES))
+    ensemble.PLAIN, ensemble.DECISIONS = less(ensemble.PLAIN), less(ensemble.DECISIONS)
 
 
 def only_random():
@@ -80,7 +80,7 @@ def work(name, dataset, seed, budget):
         del known["proxies"]
     if name.startswith("nothing"):
         known = {}
-    saved = acquisition.WITH_PROXIES, acquisition.PLAIN, acquisition.DECISIONS, proposals.RANDOM
+    saved = ensemble.WITH_PROXIES, ensemble.PLAIN, ensemble.DECISIONS, proposals.RANDOM
     if VARIANTS[name] is not None:
         VARIANTS[name]()
     if name == ALL_CHECKED:
@@ -90,7 +90,7 @@ def work(name, dataset, seed, budget):
     kind = KINDS.get(name, PredictorSampler)
     study = optuna.create_study(directions=["minimize"] * 4, sampler=kind(seed=seed, **known))
     study.optimize(bench.objective(4), n_trials=budget)
-    acquisition.WITH_PROXIES, acquisition.PLAIN, acquisition.DECISIONS, proposals.RANDOM = saved
+    ensemble.WITH_PROXIES, ensemble.PLAIN, ensemble.DECISIONS, proposals.RANDOM = saved
     values = np.array([trial.values for trial in study.trials])
     repeats = 1 - len({str(t.params) for t in study.trials}) / len(study.trials)
     return at_budgets(bench.share, values), repeats

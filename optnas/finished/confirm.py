@@ -112,7 +112,8 @@ def confirm(
                 display=display,
                 metrics=varying,
             )
-            keep_repeat(study, trial.number, k, values, failure, changes)
+            alike = not changes and evaluator is objective.evaluator
+            keep_repeat(study, trial.number, k, values, failure, changes, alike)
             outcome = f"failed: {failure}" if failure else named_numbers(values)
             display.done(f"{about}  {outcome}")
     found = confirmed(study)

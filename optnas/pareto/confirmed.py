@@ -40,6 +40,8 @@ class Confirmed:
         seeds: The numbers of the fresh seeds whose evaluation succeeded.
         repeats: The values of the objectives with each of them.
         failures: Why other evaluations failed, by the numbers of their seeds.
+        like_search: Of `repeats` those that differ from the search in the seed alone: not with
+            other settings, nor trained where the search inherited weights.
     """
 
     trial: int
@@ -48,6 +50,7 @@ class Confirmed:
     seeds: tuple[int, ...]
     repeats: tuple[tuple[float, ...], ...]
     failures: Mapping[int, str]
+    like_search: tuple[tuple[float, ...], ...] = ()
 
     @property
     def n(self) -> int:
@@ -150,6 +153,7 @@ def keep_repeat(
     values: dict[str, float],
     failure: str = "",
     changes: str = "",
+    like_search: bool = False,
 ) -> None:
     """Writes a fresh evaluation into the study.
 
@@ -160,8 +164,10 @@ def keep_repeat(
         values: Everything that was measured again, by name; empty if the evaluation failed.
         failure: Why it failed; else empty.
         changes: Differences between the study's settings and those of this evaluation.
+        like_search: Whether it differs from the trial's own evaluation in the seed alone.
     """
     note = {"seed": seed, "values": values, "failure": failure, "changes": changes}
+    note["like_search"] = like_search
     add_note(study, CONFIRMED, trial, note, lambda old: old.get("seed") == seed)
 
 
@@ -187,7 +193,11 @@ def _member(trial: FrozenTrial, names: list[str], written: list[Note]) -> Confir
     whole = {seed: row for seed, row in repeats.items() if all(map(math.isfinite, row))}
     failures = {note["seed"]: note["failure"] for note in read if note["failure"]}
     again = tuple(name in measured for name in names)
-    return Confirmed(trial.number, search, again, tuple(whole), tuple(whole.values()), failures)
+    like = {note["seed"] for note in read if note.get("like_search") is True}
+    alike = tuple(row for seed, row in whole.items() if seed in like)
+    return Confirmed(
+        trial.number, search, again, tuple(whole), tuple(whole.values()), failures, alike
+    )
 
 
 def _fits(note: Note) -> bool:

@@ -5,33 +5,34 @@ Part of `predictor`, which has the outline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import numpy as np
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
 from optnas.pareto.dominance import Array, losses, nondominated, tamed, unit
 from optnas.pareto.hypervolume import gains
+from optnas.pareto.noise import within_noise
+from optnas.samplers import ensemble
 from optnas.samplers.encoding import by_rank, encode
-from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Term
+from optnas.samplers.ensemble import Ensemble, Member
+from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Noise
 from optnas.samplers.known import Known
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
+from optnas.samplers.repeats import relative_errors
 from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, signed_log
 from optnas.samplers.success import SuccessModel
+from optnas.study.objectives import objective_names
 
 Told = Callable[..., dict[int, Array]]
 """Predicts what an older study tells of architectures (`optnas.samplers.lessons.Lessons`)."""
 
 DRAWS = 4
 """Draws from the posterior at each trial."""
-GREED = 0.5
-"""How much more the prediction of a good trial counts than that of a bad one."""
-FITTED = 80
-"""The number of trials that hyperparameters are fitted to."""
 SAFE = 0.95
 """A probability of success that is large enough. The largest gain is often predicted at the edge of
 where trials succeed: with a half, every other trial would fail."""
@@ -40,19 +41,6 @@ MOST = 1e128
 REFERENCE = 1.1
 """The reference point, as a multiple of the range of values up to the ceiling."""
 
-DECISIONS = (Term((CHOICES,), smooth=False), Term(("counts",)))
-PLAIN = (*DECISIONS, Term(("costs",)))
-WITHOUT_PROXIES = (PLAIN, (Term((CHOICES, "costs")), Term(("counts",))))
-WITH_PROXIES = (
-    PLAIN,
-    (*PLAIN, Term(("first proxy",))),
-    (*PLAIN, Term(("proxies",))),
-    (Term((CHOICES, "proxies")), Term(("counts",))),
-)
-"""The features of the ensemble's members."""
-LEARNED = Term(("source",))
-"""What an older study predicts; members that have it are added where there is such a study."""
-
 
 class Predictor:
     """Learns from trials, and computes the acquisition values of architectures.
@@ -60,7 +48,8 @@ class Predictor:
     Args:
         trials: The trials to learn from: COMPLETE ones, and pruned ones that broke a constraint.
         running: The architectures of running trials.
-        directions: The directions of the objectives.
+        study: Has the names and directions of the objectives.
+        counts: How many evaluations a trial's values are the mean of, by its number; else one.
         known: Computes an architecture's costs and proxies.
         limits: The reference point as losses, of shape `(objectives,)`: inf where there is none.
         success: What is learned from trials that failed, if any did.
@@ -68,7 +57,8 @@ class Predictor:
 
     Attributes:
         seen: The architectures of the trials.
-        parents: The members of the front; if no trial is feasible, the least infeasible ones.
+        parents: The members of the front, those within noise left out (`optnas.pareto.noise`); if
+            no trial is feasible, the least infeasible ones.
         costs: The positions of the objectives that are known before training.
     """
 
@@ -76,13 +66,15 @@ class Predictor:
         self,
         trials: Sequence[FrozenTrial],
         running: Sequence[Genes],
-        directions: Sequence[StudyDirection],
+        study: Study,
+        counts: Mapping[int, int],
         known: Known,
-        limits: Array | None = None,
-        success: SuccessModel | None = None,
-        told: Told | None = None,
+        limits: Array,
+        success: SuccessModel | None,
+        told: Told | None,
     ) -> None:
         self._success, self._told = success, told
+        names, directions = objective_names(study), study.directions
         self.seen = [genes_of(trial) for trial in trials]
         self._running = list(running)
         self._known = known
@@ -90,8 +82,10 @@ class Predictor:
         self._complete = [i for i, t in enumerate(trials) if t.state == TrialState.COMPLETE]
         broken = np.array([violation(trial) for trial in trials])
         self.costs = sorted(known.costs(self.seen[0]))
-        values = losses([trials[i].values for i in self._complete], directions)
-        limits = np.full(len(directions), np.inf) if limits is None else limits
+        complete = [trials[i] for i in self._complete]
+        values = losses([trial.values for trial in complete], directions)
+        self._evaluations = np.array([counts.get(trial.number, 1) for trial in complete])
+        self._errors = relative_errors(complete, names)
         self._excess = [*excesses(trials), *self._beyond(values, limits)]
         self._logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
         self._unit_of = unit(np.where(self._logs, 0.0, values))
@@ -104,7 +98,9 @@ class Predictor:
             self._within = bool(within.any())
             self._front_rows = np.flatnonzero(within if self._within else feasible)
             self._front_rows = self._front_rows[nondominated(self._values[self._front_rows])]
-            self.parents = [self.seen[self._complete[i]] for i in self._front_rows]
+            noisy = within_noise([complete[i] for i in self._front_rows], names, directions)
+            sure = [i for i in self._front_rows if complete[i].number not in noisy]
+            self.parents = [self.seen[self._complete[i]] for i in sure or self._front_rows]
         else:
             best = np.flatnonzero(broken == broken.min())
             self.parents = [self.seen[i] for i in best]
@@ -140,16 +136,17 @@ class Predictor:
         exact = self._costs_of(self.seen)
         for column, values in enumerate(exact.T):
             costs[: len(values), column] = values
-            process = GaussianProcess(DECISIONS, seen, values, FITTED)
+            process = GaussianProcess(ensemble.DECISIONS, seen, values, ensemble.FITTED)
             costs[len(values) :, column] = process.predict(_rows(features, len(values)))[0]
         return self._acquisition(
-            features | {"costs": costs}, (PLAIN,), every, pool, rng, known=False
+            features | {"costs": costs}, (ensemble.PLAIN,), every, pool, rng, known=False
         )
 
     def by_costs(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from decisions and exact costs; see `acquisition`."""
         every = [*self.seen, *pool]
-        return self._acquisition(self._exact(every), (PLAIN,), every, pool, rng, known=False)
+        members = (ensemble.PLAIN,)
+        return self._acquisition(self._exact(every), members, every, pool, rng, known=False)
 
     def acquisition(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from all that is known before training.
@@ -162,8 +159,13 @@ class Predictor:
         every = [*self.seen, *pool, *self._running]
         proxies = by_rank(np.array([self._known(genes)[1] for genes in every], dtype=float))
         features = self._exact(every) | {"first proxy": proxies[:, :1], "proxies": proxies}
-        ensemble = WITH_PROXIES if proxies.shape[1] else WITHOUT_PROXIES
-        return self._acquisition(features, ensemble, every, pool, rng, known=True)
+        members = ensemble.WITH_PROXIES if proxies.shape[1] else ensemble.WITHOUT_PROXIES
+        return self._acquisition(features, members, every, pool, rng, known=True)
+
+    def _noise(self, j: int) -> Noise:
+        """What is known of the noise in an objective as it is modelled."""
+        size = 1.0 if self._logs[j] else np.abs(self._values[:, j])
+        return Noise(self._evaluations, self._errors[:, j] * size)
 
     def _exact(self, architectures: Sequence[Genes]) -> dict[str, Array]:
         """Features: decisions, counts of them, and the exact costs as they are modelled."""
@@ -181,7 +183,7 @@ class Predictor:
     def _acquisition(
         self,
         features: dict[str, Array],
-        ensemble: Sequence[Sequence[Term]],
+        members: Sequence[Member],
         every: Sequence[Genes],
         pool: Sequence[Genes],
         rng: Random,
@@ -199,29 +201,24 @@ class Predictor:
             return feasible
         predicted = [j for j in range(len(self._signs)) if j not in self.costs]
         told = {} if self._told is None else self._told(every, predicted, known=known)
-        guesses: dict[int, tuple[list[tuple[Array, Array]], list[float]]] = {}
+        guesses: dict[int, Ensemble] = {}
         believed = np.zeros((others, len(self._signs)))
         believed[:, self.costs] = costs[seen:]
         for j in predicted:
-            terms, own = ensemble, features
+            used, own = members, features
             if j in told:
-                terms = _with_source(ensemble)
+                used = ensemble.with_source(members)
                 own = features | {"source": by_rank(told[j][:, None])}
             own_seen = {name: x[self._complete] for name, x in own.items()}
-            members = [GaussianProcess(t, own_seen, self._targets[:, j], FITTED) for t in terms]
-            trust = np.array([member.leave_one_out(GREED) for member in members])
-            weights = np.exp(trust - trust.max())
-            predictions = [member.predict(_rows(own, seen)) for member in members]
-            guesses[j] = predictions, weights.tolist()
-            means = np.array([mean for mean, _ in predictions])
-            believed[:, j] = weights @ means / weights.sum()
+            targets, noise = self._targets[:, j], self._noise(j)
+            guesses[j] = Ensemble(used, own_seen, targets, noise, _rows(own, seen))
+            believed[:, j] = guesses[j].mean
         front = np.vstack([self._front, self._unit(believed[number:])])
         gained = []
         for _ in range(DRAWS):
             drawn = believed[:number].copy()
-            for j, (predictions, weight) in guesses.items():
-                mean, deviation = rng.choices(predictions, weight)[0]
-                drawn[:, j] = (mean + rng.gauss(0, 1) * deviation)[:number]
+            for j, guess in guesses.items():
+                drawn[:, j] = guess.draw(rng)[:number]
             gained.append(gains(self._unit(drawn), front, self._reference))
         mean_gain: Array = np.maximum(gained, 0.0).mean(axis=0) * feasible
         return mean_gain if (mean_gain > 0).any() else np.mean(gained, axis=0) + feasible
@@ -236,7 +233,10 @@ class Predictor:
         asked = {n: x[len(self.seen) :][: len(pool)] for n, x in features.items()}
         for rows, excess in self._excess:
             process = GaussianProcess(
-                PLAIN, {n: x[rows] for n, x in features.items()}, excess, FITTED
+                ensemble.PLAIN,
+                {n: x[rows] for n, x in features.items()},
+                excess,
+                ensemble.FITTED,
             )
             mean, deviation = process.predict(asked)
             probability *= np.asarray(ndtr(-mean / deviation), dtype=float)
@@ -279,12 +279,6 @@ class Predictor:
         extent = np.ptp(self._targets, axis=0)
         self._extent = np.where(extent > 0, extent, 1.0)
         self._front = self._unit(self._targets[self._front_rows])
-
-
-def _with_source(ensemble: Sequence[Sequence[Term]]) -> list[Sequence[Term]]:
-    """An ensemble with further members, which have what an older study predicts as a feature."""
-    plain = [terms for terms in ensemble if terms in (PLAIN, (*PLAIN, Term(("proxies",))))]
-    return [*ensemble, *((*terms, LEARNED) for terms in plain)]
 
 
 def _rows(features: Features, start: int) -> dict[str, Array]:

@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses, unit
-from optnas.samplers.acquisition import DECISIONS, FITTED
+from optnas.samplers import ensemble
 from optnas.samplers.encoding import encode
 from optnas.samplers.gaussian_process import CHOICES, GaussianProcess
 from optnas.samplers.mutation import Genes, genes_of
@@ -53,10 +53,10 @@ def median_loss(
         return np.inf
     features = {CHOICES: choices, "counts": counts}
     process = GaussianProcess(
-        DECISIONS,
+        ensemble.DECISIONS,
         {name: x[: len(known)] for name, x in features.items()},
         (np.log(values) if logs else values * scale)[:, 0],
-        FITTED,
+        ensemble.FITTED,
     )
     mean, _ = process.predict({name: x[len(known) :] for name, x in features.items()})
     found = float(np.median(mean))

@@ -52,6 +52,21 @@ class Term:
     smooth: bool = True
 
 
+@dataclass(frozen=True)
+class Noise:
+    """What is known of the noise in targets.
+
+    Attributes:
+        evaluations: How many evaluations each target is the mean of, of shape `(architectures,)`.
+            The variance of an evaluation is fitted, and divided by it.
+        errors: A known standard deviation of each target, of shape `(architectures,)`, which comes
+            on top.
+    """
+
+    evaluations: Array
+    errors: Array
+
+
 class GaussianProcess:
     """The posterior over a function of architectures.
 
@@ -60,10 +75,16 @@ class GaussianProcess:
         features: The features of the architectures seen.
         targets: Their values, of shape `(architectures,)`, without NaN.
         fitted: The number of architectures, evenly spaced, that the hyperparameters are fitted to.
+        noise: What is known of the noise in the targets; by default each is one evaluation.
     """
 
     def __init__(
-        self, terms: Sequence[Term], features: Features, targets: Array, fitted: int
+        self,
+        terms: Sequence[Term],
+        features: Features,
+        targets: Array,
+        fitted: int,
+        noise: Noise | None = None,
     ) -> None:
         self._terms = [
             Term(groups, term.smooth)
@@ -73,9 +94,11 @@ class GaussianProcess:
         self._features = {g: features[g] for term in self._terms for g in term.groups}
         self._mean, self._scale = float(targets.mean()), float(targets.std()) or 1.0
         self._targets = (targets - self._mean) / self._scale
+        known = noise or Noise(np.ones(len(targets)), np.zeros(len(targets)))
+        self._shares, self._errors = 1 / known.evaluations, (known.errors / self._scale) ** 2
         self._theta = self._fit(np.unique(np.linspace(0, len(targets) - 1, fitted).astype(int)))
         kernel = self._kernel(self._features, self._theta)
-        kernel[np.diag_indices_from(kernel)] += np.exp(self._theta[0]) + JITTER
+        kernel[np.diag_indices_from(kernel)] += self._variances(self._theta) + JITTER
         self._factor = cho_factor(kernel, lower=True, overwrite_a=True, check_finite=False)
         self._alpha = cho_solve(self._factor, self._targets)
 
@@ -103,6 +126,11 @@ class GaussianProcess:
         density = -0.5 * (np.log(variance) + residuals**2 / variance)
         weights = np.exp(-greed * self._targets)
         return float((density * weights).sum() / weights.sum() * len(density))
+
+    def _variances(self, theta: Array) -> Array:
+        """The variance of the noise in each target."""
+        found: Array = np.exp(theta[0]) * self._shares + self._errors
+        return found
 
     def _offsets(self) -> list[int]:
         """The index in theta of each term's variance; the term's weights follow it."""
@@ -147,6 +175,7 @@ class GaussianProcess:
         """
         medians, spreads = self._priors()
         n, targets = len(rows), self._targets[rows]
+        shares, errors = self._shares[rows], self._errors[rows]
         later, earlier = _pairs(n)
         below = earlier * n + later
         stacks = [
@@ -170,7 +199,7 @@ class GaussianProcess:
                 parts.append((at, scale, value, falling, weights, stack))
             kernel = np.zeros(n * n)
             kernel[below] = covariance
-            kernel[:: n + 1] = scales.sum() + noise + JITTER
+            kernel[:: n + 1] = scales.sum() + noise * shares + errors + JITTER
             factor, failed = dpotrf(kernel.reshape(n, n, order="F"), lower=1, overwrite_a=1)
             if failed:
                 return 1e10, away
@@ -180,8 +209,9 @@ class GaussianProcess:
             inverse = dpotri(factor, lower=1, overwrite_c=1)[0].ravel(order="F")
             # Off the diagonal, for both halves; on it, the sum.
             outside = inverse[below] - alpha[later] * alpha[earlier]
-            trace = 0.5 * (inverse[:: n + 1].sum() - alpha @ alpha)
-            slope[0] = trace * noise
+            diagonal = 0.5 * (inverse[:: n + 1] - alpha**2)
+            trace = diagonal.sum()
+            slope[0] = diagonal @ shares * noise
             for at, scale, value, falling, weights, stack in parts:
                 slope[at] = outside @ value + trace * scale
                 slope[at + 1 : at + 1 + len(stack)] = weights * (stack @ (outside * falling))

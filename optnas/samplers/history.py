@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.reference_limits import reference_limits
+from optnas.samplers.repeats import Repeats
 from optnas.samplers.trie import Decision, Trie, path_of
 from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
@@ -35,7 +36,9 @@ class History:
 
     Attributes:
         study: The study.
-        trials: The finished trials, in the order in which they ended.
+        trials: The finished trials, in the order in which they ended; those that were confirmed
+            have the means of their evaluations as values.
+        repeats: These means.
         running: The other running trials, with the parameters drawn so far.
         tried: The parameters of both, as a tree.
         limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
@@ -55,6 +58,7 @@ class History:
         self._places = Places()
         self.limits: Array = np.full(len(study.directions), np.inf)
         self._baselines: list[FrozenTrial] = []
+        self.repeats = Repeats()
         self._folds: dict[Callable[[History], Any], tuple[Any, int]] = {}
 
     def is_of(self, study: Study) -> bool:
@@ -68,6 +72,9 @@ class History:
             own: The trial whose parameters are drawn next; it isn't one of the running ones.
         """
         every = self.study._storage.get_all_trials(self.study._study_id, deepcopy=False)
+        if self.repeats.update(self.study):
+            self.trials = [self.repeats.at_mean(every[trial.number]) for trial in self.trials]
+            self._folds.clear()
         for path in self._running:
             self.tried.remove(path)
         self._running, self.running = [], []
@@ -129,7 +136,7 @@ class History:
         if at < len(self.trials):
             self._folds.clear()
         self._keys.insert(at, key)
-        self.trials.insert(at, trial)
+        self.trials.insert(at, self.repeats.at_mean(trial))
 
     def _counts(self, trial: FrozenTrial) -> bool:
         """Whether a sampler drew the trial, and a living process runs it if it isn't finished."""

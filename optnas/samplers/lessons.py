@@ -168,7 +168,7 @@ class Lessons:
 
     def _fitted(self, position: int, known: bool) -> _Model | None:
         # Not above: they import scipy, which takes half a second.
-        from optnas.samplers.acquisition import DECISIONS, FITTED, PLAIN
+        from optnas.samplers import ensemble
         from optnas.samplers.gaussian_process import GaussianProcess, Term
 
         losses = self.taught.losses.get(position, np.full(len(self.taught.trials), np.nan))
@@ -181,13 +181,13 @@ class Lessons:
             return None
         seen = {name: x[rows] for name, x in self._decisions.items()}
         if not known:
-            return _Model(GaussianProcess(DECISIONS, seen, targets, FITTED))
+            return _Model(GaussianProcess(ensemble.DECISIONS, seen, targets, ensemble.FITTED))
         costs, proxies = self._table([self._completed[i] for i in rows.tolist()])
         if not costs.shape[1] + proxies.shape[1]:
             return None
         seen |= {"costs": positions(costs, costs), "proxies": positions(proxies, proxies)}
-        terms = (*PLAIN, Term(("proxies",)))
-        return _Model(GaussianProcess(terms, seen, targets, FITTED), (costs, proxies))
+        terms = (*ensemble.PLAIN, Term(("proxies",)))
+        return _Model(GaussianProcess(terms, seen, targets, ensemble.FITTED), (costs, proxies))
 
     def _table(self, architectures: Sequence[Genes]) -> tuple[Array, Array]:
         """The costs and the proxies, each of shape `(architectures, numbers)`."""

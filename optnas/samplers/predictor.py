@@ -53,6 +53,7 @@ from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, 
 from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
 from optnas.samplers.proposals import propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
+from optnas.samplers.repeats import Networks
 from optnas.samplers.source import Source
 from optnas.samplers.startup import Startup, random_architectures
 from optnas.samplers.success import Outcomes
@@ -200,6 +201,8 @@ class PredictorSampler(HistorySampler):
         history = ask.history
         self._known.begin(history.study)
         tried = [t for t in map(at_best, history.trials) if may_be_parent(t)]
+        networks = history.fold(Networks, Networks.add)
+        tried, counts = networks.pooled(tried, history.repeats.means)
         tried = best_and_newest(tried, history.study.directions, history.limits, MOST_TRIALS)
         sound = [trial for trial in tried if self._known.is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
@@ -222,9 +225,9 @@ class PredictorSampler(HistorySampler):
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
-        directions = history.study.directions
+        study, known = history.study, self._known
         told, older = (lessons.predict, lessons.best) if lessons else (None, ())
-        predictor = Predictor(tried, running, directions, self._known, limits, success, told)
+        predictor = Predictor(tried, running, study, counts, known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
         pool = propose(predictor.parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
         if pool:

@@ -80,6 +80,7 @@ def test_fresh_seeds_are_kept_and_nothing_is_repeated(monkeypatch):
         trial = study.trials[number]
         assert member.search == tuple(trial.values)
         assert member.again == (True, False)
+        assert member.like_search == member.repeats
         losses = [values[0] for values in member.repeats]
         assert len({*losses, trial.values[0]}) == 3
         assert member.spreads[0] == pytest.approx((np.mean(losses), np.std(losses, ddof=1), 2))
@@ -122,7 +123,8 @@ def test_an_interruption_keeps_finished_evaluations():
     with pytest.raises(KeyboardInterrupt):
         confirm(study, stopping, seeds=2, accept_changes=True)
     assert sum(m.n for m in confirmed(study).values()) == len(members) + 1
-    assert confirm(study, search, seeds=2) == whole
+    again = confirm(study, search, seeds=2)
+    assert {n: m.repeats for n, m in again.items()} == {n: m.repeats for n, m in whole.items()}
 
 
 def test_failures_are_reported_and_not_repeated():
@@ -171,6 +173,7 @@ def test_changed_settings_are_refused():
     confirm(study, changed, seeds=1, accept_changes=True)
     notes = study.user_attrs[f"{CONFIRMED}:{front_of(study)[0]}"]
     assert notes[0]["changes"].startswith("evaluator function: ")
+    assert all(member.n == 1 and not member.like_search for member in confirmed(study).values())
 
 
 def test_what_cannot_be_confirmed_is_refused():
