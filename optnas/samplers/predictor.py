@@ -7,9 +7,10 @@ Outline of `start`, which decides on one trial:
 1. The first trials are spread over the costs (`startup`).
 2. `aim` predicts the median score of random architectures. In every other trial it is a limit, as
    if it were the study's reference point.
-3. `acquisition.Predictor` learns from at most 200 trials. `gaussian_process` predicts each unknown
-   objective, with features from `encoding`: the decisions, counts of them, costs and proxies. What
-   an older study predicts is one more feature (`source`, `lessons`).
+3. `acquisition.Predictor` learns from at most 200 trials; `repeats` has the means of those that
+   evaluated one network. An `ensemble` predicts each unknown objective, with features from
+   `encoding`: the decisions, counts of them, costs and proxies. What an older study predicts is one
+   more feature (`source`, `lessons`).
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
 5. `shortlist` keeps the 40 with the largest acquisition value, going by their decisions, computes
