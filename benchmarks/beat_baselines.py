@@ -21,7 +21,8 @@ A search takes half an hour or more. Each is a study in `beat_baselines.db` in t
 directory, which a later call resumes. Each result is written as soon as it is there, and a later
 call runs what is missing. All searches of a seed have the same baselines, so these are trained once
 for all of them: what was trained is in `beat_baselines_trained.jsonl`. (To begin anew, delete the
-three files.) `--samplers predictor` runs one row alone.
+three files.) `--samplers predictor` runs one row alone, `--samplers` without a name prints what is
+there.
 
 Needs Fashion-MNIST's IDX files (FASHION_MNIST names their folder).
 """
@@ -278,7 +279,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--mobile", action="store_true", help="search in MobileSpace.small")
     options = parser.parse_args()
-    rows = options.samplers or list(ROWS)
+    rows = list(ROWS) if options.samplers is None else options.samplers
     settings = {"trials": options.trials, "epochs": options.epochs, "mobile": options.mobile}
     done = saved("beat_baselines")
     of_these = {name: run for name, run in done.items() if settings.items() <= run.items()}
