@@ -14,15 +14,13 @@ what is noisy are evaluated with three fresh seeds, and so is the baseline. It i
 network's mean accuracy is at least its own, and FLOPs, parameters and latency are no more, with one
 of the four better. Reported are, for each seed, which baselines were beaten, after how many trials,
 by which network (the most accurate of those), and what the nearest network lacks to beat the
-others. Prints a table and writes
-benchmarks/results/beat_baselines.json.
+others. Prints a table and writes benchmarks/results/beat_baselines.json.
 
 A search takes half an hour or more. Each is a study in `beat_baselines.db` in the working
-directory, which a later call resumes. Each result is written as soon as it is there, and a later
-call runs what is missing. All searches of a seed have the same baselines, so these are trained once
-for all of them: what was trained is in `beat_baselines_trained.jsonl`. (To begin anew, delete the
-three files.) `--samplers predictor` runs one row alone, `--samplers` without a name prints what is
-there.
+directory, which a later call resumes. Results are written at once, and a later call runs what is
+missing. All searches of a seed have the same baselines, so these are trained once for all of them:
+what was trained is in `beat_baselines_trained.jsonl`. (To begin anew, delete the three files.)
+`--samplers predictor` runs one row alone, `--samplers` without a name prints what is there.
 
 Needs Fashion-MNIST's IDX files (FASHION_MNIST names their folder).
 """
