@@ -17,6 +17,7 @@ from optnas.pareto.dominance import Array, losses, nondominated, tamed, unit
 from optnas.pareto.hypervolume import gains
 from optnas.pareto.noise import within_noise
 from optnas.samplers import ensemble
+from optnas.samplers.duplicates import duplicate_probability
 from optnas.samplers.encoding import by_rank, encode
 from optnas.samplers.ensemble import Ensemble, Member
 from optnas.samplers.gaussian_process import CHOICES, Features, GaussianProcess, Noise
@@ -54,6 +55,7 @@ class Predictor:
         limits: The reference point as losses, of shape `(objectives,)`: inf where there is none.
         success: What is learned from trials that failed, if any did.
         told: Predicts what an older study tells, if there is one.
+        named: Whether names tell the networks apart, so that no proposal is a tried one.
 
     Attributes:
         seen: The architectures of the trials.
@@ -72,8 +74,9 @@ class Predictor:
         limits: Array,
         success: SuccessModel | None,
         told: Told | None,
+        named: bool = False,
     ) -> None:
-        self._success, self._told = success, told
+        self._success, self._told, self._named = success, told, named
         names, directions = objective_names(study), study.directions
         self.seen = [genes_of(trial) for trial in trials]
         self._running = list(running)
@@ -83,7 +86,7 @@ class Predictor:
         broken = np.array([violation(trial) for trial in trials])
         self.costs = sorted(known.costs(self.seen[0]))
         complete = [trials[i] for i in self._complete]
-        values = losses([trial.values for trial in complete], directions)
+        self._losses = values = losses([trial.values for trial in complete], directions)
         self._evaluations = np.array([counts.get(trial.number, 1) for trial in complete])
         self._errors = relative_errors(complete, names)
         self._excess = [*excesses(trials), *self._beyond(values, limits)]
@@ -152,9 +155,9 @@ class Predictor:
         """Acquisition values from all that is known before training.
 
         Returns:
-            The mean gain in hypervolume times the probability of success and feasibility, of shape
-            `(architectures,)`. If no architecture gains anything, it is the negative distance from
-            a gain.
+            The mean gain in hypervolume times the probability of success, of feasibility and of a
+            new network, of shape `(architectures,)`. If no architecture gains anything, it is the
+            negative distance from a gain.
         """
         every = [*self.seen, *pool, *self._running]
         proxies = by_rank(np.array([self._known(genes)[1] for genes in every], dtype=float))
@@ -224,13 +227,15 @@ class Predictor:
         return mean_gain if (mean_gain > 0).any() else np.mean(gained, axis=0) + feasible
 
     def _feasibility(self, features: Features, pool: Sequence[Genes]) -> Array:
-        """The probability that a trial succeeds and breaks no constraint, for each of the pool.
+        """The probability that a trial succeeds, breaks no constraint and has a new network.
 
-        Probabilities below a half of being feasible, or below `SAFE` of success, become 0 if any
-        others are above: a large gain must not outweigh a small probability.
+        Those with a probability below a half of being feasible, or of a new network, or below
+        `SAFE` of success, become 0 if any others are above: a large gain must not outweigh a small
+        probability.
         """
         probability: Array = np.ones(len(pool))
-        asked = {n: x[len(self.seen) :][: len(pool)] for n, x in features.items()}
+        start = len(self.seen)
+        asked = {n: x[start:][: len(pool)] for n, x in features.items()}
         for rows, excess in self._excess:
             process = GaussianProcess(
                 ensemble.PLAIN,
@@ -244,6 +249,10 @@ class Predictor:
         if self._success is not None:
             success = self._success.probability(pool)
             probability, likely = probability * success, likely & (success >= SAFE)
+        if not self._named:
+            codes, asks = (features[CHOICES], features["counts"]), slice(start, start + len(pool))
+            new = 1.0 - duplicate_probability(codes, asks, self._complete, self._losses)
+            probability, likely = probability * new, likely & (new >= 0.5)
         if likely.any():
             probability[~likely] = 0.0
         return probability

@@ -10,7 +10,8 @@ Outline of `start`, which decides on one trial:
 3. `acquisition.Predictor` learns from at most 200 trials; `repeats` has the means of those that
    evaluated one network. An `ensemble` predicts each unknown objective, with features from
    `encoding`: the decisions, counts of them, costs and proxies. What an older study predicts is one
-   more feature (`source`, `lessons`).
+   more feature (`source`, `lessons`). Where the space names no networks, `duplicates` learns which
+   parameters stand for the same one.
 4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
    `learned_space` infers one from the trials.
 5. `shortlist` keeps the 40 with the largest acquisition value, going by their decisions, computes
@@ -27,9 +28,9 @@ are White et al., How powerful are performance predictors in neural architecture
 What differs: the costs are exact, in the gain and as features; and the members of the ensemble are
 Gaussian processes on different features, weighted by how well they predict trials left out.
 
-Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py), those of the aim
-also on NAS-Bench-Graph with Cora and PubMed (benchmarks/samplers_tables.py); the other tables were
-kept for validation.
+Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py), those of the aim and
+of duplicates also on NAS-Bench-Graph with Cora and PubMed (benchmarks/samplers_tables.py); the
+other tables were kept for validation.
 """
 
 from __future__ import annotations
@@ -72,10 +73,10 @@ class PredictorSampler(HistorySampler):
     costs, and predicts the losses again. For the best 16 of these it computes zero-cost proxies,
     and predicts the losses with all of that as features. It takes the one with the largest gain in
     hypervolume, averaged over four draws from the posterior and multiplied by the probability that
-    no constraint is broken (0 if that is below a half) and that the trial doesn't fail (0 if that
-    is below 0.95). Running trials count as if they had ended as
-    predicted, so that a batch is diverse; trials that were stopped early count as if they had ended
-    at their best.
+    no constraint is broken (0 if that is below a half), that the trial doesn't fail (0 if that is
+    below 0.95) and, without `space`, that the network wasn't tried with other parameters (0 if that
+    is below a half). Running trials count as if they had ended as predicted, so that a batch is
+    diverse; trials that were stopped early count as if they had ended at their best.
 
     Unless the study's reference says how good the score must be, in every other trial only networks
     gain whose score is better than the median of random ones: else most trials would go to networks
@@ -226,10 +227,10 @@ class PredictorSampler(HistorySampler):
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
-        study, known = history.study, self._known
         told, older = (lessons.predict, lessons.best) if lessons else (None, ())
-        predictor = Predictor(tried, running, study, counts, known, limits, success, told)
         names = () if self._own_names is None else self._own_names.tried(history)
+        study, known, named = history.study, self._known, bool(names)
+        predictor = Predictor(tried, running, study, counts, known, limits, success, told, named)
         pool = propose(predictor.parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
         if pool:
             bounds = partial(self._keeps_bounds, history=history)
