@@ -186,8 +186,9 @@ def work(row, seed, trials, epochs, mobile):
     """
     search = make_search(row, seed, trials, epochs, mobile)
     study = search.run(progress=False)
-    trained = [t.duration.total_seconds() for t in study.trials if t.duration]
-    trained += [t.user_attrs.get(f"{DETAIL}{SAVED}", 0) for t in study.trials]
+    ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    trained = [t.duration.total_seconds() for t in ended]
+    trained += [t.user_attrs.get(f"{DETAIL}{SAVED}", 0) for t in ended]
     seen = Snapshot.of(study)
     wanted = {record.number for record in seen.baselines}
     for found in baseline_standings(seen):
@@ -277,7 +278,6 @@ def main():
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--mobile", action="store_true", help="search in MobileSpace.small")
     options = parser.parse_args()
-    rows = list(ROWS) if options.samplers is None else options.samplers
     settings = {"trials": options.trials, "epochs": options.epochs, "mobile": options.mobile}
     done = saved("beat_baselines")
     of_these = {name: run for name, run in done.items() if settings.items() <= run.items()}
@@ -285,7 +285,7 @@ def main():
     tasks = [
         (row, seed, *settings.values())
         for seed in range(options.seeds)
-        for row in rows
+        for row in (ROWS if options.samplers is None else options.samplers)
         if f"{space}{row}, seed {seed}" not in of_these
     ]
     for (row, seed, *_), run in run_all(work, tasks, options.jobs):
