@@ -28,9 +28,9 @@ are White et al., How powerful are performance predictors in neural architecture
 What differs: the costs are exact, in the gain and as features; and the members of the ensemble are
 Gaussian processes on different features, weighted by how well they predict trials left out.
 
-Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py), those of the aim and
-of duplicates also on NAS-Bench-Graph with Cora and PubMed (benchmarks/samplers_tables.py); the
-other tables were kept for validation.
+Defaults: chosen on NAS-Bench-201 with CIFAR-10 (benchmarks/samplers_nb201.py), those of the aim
+also on NAS-Bench-Graph with Cora and PubMed, those of duplicates on all its graphs
+(benchmarks/samplers_tables.py); the other tables were kept for validation.
 """
 
 from __future__ import annotations
