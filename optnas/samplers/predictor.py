@@ -74,7 +74,7 @@ class PredictorSampler(HistorySampler):
     and predicts the losses with all of that as features. It takes the one with the largest gain in
     hypervolume, averaged over four draws from the posterior and multiplied by the probability that
     no constraint is broken (0 if that is below a half), that the trial doesn't fail (0 if that is
-    below 0.95) and, without `space`, that the network wasn't tried with other parameters (0 if that
+    below 0.95) and, without names, that the network wasn't tried with other parameters (0 if that
     is below a half). Running trials count as if they had ended as predicted, so that a batch is
     diverse; trials that were stopped early count as if they had ended at their best.
 
@@ -110,8 +110,8 @@ class PredictorSampler(HistorySampler):
 
     Args:
         space: A `SearchSpace`, or any function that draws an architecture from a trial; it must
-            draw nothing that isn't in the trial. No architecture is proposed whose `str` is that of
-            a tried one; a function that returns None, or a module, names none.
+            draw nothing that isn't in the trial. No architecture is proposed whose name, its `str`,
+            is that of a tried one; a function that returns None, or a module, names none.
         costs: Gives the objectives that are known before training, by position, from a trial's
             parameters.
         proxies: Gives further numbers that are known before training, by name, from a trial's
