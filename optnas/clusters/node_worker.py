@@ -21,7 +21,7 @@ from typing import Any
 
 from optnas.clusters.base import Ending, NodeJob
 from optnas.runs.starter import PATIENCE, Anew
-from optnas.runs.worker_process import CODE, Worker, end_hanging, how_ended
+from optnas.runs.worker_process import CODE, Running, Worker, end_hanging, how_ended
 from optnas.storage.open import open_storage
 from optnas.storage.urls import storage_path
 from optnas.study.load import load_study
@@ -162,9 +162,9 @@ class NodeWorker:
 
     def _take_in(self, worker: Worker, event: dict[str, Any]) -> None:
         if "began" in event:
-            worker.trial, worker.began = event["began"], time.monotonic()
+            worker.running = Running(event["began"], time.monotonic())
         elif "finished" in event:
-            worker.trial, self._deaths = None, 0
+            worker.running, self._deaths = None, 0
         elif "error" in event:
             self._error = Ending(error=event["error"], is_input=event["input"])
         elif "remark" in event:
@@ -176,8 +176,8 @@ class NodeWorker:
 
     def _end_if_hanging(self, worker: Worker) -> None:
         timeout = self._job.trial_timeout
-        if timeout is not None and worker.hangs(timeout):
+        if timeout is not None and (hanging := worker.hanging(timeout)) is not None:
             job = self._job.job
             study = load_study(open_storage(job.url, create=True), job.name)
             if study is not None:
-                end_hanging(worker, study, timeout)
+                end_hanging(worker, hanging, study, timeout)

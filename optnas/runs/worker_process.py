@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
@@ -64,14 +64,20 @@ class Job:
     describes: bool = False
 
 
+class Running(NamedTuple):
+    """The trial that a worker runs, and when it began, on the clock of `time.monotonic`."""
+
+    trial: int
+    began: float
+
+
 class Worker:
     """A worker process, and what it has reported."""
 
     def __init__(self, index: int, process: Process) -> None:
         self.index = index
         self.process = process
-        self.trial: int | None = None
-        self.began = 0.0
+        self.running: Running | None = None
         self.listener: threading.Thread | None = None
         self._told = False
 
@@ -81,11 +87,12 @@ class Worker:
             self._told = True
             self.process.send_signal(signal.SIGINT)
 
-    def hangs(self, trial_timeout: float) -> bool:
-        """Whether its trial runs far longer than it may: no time-out has reached it."""
-        if self.trial is None:
-            return False
-        return time.monotonic() - self.began > trial_timeout + HANGING
+    def hanging(self, trial_timeout: float) -> Running | None:
+        """Its trial, if that runs far longer than it may: no time-out has reached it."""
+        running = self.running  # once: a thread that listens may set it meanwhile
+        if running is None or time.monotonic() - running.began <= trial_timeout + HANGING:
+            return None
+        return running
 
     def ended(self, seconds: float) -> bool:
         """Whether the process has ended after some seconds at most."""
@@ -193,12 +200,12 @@ class WorkerProcesses:
     def _show(self, worker: Worker, event: Event) -> None:
         raise_error(event)
         if "began" in event:
-            worker.trial, worker.began = event["began"], time.monotonic()
+            worker.running = Running(event["began"], time.monotonic())
             self._display.began(event["began"])
         elif "epoch" in event:
             self._display.epoch(*event["epoch"])
         elif "finished" in event:
-            worker.trial = None
+            worker.running = None
             trials = self._study.get_trials(deepcopy=False)
             self._display.finished(self._study, trials[event["finished"]])
             for callback in self._callbacks:
@@ -235,8 +242,8 @@ class WorkerProcesses:
     def end_hanging(self, trial_timeout: float) -> None:
         """Kills workers that hang in compiled code, where a time-out doesn't reach them."""
         for worker in self.workers:
-            if worker.hangs(trial_timeout):
-                end_hanging(worker, self._study, trial_timeout)
+            if (hanging := worker.hanging(trial_timeout)) is not None:
+                end_hanging(worker, hanging, self._study, trial_timeout)
 
 
 def raise_error(event: Event) -> None:
@@ -246,11 +253,12 @@ def raise_error(event: Event) -> None:
         raise kind(event["error"])
 
 
-def end_hanging(worker: Worker, study: Study, trial_timeout: float) -> None:
-    """Kills a worker that hangs; its trial fails."""
-    assert worker.trial is not None
-    trial = study.get_trials(deepcopy=False)[worker.trial]
-    worker.trial = None
+def end_hanging(worker: Worker, hanging: Running, study: Study, trial_timeout: float) -> None:
+    """Kills a worker if it still runs the trial that hung; this trial fails."""
+    trial = study.get_trials(deepcopy=False)[hanging.trial]
+    if worker.running is not hanging:  # it has ended while the study was read
+        return
+    worker.running = None
     storage = study._storage
     reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
     with contextlib.suppress(UpdateFinishedTrialError):

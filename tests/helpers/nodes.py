@@ -86,7 +86,7 @@ class _Workers(Workers):
     def lose(self, why):
         """Loses a node with a running trial, as if its machine were switched off."""
         node = next(
-            n for n in self.nodes if n.worker._worker and n.worker._worker.trial is not None
+            n for n in self.nodes if n.worker._worker and n.worker._worker.running is not None
         )
         node.ending = Ending(why=why)
         node.worker._ending = True

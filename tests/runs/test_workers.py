@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from unittest import mock
 
 import command_line
 import networks
@@ -20,12 +21,13 @@ import optnas.runs.worker_process
 import optnas.runs.workers
 from optnas.errors import InputError, WorkerError
 from optnas.runs.observer import Observer
-from optnas.runs.worker_process import Job, WorkerProcesses
+from optnas.runs.worker_process import Job, Running, Worker, WorkerProcesses, end_hanging
 from optnas.storage.open import close_storage, open_storage
 
 STUDY = """
 import os, signal, sys, time, torch, optnas
 from pathlib import Path
+from unittest import mock
 from networks import build_linear
 
 def first(name):
@@ -184,6 +186,29 @@ if first("hung"):
     (hung,) = [t for t in trials() if "failure" in t.user_attrs]
     assert hung.state == TrialState.FAIL
     assert hung.user_attrs["failure"].startswith("hung for longer than")
+
+
+@pytest.mark.parametrize("now", [None, Running(1, 0.0)])
+def test_a_worker_whose_trial_ends_while_the_study_is_read_lives(now):
+    """The thread that listens takes in the end of a trial at any moment."""
+    study = optuna.create_study()
+    trial = study.ask()
+    process = mock.Mock()
+    worker = Worker(0, process)
+    worker.running = Running(trial.number, time.monotonic() - 100)
+    hanging = worker.hanging(1.0)
+    assert hanging == worker.running
+    get_trials = study.get_trials
+
+    def reads_and_ends(**settings):
+        worker.running = now
+        return get_trials(**settings)
+
+    with mock.patch.object(study, "get_trials", reads_and_ends):
+        end_hanging(worker, hanging, study, 1.0)
+    process.kill.assert_not_called()
+    assert worker.running is now
+    assert study.trials[0].state == TrialState.RUNNING
 
 
 def test_workers_need_a_file_and_a_url(search, write):
