@@ -50,10 +50,10 @@ loaders = optnas.Loaders(train_loader, val_loader, "regression", "table", train_
 def parameter_groups(model):
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    return [{"params": decayed, "weight_decay": 1e-3}, {"params": others, "weight_decay": 0.0}]
 
 
-recipe = optnas.Recipe(optimizer=lambda m: torch.optim.AdamW(parameter_groups(m), lr=3e-3))
+recipe = optnas.Recipe(lambda m: torch.optim.AdamW(parameter_groups(m), 3e-3), schedule="constant")
 search = optnas.Search(
     space=optnas.ModelSpace(FTTransformer, {"width": [8, 16], "blocks": [1, 2]}, val_set[:1][:2]),
     evaluator=optnas.TrainingEvaluator(loaders, 3, recipe, step=lambda m, b: (m(*b[:2]), b[2])),

@@ -45,12 +45,12 @@ val_loader = DataLoader(val_set, batch_size=300)
 def parameter_groups(model):
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    return [{"params": decayed, "weight_decay": 1e-3}, {"params": others, "weight_decay": 0.0}]
 
 
 def main():
     model = FTTransformer()
-    optimizer = torch.optim.AdamW(parameter_groups(model), lr=3e-3, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(parameter_groups(model), lr=3e-3)
     for epoch in range(3):
         model.train()
         for numbers, categories, targets in train_loader:

@@ -53,8 +53,9 @@ def step(model, data):
     return model(data.x, data.edge_index, data.batch), data.y
 
 
+recipe = optnas.Recipe("adam", learning_rate=1e-2, weight_decay=0.0, schedule="constant")
 search = optnas.Search(
     space=optnas.ModelSpace(GIN, {"hidden": [8, 16, 32], "layers": [1, 2, 3]}, one),
-    evaluator=optnas.TrainingEvaluator(loaders, 4, step=step),
+    evaluator=optnas.TrainingEvaluator(loaders, 4, recipe, step=step),
     objectives=("val_loss", "flops", "params", "latency_ms"),
 )

@@ -49,11 +49,12 @@ class LSTMNet(nn.Module):
 names = read_names()
 train_loader = DataLoader(names[400:], batch_size=32, shuffle=True, collate_fn=collate)
 val_loader = DataLoader(names[:200], batch_size=100, collate_fn=collate)
+test_loader = DataLoader(names[200:400], batch_size=100, collate_fn=collate)
 train_val = DataLoader(names[:200] + names[400:], batch_size=32, shuffle=True, collate_fn=collate)
-test = DataLoader(names[200:400], batch_size=100, collate_fn=collate)
-loaders = optnas.Loaders(train_loader, val_loader, "classification", "letters", train_val, test)
+loaders = optnas.Loaders(train_loader, val_loader, "classification", "text", train_val, test_loader)
+recipe = optnas.Recipe("adam", 5e-3, weight_decay=0.0, schedule="constant", max_grad_norm=1.0)
 search = optnas.Search(
     space=optnas.ModelSpace(LSTMNet, {"hidden": [8, 32], "layers": [1, 2]}, collate(names[:1])[:2]),
-    evaluator=optnas.TrainingEvaluator(loaders, 3, step=lambda m, b: (m(*b[:2]), b[2])),
+    evaluator=optnas.TrainingEvaluator(loaders, 3, recipe, step=lambda m, b: (m(*b[:2]), b[2])),
     objectives=("val_loss", "flops", "params", "latency_ms"),
 )

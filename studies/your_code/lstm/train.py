@@ -45,18 +45,19 @@ class LSTMNet(nn.Module):
 
 
 names = read_names()
-train_loader = DataLoader(names[200:], batch_size=32, shuffle=True, collate_fn=collate)
+train_loader = DataLoader(names[400:], batch_size=32, shuffle=True, collate_fn=collate)
 val_loader = DataLoader(names[:200], batch_size=100, collate_fn=collate)
+test_loader = DataLoader(names[200:400], batch_size=100, collate_fn=collate)
 
 
-def evaluate(model):
+def evaluate(model, loader):
     model.eval()
     total = 0.0
     with torch.no_grad():
-        for texts, lengths, scripts in val_loader:
+        for texts, lengths, scripts in loader:
             logits = model(texts, lengths)
             total += nn.functional.cross_entropy(logits, scripts, reduction="sum").item()
-    return total / len(val_loader.dataset)
+    return total / len(loader.dataset)
 
 
 def main():
@@ -70,8 +71,8 @@ def main():
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-        val_loss = evaluate(model)
-        print(f"epoch {epoch}: val_loss {val_loss:.4f}")
+        print(f"epoch {epoch}: val_loss {evaluate(model, val_loader):.4f}")
+    print(f"test_loss {evaluate(model, test_loader):.4f}")
 
 
 if __name__ == "__main__":

@@ -66,8 +66,9 @@ train_val = DataLoader(train_loader.dataset + val_loader.dataset, batch_size=32,
 test = DataLoader(Discs(64, seed=2), batch_size=64)
 criterion = nn.BCEWithLogitsLoss()
 loaders = optnas.Loaders(train_loader, val_loader, "regression", "discs", train_val, test)
+recipe = optnas.Recipe("adam", learning_rate=3e-3, weight_decay=0.0, schedule="constant")
 search = optnas.Search(
     space=optnas.ModelSpace(UNet, {"width": [4, 8], "depth": [1, 2]}, torch.zeros(1, 1, 32, 32)),
-    evaluator=optnas.TrainingEvaluator(loaders, epochs=3, loss=criterion, accuracy=False),
+    evaluator=optnas.TrainingEvaluator(loaders, 3, recipe, loss=criterion, accuracy=False),
     objectives=("val_loss", "flops", "params", "latency_ms"),
 )
