@@ -25,7 +25,7 @@ from optnas.samplers.known import Known
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
 from optnas.samplers.repeats import relative_errors
-from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, signed_log
+from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, scaled_excess
 from optnas.samplers.success import SuccessModel
 from optnas.study.objectives import objective_names
 
@@ -116,8 +116,8 @@ class Predictor:
             if j in self.costs or not (values[:, j] > limit).any():
                 continue
             scale = unit(np.array([[limit], *values[:, [j]]]))
-            excess = tamed(values[:, [j]] * scale - limit * scale)[:, 0]
-            found.append((list(self._complete), signed_log(excess)))
+            excess = (values[:, [j]] * scale - limit * scale)[:, 0]
+            found.append((list(self._complete), scaled_excess(excess)))
         return found
 
     def _scaled(self, values: Array) -> Array:

@@ -73,9 +73,12 @@ class Ask:
         """
         tried = Trie()
         for trial in [*self.history.trials, *self.history.running]:
+            if self.history.is_cut_short(trial):
+                continue
             if all(params[n] == value for n, value in trial.params.items() if n in params):
                 # As if a fixed parameter had one value, so that it is clear what is left with it.
-                tried.add([(n, key, 1 if n in params else k) for n, key, k in path_of(trial)])
+                path = [(n, key, None if n in params else d) for n, key, d in path_of(trial)]
+                tried.add(path, trial.number)
         if tried.root.closed:
             return False
         self.fixed, self.tried, self._node = params, tried.root, tried.root
@@ -83,7 +86,7 @@ class Ask:
 
     def draw(self, name: str, distribution: BaseDistribution) -> Any:
         """Draws a value at random, one that leads to something untried if there is any."""
-        return draw(self.rng(f"draw:{name}"), distribution, self.closed(name))
+        return draw(self.rng(f"draw:{name}"), distribution, self.closed(name, distribution))
 
     def inherit(self, params: Mapping[str, Any]) -> Draw:
         """Takes the given values for their parameters, and draws the others.
@@ -96,16 +99,16 @@ class Ask:
             value = params.get(name)
             if name not in params or not contains(distribution, value):
                 return self.draw(name, distribution)
-            if stored(distribution, value) in self.closed(name):
+            if stored(distribution, value) in self.closed(name, distribution):
                 return self.draw(name, distribution)
             return value
 
         return choose
 
-    def closed(self, name: str) -> Collection[float]:
+    def closed(self, name: str, distribution: BaseDistribution) -> Collection[float]:
         """The values (as Optuna stores them) that lead to nothing untried; empty if all do."""
         fork = self._node.forks.get(name) if self._node is not None else None
-        return () if fork is None or fork.full else fork.closed
+        return () if fork is None or fork.is_full_in(distribution) else fork.closed
 
     def mark(self, name: str, value: Any = True) -> None:
         """Stores a system attribute of the trial."""

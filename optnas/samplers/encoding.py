@@ -48,14 +48,16 @@ def encode(architectures: Sequence[Genes]) -> tuple[Array, Array]:
 
 
 def _counts(kinds: dict[str, BaseDistribution], codes: Array) -> Array:
-    groups: dict[tuple[str, BaseDistribution], list[int]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    distributions = list(kinds.values())
     for column, (name, distribution) in enumerate(kinds.items()):
-        groups[re.sub(r"\d+", "#", name), distribution].append(column)
+        # By its text: choices such as lists can't be hashed.
+        groups[re.sub(r"\d+", "#", name), repr(distribution)].append(column)
     columns: list[Array] = []
-    for (_, distribution), places in groups.items():
+    for places in groups.values():
         if len(places) < 2:
             continue
-        found = codes[:, places]
+        found, distribution = codes[:, places], distributions[places[0]]
         if isinstance(distribution, CategoricalDistribution):
             added = [(found == code).sum(axis=1) for code in range(len(distribution.choices))]
         else:

@@ -68,7 +68,7 @@ class Episode:
             self._done.append(done)
         _, weights = self._step(self._state, self._done, name, count_of(distribution))
         value = self._draw(name, distribution, weights, self._attempt)
-        if stored(distribution, value) in self._ask.closed(name):
+        if stored(distribution, value) in self._ask.closed(name, distribution):
             return draw_action(self._ask, name, distribution, weights)
         return value
 
@@ -76,7 +76,7 @@ class Episode:
         """Whether all that an attempt leads to was tried."""
         node, state, done = self._ask.tried, np.zeros(self._policy.hidden), list[Action]()
         while node.forks and not node.closed:
-            name = next(iter(node.forks))
+            name = node.next
             if name not in known:  # another worker was the first to draw it
                 return False
             distribution = known[name]
@@ -123,7 +123,7 @@ def draw_action(
         distribution: The parameter's.
         weights: One for each action.
     """
-    count, closed, rng = len(weights), ask.closed(name), ask.rng(f"draw:{name}")
+    count, closed, rng = len(weights), ask.closed(name, distribution), ask.rng(f"draw:{name}")
     if count == options(distribution):
         return option(
             distribution, rng.choices(range(count), without(weights, distribution, closed))[0]

@@ -160,4 +160,4 @@ class _Population:
     def members(self) -> list[FrozenTrial]:
         members = self._elite or list(self._feasible)
         room = self._size - len(members)
-        return [*members, *list(self._infeasible)[len(self._infeasible) - room :]]
+        return [*members, *list(self._infeasible)[max(len(self._infeasible) - room, 0) :]]

@@ -6,6 +6,7 @@ Optuna returns the list of all trials; each update reads only the new ones.
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,13 +19,38 @@ from optnas.pareto.reference_limits import reference_limits
 from optnas.samplers.repeats import Repeats
 from optnas.samplers.trie import Decision, Trie, path_of
 from optnas.storage.place import place_of
-from optnas.study.attributes import BASELINE, is_hand_made, is_without_result
+from optnas.study.attributes import ARCHITECTURE, BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
 from optnas.study.trial_order import Places, completion
 
+FAILURES = 3
+"""The number of failures with the same values from which on they aren't drawn again."""
 State = TypeVar("State")
 Array = NDArray[np.float64]
 Key = tuple[int, int]
+
+
+class Shapes:
+    """The parameters that COMPLETE trials drew, in order."""
+
+    def __init__(self) -> None:
+        self._whole: set[tuple[str, ...]] = set()
+        self._begun: set[tuple[str, ...]] = set()
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Adds those of a trial, if it is COMPLETE."""
+        names = tuple(trial.params)
+        if trial.state == TrialState.COMPLETE and names not in self._whole:
+            self._whole.add(names)
+            self._begun.update(names[:n] for n in range(1, len(names)))
+
+    def are_whole(self, trial: FrozenTrial) -> bool:
+        """Whether a COMPLETE trial drew the parameters of this one, and no more."""
+        return tuple(trial.params) in self._whole
+
+    def are_begun(self, trial: FrozenTrial) -> bool:
+        """Whether a COMPLETE trial drew the parameters of this one, and then more."""
+        return tuple(trial.params) in self._begun
 
 
 class History:
@@ -40,7 +66,7 @@ class History:
             have the means of their evaluations as values.
         repeats: These means.
         running: The other running trials, with the parameters drawn so far.
-        tried: The parameters of both, as a tree.
+        tried: The parameters of both, as a tree; without those of trials that were cut short.
         limits: The reference point of the study as losses, of shape `(objectives,)`: inf where an
             objective has no limit (see `optnas.pareto.reference_limits`).
     """
@@ -53,8 +79,11 @@ class History:
         self._keys: list[Key] = []
         self._seen = 0
         self._unfinished: list[int] = []
-        self._running: list[list[Decision]] = []
+        self._unsure: list[list[Decision]] = []
         self.running: list[FrozenTrial] = []
+        self._shapes = Shapes()
+        self._failed: list[FrozenTrial] = []
+        self._failures: Counter[str] = Counter()
         self._places = Places()
         self.limits: Array = np.full(len(study.directions), np.inf)
         self._baselines: list[FrozenTrial] = []
@@ -75,9 +104,9 @@ class History:
         if self.repeats.update(self.study):
             self.trials = [self.repeats.at_mean(every[trial.number]) for trial in self.trials]
             self._folds.clear()
-        for path in self._running:
+        for path in self._unsure:
             self.tried.remove(path)
-        self._running, self.running = [], []
+        self._unsure, self.running = [], []
         numbers = [*self._unfinished, *range(self._seen, len(every))]
         self._places.read(every)
         self._seen, self._unfinished = len(every), []
@@ -88,10 +117,8 @@ class History:
                 continue
             self._unfinished.append(number)
             if trial.state == TrialState.RUNNING and number != own.number and self._counts(trial):
-                path = path_of(trial)
-                self.tried.add(path)
-                self._running.append(path)
                 self.running.append(trial)
+        self._add_unsure()
         limits = reference_limits(self.study, self._baselines)
         if (limits != self.limits).any():
             self.limits = limits
@@ -125,12 +152,50 @@ class History:
         self._folds[start] = state, len(self.trials)
         return state
 
+    def is_cut_short(self, trial: FrozenTrial) -> bool:
+        """Whether a trial failed, or stands, before it has drawn all its parameters.
+
+        It may then lead to something new. An objective of optnas stores the architecture as soon as
+        it is drawn. Of other trials, those are cut short that drew only the first parameters of a
+        COMPLETE one, while no COMPLETE one drew these alone. A third failure with the same values
+        is one of the network.
+        """
+        return not self._is_whole(trial) and self._shapes.are_begun(trial)
+
+    def _is_whole(self, trial: FrozenTrial) -> bool:
+        """Whether a trial is sure to have drawn all its parameters."""
+        return (
+            trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            or ARCHITECTURE in trial.user_attrs
+            or self._shapes.are_whole(trial)
+            or self._failures[str(trial.params)] >= FAILURES
+        )
+
+    def _add_unsure(self) -> None:
+        """Adds the paths that a later trial may show to be cut short."""
+        failed, self._failed = self._failed, []
+        for trial in failed:
+            if self._is_whole(trial):
+                self.tried.add(path_of(trial), trial.number)
+            else:
+                self._failed.append(trial)
+        for trial in [*self._failed, *self.running]:
+            if not self.is_cut_short(trial):
+                path = path_of(trial)
+                self.tried.add(path, trial.number)
+                self._unsure.append(path)
+
     def _finish(self, trial: FrozenTrial) -> None:
         if BASELINE in trial.user_attrs:
             self._baselines.append(trial)
         if is_without_result(trial) or not self._counts(trial):
             return
-        self.tried.add(path_of(trial))
+        self._shapes.add(trial)
+        if trial.state == TrialState.FAIL:
+            self._failures[str(trial.params)] += 1
+            self._failed.append(trial)
+        else:
+            self.tried.add(path_of(trial), trial.number)
         key = completion(trial)
         at = bisect.bisect(self._keys, key)
         if at < len(self.trials):

@@ -87,20 +87,18 @@ class Known:
         return self._proxies is not None
 
     def is_counted(self, genes: Genes) -> bool:
-        """Whether costs can be computed; not so for a network that can't run."""
+        """Whether costs can be computed, and none is NaN; not so for a network that can't run."""
         try:
-            self.costs(genes)
+            return not any(map(math.isnan, self.costs(genes).values()))
         except UNSOUND:
             return False
-        return True
 
     def is_sound(self, genes: Genes) -> bool:
-        """Whether costs and proxies can be computed; not so for a network that can't run."""
+        """Whether costs and proxies can be computed, and no cost is NaN."""
         try:
-            self(genes)
+            return not any(map(math.isnan, self(genes)[0].values()))
         except UNSOUND:
             return False
-        return True
 
     def check(self, study: Study, trials: Sequence[FrozenTrial], *, strict: bool) -> None:
         """Compares the costs with what trials stored; from then on, wrong ones aren't known.

@@ -20,7 +20,7 @@ from optnas.utils.text import ADDRESS
 Suggest = Callable[[BaseTrial], object]
 """Draws an architecture from a trial, such as `SearchSpace.suggest`; what it returns names the
 architecture (see `name_of`)."""
-UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError)
+UNSOUND = (TrialPruned, RuntimeError, ValueError, LookupError, ArithmeticError)
 """Raised for an architecture that is incomplete, or has no network that runs."""
 
 

@@ -132,8 +132,8 @@ class PredictorSampler(HistorySampler):
         ValueError: A number is out of range, or nothing can be learned from `source`.
         TypeError: An argument is of the wrong kind.
 
-    An architecture for which `costs` or `proxies` raise isn't chosen. If they raise for all, the
-    error is raised.
+    An architecture for which `costs` or `proxies` raise, or a cost is NaN, isn't chosen. If they
+    raise for all, the error is raised.
     """
 
     def __init__(
@@ -159,10 +159,9 @@ class PredictorSampler(HistorySampler):
         for name, given in (("costs", costs), ("proxies", proxies)):
             if not (given is None or callable(given)):
                 raise TypeError(f"{name} must be a function of parameters, got {given!r}")
-        self._suggest = suggest_of(space)
+        self._given = suggest_of(space), costs, proxies
+        self._suggest, self._costs, self._proxies = self._given
         self._own_names = Names(self._suggest) if self._suggest else None
-        self._costs = costs
-        self._proxies = proxies
         self._known = Known(costs, proxies)
         self._source = self._own_source = None if source is None else Source(source)
         self._n_startup_trials = n_startup_trials
@@ -180,18 +179,18 @@ class PredictorSampler(HistorySampler):
         return super().__getstate__() | {"_known": known, "_sample": None, "_lessons": None}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
-        """Takes what wasn't given when the sampler was made, too.
+        """Takes what wasn't given when the sampler was made, too; of the last objective that calls.
 
         Args:
             suggest: In place of `space`.
             preview: Its `values` are in place of `costs`, and its `proxies` of those.
         """
         super().fill_in(suggest, preview)
-        if self._suggest is None:
-            self._suggest, self._own_names = suggest, self._names
-        self._costs = self._costs or partial(_part, preview, "values")
-        self._proxies = self._proxies or partial(_part, preview, "proxies")
-        self._known, self._lessons = Known(self._costs, self._proxies), None
+        own, costs, proxies = self._given
+        self._suggest, self._own_names = own or suggest, Names(own) if own else self._names
+        self._costs = costs or partial(_part, preview, "values")
+        self._proxies = proxies or partial(_part, preview, "proxies")
+        self._known, self._lessons, self._sample = Known(self._costs, self._proxies), None, None
 
     def learn_from(self, source: Source | None) -> Source | None:
         """Takes an older study in place of the given one; an `optnas.Search` calls it."""

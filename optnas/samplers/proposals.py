@@ -29,7 +29,7 @@ def complete(suggest: Suggest, params: dict[str, Any], rng: Random) -> tuple[Gen
     Returns:
         The decisions, and the architecture's name (see `name_of`). Both are empty if the space
         gives up on the architecture (`optuna.TrialPruned`) or can't make a network of it
-        (RuntimeError, ValueError, LookupError).
+        (RuntimeError, ValueError, LookupError, ArithmeticError).
     """
     draft = Draft(params, rng)
     try:

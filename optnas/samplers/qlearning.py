@@ -226,6 +226,6 @@ class _Episode:
         """Equal weights for the actions of the highest value that lead to something untried."""
         free = [1.0] * len(values)
         if len(values) == options(distribution):
-            free = without(free, distribution, self._ask.closed(name))
+            free = without(free, distribution, self._ask.closed(name, distribution))
         best = max(value for value, weight in zip(values, free, strict=True) if weight)
         return [weight * (value == best) for value, weight in zip(values, free, strict=True)]

@@ -24,7 +24,7 @@ def fence(values: Array, ranges: float) -> float:
 def excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
     """For each constraint that was ever broken: the rows of its trials, and its values there.
 
-    The values are scaled by `signed_log`.
+    The values are those of `scaled_excess`.
     """
     by_constraint: dict[str, dict[int, float]] = {}
     for row, trial in enumerate(trials):
@@ -32,10 +32,20 @@ def excesses(trials: Sequence[FrozenTrial]) -> list[tuple[list[int], Array]]:
             by_constraint.setdefault(name, {})[row] = value
     found = []
     for by_row in by_constraint.values():
-        values = tamed(np.array(list(by_row.values()))[:, None])[:, 0]
+        values = np.array(list(by_row.values()), dtype=float)
         if (values > 0).any():
-            found.append((list(by_row), signed_log(values)))
+            found.append((list(by_row), scaled_excess(values)))
     return found
+
+
+def scaled_excess(values: Array) -> Array:
+    """How far limits are exceeded, scaled by `signed_log`.
+
+    An infinite value keeps its sign, and has the size of the largest finite one (1 if all are 0).
+    """
+    size = np.abs(values[np.isfinite(values)]).max(initial=0.0) or 1.0
+    finite = np.where(np.isinf(values), np.copysign(size, values), values)
+    return signed_log(tamed(finite[:, None])[:, 0])
 
 
 def clipped(losses: Array) -> Array:

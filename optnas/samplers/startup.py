@@ -16,7 +16,7 @@ from optnas.samplers.encoding import by_rank
 from optnas.samplers.known import Known
 from optnas.samplers.lessons import Lessons
 from optnas.samplers.mutation import Genes, values_of, was_tried
-from optnas.samplers.names import UNSOUND, Suggest
+from optnas.samplers.names import Suggest
 from optnas.samplers.proposals import complete
 from optnas.samplers.success import Outcomes
 
@@ -87,10 +87,9 @@ def _drawn(
     found = _Sample([], [], rng)
     for _ in range(SAMPLE):
         genes, _ = complete(suggest, dict(ask.fixed), rng)
-        try:
-            costs = known.costs(genes)
-        except UNSOUND:
+        if not known.is_counted(genes):
             continue  # a network that can't run
+        costs = known.costs(genes)
         if genes and not was_tried(ask.tried, genes) and keeps_bounds(genes):
             found.genes.append(genes)
             found.costs.append([-v if maximize[i] else v for i, v in costs.items()])

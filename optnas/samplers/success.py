@@ -49,9 +49,13 @@ def has_failed(trial: FrozenTrial) -> bool:
 
 
 class Outcomes:
-    """What a history's trials came to; a fold over them."""
+    """What a history's trials came to; a fold over them.
+
+    Those that were cut short while their parameters were drawn say nothing of a network.
+    """
 
     def __init__(self, history: History) -> None:
+        self._is_cut_short = history.is_cut_short
         self._trials: list[FrozenTrial] = []
         self._model: SuccessModel | None = None
 
@@ -64,7 +68,8 @@ class Outcomes:
     def model(self) -> SuccessModel | None:
         """What is learned from them; None unless some failed and some succeeded."""
         if self._model is None:
-            self._model = success_model(self._trials, [has_failed(t) for t in self._trials])
+            whole = [trial for trial in self._trials if not self._is_cut_short(trial)]
+            self._model = success_model(whole, [has_failed(trial) for trial in whole])
         return self._model
 
 

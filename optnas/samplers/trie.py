@@ -11,23 +11,42 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from optnas.utils.distributions import options, stored
 
-Decision = tuple[str, float, float]
-"""A parameter's name, its value as Optuna stores it, and the number of its values."""
+Decision = tuple[str, float, BaseDistribution | None]
+"""A parameter's name, its value as Optuna stores it, and what it was drawn from (None if nothing
+else could be drawn)."""
 
 
 class Fork:
-    """A parameter at a node: the values that were taken, and which of them are closed."""
+    """A parameter at a node: the values that were taken, and which of them are closed.
 
-    __slots__ = ("_closed", "children", "size")
+    Attributes:
+        children: The nodes that the values lead to.
+        newest: The largest number of a trial that drew the parameter here. Its distribution is the
+            one that counts: the study's owner may have changed the range.
+    """
+
+    __slots__ = ("_closed", "_distribution", "_inside", "_size", "children", "newest")
 
     def __init__(self) -> None:
         self.children: dict[float, Node] = {}
+        self.newest = -1
         self._closed: set[float] | None = None  # None saves memory: most forks have no closed value
-        self.size = math.inf
+        self._distribution: BaseDistribution | None = None
+        self._size, self._inside = 1.0, 0
+
+    def draw_from(self, distribution: BaseDistribution | None, number: int) -> None:
+        """Takes the distribution of a trial, unless that of a newer one is known."""
+        if number < self.newest:
+            return
+        self.newest = number
+        if distribution != self._distribution:
+            self._distribution = distribution
+            self._size, self._inside = _size(distribution), self._number_in(distribution)
 
     @property
     def closed(self) -> Collection[float]:
@@ -36,22 +55,42 @@ class Fork:
 
     def settle(self, key: float, closed: bool) -> None:
         """Records whether a value is closed."""
-        if closed and self._closed is None:
-            self._closed = {key}
-        elif self._closed is not None:
-            (self._closed.add if closed else self._closed.discard)(key)
+        if closed == (key in self.closed):
+            return
+        if self._closed is None:
+            self._closed = set()
+        (self._closed.add if closed else self._closed.discard)(key)
+        if _contains(self._distribution, key):
+            self._inside += 1 if closed else -1
 
     @property
     def full(self) -> bool:
         """Whether every value is closed."""
-        return len(self.closed) >= self.size
+        return self._inside >= self._size
+
+    def is_full_in(self, distribution: BaseDistribution) -> bool:
+        """Whether every value of a distribution is closed."""
+        if self._distribution in (None, distribution):
+            return self.full
+        return self._number_in(distribution) >= _size(distribution)
+
+    def _number_in(self, distribution: BaseDistribution | None) -> int:
+        return sum(_contains(distribution, key) for key in self.closed)
+
+
+def _size(distribution: BaseDistribution | None) -> float:
+    return 1 if distribution is None else options(distribution) or math.inf
+
+
+def _contains(distribution: BaseDistribution | None, key: float) -> bool:
+    return distribution is None or distribution._contains(key)
 
 
 class Node:
     """A node of the tree: the parameters that were drawn next, and how many trials ended here.
 
-    A deterministic space always draws the same parameter next at a node. A node has several only if
-    trials were added by hand in another order.
+    A deterministic space always draws the same parameter next at a node. A node has several if
+    trials were added by hand in another order, or the code of the space was changed.
     """
 
     __slots__ = ("ends", "forks")
@@ -61,11 +100,16 @@ class Node:
         self.forks: dict[str, Fork] = {}
 
     @property
+    def next(self) -> str:
+        """The parameter that the newest trial drew here; there must be one."""
+        if len(self.forks) == 1:
+            return next(iter(self.forks))
+        return max(self.forks, key=lambda name: self.forks[name].newest)
+
+    @property
     def closed(self) -> bool:
         """Whether nothing new can be reached from here."""
-        if not self.forks:
-            return self.ends > 0
-        return any(fork.full for fork in self.forks.values())
+        return self.forks[self.next].full if self.forks else self.ends > 0
 
     def child(self, name: str, key: float) -> Node | None:
         """The node that a value leads to, if the value was taken before."""
@@ -79,14 +123,14 @@ class Trie:
     def __init__(self) -> None:
         self.root = Node()
 
-    def add(self, path: list[Decision]) -> None:
-        """Adds the path of a trial."""
+    def add(self, path: list[Decision], number: int) -> None:
+        """Adds the path of the trial of a number."""
         nodes = [self.root]
-        for name, key, size in path:
+        for name, key, distribution in path:
             fork = nodes[-1].forks.get(name)
             if fork is None:
                 fork = nodes[-1].forks[name] = Fork()
-            fork.size = size
+            fork.draw_from(distribution, number)
             child = fork.children.get(key)
             if child is None:
                 child = fork.children[key] = Node()
@@ -119,23 +163,30 @@ class Trie:
 def tried(node: Node, params: Mapping[str, float]) -> bool:
     """Whether taking these values for their parameters leads to nothing new.
 
+    Where trials drew other parameters at a node, in another order, their paths are followed, too.
+
     Args:
         node: The first node, such as the root.
         params: Values as Optuna stores them; parameters without a value are free.
     """
-    while node.forks and not node.closed:
-        name = next((n for n in node.forks if n in params), None)
-        child = node.child(name, params[name]) if name is not None else None
-        if child is None:
-            return False
-        node = child
-    return node.closed
+    nodes = [(node, frozenset[str]())]  # with the parameters that its path lacks so far
+    while nodes:
+        node, lacking = nodes.pop()
+        if node.closed and not lacking:
+            return True
+        if not node.forks or node.next not in params:
+            continue
+        for name in node.forks:
+            child = node.child(name, params[name]) if name in params else None
+            if child is not None:
+                nodes.append((child, (lacking | {node.next}) - {name}))
+    return False
 
 
 def path_of(trial: FrozenTrial) -> list[Decision]:
     """The decisions of a trial, in the order of drawing."""
     distributions = trial.distributions
     return [
-        (name, stored(distributions[name], value), options(distributions[name]) or math.inf)
+        (name, stored(distributions[name], value), distributions[name])
         for name, value in trial.params.items()
     ]

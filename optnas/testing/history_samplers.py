@@ -19,11 +19,11 @@ from optuna.trial import BaseTrial, TrialState
 
 from optnas.study.attributes import BASELINE, KILLED, LOST, RETRY_OF
 from optnas.study.objectives import Direction
-from optnas.testing.failing_samplers import FailureContract
+from optnas.testing.changed_spaces import ChangedSpaceContract
 from optnas.testing.samplers import OTHER_SPACES, Objective
 
 
-class HistorySamplerContract(FailureContract):
+class HistorySamplerContract(ChangedSpaceContract):
     """What a `HistorySampler` must do: the study is its state, and it repeats nothing.
 
     In conditional spaces, with any directions and number of objectives, with constraints, and with
@@ -55,18 +55,6 @@ class HistorySamplerContract(FailureContract):
     """
 
     relative = False
-
-    def study(
-        self,
-        seed: int = 7,
-        directions: Sequence[Direction] = ("minimize", "minimize"),
-        trials: int = 0,
-        objective: Objective | None = None,
-    ) -> Study:
-        """A study in memory with a new sampler, after a number of trials."""
-        study = optuna.create_study(directions=list(directions), sampler=self.make(seed))
-        study.optimize(objective or self.objective, n_trials=trials)
-        return study
 
     def ask(self, study: Study) -> dict[str, Any]:
         """The parameters of the next trial, which is left running."""

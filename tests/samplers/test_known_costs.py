@@ -70,6 +70,39 @@ def test_costs_of_another_form_are_refused_at_the_first_trial(found):
         study.ask().suggest_int("width", 1, 40)
 
 
+def unknown(params):
+    return {1: math.nan if params["n"] % 7 == 0 else params["n"]}
+
+
+def divided(params):
+    return {1: 1 / (params["n"] % 7)}
+
+
+def too_large(params):
+    return {1: math.exp(800 * (params["n"] % 7 == 0))}
+
+
+@pytest.mark.parametrize("costs", [unknown, divided, too_large])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_network_whose_cost_cannot_be_computed_is_not_chosen(costs, told):
+    def draw(trial):
+        return trial.suggest_int("n", 1, 40)
+
+    def objective(trial):
+        n = draw(trial)
+        return 1 / n, costs({"n": n})[1]
+
+    sampler = optnas.PredictorSampler(draw if told else None, costs, seed=0, n_startup_trials=3)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    study.enqueue_trial({"n": 14})  # somebody wants one of them; it fails
+    study.optimize(objective, n_trials=10, catch=(ValueError, ArithmeticError))
+    states = [trial.state.name for trial in study.trials]
+    if told:
+        assert states == ["FAIL"] + ["COMPLETE"] * 9
+    else:  # the first ones are drawn at random
+        assert states[-6:] == ["COMPLETE"] * 6
+
+
 def test_proxies_of_another_form_are_refused():
     sampler = optnas.PredictorSampler(
         lambda trial: trial.suggest_int("width", 1, 40), proxies=lambda params: {"slope": "1"}
@@ -113,6 +146,25 @@ def test_a_wrong_cost_is_never_taken_for_the_score(monkeypatch):
     with pytest.warns(UserWarning, match="objective 0"):
         study.optimize(objective, n_trials=9)
     assert set(asked) == {2}
+
+
+def test_one_sampler_serves_one_objective_after_the_other():
+    """It forgets what it was told of the first one."""
+    sampler = optnas.PredictorSampler(n_candidates=20, n_checked=5, n_startup_trials=3, seed=0)
+    for name, unit in [("width", 8), ("width", 16), ("hidden", 8)]:
+
+        def build(trial, name=name, unit=unit):
+            return nn.Linear(2, unit * trial.suggest_int(name, 1, 40))
+
+        space = optnas.FunctionSpace(build, torch.zeros(1, 2))
+        evaluator = optnas.FunctionEvaluator(
+            lambda model, recipe, report: {"loss": 1 / model.out_features}, {"loss": "minimize"}
+        )
+        objective = optnas.Objective(space, evaluator, ("loss", "params"))
+        sampler.fill_in(objective.suggest, objective.preview)
+        study = optuna.create_study(directions=objective.directions, sampler=sampler)
+        study.optimize(objective, n_trials=6)
+        assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
 
 
 def test_a_search_refuses_costs_that_its_trials_contradict():

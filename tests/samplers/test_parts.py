@@ -19,9 +19,10 @@ from optnas.samplers.evolution import _Population
 from optnas.samplers.history import History
 from optnas.samplers.local_search import RESTART
 from optnas.samplers.policy import Action, Policy
-from optnas.samplers.ranking import best_first, contributions
+from optnas.samplers.ranking import best_first, contributions, violation
 from optnas.samplers.reward import Rewards
-from optnas.samplers.trie import Trie, tried
+from optnas.samplers.scaling import excesses
+from optnas.samplers.trie import Trie
 from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
 from optnas.utils.draws import draw, move
 
@@ -100,38 +101,6 @@ def test_near_values_are_likelier_and_far_ones_happen():
     assert min(kinds.count(k) for k in "bcd") > 600
 
 
-PATHS = st.lists(
-    st.lists(st.integers(0, 2), min_size=1, max_size=3).map(
-        lambda values: [(f"p{i}{values[:i]}", float(v), 3) for i, v in enumerate(values)]
-    ),
-    max_size=12,
-)
-
-
-@given(PATHS, PATHS)
-def test_what_is_taken_out_of_a_trie_leaves_no_trace(kept, removed):
-    trie, plain = Trie(), Trie()
-    for path in [*kept, *removed]:
-        trie.add(path)
-    for path in removed:
-        trie.remove(path)
-    for path in kept:
-        plain.add(path)
-    for path in [*kept, *removed]:
-        params = {name: key for name, key, _ in path}
-        assert tried(trie.root, params) == tried(plain.root, params)
-    assert trie.root.closed == plain.root.closed
-
-
-def test_a_prefix_of_a_longer_path_is_not_the_end():
-    trie = Trie()
-    trie.add([("a", 0.0, 2)])  # failed before the next parameter was drawn
-    assert tried(trie.root, {"a": 0.0})
-    trie.add([("a", 0.0, 2), ("b", 1.0, 3)])
-    assert not tried(trie.root, {"a": 0.0})
-    assert tried(trie.root, {"a": 0.0, "b": 1.0})
-
-
 @pytest.mark.parametrize("objectives", [2, 3, 4])
 def test_contributions_are_differences_of_hypervolume(objectives):
     rng = np.random.default_rng(objectives)
@@ -164,6 +133,48 @@ def test_crowding_is_the_gap_between_neighbours():
     np.testing.assert_allclose(crowding(points), [0.8 + 1.0, 2.0, 1.2 + 1.0])
     many = np.random.default_rng(0).random((30, 6))
     assert contributions(many).shape == (30,)
+
+
+def test_a_population_is_full_of_infeasible_trials_while_nothing_is_feasible():
+    study = optuna.create_study()
+    population = _Population(10, True, History(study))
+    for number in range(1, 25):
+        population.add(trial([1.0], broken=float(number)))
+        broken = [violation(member) for member in population.members]
+        assert broken == [float(n) for n in range(max(number - 9, 1), number + 1)]
+    population.add(trial([1.0]))
+    assert [violation(member) for member in population.members] == [0.0, *range(16, 25)]
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical")
+@pytest.mark.parametrize("sampler", [optnas.PredictorSampler, optnas.RegularizedEvolutionSampler])
+def test_choices_may_be_lists(sampler):
+    """Optuna warns of them, and keeps them as long as the study lies in memory."""
+
+    def objective(trial):
+        widths = [trial.suggest_categorical(f"block{i}", [[8], [16, 8], [4]]) for i in range(3)]
+        if trial.number == 1:
+            raise ValueError("so that failures are learned from")
+        return float(sum(map(sum, widths)))
+
+    study = optuna.create_study(sampler=sampler(seed=0))
+    study.optimize(objective, n_trials=10, catch=(ValueError,))
+    assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 9
+
+
+def test_an_infinite_excess_is_one():
+    """As of a memory that no device has."""
+
+    def broken(by):
+        return create_trial(value=1.0, system_attrs={"constraints:memory": by})
+
+    for huge in (math.inf, 1.0):
+        ((rows, scaled),) = excesses([broken(-1.0), broken(huge), broken(-2.0)])
+        assert rows == [0, 1, 2]
+        assert (scaled > 0).tolist() == [False, True, False]
+    ((_, scaled),) = excesses([broken(-math.inf), broken(3.0), broken(math.inf)])
+    assert (scaled > 0).tolist() == [False, True, True]
+    assert excesses([broken(-math.inf), broken(-1.0)]) == []
 
 
 def trial(values=None, broken=0.0, state=TrialState.COMPLETE):

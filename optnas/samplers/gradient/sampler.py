@@ -256,7 +256,7 @@ class _Sample:
         if logits is None or len(logits) != count:
             return self._ask.draw(name, distribution)
         weights = np.exp(np.array(logits) - max(logits)).tolist()
-        weights = without(weights, distribution, self._ask.closed(name))
+        weights = without(weights, distribution, self._ask.closed(name, distribution))
         rng = self._ask.rng(f"draw:{name}")
         return option(distribution, rng.choices(range(count), weights)[0])
 

@@ -196,7 +196,7 @@ class LanguageModelSampler(HistorySampler):
             if proposed is None:  # not before: a trial whose parameters are all fixed asks nothing
                 proposed = self._proposed(ask)
             value = fitting(distribution, proposed[name]) if name in proposed else MISSING
-            if value is MISSING or stored(distribution, value) in ask.closed(name):
+            if value is MISSING or stored(distribution, value) in ask.closed(name, distribution):
                 return bred(name, distribution)
             return value
 
