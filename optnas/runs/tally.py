@@ -118,7 +118,7 @@ class Tally:
         Returns:
             The numbers of the lost trials that were queued again.
         """
-        dead = [trial for trial in self.running if is_abandoned(trial, self._place, self._own)]
+        dead = [trial for trial in self.running if is_abandoned(trial, self._place)]
         for trial in dead:
             give_up(self._study, trial)
         if dead:
