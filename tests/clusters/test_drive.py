@@ -216,7 +216,7 @@ def test_no_worker_begins_when_the_time_is_over(load):
 
 
 def test_a_worker_that_hangs_is_killed_and_its_trial_fails(load, monkeypatch):
-    monkeypatch.setattr(optnas.runs.worker_process, "HANGING", 0.0)
+    monkeypatch.setattr(optnas.runs.worker, "HANGING", 0.0)
     search = load(
         'if first("hung"):\n'
         "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n"
