@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError, WorkerError
+from optnas.runs.logs import in_folder, remove_empty
 from optnas.runs.observer import Observer
 from optnas.runs.starter import PATIENCE, Starter, starter
 from optnas.runs.stop import Stop
@@ -86,8 +88,11 @@ class WorkerProcesses:
         self._display = display
         self._callbacks = callbacks
         self._logs = logs
-        self._host = socket.gethostname()
-        self._starter = starter or worker_starter(logs / f"{self._host}-server.log")
+        # Another run of this study may write to the same folder, from this machine, too.
+        self._run = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        server = logs / f"{self._run}-server.log"
+        self._starter = starter or worker_starter(server)
+        self._opened = {server}
         self._remark = ""
         self._finishing = False
         self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
@@ -106,12 +111,13 @@ class WorkerProcesses:
         self._starter.close()
         if self.workers:
             Tally(self._study).recover()
-        remove_empty_logs(self._logs)
+        remove_empty(self._logs, self._opened)
 
     def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
         """Starts a worker."""
-        self._logs.mkdir(exist_ok=True)
-        log = self._logs / f"{self._host}-worker{index + 1}.log"
+        log = self._logs / f"{self._run}-worker{index + 1}.log"
+        in_folder(self._logs, log.touch)
+        self._opened.add(log)
         # Its session is its own: this process decides what Ctrl-C does.
         process = self._starter.start(f"optnas work {index + 1}", log, environment, job.folder)
         worker = Worker(index, process)
@@ -198,15 +204,6 @@ def raise_error(event: Event) -> None:
     if "error" in event:
         kind = InputError if event["input"] else WorkerError
         raise kind(event["error"])
-
-
-def remove_empty_logs(logs: Path) -> None:
-    """Removes logs that hold nothing, and their folder if no log is left."""
-    with contextlib.suppress(OSError):
-        for path in logs.glob("*.log"):
-            if not path.stat().st_size:
-                path.unlink()
-        logs.rmdir()
 
 
 def how_ended(code: int | None) -> str:

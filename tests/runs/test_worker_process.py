@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from pathlib import Path
 from unittest import mock
 
 import optuna
@@ -29,7 +30,8 @@ def echoes(folder, starting=lambda process: None):
     """Workers that report what they are told, in a study of one running trial."""
 
     class Echo:
-        def start(self, *_):
+        def start(self, name, log, *_):
+            open(log, "a").close()
             process = subprocess.Popen(
                 ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
@@ -137,3 +139,37 @@ def test_a_worker_that_hangs_in_its_trial_is_killed(monkeypatch):
     worker.process.kill.assert_called_once_with()
     assert worker.running is None
     assert study.trials[0].state == TrialState.FAIL
+
+
+def test_a_run_removes_its_own_empty_logs_alone(tmp_path):
+    """The worker of another run of the study writes to its log later."""
+    logs = tmp_path / "logs"
+    with echoes(tmp_path) as first:
+        first.start(0, JOB, {})
+        (of_first,) = logs.iterdir()
+        with echoes(tmp_path) as second:
+            second.start(0, JOB, {})
+            assert len(list(logs.iterdir())) == 2
+        assert list(logs.iterdir()) == [of_first]
+    assert not logs.exists()
+    with echoes(tmp_path) as third:
+        third.start(0, JOB, {})
+        (log,) = logs.iterdir()
+        log.write_text("a warning")
+    assert list(logs.iterdir()) == [log]
+
+
+def test_a_run_starts_while_another_one_removes_the_folder_of_logs(tmp_path, monkeypatch):
+    mkdir, removed = Path.mkdir, []
+
+    def made_and_removed(path, **settings):
+        mkdir(path, **settings)
+        if not removed:
+            path.rmdir()
+            removed.append(path)
+
+    monkeypatch.setattr(Path, "mkdir", made_and_removed)
+    with echoes(tmp_path) as run:
+        run.start(0, JOB, {})
+        assert len(list((tmp_path / "logs").iterdir())) == 1
+    assert removed == [tmp_path / "logs"]
