@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NoReturn, TextIO
 
 from optnas.errors import Terminated
@@ -24,6 +25,8 @@ from optnas.runs.worker_process import Job
 
 EPOCH_SECONDS = 0.5
 """The shortest time between two epochs that the parent is told of."""
+SOON = 1.0
+"""Seconds that a killed process may need to be gone."""
 
 
 class _Reporter(Observer):
@@ -87,6 +90,10 @@ def main() -> NoReturn:
     """Runs one worker; the exit code is 0 when nothing is left to do."""
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    if hasattr(os, "register_at_fork"):
+        # The end of the events says that the worker has ended: what the study's code forks, such
+        # as a pool of processes, mustn't hold them open.
+        os.register_at_fork(after_in_child=partial(os.dup2, 2, events.fileno(), inheritable=False))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     reporter, stop = _Reporter(events), Stop()
     logging.getLogger("optnas").addHandler(_Remarks(reporter))
@@ -115,8 +122,27 @@ def main() -> NoReturn:
     except Exception as error:
         _report(reporter, error)
         code = 1
-    sys.stdout.flush()
-    os._exit(code)  # threads of libraries mustn't keep it
+    try:
+        _end_children()
+        sys.stdout.flush()
+    finally:
+        os._exit(code)  # threads of libraries mustn't keep it
+
+
+def _end_children() -> None:
+    """Ends the processes that the study's code has started by `multiprocessing`.
+
+    Python sees to them when it ends by itself, but not at `os._exit`.
+    """
+    multiprocessing = sys.modules.get("multiprocessing")
+    children = [] if multiprocessing is None else multiprocessing.active_children()
+    if children and hasattr(signal, "SIGCHLD"):
+        # Where a study's code uses workers of a DataLoader, PyTorch's handler raises at their end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for child in children:
+        child.kill()
+    for child in children:
+        child.join(SOON)
 
 
 def _report(reporter: _Reporter, error: Exception) -> None:

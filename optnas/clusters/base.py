@@ -32,6 +32,14 @@ class NodeJob:
     trial_timeout: float | None = None
     version: str = version("optnas")
 
+    def log_name(self, where: str) -> str:
+        """The name of the worker's log, which no other run's worker has.
+
+        Args:
+            where: What runs it: a node, say.
+        """
+        return f"{where}-{self.job.worker[:8]}-worker{self.index + 1}.log"
+
 
 @dataclass(frozen=True)
 class Ending:

@@ -14,11 +14,12 @@ from optuna.trial import FrozenTrial
 from optnas.clusters.base import Ending, NodeJob, Workers
 from optnas.clusters.follower import Follower
 from optnas.errors import InputError, WorkerError
+from optnas.runs.logs import remove_empty
 from optnas.runs.observer import Observer
 from optnas.runs.recovery import give_up_all
 from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
-from optnas.runs.worker_process import Job, remove_empty_logs
+from optnas.runs.worker_process import Job
 
 POLL = 1.0
 """Seconds between two looks at the study and the workers."""
@@ -95,11 +96,13 @@ class _Driver:
         self._display = display
         self._follower = follower
         self._living: dict[str, NodeJob] = {}
+        self._started: list[NodeJob] = []
         self._deaths = 0
 
     def start(self, jobs: Sequence[NodeJob]) -> None:
         """Starts workers."""
         self._living |= {job.job.worker: job for job in jobs}
+        self._started += jobs
         started = self._workers.start(jobs, str(self._logs))
         self._display.say(f"started: {started}")
 
@@ -146,7 +149,9 @@ class _Driver:
         if self._living:
             give_up_all(self._study, self._living)
             Tally(self._study).recover()
-        remove_empty_logs(self._logs)
+        # A job that was requeued may have run on several nodes.
+        logs = [log for job in self._started for log in self._logs.glob(job.log_name("*"))]
+        remove_empty(self._logs, logs)
 
 
 def _named(job: Job) -> Job:

@@ -21,7 +21,8 @@ from typing import Any
 
 from optnas.clusters.base import Ending, NodeJob
 from optnas.runs.starter import PATIENCE, Anew
-from optnas.runs.worker_process import CODE, Running, Worker, end_hanging, how_ended
+from optnas.runs.worker import Worker, end_hanging
+from optnas.runs.worker_process import CODE, how_ended
 from optnas.storage.open import open_storage
 from optnas.storage.urls import storage_path
 from optnas.study.load import load_study
@@ -161,10 +162,9 @@ class NodeWorker:
         worker.process.wait()
 
     def _take_in(self, worker: Worker, event: dict[str, Any]) -> None:
-        if "began" in event:
-            worker.running = Running(event["began"], time.monotonic())
-        elif "finished" in event:
-            worker.running, self._deaths = None, 0
+        worker.take_in(event)
+        if "finished" in event:
+            self._deaths = 0
         elif "error" in event:
             self._error = Ending(error=event["error"], is_input=event["input"])
         elif "remark" in event:

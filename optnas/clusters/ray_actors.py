@@ -6,11 +6,13 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from optnas.clusters.base import Ending, NodeJob, Workers
 from optnas.clusters.ray_node import RayNode
+from optnas.runs.logs import in_folder
 from optnas.runs.starter import PATIENCE
 from optnas.utils.text import plural
 
@@ -63,7 +65,7 @@ class RayActors(Workers):
         for job in jobs:
             here = replace(job.job, file=self._file, folder=None) if self._file else job.job
             handle = self._class.remote(replace(job, job=here))
-            log = Path(logs) / f"ray-worker{job.index + 1}.log"
+            log = Path(logs) / job.log_name("ray")
             running, reading = handle.run.remote(), handle.read.remote(0, CHUNK)
             self._actors.append(_Actor(job, handle, running, log, reading))
         return f"{plural(len(jobs), 'worker')} on Ray"
@@ -137,7 +139,7 @@ class RayActors(Workers):
                 actor.read += len(text)
                 actor.reading = actor.handle.read.remote(actor.read, CHUNK)
                 if text:
-                    with open(actor.log, "ab") as file:
+                    with in_folder(actor.log.parent, partial(open, actor.log, "ab")) as file:
                         file.write(text)
 
     def _drop(self, actor: _Actor) -> None:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import psutil
 from optnas.clusters.base import Ending, NodeJob, Workers
 from optnas.clusters.slurm_node import END, FINISH, SlurmNode
 from optnas.errors import InputError
+from optnas.runs.logs import in_folder
 from optnas.runs.starter import PATIENCE
 from optnas.utils.text import plural
 
@@ -71,9 +73,9 @@ class SlurmJobs(Workers):
         # A pattern in a path would be SLURM's.
         above = Path(logs).parent if "%" in logs else Path(logs)
         if self._folder is None:
-            Path(logs).mkdir(exist_ok=True)
             self._folder = above / f"slurm-{uuid.uuid4().hex[:8]}"
-            self._folder.mkdir(mode=0o700)  # the storage's URL, with its password, is in there
+            # The storage's URL, with its password, is in there.
+            in_folder(Path(logs), partial(self._folder.mkdir, mode=0o700))
         nodes = [SlurmNode(job, str(self._folder), logs) for job in jobs]
         try:
             executor = submitit.AutoExecutor(

@@ -17,12 +17,14 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from optnas.clusters.base import Ending, NodeJob
 from optnas.clusters.node_worker import POLL, NodeWorker
+from optnas.runs.logs import in_folder
 
 FINISH, END = "finish", "end"
 """The files by which a run tells its jobs what to do, in the folder that it shares with them."""
@@ -52,8 +54,9 @@ class SlurmNode:
         """Runs the worker to its end."""
         signal.signal(signal.SIGTERM, self._terminate)
         signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGUSR2))
-        path = Path(self._logs) / f"{socket.gethostname()}-worker{self._job.index + 1}.log"
-        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        path = Path(self._logs) / self._job.log_name(socket.gethostname())
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        log = in_folder(path.parent, partial(os.open, path, flags, 0o666))
         try:
             self._worker = NodeWorker(self._job, log)
             ending = Ending() if self._is_told(FINISH) else self._worker.run(self._look)

@@ -26,7 +26,7 @@ from optnas.study.attributes import (
     SURPLUS,
     retry_of,
 )
-from optnas.study.leases import lease_of
+from optnas.study.leases import holders
 
 MAX_KILLS = 3
 """A trial whose process died this many times in a row fails: the trial may be the cause."""
@@ -64,8 +64,8 @@ def give_up_all(study: Study, workers: Collection[str]) -> None:
         workers: Their ids (see `Job.worker`).
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        held = lease_of(trial)
-        if held is not None and held.get("worker") in workers:
+        held = holders(trial)
+        if held and all(lease.get("worker") in workers for lease in held):
             give_up(study, trial)
 
 

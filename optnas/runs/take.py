@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optnas.storage.guard import Private
 from optnas.study.attributes import LEASE
-from optnas.study.leases import is_dead, lease_of, same_worker
+from optnas.study.leases import CLAIM, claims_of, is_dead, same_worker
 
 ASK = Private(
     {
@@ -32,10 +32,11 @@ def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenT
     """`study.ask()`, but the trial holds the lease from the start.
 
     So other workers can tell that the trial is lost, at whatever moment its worker is killed. A new
-    trial is made with its lease. A waiting trial first gets the lease, and is then set to RUNNING.
-    Two workers may write their leases on one waiting trial. Only one of them sets it to RUNNING,
-    and writes its lease again if the other's stands there. Waiting trials that another worker is
-    about to take are tried last.
+    trial is made with its lease. On a waiting trial the worker first writes a claim, then sets the
+    trial to RUNNING, and then writes its lease. Of several workers that claim one trial, the
+    storage lets only one set it to RUNNING; the others withdraw their claims. None of them writes
+    where another one does, so each may be late, or be killed, at any moment. Waiting trials that
+    another worker is about to take are tried last.
 
     Args:
         study: The study.
@@ -48,14 +49,14 @@ def take_trial(study: Study, lease: Mapping[str, Any], waiting: Iterable[FrozenT
         return asked
     storage = study._storage
     study._thread_local.cached_all_trials = None  # as ask() does: the cache is for one trial alone
+    claim = f"{CLAIM}{lease.get('worker') or lease['pid']}"
     for trial in sorted(waiting, key=lambda t: _is_claimed(t, lease)):
         with suppress(UpdateFinishedTrialError):
-            storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))
+            storage.set_trial_system_attr(trial._trial_id, claim, dict(lease))
             if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                taken = optuna.Trial(study, trial._trial_id)
-                if not same_worker(taken.user_attrs.get(LEASE), lease):
-                    taken.set_user_attr(LEASE, dict(lease))
-                return taken
+                storage.set_trial_user_attr(trial._trial_id, LEASE, dict(lease))
+                return optuna.Trial(study, trial._trial_id)
+            storage.set_trial_system_attr(trial._trial_id, claim, {})
     template = copy.copy(_EMPTY)
     template.user_attrs = {LEASE: dict(lease)}
     template.datetime_start = datetime.datetime.now()
@@ -66,10 +67,8 @@ _EMPTY = create_trial(state=TrialState.RUNNING)
 
 
 def _is_claimed(trial: FrozenTrial, lease: Mapping[str, Any]) -> bool:
-    """Whether another living worker has written its lease on a waiting trial."""
-    held = lease_of(trial)
-    return (
-        held is not None
-        and not same_worker(held, lease)
-        and not is_dead(held, lease.get("place", ""))
+    """Whether another living worker is about to take a waiting trial."""
+    return any(
+        not same_worker(held, lease) and not is_dead(held, lease.get("place", ""))
+        for held in claims_of(trial)
     )

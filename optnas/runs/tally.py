@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from optnas.storage.faults import storage_fault
 from optnas.storage.place import place_of
 from optnas.study.attributes import (
     BASELINE,
+    RETRY_OF,
     SURPLUS,
     is_counted,
     is_lost,
@@ -31,7 +32,7 @@ from optnas.study.attributes import (
     retry_of,
 )
 from optnas.study.leases import Renewal, is_abandoned, is_alive
-from optnas.study.trial_order import in_order_of_completion
+from optnas.study.trial_order import in_order_of_completion, origin
 
 log = logging.getLogger("optnas")
 
@@ -118,7 +119,7 @@ class Tally:
         Returns:
             The numbers of the lost trials that were queued again.
         """
-        dead = [trial for trial in self.running if is_abandoned(trial, self._place, self._own)]
+        dead = [trial for trial in self.running if is_abandoned(trial, self._place)]
         for trial in dead:
             give_up(self._study, trial)
         if dead:
@@ -166,11 +167,13 @@ class Tally:
         """Ends a trial that was just taken if it isn't needed, before anything is suggested.
 
         Several workers may have asked for the last trial at once, or queued a retry of the same
-        one. Only trials with lower numbers make a trial superfluous, so enough of them stay. A new
-        trial is needed if its number (from 0), minus the number of trials that don't count, is
-        below the wanted number.
+        one, or, as they began the study together, the same baseline: its first trial stays, also if
+        that failed. Only trials with lower numbers make a trial superfluous, so enough of them
+        stay. A new trial is needed if its number (from 0), minus the number of trials that don't
+        count, is below the wanted number.
         """
-        if trial.number >= self._seen and trial.number - self._not_counted < self._wanted:
+        is_new = trial.number >= self._seen and not trial.user_attrs.keys() & {BASELINE, RETRY_OF}
+        if is_new and trial.number - self._not_counted < self._wanted:
             return False
         trials = self.read()
         of = retry_of(trials[trial.number])
@@ -180,6 +183,8 @@ class Tally:
         )
         if of is not None and self._retries.get(of, trial.number) < trial.number:
             reason = f"trial {of} is repeated by an earlier trial already"
+        elif (first := _first_of_baseline(trials, trial.number)) is not None:
+            reason = f"trial {first} is the baseline {trials[first].user_attrs[BASELINE]!r} already"
         elif before >= self._wanted:
             reason = f"{self._wanted} trials are wanted, and as many come before this one"
         else:
@@ -188,3 +193,15 @@ class Tally:
             trial.set_user_attr(SURPLUS, reason)
             self._study.tell(trial, state=TrialState.FAIL)
         return True
+
+
+def _first_of_baseline(trials: Sequence[FrozenTrial], number: int) -> int | None:
+    """The trial that has the same baseline and comes before a trial; None if there is none.
+
+    A retry stands where the trial that it repeats does.
+    """
+    name = trials[number].user_attrs.get(BASELINE)
+    if name is None:
+        return None
+    before = trials[: origin(trials[number], trials)]
+    return next((t.number for t in before if t.user_attrs.get(BASELINE) == name), None)

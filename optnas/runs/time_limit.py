@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from types import FrameType
 
 from optnas.errors import InputError, TrialTimeout
 from optnas.utils.text import duration
+
+AGAIN = 5.0
+"""Seconds between two rings of the alarm of a trial whose time is up."""
 
 
 def check_timeout(seconds: float | None) -> None:
@@ -26,7 +30,9 @@ def check_timeout(seconds: float | None) -> None:
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Raises TrialTimeout in the block once the time is up; None sets no limit.
 
-    Compiled code is interrupted when it returns to Python.
+    Compiled code is interrupted when it returns to Python. Python drops what is raised while the
+    garbage collector calls something, and so may the study's code: therefore the alarm rings again,
+    until the block ends. It raises nothing while the block cleans up after TrialTimeout.
 
     Raises:
         InputError: This isn't the main thread; signals interrupt no other.
@@ -38,12 +44,25 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         raise InputError("trial_timeout works in the main thread of a process alone")
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise TrialTimeout(f"took longer than {duration(seconds)} (trial_timeout)")
+        if not _is_handled():
+            raise TrialTimeout(f"took longer than {duration(seconds)} (trial_timeout)")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:  # the alarm may have rung just before
+            signal.signal(signal.SIGALRM, before)
+
+
+def _is_handled() -> bool:
+    """Whether an except or finally block that TrialTimeout has reached is running."""
+    error = sys.exception()
+    while error is not None:
+        if isinstance(error, TrialTimeout):
+            return True
+        error = error.__context__
+    return False

@@ -10,29 +10,27 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError, WorkerError
+from optnas.runs.logs import in_folder, remove_empty
 from optnas.runs.observer import Observer
-from optnas.runs.starter import PATIENCE, Process, Starter, starter
+from optnas.runs.starter import PATIENCE, Starter, starter
 from optnas.runs.stop import Stop
 from optnas.runs.tally import Tally
-from optnas.study.attributes import FAILURE
-from optnas.utils.text import duration
+from optnas.runs.worker import Event, Worker, end_hanging
 
 CODE = "from optnas.cli.worker_main import main; main()"
 """What a worker runs."""
 MODULES = ("optnas.cli.worker_main", "optnas.cli.worker_job", "alembic.command")
 """What every worker imports before the study file, and what it opens a database with."""
-HANGING = 60.0
-"""Seconds beyond `trial_timeout` after which a worker that doesn't react is killed."""
 
 
 @dataclass(frozen=True)
@@ -64,55 +62,6 @@ class Job:
     describes: bool = False
 
 
-class Running(NamedTuple):
-    """The trial that a worker runs, and when it began, on the clock of `time.monotonic`."""
-
-    trial: int
-    began: float
-
-
-class Worker:
-    """A worker process, and what it has reported."""
-
-    def __init__(self, index: int, process: Process) -> None:
-        self.index = index
-        self.process = process
-        self.running: Running | None = None
-        self.listener: threading.Thread | None = None
-        self._told = False
-
-    def finish(self) -> None:
-        """Lets the worker finish its trial and end; told twice, it would give the trial up."""
-        if not self._told:
-            self._told = True
-            self.process.send_signal(signal.SIGINT)
-
-    def hanging(self, trial_timeout: float) -> Running | None:
-        """Its trial, if that runs far longer than it may: no time-out has reached it."""
-        running = self.running  # once: a thread that listens may set it meanwhile
-        if running is None or time.monotonic() - running.began <= trial_timeout + HANGING:
-            return None
-        return running
-
-    def ended(self, seconds: float) -> bool:
-        """Whether the process has ended after some seconds at most."""
-        if self.listener is None:
-            return False
-        self.listener.join(seconds)
-        return not self.listener.is_alive()
-
-    def close(self) -> None:
-        """Closes the pipes of a process that has ended."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        if self.listener is not None:
-            self.listener.join()
-
-
-Event = dict[str, Any]
-
-
 def worker_starter(log: Path) -> Starter:
     """What starts workers; the log is that of its server, if it has one."""
     return starter(CODE, MODULES, log)
@@ -139,8 +88,11 @@ class WorkerProcesses:
         self._display = display
         self._callbacks = callbacks
         self._logs = logs
-        self._host = socket.gethostname()
-        self._starter = starter or worker_starter(logs / f"{self._host}-server.log")
+        # Another run of this study may write to the same folder, from this machine, too.
+        self._run = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        server = logs / f"{self._run}-server.log"
+        self._starter = starter or worker_starter(server)
+        self._opened = {server}
         self._remark = ""
         self._finishing = False
         self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
@@ -159,12 +111,13 @@ class WorkerProcesses:
         self._starter.close()
         if self.workers:
             Tally(self._study).recover()
-        remove_empty_logs(self._logs)
+        remove_empty(self._logs, self._opened)
 
     def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
         """Starts a worker."""
-        self._logs.mkdir(exist_ok=True)
-        log = self._logs / f"{self._host}-worker{index + 1}.log"
+        log = self._logs / f"{self._run}-worker{index + 1}.log"
+        in_folder(self._logs, log.touch)
+        self._opened.add(log)
         # Its session is its own: this process decides what Ctrl-C does.
         process = self._starter.start(f"optnas work {index + 1}", log, environment, job.folder)
         worker = Worker(index, process)
@@ -183,7 +136,9 @@ class WorkerProcesses:
         with worker.process.stdout as lines:
             for line in lines:
                 with contextlib.suppress(ValueError):  # half a line: it was killed
-                    self._queue.put((worker, json.loads(line)))
+                    event = json.loads(line)
+                    worker.take_in(event)  # here: the main thread may be in a callback for long
+                    self._queue.put((worker, event))
         self._queue.put((worker, {"left": how_ended(worker.process.wait())}))
 
     def events(self) -> list[tuple[Worker, Event]]:
@@ -193,19 +148,17 @@ class WorkerProcesses:
             found.append(self._queue.get(timeout=0.5))
             while True:
                 found.append(self._queue.get_nowait())
-        for worker, event in found:
-            self._show(worker, event)
+        for _, event in found:
+            self._show(event)
         return found
 
-    def _show(self, worker: Worker, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         raise_error(event)
         if "began" in event:
-            worker.running = Running(event["began"], time.monotonic())
             self._display.began(event["began"])
         elif "epoch" in event:
             self._display.epoch(*event["epoch"])
         elif "finished" in event:
-            worker.running = None
             trials = self._study.get_trials(deepcopy=False)
             self._display.finished(self._study, trials[event["finished"]])
             for callback in self._callbacks:
@@ -251,32 +204,6 @@ def raise_error(event: Event) -> None:
     if "error" in event:
         kind = InputError if event["input"] else WorkerError
         raise kind(event["error"])
-
-
-def end_hanging(worker: Worker, hanging: Running, study: Study, trial_timeout: float) -> None:
-    """Kills a worker if it still runs the trial that hung; this trial fails."""
-    trial = study.get_trials(deepcopy=False)[hanging.trial]
-    if worker.running is not hanging:  # it has ended while the study was read
-        return
-    worker.running = None
-    storage = study._storage
-    reason = f"hung for longer than {duration(trial_timeout)} (trial_timeout)"
-    with contextlib.suppress(UpdateFinishedTrialError):
-        # The reason first: another worker may repeat the trial once this one is dead.
-        storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
-    worker.process.kill()
-    worker.process.wait()
-    with contextlib.suppress(UpdateFinishedTrialError):
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-def remove_empty_logs(logs: Path) -> None:
-    """Removes logs that hold nothing, and their folder if no log is left."""
-    with contextlib.suppress(OSError):
-        for path in logs.glob("*.log"):
-            if not path.stat().st_size:
-                path.unlink()
-        logs.rmdir()
 
 
 def how_ended(code: int | None) -> str:

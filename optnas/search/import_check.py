@@ -17,7 +17,8 @@ from pathlib import Path
 from optnas.clusters.base import Workers
 from optnas.objective.objective import Objective
 from optnas.runs.starter import Process, Starter
-from optnas.runs.worker_process import Event, Job, raise_error, worker_environment, worker_starter
+from optnas.runs.worker import Event
+from optnas.runs.worker_process import Job, raise_error, worker_environment, worker_starter
 from optnas.search.job import job_of
 from optnas.search.open import existing_study
 from optnas.search.settings import Settings

@@ -19,7 +19,6 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -38,9 +37,10 @@ YOUNG = 60.0
 seconds."""
 FORGOTTEN = 86_400.0
 """A running trial without a lease is presumed dead after this many seconds, a day."""
-ORPHANED = 10.0
-"""Seconds that a worker may need to write its lease on a trial that it has taken. A trial that
-began longer ago and still holds another worker's lease is orphaned."""
+CLAIM = "optnas:claim:"
+"""Prefix of a queued trial's system attribute: the lease of a worker that tries to take the trial.
+It ends with the worker's id, so no worker writes to another one's claim. It is empty if the worker
+was too late."""
 
 
 def lease(place: str = "") -> dict[str, Any]:
@@ -64,6 +64,22 @@ def lease_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
     """The lease that a trial holds, if it holds one."""
     held = trial.user_attrs.get(LEASE)
     return held if isinstance(held, dict) else None
+
+
+def claims_of(trial: FrozenTrial) -> list[Mapping[str, Any]]:
+    """The leases of the workers that try to take a queued trial; one of them may have taken it."""
+    claims = [held for key, held in trial.system_attrs.items() if key.startswith(CLAIM)]
+    return [held for held in claims if isinstance(held, dict) and held]
+
+
+def holders(trial: FrozenTrial) -> list[Mapping[str, Any]]:
+    """The leases of the workers that may be running a trial; none if plain Optuna began it.
+
+    Only the worker that runs the trial writes the lease. Until then it is one of those that claim
+    the trial.
+    """
+    held = lease_of(trial)
+    return claims_of(trial) if held is None else [held]
 
 
 def end_leases(study: Study) -> None:
@@ -100,46 +116,30 @@ def is_own(held: Mapping[str, Any]) -> bool:
     return all(held.get(key) == mine[key] for key in ("host", "boot", "pid", "started"))
 
 
-def same_worker(held: Mapping[str, Any] | None, lease: Mapping[str, Any]) -> bool:
-    """Whether two leases belong to one worker; the time of the renewal doesn't matter.
-
-    Args:
-        held: The lease of a trial; None if it holds none.
-        lease: The worker's lease.
-    """
-    return held is not None and all(
-        held.get(key) == value for key, value in lease.items() if key != "renewed"
-    )
+def same_worker(held: Mapping[str, Any], lease: Mapping[str, Any]) -> bool:
+    """Whether two leases belong to one worker; the time of the renewal doesn't matter."""
+    return all(held.get(key) == value for key, value in lease.items() if key != "renewed")
 
 
 def is_alive(trial: FrozenTrial, place: str = "") -> bool:
     """Whether a process is running the trial, which was read from the storage of this place."""
     if trial.state != TrialState.RUNNING:
         return False
-    held = lease_of(trial)
-    if held is not None:
-        return not is_dead(held, place)
+    if held := holders(trial):
+        return not all(is_dead(lease, place) for lease in held)
     return age(trial) < YOUNG
 
 
-def is_abandoned(
-    trial: FrozenTrial, place: str = "", own: Mapping[str, Any] = MappingProxyType({})
-) -> bool:
+def is_abandoned(trial: FrozenTrial, place: str = "") -> bool:
     """Whether no process will ever end a running trial.
 
     Args:
         trial: The trial.
         place: Of the storage that it was read from; empty if it isn't known.
-        own: The lease of a worker that runs nothing now. If a trial began a
-            while ago and holds it, another process took that trial and was killed before it could
-            write its own lease.
     """
-    held = lease_of(trial)
-    if held is None:
-        return age(trial) > FORGOTTEN
-    if own and same_worker(held, own) and age(trial) > ORPHANED:
-        return True
-    return is_dead(held, place)
+    if held := holders(trial):
+        return all(is_dead(lease, place) for lease in held)
+    return age(trial) > FORGOTTEN
 
 
 def age(trial: FrozenTrial) -> float:

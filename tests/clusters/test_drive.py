@@ -215,8 +215,21 @@ def test_no_worker_begins_when_the_time_is_over(load):
     assert states() == []
 
 
+def test_a_run_removes_its_own_empty_logs_alone(load):
+    """A worker of another run of the study may write to the other one later."""
+    search = load().override(Overrides(hours=1e-9))
+    search.open()  # a study that is made later has other names
+    logs = Path("cluster_logs")
+    logs.mkdir()
+    (logs / "node-worker1.log").touch()  # by the name that an earlier version gave it
+    (logs / "node-1a2b3c4d-worker1.log").touch()
+    search.run(workers=2, on=Nodes(), progress=False)
+    names = [path.name for path in logs.iterdir()]
+    assert sorted(names) == ["node-1a2b3c4d-worker1.log", "node-worker1.log"]
+
+
 def test_a_worker_that_hangs_is_killed_and_its_trial_fails(load, monkeypatch):
-    monkeypatch.setattr(optnas.runs.worker_process, "HANGING", 0.0)
+    monkeypatch.setattr(optnas.runs.worker, "HANGING", 0.0)
     search = load(
         'if first("hung"):\n'
         "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n"

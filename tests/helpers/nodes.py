@@ -31,7 +31,7 @@ class _Node:
     def __init__(self, job, logs):
         self.job = job
         self.ending = None
-        self.log = open(Path(logs) / f"node-worker{job.index + 1}.log", "ab")  # noqa: SIM115
+        self.log = open(Path(logs) / job.log_name("node"), "ab")  # noqa: SIM115
         self.worker = NodeWorker(job, self.log.fileno())
         self.thread = threading.Thread(target=self.run)
         self.thread.start()

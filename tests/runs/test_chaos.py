@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from optnas.runs.loop import run_trials
 from optnas.samplers import RegularizedEvolutionSampler
 from optnas.study.attributes import LEASE, is_without_result
+from optnas.study.leases import CLAIM, lease_of
 
 KINDS = ["sqlite", "journal", "postgresql"]
 
@@ -102,10 +103,15 @@ def killed_after(study, writes, trials):
         run_trials(study, partial(light_workers.objective, Job("", trials)), trials=trials)
     except Killed:
         storage.writes_left = -1
-        for trial in study.get_trials(deepcopy=False):
-            if trial.user_attrs.get(LEASE) and not trial.state.is_finished():
-                dead = trial.user_attrs[LEASE] | {"boot": "an earlier start of the machine"}
-                storage.set_trial_user_attr(trial._trial_id, LEASE, dead)
+        earlier = {"boot": "an earlier start of the machine"}
+        for trial in study.get_trials(
+            deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING)
+        ):
+            if held := lease_of(trial):
+                storage.set_trial_user_attr(trial._trial_id, LEASE, held | earlier)
+            for key, held in trial.system_attrs.items():
+                if key.startswith(CLAIM):
+                    storage.set_trial_system_attr(trial._trial_id, key, held | earlier)
         return True
     return False
 

@@ -12,6 +12,7 @@ import optuna
 import pytest
 from common.postgres import database
 from optuna.trial import TrialState, create_trial
+from others import dead_lease
 
 import optnas.study.leases
 from optnas.runs.loop import run_trials
@@ -26,13 +27,6 @@ from optnas.study.leases import Renewal, is_abandoned, is_alive, is_dead, lease
 
 def states(study):
     return [t.state.name for t in study.trials]
-
-
-def dead_lease():
-    """A process that has just ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return lease() | {"pid": process.pid}
 
 
 def running(seconds_ago=0.0, **attrs):
@@ -169,74 +163,6 @@ def test_two_workers_that_recover_at_once_repeat_a_trial_once():
     assert (
         study.trials[2].user_attrs["surplus"] == "trial 0 is repeated by an earlier trial already"
     )
-
-
-def take(study, lease):
-    return take_trial(study, lease, study.get_trials(states=(TrialState.WAITING,)))
-
-
-class TestTakeTrial:
-    def test_a_new_trial_is_made_with_its_lease(self):
-        study = optuna.create_study()
-        own = lease() | {"worker": "a"}
-        trial = take_trial(study, own, [])
-        assert study.trials[0].user_attrs == {LEASE: own}
-        assert study.trials[0].state == TrialState.RUNNING
-        assert study.trials[0].datetime_start is not None
-        trial.suggest_int("x", 0, 3)
-        study.tell(trial, 1.0)
-
-    def test_waiting_trials_come_first_in_their_order(self):
-        study = optuna.create_study()
-        for x in (2, 1):
-            study.enqueue_trial({"x": x})
-        drawn = [take(study, lease()).suggest_int("x", 0, 3) for _ in range(2)]
-        assert drawn == [2, 1]
-
-    def test_whoever_takes_a_trial_has_its_lease(self, monkeypatch):
-        """Another worker writes its lease between the two steps of the first."""
-        study = optuna.create_study()
-        study.enqueue_trial({"x": 2})
-        first, second = (lease() | {"worker": name} for name in "ab")
-        write = study._storage.set_trial_state_values
-
-        def late(trial_id, state, values=None):
-            study._storage.set_trial_user_attr(trial_id, LEASE, second)
-            return write(trial_id, state, values)
-
-        monkeypatch.setattr(study._storage, "set_trial_state_values", late)
-        trial = take(study, first)
-        assert trial.number == 0
-        assert study.trials[0].user_attrs[LEASE] == first
-
-    def test_what_another_is_about_to_take_is_left_to_it(self):
-        study = optuna.create_study()
-        for x in (2, 1):
-            study.enqueue_trial({"x": x})
-        study._storage.set_trial_user_attr(
-            study.trials[0]._trial_id, LEASE, lease() | {"worker": "another"}
-        )
-        assert take(study, lease() | {"worker": "own"}).number == 1
-        assert take(study, lease() | {"worker": "own"}).number == 0
-
-    def test_an_orphan_with_a_workers_own_lease_is_recovered(self):
-        """The worker that took the trial was killed before it could write its own lease on it."""
-        study = optuna.create_study()
-        own = lease() | {"worker": "own"}
-        study.add_trial(running(5, **{LEASE: own}))
-        study.add_trial(running(15, **{LEASE: own}))
-        study.add_trial(running(15, **{LEASE: own | {"worker": "another"}}))
-        assert Tally(study).recover() == []
-        assert Tally(study, own).recover() == [1]
-
-    @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.RUNNING])
-    def test_a_trial_that_somebody_else_took_is_passed_over(self, state):
-        study = optuna.create_study()
-        study.enqueue_trial({"x": 2})
-        stale = study._storage.get_all_trials(study._study_id, states=(TrialState.WAITING,))
-        study.tell(study.ask(), 1.0) if state == TrialState.COMPLETE else study.ask()
-        trial = take_trial(study, lease(), stale)
-        assert trial.number == 1
 
 
 def test_a_lease_that_was_copied_to_another_storage_is_dead():

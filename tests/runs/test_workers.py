@@ -2,10 +2,8 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
-from unittest import mock
 
 import command_line
 import networks
@@ -17,11 +15,10 @@ from interrupts import interrupts_itself
 from optuna.trial import TrialState
 
 import optnas
+import optnas.runs.worker
 import optnas.runs.worker_process
 import optnas.runs.workers
 from optnas.errors import InputError, WorkerError
-from optnas.runs.observer import Observer
-from optnas.runs.worker_process import Job, Running, Worker, WorkerProcesses, end_hanging
 from optnas.storage.open import close_storage, open_storage
 
 STUDY = """
@@ -172,7 +169,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_hangs_where_no_signal_reaches_it_is_killed(write, monkeypatch, capsys):
-    monkeypatch.setattr(optnas.runs.worker_process, "HANGING", 0.5)
+    monkeypatch.setattr(optnas.runs.worker, "HANGING", 0.5)
     file = write(
         """
 if first("hung"):
@@ -186,29 +183,6 @@ if first("hung"):
     (hung,) = [t for t in trials() if "failure" in t.user_attrs]
     assert hung.state == TrialState.FAIL
     assert hung.user_attrs["failure"].startswith("hung for longer than")
-
-
-@pytest.mark.parametrize("now", [None, Running(1, 0.0)])
-def test_a_worker_whose_trial_ends_while_the_study_is_read_lives(now):
-    """The thread that listens takes in the end of a trial at any moment."""
-    study = optuna.create_study()
-    trial = study.ask()
-    process = mock.Mock()
-    worker = Worker(0, process)
-    worker.running = Running(trial.number, time.monotonic() - 100)
-    hanging = worker.hanging(1.0)
-    assert hanging == worker.running
-    get_trials = study.get_trials
-
-    def reads_and_ends(**settings):
-        worker.running = now
-        return get_trials(**settings)
-
-    with mock.patch.object(study, "get_trials", reads_and_ends):
-        end_hanging(worker, hanging, study, 1.0)
-    process.kill.assert_not_called()
-    assert worker.running is now
-    assert study.trials[0].state == TrialState.RUNNING
 
 
 def test_workers_need_a_file_and_a_url(search, write):
@@ -274,31 +248,6 @@ def test_a_ctrl_c_while_workers_are_started_starts_no_more_of_them(write, monkey
         search.run(workers=3, progress=False)
     assert started == [0]
     assert set(states()) <= {"COMPLETE"}
-
-
-def test_a_ctrl_c_reaches_the_worker_that_is_being_started_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(optnas.runs.worker_process, "PATIENCE", 0.0)  # no signal reaches it here
-    processes = WorkerProcesses(optuna.create_study(), Observer(), tmp_path / "logs")
-    signals = []
-
-    class Starting:
-        def start(self, *_):
-            processes.finish()  # the handler of Ctrl-C
-            process = subprocess.Popen(
-                ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            process.send_signal = signals.append
-            return process
-
-        def close(self):
-            pass
-
-    processes._starter = Starting()
-    with processes:
-        processes.start(0, Job("", "", "", {}, accept_changes=False), {})
-        assert signals == [signal.SIGINT]
-        processes.finish()
-        assert signals == [signal.SIGINT]
 
 
 @pytest.mark.parametrize(
