@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import command_line
+import hanging
 import networks
 import optuna
 import psutil
@@ -172,15 +173,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_hangs_where_no_signal_reaches_it_is_killed(write, monkeypatch, capsys):
-    monkeypatch.setattr(optnas.runs.worker_process, "HANGING", 0.5)
-    file = write(
-        """
-if first("hung"):
-    os.kill(os.getpid(), signal.SIGSTOP)
-"""
-    )
-    # On a busy machine the other trials take longer than a second, too.
-    search = optnas.load_search(file).override(optnas.study.record.Overrides(trial_timeout=4.0))
+    hanging.patch(monkeypatch)
+    file = write(f'if first("hung"):{hanging.SAYS_SO}    os.kill(os.getpid(), signal.SIGSTOP)')
+    search = optnas.load_search(file).override(optnas.study.record.Overrides(trial_timeout=600))
     search.run(workers=2)
     assert states().count("COMPLETE") == 6
     (hung,) = [t for t in trials() if "failure" in t.user_attrs]
@@ -196,8 +191,9 @@ def test_a_worker_whose_trial_ends_while_the_study_is_read_lives(now):
     process = mock.Mock()
     worker = Worker(0, process)
     worker.running = Running(trial.number, time.monotonic() - 100)
-    hanging = worker.hanging(1.0)
-    assert hanging == worker.running
+    assert worker.hanging(100.0) is None
+    late = worker.hanging(1.0)
+    assert late == worker.running
     get_trials = study.get_trials
 
     def reads_and_ends(**settings):
@@ -205,7 +201,7 @@ def test_a_worker_whose_trial_ends_while_the_study_is_read_lives(now):
         return get_trials(**settings)
 
     with mock.patch.object(study, "get_trials", reads_and_ends):
-        end_hanging(worker, hanging, study, 1.0)
+        end_hanging(worker, late, study, 1.0)
     process.kill.assert_not_called()
     assert worker.running is now
     assert study.trials[0].state == TrialState.RUNNING
