@@ -73,7 +73,7 @@ def pytest_configure(config):
     threadpool_limits(1, user_api="blas")
     chance.fix()
     if not IS_WORKER:
-        config.stash[WATCHER] = Watcher()
+        config.stash[WATCHER] = Watcher(grace=60.0)
 
 
 def pytest_unconfigure(config):

@@ -36,9 +36,6 @@ def server(prefix="optnas-postgres-", settings=""):
         yield None
         return
     programs, folder = PROGRAMS[-1], Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
 
     def call(program, *args):
         command = [str(programs / program), *args]
@@ -49,22 +46,39 @@ def server(prefix="optnas-postgres-", settings=""):
     if getpass.getuser() == "root":
         shutil.chown(folder, "postgres")
     data = str(folder / "data")
-    options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off {settings}"
-    try:
-        call("initdb", "-D", data, "-U", "optnas", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def listening(port):
+        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off {settings}"
         log = str(folder / "log")
-        running = Server(
+        return Server(
             f"postgresql+psycopg://optnas@127.0.0.1:{port}/postgres",
             start=lambda: call("pg_ctl", "-D", data, "-w", "-o", options, "-l", log, "start"),
             stop=lambda: call("pg_ctl", "-D", data, "-m", "immediate", "stop"),
         )
-        running.start()
+
+    try:
+        call("initdb", "-D", data, "-U", "optnas", "-A", "trust", "-E", "UTF8", "--no-sync")
+        for tries in (2, 1, 0):
+            running = listening(free_port())
+            try:
+                running.start()
+                break
+            except subprocess.CalledProcessError:  # another program has taken the port meanwhile
+                if not tries:
+                    raise
         try:
             yield running
         finally:
             running.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def free_port():
+    """A port of this machine that nobody listens on at the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def database(url, name):

@@ -72,6 +72,7 @@ def test_a_tracker_that_hangs_is_waited_for_once_and_given_up(clock, caplog, mon
     writer.settle()
     writer.finish()
     assert "doesn't answer" in warnings(caplog)[0]
+    monkeypatch.setattr(module, "PATIENCE", 60.0)
     hangs.set()
     writer.finish()
     assert seen == [1]

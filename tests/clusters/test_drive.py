@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import hanging
 import networks
 import optuna
 import pytest
@@ -229,14 +230,13 @@ def test_a_run_removes_its_own_empty_logs_alone(load):
 
 
 def test_a_worker_that_hangs_is_killed_and_its_trial_fails(load, monkeypatch):
-    monkeypatch.setattr(optnas.runs.worker, "HANGING", 0.0)
+    hanging.patch(monkeypatch)
     search = load(
-        'if first("hung"):\n'
+        f'if first("hung"):{hanging.SAYS_SO}'
         "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n"
-        "    time.sleep(60)"
+        "    time.sleep(600)"
     )
-    # On a busy machine the other trials take longer than a second, too.
-    search.override(Overrides(trial_timeout=4.0)).run(workers=2, on=Nodes(), progress=False)
+    search.override(Overrides(trial_timeout=600)).run(workers=2, on=Nodes(), progress=False)
     assert states().count("COMPLETE") == 6
     (failed,) = [t for t in trials() if "failure" in t.user_attrs]
     assert "hung for longer than" in failed.user_attrs["failure"]

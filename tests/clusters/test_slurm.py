@@ -20,6 +20,7 @@ import warm
 import optnas
 import optnas.clusters.node_worker
 import optnas.clusters.slurm_jobs
+import optnas.clusters.slurm_node
 from optnas.clusters.base import Need, NodeJob
 from optnas.clusters.slurm_jobs import SlurmJobs
 from optnas.clusters.slurm_node import SlurmNode
@@ -220,6 +221,7 @@ def states():
 
 @pytest.fixture
 def node(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(optnas.clusters.slurm_node, "GRACE", 0.05)
     monkeypatch.setattr(optnas.clusters.node_worker, "POLL", 0.05)
     monkeypatch.setattr(optnas.clusters.node_worker, "Anew", lambda *_: warm.Workers())
     handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}

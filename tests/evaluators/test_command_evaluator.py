@@ -34,6 +34,7 @@ PYTHON = "python -S train.py"
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch):
     monkeypatch.setattr(process, "GRACE", 0.2)
+    monkeypatch.setattr(process, "PATIENCE", 60.0)
 
 
 def write(text, name="train.py"):
@@ -51,10 +52,10 @@ def evaluate(command=PYTHON, scores=LOSS, params=None, report=None, **settings):
 
 
 def gone(pid):
-    """Whether a process has ended, after some seconds at most."""
+    """Whether a process has ended, after a minute at most."""
     try:
         found = psutil.Process(pid)
-        return found.status() == psutil.STATUS_ZOMBIE or found.wait(5) is None or True
+        return found.status() == psutil.STATUS_ZOMBIE or found.wait(60) is None or True
     except psutil.NoSuchProcess:
         return True
     except psutil.TimeoutExpired:

@@ -1,6 +1,7 @@
 """A cluster in this process: each worker is held by a thread, which can be lost like a node."""
 
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,10 +71,10 @@ class _Workers(Workers):
         return found
 
     def finish(self):
-        self.told.append("finish")
         self.dropped, self.pending = self.pending, []
         for node in self.nodes:
             node.worker.finish()
+        self.told.append("finish")  # who waits for it finds that the workers have the signal
 
     def end(self):
         self.told.append("end")
@@ -85,9 +86,13 @@ class _Workers(Workers):
 
     def lose(self, why):
         """Loses a node with a running trial, as if its machine were switched off."""
-        node = next(
-            n for n in self.nodes if n.worker._worker and n.worker._worker.running is not None
-        )
+        while not (found := [n for n in self.nodes if _is_running(n.worker._worker)]):
+            time.sleep(0.01)  # it may not have been read yet that a trial has begun
+        node = found[0]
         node.ending = Ending(why=why)
         node.worker._ending = True
         node.worker._worker.process.kill()
+
+
+def _is_running(worker):
+    return worker is not None and worker.running is not None

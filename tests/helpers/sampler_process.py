@@ -107,7 +107,7 @@ def run(folder, total):
 
 
 class Watched:
-    """A trial that sends a message at every parameter."""
+    """A trial that sends a message at every parameter, and waits for the answer."""
 
     def __init__(self, trial, drawn):
         self._trial = trial
@@ -116,6 +116,7 @@ class Watched:
     def __getattr__(self, name):
         if name.startswith("suggest"):
             self._drawn.send_bytes(b".")
+            self._drawn.recv_bytes()
         return getattr(self._trial, name)
 
 

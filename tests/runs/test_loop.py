@@ -1,6 +1,7 @@
 import math
 import signal
 import sys
+import time
 
 import optuna
 import pytest
@@ -11,7 +12,7 @@ from others import running
 from torch import nn
 
 import optnas
-from optnas.errors import InputError
+from optnas.errors import InputError, TrialTimeout
 from optnas.evaluators import FunctionEvaluator
 from optnas.runs.failing import REFUSED
 from optnas.runs.loop import run_trials
@@ -19,6 +20,7 @@ from optnas.runs.observer import Observer
 from optnas.runs.recovery import give_up
 from optnas.runs.stop import Stop
 from optnas.runs.take import take_trial
+from optnas.runs.time_limit import time_limit
 from optnas.search_spaces import FunctionSpace
 from optnas.study.attributes import BASELINE, FAILURE, LEASE, LOST, RETRY_OF
 from optnas.study.seeds import derived_seed
@@ -436,20 +438,31 @@ def test_a_requested_stop_finishes_the_running_trial(space):
 
 
 def test_a_trial_that_takes_too_long_fails(space):
+    left = []
+
     def hang(model, recipe, report):
         if len(study.trials) == 2:
+            left.append(signal.getitimer(signal.ITIMER_REAL)[0])
             try:
-                signal.pause()
+                signal.raise_signal(signal.SIGALRM)  # as the timer does when the time is up
+                time.sleep(60)
             except Exception:  # as a person's loop over batches might
                 pytest.fail("swallowed")
         return score(model, recipe, report)
 
     study, objective = make(space, hang)
-    run_trials(study, objective, trials=3, trial_timeout=0.2)
+    run_trials(study, objective, trials=3, trial_timeout=60)
+    assert len(left) == 1
+    assert 0 < left[0] <= 60
     assert states(study) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
     assert "took longer than" in study.trials[1].user_attrs[FAILURE]
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_timer_of_a_trial_rings_by_itself():
+    with pytest.raises(TrialTimeout, match="took longer than"), time_limit(0.05):
+        time.sleep(60)
 
 
 @pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])

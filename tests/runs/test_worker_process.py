@@ -92,6 +92,7 @@ def test_a_worker_whose_trial_ends_while_the_study_is_read_lives(now):
     process = mock.Mock()
     worker = Worker(0, process)
     worker.running = Running(trial.number, time.monotonic() - 100)
+    assert worker.hanging(100.0) is None
     hanging = worker.hanging(1.0)
     assert hanging == worker.running
     get_trials = study.get_trials

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import command_line
+import hanging
 import networks
 import optuna
 import psutil
@@ -169,15 +170,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_hangs_where_no_signal_reaches_it_is_killed(write, monkeypatch, capsys):
-    monkeypatch.setattr(optnas.runs.worker, "HANGING", 0.5)
-    file = write(
-        """
-if first("hung"):
-    os.kill(os.getpid(), signal.SIGSTOP)
-"""
-    )
-    # On a busy machine the other trials take longer than a second, too.
-    search = optnas.load_search(file).override(optnas.study.record.Overrides(trial_timeout=4.0))
+    hanging.patch(monkeypatch)
+    file = write(f'if first("hung"):{hanging.SAYS_SO}    os.kill(os.getpid(), signal.SIGSTOP)')
+    search = optnas.load_search(file).override(optnas.study.record.Overrides(trial_timeout=600))
     search.run(workers=2)
     assert states().count("COMPLETE") == 6
     (hung,) = [t for t in trials() if "failure" in t.user_attrs]

@@ -246,17 +246,17 @@ def test_killed_while_it_trains_and_finished_by_two_processes(file, capsys):
     """The one trains on from the checkpoint, the other waits; all is as if nothing had happened."""
     often = "from optnas.evaluators import checkpoint, once\ncheckpoint.STORE_SECONDS = 0.0\n"
     often += "checkpoint.SHARE = 1.0\nonce.EVERY = 0.0\n"
-    file.write_text(often + STUDY.replace("epochs=2, preferences", "epochs=12, preferences"))
+    file.write_text(often + STUDY.replace("epochs=2, preferences", "epochs=40, preferences"))
     run = ("run", file, "--trials", 4)
     first = warm.Command(*run)
-    wait_for_line(first.stderr, "the relaxed network: step 3 of 12")
+    wait_for_line(first.stderr, "the relaxed network: step 3 of 40")
     first.send_signal(signal.SIGKILL)
     first.communicate()
     assert list(file.parent.glob("sums_shared/relaxed-*/training.pt"))
     both = [warm.Command(*run) for _ in range(2)]
     errors = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("training the relaxed network: 12 steps from step" in text for text in errors) == 1
+    assert sum("training the relaxed network: 40 steps from step" in text for text in errors) == 1
     assert not list(file.parent.glob("sums_shared/relaxed-*/training.pt"))
     search = optnas.load_search(file)
     study = search.open()

@@ -481,7 +481,7 @@ def test_no_space_is_too_small_or_odd(seed, name):
         grow(trial)
         return float(len(trial.params)), float(trial.number)
 
-    size = int(optnas.search_spaces.space_size(objective, walks=5000).count)
+    size = int(optnas.search_spaces.space_size(objective, walks=5000, max_seconds=60).count)
     study = optuna.create_study(
         directions=["minimize"] * 2, sampler=optnas.samplers.make_sampler(name, seed)
     )

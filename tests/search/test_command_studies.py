@@ -26,6 +26,7 @@ CHAR_GPT = Path(__file__).parent.parent / "fixtures" / "char_gpt"
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch):
     monkeypatch.setattr(process, "GRACE", 0.2)
+    monkeypatch.setattr(process, "PATIENCE", 60.0)
 
 
 def study_of(script, command="python -S train.py {width} {depth}", **settings):
@@ -113,9 +114,19 @@ def test_weights_of_a_space_without_networks_end_the_run():
 
 
 def test_a_trial_that_takes_too_long_fails_and_its_command_is_ended():
+    """The command rings the alarm itself, once what it prints is read."""
     search = study_of(
-        "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)",
-        trial_timeout=0.5,
+        f"""
+        import os, signal, sys, time
+        open("pid", "w").write(str(os.getpid()))
+        print("ready", flush=True)
+        while not os.path.getsize(sys.argv[1] + "/../output.log"):
+            time.sleep(0.01)
+        os.kill({os.getpid()}, signal.SIGALRM)
+        time.sleep(600)
+        """,
+        "python -S train.py {folder}",
+        trial_timeout=60,
         max_failures=1,
     )
     with pytest.raises(InputError, match="took longer than"):

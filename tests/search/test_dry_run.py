@@ -2,6 +2,8 @@
 
 import sys
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -100,15 +102,18 @@ def test_a_space_that_gradients_cant_choose_in_is_refused_as_by_a_run(tmp_path):
     assert one.dry_run().refused == [str(caught.value)]
 
 
-def test_the_time_is_that_of_the_trials_to_come(tmp_path):
+def test_the_time_is_that_of_the_trials_to_come(tmp_path, monkeypatch):
     one = search(tmp_path).dry_run()
     assert one.scoring.how.startswith("3 epochs of ")
     assert one.total > 4 * one.scoring.each > 0
     assert "for 4 trials" in str(one)
     table = {f"width={width}": {"loss": 1 / width} for width in range(1, 9)}
     lookup = optnas.TabularEvaluator(table, {"loss": "minimize"})
+    tick = 2.0**-20  # a microsecond, without an error of rounding
+    clock = SimpleNamespace(perf_counter=count(step=tick).__next__)
+    monkeypatch.setattr("optnas.search.trial_time.time", clock)
     quick = search(tmp_path, evaluator=lookup, objectives=("loss", "macs")).dry_run()
-    assert quick.scoring.each < one.scoring.each
+    assert quick.scoring.each == tick < one.scoring.each
 
 
 def test_nothing_is_written(tmp_path):

@@ -352,7 +352,7 @@ def test_size_counts_trees_exactly(branching):
         for i in range(trial.suggest_int("depth", 1, len(branching))):
             trial.suggest_int(f"p{i}", 1, branching[i])
 
-    size = space_size(suggest)
+    size = space_size(suggest, max_seconds=60)
     assert size.error == 0
     assert size.count == sum(itertools.accumulate(branching, lambda a, b: a * b))
 

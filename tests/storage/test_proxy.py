@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 import urllib.request
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,11 +190,15 @@ def test_a_run_waits_for_a_server_that_restarts(monkeypatch):
 
 
 def take_all(url):
-    """Takes the connections that a server has left."""
-    taken = []
-    with suppress(psycopg.OperationalError):
-        while True:
+    """Takes the connections that a server has left, and those that it is about to get back."""
+    taken, refused = [], 0
+    while refused < 10:
+        try:
             taken.append(psycopg.connect(url))
+            refused = 0
+        except psycopg.OperationalError:
+            refused += 1
+            time.sleep(0.05)
     return taken
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import held_workers
 import optuna
 import pytest
 from common import light_workers
@@ -221,19 +222,20 @@ def test_a_backup_while_two_workers_write(optnas, tmp_path):
     url = "sqlite:///study.db"
     study = light_workers.make_study(url)
     assert optnas("backup", url, "before.db")[0] == 0  # the imports would take longer than trials
-    workers = [light_workers.start(Job(url, 80)) for _ in range(2)]
-    copies = []
+    copies = ["copy0.db", "copy1.db", "copy2.db"]
+    # They work while a copy is made, and wait for it ten trials later at most.
+    gates = [(20 * i + 30, f"{copy}.made") for i, copy in enumerate(copies)]
+    workers = [held_workers.start(Job(url, 80), gates) for _ in range(2)]
     try:
-        while all(worker.is_alive() for worker in workers) and len(copies) < 3:
-            if len(study.get_trials(deepcopy=False)) < 20 * (len(copies) + 1):
+        for number, made in gates:
+            while len(study.get_trials(deepcopy=False)) < number - 10:
+                assert all(worker.is_alive() for worker in workers)
                 time.sleep(0.01)
-                continue
-            copies.append(f"copy{len(copies)}.db")
-            assert optnas("backup", url, copies[-1])[0] == 0
+            assert optnas("backup", url, made.removesuffix(".made"))[0] == 0
+            Path(made).touch()
     finally:
         codes = wait_for(workers)
     assert codes == [0, 0]
-    assert len(copies) > 1
     whole = {t.number: t for t in light_workers.checked(study, 80)}
     for name in copies:
         with sqlite3.connect(name) as connection:
