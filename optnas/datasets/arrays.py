@@ -31,7 +31,8 @@ def arrays(
     The split is random under `seed`; for classification every part keeps the classes' shares.
     Normalisation gives
     mean 0 and standard deviation 1 for each channel of images, else for each feature, and for
-    regression targets; it uses the training part only.
+    regression targets; it uses the training part only. Of sequences, the second dimension holds
+    the channels: normalise those of shape `(n, length, features)` yourself (`normalize=False`).
 
     Args:
         x: Examples, shape `(n, features)` or `(n, channels, height, width)`.

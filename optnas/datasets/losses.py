@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from optnas.datasets.class_numbers import (
+    UNCOUNTED,
     check_in_range,
     is_counted,
     shares_of_classes,
@@ -42,6 +43,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
             + ("give y.argmax(1) of one-hot rows, or " if _are_shares(targets, outputs) else "")
             + "switch it off (accuracy=False), and give a score of your own (scores=) for another"
         )
+    targets = targets.long()  # in uint8, -100 is a class
     right = outputs.argmax(1) == targets
     return right[is_counted(targets)].float().mean()
 
@@ -114,10 +116,18 @@ def cross_entropy(
     if not shares and targets.ndim > 1:
         total, number = summed_cross_entropy(outputs, targets, label_smoothing)
         return total / number.clamp(min=1)
-    if not shares:
-        targets = targets.long()  # PyTorch takes no other whole numbers
-        check_in_range(targets, outputs.shape[1])
-    return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+    if shares:
+        return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+    targets = targets.long()  # PyTorch takes no other whole numbers
+    check_in_range(targets, outputs.shape[1])
+    # A batch in which nothing is counted trains nothing; its mean would be 0/0.
+    if targets.is_cpu:
+        if targets.numel() and int(targets.max()) == UNCOUNTED:
+            return 0.0 * outputs.sum()
+        return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+    some = is_counted(targets).any()  # read on the device, so that nothing waits for it
+    targets = targets.where(some, 0)
+    return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing) * some
 
 
 def chance_scores(data: Dataset) -> dict[str, float]:
@@ -128,13 +138,18 @@ def chance_scores(data: Dataset) -> dict[str, float]:
     targets.
 
     Returns:
-        `val_loss`, the standard loss; for classes `val_accuracy`; for segmentation `val_mean_iou`;
-        for language `perplexity`.
+        `val_loss`, the standard loss; for classes `val_accuracy`, unless the targets are shares of
+        classes; for segmentation `val_mean_iou`; for language `perplexity`.
     """
     targets = data.val[1]
     if data.task == "regression":
-        mean = data.train[1].mean(dim=0, keepdim=True)
-        return {"val_loss": float(squared_error(mean.expand_as(targets), targets))}
+        mean = data.train[1].float().mean(dim=0, keepdim=True)
+        return {"val_loss": float(squared_error(mean.expand_as(targets), targets.float()))}
+    if data.task == "classification" and targets.is_floating_point() and targets.ndim > 1:
+        shares = data.train[1].double().flatten(2).mean(2) if targets.ndim > 2 else data.train[1]
+        sums = shares.double().sum(0) + 1  # as in `shares_of_classes`, so that none is 0
+        logs = (sums / sums.sum()).log().float().reshape(1, -1, *[1] * (targets.ndim - 2))
+        return {"val_loss": float(cross_entropy(logs.expand_as(targets), targets, 2))}
     if data.task == "segmentation":
         return constant_scores(data.train[1], targets, data.outputs)
     logs = shares_of_classes(data.train[1], data.outputs).float().log()

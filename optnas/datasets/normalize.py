@@ -20,7 +20,7 @@ AT_ONCE = 1024
 
 
 def channel_moments(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean and standard deviation, for each channel of images, else for each feature.
+    """Mean and standard deviation, for each index of the second dimension: channel or feature.
 
     The standard deviation of a constant is given as 1, so that dividing by it is safe.
     """
@@ -28,7 +28,9 @@ def channel_moments(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     with np.errstate(over="ignore", invalid="ignore"):  # `scaled` refuses such numbers
         mean = x.mean(axes, keepdims=True, dtype=np.float64)
         std = x.std(axes, keepdims=True, dtype=np.float64)
-    return mean, np.where(std > 0, std, 1.0)
+    # Of a constant such as 0.1 the computed one is a rounding error, not 0.
+    varies = x.max(axes, keepdims=True) > x.min(axes, keepdims=True)
+    return mean, np.where(varies & (std > 0), std, 1.0)
 
 
 def byte_moments(x: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from optnas.datasets.summed import Summed
+from optnas.errors import InputError
 from optnas.evaluators.evaluation import finite
 from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.scoring import OfLoss, Score
@@ -60,6 +61,7 @@ class HeldOut:
 
         Raises:
             CandidateError: The loss is NaN or infinite.
+            InputError: There was no batch.
         """
         if self._sums:
             values = iter([one.of(s) for one, s in zip(self._summed, self._sums, strict=True)])
@@ -69,6 +71,11 @@ class HeldOut:
                 for name, score in self._scores.items()
             }
             return {loss_name: finite(f"diverged: {loss_name}", loss)} | found
+        if not self._batches:
+            raise InputError(
+                "the loader of the held-out part gave no batch: its dataset is empty, or exhausted "
+                "after one pass; let its `__iter__` begin anew each time"
+            )
         outputs, targets = zip(*self._batches, strict=True)
         if all(isinstance(one, MeanLoss) for one in outputs):
             loss = mean_loss(outputs)

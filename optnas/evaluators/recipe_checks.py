@@ -123,6 +123,14 @@ def _check_images(name: str, largest: int, data: Dataset | Loaders) -> None:
             f"{name} is for images of shape (channels, height, width), and the examples of "
             f"{data.name!r} have the shape {found}: leave it out of the recipe"
         )
+    y = data.train[1]
+    of_classes = not y.is_floating_point() and y.ndim == 3
+    if name != "cutout" and y.ndim > 2 and y.shape[-2:] == shape[1:] and not of_classes:
+        raise ValueError(
+            f"{name} moves images, and of targets that are images it moves class numbers of shape "
+            f"(n, height, width) alone; those of {data.name!r} are {y.dtype} of shape "
+            f"{tuple(y.shape)}: leave it out of the recipe"
+        )
     if largest >= min(shape[1:]):
         raise ValueError(
             f"{name} must be below the side of the images, {min(shape[1:])} pixels, got {largest}"

@@ -68,6 +68,8 @@ class Scoring:
         known = {*self.scores} - {*self.codes}
         if not self.loss_name:
             known.add("val_loss")
+        if not known:  # the targets may have a form for the user's loss alone
+            return {}
         return {name: score for name, score in sorted(chance_scores(data).items()) if name in known}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.errors import InputError
 from optnas.evaluators.augmentation import augmented
 from optnas.evaluators.distillation import Teacher
 from optnas.evaluators.evaluation import finite
@@ -95,7 +96,7 @@ class TrainingLoop:
 
         Raises:
             CandidateError: The loss is NaN or infinite.
-            InputError: A batch has one example, and the model a BatchNorm.
+            InputError: A batch has one example, and the model a BatchNorm; or there is no batch.
         """
         model, optimization = self.model.train(), self._optimization
         average = self._average
@@ -113,8 +114,13 @@ class TrainingLoop:
             self._step += 1
         if average is not None:
             average.end_epoch()
+        if self._step == before:
+            raise InputError(
+                f"the training loader gave no batch in epoch {self.epoch + 1}: its dataset is "
+                "exhausted after one pass; let its `__iter__` begin anew each time"
+            )
         self.epoch += 1
-        mean = finite("diverged: the training loss", float(total)) / max(self._step - before, 1)
+        mean = finite("diverged: the training loss", float(total)) / (self._step - before)
         optimization.end_epoch(mean)
         return mean
 

@@ -18,7 +18,8 @@ class WeightAverage:
 
     Statistics of normalisation layers, and all other buffers of floating-point numbers, are
     averaged like the weights, so that they belong to the same steps. Whole numbers, such as counts
-    of batches, are those of the training.
+    of batches, are those of the training, and so are buffers with an infinite number at the start:
+    masks of an attention, whose mean with themselves isn't defined.
 
     In the first steps the decay is less, because the average would consist of the random initial
     weights: `(1 + step) / (10 + step)`, as TensorFlow's `ExponentialMovingAverage` has it.
@@ -32,6 +33,9 @@ class WeightAverage:
         self._model = model
         self._decay = decay
         self._parameters = [p for p in model.parameters() if _is_averaged(p)]
+        self._buffers = {
+            name for name, b in model.named_buffers() if _is_averaged(b) and b.isfinite().all()
+        }
         self._other: list[Tensor] | None = None
         """In an epoch the average; between epochs the trained weights. None before the first."""
 
@@ -70,7 +74,8 @@ class WeightAverage:
 
     def _tensors(self) -> list[Any]:
         # Buffers anew at each call: a module may replace them.
-        return self._parameters + [b for b in self._model.buffers() if _is_averaged(b)]
+        buffers = self._model.named_buffers()
+        return self._parameters + [buffer for name, buffer in buffers if name in self._buffers]
 
     @torch.no_grad()
     def _exchange(self) -> None:

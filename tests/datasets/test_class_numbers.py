@@ -47,12 +47,21 @@ def test_a_negative_pixel_or_token_is_counted_nowhere(left_out):
     assert accuracy(LOGITS, mask) == PixelAccuracy()(LOGITS, mask) == right
 
 
-def test_a_batch_of_pixels_that_are_not_counted_trains_nothing():
-    outputs = LOGITS.clone().requires_grad_()
-    loss = cross_entropy(outputs, torch.full_like(MASK, -1), 3)
+@pytest.mark.parametrize("of", ["pixels", "examples"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_batch_in_which_nothing_is_counted_trains_nothing(of, smoothing):
+    outputs = (LOGITS if of == "pixels" else LOGITS[:, :, 0, 0]).clone().requires_grad_()
+    loss = cross_entropy(outputs, torch.full_like(outputs[:, 0], -100).long(), 3, smoothing)
     loss.backward()
     assert loss == 0
     assert not outputs.grad.any()
+
+
+def test_a_small_type_of_targets_has_no_class_that_is_left_out():
+    """In uint8, -100 is 156."""
+    outputs = torch.zeros(4, 200)
+    targets = torch.tensor([156, 0, 0, 156], dtype=torch.uint8)
+    assert accuracy(outputs, targets) == 0.5
 
 
 def test_the_loss_and_the_accuracy_leave_out_the_same_whole_examples():

@@ -53,6 +53,16 @@ def test_images_are_normalised_by_channel_and_constants_stay_finite():
     assert float(data.train[0][:, 1].abs().max()) == 0
 
 
+@pytest.mark.parametrize("constant", [1.0, 0.1, 1e-30, -7 / 3])
+def test_what_is_constant_in_the_training_part_is_only_shifted(constant):
+    """Its computed standard deviation may be a rounding error."""
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    x[:, 1] = constant
+    data = optnas.arrays(x, np.arange(90) % 2)
+    assert data.x_moments[1].flatten()[1] == 1
+    assert float(data.normalize(torch.tensor([[0.0, constant + 1]]))[0, 1]) == pytest.approx(1)
+
+
 def test_tokens_stay_whole_numbers():
     data = optnas.arrays(np.zeros((20, 5), dtype=int), np.tile([0, 1], 10), normalize=False)
     assert data.train[0].dtype == torch.int64

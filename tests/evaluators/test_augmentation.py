@@ -185,9 +185,19 @@ LOADER = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*pictures().
 LOADERS = optnas.Loaders(LOADER, LOADER, "classification", "v1")
 
 
+def targets_of(y, task="regression"):
+    part = torch.zeros(4, 1, 8, 8), y
+    return optnas.Dataset("masks", task, part, part, part, 1)
+
+
+FLOAT_MASKS, MASKS = targets_of(torch.ones(4, 1, 8, 8)), targets_of(torch.ones(4, 8, 8))
+
+
 @pytest.mark.parametrize(
     ("settings", "data", "loss", "message"),
     [
+        ({"flip": True}, FLOAT_MASKS, None, r"are torch\.float32 of shape \(4, 1, 8, 8\)"),
+        ({"shift": 2}, MASKS, None, r"class numbers of shape \(n, height, width\) alone"),
         ({"flip": True}, TABLE, None, r"flip is for images .* have the shape \(4,\)"),
         ({"shift": 1}, TABLE, None, "shift is for images"),
         ({"cutout": 1}, TOKENS, None, "cutout is for images"),
@@ -209,6 +219,7 @@ def test_what_does_not_fit_the_data_is_refused(settings, data, loss, message):
 
 
 def test_loaders_and_regression_may_be_mixed():
+    TrainingEvaluator(MASKS, recipe=Recipe(cutout=2))
     TrainingEvaluator(LOADERS, recipe=Recipe(mixup=0.2, label_smoothing=0.1))
     TrainingEvaluator(optnas.diabetes(), recipe=Recipe(mixup=0.2))
 

@@ -245,6 +245,26 @@ def test_buffers_that_a_module_replaces_are_averaged_and_tied_weights_once():
     assert model.count == step
 
 
+class Masked(nn.Module):
+    """Keeps an infinite mask in a buffer, as attention does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.register_buffer("mask", torch.tensor([0.0, 0.0, -math.inf, 0.0]))
+
+    def forward(self, x):
+        return self.layer(x * (self.mask + 1).softmax(0))
+
+
+def test_an_infinite_mask_stays_what_it_is():
+    recipe = Recipe("sgd", 0.1, batch_size=16, ema_decay=0.9)
+    model = Masked()
+    scores = train(TrainingEvaluator(TABLE, 2, recipe, device="cpu"), model)
+    assert math.isfinite(scores["val_loss"])
+    assert model.mask.tolist() == [0.0, 0.0, -math.inf, 0.0]
+
+
 def test_the_retrained_network_has_the_averaged_weights():
     recipe = Recipe("sgd", 0.1, batch_size=16, schedule="constant", ema_decay=0.9)
     model, (x, y) = network(), TABLE.test

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import optuna
 import pytest
+import torch
 from hypothesis import given, strategies as st
 from optuna.study import StudyDirection
 
@@ -199,6 +200,33 @@ def test_a_constant_prediction_is_chance():
     expected = float(((numbers.val[1] - mean) ** 2).mean())
     found = optnas.TrainingEvaluator(numbers, epochs=1).chance
     assert found == {"val_loss": pytest.approx(expected, rel=1e-5)}
+
+
+def test_targets_of_a_form_of_their_own_have_no_chance_of_the_usual_scores():
+    x = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    several = (x[:, :3] > 0).float()
+    part = x, several
+    data = optnas.Dataset("several labels", "classification", part, part, part, 3)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    assert optnas.TrainingEvaluator(data, epochs=1, loss=loss, accuracy=False).chance == {}
+
+
+def test_the_chance_of_shares_is_their_mean():
+    rng = np.random.default_rng(0)
+    shares = torch.tensor(rng.dirichlet([1, 2, 3], 60), dtype=torch.float32)
+    x = torch.zeros(60, 4)
+    train, val = (x[:40], shares[:40]), (x[40:], shares[40:])
+    data = optnas.Dataset("shares", "classification", train, val, val, 3)
+    found = optnas.TrainingEvaluator(data, epochs=1, accuracy=False).chance
+    mean = (shares[:40].double().sum(0) + 1) / 43
+    expected = -float((shares[40:].double() * mean.log()).sum(1).mean())
+    assert found == {"val_loss": pytest.approx(expected, rel=1e-5)}
+
+
+def test_the_chance_of_whole_targets_of_a_regression():
+    part = torch.zeros(6, 4), torch.arange(6)[:, None]
+    data = optnas.Dataset("ages", "regression", part, part, part, 1)
+    assert optnas.TrainingEvaluator(data, epochs=1).chance == {"val_loss": pytest.approx(35 / 12)}
 
 
 def test_a_baseline_that_another_one_dominates_is_still_to_be_beaten():
