@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from optuna.study import StudyDirection
@@ -86,7 +86,7 @@ def architecture_records(
     of_front = losses([trial.values for trial in front], directions)
     found = []
     for group, trial, point in zip(groups.values(), chosen, points, strict=True):
-        baseline = trial.user_attrs.get(BASELINE)
+        baseline = _baseline(trial)
         better = [] if baseline is None else np.flatnonzero(dominates(of_front, point)).tolist()
         found.append(
             ArchitectureRecord(
@@ -97,11 +97,64 @@ def architecture_records(
                 losses=tuple(point.tolist()),
                 feasible=trial.number in allowed,
                 on_front=trial.number in members,
-                baseline=None if baseline is None else str(baseline),
+                baseline=baseline,
                 dominated_by=tuple(front[i].number for i in better),
             )
         )
     return found
+
+
+def with_each_recipe(
+    records: Sequence[ArchitectureRecord],
+    feasible: Sequence[FrozenTrial],
+    front: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+) -> list[ArchitectureRecord]:
+    """A record for each feasible trial that has values of its own, by number.
+
+    The trial that represents an architecture may be worse in something than another one of it,
+    with another recipe.
+
+    Args:
+        records: The architectures of a study.
+        feasible: The COMPLETE trials that break no constraint.
+        front: The trials on the front.
+        directions: Of the objectives.
+    """
+    allowed = {trial.number: trial for trial in feasible}
+    members = {trial.number for trial in front}
+    found: list[tuple[FrozenTrial, ArchitectureRecord]] = []
+    for record in records:
+        trials = [allowed[n] for n in record.trials if n in allowed]
+        own = [t for t in trials if DUPLICATE_OF not in t.user_attrs]
+        found += [(t, record) for t in own or ([record.trial] if record.feasible else [])]
+    found.sort(key=lambda pair: pair[0].number)
+    points = losses([trial.values for trial, _ in found], directions)
+    return [
+        replace(
+            record,
+            trial=trial,
+            values=tuple(trial.values),
+            losses=tuple(point.tolist()),
+            feasible=True,
+            on_front=trial.number in members,
+            baseline=_baseline(trial),
+        )
+        for (trial, record), point in zip(found, points, strict=True)
+    ]
+
+
+def without_equals(records: Sequence[ArchitectureRecord]) -> list[ArchitectureRecord]:
+    """The same records, but of those of one architecture with equal values only the first."""
+    found: dict[tuple[object, ...], ArchitectureRecord] = {}
+    for record in records:
+        found.setdefault((record.trials, record.values), record)
+    return list(found.values())
+
+
+def _baseline(trial: FrozenTrial) -> str | None:
+    name = trial.user_attrs.get(BASELINE)
+    return None if name is None else str(name)
 
 
 def _representative(

@@ -34,7 +34,7 @@ class Goal(NamedTuple):
 
 def goals(study: Snapshot, meanings: Meanings) -> list[Goal]:
     """The objectives."""
-    front = [record for record in study.architectures if record.on_front]
+    front = [record for record in study.each_recipe if record.on_front]
     found = []
     for i, (name, more) in enumerate(zip(study.names, study.maximized, strict=True)):
         order = sorted(front, key=lambda record: (record.losses[i], record.number))
