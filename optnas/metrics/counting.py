@@ -23,12 +23,12 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, UntypedStorage, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import copy_of
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.formulas import FORMULAS, Shape, count_flops, is_nested, may_multiply
 from optnas.utils.inputs import Inputs, call, shapes_noted
+from optnas.utils.trees import all_tensors_in
 
 
 class PassCount(NamedTuple):
@@ -123,8 +123,7 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
 
 
 def _shape(output: object) -> Shape:
-    tensors = (t for t in tree_leaves(output) if isinstance(t, Tensor))
-    first = next(tensors, None)
+    first = next(all_tensors_in(output), None)
     return () if first is None else tuple(first.shape)
 
 

@@ -21,6 +21,7 @@ from optnas.devices.device import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.utils.inputs import Inputs, batch_of, call, map_inputs, shapes_noted
+from optnas.utils.trees import all_tensors_in
 
 MB = 1e6
 
@@ -212,7 +213,7 @@ class _Lives:
 
 
 def _storages_of(tensors: Any) -> list[UntypedStorage]:
-    return [t.untyped_storage() for t in tree_leaves(tensors) if _has_storage(t)]
+    return [t.untyped_storage() for t in all_tensors_in(tensors) if _has_storage(t)]
 
 
 class _Trace(EagerMode):
