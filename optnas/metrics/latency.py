@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from optnas.candidate import Candidate
 from optnas.devices.device import (
@@ -190,7 +190,7 @@ class Latency(Metric):
         if self.runtime == "onnxruntime":
             return onnxruntime_pass(model, inputs, device, self.threads, int8=self.dtype == "int8")
         dtype = getattr(torch, self.dtype)
-        model = model.to(device, dtype)
+        model = _with_types(model.to(device), dtype)
 
         def laid_out(tensor: Tensor) -> Tensor:
             if self.channels_last and tensor.ndim == 4:
@@ -207,6 +207,15 @@ class Latency(Metric):
         # The compiler falls back to eager code after it has compiled the same code eight times.
         torch.compiler.reset()
         return torch_pass(torch.compile(model), inputs, device)
+
+
+def _with_types(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The model with its floating-point tensors in this type; complex ones stay complex."""
+    tensors = (*model.parameters(), *model.buffers())
+    if not any(tensor.is_complex() for tensor in tensors):
+        return model.to(dtype=dtype)
+    # `to` would make real tensors of complex ones.
+    return model._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
 
 
 class Throughput(Metric):
