@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from optnas.errors import InputError
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.int8_folding import NORMS, PRODUCTS, Constant, Graph, Op, folded, needed
-from optnas.utils.inputs import Inputs, call, described, in_order, map_inputs, shapes_noted
+from optnas.utils.inputs import Inputs, call, copied, described, in_order, shapes_noted
 from optnas.utils.trees import all_tensors_in
 
 
@@ -37,7 +37,7 @@ def int8_graph(model: nn.Module, inputs: Inputs) -> Graph:
     Raises:
         InputError: What the network returns holds no tensor.
     """
-    inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
+    inputs = copied(inputs)  # a slice shares the storage of the whole data set
     values = _Values()
     entering = tuple(values.new(tensor) for tensor in in_order(inputs))
     with (

@@ -23,7 +23,7 @@ from optnas.devices.device import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.inference import inference
-from optnas.utils.inputs import Inputs, batch_of, call, map_inputs, shapes_noted
+from optnas.utils.inputs import Inputs, batch_of, call, copied, map_inputs, shapes_noted
 from optnas.utils.trees import all_tensors_in
 
 MB = 1e6
@@ -134,7 +134,7 @@ def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
         The peak of all tensors, weights included, as Python keeps them; and the peak of the
         activations, each counted from its making to its last use.
     """
-    inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
+    inputs = copied(inputs)  # a slice shares the storage of the whole data set
     lives = _Lives(_storages(model))
     lives.see(inputs)
     with unfused(onednn=True), _Trace(lives).following(), shapes_noted(inputs):
