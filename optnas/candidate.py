@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from optnas.errors import InputError
-from optnas.utils.inputs import Inputs, call, described
+from optnas.utils.inputs import Inputs, call, copied, described
 from optnas.utils.random_state import seeded
 
 
@@ -51,7 +51,7 @@ def materialize(model: nn.Module, inputs: Inputs) -> None:
         return
     modes = {module: module.training for module in model.modules()}
     with torch.no_grad():
-        call(model.eval(), inputs)
+        call(model.eval(), copied(inputs))
     for module, mode in modes.items():
         module.training = mode
 

@@ -46,6 +46,7 @@ def pick(
     from optnas.cli.pick_table import pick_table
     from optnas.cli.study_argument import open_study_argument
     from optnas.pareto.pick import pick as pick_member
+    from optnas.study.describe import recipe_text
 
     opened = open_study_argument(study, storage, name, brief=True)
     found = opened.snapshot()
@@ -56,7 +57,9 @@ def pick(
         weights=pairs("--weights", weights.split(",") if weights else None),
         by_knee=knee,
     )
-    echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}\n{picked.why}\n")
+    recipe = recipe_text(picked.entry.trial) if picked.entry.others else ""
+    echo(f"trial {picked.entry.trial.number}: {picked.entry.architecture}")
+    echo(f"recipe: {recipe}\n" * bool(recipe) + f"{picked.why}\n")
     show(pick_table(found, picked))
     if command := _next(opened, picked.entry.trial):
         echo(f"\nnext: optnas {command} {shlex.quote(study)} --trial {picked.entry.trial.number}")

@@ -26,7 +26,7 @@ from optnas.errors import InputError
 from optnas.finished.decode import decode
 from optnas.metrics import Macs, Params, PeakActivation
 from optnas.objective.objective import Objective
-from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.architectures import ArchitectureRecord, by_architecture
 from optnas.pareto.dominance import Array
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
@@ -50,7 +50,7 @@ def predicted(objective: Objective, study: Snapshot, device: OtherDevice) -> Oth
         InputError: There are fewer, a value isn't above 0, or today's code makes other networks.
     """
     at = study.names.index(device.replaces)
-    records = {record.architecture: record for record in study.architectures if record.feasible}
+    records = by_architecture([r for r in study.architectures if r.feasible])
     known = {
         one.architecture: one.value
         for one in device.measured

@@ -15,7 +15,7 @@ from optnas.finished.decode import decode
 from optnas.finished.device_model import predicted
 from optnas.metrics import Metric
 from optnas.objective.objective import Objective
-from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.architectures import ArchitectureRecord, by_architecture
 from optnas.pareto.elsewhere import DeviceComparison, compare_device
 from optnas.pareto.front import why_no_front
 from optnas.pareto.snapshot import Snapshot
@@ -178,7 +178,7 @@ def _chosen(study: Snapshot, at: int, networks: int | None) -> list[Architecture
     Each further one is that whose value lies farthest from those of the chosen ones, on a log scale
     where all are above 0.
     """
-    feasible = [record for record in study.architectures if record.feasible]
+    feasible = [r for r in by_architecture(study.architectures).values() if r.feasible]
     chosen = [record for record in feasible if record.on_front]
     rest = [record for record in feasible if not record.on_front]
     values = np.array([record.values[at] for record in (*chosen, *rest)])

@@ -23,12 +23,12 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, UntypedStorage, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_leaves
 
 from optnas.candidate import copy_of
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.formulas import FORMULAS, Shape, count_flops, is_nested, may_multiply
-from optnas.utils.inputs import Inputs, call, shapes_noted
+from optnas.utils.inputs import Inputs, call, copied, shapes_noted
+from optnas.utils.trees import all_tensors_in
 
 
 class PassCount(NamedTuple):
@@ -77,6 +77,7 @@ def count_macs(model: nn.Module, inputs: Inputs) -> int:
 @uncompiled
 def count_pass(model: nn.Module, inputs: Inputs) -> PassCount:
     """Counts one pass of the model itself, in its present mode."""
+    inputs = copied(inputs)
     counted, unknown = ModuleCount(), set[str]()
     with _counting(_Counter(counted, unknown)), shapes_noted(inputs):
         call(model, inputs)
@@ -90,9 +91,9 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
     A module that is registered at several places is counted under its first name. A scripted
     module's operations count for the module that calls it, and so do those of a thread.
     """
-    copied = copy_of(model)
+    own, inputs = copy_of(model), copied(inputs)
     # The name "" stands for operations of the model outside of its modules.
-    counts = {name: ModuleCount() for name, _ in copied.named_modules()}
+    counts = {name: ModuleCount() for name, _ in own.named_modules()}
     places = itertools.count(1)
 
     def enter(count: ModuleCount) -> Callable[..., None]:
@@ -112,19 +113,18 @@ def count_modules(model: nn.Module, inputs: Inputs) -> dict[str, ModuleCount]:
 
         return hook
 
-    for name, module in copied.named_modules():  # hooks on a copy need no removal
+    for name, module in own.named_modules():  # hooks on a copy need no removal
         if not isinstance(module, torch.jit.ScriptModule):  # it takes no hooks
             module.register_forward_pre_hook(enter(counts[name]))
             # Always: a caller may catch a module's error and go on.
             module.register_forward_hook(leave(counts[name]), always_call=True)
     with _counting(_Counter(counts[""], set())), shapes_noted(inputs):
-        call(copied, inputs)
+        call(own, inputs)
     return counts
 
 
 def _shape(output: object) -> Shape:
-    tensors = (t for t in tree_leaves(output) if isinstance(t, Tensor))
-    first = next(tensors, None)
+    first = next(all_tensors_in(output), None)
     return () if first is None else tuple(first.shape)
 
 

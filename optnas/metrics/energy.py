@@ -16,10 +16,11 @@ from optnas.devices.energy import STILL, EnergyCounter, Reading, energy_counter,
 from optnas.devices.sharing import exclusive
 from optnas.errors import CandidateError, InputError
 from optnas.metrics.base import Metric, check_counts, labelled
+from optnas.metrics.inference import inference
 from optnas.metrics.latency import Latency, Precision, Runtime
+from optnas.metrics.runtimes import Pass
 from optnas.metrics.timing import warm_up
 from optnas.utils.gc import no_garbage_collection
-from optnas.utils.inputs import shapes_noted
 from optnas.utils.mean_sd import Spread
 
 SHORTEST = 2.0
@@ -153,15 +154,21 @@ class Energy(Metric):
         """
         device = resolve_device(self.device)
         counter = self._counter(device)
-        one_pass = self._passes.one_pass(candidate, device)
-        with cpu_threads(self.threads), torch.inference_mode(), no_garbage_collection():
-            with shapes_noted(candidate.example_inputs):
-                one_pass()  # compiles, and allocates
-            with exclusive(device) as undisturbed:
-                idle = _loop(_nap, counter, self.seconds).watts if self.subtract_idle else 0.0
-                warm_up(one_pass, WARM_UP)
-                loops = [_loop(one_pass, counter, self.seconds) for _ in range(self.loops)]
-                facts = device_facts(device)
+
+        def made() -> Pass:
+            return self._passes.one_pass(candidate, device)
+
+        first = made()
+        with (
+            cpu_threads(self.threads),
+            no_garbage_collection(),
+            inference(first, made, candidate.example_inputs) as one_pass,
+            exclusive(device) as undisturbed,
+        ):
+            idle = _loop(_nap, counter, self.seconds).watts if self.subtract_idle else 0.0
+            warm_up(one_pass, WARM_UP)
+            loops = [_loop(one_pass, counter, self.seconds) for _ in range(self.loops)]
+            facts = device_facts(device)
         spread = Spread.of([loop.joules(idle) / self.batch_size for loop in loops])
         if not spread.mean > 0:
             raise CandidateError(

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, UntypedStorage, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_leaves
 
+from optnas.errors import InputError
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
 from optnas.metrics.int8_folding import NORMS, PRODUCTS, Constant, Graph, Op, folded, needed
-from optnas.utils.inputs import Inputs, call, in_order, map_inputs, shapes_noted
+from optnas.utils.inputs import Inputs, call, copied, described, in_order, shapes_noted
+from optnas.utils.trees import all_tensors_in
 
 
 @uncompiled
@@ -32,8 +33,11 @@ def int8_graph(model: nn.Module, inputs: Inputs) -> Graph:
     Args:
         model: The network, in evaluation mode.
         inputs: One batch element.
+
+    Raises:
+        InputError: What the network returns holds no tensor.
     """
-    inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
+    inputs = copied(inputs)  # a slice shares the storage of the whole data set
     values = _Values()
     entering = tuple(values.new(tensor) for tensor in in_order(inputs))
     with (
@@ -43,13 +47,18 @@ def int8_graph(model: nn.Module, inputs: Inputs) -> Graph:
         shapes_noted(inputs),
     ):
         result = call(model, inputs)
+    if not any(True for _ in all_tensors_in(result)):
+        raise InputError(
+            f"the forward of {type(model).__name__} returns {described(result)}, in which there "
+            "is no tensor: return tensors, or a tuple, dictionary or dataclass of them"
+        )
     leaving = frozenset(values.of(_tensors(result)))
     ops = folded(needed(values.ops, leaving), values.sizes, leaving)
     return Graph(tuple(ops), tuple(values.sizes), entering, leaving)
 
 
 def _tensors(found: Any) -> list[Tensor]:
-    return [t for t in tree_leaves(found) if isinstance(t, Tensor) and t.layout == torch.strided]
+    return [tensor for tensor in all_tensors_in(found) if tensor.layout == torch.strided]
 
 
 class _Values:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from optnas.candidate import Candidate
 from optnas.metrics.base import Metric
-from optnas.utils.inputs import Inputs, call, is_one_example, map_inputs, shapes_noted
+from optnas.utils.inputs import Inputs, call, copied, is_one_example, map_inputs, shapes_noted
 from optnas.utils.int8 import Calibration, int8_version, write_int8
 from optnas.utils.network import Network
 
@@ -45,7 +45,7 @@ class Int8Size(Metric):
         """
         model, inputs = candidate.to_measure(), candidate.example_inputs
         with torch.no_grad(), shapes_noted(inputs):
-            call(model, inputs)
+            call(model, copied(inputs))
             # Initial weights may be zeros, which the exporter leaves out, or equal ones, of which
             # it keeps one. Trained ones are neither.
             generator = torch.Generator().manual_seed(0)
@@ -54,7 +54,7 @@ class Int8Size(Metric):
         size = None if is_one_example(inputs) else 1
         with TemporaryDirectory(prefix="optnas.int8.") as folder:
             path = Path(folder) / "model.onnx"
-            write_int8(Network(model, inputs, size), noise_like(inputs), path, {})
+            write_int8(Network(model, copied(inputs), size), noise_like(inputs), path, {})
             return path.stat().st_size / 1e6
 
 

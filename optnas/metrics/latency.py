@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from optnas.candidate import Candidate
 from optnas.devices.device import (
@@ -22,10 +22,11 @@ from optnas.devices.sharing import exclusive
 from optnas.errors import InputError
 from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.command import CommandLatency
+from optnas.metrics.inference import inference
 from optnas.metrics.runtimes import Pass, onnxruntime_pass, runtime_version, torch_pass
 from optnas.metrics.timing import time_passes
 from optnas.study.objectives import Direction
-from optnas.utils.inputs import batch_of, map_inputs, shapes_noted
+from optnas.utils.inputs import batch_of, map_inputs
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Runtime = Literal["torch", "onnxruntime"]
@@ -159,13 +160,18 @@ class Latency(Metric):
             InputError: The device, the threads or the runtime aren't available here.
         """
         device = resolve_device(self.device)
-        one_pass = self.one_pass(candidate, device)
-        with cpu_threads(self.threads), torch.inference_mode():
-            with shapes_noted(candidate.example_inputs):
-                one_pass()  # compiles, and allocates
-            with exclusive(device) as undisturbed:
-                timing = time_passes(one_pass, self.target_error, self.max_seconds)
-                facts = device_facts(device)
+
+        def made() -> Pass:
+            return self.one_pass(candidate, device)
+
+        first = made()
+        with (
+            cpu_threads(self.threads),
+            inference(first, made, candidate.example_inputs) as one_pass,
+            exclusive(device) as undisturbed,
+        ):
+            timing = time_passes(one_pass, self.target_error, self.max_seconds)
+            facts = device_facts(device)
         candidate.details[self.name] = {
             "p95": timing.p95,
             "interval": list(timing.interval),
@@ -190,7 +196,7 @@ class Latency(Metric):
         if self.runtime == "onnxruntime":
             return onnxruntime_pass(model, inputs, device, self.threads, int8=self.dtype == "int8")
         dtype = getattr(torch, self.dtype)
-        model = model.to(device, dtype)
+        model = _with_types(model.to(device), dtype)
 
         def laid_out(tensor: Tensor) -> Tensor:
             if self.channels_last and tensor.ndim == 4:
@@ -207,6 +213,16 @@ class Latency(Metric):
         # The compiler falls back to eager code after it has compiled the same code eight times.
         torch.compiler.reset()
         return torch_pass(torch.compile(model), inputs, device)
+
+
+def _with_types(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The model with its floating-point tensors in this type; complex ones stay complex."""
+    tensors = (*model.parameters(), *model.buffers())
+    if not any(tensor.is_complex() for tensor in tensors):
+        return model.to(dtype=dtype)
+    # `to` would make real tensors of complex ones.
+    model._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
+    return model
 
 
 class Throughput(Metric):

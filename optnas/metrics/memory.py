@@ -9,6 +9,8 @@ runs it, which never holds QKᵀ as a whole.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -20,7 +22,9 @@ from optnas.candidate import Candidate
 from optnas.devices.device import device_name, resolve_device, synchronize
 from optnas.metrics.base import Metric, check_counts, labelled
 from optnas.metrics.eager import EagerMode, uncompiled, unfused
-from optnas.utils.inputs import Inputs, batch_of, call, map_inputs, shapes_noted
+from optnas.metrics.inference import inference
+from optnas.utils.inputs import Inputs, batch_of, call, copied, map_inputs, shapes_noted
+from optnas.utils.trees import all_tensors_in
 
 MB = 1e6
 
@@ -97,16 +101,23 @@ class CudaPeakMemory(Metric):
     def measure(self, candidate: Candidate) -> float:
         """The growth of the allocator's peak in a second pass, plus weights and inputs."""
         device = resolve_device(self._device)
-        model = candidate.to_measure().to(device)
-        batch = batch_of(candidate.example_inputs, self._batch_size)
-        inputs = map_inputs(lambda tensor: tensor.to(device), batch)
-        resident = sum(_storages(model, inputs).values())
-        with torch.inference_mode(), shapes_noted(candidate.example_inputs):
-            call(model, inputs)  # allocates the workspaces that are kept
+
+        def made() -> tuple[nn.Module, Inputs]:
+            batch = batch_of(candidate.example_inputs, self._batch_size)
+            inputs = map_inputs(lambda tensor: tensor.to(device), batch)
+            return candidate.to_measure().to(device), inputs
+
+        def anew() -> Callable[[], Any]:
+            return partial(call, *made())
+
+        first = made()
+        resident = sum(_storages(*first).values())
+        # The pass before the measured one allocates the workspaces that are kept.
+        with inference(partial(call, *first), anew, candidate.example_inputs) as one_pass:
             synchronize(device)
             before = torch.cuda.memory_allocated(device)
             torch.cuda.reset_peak_memory_stats(device)
-            call(model, inputs)
+            one_pass()
             synchronize(device)
         return (torch.cuda.max_memory_allocated(device) - before + resident) / MB
 
@@ -123,7 +134,7 @@ def trace_memory(model: nn.Module, inputs: Inputs) -> tuple[int, int]:
         The peak of all tensors, weights included, as Python keeps them; and the peak of the
         activations, each counted from its making to its last use.
     """
-    inputs = map_inputs(torch.clone, inputs)  # a slice shares the storage of the whole data set
+    inputs = copied(inputs)  # a slice shares the storage of the whole data set
     lives = _Lives(_storages(model))
     lives.see(inputs)
     with unfused(onednn=True), _Trace(lives).following(), shapes_noted(inputs):
@@ -212,7 +223,7 @@ class _Lives:
 
 
 def _storages_of(tensors: Any) -> list[UntypedStorage]:
-    return [t.untyped_storage() for t in tree_leaves(tensors) if _has_storage(t)]
+    return [t.untyped_storage() for t in all_tensors_in(tensors) if _has_storage(t)]
 
 
 class _Trace(EagerMode):

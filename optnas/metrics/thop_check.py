@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from optnas.candidate import copy_of
 from optnas.metrics.counting import ModuleCount, count_modules
 from optnas.metrics.eager import uncompiled
-from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.inputs import Inputs, call, copied, in_order
 
 _LEFT_OUT = {
     f"torch.nn.modules.{kind}"
@@ -213,7 +213,7 @@ class _Root(nn.Module):
     def __init__(self, model: nn.Module, inputs: Inputs) -> None:
         super().__init__()
         self.model = model
-        self.positional = in_order(inputs)
+        self.positional = in_order(copied(inputs))
         self._names = list(inputs) if isinstance(inputs, Mapping) else None
 
     def forward(self, *args: Tensor) -> Any:

@@ -128,4 +128,4 @@ def random_readout(outputs: Tensor, examples: int) -> Tensor:
 
 
 def _ones(tensor: Tensor) -> Tensor:
-    return torch.ones_like(tensor).double() if tensor.is_floating_point() else tensor
+    return torch.ones_like(tensor).double() if tensor.is_floating_point() else tensor.clone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from optuna import TrialPruned
@@ -14,6 +14,7 @@ from optnas.storage.place import place_of
 from optnas.storage.together import together
 from optnas.study.attributes import (
     ARCHITECTURE,
+    DETAIL,
     DUPLICATE_OF,
     FAILURE,
     RECIPE,
@@ -22,6 +23,7 @@ from optnas.study.attributes import (
     is_stopped,
 )
 from optnas.study.leases import is_alive, is_own, lease_of
+from optnas.study.load import LONG
 
 POLL = 0.5
 """Seconds between two reads of a trial that another worker is running."""
@@ -80,6 +82,15 @@ class Evaluated:
         attrs = self._attrs.get(architecture, {})
         return {name: attrs[name] for name in names if name in attrs}
 
+    def details(self, architecture: str, names: Iterable[str]) -> dict[str, Any]:
+        """How those numbers were measured, by name, where it is known: their intervals, say.
+
+        Args:
+            architecture: Its canonical string.
+            names: Names of user attributes.
+        """
+        return _details(self._attrs.get(architecture, {}), names)
+
     def _add(self, trial: FrozenTrial) -> None:
         attrs = trial.user_attrs
         # The code of a trial that failed may have been mended since.
@@ -88,6 +99,9 @@ class Evaluated:
             for name, value in attrs.items():
                 if isinstance(value, (int, float)):
                     known.setdefault(name, value)
+            for name, detail in _details(attrs, known).items():
+                if attrs.get(name) == known[name]:  # it is about that number
+                    known.setdefault(f"{DETAIL}{name}", detail)
             if isinstance(attrs.get(RECIPE), str) and is_counted(trial):
                 index = self._stopped if is_stopped(trial) else self._complete
                 index.setdefault((attrs[ARCHITECTURE], attrs[RECIPE]), trial.number)
@@ -134,8 +148,8 @@ def await_same(
     return None
 
 
-def reuse(trial: Trial, original: FrozenTrial, names: Iterable[str]) -> tuple[float, ...]:
-    """Copies what another trial measured.
+def reuse(trial: Trial, original: FrozenTrial, names: Collection[str]) -> tuple[float, ...]:
+    """Copies what another trial measured, and how.
 
     Args:
         trial: The running trial.
@@ -153,12 +167,20 @@ def reuse(trial: Trial, original: FrozenTrial, names: Iterable[str]) -> tuple[fl
         for name in names:
             if name in original.user_attrs:
                 trial.set_user_attr(name, original.user_attrs[name])
+        for name, detail in _details(original.user_attrs, names).items():
+            trial.set_user_attr(f"{DETAIL}{name}", detail)
         for name, value in original.constraints.items():
             trial.set_constraint(name, value)
         if original.values is None:
             trial.set_user_attr(STOPPED, original.user_attrs[STOPPED])
             raise TrialPruned(f"trial {original.number} was the same, and was stopped early")
     return tuple(original.values)
+
+
+def _details(attrs: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The details of some names, but for long ones, which the first trial keeps alone."""
+    keys = {name: f"{DETAIL}{name}" for name in names}
+    return {name: attrs[key] for name, key in keys.items() if key in attrs and key not in LONG}
 
 
 def _key(trial: FrozenTrial) -> tuple[Any, Any]:

@@ -25,7 +25,8 @@ def measure_costs(
 ) -> dict[str, float]:
     """Measures all metrics by name, and stores them on the trial, all at once.
 
-    An architecture is timed once: a second latency would let noise decide between recipes.
+    An architecture is timed once: a second latency would let noise decide between recipes. The
+    trial has the interval of the first one, too.
 
     Args:
         trial: The running trial.
@@ -41,6 +42,7 @@ def measure_costs(
     """
     measured = evaluated.measured(str(candidate), [m.name for m in metrics])
     fresh = [metric for metric in metrics if metric.name not in measured]
+    candidate.details |= evaluated.details(str(candidate), measured)
     with together(trial):
         for metric in metrics:
             if metric in fresh:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.dominance import Array, excess, tamed
 from optnas.pareto.snapshot import Snapshot
+from optnas.study.attributes import BASELINE
 from optnas.utils.text import number
 
 MOST_NUMBERS = 5
@@ -22,8 +23,8 @@ class BaselineStanding:
 
     Attributes:
         baseline: The baseline.
-        dominated_by: The numbers of the searched networks on the front that dominate it; another
-            baseline that does so doesn't count.
+        dominated_by: The numbers of the front's searched trials that dominate it; another baseline
+            that does so doesn't count.
         nearest: The network that comes nearest to dominating it; None if it is dominated, or if
             there is no other network.
         lacks: The objectives in which the nearest is worse: its value, and the baseline's.
@@ -57,19 +58,20 @@ def baseline_standings(study: Snapshot) -> list[BaselineStanding]:
     The nearest network is the one whose largest shortfall is least, each objective as a multiple of
     the baseline's own value.
     """
-    others = [r for r in study.architectures if r.feasible and r.baseline is None]
+    others = [r for r in study.each_recipe if r.baseline is None]
     points = np.array([r.losses for r in others]).reshape(len(others), len(study.names))
-    return [_standing(study, baseline, others, points) for baseline in study.baselines]
+    members = {trial.number for trial in study.front if BASELINE not in trial.user_attrs}
+    return [_standing(study, baseline, members, others, points) for baseline in study.baselines]
 
 
 def _standing(
     study: Snapshot,
     baseline: ArchitectureRecord,
+    members: Collection[int],
     others: list[ArchitectureRecord],
     points: Array,
 ) -> BaselineStanding:
-    found = {record.number for record in others}
-    dominated_by = tuple(number for number in baseline.dominated_by if number in found)
+    dominated_by = tuple(number for number in baseline.dominated_by if number in members)
     if dominated_by or not others:
         return BaselineStanding(baseline, dominated_by, None, {})
     short = excess(points, np.array(baseline.losses))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from optuna.study import Study, StudyDirection
 
 from optnas.errors import InputError
+from optnas.pareto.architectures import without_equals
 from optnas.pareto.dominance import dominates, losses, nondominated
 from optnas.pareto.front import why_no_front
 from optnas.pareto.hypervolume import is_exact
 from optnas.pareto.reference_box import Box, reference_box
 from optnas.pareto.snapshot import Snapshot
+from optnas.study.describe import recipe_text
 from optnas.study.fingerprint import differences
 from optnas.study.record import record_of
 
@@ -28,8 +32,10 @@ class Member(NamedTuple):
     """An architecture on the front of one study, under the objectives that are compared.
 
     Attributes:
-        trial: The trial that represents it.
+        trial: Its trial.
         architecture: Its canonical string.
+        recipe: The recipe of the training in short, where the front has the architecture with
+            several; else empty.
         values: Those of the compared objectives.
         losses: The same with maximised ones negated.
         stands: Whether no member of another study's front dominates it.
@@ -37,6 +43,7 @@ class Member(NamedTuple):
 
     trial: int
     architecture: str
+    recipe: str
     values: tuple[float, ...]
     losses: tuple[float, ...]
     stands: bool
@@ -163,22 +170,26 @@ def _directions(studies: Mapping[str, Snapshot], names: list[str]) -> list[Study
 def _front(
     label: str, study: Snapshot, names: list[str], directions: list[StudyDirection]
 ) -> list[Member]:
-    """The front of a study under the shared objectives."""
+    """The front of a study under the shared objectives, by the number of the trial."""
     columns = [study.names.index(name) for name in names]
-    feasible = [record for record in study.architectures if record.feasible]
+    feasible = study.each_recipe
     if not feasible:
         raise InputError(f"{label}: {why_no_front(study.study)}")
-    values = [tuple(record.values[i] for i in columns) for record in feasible]
-    points = losses(values, directions)
+    shared = [replace(r, values=tuple(r.values[i] for i in columns)) for r in feasible]
+    found = without_equals(shared)
+    points = losses([record.values for record in found], directions)
+    kept = np.flatnonzero(nondominated(points))
+    times = Counter(found[i].trials for i in kept)
     return [
         Member(
-            trial=feasible[i].number,
-            architecture=feasible[i].architecture,
-            values=values[i],
+            trial=found[i].number,
+            architecture=found[i].architecture,
+            recipe=recipe_text(found[i].trial) if times[found[i].trials] > 1 else "",
+            values=found[i].values,
             losses=tuple(points[i].tolist()),
             stands=False,
         )
-        for i in np.flatnonzero(nondominated(points))
+        for i in kept
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.study import StudyDirection
 
-from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.architectures import ArchitectureRecord, by_architecture
 from optnas.pareto.dominance import Array, dominates, losses, nondominated
 from optnas.pareto.noise import interval
 from optnas.pareto.snapshot import Snapshot
@@ -132,7 +132,7 @@ def compare_device(study: Snapshot, device: OtherDevice) -> DeviceComparison | N
     if device.replaces not in study.names:
         return None
     at = study.names.index(device.replaces)
-    records = {record.architecture: record for record in study.architectures}
+    records = by_architecture(study.architectures)
     known = [one for one in device.measured if one.architecture in records]
     measured = [(records[one.architecture], one) for one in known if one.value is not None]
     taken = {record.architecture for record, _ in measured}

@@ -11,18 +11,23 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
-from optnas.pareto.architectures import ArchitectureRecord
+from optnas.pareto.architectures import ArchitectureRecord, without_equals
 from optnas.pareto.dominance import knee, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
 from optnas.pareto.noise import within_noise
 from optnas.pareto.reference_limits import limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
-from optnas.utils.text import number, there_are
+from optnas.utils.text import number, plural, there_are
 
 
 class Pick(NamedTuple):
-    """A chosen network, and the reason for the choice, in words."""
+    """A chosen network, and the reason for the choice, in words.
+
+    Attributes:
+        entry: Its architecture, with the chosen trial in place of the one that represents it.
+        why: The reason.
+    """
 
     entry: ArchitectureRecord
     why: str
@@ -42,8 +47,9 @@ def pick(
     """Chooses a network of the front.
 
     Candidates are the feasible networks within the limits that no other one of them dominates, not
-    even but for differences within noise (`optnas.pareto.noise`). Where some are within the study's
-    reference, the others aren't candidates: what is worse than it is of no use.
+    even but for differences within noise (`optnas.pareto.noise`). An architecture that was trained
+    with several recipes is a network with each. Where some are within the study's reference, the
+    others aren't candidates: what is worse than it is of no use.
 
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
@@ -67,10 +73,11 @@ def pick(
     at_most, at_least = dict(at_most or {}), dict(at_least or {})
     seen = Snapshot.of(study)
     names = seen.names
-    feasible = [record for record in seen.architectures if record.feasible]
+    feasible = seen.each_recipe
     if not feasible:
         raise InputError(why_no_front(seen.study))
     within, limits = _within(names, feasible, at_most, at_least)
+    within = without_equals(within)
     bounded = [record for record in within if math.inf not in record.losses]
     within, useful = _useful(seen, bounded or within)
     points = np.array([record.losses for record in within])
@@ -91,7 +98,8 @@ def pick(
     else:
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
-    among = f"{len(chosen)} network{'s' * (len(chosen) > 1)} on the front{useful}"
+    again = len({record.trials for record in chosen}) < len(chosen)
+    among = f"{plural(len(chosen), 'trial' if again else 'network')} on the front{useful}"
     if sure and noisy:
         among += f" ({len(noisy)} more only within noise)"
     return Pick(chosen[i], f"{rule} of {among}{' with ' + limits if limits else ''}")
@@ -127,7 +135,7 @@ def _within(
     at_most: Mapping[str, float],
     at_least: Mapping[str, float],
 ) -> tuple[list[ArchitectureRecord], str]:
-    """The architectures within all limits, and the limits in words."""
+    """The networks within all limits, and the limits in words."""
     limits = [(name, bound, 1.0) for name, bound in at_most.items()]
     limits += [(name, bound, -1.0) for name, bound in at_least.items()]
     texts = []

@@ -13,7 +13,11 @@ from functools import cached_property
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto.architectures import ArchitectureRecord, architecture_records
+from optnas.pareto.architectures import (
+    ArchitectureRecord,
+    architecture_records,
+    with_each_recipe,
+)
 from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.front import feasible_trials, front
@@ -105,6 +109,11 @@ class Snapshot:
     def architectures(self) -> list[ArchitectureRecord]:
         """The architectures of the COMPLETE trials, by the number of their first trial."""
         return architecture_records(self.complete, self.feasible, self.front, self.directions)
+
+    @cached_property
+    def each_recipe(self) -> list[ArchitectureRecord]:
+        """The feasible architectures with each of their recipes, by the number of the trial."""
+        return with_each_recipe(self.architectures, self.feasible, self.front, self.directions)
 
     def extremes(self, objective: int) -> tuple[float, float]:
         """The best and the worst value of an objective on the front, which has a trial at least.

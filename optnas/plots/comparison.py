@@ -118,7 +118,7 @@ def _points(
         "hovertext": [
             hover(
                 f"{own.label}, trial {member.trial}",
-                member.architecture,
+                " ".join(filter(None, (member.architecture, member.recipe))),
                 zip(data.names, member.values, strict=True),
             )
             for member in members

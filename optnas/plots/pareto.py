@@ -36,7 +36,7 @@ class ParetoData(NamedTuple):
         points: The architectures.
         plane: The trials that no other one dominates in `x` and `y` alone.
         again: The trials that were evaluated again, with success.
-        dominating: For each baseline the architectures on the front that dominate it, by trial.
+        dominating: For each baseline the trials on the front that dominate it.
         missing: For each baseline that nothing dominates, what the nearest network lacks.
         reference: The limit of each objective (the study's reference point); None for no limit.
         definitions: The definitions of the counts among the objectives.
@@ -84,7 +84,7 @@ def pareto_data(
     points = points_of(seen)
     feasible = [p for p in points if p.feasible]
     plane = np.array([(p.losses[chosen["x"]], p.losses[chosen["y"]]) for p in feasible])
-    members = {p.number for p in points if p.on_front and p.baseline is None}
+    standings = baseline_standings(seen)
     return ParetoData(
         study_name=seen.study.study_name,
         names=names,
@@ -96,14 +96,10 @@ def pareto_data(
         points=points,
         plane=tuple(feasible[i].number for i in np.flatnonzero(nondominated(plane))),
         again=[standing for standing in seen.standing.values() if standing.member.n],
-        dominating={
-            p.baseline: tuple(n for n in p.dominated_by if n in members)
-            for p in points
-            if p.baseline is not None
-        },
+        dominating={str(found.baseline.baseline): found.dominated_by for found in standings},
         missing={
             str(found.baseline.baseline): found.text()
-            for found in baseline_standings(seen)
+            for found in standings
             if not found.dominated_by
         },
         reference=tuple(limit_values(seen.study, seen.trials)),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from optuna.trial import FrozenTrial
 
 from optnas.report.labels import Meanings
-from optnas.study.attributes import DETAIL, DUPLICATE_OF
+from optnas.study.attributes import ARCHITECTURE, DETAIL, DUPLICATE_OF
 from optnas.utils.text import number, plural
 
 LONGEST = 400
@@ -51,13 +51,14 @@ def measurings(
 
 def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
     key = f"{DETAIL}{'macs' if name == 'flops' else name}"  # flops are made of macs
-    details = [
-        (float(t.user_attrs.get(name, 0.0)), t.user_attrs[key])
+    # An architecture is measured once; its other trials have the same value and the same details.
+    details = {
+        (t.user_attrs.get(ARCHITECTURE, t.number), value): (value, t.user_attrs[key])
         for t in trials
         if isinstance(t.user_attrs.get(key), dict)
-        and isinstance(t.user_attrs.get(name, 0.0), (int, float))
+        and isinstance(value := t.user_attrs.get(name, 0.0), (int, float))
         and DUPLICATE_OF not in t.user_attrs
-    ]
+    }.values()
     remarks = []
     half = [
         (d["interval"][1] - d["interval"][0]) / (2 * value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from optuna.trial import TrialState
 
+from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.labels import Meanings, readable_size
 from optnas.study.record import record_of
@@ -34,7 +36,7 @@ class Goal(NamedTuple):
 
 def goals(study: Snapshot, meanings: Meanings) -> list[Goal]:
     """The objectives."""
-    front = [record for record in study.architectures if record.on_front]
+    front = [record for record in study.each_recipe if record.on_front]
     found = []
     for i, (name, more) in enumerate(zip(study.names, study.maximized, strict=True)):
         order = sorted(front, key=lambda record: (record.losses[i], record.number))
@@ -65,7 +67,7 @@ def summary(study: Snapshot) -> str:
     if not networks:
         return f"{asked} No trial is complete yet."
     front = [record for record in networks if record.on_front]
-    found, n = len(front), len(networks)
+    found, n = _number(front), _number(networks)
     tried = f"{plural(n, 'network')}{of} {'was' if n == 1 else 'were'} tried"
     if not front:
         return f"{asked} {tried}; none of them is within all bounds."
@@ -75,6 +77,12 @@ def summary(study: Snapshot) -> str:
         f"{asked} {tried}; {number(found)} of them {'is' if found == 1 else 'are'} on the Pareto "
         "front: no other one is at least as good in everything and better in something."
     )
+
+
+def _number(networks: Sequence[ArchitectureRecord]) -> int:
+    """How many networks: a baseline and a network of the search with its architecture are one."""
+    searched = {record.architecture for record in networks if record.baseline is None}
+    return sum(r.baseline is None or r.architecture not in searched for r in networks)
 
 
 def notes(study: Snapshot) -> list[str]:

@@ -139,6 +139,11 @@ def map_inputs(fn: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
     return tuple(fn(tensor) for tensor in inputs)
 
 
+def copied(inputs: Inputs) -> Inputs:
+    """A copy, for a network that may change its inputs in place."""
+    return map_inputs(torch.clone, inputs)
+
+
 def number_of(inputs: Inputs) -> int:
     """The number of examples in a batch."""
     return len(in_order(inputs)[0])

@@ -92,22 +92,28 @@ def tensors_in(tree: Any) -> Iterator[Tensor]:
     return (leaf for leaf in _leaves(tree) if isinstance(leaf, Tensor))
 
 
+def all_tensors_in(tree: Any) -> Iterator[Tensor]:
+    """Like `tensors_in`, and those in what moves itself, such as a packed sequence."""
+    return (leaf for leaf in _leaves(tree, is_leaf=None) if isinstance(leaf, Tensor))
+
+
 def holds_tensors(tree: Any) -> bool:
     """Whether a tree is a tensor, or a container with a tensor in it."""
     return any(True for _ in tensors_in(tree))
 
 
-def _leaves(tree: Any) -> Iterator[Any]:
-    for leaf in tree_leaves(tree, is_leaf=_moves_itself):
+def _moves_itself(leaf: Any) -> bool:
+    return isinstance(leaf, Movable) and not isinstance(leaf, type)
+
+
+def _leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = _moves_itself) -> Iterator[Any]:
+    for leaf in tree_leaves(tree, is_leaf=is_leaf):
         names = _names(leaf)
         if names is None:
             yield leaf
         else:
-            yield from (found for name in names for found in _leaves(_part(leaf, name)))
-
-
-def _moves_itself(leaf: Any) -> bool:
-    return isinstance(leaf, Movable) and not isinstance(leaf, type)
+            parts = (_part(leaf, name) for name in names)
+            yield from (found for part in parts for found in _leaves(part, is_leaf))
 
 
 def _names(leaf: Any) -> list[Any] | None:

@@ -153,6 +153,29 @@ def test_types_and_layout_reach_the_network():
     assert set(seen) == {(torch.bfloat16, torch.int64, torch.bfloat16, True)}
 
 
+class Spectral(nn.Module):
+    """A product with complex weights, as in a Fourier neural operator."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(9, dtype=torch.cfloat))
+        self.register_buffer("phase", torch.ones(9, dtype=torch.cdouble))
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x):
+        self.seen.append((self.weight.dtype, self.phase.dtype, self.layer.weight.dtype, x.dtype))
+        return self.layer(torch.fft.irfft(torch.fft.rfft(x.float()) * self.weight).to(x.dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_complex_weights_stay_complex(dtype, monkeypatch):
+    monkeypatch.setattr(Spectral, "seen", [], raising=False)
+    metric = Latency("cpu", dtype=dtype, max_seconds=0.01)
+    assert metric.measure(Candidate("", torch.zeros(1, 16), Spectral)) > 0
+    real = getattr(torch, dtype)
+    assert set(Spectral.seen) == {(torch.complex64, torch.complex128, real, real)}
+
+
 def test_inputs_by_name_are_timed_in_both_runtimes():
     for inputs in TWO_INPUTS:
         for runtime in ("torch", "onnxruntime"):

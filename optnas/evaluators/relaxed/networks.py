@@ -19,7 +19,7 @@ from optnas.evaluators.relaxed.costs import CostTable, Counter
 from optnas.search_spaces import Relaxable, RelaxedTrial, SearchSpace
 from optnas.search_spaces.choice import is_skip, mixtures
 from optnas.search_spaces.mixture import Mixture, uniform
-from optnas.utils.inputs import Inputs, call
+from optnas.utils.inputs import Inputs, call, copied
 from optnas.utils.random_state import seeded
 from optnas.utils.silent import silent
 
@@ -176,7 +176,7 @@ def check_shapes(model: nn.Module, example: Inputs) -> None:
     """Runs all operations once; raises InputError if those of a choice can't be added."""
     training = model.training
     with torch.no_grad():
-        call(model.eval(), example)
+        call(model.eval(), copied(example))
     model.train(training)
 
 

@@ -26,7 +26,7 @@ from optnas.search_spaces.lora.layers import LoRALinear, freeze_statistics, repl
 from optnas.search_spaces.lora.patterns import as_patterns, linear_layers, parameters_of
 from optnas.utils.checks import check_numbers
 from optnas.utils.code_hash import callable_name, code_hash
-from optnas.utils.inputs import Inputs, call, checked_inputs
+from optnas.utils.inputs import Inputs, call, checked_inputs, copied
 from optnas.utils.random_state import preserved
 
 
@@ -159,7 +159,7 @@ class LoRASpace(SearchSpace[LoRAArchitecture], Encodable[LoRAArchitecture]):
         adapted = {n: m for n, m in model.named_modules() if isinstance(m, LoRALinear)}
         for module in adapted.values():
             module.lora_A.register_forward_hook(lambda a, *_: called.add(a))
-        call(model.eval(), self._example_inputs)
+        call(model.eval(), copied(self._example_inputs))
         idle = [name for name, module in adapted.items() if module.lora_A not in called]
         if idle:
             raise InputError(
