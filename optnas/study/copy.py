@@ -32,10 +32,10 @@ _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
 
 def backup_study(study: Study, location: Location, target: Location) -> Iterator[str]:
-    """Copies the SQLite database of a study while workers write, and its folders of weights.
+    """Copies the SQLite database of a study while workers write, and the folders of its studies.
 
     Args:
-        study: The study.
+        study: The study, or any one of those in the database: all of them are copied.
         location: Its storage.
         target: The SQLite file to write.
 
@@ -56,8 +56,10 @@ def backup_study(study: Study, location: Location, target: Location) -> Iterator
     yield f"database: {target.shown(target.file)}"
     storage = RowStorage(target.absolute_url, skip_table_creation=True)
     try:
-        copied = optuna.load_study(study_name=study.study_name, storage=storage)
-        yield from _made_own(study, location, copied, target)
+        for name in optuna.get_all_study_names(storage):
+            copied = optuna.load_study(study_name=name, storage=storage)
+            original = load_study(study._storage, name) or copied  # it was deleted meanwhile
+            yield from _made_own(original, location, copied, target)
     finally:
         close_storage(storage)
 
