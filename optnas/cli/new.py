@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -31,4 +32,4 @@ def new(
             shutil.copyfile(bundled_folder() / "template.py", part)
     except OSError as error:
         raise not_written(path, error) from error
-    echo(f"wrote {path}; run it with: optnas run {path}")
+    echo(f"wrote {path}; run it with: optnas run {shlex.quote(str(path))}")

@@ -62,7 +62,8 @@ def pick(
     echo(f"recipe: {recipe}\n" * bool(recipe) + f"{picked.why}\n")
     show(pick_table(found, picked))
     if command := _next(opened, picked.entry.trial):
-        echo(f"\nnext: optnas {command} {shlex.quote(study)} --trial {picked.entry.trial.number}")
+        which = _same_study(study, storage, name)
+        echo(f"\nnext: optnas {command} {which} --trial {picked.entry.trial.number}")
 
 
 def _next(opened: Opened, trial: FrozenTrial) -> str:
@@ -73,3 +74,13 @@ def _next(opened: Opened, trial: FrozenTrial) -> str:
 
     kept = WeightStore("").kept(opened.study)
     return "export" if kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)} else ""
+
+
+def _same_study(study: str, storage: str | None, name: str | None) -> str:
+    """What was given to name the study, for another command line; a password isn't shown."""
+    from optnas.storage.urls import shown_url
+
+    words = [shown_url(study) if "://" in study else study]
+    words += [] if storage is None else ["--storage", shown_url(storage)]
+    words += [] if name is None else ["--name", name]
+    return shlex.join(words)

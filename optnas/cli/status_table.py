@@ -66,9 +66,9 @@ def status_table(of: Study | Snapshot) -> Table:
     if record.size:
         table.add_row("search space", escape(f"{record.size} architectures"))
     if SEED in study.user_attrs:
-        table.add_row("seed", str(study.user_attrs[SEED]))
+        table.add_row("seed", escape(str(study.user_attrs[SEED])))
     for option, value in record.overrides.as_options().items():
-        table.add_row(option, value)
+        table.add_row(escape(option), escape(value))
     if record.file:
         table.add_row("study file", escape(record.file))
     return table

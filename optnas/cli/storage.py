@@ -21,15 +21,19 @@ def storage_copy(
     """Copy a whole study to another storage: trials, states, attributes, curves, times."""
     from optnas.cli.locate import located
     from optnas.cli.study_argument import search_of
-    from optnas.storage.urls import database_url
+    from optnas.storage.urls import Location, database_url
     from optnas.study.copy import copy_study
 
+    # Before the study file is imported, which may change the working directory.
+    copy = Location.here(database_url(target) or target)
     source, name = located(source, name)
     url = database_url(source)
-    if url is None:
+    if url is not None:
+        location = Location.here(url)
+    else:
         search = search_of(source, None, name)
-        url, name = search.url, search.study_name
-    for line in copy_study(url, database_url(target) or target, name):
+        location, name = search.location, search.study_name
+    for line in copy_study(location, copy, name):
         echo(line)
 
 

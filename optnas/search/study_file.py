@@ -16,6 +16,7 @@ from types import CodeType
 from optnas.errors import InputError, Interrupted
 from optnas.search.bundled import bundled_folder
 from optnas.search.known_files import remember
+from optnas.search.neighbours import import_from
 from optnas.search.search import Search
 from optnas.utils.text import there_are
 
@@ -105,8 +106,7 @@ def _import(path: Path) -> object:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))  # as `python study.py` would
+    import_from(path.parent)
     arguments = sys.argv
     sys.argv = [str(path)]  # likewise: a file that parses arguments must not see those of optnas
     try:

@@ -32,10 +32,10 @@ _OF_TRIAL = re.compile(rf"({PREFIX}|dashboard:)(\d+)(:.*)")
 
 
 def backup_study(study: Study, location: Location, target: Location) -> Iterator[str]:
-    """Copies the SQLite database of a study while workers write, and its folders of weights.
+    """Copies the SQLite database of a study while workers write, and the folders of its studies.
 
     Args:
-        study: The study.
+        study: The study, or any one of those in the database: all of them are copied.
         location: Its storage.
         target: The SQLite file to write.
 
@@ -56,18 +56,20 @@ def backup_study(study: Study, location: Location, target: Location) -> Iterator
     yield f"database: {target.shown(target.file)}"
     storage = RowStorage(target.absolute_url, skip_table_creation=True)
     try:
-        copied = optuna.load_study(study_name=study.study_name, storage=storage)
-        yield from _made_own(study, location, copied, target)
+        for name in optuna.get_all_study_names(storage):
+            copied = optuna.load_study(study_name=name, storage=storage)
+            original = load_study(study._storage, name) or copied  # it was deleted meanwhile
+            yield from _made_own(original, location, copied, target)
     finally:
         close_storage(storage)
 
 
-def copy_study(source: str, target: str, name: str | None = None) -> Iterator[str]:
+def copy_study(source: Location, target: Location, name: str | None = None) -> Iterator[str]:
     """Copies a whole study to another storage: trials with their numbers, states and times.
 
     Args:
-        source: URL of the storage that holds it.
-        target: URL of the storage to copy to.
+        source: The storage that holds it.
+        target: The storage to copy to.
         name: Its name, where the source holds several.
 
     Yields:
@@ -77,18 +79,19 @@ def copy_study(source: str, target: str, name: str | None = None) -> Iterator[st
         InputError: There is no such study, or the target holds one of this name.
     """
     with ExitStack() as stack:
-        study = find_study(source, name)
+        study = find_study(source.current_url, name)
         stack.callback(close_storage, study._storage)
-        storage = open_storage(target, create=True)
+        storage = open_storage(target.current_url, create=True)
         stack.callback(close_storage, storage)
-        copied = _copy(study, storage, shown_url(target))
+        shown = shown_url(target.url)
+        copied = _copy(study, storage, shown)
         trials = copied.get_trials(deepcopy=False)
         unfinished = sum(not t.state.is_finished() for t in trials)
         number = plural(len(trials), "trial")
-        yield f"copied:   {number} of {study.study_name!r} to {shown_url(target)}"
+        yield f"copied:   {number} of {study.study_name!r} to {shown}"
         if unfinished:
             yield f"          {unfinished} of them weren't finished when they were copied"
-        yield from _made_own(study, Location.here(source), copied, Location.here(target))
+        yield from _made_own(study, source, copied, target)
 
 
 def _copy(study: Study, storage: BaseStorage, shown: str) -> Study:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
+import sys
 import textwrap
 import tokenize
+from collections.abc import Iterator
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FunctionType
+from typing import Any
 
 UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
 """What `inspect` and `ast` raise for code that was typed in, is built in, or was edited since."""
@@ -65,7 +69,45 @@ def computed_attributes(cls: type) -> list[str]:
 
 
 def _parsed(thing: type | CodeType) -> ast.Module:
-    return ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    file = _own_file(thing) if isinstance(thing, type) else None
+    source = inspect.getsource(thing) if file is None else _class_source(thing, file)
+    return ast.parse(textwrap.dedent(source))
+
+
+def _own_file(cls: type) -> str | None:
+    """The file of a class, if the module that has the name of its own by now is another one.
+
+    `inspect` would look there: two studies may each have a `space.py`.
+    """
+    now = getattr(sys.modules.get(cls.__module__), "__dict__", {})
+    for member in vars(cls).values():
+        if isinstance(member, FunctionType) and member.__module__ == cls.__module__:
+            if member.__globals__ is now:
+                return None
+            file = member.__globals__.get("__file__")
+            return file if file != now.get("__file__") else None
+    return None
+
+
+def _class_source(cls: Any, file: str) -> str:
+    lines = linecache.getlines(file)
+    found: list[ast.AST] = [ast.parse("".join(lines))]
+    for part in cls.__qualname__.replace(".<locals>", "").split("."):
+        found = [d for node in found for d in _definitions(node) if d.name == part]
+    if not found or not isinstance(found[0], ast.ClassDef):
+        raise OSError("the file doesn't have the class any more")
+    node = found[0]
+    first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+    return "".join(lines[first - 1 : node.end_lineno])
+
+
+def _definitions(node: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The classes and functions in a body, but not those in the bodies of others."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield child
+        else:
+            yield from _definitions(child)
 
 
 def _is_literal(node: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -23,7 +24,13 @@ def visible(text: str) -> str:
 
 
 class Terminal(Console):
-    """Rich's console; its own escape sequences alone reach the terminal."""
+    """Rich's console; its own escape sequences alone reach the terminal.
+
+    Rich makes a picture of `:100:`, which may stand in an architecture; here it stays.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(emoji=False, **settings)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -7,12 +7,16 @@ import pytest
 from rich.console import Console
 
 import optnas
+from optnas.cli.console import show
 from optnas.cli.front_table import front_table
 from optnas.cli.pick_table import pick_table
 from optnas.cli.status_table import status_table
 from optnas.pareto.pick import pick
+from optnas.runs.progress import Progress
 from optnas.study.attributes import FAILURE, RECIPE
+from optnas.study.record import RECORD, Overrides, StudyRecord
 from optnas.study.reference import keep_reference_point
+from optnas.utils.terminal import Terminal
 
 
 def text(table):
@@ -87,3 +91,23 @@ def test_members_beyond_the_reference_are_told_from_the_others():
     columns = {str(column.header): list(column.cells) for column in front_table(study).columns}
     beyond = dict(zip(columns["trial"], columns["beyond the reference in"], strict=True))
     assert beyond == {"3": "ms", "0": "", "1": "", "2": "accuracy"}
+
+
+def test_options_that_a_study_remembers_are_shown_as_they_were_given(study):
+    given = Overrides(
+        device="[bold]cpu", warm_start="old[/x].db", settings={"space.kinds": "[a, b]"}
+    )
+    study.set_user_attr(RECORD, StudyRecord(overrides=given).stored())
+    lines = [line.split() for line in text(status_table(study)).splitlines()]
+    assert ["--device", "[bold]cpu"] in lines
+    assert ["--warm-start", "old[/x].db"] in lines
+    assert ["--set=space.kinds=[a,", "b]"] in lines
+
+
+def test_colons_in_names_make_no_pictures(capsys):
+    study = optuna.create_study(study_name="widths:100:8", direction="minimize")
+    study.add_trial(optuna.create_trial(values=[1.0]))
+    show(status_table(study))
+    assert "widths:100:8" in capsys.readouterr().out
+    Progress(Terminal(stderr=True)).say("widths:100:8")
+    assert "widths:100:8" in capsys.readouterr().err

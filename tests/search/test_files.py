@@ -15,6 +15,7 @@ from optnas.search_spaces import FunctionSpace
 from optnas.storage.open import close_storage
 from optnas.storage.place import place_of
 from optnas.storage.sqlite import backup
+from optnas.storage.urls import Location
 from optnas.study.attributes import KILLED, LEASE, LOST
 from optnas.study.copy import copy_study
 from optnas.study.leases import lease
@@ -65,7 +66,7 @@ def test_a_copy_does_not_wait_for_trials_that_run_in_the_original():
     search = search_of(score)
     study = search.open()
     study.ask().set_user_attr(LEASE, lease(place_of(study._storage)))
-    list(copy_study(search.url, "journal:///copy.journal"))
+    list(copy_study(search.location, Location.here("journal:///copy.journal")))
     backup(Path("tiny.db"), Path("raw.db"))
     in_journal = replace(search, storage="journal:///own.journal").open()
     in_journal.ask().set_user_attr(LEASE, lease(place_of(in_journal._storage)))

@@ -68,9 +68,11 @@ def test_workers_through_the_proxy_and_its_end(proxy, optnas, tmp_path):
 
 
 def copy_lines(url):
+    from optnas.storage.urls import Location
     from optnas.study.copy import copy_study
 
-    return (line.split()[0] for line in copy_study(url, "sqlite:///copy.db"))
+    copied = copy_study(Location.here(url), Location.here("sqlite:///copy.db"))
+    return (line.split()[0] for line in copied)
 
 
 def test_a_study_is_run_and_resumed_through_the_proxy(proxy, optnas, tmp_path):

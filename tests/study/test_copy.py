@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import math
+import os
 import shutil
 import sqlite3
 import time
@@ -20,6 +21,7 @@ from optuna.trial import TrialState, create_trial
 
 from optnas.errors import InputError
 from optnas.storage.open import close_storage, open_storage
+from optnas.storage.urls import Location
 from optnas.study.attributes import LEASE
 from optnas.study.copy import copy_study
 
@@ -122,7 +124,7 @@ def contents(study):
 def test_a_copy_is_the_same_in_everything_but_ids(url, opened, source, target):
     old, new = url(source), url(target)
     make_everything(old)
-    lines = list(copy_study(old, new))
+    lines = list(copy_study(Location.here(old), Location.here(new)))
     assert "5 trials of 'all'" in lines[0]
     assert "2 of them weren't finished" in lines[1]
     copied, original = contents(opened(new)), opened(old)
@@ -131,7 +133,7 @@ def test_a_copy_is_the_same_in_everything_but_ids(url, opened, source, target):
     original._storage.set_trial_user_attr(running._trial_id, LEASE, {})  # no process runs the copy
     assert copied == contents(original)
     with pytest.raises(InputError, match="holds a study 'all' already"):
-        list(copy_study(old, new))
+        list(copy_study(Location.here(old), Location.here(new)))
     assert contents(opened(new)) == copied
 
 
@@ -152,10 +154,10 @@ def test_a_copy_that_fails_in_the_middle_leaves_nothing(url, target, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, "add_trial", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            list(copy_study(old, new))
+            list(copy_study(Location.here(old), Location.here(new)))
     storage = open_storage(new)
     assert optuna.get_all_study_names(storage) == ["other"]
-    list(copy_study(old, new))
+    list(copy_study(Location.here(old), Location.here(new)))
     close_storage(storage)
     storage = open_storage(new)
     assert sorted(optuna.get_all_study_names(storage)) == ["all", "other"]
@@ -179,6 +181,23 @@ def test_the_best_model_of_a_copy(search, tmp_path, optnas):
     assert copied._storage.get_study_system_attrs(copied._study_id).keys() >= {
         key for key in study._storage.get_study_system_attrs(study._study_id) if "arti" not in key
     }
+
+
+def test_a_study_file_that_changes_the_working_directory_changes_no_copy(optnas, tmp_path):
+    """Source and target are the files that the user's shell would name."""
+    study = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
+    (tmp_path / "away").mkdir()
+    text = study.read_text()
+    Path("tiny.py").write_text(f"import os\nos.chdir({str(tmp_path / 'away')!r})\n{text}")
+    assert optnas("run", "tiny.py")[0] == 0
+    os.chdir(tmp_path)
+    code, out, err = optnas("storage", "copy", "tiny.py", "copy.db")
+    assert code == 0, err
+    assert "4 trials of 'tiny' to sqlite:///copy.db" in out
+    assert "weights:  tiny-" in out
+    os.chdir(tmp_path)
+    assert optnas("status", "copy.db")[0] == 0
+    assert not list(Path("away").iterdir())
 
 
 def test_copies_that_are_refused(optnas, tmp_path):

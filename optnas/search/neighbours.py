@@ -1,0 +1,62 @@
+"""The modules next to a study file, which imports them by their bare names.
+
+Two studies in different folders may each have a `space.py`. Python knows one module of a name, and
+would give the second study that of the first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+KEPT = {*sys.stdlib_module_names, "__main__", "optnas"}
+"""Modules that are nobody's neighbours, whatever lies next to a study file."""
+_FOLDERS: set[str] = set()
+"""The folders of the study files that this process has imported."""
+
+
+def import_from(folder: Path) -> None:
+    """Lets a study file import the modules of its folder first, as `python study.py` would.
+
+    What study files of other folders have imported from there keeps working, but the names of this
+    folder's modules are free again.
+
+    Args:
+        folder: The folder, as an absolute path.
+    """
+    first, own = str(folder), os.path.realpath(folder)
+    sys.path[:] = [first, *(entry for entry in sys.path if entry != first)]
+    for name in _names(folder) - KEPT:
+        if not _FOLDERS.isdisjoint({*_folders_of(name)} - {own}):
+            _forget(name)
+    if not _is_installed(own):
+        _FOLDERS.add(own)
+
+
+def _names(folder: Path) -> set[str]:
+    """The modules and packages of a folder."""
+    files = {path.stem for path in folder.glob("*.py")}
+    return files | {path.parent.name for path in folder.glob("*/*.py")}
+
+
+def _folders_of(name: str) -> Iterator[str]:
+    """The folders from which a module was imported; several for a package without `__init__.py`."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    for place in getattr(module, "__path__", None) or filter(None, [file]):
+        yield os.path.realpath(os.path.dirname(place))
+
+
+def _forget(name: str) -> None:
+    for known in [*sys.modules]:
+        if known.partition(".")[0] == name:
+            del sys.modules[known]
+
+
+def _is_installed(folder: str) -> bool:
+    """Whether what lies in a folder belongs to Python or was installed, and isn't the user's."""
+    stdlib = os.path.realpath(sysconfig.get_path("stdlib"))
+    return Path(folder).is_relative_to(stdlib) or "site-packages" in Path(folder).parts

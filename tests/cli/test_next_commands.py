@@ -1,0 +1,51 @@
+"""The commands that a command prints for the next step act on the same study."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+import optuna
+
+STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
+
+
+def printed(out, start="next: "):
+    (line,) = [line for line in out.splitlines() if line.startswith(start)]
+    program, *arguments = shlex.split(line.removeprefix(start))
+    assert program == "optnas"
+    return arguments
+
+
+def test_what_follows_a_pick_is_about_the_study_that_was_picked_from(optnas):
+    shutil.copyfile(STUDY, "tiny.py")
+    given = ("--storage", "other one.db", "--name", "my second")
+    for options in (given[:2], given):
+        assert optnas("run", "tiny.py", *options)[0] == 0
+    out = optnas("pick", "other one.db", *given[2:])[1]
+    assert printed(out)[:2] == ["export", "other one.db"]
+    assert printed(out)[2:4] == [*given[2:]]
+    out = optnas("pick", "tiny.py", *given)[1]
+    code, out, err = optnas(*printed(out))  # there is no tiny.db
+    assert code == 0, err
+    assert "model:      my second" in out
+
+
+def test_what_follows_a_pick_holds_no_password(optnas, monkeypatch):
+    shutil.copyfile(STUDY, "tiny.py")
+    assert optnas("run", "tiny.py")[0] == 0
+    study = optuna.load_study(study_name="tiny", storage="sqlite:///tiny.db")
+    monkeypatch.setattr("optnas.cli.study_argument.find_study", lambda *_, **__: study)
+    url = "postgresql://me:secret@server/studies"
+    for options in ((url,), ("tiny.py", "--storage", url)):
+        code, out, err = optnas("pick", *options)
+        assert code == 0, err
+        assert "postgresql://me:***@server/studies" in printed(out)
+        assert "secret" not in out + err
+
+
+def test_the_command_after_a_new_file_may_be_pasted(optnas):
+    path = "my study.py"
+    code, out, _ = optnas("new", path)
+    assert code == 0
+    command = printed(out, f"wrote {path}; run it with: ")
+    assert command == ["run", path]
