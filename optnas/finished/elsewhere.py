@@ -60,7 +60,8 @@ def measure_elsewhere(
             same name, labels aside.
         networks: Number of networks to measure, if that is more than the front: others are added
             that are spread over the values of the replaced objective.
-        label: What people call the device; by default its model, or the command.
+        label: What people call the device; by default its model, or the command. A command says
+            nothing of the device behind it, so each label stands for another one there.
         predict: Whether to predict the values of the study's other networks from those that were
             measured, of which there must be 20 at least (`optnas.finished.device_model` explains
             how). The error is stated wherever they stand.
@@ -73,7 +74,8 @@ def measure_elsewhere(
         InputError: There is no front, no such objective or device, the metric can't take the
             objective's place, the code makes other networks by now, the first network can't be
             measured for a reason that is none of its own (a program that isn't there), nothing
-            could be measured, or too little for a prediction.
+            could be measured, too little for a prediction, or the command has measured several
+            devices and there is no label.
 
     Example:
         ```python
@@ -93,7 +95,7 @@ def measure_elsewhere(
     at = seen.names.index(_replaced(objective, seen, metric, replaces))
     how = {name: str(value) for name, value in metric.fingerprint.items()}
     device = OtherDevice(label or _label(how, metric), metric.name, seen.names[at], how)
-    path = device_file(study, search.location, device)
+    path = device_file(study, search.location, device, label)
     known = read_device(path)
     if known is not None:
         same = known.replaces == device.replaces  # a prediction rests on that objective

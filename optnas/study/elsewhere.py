@@ -18,6 +18,7 @@ from typing import Any
 
 from optuna.study import Study
 
+from optnas.errors import InputError
 from optnas.storage.urls import Location
 from optnas.study.folders import ELSEWHERE, files_of
 from optnas.utils.whole_file import not_written, whole_file
@@ -97,11 +98,39 @@ def other_devices(study: Study, location: Location) -> list[OtherDevice]:
     return sorted((device for device in found if device), key=lambda device: device.label)
 
 
-def device_file(study: Study, location: Location, device: OtherDevice) -> Path:
-    """The file of a device: that of the same metric with the same settings."""
-    decides = json.dumps([device.metric, sorted(device.how.items())])
-    digest = hashlib.sha256(decides.encode()).hexdigest()[:8]
-    return files_of(study, location).path(ELSEWHERE) / f"{digest}.json"
+def device_file(study: Study, location: Location, device: OtherDevice, label: str = "") -> Path:
+    """The file of a device: that of the same metric with the same settings.
+
+    A command doesn't say what it measures on: its devices are told apart by their labels.
+
+    Args:
+        study: The study.
+        location: Its storage.
+        device: The device.
+        label: What the user calls it; empty if they don't say.
+
+    Raises:
+        InputError: The command has measured several devices, and the user doesn't say which.
+    """
+    folder = files_of(study, location).path(ELSEWHERE)
+    decides: list[Any] = [device.metric, sorted(device.how.items())]
+    if "command" in device.how:
+        files = ((path, read_device(path)) for path in sorted(folder.glob("*.json")))
+        same = {
+            one.label: path
+            for path, one in files
+            if one and (one.metric, one.how) == (device.metric, device.how)
+        }
+        if device.label in same:
+            return same[device.label]
+        if not label and len(same) == 1:
+            return next(iter(same.values()))
+        if not label and same:
+            labels = ", ".join(sorted(same))
+            raise InputError(f"this command has measured several devices ({labels}): give `label=`")
+        decides += [label] if label else []
+    digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:8]
+    return folder / f"{digest}.json"
 
 
 def read_device(path: Path) -> OtherDevice | None:

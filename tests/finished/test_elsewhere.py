@@ -175,6 +175,49 @@ def test_an_interrupted_measurement_goes_on_from_there(board, optnas, monkeypatc
     assert out.count("│ yes ") >= n
 
 
+def test_a_label_tells_the_devices_of_a_command_apart(board, optnas):
+    """The command says nothing of the board behind it."""
+
+    def measured(label):
+        (device,) = [one for one in other_devices(*found) if one.label == label]
+        return [network.value for network in device.measured]
+
+    study, search = opened()
+    found = study, search.location
+    assert optnas(*ON_BOARD)[0] == 0
+    (file,) = Path("board_elsewhere").iterdir()
+    # Earlier versions named a file after the command alone.
+    how = ["latency_ms", [["batch_size", "1"], ["command", "sh board.sh {onnx}"]]]
+    file = file.rename(file.with_stem(hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]))
+    first = measured("board")
+    Path("board.sh").write_text(BOARD.replace("width * 7", "width * 11"))
+    other = (*ON_BOARD[:-1], "other")
+    code, out, err = optnas(*other)
+    assert (code, "measured before" in err) == (0, False)
+    assert "measured on other" in out
+    assert measured("board") == first
+    assert sorted(measured("other")) == sorted(width * 11 % 31 for width in FRONT)
+    for options in (ON_BOARD, other):  # each is found again
+        assert f"{len(FRONT)} of {len(FRONT)} networks measured before" in optnas(*options)[2]
+    assert calls() == 2 * len(FRONT)
+    code, _, err = optnas(*ON_BOARD[:-2])
+    assert code == 2
+    assert "this command has measured several devices (board, other): give --label" in err
+    next(path for path in Path("board_elsewhere").iterdir() if path != file).unlink()
+    code, out, err = optnas(*ON_BOARD[:-2])  # one alone can be meant
+    assert (code, "measured on board" in out) == (0, True)
+    assert calls() == 2 * len(FRONT)
+
+
+def test_a_label_makes_another_device_of_a_command_without_one(board, optnas):
+    for options in (ON_BOARD[:-2], ON_BOARD, ON_BOARD[:-2]):
+        assert optnas(*options)[0] == 0
+    study, search = opened()
+    labels = [device.label for device in other_devices(study, search.location)]
+    assert labels == ["board", "sh board.sh {onnx}"]
+    assert calls() == 2 * len(FRONT)
+
+
 def test_a_network_that_fails_there_is_named_and_the_others_are_measured(board, optnas):
     Path("fails").write_text("13")
     code, out, err = optnas(*ON_BOARD)
