@@ -126,9 +126,8 @@ def device_file(study: Study, location: Location, device: OtherDevice, label: st
         if not label and len(same) == 1:
             return next(iter(same.values()))
         if not label and same:
-            raise InputError(
-                f"this command has measured several devices ({', '.join(sorted(same))}): give `label=`"
-            )
+            labels = ", ".join(sorted(same))
+            raise InputError(f"this command has measured several devices ({labels}): give `label=`")
         decides += [label] if label else []
     digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:8]
     return folder / f"{digest}.json"
