@@ -137,6 +137,8 @@ def test_the_trial_of_a_lost_node_is_repeated_at_once(load, capsys, monkeypatch)
 
     def lose():
         cluster.workers.lose("the machine is gone")
+        # Else the other worker might be done before the run looks at this one.
+        until(lambda: cluster.workers.started == 3)
         Path("hold").unlink()
 
     thread = when(lambda: begun() == 2, lose)
