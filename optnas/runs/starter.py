@@ -23,6 +23,8 @@ from optnas.runs.fork_server import STATUS, Identity
 
 PATIENCE = 10.0
 """Seconds that a process has to end before it is killed."""
+DYING = 1.0
+"""Seconds in which a server is gone that was killed before it forked a process."""
 
 
 class Process(Protocol):
@@ -107,10 +109,13 @@ class Forked:
     Args:
         server: The socket that the server reads.
         identity: What the process is to be.
-        log: The file that its standard error is appended to (see `Starter.start`).
+        log: The descriptor of the file that its standard error is appended to; it stays open.
+
+    Attributes:
+        began: Whether the server has forked it.
     """
 
-    def __init__(self, server: socket.socket, identity: Identity, log: Path | int) -> None:
+    def __init__(self, server: socket.socket, identity: Identity, log: int) -> None:
         stdin, to_stdin = os.pipe()
         from_stdout, stdout = os.pipe()
         from_status, status = os.pipe()
@@ -120,18 +125,24 @@ class Forked:
         self._reading = threading.Lock()
         self._code: int | None = None
         self._process: psutil.Process | None = None
-        with open(log, "a") as file:
-            files = [stdin, stdout, file.fileno(), status]
-            with suppress(BrokenPipeError, ConnectionResetError):  # the server was killed
-                socket.send_fds(server, [b"+"], files)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the server was killed
+            socket.send_fds(server, [b"+"], [stdin, stdout, log, status])
         for number in (stdin, stdout, status):
             os.close(number)
         pid = self._status.read(STATUS.size)
+        self.began = bool(pid)
         with suppress(BrokenPipeError, psutil.NoSuchProcess):  # it has ended already
             if pid:
                 self._process = psutil.Process(*STATUS.unpack(pid))
             self.stdin.write(json.dumps(asdict(identity)) + "\n")
             self.stdin.flush()
+
+    def discard(self) -> None:
+        """Closes the pipes of a process that was never forked."""
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.stdout.close()
+        self._status.close()
 
     def send_signal(self, sig: int) -> None:
         """Sends a signal, never to another process that got the same id afterwards."""
@@ -161,7 +172,8 @@ class Forked:
 class ForkServer(Starter):
     """Forks each process from a server, which is started with the first one.
 
-    If the server is killed, its processes continue, and the next one is forked from a new server.
+    If the server is killed, its processes continue, and the next one is forked from a new server;
+    so is the one that was asked for while the old server was dying.
 
     Args:
         code: The code that a process runs.
@@ -184,7 +196,22 @@ class ForkServer(Starter):
             self._serve(environment, folder)
         assert self._requests is not None
         identity = Identity(name, dict(environment), folder or os.getcwd(), [*sys.path])
-        return Forked(self._requests, identity, log)
+        with open(log, "a") as file:
+            process = Forked(self._requests, identity, file.fileno())
+            if not process.began and self._is_dying():
+                process.discard()
+                self._serve(environment, folder)
+                process = Forked(self._requests, identity, file.fileno())
+        return process
+
+    def _is_dying(self) -> bool:
+        """Whether the server ends in a moment; if not, it had too little memory for a process."""
+        assert self._server is not None
+        try:
+            self._server.wait(DYING)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def _serve(self, environment: Mapping[str, str], folder: str | None) -> None:
         """Starts the server, in the environment of the process that is forked first."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import psutil
@@ -196,6 +197,26 @@ def test_processes_of_a_killed_server_continue_and_a_new_server_forks_the_next(s
         process.kill()
     assert ask(new)[2] == "hello"
     assert end(new) == 0
+
+
+def test_what_a_dying_server_is_asked_for_is_forked_from_a_new_one(serve, begin, monkeypatch):
+    """It is killed with the request unread: one that has much memory takes a while to be gone."""
+    server = serve(ECHO)
+    _, killed, _ = ask(begin(server))
+    send = socket.send_fds
+
+    def dies(requests, *request):
+        monkeypatch.setattr(socket, "send_fds", send)
+        os.kill(killed, signal.SIGSTOP)
+        send(requests, *request)
+        os.kill(killed, signal.SIGKILL)
+
+    monkeypatch.setattr(socket, "send_fds", dies)
+    process = begin(server)
+    _, parent, said = ask(process)
+    assert (said, parent != killed) == ("hello", True)
+    process.stdin.close()
+    assert process.wait() == 0
 
 
 def test_what_a_server_can_not_import_fails_in_the_process(serve, begin, tmp_path, monkeypatch):
