@@ -146,8 +146,8 @@ def chance_scores(data: Dataset) -> dict[str, float]:
         mean = data.train[1].float().mean(dim=0, keepdim=True)
         return {"val_loss": float(squared_error(mean.expand_as(targets), targets.float()))}
     if data.task == "classification" and targets.is_floating_point() and targets.ndim > 1:
-        shares = data.train[1].double().flatten(2).mean(2) if targets.ndim > 2 else data.train[1]
-        sums = shares.double().sum(0) + 1  # as in `shares_of_classes`, so that none is 0
+        sums = data.train[1].double().movedim(1, 0).flatten(1).sum(1)
+        sums += 1  # as in `shares_of_classes`, so that none is 0
         logs = (sums / sums.sum()).log().float().reshape(1, -1, *[1] * (targets.ndim - 2))
         return {"val_loss": float(cross_entropy(logs.expand_as(targets), targets, 2))}
     if data.task == "segmentation":

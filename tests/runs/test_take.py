@@ -1,4 +1,4 @@
-"""Trials are taken with a lease, whoever else wants them, and whatever ends at that moment."""
+"""Workers take trials: one of several gets each, and a worker may be killed at any moment."""
 
 import optuna
 import pytest
