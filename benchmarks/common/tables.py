@@ -12,7 +12,7 @@ from optuna.trial import FixedTrial
 HPOLIB = {
     "naval": "naval_propulsion",
     "parkinsons": "parkinsons_telemonitoring",
-    "protein structure": "protein_structure",
+    "protein-structure": "protein_structure",
     "slices": "slice_localization",
 }
 HPOBENCH = {
@@ -21,7 +21,7 @@ HPOBENCH = {
     "australian": "australian",
     "kc1": "kc1",
     "segment": "segment",
-    "blood transfusion": "blood_transfusion",
+    "blood-transfusion": "blood_transfusion",
     "credit": "credit_g",
 }
 
