@@ -176,6 +176,37 @@ def tests_text(found):
     return "\n".join(lines)
 
 
+def summary_text(content):
+    """Over all tables and both measures: where the predictor is ahead of each sampler, or behind.
+
+    A comparison is one of a table, a measure and 50, 100 or 200 trials. It is sure if p < 0.05 in
+    the paired test.
+    """
+    rows = dict.fromkeys(name for name in content for name in content[name])
+    lines = []
+    for ours in (row for row in rows if row.startswith(PREDICTOR)):
+        for peer in (row for row in rows if not row.startswith(PREDICTOR)):
+            tests = {
+                f"{name} {m} {n}": [
+                    paired({row: content[name][row][m] for row in pair}, *pair, n, True)
+                    for pair in ((ours, peer), (peer, ours))
+                ]
+                for name in content
+                if {ours, peer} <= set(content[name])
+                for m in MEASURES
+                for n in BUDGETS[1:]
+            }
+            found = {at: (*there, back[1]) for at, (there, back) in tests.items() if there}
+            ahead = sum(gain > 0 for gain, _, _ in found.values())
+            sure = sum(p < 0.05 for _, p, _ in found.values())
+            behind = [f"{at} ({gain:+.2f})" for at, (gain, _, p) in found.items() if p < 0.05]
+            lines.append(
+                f"{ours} - {peer}: ahead in {ahead} of {len(found)} comparisons, surely in {sure}; "
+                f"surely behind in {len(behind)}{': ' * bool(behind)}{', '.join(behind)}"
+            )
+    return "\n".join(lines)
+
+
 def kept(row, budget):
     """The results of a sampler that are there, if they go as far as the budget."""
     budgets = {n for n in BUDGETS if n <= budget}
@@ -214,6 +245,7 @@ def main():
         print(f"\n{name}{' (settings were chosen on it)' if name in TUNED_ON else ''}")
         print(table_text(found))
         print(tests_text(found), flush=True)
+    print("\n" + summary_text({name: content[name] for name in TABLES if name in content}))
 
 
 if __name__ == "__main__":
