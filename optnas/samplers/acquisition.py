@@ -25,7 +25,14 @@ from optnas.samplers.known import Known
 from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.ranking import violation
 from optnas.samplers.repeats import relative_errors
-from optnas.samplers.scaling import CEILING, FRONT_CEILING, excesses, fence, scaled_excess
+from optnas.samplers.scaling import (
+    CEILING,
+    FRONT_CEILING,
+    Modelled,
+    excesses,
+    fence,
+    scaled_excess,
+)
 from optnas.samplers.success import SuccessModel
 from optnas.study.objectives import objective_names
 
@@ -90,8 +97,7 @@ class Predictor:
         self._evaluations = np.array([counts.get(trial.number, 1) for trial in complete])
         self._errors = relative_errors(complete, names)
         self._excess = [*excesses(trials), *self._beyond(values, limits)]
-        self._logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
-        self._unit_of = unit(np.where(self._logs, 0.0, values))
+        self._scaled = Modelled(values)
         self._values = tamed(self._scaled(values))
         feasible = broken[self._complete] == 0
         self._front_rows = np.flatnonzero(feasible)
@@ -119,15 +125,6 @@ class Predictor:
             excess = (values[:, [j]] * scale - limit * scale)[:, 0]
             found.append((list(self._complete), scaled_excess(excess)))
         return found
-
-    def _scaled(self, values: Array) -> Array:
-        """Losses as they are modelled: the logarithm of an objective that is always positive.
-
-        Others are so scaled that they don't overflow (see `tamed`).
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(np.maximum(values, np.finfo(float).tiny))
-        return np.where(self._logs, logs, values * self._unit_of)
 
     def screen(self, pool: Sequence[Genes], rng: Random) -> Array:
         """Acquisition values from the decisions alone, with predicted costs; see `acquisition`."""
@@ -167,7 +164,7 @@ class Predictor:
 
     def _noise(self, j: int) -> Noise:
         """What is known of the noise in an objective as it is modelled."""
-        size = 1.0 if self._logs[j] else np.abs(self._values[:, j])
+        size = 1.0 if self._scaled.logs[j] else np.abs(self._values[:, j])
         return Noise(self._evaluations, self._errors[:, j] * size)
 
     def _exact(self, architectures: Sequence[Genes]) -> dict[str, Array]:
@@ -279,14 +276,16 @@ class Predictor:
                 ceiling[j] = max(
                     fence(self._values[:, j], CEILING), fence(front[:, j], FRONT_CEILING)
                 )
-        if self._within:  # nothing beyond the reference point gains
-            known = np.isfinite(limits)
-            ceiling[known] = limits[known]
-            self._reference[known] = 1.0
+        if self._within:
+            ceiling = np.where(np.isfinite(limits), limits, ceiling)
         self._targets = np.minimum(self._values, ceiling)
         self._ideal = self._targets.min(axis=0)
         extent = np.ptp(self._targets, axis=0)
         self._extent = np.where(extent > 0, extent, 1.0)
+        if self._within:  # nothing beyond the reference point gains
+            place = np.where(extent > 0, self._unit(limits), 1.0)
+            known = np.isfinite(limits)
+            self._reference[known] = np.minimum(place, REFERENCE)[known]
         self._front = self._unit(self._targets[self._front_rows])
 
 

@@ -7,12 +7,43 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from optnas.pareto.dominance import Array, tamed
+from optnas.pareto.dominance import Array, tamed, unit
 
 CEILING, FRONT_CEILING = 1.0, 1.5
 """Values above a ceiling count as the ceiling: how bad a bad network is teaches nothing about good
 ones. The ceiling lies this number of interquartile ranges above the upper quartile of all trials,
 and of the front (Tukey's fence); the higher of the two counts."""
+
+
+class Modelled:
+    """Losses as they are modelled: the logarithm of an objective that is always positive.
+
+    What is not positive there, such as the cost of a network without layers, counts as half of the
+    smallest positive value. Other objectives are so scaled that they don't overflow (see `tamed`).
+
+    Args:
+        values: The losses of trials, of shape `(trials, objectives)`.
+
+    Attributes:
+        logs: The objectives that are always positive, of shape `(objectives,)`.
+    """
+
+    def __init__(self, values: Array) -> None:
+        self.logs = np.array([(v[np.isfinite(v)] > 0).all() for v in values.T], dtype=bool)
+        self._unit = unit(np.where(self.logs, 0.0, values))
+        self._least = _least(values)
+
+    def __call__(self, values: Array) -> Array:
+        """Scales losses of shape `(architectures, objectives)`."""
+        least = np.minimum(_least(values), self._least)
+        logs = np.log(np.where(values <= 0, least / 2, values))
+        return np.where(self.logs, logs, values * self._unit)
+
+
+def _least(values: Array) -> Array:
+    """The smallest positive value of each objective; inf if there is none."""
+    found: Array = np.where(values > 0, values, np.inf).min(axis=0, initial=np.inf)
+    return found
 
 
 def fence(values: Array, ranges: float) -> float:

@@ -4,15 +4,21 @@ import math
 import warnings
 from decimal import Decimal
 from fractions import Fraction
+from random import Random
 
 import numpy as np
 import optuna
 import pytest
 import torch
+from optuna.distributions import IntDistribution
+from optuna.trial import create_trial
 from torch import nn
 
 import optnas
 from optnas.errors import InputError
+from optnas.samplers.acquisition import Predictor
+from optnas.samplers.known import Known
+from optnas.samplers.scaling import Modelled
 
 
 def objective(trial):
@@ -181,3 +187,46 @@ def test_a_search_refuses_costs_that_its_trials_contradict():
     sampler.fill_in(search.suggest, search.preview)
     with pytest.raises(InputError, match=r"params of trial 0 is \d+, and \d+ by what"):
         study.optimize(search, n_trials=9)
+
+
+WIDTHS = {"width": IntDistribution(0, 1000), "kind": IntDistribution(0, 9)}
+
+
+def acquired(widths, limits=(math.inf, math.inf)):
+    """What the predictor thinks of widths, after seven trials of which none costs more than 100."""
+    study = optuna.create_study(directions=["minimize"] * 2)
+    for width, kind in ((5, 1), (10, 4), (20, 2), (40, 7), (60, 5), (80, 3), (100, 6)):
+        values = 1 / (width + 1) + kind / 100, width
+        params = {"width": width, "kind": kind}
+        study.add_trial(create_trial(params=params, distributions=WIDTHS, values=values))
+    known = Known(lambda params: {1: params["width"]}, None)
+    known.begin(study)
+    predictor = Predictor(study.trials, [], study, {}, known, np.array(limits), None, None, True)
+    pool = [{"width": (WIDTHS["width"], width), "kind": (WIDTHS["kind"], 0)} for width in widths]
+    return predictor.acquisition(pool, Random(0))
+
+
+def test_a_cost_of_0_leaves_the_values_of_other_networks_as_they_are():
+    widths = [2, 10, 60, 90, 150]
+    alone, beside = acquired(widths), acquired([*widths, 0])
+    assert beside[:-1] == pytest.approx(alone, rel=0.3, abs=0.01)
+    assert beside[-1] < 5 * beside[0]
+
+
+def test_a_limit_beyond_all_that_was_seen_leaves_room_up_to_it():
+    widths = [2, 60, 90, 105, 110, 130]
+    free = acquired(widths)
+    assert (free[:5] > 0).all()
+    assert acquired(widths, (math.inf, 300.0)).tolist() == free.tolist()
+    within = acquired(widths, (math.inf, 102.0))
+    assert (within[:3] > 0).all()
+    assert not within[3:].any()
+
+
+def test_what_is_not_positive_counts_as_half_of_the_least_positive_value():
+    modelled = Modelled(np.array([[1.0, -2.0], [4.0, 3.0], [-math.inf, 0.0]]))
+    assert modelled.logs.tolist() == [True, False]
+    found = modelled(np.array([[0.0, 0.0], [0.5, -1.0], [math.inf, 1.0]]))
+    assert found[:, 0].tolist() == [math.log(0.25), math.log(0.5), math.inf]
+    assert found[:, 1].tolist() == [0.0, -1.0, 1.0]
+    assert modelled(np.array([[-math.inf, 0.0]]))[0, 0] == math.log(0.5)
