@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from optnas.utils.distributions import options, stored
+from optnas.utils.distributions import holds, options, stored
 
 Decision = tuple[str, float, BaseDistribution | None]
 """A parameter's name, its value as Optuna stores it, and what it was drawn from (None if nothing
@@ -83,7 +83,7 @@ def _size(distribution: BaseDistribution | None) -> float:
 
 
 def _contains(distribution: BaseDistribution | None, key: float) -> bool:
-    return distribution is None or distribution._contains(key)
+    return distribution is None or holds(distribution, key)
 
 
 class Node:

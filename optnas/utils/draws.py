@@ -12,7 +12,15 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
+from optnas.utils.distributions import (
+    from_unit,
+    holds,
+    option,
+    option_number,
+    options,
+    stored,
+    to_unit,
+)
 
 LISTED = 512
 """A range with more values than this is drawn from without a list of its values."""
@@ -101,6 +109,6 @@ def without(
     """Sets the weights of closed values to 0, unless all are closed."""
     left = list(weights)
     for key in closed:
-        if distribution._contains(key):  # the range may have changed since the value was closed
+        if holds(distribution, key):  # the range may have changed since the value was closed
             left[option_number(distribution, distribution.to_external_repr(key))] = 0.0
     return left if any(left) else list(weights)
