@@ -23,6 +23,8 @@ from optnas.errors import InputError
 LARGEST = sys.float_info.max
 CLOSE = 1e-8
 """The share of a step by which a value may miss its place; also Optuna's."""
+DIGITS = 9
+"""Values on steps are told apart by at most this number of a step's digits."""
 
 
 def as_distribution(name: str, choices: object) -> BaseDistribution:
@@ -142,26 +144,51 @@ def option_number(distribution: BaseDistribution, value: Any) -> int:
             return 0
 
 
-def stored(distribution: BaseDistribution, value: Any) -> float:
-    """A value as Optuna stores it: the index of a category, and any other value as it is."""
-    return float(distribution.to_internal_repr(value))
+def on_step(distribution: BaseDistribution, value: Any) -> Any:
+    """A value as all others on its step are written; without steps, or between them, as it is.
+
+    On steps of 0.1, the values 0.3 and 0.1 * 3 are one.
+    """
+    stepped = isinstance(distribution, FloatDistribution) and distribution.step is not None
+    if stepped and contains(distribution, value):
+        return option(distribution, option_number(distribution, value))
+    return value
+
+
+def as_key(distribution: BaseDistribution, value: Any) -> float:
+    """The number that stands for a value: the index of a category, else the value itself.
+
+    Values on one step have the same, also where the range around it differs.
+    """
+    key = float(distribution.to_internal_repr(on_step(distribution, value)))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round(key, max(DIGITS - math.floor(math.log10(distribution.step)), 0))
+    return key
+
+
+def is_same(distribution: BaseDistribution, value: Any, other: Any) -> bool:
+    """Whether two values are equal, or on one step."""
+    return bool(on_step(distribution, value) == on_step(distribution, other))
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a distribution has a value."""
     try:
-        return holds(distribution, stored(distribution, value))
+        key = float(distribution.to_internal_repr(value))
     except (ValueError, TypeError):
         return False
+    if isinstance(distribution, FloatDistribution):
+        return distribution.low <= key <= distribution.high and holds(distribution, key)
+    return holds(distribution, key)
 
 
 def holds(distribution: BaseDistribution, key: float) -> bool:
-    """Whether a distribution has a value, given as Optuna stores it."""
+    """Whether a distribution has a value, given by its key (see `as_key`)."""
     if not isinstance(distribution, FloatDistribution) or distribution.step is None:
         return distribution._contains(key)
-    if not distribution.low <= key <= distribution.high:
-        return False
     steps = _steps(distribution, key)
+    if not -CLOSE < steps < options(distribution):
+        return False
     return abs(steps - round(steps)) < CLOSE
 
 

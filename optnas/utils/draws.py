@@ -13,12 +13,12 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from optnas.utils.distributions import (
+    as_key,
     from_unit,
     holds,
     option,
     option_number,
     options,
-    stored,
     to_unit,
 )
 
@@ -34,7 +34,7 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     Args:
         rng: The generator.
         distribution: The parameter's.
-        closed: Values (as Optuna stores them) to skip.
+        closed: The keys (see `as_key`) of values to skip.
     """
     n = options(distribution)
     if n == 0:
@@ -42,7 +42,7 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     if n > LISTED:
         for _ in range(100):
             value = from_unit(distribution, rng.random())
-            if stored(distribution, value) not in closed:
+            if as_key(distribution, value) not in closed:
                 break
         return value
     if isinstance(distribution, IntDistribution) and distribution.log:
@@ -65,7 +65,7 @@ def move(
         rng: The generator.
         distribution: The parameter's; it must have at least two values.
         value: The present value.
-        closed: Values (as Optuna stores them) to skip.
+        closed: The keys (see `as_key`) of values to skip.
     """
     n = options(distribution)
     if n == 0 or n > LISTED:
@@ -76,7 +76,7 @@ def move(
             if not 0 <= unit + step <= 1:
                 continue
             moved = from_unit(distribution, unit + step)
-            if moved != value and stored(distribution, moved) not in closed:
+            if moved != value and as_key(distribution, moved) not in closed:
                 return moved
         return draw(rng, distribution, closed)
     return _pick(rng, distribution, move_weights(distribution, value), closed)

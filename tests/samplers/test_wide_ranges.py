@@ -9,12 +9,12 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 import optnas
 from optnas.utils.distributions import (
+    as_key,
     contains,
     from_unit,
     option,
     option_number,
     options,
-    stored,
     to_unit,
 )
 from optnas.utils.draws import draw, move
@@ -63,7 +63,7 @@ def test_steps_are_counted():
     assert [option_number(distribution, value) for value in values] == list(range(21))
     assert not contains(distribution, 5e306)
     assert not contains(distribution, float("inf"))
-    assert stored(distribution, values[3]) == values[3]
+    assert as_key(distribution, values[3]) == values[3]
 
 
 @pytest.mark.parametrize(
