@@ -64,9 +64,24 @@ def test_a_row_has_all_that_is_known_of_a_network(study):
     assert quick["trials"] == 2
     assert (quick["latency_ms"], quick["trial_"], quick["val_f1"]) == (1.0, 0.5, 0.25)
     assert (quick["latency_ms_low"], quick["latency_ms_high"]) == (0.9, 1.25)
-    assert (bold["baseline"], bold["params_op"], bold["flops"]) == ("LeNet", None, None)
+    assert (bold["baseline"], bold["params_op"], bold["flops"]) == ("LeNet", "None", None)
     assert (bold["recipe"], bold["params_recipe.lr"]) == ("lr=0.25", 0.25)
     assert (slow["trial_"], slow["train_seconds"]) == (0.5, 2.5)
+
+
+def test_none_as_a_choice_is_told_from_what_was_not_drawn(capsys):
+    study = optuna.create_study(direction="minimize", storage=URL, study_name="rows")
+    choices = CategoricalDistribution([None, "None", "pool"])
+    for value, op in enumerate([None, "None", "pool", "absent"]):
+        drawn = {} if op == "absent" else {"op": op}
+        distributions = dict.fromkeys(drawn, choices)
+        trial = create_trial(value=value, params=drawn, distributions=distributions)
+        study.add_trial(trial)
+    cells = ["None", "'None'", "pool", None]
+    assert [row["params_op"] for row in architecture_rows(study)] == cells
+    assert exit_code(["table", "rows.db"]) == 0
+    read = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert [row["params_op"] for row in read] == ["None", "'None'", "pool", ""]
 
 
 def test_a_data_frame_has_the_rows(study):
@@ -115,7 +130,7 @@ def test_a_parquet_file_holds_the_rows(study):
     frame = pandas.read_parquet("a.parquet")
     assert list(frame) == list(architecture_rows(study)[0])
     assert frame["latency_ms"].tolist() == [1.0, 2.0, 3.0]
-    assert frame["params_op"].dropna().tolist() == ["3", "conv"]
+    assert frame["params_op"].tolist() == ["3", "None", "conv"]
 
 
 @pytest.mark.parametrize(
