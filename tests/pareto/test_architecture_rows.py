@@ -13,6 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import create_trial
 
 import optnas
+from optnas.cli.rows_file import _one_type, write_parquet
 from optnas.pareto.rows import architecture_rows
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, DUPLICATE_OF, TRAIN_SECONDS
 
@@ -131,6 +132,35 @@ def test_a_parquet_file_holds_the_rows(study):
     assert list(frame) == list(architecture_rows(study)[0])
     assert frame["latency_ms"].tolist() == [1.0, 2.0, 3.0]
     assert frame["params_op"].tolist() == ["3", "None", "conv"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kept"),
+    [
+        ([1, 2**63 - 1], [1, 2**63 - 1]),
+        ([1, 2**64 - 1], [1, 2**64 - 1]),
+        ([-1, 2**63], ["-1", "9223372036854775808"]),
+        ([1, 10**400], ["1", "1" + 400 * "0"]),
+        ([0.5, 2**53], [0.5, 2.0**53]),
+        ([0.5, 2**53 + 1], ["0.5", "9007199254740993"]),
+        ([None, 2**53 + 1], [None, "9007199254740993"]),
+        ([0.5, 10**400], ["0.5", "1" + 400 * "0"]),
+    ],
+)
+def test_a_column_keeps_the_digits_of_large_numbers(numbers, kept):
+    pandas = pytest.importorskip("pandas")
+    column = _one_type(numbers)
+    assert column == kept
+    if None not in kept:
+        assert pandas.Series(column).tolist() == kept
+
+
+def test_a_parquet_file_keeps_the_digits_of_large_numbers():
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    write_parquet([{"x": -1, "y": 1}, {"x": 2**63, "y": 2}], Path("a.parquet"))
+    frame = pandas.read_parquet("a.parquet")
+    assert frame["x"].tolist() == ["-1", "9223372036854775808"]
+    assert frame["y"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
