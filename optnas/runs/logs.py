@@ -46,7 +46,7 @@ def open_log(log: Path) -> int:
         if fcntl is None:
             return file
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH)
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), log.stat()):
                 return file
