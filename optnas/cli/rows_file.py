@@ -36,7 +36,10 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Writes a Parquet file; a column that has numbers and texts becomes one of texts.
+    """Writes a Parquet file.
+
+    A column that has numbers and texts becomes one of texts; so does one that has a whole number
+    with more digits than its type keeps.
 
     Raises:
         InputError: pandas or pyarrow isn't installed.
@@ -70,6 +73,15 @@ def _json_value(value: Any) -> Any:
 
 def _one_type(values: list[Any]) -> list[Any]:
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds) > 1 and not kinds <= {int, float}:
+    if (len(kinds) > 1 and not kinds <= {int, float}) or not _keeps_digits(values):
         return [None if value is None else str(value) for value in values]
     return values
+
+
+def _keeps_digits(values: list[Any]) -> bool:
+    """Whether no whole number is changed by the type of a column: 64 bits, or double precision."""
+    wholes = [value for value in values if type(value) is int]
+    if len(wholes) < len(values):
+        return all(abs(value) <= 2**53 for value in wholes)
+    low = min(wholes)
+    return low >= -(2**63) and max(wholes) < (2**63 if low < 0 else 2**64)

@@ -24,7 +24,7 @@ from typing import Any
 
 from optnas.clusters.base import Ending, NodeJob
 from optnas.clusters.node_worker import POLL, NodeWorker
-from optnas.runs.logs import in_folder
+from optnas.runs.logs import in_folder, open_log
 
 FINISH, END = "finish", "end"
 """The files by which a run tells its jobs what to do, in the folder that it shares with them."""
@@ -55,8 +55,7 @@ class SlurmNode:
         signal.signal(signal.SIGTERM, self._terminate)
         signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGUSR2))
         path = Path(self._logs) / self._job.log_name(socket.gethostname())
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        log = in_folder(path.parent, partial(os.open, path, flags, 0o666))
+        log = in_folder(path.parent, partial(open_log, path))
         try:
             self._worker = NodeWorker(self._job, log)
             ending = Ending() if self._is_told(FINISH) else self._worker.run(self._look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from optnas.pareto.noise import interval
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import TRAIN_SECONDS
 from optnas.study.describe import measurement_of, number_of, recipe_text
+from optnas.utils.distributions import choices_of
 
 if TYPE_CHECKING:  # it is optional
     from pandas import DataFrame
@@ -34,8 +36,9 @@ def architecture_rows(study: Study | Snapshot, *, front: bool = False) -> list[R
         `architecture`, `recipe`, `trials` (how many COMPLETE trials it has), `train_seconds`; the
         objectives, scores and metrics by name, and the ends of their 95 % intervals as `NAME_low`
         and `NAME_high`; and the trial's parameters as `params_NAME`, as in Optuna's
-        `trials_dataframe`. None stands for what the trial hasn't. `confirmed` says whether fresh
-        seeds confirmed the architecture (`stands`, `falls`, …), where some did.
+        `trials_dataframe`. None stands for what the trial hasn't; a choice that is None is the text
+        "None". `confirmed` says whether fresh seeds confirmed the architecture (`stands`, `falls`,
+        …), where some did.
     """
     seen = Snapshot.of(study)
     records = sorted(seen.architectures, key=lambda r: (not r.on_front, r.losses[0], r.number))
@@ -100,12 +103,25 @@ def _row(seen: Snapshot, record: ArchitectureRecord) -> dict[tuple[int, str], An
     for name in (*values, *others):
         if found := interval(trial, name):
             intervals[f"{name}_low"], intervals[f"{name}_high"] = found
-    params = {f"params_{name}": value for name, value in trial.params.items()}
+    params = {
+        f"params_{name}": _choice(value, choices_of(trial.distributions[name]))
+        for name, value in trial.params.items()
+    }
     cells: dict[tuple[int, str], Any] = {(0, name): value for name, value in facts.items()}
     for number, group in enumerate((values, others, intervals, params), 1):
         for name, value in group.items():
             cells[number, f"{name}_" if name in _FACTS else name] = value
     return cells
+
+
+def _choice(value: Any, choices: Collection[Any]) -> Any:
+    """A parameter's value: None as one of the choices is a text, as it stands for what isn't there.
+
+    Next to it, the text "None" as another choice is quoted.
+    """
+    if value is None:
+        return "None"
+    return repr(value) if value == "None" and None in choices else value
 
 
 _FACTS = (

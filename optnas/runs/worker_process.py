@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError, WorkerError
-from optnas.runs.logs import in_folder, remove_empty
+from optnas.runs.logs import in_folder, open_log, remove_empty
 from optnas.runs.observer import Observer
 from optnas.runs.starter import PATIENCE, Starter, starter
 from optnas.runs.stop import Stop
@@ -92,7 +93,8 @@ class WorkerProcesses:
         self._run = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         server = logs / f"{self._run}-server.log"
         self._starter = starter or worker_starter(server)
-        self._opened = {server}
+        self._opened: dict[Path, int] = {}
+        self._server_log = server
         self._remark = ""
         self._finishing = False
         self._queue: queue.SimpleQueue[tuple[Worker, Event]] = queue.SimpleQueue()
@@ -111,15 +113,19 @@ class WorkerProcesses:
         self._starter.close()
         if self.workers:
             Tally(self._study).recover()
-        remove_empty(self._logs, self._opened)
+        for file in self._opened.values():
+            os.close(file)
+        remove_empty(self._logs, [*self._opened, self._server_log])
 
     def start(self, index: int, job: Job, environment: dict[str, str]) -> None:
         """Starts a worker."""
         log = self._logs / f"{self._run}-worker{index + 1}.log"
-        in_folder(self._logs, log.touch)
-        self._opened.add(log)
+        if log not in self._opened:
+            self._opened[log] = in_folder(self._logs, partial(open_log, log))
         # Its session is its own: this process decides what Ctrl-C does.
-        process = self._starter.start(f"optnas work {index + 1}", log, environment, job.folder)
+        process = self._starter.start(
+            f"optnas work {index + 1}", os.dup(self._opened[log]), environment, job.folder
+        )
         worker = Worker(index, process)
         self.workers.append(worker)
         assert process.stdin is not None

@@ -13,7 +13,7 @@ from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 from optnas.samplers.history import History
 from optnas.samplers.trie import Node, Trie, path_of
 from optnas.study.seeds import derived_seed
-from optnas.utils.distributions import contains, stored
+from optnas.utils.distributions import as_key, contains, is_same
 from optnas.utils.draws import draw
 
 Draw = Callable[[str, BaseDistribution], Any]
@@ -75,7 +75,8 @@ class Ask:
         for trial in [*self.history.trials, *self.history.running]:
             if self.history.is_cut_short(trial):
                 continue
-            if all(params[n] == value for n, value in trial.params.items() if n in params):
+            both = trial.params.keys() & params.keys()
+            if all(is_same(trial.distributions[n], trial.params[n], params[n]) for n in both):
                 # As if a fixed parameter had one value, so that it is clear what is left with it.
                 path = [(n, key, None if n in params else d) for n, key, d in path_of(trial)]
                 tried.add(path, trial.number)
@@ -99,14 +100,14 @@ class Ask:
             value = params.get(name)
             if name not in params or not contains(distribution, value):
                 return self.draw(name, distribution)
-            if stored(distribution, value) in self.closed(name, distribution):
+            if as_key(distribution, value) in self.closed(name, distribution):
                 return self.draw(name, distribution)
             return value
 
         return choose
 
     def closed(self, name: str, distribution: BaseDistribution) -> Collection[float]:
-        """The values (as Optuna stores them) that lead to nothing untried; empty if all do."""
+        """The keys (see `as_key`) of the values that lead to nothing untried; empty if all do."""
         fork = self._node.forks.get(name) if self._node is not None else None
         return () if fork is None or fork.is_full_in(distribution) else fork.closed
 
@@ -126,7 +127,7 @@ class Ask:
         """Adds a decision, and moves on to the next parameter."""
         self.decisions.append((name, distribution, value))
         if self._node is not None:
-            self._node = self._node.child(name, stored(distribution, value))
+            self._node = self._node.child(name, as_key(distribution, value))
 
     def follow(self, trial: FrozenTrial) -> None:
         """Adds the decisions that were made elsewhere, such as fixed parameters."""

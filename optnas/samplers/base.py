@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.history import History
-from optnas.samplers.mutation import values_of
+from optnas.samplers.mutation import Genes, values_of
 from optnas.samplers.names import UNSOUND, Names, Suggest, name_of
 from optnas.samplers.ranking import shortfall
 from optnas.samplers.success import Outcomes
@@ -153,6 +153,10 @@ class HistorySampler(BaseSampler, ABC):
             return False
         return any(excess > 0 for excess in self._preview(params).constraints.values())
 
+    def _is_counted(self, genes: Genes) -> bool:
+        """Whether what the sampler is told of an architecture before training can be computed."""
+        return True
+
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
@@ -213,8 +217,9 @@ class HistorySampler(BaseSampler, ABC):
         """Decides on a trial: once, or until it breaks no bound, is likely to succeed, and is new.
 
         Bounds are those that are known before training. What is likely to succeed is learned from
-        the trials that failed (see `success`). A retry goes through the attempts of the trial it
-        repeats, and comes to the same.
+        the trials that failed (see `success`). What the sampler is told of an architecture must be
+        computable, too. A retry goes through the attempts of the trial it repeats, and comes to the
+        same.
 
         Args:
             history: The study's trials.
@@ -237,7 +242,7 @@ class HistorySampler(BaseSampler, ABC):
         if suggest is None:
             return ask, draw, draw
         names = self._names.tried(history) if self._names else ()
-        least, kept = (math.inf,) * 4, (ask, draw, draw)
+        least, kept = (math.inf,) * 5, (ask, draw, draw)
         for attempt in range(ATTEMPTS):
             if attempt:
                 ask = Ask(history, self._study_seed, trial, attempt)
@@ -250,10 +255,11 @@ class HistorySampler(BaseSampler, ABC):
                     continue
                 return ask, draw, draw  # the trial itself fails then, and says why
             unlikely = success.unlikely(genes) if success else 0.0
-            faults = (*excess, unlikely, float(name_of(drawn) in names))
+            uncounted = float(not self._is_counted(genes))
+            faults = (*excess, uncounted, unlikely, float(name_of(drawn) in names))
             if faults < least:
                 least, kept = faults, (ask, ask.inherit(values_of(genes)), draw)
-            if not any(faults) or (not any(least[:3]) and attempt >= REPEATS):
+            if not any(faults) or (not any(least[:-1]) and attempt >= REPEATS):
                 break
         return kept
 

@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.pareto.dominance import Array
 from optnas.samplers.mutation import Genes
-from optnas.utils.distributions import to_unit
+from optnas.utils.distributions import on_step, to_unit
 
 ABSENT = -1.0
 """The code of an absent parameter, at a distance of at least 1 from all other codes."""
@@ -80,7 +80,7 @@ def _kinds(architectures: Sequence[Genes]) -> dict[str, BaseDistribution]:
 def _code(distribution: BaseDistribution, value: Any) -> float:
     if isinstance(distribution, CategoricalDistribution):
         return float(distribution.to_internal_repr(value))
-    return to_unit(distribution, value)
+    return to_unit(distribution, on_step(distribution, value))
 
 
 def by_rank(values: Array) -> Array:

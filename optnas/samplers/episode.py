@@ -14,12 +14,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optnas.samplers.ask import Ask
 from optnas.samplers.policy import Action, Array, Policy
 from optnas.utils.distributions import (
+    as_key,
     contains,
     from_unit,
     option,
     option_number,
     options,
-    stored,
     to_unit,
 )
 from optnas.utils.draws import without
@@ -68,7 +68,7 @@ class Episode:
             self._done.append(done)
         _, weights = self._step(self._state, self._done, name, count_of(distribution))
         value = self._draw(name, distribution, weights, self._attempt)
-        if stored(distribution, value) in self._ask.closed(name, distribution):
+        if as_key(distribution, value) in self._ask.closed(name, distribution):
             return draw_action(self._ask, name, distribution, weights)
         return value
 
@@ -84,7 +84,7 @@ class Episode:
             value = self._draw(name, distribution, weights, attempt)
             if name in self._ask.fixed and contains(distribution, self._ask.fixed[name]):
                 value = self._ask.fixed[name]
-            child = node.child(name, stored(distribution, value))
+            child = node.child(name, as_key(distribution, value))
             if child is None:
                 return False
             done.append(action(name, distribution, value))
@@ -131,7 +131,7 @@ def draw_action(
     for _ in range(100):
         taken = rng.choices(range(count), weights)[0]
         value = from_unit(distribution, (taken + rng.random()) / count)
-        if stored(distribution, value) not in closed:
+        if as_key(distribution, value) not in closed:
             break
     return value
 

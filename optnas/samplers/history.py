@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.reference_limits import reference_limits
 from optnas.samplers.repeats import Repeats
-from optnas.samplers.trie import Decision, Trie, path_of
+from optnas.samplers.trie import Decision, Keys, Trie, keys_of, path_of
 from optnas.storage.place import place_of
 from optnas.study.attributes import ARCHITECTURE, BASELINE, is_hand_made, is_without_result
 from optnas.study.leases import is_dead, lease_of
@@ -83,7 +83,7 @@ class History:
         self.running: list[FrozenTrial] = []
         self._shapes = Shapes()
         self._failed: list[FrozenTrial] = []
-        self._failures: Counter[str] = Counter()
+        self._failures: Counter[Keys] = Counter()
         self._places = Places()
         self.limits: Array = np.full(len(study.directions), np.inf)
         self._baselines: list[FrozenTrial] = []
@@ -168,7 +168,7 @@ class History:
             trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
             or ARCHITECTURE in trial.user_attrs
             or self._shapes.are_whole(trial)
-            or self._failures[str(trial.params)] >= FAILURES
+            or self._failures[keys_of(trial)] >= FAILURES
         )
 
     def _add_unsure(self) -> None:
@@ -192,7 +192,7 @@ class History:
             return
         self._shapes.add(trial)
         if trial.state == TrialState.FAIL:
-            self._failures[str(trial.params)] += 1
+            self._failures[keys_of(trial)] += 1
             self._failed.append(trial)
         else:
             self.tried.add(path_of(trial), trial.number)

@@ -145,6 +145,13 @@ class Known:
         self._wrong = frozenset(wrong)
 
 
+def part_of(
+    preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]
+) -> Any:
+    """What a preview (see `HistorySampler.fill_in`) says of a trial's parameters under a name."""
+    return getattr(preview(params), name)
+
+
 def _read_costs(found: Any, objectives: int) -> dict[int, float]:
     """What `costs` returned, as plain numbers.
 

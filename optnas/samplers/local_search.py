@@ -28,7 +28,7 @@ from optnas.samplers.mutation import Genes, genes_of, near_baseline, values_of, 
 from optnas.samplers.ranking import contributions, may_be_parent, shortfall, violation
 from optnas.samplers.trie import Node, tried
 from optnas.utils.checks import check_counts
-from optnas.utils.distributions import option, options, stored
+from optnas.utils.distributions import as_key, option, options
 from optnas.utils.draws import LISTED, move, move_weights
 
 RESTART = "optnas:restart"
@@ -151,7 +151,7 @@ def _untried_neighbour(
 
     All parameters are equally likely; within one, near values are likelier (see `move`).
     """
-    keys = {name: stored(distribution, value) for name, (distribution, value) in genes.items()}
+    keys = {name: as_key(distribution, value) for name, (distribution, value) in genes.items()}
     nodes: dict[str, Node | None] = {}
     node: Node | None = root
     for name, key in keys.items():
@@ -166,7 +166,7 @@ def _untried_neighbour(
         weights = move_weights(distribution, value) if n > 1 else [0.0]
         for i, weight in enumerate(weights):
             if weight > 0 and before is not None:
-                child = before.child(name, stored(distribution, option(distribution, i)))
+                child = before.child(name, as_key(distribution, option(distribution, i)))
                 if child is not None and tried(child, keys):
                     weights[i] = 0.0
         if any(weights):

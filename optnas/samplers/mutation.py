@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.ask import Ask
 from optnas.samplers.trie import Node, tried
 from optnas.study.attributes import BASELINE
-from optnas.utils.distributions import contains, stored
+from optnas.utils.distributions import as_key, contains
 from optnas.utils.draws import move
 
 Genes = dict[str, tuple[BaseDistribution, Any]]
@@ -31,7 +31,7 @@ def values_of(genes: Genes) -> dict[str, Any]:
 
 def was_tried(root: Node, genes: Genes) -> bool:
     """Whether these decisions lead to nothing new."""
-    return tried(root, {name: stored(d, value) for name, (d, value) in genes.items()})
+    return tried(root, {name: as_key(d, value) for name, (d, value) in genes.items()})
 
 
 def near_baseline(ask: Ask) -> dict[str, Any]:

@@ -48,7 +48,7 @@ from optnas.pareto.reference_limits import is_given
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.history import History
-from optnas.samplers.known import Costs, Known, Proxies
+from optnas.samplers.known import Costs, Known, Proxies, part_of
 from optnas.samplers.learned_space import learned_space
 from optnas.samplers.lessons import Lessons
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of
@@ -188,8 +188,8 @@ class PredictorSampler(HistorySampler):
         super().fill_in(suggest, preview)
         own, costs, proxies = self._given
         self._suggest, self._own_names = own or suggest, Names(own) if own else self._names
-        self._costs = costs or partial(_part, preview, "values")
-        self._proxies = proxies or partial(_part, preview, "proxies")
+        self._costs = costs or partial(part_of, preview, "values")
+        self._proxies = proxies or partial(part_of, preview, "proxies")
         self._known, self._lessons, self._sample = Known(self._costs, self._proxies), None, None
 
     def learn_from(self, source: Source | None) -> Source | None:
@@ -287,13 +287,12 @@ class PredictorSampler(HistorySampler):
         except UNSOUND:
             return False
 
+    def _is_counted(self, genes: Genes) -> bool:
+        return self._known.is_counted(genes)
+
     def _spread(self, ask: Ask, lessons: Lessons | None) -> dict[str, Any]:
         """A startup trial."""
         if self._suggest is None:
             return {}
         bounds, number = partial(self._keeps_bounds, history=ask.history), self._n_startup_trials
         return self._startup.spread(ask, self._suggest, self._known, bounds, number, lessons)
-
-
-def _part(preview: Callable[[Mapping[str, Any]], Any], name: str, params: Mapping[str, Any]) -> Any:
-    return getattr(preview(params), name)

@@ -20,6 +20,7 @@ from optnas.pareto.confirmed import CONFIRMED, confirmed
 from optnas.pareto.dominance import Array
 from optnas.pareto.noise import error
 from optnas.samplers.ranking import violation
+from optnas.samplers.trie import Keys, keys_of
 
 NORMAL = 1.96
 """Half the width of a 95 % interval, in standard deviations."""
@@ -88,21 +89,17 @@ class Networks:
     """
 
     def __init__(self, history: object = None) -> None:
-        self._seen: dict[int, list[list[FrozenTrial]]] = {}
+        self._seen: dict[Keys, list[FrozenTrial]] = {}
         self.repeated: list[list[FrozenTrial]] = []
 
     def add(self, trial: FrozenTrial) -> None:
         """Adds the next finished trial."""
         if trial.state != TrialState.COMPLETE or violation(trial):
             return
-        same_hash = self._seen.setdefault(_hash(trial.params), [])
-        for group in same_hash:
-            if group[0].params == trial.params:
-                group.append(trial)
-                if len(group) == 2:
-                    self.repeated.append(group)
-                return
-        same_hash.append([trial])
+        group = self._seen.setdefault(keys_of(trial), [])
+        group.append(trial)
+        if len(group) == 2:
+            self.repeated.append(group)
 
     def pooled(
         self, trials: Sequence[FrozenTrial], means: Mapping[int, Mean]
@@ -125,13 +122,6 @@ class Networks:
             first |= dict.fromkeys(numbers) | {numbers[0]: _with_values(group[0], mean.values)}
         found = (first.get(trial.number, trial) for trial in trials)
         return [trial for trial in found if trial is not None], counts
-
-
-def _hash(params: Mapping[str, Any]) -> int:
-    try:
-        return hash(tuple(params.items()))
-    except TypeError:  # a choice that can't be hashed, such as a list
-        return hash(repr(params))
 
 
 def relative_errors(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Array:

@@ -31,6 +31,7 @@ from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import ATTEMPTS, HistorySampler
 from optnas.samplers.gradient import GradientSampler
 from optnas.samplers.history import History
+from optnas.samplers.mutation import Genes
 from optnas.samplers.names import Suggest
 from optnas.samplers.proposals import complete
 from optnas.samplers.ranking import shortfall
@@ -199,6 +200,9 @@ class StagedSampler(HistorySampler):
                 if ask.fix({n: v for n, v in member.params.items() if not stage.frees(n)}):
                     break
         return _StagedDraw(ask, self._inner.start(ask))
+
+    def _is_counted(self, genes: Genes) -> bool:
+        return not isinstance(self._inner, HistorySampler) or self._inner._is_counted(genes)
 
     def stage(self, trials: int) -> Stage | None:
         """The stage after a number of trials; None if all parameters are free."""

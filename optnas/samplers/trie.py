@@ -14,11 +14,13 @@ from collections.abc import Collection, Mapping
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from optnas.utils.distributions import options, stored
+from optnas.utils.distributions import as_key, holds, options
 
 Decision = tuple[str, float, BaseDistribution | None]
-"""A parameter's name, its value as Optuna stores it, and what it was drawn from (None if nothing
+"""A parameter's name, its value's key (see `as_key`), and what it was drawn from (None if nothing
 else could be drawn)."""
+Keys = tuple[tuple[str, float], ...]
+"""Parameters' names and the keys of their values."""
 
 
 class Fork:
@@ -83,7 +85,7 @@ def _size(distribution: BaseDistribution | None) -> float:
 
 
 def _contains(distribution: BaseDistribution | None, key: float) -> bool:
-    return distribution is None or distribution._contains(key)
+    return distribution is None or holds(distribution, key)
 
 
 class Node:
@@ -167,7 +169,7 @@ def tried(node: Node, params: Mapping[str, float]) -> bool:
 
     Args:
         node: The first node, such as the root.
-        params: Values as Optuna stores them; parameters without a value are free.
+        params: The keys of values (see `as_key`); parameters without a value are free.
     """
     nodes = [(node, frozenset[str]())]  # with the parameters that its path lacks so far
     while nodes:
@@ -187,6 +189,11 @@ def path_of(trial: FrozenTrial) -> list[Decision]:
     """The decisions of a trial, in the order of drawing."""
     distributions = trial.distributions
     return [
-        (name, stored(distributions[name], value), distributions[name])
+        (name, as_key(distributions[name], value), distributions[name])
         for name, value in trial.params.items()
     ]
+
+
+def keys_of(trial: FrozenTrial) -> Keys:
+    """The parameters of a trial and the keys of their values: equal ones are one architecture."""
+    return tuple((name, key) for name, key, _ in path_of(trial))

@@ -6,6 +6,7 @@ Nothing here is random; `optnas.utils.draws` is.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,12 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from optnas.errors import InputError
+
+LARGEST = sys.float_info.max
+CLOSE = 1e-8
+"""The share of a step by which a value may miss its place; also Optuna's."""
+DIGITS = 9
+"""Values on steps are told apart by at most this number of a step's digits."""
 
 
 def as_distribution(name: str, choices: object) -> BaseDistribution:
@@ -104,8 +111,8 @@ def options(distribution: BaseDistribution) -> int:
             return (distribution.high - distribution.low) // distribution.step + 1
         case FloatDistribution(step=None):
             return 0
-        case FloatDistribution(step=float(step)):
-            return math.floor((distribution.high - distribution.low) / step + 1e-8) + 1
+        case FloatDistribution():
+            return math.floor(_steps(distribution, distribution.high) + CLOSE) + 1
         case _:
             raise TypeError(f"unknown distribution {distribution!r}")
 
@@ -118,7 +125,8 @@ def option(distribution: BaseDistribution, index: int) -> Any:
         case IntDistribution():
             return distribution.low + index * distribution.step
         case FloatDistribution(low=low, high=high, step=step):
-            return min(low + index * (step or 0.0), high)
+            scale = _scale(distribution)
+            return min((low * scale + index * ((step or 0.0) * scale)) / scale, high)
         case _:
             raise TypeError(f"unknown distribution {distribution!r}")
 
@@ -130,24 +138,58 @@ def option_number(distribution: BaseDistribution, value: Any) -> int:
             return int(distribution.to_internal_repr(value))
         case IntDistribution():
             return int((value - distribution.low) // distribution.step)
-        case FloatDistribution(low=low, step=float(step)):
-            number: int = round((value - low) / step)
-            return number
+        case FloatDistribution(step=float()):
+            return round(_steps(distribution, value))
         case _:
             return 0
 
 
-def stored(distribution: BaseDistribution, value: Any) -> float:
-    """A value as Optuna stores it: the index of a category, and any other value as it is."""
-    return float(distribution.to_internal_repr(value))
+def on_step(distribution: BaseDistribution, value: Any) -> Any:
+    """A value as all others on its step are written; without steps, or between them, as it is.
+
+    On steps of 0.1, the values 0.3 and 0.1 * 3 are one.
+    """
+    stepped = isinstance(distribution, FloatDistribution) and distribution.step is not None
+    if stepped and contains(distribution, value):
+        return option(distribution, option_number(distribution, value))
+    return value
+
+
+def as_key(distribution: BaseDistribution, value: Any) -> float:
+    """The number that stands for a value: the index of a category, else the value itself.
+
+    Values on one step have the same, also where the range around it differs.
+    """
+    key = float(distribution.to_internal_repr(on_step(distribution, value)))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return round(key, max(DIGITS - math.floor(math.log10(distribution.step)), 0))
+    return key
+
+
+def is_same(distribution: BaseDistribution, value: Any, other: Any) -> bool:
+    """Whether two values are equal, or on one step."""
+    return bool(on_step(distribution, value) == on_step(distribution, other))
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a distribution has a value."""
     try:
-        return distribution._contains(stored(distribution, value))
+        key = float(distribution.to_internal_repr(value))
     except (ValueError, TypeError):
         return False
+    if isinstance(distribution, FloatDistribution):
+        return distribution.low <= key <= distribution.high and holds(distribution, key)
+    return holds(distribution, key)
+
+
+def holds(distribution: BaseDistribution, key: float) -> bool:
+    """Whether a distribution has a value, given by its key (see `as_key`)."""
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return distribution._contains(key)
+    steps = _steps(distribution, key)
+    if not -CLOSE < steps < options(distribution):
+        return False
+    return abs(steps - round(steps)) < CLOSE
 
 
 def to_unit(distribution: BaseDistribution, value: float) -> float:
@@ -156,6 +198,8 @@ def to_unit(distribution: BaseDistribution, value: float) -> float:
     low, high = _bounds(ordered)
     if ordered.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
+    else:
+        value *= _scale(ordered)
     if high <= low:  # a range too narrow for its logarithms to differ
         return 0.0
     return min(max((value - low) / (high - low), 0.0), 1.0)
@@ -166,13 +210,14 @@ def from_unit(distribution: BaseDistribution, unit: float) -> Any:
     ordered = _ordered(distribution)
     low, high = _bounds(ordered)
     if ordered.log:
-        value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+        power = math.log(low) + unit * (math.log(high) - math.log(low))
+        value = math.exp(min(power, math.log(LARGEST)))
     else:
-        value = low + unit * (high - low)
+        value = (low + unit * (high - low)) / _scale(ordered)
     value = min(max(value, ordered.low), ordered.high)
     if ordered.step is None:
         return value
-    number = math.floor((value - ordered.low) / ordered.step + 0.5)
+    number = math.floor(_steps(ordered, value) + 0.5)
     return option(ordered, min(number, options(ordered) - 1))
 
 
@@ -183,6 +228,19 @@ def _ordered(distribution: BaseDistribution) -> FloatDistribution | IntDistribut
 
 
 def _bounds(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    """The ends of the range; one with steps is widened by half a step at both ends."""
-    half = (distribution.step or 0.0) / 2
-    return distribution.low - half, distribution.high + half
+    """The ends of the range, scaled; one with steps is widened by half a step at both ends."""
+    scale = 1.0 if distribution.log else _scale(distribution)
+    half = (distribution.step or 0.0) / 2 * scale
+    return distribution.low * scale - half, distribution.high * scale + half
+
+
+def _steps(distribution: FloatDistribution | IntDistribution, value: float) -> float:
+    """How many steps a value lies above the lowest one."""
+    scale = _scale(distribution)
+    return (value * scale - distribution.low * scale) / ((distribution.step or 1.0) * scale)
+
+
+def _scale(distribution: FloatDistribution | IntDistribution) -> float:
+    """What values are multiplied with before their difference is taken, so that it is a float."""
+    largest = max(-distribution.low, distribution.high, distribution.step or 0)
+    return 1.0 if largest < LARGEST / 4 else 0.25

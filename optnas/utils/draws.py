@@ -12,7 +12,15 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
+from optnas.utils.distributions import (
+    as_key,
+    from_unit,
+    holds,
+    option,
+    option_number,
+    options,
+    to_unit,
+)
 
 LISTED = 512
 """A range with more values than this is drawn from without a list of its values."""
@@ -26,7 +34,7 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     Args:
         rng: The generator.
         distribution: The parameter's.
-        closed: Values (as Optuna stores them) to skip.
+        closed: The keys (see `as_key`) of values to skip.
     """
     n = options(distribution)
     if n == 0:
@@ -34,7 +42,7 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     if n > LISTED:
         for _ in range(100):
             value = from_unit(distribution, rng.random())
-            if stored(distribution, value) not in closed:
+            if as_key(distribution, value) not in closed:
                 break
         return value
     if isinstance(distribution, IntDistribution) and distribution.log:
@@ -57,7 +65,7 @@ def move(
         rng: The generator.
         distribution: The parameter's; it must have at least two values.
         value: The present value.
-        closed: Values (as Optuna stores them) to skip.
+        closed: The keys (see `as_key`) of values to skip.
     """
     n = options(distribution)
     if n == 0 or n > LISTED:
@@ -68,7 +76,7 @@ def move(
             if not 0 <= unit + step <= 1:
                 continue
             moved = from_unit(distribution, unit + step)
-            if moved != value and stored(distribution, moved) not in closed:
+            if moved != value and as_key(distribution, moved) not in closed:
                 return moved
         return draw(rng, distribution, closed)
     return _pick(rng, distribution, move_weights(distribution, value), closed)
@@ -101,6 +109,6 @@ def without(
     """Sets the weights of closed values to 0, unless all are closed."""
     left = list(weights)
     for key in closed:
-        if distribution._contains(key):  # the range may have changed since the value was closed
+        if holds(distribution, key):  # the range may have changed since the value was closed
             left[option_number(distribution, distribution.to_external_repr(key))] = 0.0
     return left if any(left) else list(weights)

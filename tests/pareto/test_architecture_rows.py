@@ -13,6 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import create_trial
 
 import optnas
+from optnas.cli.rows_file import _one_type, write_parquet
 from optnas.pareto.rows import architecture_rows
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, DUPLICATE_OF, TRAIN_SECONDS
 
@@ -64,9 +65,24 @@ def test_a_row_has_all_that_is_known_of_a_network(study):
     assert quick["trials"] == 2
     assert (quick["latency_ms"], quick["trial_"], quick["val_f1"]) == (1.0, 0.5, 0.25)
     assert (quick["latency_ms_low"], quick["latency_ms_high"]) == (0.9, 1.25)
-    assert (bold["baseline"], bold["params_op"], bold["flops"]) == ("LeNet", None, None)
+    assert (bold["baseline"], bold["params_op"], bold["flops"]) == ("LeNet", "None", None)
     assert (bold["recipe"], bold["params_recipe.lr"]) == ("lr=0.25", 0.25)
     assert (slow["trial_"], slow["train_seconds"]) == (0.5, 2.5)
+
+
+def test_none_as_a_choice_is_told_from_what_was_not_drawn(capsys):
+    study = optuna.create_study(direction="minimize", storage=URL, study_name="rows")
+    choices = CategoricalDistribution([None, "None", "pool"])
+    for value, op in enumerate([None, "None", "pool", "absent"]):
+        drawn = {} if op == "absent" else {"op": op}
+        distributions = dict.fromkeys(drawn, choices)
+        trial = create_trial(value=value, params=drawn, distributions=distributions)
+        study.add_trial(trial)
+    cells = ["None", "'None'", "pool", None]
+    assert [row["params_op"] for row in architecture_rows(study)] == cells
+    assert exit_code(["table", "rows.db"]) == 0
+    read = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert [row["params_op"] for row in read] == ["None", "'None'", "pool", ""]
 
 
 def test_a_data_frame_has_the_rows(study):
@@ -115,7 +131,36 @@ def test_a_parquet_file_holds_the_rows(study):
     frame = pandas.read_parquet("a.parquet")
     assert list(frame) == list(architecture_rows(study)[0])
     assert frame["latency_ms"].tolist() == [1.0, 2.0, 3.0]
-    assert frame["params_op"].dropna().tolist() == ["3", "conv"]
+    assert frame["params_op"].tolist() == ["3", "None", "conv"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kept"),
+    [
+        ([1, 2**63 - 1], [1, 2**63 - 1]),
+        ([1, 2**64 - 1], [1, 2**64 - 1]),
+        ([-1, 2**63], ["-1", "9223372036854775808"]),
+        ([1, 10**400], ["1", "1" + 400 * "0"]),
+        ([0.5, 2**53], [0.5, 2.0**53]),
+        ([0.5, 2**53 + 1], ["0.5", "9007199254740993"]),
+        ([None, 2**53 + 1], [None, "9007199254740993"]),
+        ([0.5, 10**400], ["0.5", "1" + 400 * "0"]),
+    ],
+)
+def test_a_column_keeps_the_digits_of_large_numbers(numbers, kept):
+    pandas = pytest.importorskip("pandas")
+    column = _one_type(numbers)
+    assert column == kept
+    if None not in kept:
+        assert pandas.Series(column).tolist() == kept
+
+
+def test_a_parquet_file_keeps_the_digits_of_large_numbers():
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    write_parquet([{"x": -1, "y": 1}, {"x": 2**63, "y": 2}], Path("a.parquet"))
+    frame = pandas.read_parquet("a.parquet")
+    assert frame["x"].tolist() == ["-1", "9223372036854775808"]
+    assert frame["y"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

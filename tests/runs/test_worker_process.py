@@ -1,8 +1,11 @@
 """What a run knows of its worker processes: what they report, whether they hang, how they end."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from unittest import mock
@@ -13,6 +16,7 @@ from optuna.trial import TrialState
 
 import optnas.runs.worker
 import optnas.runs.worker_process
+from optnas.runs.logs import open_log, remove_empty
 from optnas.runs.observer import Observer
 from optnas.runs.worker import Running, Worker, end_hanging
 from optnas.runs.worker_process import Job, WorkerProcesses
@@ -158,6 +162,73 @@ def test_a_run_removes_its_own_empty_logs_alone(tmp_path):
         (log,) = logs.iterdir()
         log.write_text("a warning")
     assert list(logs.iterdir()) == [log]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_worker_process import JOB, echoes
+
+run = echoes(Path({folder!r}))
+run.start(0, JOB, {{}})
+if {printed}:
+    run.start(1, JOB, {{}})
+    next(Path({folder!r}, "logs").glob("*worker2.log")).write_text("a warning")
+os._exit(9)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing is locked there")
+@pytest.mark.parametrize("printed", [False, True])
+def test_a_run_removes_the_empty_logs_of_one_that_was_killed(tmp_path, printed):
+    tests = str(Path(__file__).parent)
+    code = KILLED.format(tests=tests, folder=str(tmp_path), printed=printed)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    logs = tmp_path / "logs"
+    assert len(list(logs.iterdir())) == 1 + printed
+    elsewhere = logs / "elsewhere-1a2b3c4d-worker1.log"
+    elsewhere.touch()
+    with echoes(tmp_path) as run:
+        run.start(0, JOB, {})
+    left = [log.read_text() for log in logs.iterdir() if log != elsewhere]
+    assert left == ["a warning"] * printed
+    assert elsewhere.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing is locked there")
+def test_a_worker_that_outlives_its_run_keeps_its_log(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    name = f"{socket.gethostname()}-1a2b3c4d"
+    log, server = logs / f"{name}-worker1.log", logs / f"{name}-server.log"
+    server.touch()
+    file = open_log(log)
+    worker = subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=file
+    )
+    os.close(file)
+    remove_empty(logs, [])
+    assert sorted(logs.iterdir()) == [server, log]
+    worker.communicate()
+    remove_empty(logs, [])
+    assert not logs.exists()
+
+
+def test_a_log_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    log, opened = tmp_path / "of-1a2b3c4d-worker1.log", []
+
+    def opened_and_removed(*args):
+        opened.append(real(*args))
+        if len(opened) == 1:
+            log.unlink()
+        return opened[-1]
+
+    real = os.open
+    monkeypatch.setattr(os, "open", opened_and_removed)
+    os.write(open_log(log), b"printed")
+    os.close(opened[-1])
+    assert log.read_text() == "printed"
 
 
 def test_a_run_starts_while_another_one_removes_the_folder_of_logs(tmp_path, monkeypatch):

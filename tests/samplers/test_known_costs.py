@@ -230,3 +230,41 @@ def test_what_is_not_positive_counts_as_half_of_the_least_positive_value():
     assert found[:, 0].tolist() == [math.log(0.25), math.log(0.5), math.inf]
     assert found[:, 1].tolist() == [0.0, -1.0, 1.0]
     assert modelled(np.array([[-math.inf, 0.0]]))[0, 0] == math.log(0.5)
+
+
+def sums_of_even(params):
+    if params["c"] % 2:
+        raise ValueError("no network")
+    return {1: sum(params.values())}
+
+
+def abc(trial):
+    return tuple(trial.suggest_int(name, 0, 9) for name in "abc")
+
+
+def mostly_failing(trial):
+    a, b, c = abc(trial)
+    if a + b < 9:
+        raise MemoryError
+    return 1 / (1 + a + c), a + b + c
+
+
+@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("seed", [1, 4])
+def test_costs_can_be_computed_of_what_is_drawn_because_another_may_fail(seed, staged):
+    sampler = optnas.PredictorSampler(abc, sums_of_even, n_candidates=40, n_checked=10, seed=seed)
+    if staged:
+        sampler = optnas.StagedSampler(sampler, [optnas.Stage("[bc]", 2)])
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    study.optimize(mostly_failing, n_trials=20, catch=MemoryError)
+    assert [t.number for t in study.trials if t.params["c"] % 2] == []
+
+
+def test_costs_can_be_computed_of_random_startup_trials_once_a_trial_has_failed():
+    sampler = optnas.PredictorSampler(costs=sums_of_even, n_startup_trials=20, seed=7)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    study.optimize(mostly_failing, n_trials=20, catch=MemoryError)
+    states = [trial.state.name for trial in study.trials]
+    mixed = max(states.index("FAIL"), states.index("COMPLETE")) + 1
+    assert mixed < 10
+    assert [t.number for t in study.trials[mixed:] if t.params["c"] % 2] == []

@@ -23,7 +23,7 @@ from optnas.samplers.ranking import best_first, contributions, violation
 from optnas.samplers.reward import Rewards
 from optnas.samplers.scaling import excesses
 from optnas.samplers.trie import Trie
-from optnas.utils.distributions import from_unit, option, option_number, options, stored, to_unit
+from optnas.utils.distributions import as_key, from_unit, option, option_number, options, to_unit
 from optnas.utils.draws import draw, move
 
 MINIMIZE, MAXIMIZE = optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDirection.MAXIMIZE
@@ -60,7 +60,7 @@ DISTRIBUTIONS = st.one_of(
 def test_values_are_of_their_distribution(distribution, seed):
     rng = Random(seed)
     value = draw(rng, distribution)
-    assert distribution._contains(stored(distribution, value))
+    assert distribution._contains(as_key(distribution, value))
     if isinstance(value, float):
         assert type(value) is float
     n = options(distribution)
@@ -70,7 +70,7 @@ def test_values_are_of_their_distribution(distribution, seed):
         return
     moved = move(rng, distribution, value)
     assert moved != value
-    assert distribution._contains(stored(distribution, moved))
+    assert distribution._contains(as_key(distribution, moved))
     if not isinstance(distribution, CategoricalDistribution):
         assert from_unit(distribution, to_unit(distribution, value)) == pytest.approx(value)
 
@@ -81,12 +81,12 @@ def test_closed_values_are_passed_over(distribution, seed, data):
     if not 2 < n <= 50:
         return
     left = data.draw(st.integers(0, n - 1))
-    closed = {stored(distribution, option(distribution, i)) for i in range(n) if i != left}
+    closed = {as_key(distribution, option(distribution, i)) for i in range(n) if i != left}
     assert draw(Random(seed), distribution, closed) == option(distribution, left)
     value = option(distribution, data.draw(st.integers(0, n - 1).filter(lambda i: i != left)))
     assert move(Random(seed), distribution, value, closed) == option(distribution, left)
-    every = {stored(distribution, option(distribution, i)) for i in range(n)}
-    assert distribution._contains(stored(distribution, draw(Random(seed), distribution, every)))
+    every = {as_key(distribution, option(distribution, i)) for i in range(n)}
+    assert distribution._contains(as_key(distribution, draw(Random(seed), distribution, every)))
 
 
 def test_near_values_are_likelier_and_far_ones_happen():

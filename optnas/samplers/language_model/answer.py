@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optnas.utils.distributions import contains, option, option_number, options
+from optnas.utils.distributions import contains, on_step
 
 LONGEST, MOST_OBJECTS = 100_000, 50
 """The part of an answer (characters) that is read, and the number of braces that are tried."""
@@ -84,9 +84,8 @@ def fitting(distribution: BaseDistribution, value: Any) -> Any:
         return MISSING
     if not is_number or not contains(distribution, value):
         return MISSING
-    if options(distribution) > 0:  # with steps: the very number that others draw
-        return option(distribution, option_number(distribution, value))
-    return int(value) if isinstance(distribution, IntDistribution) else float(value)
+    number = int(value) if isinstance(distribution, IntDistribution) else float(value)
+    return on_step(distribution, number)
 
 
 def read_note(text: str, longest: int) -> str:

@@ -52,7 +52,7 @@ from optnas.study.attributes import LANGUAGE_MODEL
 from optnas.study.objectives import objective_names
 from optnas.study.seeds import derived_seed
 from optnas.utils.checks import check_counts
-from optnas.utils.distributions import stored
+from optnas.utils.distributions import as_key
 
 DRAFTS, SHOWN_TRIALS, COSTED = 40, 200, 4
 """The number of random architectures that show what a space has (without one, of newest trials),
@@ -196,7 +196,7 @@ class LanguageModelSampler(HistorySampler):
             if proposed is None:  # not before: a trial whose parameters are all fixed asks nothing
                 proposed = self._proposed(ask)
             value = fitting(distribution, proposed[name]) if name in proposed else MISSING
-            if value is MISSING or stored(distribution, value) in ask.closed(name, distribution):
+            if value is MISSING or as_key(distribution, value) in ask.closed(name, distribution):
                 return bred(name, distribution)
             return value
 
