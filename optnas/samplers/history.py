@@ -124,11 +124,6 @@ class History:
             self.limits = limits
             self._folds.clear()
 
-    @property
-    def others_running(self) -> bool:
-        """Whether another trial was running at the last update."""
-        return bool(self.running)
-
     def place(self, trial: FrozenTrial) -> int:
         """The place of a trial in the sequence of its study."""
         return self._places.of(trial)

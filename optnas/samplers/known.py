@@ -31,6 +31,9 @@ ZERO = 1e-12
 class Known:
     """Costs and proxies of architectures, each computed once.
 
+    Attributes:
+        wrong: The positions of the costs that `check` found to be wrong.
+
     Args:
         costs: As given to the sampler.
         proxies: As given to the sampler.
@@ -41,12 +44,12 @@ class Known:
         self._costs_of: dict[str, dict[int, float]] = {}
         self._proxies_of: dict[str, list[float]] = {}
         self._objectives = 0
-        self._wrong: frozenset[int] = frozenset()
+        self.wrong: frozenset[int] = frozenset()
         self._warned: set[int] = set()
 
     def begin(self, study: Study) -> None:
-        """Says whose objectives the positions are; it comes before any other call."""
-        self._objectives = len(study.directions)
+        """Says whose objectives the positions are, and believes all costs; it is called first."""
+        self._objectives, self.wrong = len(study.directions), frozenset()
 
     def __call__(self, genes: Genes) -> tuple[dict[int, float], list[float]]:
         """The costs by position, and the proxies."""
@@ -68,7 +71,7 @@ class Known:
         return frozenset(self._counted(params, str(params)))
 
     def _believed(self, found: dict[int, float]) -> dict[int, float]:
-        return {i: v for i, v in found.items() if i not in self._wrong} if self._wrong else found
+        return {i: v for i, v in found.items() if i not in self.wrong} if self.wrong else found
 
     def _counted(self, params: dict[str, Any], key: str) -> dict[int, float]:
         if key not in self._costs_of:
@@ -101,13 +104,14 @@ class Known:
             return False
 
     def check(self, study: Study, trials: Sequence[FrozenTrial], *, strict: bool) -> None:
-        """Compares the costs with what trials stored; from then on, wrong ones aren't known.
+        """Compares the costs with what trials stored; until `begin`, wrong ones aren't known.
 
-        A wrong cost misleads silently: the sampler never corrects what it takes for exact.
+        A wrong cost misleads silently: the sampler never corrects what it takes for exact. A cost
+        that can't be computed, or is NaN, isn't wrong.
 
         Args:
             study: The study.
-            trials: Trials whose costs can be computed.
+            trials: Finished trials.
             strict: Whether a wrong cost is an error; else it is warned of, once.
 
         Raises:
@@ -117,12 +121,9 @@ class Known:
         for trial in trials:
             if trial.state != TrialState.COMPLETE:
                 continue
-            params = values_of(genes_of(trial))
-            for position, cost in self._counted(params, str(params)).items():
+            for position, cost in self._comparable(trial).items():
                 stored = trial.values[position]
                 if position in wrong or math.isclose(cost, stored, rel_tol=EQUAL, abs_tol=ZERO):
-                    continue
-                if not math.isfinite(stored) and math.isnan(cost):
                     continue
                 wrong.add(position)
                 what = (
@@ -142,7 +143,15 @@ class Known:
                         "Correct `costs=` to have it exact",
                         stacklevel=2,
                     )
-        self._wrong = frozenset(wrong)
+        self.wrong = frozenset(wrong)
+
+    def _comparable(self, trial: FrozenTrial) -> dict[int, float]:
+        params = values_of(genes_of(trial))
+        try:
+            costs = self._counted(params, str(params))
+        except UNSOUND:
+            return {}
+        return {position: cost for position, cost in costs.items() if not math.isnan(cost)}
 
 
 def part_of(

@@ -94,7 +94,7 @@ class Lessons:
                 if not distribution.single():
                     self._distributions.setdefault(parameter, distribution)
         self._decisions = self._encode([genes_of(trial) for trial in taught.trials])
-        self._sound: list[int] | None = None
+        self._sound: dict[frozenset[int], list[int]] = {}
         self._models: dict[tuple[int, frozenset[int] | None], _Model | None] = {}
 
     def check(self, architectures: Sequence[Genes], objectives: int) -> None:
@@ -146,25 +146,21 @@ class Lessons:
 
     def _model(self, position: int, *, known: bool) -> _Model | None:
         """The model of an objective; None if there is nothing to learn, or nothing is known."""
-        key = position, self._costs() if known else None
+        key = position, self._known.wrong if known else None
         if key not in self._models:
             self._models[key] = self._fitted(position, known)
         return self._models[key]
 
-    def _costs(self) -> frozenset[int]:
-        """The objectives that are known before training; fewer if some were wrong."""
-        sound = self._sound_rows()
-        return frozenset(self._known.costs(self._completed[sound[0]])) if sound else frozenset()
-
     def _sound_rows(self) -> list[int]:
         """The trials of the source whose architectures have costs and proxies in the new space."""
-        if self._sound is None:
+        wrong = self._known.wrong
+        if wrong not in self._sound:
             pairs = zip(self._completed, self.taught.trials, strict=True)
             rows = [i for i, (genes, trial) in enumerate(pairs) if _is_kept(trial, genes)]
             taken = np.unique(np.linspace(0, len(rows) - 1, self._most).astype(int)) if rows else ()
             checked = [rows[i] for i in taken]
-            self._sound = [i for i in checked if self._known.is_sound(self._completed[i])]
-        return self._sound
+            self._sound[wrong] = [i for i in checked if self._known.is_sound(self._completed[i])]
+        return self._sound[wrong]
 
     def _fitted(self, position: int, known: bool) -> _Model | None:
         # Not above: they import scipy, which takes half a second.

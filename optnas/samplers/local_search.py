@@ -72,19 +72,21 @@ class LocalSearchSampler(HistorySampler):
         front = ask.history.fold(_Front, _Front.add)
         if front.seen < self._n_startup_trials:
             return ask.inherit(near_baseline(ask))
-        rng = ask.rng("local search")
+        if not ask.attempt:
+            front.exhausted.clear()  # what counts as tried may have changed
         # By then it is clear that what is left around the front breaks bounds, or fails.
         members = front.by_contribution() if ask.attempt < ATTEMPTS // 2 else []
         # Neighbours that are known to break a bound were drawn: other members may have better ones.
         first = ask.attempt // TRIES % len(members) if members else 0
         for trial in [*members[first:], *members[:first]]:
-            if trial.number in front.exhausted:
+            if not ask.fixed and trial.number in front.exhausted:
                 continue
             genes = with_fixed(genes_of(trial), ask.fixed)
+            rng = ask.rng(f"local search/{ask.history.place(trial)}")
             change = _untried_neighbour(genes, ask.tried, rng, ask.fixed)
             if change is not None:
                 return ask.inherit(values_of(genes) | change)
-            if not ask.fixed and not ask.history.others_running:
+            if not ask.fixed:
                 front.exhausted.add(trial.number)
         if not ask.attempt and not ask.fixed:
             ask.mark(RESTART)

@@ -205,11 +205,11 @@ class PredictorSampler(HistorySampler):
         networks = history.fold(Networks, Networks.add)
         tried, counts = networks.pooled(tried, history.repeats.means)
         tried = best_and_newest(tried, history.study.directions, history.limits, MOST_TRIALS)
+        self._known.check(history.study, tried, strict=self._preview is not None)
         sound = [trial for trial in tried if self._known.is_sound(genes_of(trial))]
         if len(tried) >= self._n_startup_trials and not sound:
             self._known(genes_of(tried[-1]))  # raises the error in costs or proxies
         tried = sound
-        self._known.check(history.study, tried, strict=self._preview is not None)
         startup = self._n_startup_trials // (2 if self._source else 1) or 1
         lessons = self._learned(ask, tried if len(tried) >= startup else ())
         if len(tried) < startup:

@@ -147,7 +147,8 @@ def contributions(points: Array) -> Array:
     quarter, upper = ordered[len(points) // 4], ordered[3 * len(points) // 4]
     worst = np.minimum(ordered[-1], upper + 3 * (upper - quarter))
     extent = np.where(worst > ordered[0], worst - ordered[0], 1.0)
-    scaled = np.clip((points - ordered[0]) / extent, 0.0, REFERENCE)
+    with np.errstate(over="ignore"):  # too far to count is beyond the reference point
+        scaled = np.clip((points - ordered[0]) / extent, 0.0, REFERENCE)
     if scaled.shape[1] > MOST_OBJECTIVES or len(scaled) > MOST_POINTS:
         return crowding(scaled)
     gain: Array = moocore.hv_contributions(scaled, ref=[REFERENCE] * scaled.shape[1])

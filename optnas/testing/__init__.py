@@ -34,11 +34,13 @@ except ModuleNotFoundError as error:
 
 # So that a failed assertion shows its values; it must happen before these files are imported.
 pytest.register_assert_rewrite(
+    "optnas.testing.changed_spaces",
     "optnas.testing.child_samplers",
     "optnas.testing.evaluators",
     "optnas.testing.failing_samplers",
     "optnas.testing.history_samplers",
     "optnas.testing.metrics",
+    "optnas.testing.resumed_samplers",
     "optnas.testing.samplers",
     "optnas.testing.spaces",
 )

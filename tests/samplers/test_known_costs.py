@@ -268,3 +268,36 @@ def test_costs_can_be_computed_of_random_startup_trials_once_a_trial_has_failed(
     mixed = max(states.index("FAIL"), states.index("COMPLETE")) + 1
     assert mixed < 10
     assert [t.number for t in study.trials[mixed:] if t.params["c"] % 2] == []
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_a_study_with_a_wrong_cost_that_is_nan_for_some_resumes_exactly(taught):
+    def draw(trial):
+        return trial.suggest_int("width", 1, 30), trial.suggest_int("depth", 1, 6)
+
+    def objective(trial):
+        width, depth = draw(trial)
+        return 1 / width + abs(depth - 3) / 10, width * depth, depth
+
+    def costs(params):
+        return {1: math.nan if params["width"] % 3 == 0 else 7.0, 2: params["depth"]}
+
+    def study(sampler):
+        return optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
+
+    def sampler():
+        proxies = {"proxies": lambda params: {"width": params["width"]}}
+        few = {"n_candidates": 30, "n_checked": 10, "n_startup_trials": 4}
+        source = older if taught else None
+        return optnas.PredictorSampler(draw, costs, source=source, seed=1, **proxies, **few)
+
+    older = study(optnas.RegularizedEvolutionSampler(seed=0))
+    older.optimize(objective, n_trials=30)
+    whole, resumed = study(sampler()), study(None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "objective 1 of trial")
+        whole.optimize(objective, n_trials=13)
+        for _ in range(13):
+            resumed.sampler = sampler()
+            resumed.optimize(objective, n_trials=1)
+    assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]

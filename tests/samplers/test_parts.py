@@ -128,6 +128,15 @@ def test_an_outlier_does_not_flatten_the_rest():
     assert np.isfinite(contributions(infinite)).all()
 
 
+@pytest.mark.parametrize("size", [1.0, 0.001])
+@pytest.mark.parametrize("worst", [1e100, 1.7e308])
+def test_an_outlier_has_its_place_however_far_it_lies(size, worst):
+    """Nothing overflows."""
+    others = [[size * i, 11.0 - i] for i in range(1, 11)]
+    near, far = (contributions(np.array([[x, 0.5], *others])) for x in (100 * size, worst))
+    np.testing.assert_allclose(far, near)
+
+
 def test_crowding_is_the_gap_between_neighbours():
     points = np.array([[0.0, 1.0], [0.4, 0.5], [1.0, 0.0]])
     np.testing.assert_allclose(crowding(points), [0.8 + 1.0, 2.0, 1.2 + 1.0])

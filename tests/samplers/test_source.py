@@ -256,6 +256,25 @@ class TestPredictions:
         assert 10 < len({str(params) for params in asked[:-1]}) <= 20
         assert all(params in made for params in asked[:-1])
 
+    def test_networks_whose_wrong_cost_is_nan_teach_once_it_is_known_to_be_wrong(self):
+        def costs(params):
+            return {1: float("nan") if params["op0"] == "conv" else 0.0}
+
+        def proxies(params):
+            return {"width": params["width"]}
+
+        older, new, told = older_study(), study_of(), []
+        for asked_before in (True, False):
+            known = Known(costs, proxies)
+            known.begin(new)
+            lessons = Lessons(Source(older).taught(new), space, known, Random(0), 200)
+            if asked_before:
+                lessons.predict([genes(op0="pool", width=9)], [0], known=True)
+            with pytest.warns(UserWarning, match="objective 1"):
+                known.check(new, older.trials, strict=False)
+            told.append(lessons.predict([genes(op0="conv", width=9)], [0], known=True)[0])
+        assert told[0] == told[1]
+
 
 class TestWhatCannotTeach:
     @pytest.mark.parametrize("trials", [0, 2])
