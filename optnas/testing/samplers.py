@@ -151,6 +151,13 @@ def odd_choices(trial: optuna.Trial) -> tuple[float, float]:
     return large / 1e12, abs(trial.suggest_int("huge", -(10**9), 10**9))
 
 
+def many_categories(trial: optuna.Trial) -> tuple[float, float]:
+    """Hundreds of operations, each of which is another one."""
+    first = trial.suggest_categorical("first", [f"op{i}" for i in range(600)])
+    second = trial.suggest_categorical("second", [f"op{i}" for i in range(600)])
+    return float(first[2:]), float(second[2:])
+
+
 def changing_ranges(trial: optuna.Trial) -> tuple[float, float]:
     """A range that depends on another parameter and on the trial's number."""
     n = trial.suggest_int("n", 1, 5)
@@ -173,5 +180,12 @@ def no_parameters(trial: optuna.Trial) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-OTHER_SPACES = [odd_choices, changing_ranges, infinite_values, nothing_to_choose, no_parameters]
+OTHER_SPACES = [
+    odd_choices,
+    many_categories,
+    changing_ranges,
+    infinite_values,
+    nothing_to_choose,
+    no_parameters,
+]
 """Objectives over odd spaces, which no sampler may fail on."""

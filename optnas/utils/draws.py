@@ -24,6 +24,8 @@ from optnas.utils.distributions import (
 
 LISTED = 512
 """A range with more values than this is drawn from without a list of its values."""
+TRIES = 100
+"""How often a value that isn't closed is drawn before the closed ones are left out one by one."""
 SMALLEST_STEP = 1e-3
 """The smallest move in a continuous range, as a share of the range."""
 
@@ -39,8 +41,10 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
     n = options(distribution)
     if n == 0:
         return from_unit(distribution, rng.random())
+    if n > LISTED and isinstance(distribution, CategoricalDistribution):
+        return _category(rng, distribution, closed)
     if n > LISTED:
-        for _ in range(100):
+        for _ in range(TRIES):
             value = from_unit(distribution, rng.random())
             if as_key(distribution, value) not in closed:
                 break
@@ -68,10 +72,12 @@ def move(
         closed: The keys (see `as_key`) of values to skip.
     """
     n = options(distribution)
+    if n > LISTED and isinstance(distribution, CategoricalDistribution):
+        return _category(rng, distribution, closed, option_number(distribution, value))
     if n == 0 or n > LISTED:
         smallest = 1 / n if n else SMALLEST_STEP
         unit = to_unit(distribution, value)
-        for _ in range(100):
+        for _ in range(TRIES):
             step = math.copysign(smallest ** rng.random(), rng.random() - 0.5)
             if not 0 <= unit + step <= 1:
                 continue
@@ -96,6 +102,21 @@ def log_weights(distribution: IntDistribution) -> list[float]:
     return [math.log((i + 0.5) / (i - 0.5)) for i in numbers]
 
 
+def _category(
+    rng: Random,
+    distribution: CategoricalDistribution,
+    closed: Collection[float],
+    present: int | None = None,
+) -> Any:
+    """Draws one of many categories, but not the present one."""
+    n = len(distribution.choices)
+    for _ in range(TRIES):
+        number = rng.randrange(n)
+        if number != present and number not in closed:
+            return distribution.choices[number]
+    return _pick(rng, distribution, [float(i != present) for i in range(n)], closed)
+
+
 def _pick(
     rng: Random, distribution: BaseDistribution, weights: Sequence[float], closed: Collection[float]
 ) -> Any:
@@ -110,5 +131,12 @@ def without(
     left = list(weights)
     for key in closed:
         if holds(distribution, key):  # the range may have changed since the value was closed
-            left[option_number(distribution, distribution.to_external_repr(key))] = 0.0
+            left[_number(distribution, key)] = 0.0
     return left if any(left) else list(weights)
+
+
+def _number(distribution: BaseDistribution, key: float) -> int:
+    """The index of a value, given by its key."""
+    if isinstance(distribution, CategoricalDistribution):
+        return int(key)
+    return option_number(distribution, distribution.to_external_repr(key))

@@ -30,6 +30,7 @@ MINIMIZE, MAXIMIZE = optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDir
 
 DISTRIBUTIONS = st.one_of(
     st.builds(CategoricalDistribution, st.lists(st.text(), min_size=1, max_size=6, unique=True)),
+    st.builds(lambda n: CategoricalDistribution([str(i) for i in range(n)]), st.integers(500, 530)),
     st.builds(
         lambda low, n, step: IntDistribution(low, low + n * step, step=step),
         st.integers(-50, 50),
