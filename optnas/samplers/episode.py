@@ -5,7 +5,8 @@ The actions that a parameter has are those of `qlearning`, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from optnas.utils.distributions import (
     options,
     to_unit,
 )
-from optnas.utils.draws import without
+from optnas.utils.draws import COUNTED, TRIES, numbers_of, without
 
 ATTEMPTS = 100
 """How often a trial is drawn at most until it leads to something untried."""
@@ -124,16 +125,47 @@ def draw_action(
         weights: One for each action.
     """
     count, closed, rng = len(weights), ask.closed(name, distribution), ask.rng(f"draw:{name}")
+    weights = open_actions(weights, distribution, closed)
     if count == options(distribution):
-        return option(
-            distribution, rng.choices(range(count), without(weights, distribution, closed))[0]
-        )
-    for _ in range(100):
+        return option(distribution, rng.choices(range(count), weights)[0])
+    for _ in range(TRIES):
         taken = rng.choices(range(count), weights)[0]
         value = from_unit(distribution, (taken + rng.random()) / count)
         if as_key(distribution, value) not in closed:
-            break
-    return value
+            return value
+    values, tried = _values(distribution, taken, count), numbers_of(distribution, closed)
+    left = [n for n in values if n not in tried] if len(values) <= COUNTED else []
+    return option(distribution, rng.choice(left)) if left else value
+
+
+def open_actions(
+    weights: Sequence[float], distribution: BaseDistribution, closed: Collection[float]
+) -> list[float]:
+    """Sets the weights of actions that lead to nothing untried to 0, unless all are such.
+
+    Args:
+        weights: One for each action.
+        distribution: The parameter's.
+        closed: The keys (see `as_key`) of values that lead to nothing untried.
+    """
+    if len(weights) == options(distribution):
+        return without(weights, distribution, closed)
+    if not closed or options(distribution) == 0:
+        return list(weights)
+    tried = numbers_of(distribution, closed)
+    count = len(weights)
+    left = [
+        0.0 if all(n in tried for n in _values(distribution, taken, count)) else weight
+        for taken, weight in enumerate(weights)
+    ]
+    return left if any(left) else list(weights)
+
+
+def _values(distribution: BaseDistribution, taken: int, count: int) -> range:
+    """The indices of the values that are drawn from a bin of a range that has steps."""
+    ends = taken / count, math.nextafter((taken + 1) / count, 0.0)
+    first, last = (option_number(distribution, from_unit(distribution, end)) for end in ends)
+    return range(first, last + 1)
 
 
 def count_of(distribution: BaseDistribution) -> int:

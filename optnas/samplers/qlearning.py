@@ -38,14 +38,12 @@ from optuna.trial import FrozenTrial
 
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
-from optnas.samplers.episode import action, count_of, draw_action
+from optnas.samplers.episode import action, count_of, draw_action, open_actions
 from optnas.samplers.history import History
 from optnas.samplers.policy import Action, Array
 from optnas.samplers.reward import AUGMENTATION, Rewards
 from optnas.study.seeds import derived_seed
 from optnas.utils.checks import check_counts, check_numbers, check_wholes
-from optnas.utils.distributions import options
-from optnas.utils.draws import without
 
 State = tuple[str, int, tuple[Action, ...]]
 """The parameter that is drawn, the number of its actions, and the last decisions before it."""
@@ -224,8 +222,7 @@ class _Episode:
 
     def _best(self, values: list[float], name: str, distribution: BaseDistribution) -> list[float]:
         """Equal weights for the actions of the highest value that lead to something untried."""
-        free = [1.0] * len(values)
-        if len(values) == options(distribution):
-            free = without(free, distribution, self._ask.closed(name, distribution))
+        closed = self._ask.closed(name, distribution)
+        free = open_actions([1.0] * len(values), distribution, closed)
         best = max(value for value, weight in zip(values, free, strict=True) if weight)
         return [weight * (value == best) for value, weight in zip(values, free, strict=True)]

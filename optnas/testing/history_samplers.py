@@ -76,6 +76,14 @@ class HistorySamplerContract(ResumeContract):
         study.optimize(self.small, n_trials=3)
         assert _different(study) == 12
 
+    @pytest.mark.parametrize("log", [False, True])
+    def test_the_last_value_of_a_range_is_found(self, log: bool) -> None:
+        def objective(trial: optuna.Trial) -> float:
+            return abs(trial.suggest_int("width", 1, 40, log=log) - 12)
+
+        study = self.study(directions=["minimize"], trials=40, objective=objective)
+        assert _different(study) == 40
+
     def test_proposes_nothing_that_is_running(self) -> None:
         """Ask and tell: a batch is asked before anything is told, and told in another order."""
         study = self.study(trials=2, objective=self.small)

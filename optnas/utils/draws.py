@@ -26,6 +26,8 @@ LISTED = 512
 """A range with more values than this is drawn from without a list of its values."""
 TRIES = 100
 """How often a value that isn't closed is drawn before the closed ones are left out one by one."""
+COUNTED = 100_000
+"""In a range with more values than this, no list says which of them are left."""
 SMALLEST_STEP = 1e-3
 """The smallest move in a continuous range, as a share of the range."""
 
@@ -129,14 +131,14 @@ def without(
 ) -> list[float]:
     """Sets the weights of closed values to 0, unless all are closed."""
     left = list(weights)
-    for key in closed:
-        if holds(distribution, key):  # the range may have changed since the value was closed
-            left[_number(distribution, key)] = 0.0
+    for number in numbers_of(distribution, closed):
+        left[number] = 0.0
     return left if any(left) else list(weights)
 
 
-def _number(distribution: BaseDistribution, key: float) -> int:
-    """The index of a value, given by its key."""
+def numbers_of(distribution: BaseDistribution, keys: Collection[float]) -> set[int]:
+    """The indices of values, given by their keys; the range may lack some of them by now."""
+    there = [key for key in keys if holds(distribution, key)]
     if isinstance(distribution, CategoricalDistribution):
-        return int(key)
-    return option_number(distribution, distribution.to_external_repr(key))
+        return {int(key) for key in there}
+    return {option_number(distribution, distribution.to_external_repr(key)) for key in there}

@@ -127,6 +127,18 @@ def test_many_categories_have_an_action_each():
     assert np.mean(values[-20:]) < np.mean(values[:20])
 
 
+def test_a_bin_of_which_all_was_tried_is_left():
+    """The best values fill a bin, and nothing that is left is as good as they were."""
+    study = optuna.create_study(sampler=QLearningSampler(seed=0, schedule=20))
+
+    def objective(trial):
+        kind = trial.suggest_categorical("kind", ["conv", "pool", "none"])
+        return {"conv": 0, "pool": 90, "none": 90}[kind] + trial.suggest_int("width", 8, 128)
+
+    study.optimize(objective, n_trials=150)
+    assert len({str(t.params) for t in study.trials}) == 150
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
