@@ -49,8 +49,9 @@ def draw(rng: Random, distribution: BaseDistribution, closed: Collection[float] 
         for _ in range(TRIES):
             value = from_unit(distribution, rng.random())
             if as_key(distribution, value) not in closed:
-                break
-        return value
+                return value
+        if n > COUNTED:
+            return value
     if isinstance(distribution, IntDistribution) and distribution.log:
         return _pick(rng, distribution, log_weights(distribution), closed)
     if closed:

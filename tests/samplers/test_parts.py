@@ -90,6 +90,25 @@ def test_closed_values_are_passed_over(distribution, seed, data):
     assert distribution._contains(as_key(distribution, draw(Random(seed), distribution, every)))
 
 
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        IntDistribution(1, 3000),
+        IntDistribution(1, 3000, log=True),
+        FloatDistribution(0.0, 90.0, step=0.1),
+        CategoricalDistribution(range(600)),
+    ],
+)
+def test_the_last_value_of_a_long_range_is_found(distribution):
+    n = options(distribution)
+    for left in (0, n // 2, n - 1):
+        closed = {as_key(distribution, option(distribution, i)) for i in range(n) if i != left}
+        assert draw(Random(0), distribution, closed) == option(distribution, left)
+        assert move(Random(0), distribution, option(distribution, 1), closed) == option(
+            distribution, left
+        )
+
+
 def test_near_values_are_likelier_and_far_ones_happen():
     rng = Random(0)
     steps = [abs(move(rng, IntDistribution(0, 20), 10) - 10) for _ in range(2000)]
