@@ -177,8 +177,13 @@ def count_of(distribution: BaseDistribution) -> int:
 
 
 def action(name: str, distribution: BaseDistribution, value: Any) -> Action:
-    """The action that corresponds to a decision."""
+    """The action that corresponds to a decision; for a value beyond its range, the nearest one.
+
+    A queued trial may have such a value: Optuna warns of it, and takes it.
+    """
     count = count_of(distribution)
     if count == options(distribution):
-        return Action(name, count, option_number(distribution, value))
-    return Action(name, count, min(int(count * to_unit(distribution, value)), count - 1))
+        taken = option_number(distribution, value)
+    else:
+        taken = int(count * to_unit(distribution, value))
+    return Action(name, count, min(max(taken, 0), count - 1))

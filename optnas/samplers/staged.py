@@ -31,12 +31,13 @@ from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import ATTEMPTS, HistorySampler
 from optnas.samplers.gradient import GradientSampler
 from optnas.samplers.history import History
-from optnas.samplers.mutation import Genes
+from optnas.samplers.mutation import Genes, genes_of
 from optnas.samplers.names import Suggest
 from optnas.samplers.proposals import complete
 from optnas.samplers.ranking import shortfall
 from optnas.samplers.reseeded import ReseededSampler
 from optnas.utils.checks import check_counts
+from optnas.utils.distributions import contains
 
 DRAFTS = 100
 """How many random architectures are looked at for a parameter that a stage frees."""
@@ -197,7 +198,9 @@ class StagedSampler(HistorySampler):
         if stage is not None and ask.attempt < ATTEMPTS // 2:
             members = _front(history)
             for member in ask.rng("stage").sample(members, len(members)):
-                if ask.fix({n: v for n, v in member.params.items() if not stage.frees(n)}):
+                genes = genes_of(member).items()
+                kept = {n: v for n, (d, v) in genes if not stage.frees(n) and contains(d, v)}
+                if ask.fix(kept):
                     break
         return _StagedDraw(ask, self._inner.start(ask))
 

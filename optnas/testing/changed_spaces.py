@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,26 @@ class ChangedSpaceContract(FailureContract):
         left = set(range(1, 5)) - first
         drawn = {dict(network)["width"] for network in _networks(study, _width(1, 4), len(left))}
         assert drawn == left
+
+    @pytest.mark.parametrize("width", [12, -50])
+    def test_a_queued_value_outside_of_its_range_ends_no_study(self, width: int) -> None:
+        self._goes_on_after({"width": width})
+
+    @pytest.mark.parametrize("rate", [math.inf, -math.inf])
+    def test_a_queued_value_may_be_infinite(self, rate: float) -> None:
+        self._goes_on_after({"rate": rate})
+
+    def _goes_on_after(self, queued: dict[str, Any]) -> None:
+        def suggest(trial: optuna.Trial) -> None:
+            trial.suggest_int("width", 1, 10)
+            trial.suggest_float("rate", 0.0, 1.0, step=0.25)
+            trial.suggest_int("depth", 1, 2)
+
+        study = self.study(3, ("minimize",))
+        study.enqueue_trial(queued)
+        with pytest.warns(UserWarning, match="out of range"):
+            _networks(study, suggest, 1)
+        assert len(set(_networks(study, suggest, 24))) == 24
 
     def test_a_parameter_may_be_added_in_front_of_the_others(self) -> None:
         study = self.study(3, ("minimize",))

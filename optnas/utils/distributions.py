@@ -132,12 +132,18 @@ def option(distribution: BaseDistribution, index: int) -> Any:
 
 
 def option_number(distribution: BaseDistribution, value: Any) -> int:
-    """The index of a value (see `option`); 0 in a continuous range."""
+    """The index of a value (see `option`); 0 in a continuous range.
+
+    A value outside of the range has an index beyond those of the range; an infinite one, that of
+    the nearer end.
+    """
     match distribution:
         case CategoricalDistribution():
             return int(distribution.to_internal_repr(value))
         case IntDistribution():
             return int((value - distribution.low) // distribution.step)
+        case FloatDistribution(step=float()) if math.isinf(value):
+            return options(distribution) - 1 if value > 0 else 0
         case FloatDistribution(step=float()):
             return round(_steps(distribution, value))
         case _:

@@ -125,6 +125,7 @@ class TestStagedTPE(HistorySamplerContract):
 
     test_pickles = None  # a function that is defined on the spot doesn't
     test_values_may_be_infinite_or_huge = None  # TPE overflows
+    test_a_queued_value_may_be_infinite = None
     test_what_fails_is_avoided = None  # a hundred attempts of TPE take two seconds
     test_pruned_trials_are_not_repeated = None
     test_resumes_exactly_after_failures = None
