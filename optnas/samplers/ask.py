@@ -30,6 +30,7 @@ class Ask:
         attempt: How often the trial was begun before, because what was drawn breaks a bound or is
             likely to fail; each attempt has generators of its own.
         fixed: Parameters that were decided beforehand (see `fix`), and their values.
+        held: Those of them that all trials have (see `hold`).
         tried: The root of the tree of tried parameters: of those that have the fixed values.
     """
 
@@ -41,6 +42,8 @@ class Ask:
         self._seed = seed
         self._trial_id = trial._trial_id
         self.fixed: Mapping[str, Any] = {}
+        self.held: Mapping[str, Any] = {}
+        self._expected: Mapping[str, Any] = {}
         self.tried: Node = history.tried.root
         self._node: Node | None = self.tried
 
@@ -71,6 +74,29 @@ class Ask:
         Returns:
             Whether anything untried has these values; if not, nothing is fixed.
         """
+        root = self._tried_with(params)
+        node = self._tried_with({**params, **self._expected}) if self._expected else root
+        if root.closed or node.closed:
+            return False
+        self.fixed, self.tried, self._node = params, root, node
+        return True
+
+    def hold(self, params: Mapping[str, Any]) -> None:
+        """Decides parameters beforehand that other trials have in common with this one."""
+        if self.fix(params):
+            self.held = params
+
+    def expect(self, params: Mapping[str, Any]) -> None:
+        """Leaves out what leads to nothing untried with these values, which the trial will have.
+
+        Nothing else changes: a trial that is queued with what it would have drawn is the same.
+        """
+        node = self._tried_with(params)
+        if not node.closed:
+            self._expected, self._node = params, node
+
+    def _tried_with(self, params: Mapping[str, Any]) -> Node:
+        """The root of the tree of what was tried with these values."""
         tried = Trie()
         for trial in [*self.history.trials, *self.history.running]:
             if self.history.is_cut_short(trial):
@@ -80,10 +106,7 @@ class Ask:
                 # As if a fixed parameter had one value, so that it is clear what is left with it.
                 path = [(n, key, None if n in params else d) for n, key, d in path_of(trial)]
                 tried.add(path, trial.number)
-        if tried.root.closed:
-            return False
-        self.fixed, self.tried, self._node = params, tried.root, tried.root
-        return True
+        return tried.root
 
     def draw(self, name: str, distribution: BaseDistribution) -> Any:
         """Draws a value at random, one that leads to something untried if there is any."""

@@ -23,12 +23,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.dominance import losses
 from optnas.samplers.ask import Ask, Draw
+from optnas.samplers.given import Given, given
 from optnas.samplers.history import History
 from optnas.samplers.mutation import Genes, values_of
 from optnas.samplers.names import UNSOUND, Names, Suggest, name_of
 from optnas.samplers.ranking import shortfall
 from optnas.samplers.success import Outcomes
-from optnas.study.attributes import is_hand_made, retry_of
+from optnas.study.attributes import is_hand_made
 from optnas.study.seeds import study_seed
 from optnas.study.trial_order import keep_completion
 from optnas.utils.checks import check_wholes
@@ -206,14 +207,18 @@ class HistorySampler(BaseSampler, ABC):
             history.update(trial)
             self._history = history
             with preserved_once():  # each draft and each preview preserves the generators
-                self._asks[trial._trial_id] = self._begin(history, trial, ended)
+                self._asks[trial._trial_id] = self._begin(
+                    history, trial, given(study, trial), ended
+                )
             if len(self._asks) > REMEMBERED:
                 self._asks.popitem(last=False)
         ask, choose, _ = self._asks[trial._trial_id]
         ask.follow(trial)
         return ask, choose
 
-    def _begin(self, history: History, trial: FrozenTrial, ended: bool) -> tuple[Ask, Draw, Draw]:
+    def _begin(
+        self, history: History, trial: FrozenTrial, given: Given, ended: bool
+    ) -> tuple[Ask, Draw, Draw]:
         """Decides on a trial: once, or until it breaks no bound, is likely to succeed, and is new.
 
         Bounds are those that are known before training. What is likely to succeed is learned from
@@ -224,6 +229,7 @@ class HistorySampler(BaseSampler, ABC):
         Args:
             history: The study's trials.
             trial: The trial.
+            given: What others give to it.
             ended: Whether all its parameters are drawn.
 
         Returns:
@@ -233,9 +239,8 @@ class HistorySampler(BaseSampler, ABC):
         if is_hand_made(trial):  # draws no architecture, only a recipe
             draw = ask.inherit({})
             return ask, draw, draw
-        draw = self.start(ask)
-        enqueued = "fixed_params" in trial.system_attrs and retry_of(trial) is None
-        if enqueued or ended:
+        draw = self.start(given.to(ask))
+        if given.queued is not None or ended:
             return ask, draw, draw
         success = history.fold(Outcomes, Outcomes.add).model
         suggest = self._drawn or (success.suggest if success else None)
@@ -245,7 +250,7 @@ class HistorySampler(BaseSampler, ABC):
         least, kept = (math.inf,) * 5, (ask, draw, draw)
         for attempt in range(ATTEMPTS):
             if attempt:
-                ask = Ask(history, self._study_seed, trial, attempt)
+                ask = given.to(Ask(history, self._study_seed, trial, attempt))
                 draw = self.start(ask)
             try:
                 genes, drawn = ask.rehearse(suggest, draw)

@@ -88,7 +88,7 @@ class LocalSearchSampler(HistorySampler):
                 return ask.inherit(values_of(genes) | change)
             if not ask.fixed:
                 front.exhausted.add(trial.number)
-        if not ask.attempt and not ask.fixed:
+        if not ask.attempt and ask.fixed == ask.held:
             ask.mark(RESTART)
         return ask.inherit({})
 

@@ -200,7 +200,7 @@ class StagedSampler(HistorySampler):
             for member in ask.rng("stage").sample(members, len(members)):
                 genes = genes_of(member).items()
                 kept = {n: v for n, (d, v) in genes if not stage.frees(n) and contains(d, v)}
-                if ask.fix(kept):
+                if ask.fix({**kept, **ask.held}):
                     break
         return _StagedDraw(ask, self._inner.start(ask))
 

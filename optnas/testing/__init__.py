@@ -38,6 +38,7 @@ pytest.register_assert_rewrite(
     "optnas.testing.child_samplers",
     "optnas.testing.evaluators",
     "optnas.testing.failing_samplers",
+    "optnas.testing.given_parameters",
     "optnas.testing.history_samplers",
     "optnas.testing.metrics",
     "optnas.testing.resumed_samplers",

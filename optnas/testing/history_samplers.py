@@ -19,11 +19,11 @@ from optuna.trial import BaseTrial, TrialState
 
 from optnas.study.attributes import BASELINE, KILLED, LOST, RETRY_OF
 from optnas.study.objectives import Direction
-from optnas.testing.resumed_samplers import ResumeContract
+from optnas.testing.given_parameters import GivenParametersContract
 from optnas.testing.samplers import OTHER_SPACES, Objective
 
 
-class HistorySamplerContract(ResumeContract):
+class HistorySamplerContract(GivenParametersContract):
     """What a `HistorySampler` must do: the study is its state, and it repeats nothing.
 
     In conditional spaces, with any directions and number of objectives, with constraints, and with
