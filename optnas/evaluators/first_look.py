@@ -16,6 +16,7 @@ from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
 from optnas.evaluators.check_inputs import inputs_checked
+from optnas.evaluators.example_batch import check_one_example
 from optnas.evaluators.feed import ArrayFeed, Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
@@ -57,11 +58,11 @@ def first_look(
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
         trained: The losses that recipes train with in its place.
-        warns: Whether to warn: in a retraining, the search has.
+        warns: Whether to warn, and to ask for one example: in a retraining, the search has.
 
     Raises:
-        InputError: The loaders, the loss or the accuracy don't fit the model's output, or the data
-            hold tokens, or lengths, that the model can't take.
+        InputError: The loaders, the loss or the accuracy don't fit the model's output, the data
+            hold tokens, or lengths, that the model can't take, or the example inputs are several.
     """
     training = model.training
     with preserved():
@@ -94,6 +95,9 @@ def first_look(
             return
         if feed.step is None:
             _check_inputs(batch[0], example, isinstance(feed, ArrayFeed))
+            if warns:
+                with recipe.autocast(feed.device):
+                    check_one_example(model, example, batch, outputs, feed.run)
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)

@@ -177,4 +177,5 @@ def check_settings(
             raise ValueError(
                 f"the search space takes inputs of shape {shape}, one example of {data.name} with "
                 f"its batch dimension has (1, {', '.join(map(str, data.input_shape))})"
+                + (": give one, x[:1]" if shape[1:] == data.input_shape else "")
             )

@@ -59,7 +59,8 @@ def measure(
     Args:
         model: The network, on any device.
         inputs: One example with its batch dimension: a tensor, or a tuple or dictionary of tensors
-            that the model takes by position or by name.
+            that the model takes by position or by name. Values are of one pass over all that is
+            given: eight examples have the MACs, activations and time of eight.
         names: Names of metrics (see `Objective`).
         metrics: In addition to the standard ones, or instead of one with the same name:
             `[optnas.Latency(batch_size=8)]`. A name calls for it.
