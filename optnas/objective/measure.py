@@ -140,7 +140,8 @@ def measure_and_constrain(
 
     Raises:
         optuna.TrialPruned: A limit is broken.
-        ValueError: A name is unknown, a limit isn't finite, or the objectives don't fit the study.
+        ValueError: A name is unknown, a limit isn't finite, or is below all values of its
+            metric, or the objectives don't fit the study.
         TypeError: An argument is of another type.
         InputError: As in `measure`.
         CandidateError: As in `measure`.
@@ -152,7 +153,7 @@ def measure_and_constrain(
     chosen = cheapest_first(_chosen(tuple(limits), metrics, device))
     directions = {metric.name: metric.direction for metric in chosen}
     bounds = Bounds({n: v for n, v in limits.items() if v is not None}, directions)
-    check_bounds(bounds.limits)
+    check_bounds(bounds.limits, by_metric_name(chosen))
     check_names(limits)
     if isinstance(trial, Trial):  # the others have no study
         if objectives:
