@@ -117,7 +117,12 @@ def kind_of_failure(trial: FrozenTrial) -> str | None:
     reason = trial.user_attrs.get(FAILURE)
     if trial.state != TrialState.FAIL or reason is None:
         return None
-    return _VARYING.sub("#", str(reason))
+    return without_numbers(str(reason))
+
+
+def without_numbers(reason: str) -> str:
+    """A reason without what varies between networks that fail for it."""
+    return _VARYING.sub("#", reason)
 
 
 def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: int) -> str:
