@@ -28,6 +28,8 @@ from optnas.utils.random_state import preserved
 from optnas.utils.trees import holds_tensors
 
 log = logging.getLogger("optnas")
+_CALLS = {torch.float32: "float()", torch.float64: "double()", torch.int64: "long()"}
+"""The methods that give a tensor these types."""
 
 
 @torch.no_grad()
@@ -85,6 +87,7 @@ def first_look(
             raise InputError(
                 f"the model can't take a batch of the data ({given}), whose form differs from the "
                 f"search space's example inputs ({taken}): {str(error).splitlines()[0]}"
+                + _conversion(batch[0], example)
             ) from error
         finally:
             model.train(training)
@@ -110,6 +113,22 @@ def first_look(
                 score(outputs, y)
     if warns and usual is not None and usual.task != "regression":
         _warn_of_classes(_by_class(outputs, usual), usual)
+
+
+def _conversion(given: Inputs, taken: Inputs) -> str:
+    """Says how the tensors of a batch get the types of the example inputs, if they have others."""
+    if isinstance(given, Mapping) and isinstance(taken, Mapping):
+        pairs = [(name, given[name], taken[name]) for name in given if name in taken]
+    else:
+        both = list(zip(in_order(given), in_order(taken), strict=False))
+        names = ["x"] if len(both) == 1 else [f"x[{i}]" for i in range(len(both))]
+        pairs = [(name, *pair) for name, pair in zip(names, both, strict=True)]
+    calls = [
+        f"{name}.{_CALLS.get(other.dtype, f'to({other.dtype})')}"
+        for name, one, other in pairs
+        if one.dtype != other.dtype
+    ]
+    return f"; let the data be {', '.join(calls)}" if calls else ""
 
 
 def _check_inputs(given: Inputs, taken: Inputs, of_one_shape: bool) -> None:

@@ -213,7 +213,11 @@ def _name_objectives(
 ) -> None:
     there = ["maximize" if more else "minimize" for more in maximized(study)]
     if len(names) != len(there):
-        raise InputError(f"{len(names)} objectives for a study of {len(there)}: name each of them")
+        raise InputError(
+            f"objectives= names {len(names)} ({', '.join(map(str, names))}), and the study has "
+            f"{len(there)} ({', '.join(there)}): name each value that the objective returns, in "
+            "its order"
+        )
     for name, direction in zip(names, there, strict=True):
         if directions.get(name, direction) != direction:
             raise InputError(
