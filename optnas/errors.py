@@ -1,9 +1,16 @@
 """The errors that optnas raises on purpose, and a test for whether an architecture is at fault."""
 
+import os
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_OPTNAS = str(Path(__file__).parent) + os.sep
+_STANDARD = [sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib")]
+_LIBRARIES = (*_STANDARD, "<frozen ")
+_INSTALLED = "site-packages", "dist-packages"
 
 
 class InputError(ValueError):
@@ -93,12 +100,22 @@ def is_changed_space(error: Exception) -> bool:
 
 
 def with_place(error: BaseException) -> str:
-    """Type and message of an error, with the innermost line of code that isn't in a library."""
+    """Type and message of an error, with the innermost line of the user's code.
+
+    Where only libraries ran, as in a network of layers alone, no line says more. A fault of optnas,
+    below which no library ran, has its own line.
+    """
     if isinstance(error, CommandError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename] or frames
-    return f"{type(error).__name__}: {error} ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+    places = [f for f in frames if not f.filename.startswith((*_LIBRARIES, _OPTNAS))]
+    places = [f for f in places if not any(part in f.filename for part in _INSTALLED)]
+    if not places and all(f.filename.startswith(_OPTNAS) for f in frames):
+        places = list(frames)
+    text = f"{type(error).__name__}: {error}"
+    if not places:
+        return text
+    return f"{text} ({Path(places[-1].filename).name}, line {places[-1].lineno})"
 
 
 class Terminated(KeyboardInterrupt):

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from optnas.datasets.check_dataset import check_task, checked_part, is_whole
+from optnas.datasets.check_loader import check_loader
 from optnas.datasets.class_numbers import check_class_numbers
 from optnas.datasets.preparation import category_sizes, prepared_inputs
 from optnas.errors import InputError
@@ -200,7 +201,7 @@ class Loaders:
         train: Yields batches `(x, y)`: `x` is a tensor, or a tuple or dictionary of tensors that
             the model takes by position or by name; `y` is a tensor. With a `step`, which
             `TrainingEvaluator` takes, it yields batches of any form. Its length is the number of
-            batches.
+            no batches.
         val: Yields the validation batches, in a fixed order.
         task: `classification`, `regression`, `segmentation` or `language` (tokens and the next
             ones, both of shape `(batch, length)`; a negative target isn't counted).
@@ -211,7 +212,8 @@ class Loaders:
         test: Examples that the search never uses, in a fixed order; needed to retrain.
 
     Raises:
-        ValueError: The task is unknown, the name is empty, or a loader has no length or no batches.
+        ValueError: The task is unknown, the name is empty, or a loader is a dataset, or has no
+            length or no batches.
     """
 
     train: DataLoader[Any]
@@ -227,7 +229,7 @@ class Loaders:
             raise ValueError("name is empty: give one, because a study tells data apart by it")
         for part in ("train", "val", "train_val", "test"):
             if getattr(self, part) is not None:
-                _check_length(part, getattr(self, part))
+                check_loader(part, getattr(self, part))
 
     def __repr__(self) -> str:
         return f"Loaders({self.name!r}, {self.task!r}, {len(self.train)}/{len(self.val)} batches)"
@@ -242,20 +244,6 @@ class Loaders:
         """The name, and the numbers of batches in `train_val` and `test`."""
         both, test = (0 if part is None else len(part) for part in (self.train_val, self.test))
         return f"{self.name} {both}/{test} batches"
-
-
-def _check_length(part: str, loader: DataLoader[Any]) -> None:
-    try:
-        batches = len(loader)
-    except TypeError as error:
-        raise ValueError(
-            f"{part} has no length, and the schedule needs the number of its batches ({error}): "
-            "give the dataset, or the loader, a __len__"
-        ) from error
-    if not batches:
-        raise ValueError(
-            f"{part} has no batches: give it examples, as many as a batch if it drops the last one"
-        )
 
 
 def moments_json(data: Dataset | Loaders | None) -> dict[str, str]:

@@ -75,11 +75,22 @@ def promised(evaluator: Evaluator, scores: Mapping[str, float]) -> Iterator[tupl
     """
     for name in evaluator.provides:
         if name not in scores:
+            others = [score for score in scores if score not in evaluator.provides]
             raise InputError(
-                f"the evaluator promises {name!r} but returned {', '.join(scores) or 'nothing'}: "
-                "return that score too, or leave it out of what the evaluator `provides`"
+                f"the evaluator gave no score {name!r}, it returned "
+                f"{', '.join(scores) or 'nothing'}: {_way_to_name(name, others)} (an evaluator "
+                "with `provides` names its scores there, too)"
             )
         yield name, finite(name, scores[name])
+
+
+def _way_to_name(missing: str, others: Sequence[str]) -> str:
+    """What to do about a missing score where there are others that nothing asks for."""
+    if not others:
+        return "return it, too, or leave it out of the objectives"
+    if len(others) == 1:
+        return f"return {others[0]!r} as {missing!r}, or name the objective {others[0]!r}"
+    return f"return one of them as {missing!r}, or name the objective as one of them"
 
 
 def tested(scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -16,6 +16,7 @@ from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
 from optnas.evaluators.check_inputs import inputs_checked
+from optnas.evaluators.example_batch import check_one_example
 from optnas.evaluators.feed import ArrayFeed, Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
@@ -27,6 +28,8 @@ from optnas.utils.random_state import preserved
 from optnas.utils.trees import holds_tensors
 
 log = logging.getLogger("optnas")
+_CALLS = {torch.float32: "float()", torch.float64: "double()", torch.int64: "long()"}
+"""The methods that give a tensor these types."""
 
 
 @torch.no_grad()
@@ -57,11 +60,11 @@ def first_look(
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
         trained: The losses that recipes train with in its place.
-        warns: Whether to warn: in a retraining, the search has.
+        warns: Whether to warn, and to ask for one example: in a retraining, the search has.
 
     Raises:
-        InputError: The loaders, the loss or the accuracy don't fit the model's output, or the data
-            hold tokens, or lengths, that the model can't take.
+        InputError: The loaders, the loss or the accuracy don't fit the model's output, the data
+            hold tokens, or lengths, that the model can't take, or the example inputs are several.
     """
     training = model.training
     with preserved():
@@ -84,6 +87,7 @@ def first_look(
             raise InputError(
                 f"the model can't take a batch of the data ({given}), whose form differs from the "
                 f"search space's example inputs ({taken}): {str(error).splitlines()[0]}"
+                + _conversion(batch[0], example)
             ) from error
         finally:
             model.train(training)
@@ -94,6 +98,9 @@ def first_look(
             return
         if feed.step is None:
             _check_inputs(batch[0], example, isinstance(feed, ArrayFeed))
+            if warns:
+                with recipe.autocast(feed.device):
+                    check_one_example(model, example, batch, outputs, feed.run)
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)
@@ -106,6 +113,22 @@ def first_look(
                 score(outputs, y)
     if warns and usual is not None and usual.task != "regression":
         _warn_of_classes(_by_class(outputs, usual), usual)
+
+
+def _conversion(given: Inputs, taken: Inputs) -> str:
+    """Says how the tensors of a batch get the types of the example inputs, if they have others."""
+    if isinstance(given, Mapping) and isinstance(taken, Mapping):
+        pairs = [(name, given[name], taken[name]) for name in given if name in taken]
+    else:
+        both = list(zip(in_order(given), in_order(taken), strict=False))
+        names = ["x"] if len(both) == 1 else [f"x[{i}]" for i in range(len(both))]
+        pairs = [(name, *pair) for name, pair in zip(names, both, strict=True)]
+    calls = [
+        f"{name}.{_CALLS.get(other.dtype, f'to({other.dtype})')}"
+        for name, one, other in pairs
+        if one.dtype != other.dtype
+    ]
+    return f"; let the data be {', '.join(calls)}" if calls else ""
 
 
 def _check_inputs(given: Inputs, taken: Inputs, of_one_shape: bool) -> None:

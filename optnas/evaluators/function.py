@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,6 +67,7 @@ class FunctionEvaluator(Evaluator, Retrainable):
 
     Raises:
         TypeError: A function isn't callable.
+        InputError: A function doesn't take model, recipe and report.
         ValueError: `provides` is empty, or a direction is unknown.
     """
 
@@ -82,6 +84,7 @@ class FunctionEvaluator(Evaluator, Retrainable):
                 raise TypeError(
                     f"{name} must be a function of model, recipe and report, got {function!r}"
                 )
+            _check_form(function)
         self._fn = fn
         self._provides = check_directions("provides", provides)
         self._suggest = suggest
@@ -131,3 +134,21 @@ class FunctionEvaluator(Evaluator, Retrainable):
             )
         configured(self, epochs=epochs)
         return self._retraining
+
+
+def _check_form(function: Callable[..., object]) -> None:
+    """Raises InputError if a function can't be called with three arguments by position."""
+    try:
+        # What a wrapper takes counts, and not what it wraps.
+        taken = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # some that are written in C have none
+        return
+    try:
+        taken.bind(None, None, None)
+    except TypeError as error:
+        name = callable_name(function)
+        raise InputError(
+            f"the training function must be {name}(model, recipe, report), got {name}{taken}: let "
+            "it take these three by position, also where it doesn't need them (functools.partial "
+            "sets further ones)"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ class Metric(ABC):
             gives the same number.
         tolerance: The relative difference that an exact value may have on another machine; 0 for a
             count.
+        least: What no value is below, such as 0 for a time. A bound below it is refused.
         effort: How much work a measurement is: 0 inspects the model, 1 runs it once, 2 times it, 3
             leaves this process. Metrics are measured in this order, so that a broken bound on a
             cheap metric saves the expensive ones.
@@ -27,6 +29,7 @@ class Metric(ABC):
     direction: Direction = "minimize"
     exact: bool = True
     tolerance: ClassVar[float] = 0.0
+    least: ClassVar[float] = -math.inf
     effort: ClassVar[int] = 1
 
     @property

@@ -92,6 +92,7 @@ class Energy(Metric):
     label: str = ""
     exact = False
     effort: ClassVar[int] = 2
+    least: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         _ = self._passes

@@ -56,6 +56,7 @@ class Int8PeakActivation(Metric):
 
     name = "peak_activation_kib.int8"
     effort: ClassVar[int] = 1
+    least: ClassVar[float] = 0.0
 
     def __init__(self, order: Order = "best") -> None:
         if order not in ORDERS:
@@ -95,6 +96,7 @@ class Int8Flash(Metric):
 
     name = "flash_kib.int8"
     effort: ClassVar[int] = 1
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Counts on one inference pass over the example inputs."""

@@ -30,6 +30,7 @@ class Int8Size(Metric):
     name = "model_size_mb.int8"
     exact = False
     effort: ClassVar[int] = 2
+    least: ClassVar[float] = 0.0
 
     @property
     def fingerprint(self) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class Latency(Metric):
     label: str = ""
     exact = False
     effort: ClassVar[int] = 2
+    least: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         check_device_name(self.device)
@@ -236,6 +237,7 @@ class Throughput(Metric):
     direction: Direction = "maximize"
     exact = False
     effort: ClassVar[int] = 2
+    least: ClassVar[float] = 0.0
 
     def __init__(self, latency: Latency | None = None) -> None:
         self._latency = latency or Latency()

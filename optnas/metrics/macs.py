@@ -29,6 +29,7 @@ class Macs(Metric):
 
     name = "macs"
     effort: ClassVar[int] = 0
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Counts one inference pass over the example inputs."""
@@ -44,6 +45,7 @@ class Flops(Metric):
 
     name = "flops"
     effort: ClassVar[int] = 0
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Counts one inference pass over the example inputs."""

@@ -37,6 +37,7 @@ class PeakMemory(Metric):
     """
 
     name = "peak_memory_mb"
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Follows one inference pass over the example inputs."""
@@ -54,6 +55,7 @@ class PeakActivation(Metric):
     """
 
     name = "peak_activation_mb"
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Follows one inference pass over the example inputs."""
@@ -77,6 +79,7 @@ class CudaPeakMemory(Metric):
 
     effort: ClassVar[int] = 2
     exact = False
+    least: ClassVar[float] = 0.0
 
     def __init__(self, device: str = "cuda", batch_size: int = 1, label: str = "") -> None:
         if not device.startswith("cuda"):

@@ -20,6 +20,7 @@ class Params(Metric):
 
     name = "params"
     effort: ClassVar[int] = 0
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Counts the elements of `model.parameters()`."""
@@ -34,6 +35,7 @@ class TrainableParams(Metric):
 
     name = "trainable_params"
     effort: ClassVar[int] = 0
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Counts the elements of the parameters with `requires_grad`; tied ones once."""
@@ -46,6 +48,7 @@ class ModelSize(Metric):
 
     name = "model_size_mb"
     effort: ClassVar[int] = 0
+    least: ClassVar[float] = 0.0
 
     def measure(self, candidate: Candidate) -> float:
         """Adds up the bytes of all parameters and buffers, in the types that they have."""

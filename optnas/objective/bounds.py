@@ -10,6 +10,8 @@ from optuna.trial import FixedTrial, Trial
 
 from optnas.study.objectives import Direction
 
+_ITS_BOUND = ", its bound "
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -47,4 +49,10 @@ class Bounds:
 
     def broken(self, name: str, value: float) -> str:
         """What is said of a broken bound."""
-        return f"{name} is {value:g}, its bound {self.limits[name]:g}"
+        return f"{name} is {value:g}{_ITS_BOUND}{self.limits[name]:g}"
+
+
+def bound_in(text: str, name: str) -> float | None:
+    """The bound that `Bounds.broken` names; None if the text is of another bound, or of none."""
+    start, found, bound = text.partition(_ITS_BOUND)
+    return float(bound) if found and start.startswith(f"{name} is ") else None

@@ -46,7 +46,8 @@ def choose_metrics(
         The metrics, the cheapest first, and directions by name: those of all metrics and scores.
 
     Raises:
-        ValueError: A name is unknown, taken, or given twice; a bound isn't finite.
+        ValueError: A name is unknown, taken, or given twice; a bound isn't finite, or is
+            below all values of its metric.
         TypeError: An element of `metrics` is no metric.
     """
     given = by_metric_name(metrics)
@@ -79,7 +80,8 @@ def choose_metrics(
     if len(set(objectives)) != len(objectives):
         raise ValueError(f"an objective stands twice in {tuple(objectives)}")
     check_names(known)
-    check_bounds(constraints)
+    measured = {n: m for n, m in available.items() if n not in evaluator.provides}
+    check_bounds(constraints, measured)
     always = {"params"} if has_networks else set()
     wanted = {*always, *objectives, *constraints, *given} - set(evaluator.provides)
     return cheapest_first(available[name].on(device) for name in wanted), known
@@ -119,11 +121,16 @@ def check_names(names: Iterable[object]) -> None:
             raise ValueError(f"{name!r} can't be the name of a score or metric: optnas uses it")
 
 
-def check_bounds(bounds: Mapping[str, float]) -> None:
-    """Raises ValueError unless all bounds are finite numbers."""
+def check_bounds(bounds: Mapping[str, float], metrics: Mapping[str, Metric]) -> None:
+    """Raises ValueError unless all bounds are finite numbers that values of metrics may have."""
     for name, bound in bounds.items():
         if not isinstance(bound, (int, float)) or not math.isfinite(bound):
             raise ValueError(f"the bound on {name} must be a finite number, got {bound!r}")
+        if name in metrics and bound < metrics[name].least:
+            raise InputError(
+                f"the bound on {name} is {bound:g}, and {name} is never below "
+                f"{metrics[name].least:g}: give a larger one, or leave it out"
+            )
 
 
 def settings_of(
@@ -177,4 +184,5 @@ def check_settings(
             raise ValueError(
                 f"the search space takes inputs of shape {shape}, one example of {data.name} with "
                 f"its batch dimension has (1, {', '.join(map(str, data.input_shape))})"
+                + (": give one, x[:1]" if shape[1:] == data.input_shape else "")
             )

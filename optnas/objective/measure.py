@@ -59,7 +59,8 @@ def measure(
     Args:
         model: The network, on any device.
         inputs: One example with its batch dimension: a tensor, or a tuple or dictionary of tensors
-            that the model takes by position or by name.
+            that the model takes by position or by name. Values are of one pass over all that is
+            given: eight examples have the MACs, activations and time of eight.
         names: Names of metrics (see `Objective`).
         metrics: In addition to the standard ones, or instead of one with the same name:
             `[optnas.Latency(batch_size=8)]`. A name calls for it.
@@ -139,7 +140,8 @@ def measure_and_constrain(
 
     Raises:
         optuna.TrialPruned: A limit is broken.
-        ValueError: A name is unknown, a limit isn't finite, or the objectives don't fit the study.
+        ValueError: A name is unknown, a limit isn't finite, or is below all values of its
+            metric, or the objectives don't fit the study.
         TypeError: An argument is of another type.
         InputError: As in `measure`.
         CandidateError: As in `measure`.
@@ -151,7 +153,7 @@ def measure_and_constrain(
     chosen = cheapest_first(_chosen(tuple(limits), metrics, device))
     directions = {metric.name: metric.direction for metric in chosen}
     bounds = Bounds({n: v for n, v in limits.items() if v is not None}, directions)
-    check_bounds(bounds.limits)
+    check_bounds(bounds.limits, by_metric_name(chosen))
     check_names(limits)
     if isinstance(trial, Trial):  # the others have no study
         if objectives:
@@ -211,7 +213,11 @@ def _name_objectives(
 ) -> None:
     there = ["maximize" if more else "minimize" for more in maximized(study)]
     if len(names) != len(there):
-        raise InputError(f"{len(names)} objectives for a study of {len(there)}: name each of them")
+        raise InputError(
+            f"objectives= names {len(names)} ({', '.join(map(str, names))}), and the study has "
+            f"{len(there)} ({', '.join(there)}): name each value that the objective returns, in "
+            "its order"
+        )
     for name, direction in zip(names, there, strict=True):
         if directions.get(name, direction) != direction:
             raise InputError(

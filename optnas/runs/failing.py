@@ -11,11 +11,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import InputError
+from optnas.objective.bounds import bound_in
 from optnas.runs.tally import Tally
 from optnas.samplers.base import HistorySampler
 from optnas.samplers.mutation import genes_of
 from optnas.samplers.success import success_model
-from optnas.study.attributes import DUPLICATE_OF, FAILURE, is_hand_made, is_without_result
+from optnas.study.attributes import DUPLICATE_OF, FAILURE, PRUNED, is_hand_made, is_without_result
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.text import number, plural
 
@@ -25,6 +26,8 @@ nearer than one before them. Each stands for many networks: a sampler begins a t
 `samplers.base.ATTEMPTS` times until its network keeps the bounds."""
 LIKELY = 0.75
 """With this probability that its network succeeds, or a larger one, a failure is unexpected."""
+HUGE = 2
+"""By this factor, or more, a value is so far beyond a bound that the factor is told, too."""
 _VALUE = r"0x[0-9a-f]+|[-+]?(?:\d[\d_]*(?:\.\d*)?(?:e[-+]?\d+)?|\b(?:inf|nan)\b)"
 _UNIT = r"\s?(?:[kmgt]i?b|bytes?)\b"
 _VARYING = re.compile(
@@ -114,7 +117,12 @@ def kind_of_failure(trial: FrozenTrial) -> str | None:
     reason = trial.user_attrs.get(FAILURE)
     if trial.state != TrialState.FAIL or reason is None:
         return None
-    return _VARYING.sub("#", str(reason))
+    return without_numbers(str(reason))
+
+
+def without_numbers(reason: str) -> str:
+    """A reason without what varies between networks that fail for it."""
+    return _VARYING.sub("#", reason)
 
 
 def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: int) -> str:
@@ -123,17 +131,12 @@ def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: i
         f"{plural(len(unsuccessful), 'trial')} of this run {was} pruned or failed and {counted} of "
         f"{wanted} are done, so the run stops; what was measured is kept."
     ]
-    broken: dict[str, list[tuple[float, float]]] = {}
+    broken: dict[str, list[tuple[float, FrozenTrial]]] = {}
     for trial in unsuccessful:
         for name, excess in trial.constraints.items():
             if excess > 0:
-                value = trial.user_attrs.get(name, math.nan)
-                broken.setdefault(name, []).append((excess, value))
-    for name, found in broken.items():
-        lines.append(
-            f"The bound on {name} was broken {len(found)} times; the nearest was "
-            f"{number(min(found)[1])}, which is off by {min(found)[0]:.4g}."
-        )
+                broken.setdefault(name, []).append((excess, trial))
+    lines += (_how_broken(name, found) for name, found in broken.items())
     reasons = Counter(
         str(t.user_attrs.get(FAILURE, "no reason given"))
         for t in unsuccessful
@@ -146,3 +149,18 @@ def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: i
     else:
         lines.append("Loosen the bounds.")
     return " ".join(lines)
+
+
+def _how_broken(name: str, found: Sequence[tuple[float, FrozenTrial]]) -> str:
+    """How often a bound was broken, and by how much at least."""
+    excess, trial = min(found, key=lambda pair: pair[0])
+    value = trial.user_attrs.get(name, math.nan)
+    texts = (str(one.user_attrs.get(PRUNED, "")) for _, one in found)
+    bound = next((b for text in texts if (b := bound_in(text, name)) is not None), None)
+    told = "" if bound is None else f", {number(bound)},"
+    times = value / bound if bound else 1.0
+    ratio = f" ({number(times)} times the bound)" if times >= HUGE or 0 < times <= 1 / HUGE else ""
+    return (
+        f"The bound on {name}{told} was broken {len(found)} times; the nearest was "
+        f"{number(value)}, which is off by {excess:.4g}{ratio}."
+    )

@@ -52,7 +52,8 @@ class DryRun:
         drawn: The number of random networks.
         seconds: The time in which they were counted.
         costs: The exact metrics of those that can be built and run, ascending, by name.
-        unsound: How many can't be built or run, by the reason.
+        unsound: How many can't be built or run, by the reason; of reasons that differ in numbers
+            alone, by the first.
         bounds: The bounds that are known before a training, by name.
         over: How many of the random networks break each of them.
         fitting: How many break none, and can be built and run.

@@ -15,6 +15,7 @@ from optnas.errors import exits_refused, with_place
 from optnas.metrics import Macs
 from optnas.objective.bounds import Bounds
 from optnas.objective.objective import Objective
+from optnas.runs.failing import without_numbers
 from optnas.search_spaces import ParameterSpace, SearchSpace
 from optnas.utils.draft import Draft
 from optnas.utils.random_state import seeded
@@ -37,7 +38,8 @@ class RandomNetworks:
 
     Attributes:
         costs: The exact metrics of each, by name.
-        unsound: How many can't be built or run, by the reason.
+        unsound: How many can't be built or run, by the reason; of reasons that differ in numbers
+            alone, by the first.
         over: How many break a bound, by its name.
         fitting: How many break none.
         sound: The parameters of those that can be run, with the cost by which they are ordered.
@@ -57,6 +59,7 @@ class RandomNetworks:
         self.bounds = self._limits.among([m.name for m in self._exact])
         self.costs: dict[str, list[float]] = {}
         self.unsound: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
         self.over: Counter[str] = Counter()
         self.fitting = 0
         self.sound: list[tuple[float, dict[str, Any]]] = []
@@ -68,7 +71,8 @@ class RandomNetworks:
                 params = random_params(self._space, self._rng)
                 found = self._costs(self._candidate(params))
             except UNSOUND as error:
-                self.unsound[with_place(error)] += 1
+                reason = with_place(error)
+                self.unsound[self._first.setdefault(without_numbers(reason), reason)] += 1
                 continue
             for name, value in found.items():
                 self.costs.setdefault(name, []).append(value)

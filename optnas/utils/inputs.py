@@ -110,6 +110,15 @@ def is_one_example(inputs: Inputs) -> bool:
     return all(tensor.ndim == 0 or len(tensor) == 1 for tensor in in_order(inputs))
 
 
+def cut_to_one(inputs: Inputs) -> str:
+    """How one writes the first example of a batch of inputs in this form."""
+    if isinstance(inputs, Tensor):
+        return "x[:1]"
+    if isinstance(inputs, Mapping):
+        return "{name: x[:1] for name, x in inputs.items()}"
+    return "tuple(x[:1] for x in inputs)"
+
+
 def batch_shape(tensor: Tensor, size: int) -> tuple[int, ...]:
     """The shape that a tensor of one batch element has in a batch of `size` examples.
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 MACS = (
-    "multiply-accumulates of convolutions, matrix products, recurrent layers and attention for one "
-    "example; no bias, normalisation, activation, pooling or softmax"
+    "multiply-accumulates of convolutions, matrix products, recurrent layers and attention for the "
+    "example inputs; no bias, normalisation, activation, pooling or softmax"
 )
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}\b")

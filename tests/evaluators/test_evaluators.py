@@ -243,8 +243,8 @@ def test_recipes_are_searched_in_the_trial():
         (lambda: Recipe(learning_rate=0), "above 0"),
         (lambda: Recipe(batch_size=0), "at least 1"),
         (lambda: RecipeSpace(optimizer=("adam", "lion")), "must be one of adam"),
-        (lambda: FunctionEvaluator(len, {}), "provides is empty"),
-        (lambda: FunctionEvaluator(len, {"loss": "down"}), "minimize or maximize"),
+        (lambda: FunctionEvaluator(max, {}), "provides is empty"),
+        (lambda: FunctionEvaluator(max, {"loss": "down"}), "minimize or maximize"),
     ],
 )
 def test_bad_settings_are_refused(make, message):
@@ -256,7 +256,7 @@ def test_settings_can_be_overridden():
     evaluator = TrainingEvaluator(blobs(), 3)
     changed = evaluator.configured(device="cpu", epochs=9)
     assert (changed.fingerprint["epochs"], evaluator.fingerprint["epochs"]) == (9, 3)
-    function = FunctionEvaluator(len, {"loss": "minimize"})
+    function = FunctionEvaluator(max, {"loss": "minimize"})
     assert configured(function, device="cpu") is function
     with pytest.raises(InputError, match="decides on its epochs itself"):
         configured(function, epochs=3)

@@ -223,6 +223,31 @@ def test_batches_that_differ_from_the_example_inputs_are_named():
 
 
 @pytest.mark.parametrize(
+    ("given", "example", "way"),
+    [
+        (IDS.double(), torch.zeros(1, 6), "let the data be x.float()"),
+        (IDS.long(), torch.zeros(1, 6), "let the data be x.float()"),
+        (IDS.float(), IDS[:1], "let the data be x.long()"),
+    ],
+)
+def test_a_batch_of_another_type_gets_the_call_that_turns_it(given, example, way):
+    evaluator = TrainingEvaluator(loaders(lambda i: (given[i], Y[i])), device="cpu")
+    model = Tokens() if example.dtype == torch.long else nn.Linear(6, 3)
+    with pytest.raises(InputError) as error:
+        evaluate(evaluator, model, example)
+    assert str(error.value).endswith(way)
+
+
+def test_each_of_several_inputs_gets_its_call():
+    row = {"mask": torch.ones(6), "input_ids": IDS[0].float()}
+    evaluator = TrainingEvaluator(loaders(lambda i: (row, Y[i])), device="cpu")
+    example = {"input_ids": IDS[:1], "mask": torch.ones(1, 6).double()}
+    with pytest.raises(InputError) as error:
+        evaluate(evaluator, Tokens(), example)
+    assert str(error.value).endswith("let the data be mask.double(), input_ids.long()")
+
+
+@pytest.mark.parametrize(
     ("layers", "message"),
     [
         ([nn.Linear(4, 5)], "has 5 outputs for the 3 classes of small"),

@@ -32,7 +32,7 @@ def retrained(train, provides=TWO):
 
 class TestFinalTraining(EvaluatorContract):
     evaluator = FunctionEvaluator(
-        len,
+        lambda *_: 0.0,
         TWO,
         lambda trial: {"rate": trial.suggest_float("rate", 0, 1)},
         retrain=lambda m, recipe, p: {"test_loss": recipe["rate"], "test_f1": float(torch.rand(1))},
@@ -59,7 +59,7 @@ def test_without_a_return_the_last_report_counts():
             report(epoch, {"val_loss": 3 - epoch, "f1": epoch})
 
     assert evaluated(FunctionEvaluator(fit, TWO)) == {"val_loss": 1.0, "f1": 2.0}
-    assert evaluated(FunctionEvaluator(fit, TWO, retrain=len)) == {"val_loss": 1.0, "f1": 2.0}
+    assert evaluated(FunctionEvaluator(fit, TWO, retrain=max)) == {"val_loss": 1.0, "f1": 2.0}
 
 
 @pytest.mark.parametrize("returned", [0.5, (0.5, 1.0), "0.5", torch.zeros(2)])
@@ -114,10 +114,10 @@ def test_the_final_training_is_another_one_if_its_code_is():
     def final(seeds):
         return lambda m, r, p: {"test_loss": seeds}
 
-    one, two = (FunctionEvaluator(len, ONE, retrain=final(n)) for n in (1, 2))
-    assert one.fingerprint == two.fingerprint == FunctionEvaluator(len, ONE).fingerprint
+    one, two = (FunctionEvaluator(max, ONE, retrain=final(n)) for n in (1, 2))
+    assert one.fingerprint == two.fingerprint == FunctionEvaluator(max, ONE).fingerprint
     assert retraining_of(one).fingerprint != retraining_of(two).fingerprint
-    again = FunctionEvaluator(len, ONE, retrain=final(1))
+    again = FunctionEvaluator(max, ONE, retrain=final(1))
     assert retraining_of(one).fingerprint == retraining_of(again).fingerprint
     assert retraining_of(one).fingerprint.items() > one.fingerprint.items()
 
@@ -145,7 +145,7 @@ def test_a_subclass_with_its_own_retraining_needs_nothing_else():
     assert retraining_of(Mine(final), 3) is final
     assert (data_of(Mine(final)), why_no_retraining(Mine(final))) == (None, "")
     with pytest.raises(InputError, match="provides val_loss: it must score the network on the t"):
-        retraining_of(Mine(FunctionEvaluator(len, ONE)))
+        retraining_of(Mine(FunctionEvaluator(max, ONE)))
     with pytest.raises(InputError, match=r"must return an evaluator.*it returned NoneType"):
         retraining_of(Mine(None))
 
@@ -153,20 +153,60 @@ def test_a_subclass_with_its_own_retraining_needs_nothing_else():
 def test_a_retraining_that_knows_no_epochs_is_called_without():
     class Fixed(FunctionEvaluator):
         def retraining(self):
-            return FunctionEvaluator(len, {"test_loss": "minimize"})
+            return FunctionEvaluator(max, {"test_loss": "minimize"})
 
-    assert retraining_of(Fixed(len, ONE)).provides == {"test_loss": "minimize"}
+    assert retraining_of(Fixed(max, ONE)).provides == {"test_loss": "minimize"}
 
 
 def test_what_is_missing_is_said():
-    plain = FunctionEvaluator(len, ONE)
+    plain = FunctionEvaluator(max, ONE)
     with pytest.raises(InputError, match=r"no retraining.*FunctionEvaluator\(…, retrain=train\)"):
         retraining_of(plain)
     assert "retrain=train" in why_no_retraining(plain)
     with pytest.raises(InputError, match="epochs=9: a FunctionEvaluator decides on its epochs"):
-        retraining_of(FunctionEvaluator(len, ONE, retrain=len), 9)
+        retraining_of(FunctionEvaluator(max, ONE, retrain=max), 9)
     for wrong in ("fit", "", {}):
         with pytest.raises(TypeError, match="retrain must be a function of model, recipe and re"):
-            FunctionEvaluator(len, ONE, retrain=wrong)
+            FunctionEvaluator(max, ONE, retrain=wrong)
     loaders = optnas.Loaders([0], [0], "regression", "mine")
     assert "train_val=" in why_no_retraining(optnas.TrainingEvaluator(loaders))
+
+
+@functools.wraps(lambda model: 0.0)
+def wrapper(model, recipe, report):
+    return 0.0
+
+
+def one(model):
+    return 0.0
+
+
+def four(model, recipe, report, epochs):
+    return 0.0
+
+
+def by_name(*, model, recipe, report):
+    return 0.0
+
+
+class Fit:
+    def __call__(self, model, recipe, report, more=1):
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("function", "given"), [(one, "one(model)"), (four, "four(model, recipe, report, epochs)")]
+)
+def test_a_function_of_another_form_is_refused_where_it_is_given(function, given):
+    name = given.split("(")[0]
+    for arguments in ({"fn": function}, {"fn": wrapper, "retrain": function}):
+        with pytest.raises(InputError) as error:
+            FunctionEvaluator(provides=ONE, **arguments)
+        assert f"must be {name}(model, recipe, report), got {given}: let it" in str(error.value)
+    with pytest.raises(InputError, match="must be by_name"):
+        FunctionEvaluator(by_name, ONE)
+
+
+@pytest.mark.parametrize("function", [wrapper, Fit(), functools.partial(four, epochs=3), max])
+def test_what_can_be_called_with_three_arguments_is_a_training_function(function):
+    FunctionEvaluator(function, ONE)

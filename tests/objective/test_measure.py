@@ -221,8 +221,11 @@ def test_objectives_must_fit_the_study():
             study.ask(), nn.Linear(4, 2), torch.zeros(1, 4), limits, objectives=names
         )
 
-    with pytest.raises(InputError, match="3 objectives for a study of 2"):
+    message = r"^objectives= names 3 \(val_loss, flops, params\), .* has 2 \(minimize, minimize\): "
+    with pytest.raises(InputError, match=message):
         named("val_loss", "flops", "params")
+    with pytest.raises(InputError, match=r"names 1 \(loss\), .*: name each value that the"):
+        named("loss")
     with pytest.raises(InputError, match=r"minimize throughput.*put 'maximize' at its place"):
         named("val_loss", "throughput")
 

@@ -342,9 +342,26 @@ def test_a_score_that_is_nan_fails_the_trial(space):
 def test_a_mistake_in_the_code_is_raised_with_its_reason_kept(space):
     objective = optnas.Objective(space, evaluator_of(lambda *_: {"lost": 1.0}), ("loss", "params"))
     study = make_study(objective, SMALL)
-    with pytest.raises(ValueError, match="promises 'loss' but returned lost"):
+    with pytest.raises(ValueError, match="no score 'loss', it returned lost"):
         study.optimize(objective, n_trials=1)
-    assert "promises 'loss'" in study.trials[0].user_attrs[FAILURE]
+    assert "no score 'loss'" in study.trials[0].user_attrs[FAILURE]
+
+
+@pytest.mark.parametrize(
+    ("returned", "way"),
+    [
+        ({"accuracy": 1}, "return 'accuracy' as 'acc', or name the objective 'accuracy'"),
+        ({"accuracy": 1, "f1": 1}, "return one of them as 'acc', or name the objective as one of"),
+        ({}, "return it, too, or leave it out of the objectives"),
+    ],
+)
+def test_a_score_of_another_name_is_named_with_both_ways_out(space, returned, way):
+    names = {"val_loss": "minimize", "acc": "maximize"}
+    objective = optnas.Objective(space, lambda *_: {"val_loss": 1} | returned, names)
+    with pytest.raises(InputError) as error:
+        make_study(objective, SMALL).optimize(objective, n_trials=1)
+    assert way in str(error.value)
+    assert "the evaluator gave no score 'acc', it returned val_loss" in str(error.value)
 
 
 def test_an_interrupted_trial_is_marked_lost(space):

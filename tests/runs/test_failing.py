@@ -1,11 +1,15 @@
 """Failures for one reason are recognised."""
 
+from types import SimpleNamespace
+
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from optnas.runs.failing import kind_of_failure
-from optnas.study.attributes import FAILURE
+from optnas.errors import InputError
+from optnas.objective.bounds import Bounds
+from optnas.runs.failing import check_success, kind_of_failure
+from optnas.study.attributes import FAILURE, PRUNED
 
 
 def kind(reason):
@@ -43,3 +47,25 @@ def test_other_words_are_another_reason(first, second):
 
 def test_a_trial_that_did_not_fail_has_no_reason():
     assert kind_of_failure(optuna.create_trial(state=TrialState.PRUNED)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "said"),
+    [
+        (0.318, 0.3, r"bound on size, 0\.3, .* nearest was 0\.318, which is off by 0\.018\. "),
+        (5, 0.001, r"bound on size, 0\.001, .* was 5, .* by 4\.999 \(5,000 times the bound\)\."),
+        (5, 0, r"bound on size, 0, .* nearest was 5, which is off by 5\."),
+    ],
+)
+def test_a_bound_that_nothing_keeps_is_named_with_what_came_nearest(value, bound, said):
+    study = optuna.create_study()
+    bounds = Bounds({"size": bound}, {"size": "minimize"})
+    for more in (0, 1):
+        trial = study.ask()
+        bounds.store(trial, "size", value + more)
+        trial.set_user_attr("size", value + more)
+        trial.set_user_attr(PRUNED, bounds.broken("size", value + more))
+        study.tell(trial, state=TrialState.PRUNED)
+    tally = SimpleNamespace(unsuccessful=study.trials * 60, counted=0, ended=[])
+    with pytest.raises(InputError, match=said):
+        check_success(study, tally, 1, 3)

@@ -84,7 +84,7 @@ def test_pruned_and_failed_trials_do_not_count(space):
 def test_an_infeasible_study_ends_with_an_explanation(space):
     study, objective = make(space, constraints={"params": 3.5})
     message = (
-        r"110 trials .* 0 of 1 are done.*bound on params was broken 110 times; "
+        r"110 trials .* 0 of 1 are done.*bound on params, 3\.5, was broken 110 times; "
         r"the nearest was 5, which is off by 1\.5.*Loosen"
     )
     with pytest.raises(InputError, match=message):

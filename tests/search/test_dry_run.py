@@ -165,6 +165,8 @@ def test_baselines_and_networks_that_cannot_run_are_named(tmp_path):
     assert found.fitting == 0
     assert found.baselines["big"] == "params is 10, its bound 5"
     assert "mat1 and mat2" in found.baselines["broken"]
+    assert len(found.unsound) == 1  # messages that differ in numbers alone are one
+    assert "counting.py" not in str(found)
     assert "nothing fits" in str(found)
 
 
