@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 from rich.markup import escape
 from rich.table import Table
 
 from optnas.cli.front_table import besides_objectives
+from optnas.pareto.noise import with_error
 from optnas.pareto.pick import Pick, measured
 from optnas.pareto.snapshot import Snapshot
 from optnas.utils.text import number
@@ -22,9 +24,14 @@ def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
     names = seen.names
     for i, name in enumerate(names):
         best, worst = seen.extremes(i)
-        table.add_row(escape(name), *map(number, (trial.values[i], best, worst)))
+        this = _shown(trial, name, trial.values[i])
+        table.add_row(escape(name), this, number(best), number(worst))
     known = {name: measured(names, trial, name) for name in besides_objectives(seen)}
     for name, value in known.items():
         if value is not None:
-            table.add_row(escape(name), number(value), style="dim")
+            table.add_row(escape(name), _shown(trial, name, value), style="dim")
     return table
+
+
+def _shown(trial: FrozenTrial, name: str, value: float) -> str:
+    return with_error(trial, name, value, number(value))

@@ -14,7 +14,7 @@ from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord, without_equals
 from optnas.pareto.dominance import knee, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
-from optnas.pareto.noise import within_noise
+from optnas.pareto.noise import interval, within_noise
 from optnas.pareto.reference_limits import limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
@@ -56,6 +56,7 @@ def pick(
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
     closest to the best of everything (`dominance.knee`). A network with an infinitely bad value is
     only taken if all have one; one with an infinitely good value comes before those without.
+    Limits apply to the measured values; the reason says where a 95 % interval reaches beyond one.
 
     Args:
         study: Any study, or a snapshot of it.
@@ -102,7 +103,8 @@ def pick(
     among = f"{plural(len(chosen), 'trial' if again else 'network')} on the front{useful}"
     if sure and noisy:
         among += f" ({len(noisy)} more only within noise)"
-    return Pick(chosen[i], f"{rule} of {among}{' with ' + limits if limits else ''}")
+    why = f"{rule} of {among}{' with ' + limits if limits else ''}"
+    return Pick(chosen[i], why + _unsure(chosen[i].trial, at_most, at_least))
 
 
 def _useful(
@@ -160,6 +162,19 @@ def _within(
             )
         within = inside
     return within, ", ".join(texts)
+
+
+def _unsure(trial: FrozenTrial, at_most: Mapping[str, float], at_least: Mapping[str, float]) -> str:
+    """Which limits the 95 % intervals of a trial's measurements reach beyond, as text's end."""
+    texts = []
+    for bounds, end, sign in ((at_most, 1, 1.0), (at_least, 0, -1.0)):
+        for name, bound in bounds.items():
+            found = interval(trial, name)
+            if found and sign * found[end] > sign * bound:
+                texts.append(f"{name} ({number(found[0])} to {number(found[1])})")
+    if not texts:
+        return ""
+    return f"; but the 95 % interval reaches beyond the limit: {', '.join(texts)}"
 
 
 def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> list[str]:
