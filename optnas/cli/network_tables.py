@@ -14,7 +14,7 @@ from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
-from optnas.study.describe import architecture_name
+from optnas.study.describe import architecture_name, facts_text
 from optnas.study.recipe_text import shown_recipe
 from optnas.study.record import record_of
 from optnas.study.retrainings import Retrained
@@ -33,15 +33,8 @@ def metrics_table(metrics: Sequence[Measured]) -> Table:
     table.add_column("how", overflow="fold", style="dim")
     for metric in metrics:
         stored, now = ("–" if v is None else number(v) for v in (metric.stored, metric.now))
-        how = ", ".join(f"{key} {_text(value)}" for key, value in metric.how.items())
-        table.add_row(escape(metric.name), stored, now, escape(how))
+        table.add_row(escape(metric.name), stored, now, escape(facts_text(metric.how)))
     return table
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return " to ".join(map(_text, value))
-    return number(value) if isinstance(value, float) else str(value)
 
 
 def retrained_table(result: Retrained) -> Table:
