@@ -32,7 +32,7 @@ def pick(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="The largest weighted sum, each objective scaled to its range on the front: "
+            help="The largest weighted sum, each objective scaled to its range within the limits: "
             "val_accuracy=1,flops=-0.1 (below 0 where less is better)."
         ),
     ] = None,

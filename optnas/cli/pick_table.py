@@ -15,15 +15,16 @@ from optnas.utils.text import number
 
 
 def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
-    """The values of a picked network, next to the best and the worst of the front."""
+    """A picked network's values, next to the best and the worst of those it was chosen from."""
     seen = Snapshot.of(study)
     trial = picked.entry.trial
     table = Table(box=None)
-    for name in ("", "this", "best on the front", "worst"):
+    for name in ("", "this", f"best of {picked.among}", "worst of these"):
         table.add_column(name, justify="right" if name else "left")
     names = seen.names
     for i, name in enumerate(names):
-        best, worst = seen.extremes(i)
+        by_loss = sorted(picked.chosen_from, key=lambda record: record.losses[i])
+        best, worst = by_loss[0].values[i], by_loss[-1].values[i]
         this = _shown(trial, name, trial.values[i])
         table.add_row(escape(name), this, number(best), number(worst))
     known = {name: measured(names, trial, name) for name in besides_objectives(seen)}

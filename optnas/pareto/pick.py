@@ -27,10 +27,19 @@ class Pick(NamedTuple):
     Attributes:
         entry: Its architecture, with the chosen trial in place of the one that represents it.
         why: The reason.
+        chosen_from: The networks that it was chosen from, itself included.
     """
 
     entry: ArchitectureRecord
     why: str
+    chosen_from: tuple[ArchitectureRecord, ...]
+
+    @property
+    def among(self) -> str:
+        """How many it was chosen from: `3 networks`, or `3 trials` where some share a network."""
+        networks = {record.trials for record in self.chosen_from}
+        shared = len(networks) < len(self.chosen_from)
+        return plural(len(self.chosen_from), "trial" if shared else "network")
 
     def __repr__(self) -> str:
         return f"Pick(trial {self.entry.number}: {self.entry.architecture}; {self.why})"
@@ -87,6 +96,7 @@ def pick(
     sure = [i for i in kept if within[i].number not in noisy]
     kept = np.array(sure if sure else kept)
     chosen, points = [within[i] for i in kept], points[kept]
+    ways = ""
     if weights:
         i, rule = _by_weights(seen, chosen, weights)
     elif by_knee or not limits:
@@ -95,16 +105,17 @@ def pick(
             f"{name} {share:.0%}"
             for name, share in zip(names, way_from_best(points)[i], strict=True)
         )
-        rule = f"closest to the best of everything (the way from best to worst: {shares})"
+        rule = "closest to the best of everything"
+        ways = f" (the way from their best to their worst value: {shares})"
     else:
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
-    again = len({record.trials for record in chosen}) < len(chosen)
-    among = f"{plural(len(chosen), 'trial' if again else 'network')} on the front{useful}"
+    found = Pick(chosen[i], rule, tuple(chosen))
+    among = f"{found.among} on the front{useful}"
     if sure and noisy:
         among += f" ({len(noisy)} more only within noise)"
-    why = f"{rule} of {among}{' with ' + limits if limits else ''}"
-    return Pick(chosen[i], why + _unsure(chosen[i].trial, at_most, at_least))
+    why = f"{rule} {'among' if ways else 'of'} {among}{' with ' + limits if limits else ''}{ways}"
+    return found._replace(why=why + _unsure(chosen[i].trial, at_most, at_least))
 
 
 def _useful(

@@ -115,16 +115,6 @@ class Snapshot:
         """The feasible architectures with each of their recipes, by the number of the trial."""
         return with_each_recipe(self.architectures, self.feasible, self.front, self.directions)
 
-    def extremes(self, objective: int) -> tuple[float, float]:
-        """The best and the worst value of an objective on the front, which has a trial at least.
-
-        Args:
-            objective: Its position.
-        """
-        order = losses([trial.values for trial in self.front], self.directions)[:, objective]
-        best, worst = self.front[int(order.argmin())], self.front[int(order.argmax())]
-        return best.values[objective], worst.values[objective]
-
     @property
     def baselines(self) -> list[ArchitectureRecord]:
         """The hand-made networks among the architectures."""

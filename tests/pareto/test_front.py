@@ -313,8 +313,3 @@ def test_a_snapshot_agrees_with_the_functions_of_a_study(study):
     assert seen.feasible == feasible_trials(study)
     assert seen.front == front(study)
     assert seen.hypervolume == hypervolume(study)
-    for i, direction in enumerate(study.directions if seen.front else ()):
-        values = sorted(
-            (t.values[i] for t in seen.front), reverse=direction == StudyDirection.MAXIMIZE
-        )
-        assert seen.extremes(i) == (values[0], values[-1])
