@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord, without_equals
-from optnas.pareto.dominance import knee, least, nondominated, way_from_best
+from optnas.pareto.dominance import knees, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
 from optnas.pareto.noise import interval, within_noise
 from optnas.pareto.reference_limits import limits_text, reference_limits
@@ -63,9 +63,10 @@ def pick(
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
-    closest to the best of everything (`dominance.knee`). A network with an infinitely bad value is
-    only taken if all have one; one with an infinitely good value comes before those without.
-    Limits apply to the measured values; the reason says where a 95 % interval reaches beyond one.
+    closest to the best of everything (`dominance.knees`), of several the best in the first
+    objective. A network with an infinitely bad value is only taken if all have one; one with an
+    infinitely good value comes before those without. Limits apply to the measured values; the
+    reason says where a 95 % interval reaches beyond one.
 
     Args:
         study: Any study, or a snapshot of it.
@@ -100,13 +101,15 @@ def pick(
     if weights:
         i, rule = _by_weights(seen, chosen, weights)
     elif by_knee or not limits:
-        i = knee(points)
+        i, *equal = knees(points)
         shares = ", ".join(
             f"{name} {share:.0%}"
             for name, share in zip(names, way_from_best(points)[i], strict=True)
         )
         rule = "closest to the best of everything"
-        ways = f" (the way from their best to their worst value: {shares})"
+        if len(chosen) > 1:
+            ways = f" (the way from their best to their worst value: {shares})"
+            ways += _equally_close(names, chosen, [i, *equal])
     else:
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
@@ -116,6 +119,27 @@ def pick(
         among += f" ({len(noisy)} more only within noise)"
     why = f"{rule} {'among' if ways else 'of'} {among}{' with ' + limits if limits else ''}{ways}"
     return found._replace(why=why + _unsure(chosen[i].trial, at_most, at_least))
+
+
+def _equally_close(
+    names: Sequence[str], chosen: Sequence[ArchitectureRecord], knees: Sequence[int]
+) -> str:
+    """Which networks are as close as the one taken, the first, and why it is; empty without any."""
+    if len(knees) == 1:
+        return ""
+    numbers = sorted(chosen[i].number for i in knees)
+    listed = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    who = f"trials {listed}" if len(numbers) <= 5 else plural(len(numbers), "trial")
+    taken, *others = (chosen[i] for i in knees)
+    best = np.min([record.losses for record in others], axis=0)
+    ahead = [
+        name for name, mine, theirs in zip(names, taken.losses, best, strict=True) if mine < theirs
+    ]
+    reason = f"for its {ahead[0]}" if ahead else "as the first"
+    return (
+        f"; {who} are equally close: trial {taken.number} is taken {reason}; give limits or "
+        "weights to choose"
+    )
 
 
 def _useful(

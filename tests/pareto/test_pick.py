@@ -58,6 +58,21 @@ def test_what_is_worse_than_the_reference_is_left_out_while_others_remain(study)
     assert pick(study, at_most={"flops": 1e4}).entry.trial.number == 2  # none is within it
 
 
+def test_equally_close_networks_are_named():
+    """Of two networks each is the best in one objective."""
+    rows = [([2.0, 1.0], {}, 0.0), ([1.0, 2.0], {}, 0.0)]
+    study = make_study(rows, ["loss", "flops"], ["minimize"] * 2)
+    found = pick(study)
+    assert found.entry.number == 1
+    assert found.why.endswith(
+        "value: loss 0%, flops 100%); trials 0 and 1 are equally close: trial 1 is taken for its "
+        "loss; give limits or weights to choose"
+    )
+    found = pick(make_study([*rows[1:] * 2], ["loss", "flops"], ["minimize"] * 2))
+    assert "trials 0 and 1 are equally close: trial 0 is taken as the first; give" in found.why
+    assert "equally" not in pick(study, at_most={"loss": 1.5}, by_knee=True).why
+
+
 def test_the_table_has_the_range_that_the_reason_is_about(study):
     """Of the candidates alone: networks beyond a limit or the reference are on the front, too."""
     found = pick(study, at_least={"val_accuracy": 0.9}, by_knee=True)
