@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 from optuna.study import StudyDirection
 from rich.console import Console
 
+from optnas.cli.front_table import front_table
 from optnas.cli.pick_table import pick_table
 from optnas.pareto.noise import error, interval, within_noise
 from optnas.pareto.pick import pick
@@ -71,6 +72,13 @@ def test_pick_passes_over_a_member_within_noise():
     assert " on the front (1 more only within noise)" in picked.why
     exact = study_of((0.5, 1.01, 0), (0.6, 1.0, 0), (0.1, 9.0, 0))
     assert pick(exact, weights={"ms": -1.0}).entry.number == 1
+
+
+def test_the_table_of_the_front_says_what_within_noise_of_another_trial_means():
+    meaning = "within noise of: that trial is surely better in something, and this one is ahead of"
+    table = shown(front_table(study_of((0.5, 1.01, 0.1), (0.6, 1.0, 0.1))))
+    assert meaning in " ".join(table.split())
+    assert "within noise" not in shown(front_table(study_of((0.5, 1.01, 0), (0.6, 1.0, 0))))
 
 
 def test_pick_says_where_an_interval_reaches_beyond_a_limit():
