@@ -24,7 +24,7 @@ from optnas.pareto.front import feasible_trials, front
 from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.noise import within_noise
 from optnas.pareto.reference_limits import reference_limits
-from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning
+from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning, is_settled
 from optnas.study.objectives import maximized, objective_names
 
 
@@ -131,9 +131,15 @@ class Snapshot:
         return hypervolume_meaning(self.study, self.feasible)
 
     def hypervolume_text(self) -> str:
-        """The hypervolume and what it is measured in, or why there is none."""
+        """The hypervolume and what it is measured in, or why there is none.
+
+        Empty until there are enough trials for the box: with few it is close to 1, whatever they
+        are.
+        """
         if self.hypervolume is None:
             return self.hypervolume_meaning
+        if not is_settled(self.feasible):
+            return ""
         return f"{volume_text(self.hypervolume)} ({self.hypervolume_meaning})"
 
     @cached_property
