@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from optuna.study import Study
@@ -68,7 +68,7 @@ def confirmed_table(study: Study) -> Table:
     table = Table(
         title=escape(f"Confirmed members of the front of {study.study_name}"),
         title_justify="left",
-        caption=f"{before} → mean ± standard deviation over the fresh seeds alone",
+        caption=f"{before} → {_fresh_values({found.member.n for found in seen.standing.values()})}",
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -94,6 +94,16 @@ def confirmed_table(study: Study) -> Table:
     return table
 
 
+def _fresh_values(seeds: Collection[int]) -> str:
+    """What the values of fresh seeds are, by the numbers of seeds that the networks have."""
+    if max(seeds, default=0) == 0:
+        return "no fresh seed succeeded"
+    several = "mean ± standard deviation over the fresh seeds alone"
+    text = several if max(seeds) > 1 else "one fresh seed"
+    no_spread = "; one seed gives no spread: --seeds 3 evaluates with more"
+    return text + no_spread * (1 in seeds)
+
+
 def _best_first(study: Snapshot) -> list[Standing]:
     """The confirmed trials by the mean of their first objective; failed ones last."""
     known = [found for found in study.standing.values() if found.member.n]
@@ -108,6 +118,7 @@ def standing_line(study: Study) -> str:
     found = standing(study)
     count = Counter(one.verdict for one in found)
     named = {
+        "by one seed": count["stands by one seed"],
         "within noise": count["stands within noise"],
         "falls" if count["falls"] == 1 else "fall": count["falls"],
         "failed": count["failed"],
