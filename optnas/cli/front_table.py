@@ -19,6 +19,11 @@ from optnas.study.describe import number_of, recipe_column
 from optnas.study.record import record_of
 from optnas.utils.text import definitions, number
 
+WITHIN_NOISE = (
+    "within noise of: that trial is surely better in something, and this one is ahead of it only "
+    "by differences within noise (the ±)"
+)
+"""A line under tables with this column."""
 INHERITED = (
     "scores with inherited weights: they rank networks, and are worse than after training "
     "(`optnas confirm`)"
@@ -49,7 +54,8 @@ def front_table(study: Study | Snapshot) -> Table:
     shared = has_inherited(seen.study)
     again = "trained for real" if shared else "with fresh seeds"
     recipes, recipe = recipe_column(r.trial for r in rows)
-    lines = [recipe, INHERITED if shared else "", baseline_line(seen), definitions(shown)]
+    noise = WITHIN_NOISE if seen.within_noise else ""
+    lines = [recipe, noise, INHERITED if shared else "", baseline_line(seen), definitions(shown)]
     table = Table(
         title=escape(f"Pareto front of {seen.study.study_name}"),
         title_justify="left",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from optuna.study import Study
@@ -14,7 +14,7 @@ from optnas.pareto.confirmed import Standing, standing
 from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
-from optnas.study.describe import architecture_name
+from optnas.study.describe import architecture_name, facts_text
 from optnas.study.recipe_text import shown_recipe
 from optnas.study.record import record_of
 from optnas.study.retrainings import Retrained
@@ -33,15 +33,8 @@ def metrics_table(metrics: Sequence[Measured]) -> Table:
     table.add_column("how", overflow="fold", style="dim")
     for metric in metrics:
         stored, now = ("–" if v is None else number(v) for v in (metric.stored, metric.now))
-        how = ", ".join(f"{key} {_text(value)}" for key, value in metric.how.items())
-        table.add_row(escape(metric.name), stored, now, escape(how))
+        table.add_row(escape(metric.name), stored, now, escape(facts_text(metric.how)))
     return table
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return " to ".join(map(_text, value))
-    return number(value) if isinstance(value, float) else str(value)
 
 
 def retrained_table(result: Retrained) -> Table:
@@ -75,7 +68,7 @@ def confirmed_table(study: Study) -> Table:
     table = Table(
         title=escape(f"Confirmed members of the front of {study.study_name}"),
         title_justify="left",
-        caption=f"{before} → mean ± standard deviation over the fresh seeds alone",
+        caption=f"{before} → {_fresh_values({found.member.n for found in seen.standing.values()})}",
         caption_justify="left",
     )
     table.add_column("trial", justify="right")
@@ -101,6 +94,16 @@ def confirmed_table(study: Study) -> Table:
     return table
 
 
+def _fresh_values(seeds: Collection[int]) -> str:
+    """What the values of fresh seeds are, by the numbers of seeds that the networks have."""
+    if max(seeds, default=0) == 0:
+        return "no fresh seed succeeded"
+    several = "mean ± standard deviation over the fresh seeds alone"
+    text = several if max(seeds) > 1 else "one fresh seed"
+    no_spread = "; one seed gives no spread: --seeds 3 evaluates with more"
+    return text + no_spread * (1 in seeds)
+
+
 def _best_first(study: Snapshot) -> list[Standing]:
     """The confirmed trials by the mean of their first objective; failed ones last."""
     known = [found for found in study.standing.values() if found.member.n]
@@ -115,6 +118,7 @@ def standing_line(study: Study) -> str:
     found = standing(study)
     count = Counter(one.verdict for one in found)
     named = {
+        "by one seed": count["stands by one seed"],
         "within noise": count["stands within noise"],
         "falls" if count["falls"] == 1 else "fall": count["falls"],
         "failed": count["failed"],

@@ -32,7 +32,7 @@ def pick(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="The largest weighted sum, each objective scaled to its range on the front: "
+            help="The largest weighted sum, each objective scaled to its range within the limits: "
             "val_accuracy=1,flops=-0.1 (below 0 where less is better)."
         ),
     ] = None,
@@ -67,13 +67,20 @@ def pick(
 
 
 def _next(opened: Opened, trial: FrozenTrial) -> str:
-    """The command that takes the network on: retrain if its evaluator can, else export."""
+    """The command that takes the network on: retrain if its evaluator can, else export.
+
+    Without the extra onnx, which export's default format needs, it names another format.
+    """
     if opened.retrains():
         return "retrain"
     from optnas.study.artifacts import TORCH_WEIGHTS, WEIGHTS, WeightStore
 
     kept = WeightStore("").kept(opened.study)
-    return "export" if kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)} else ""
+    if not kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)}:
+        return ""
+    from optnas.utils.versions import has_onnx
+
+    return "export" if has_onnx() else "export --format pt2"
 
 
 def _same_study(study: str, storage: str | None, name: str | None) -> str:

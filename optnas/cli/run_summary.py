@@ -99,7 +99,8 @@ def _summary(study: Study, search: Search) -> None:
         options = f"{_name(study)} --most 20 --seeds 1"
         echo(f"real scores:   optnas confirm {_url(search)}{options}")
     if len(study.directions) > 1:
-        echo(f"hypervolume:   {seen.hypervolume_text()}")
+        if volume := seen.hypervolume_text():
+            echo(f"hypervolume:   {volume}")
         path = search.files(study).path(FRONT)
         try:
             write_figure(pareto_figure(pareto_data(seen)), path)

@@ -41,8 +41,8 @@ def status_table(of: Study | Snapshot) -> Table:
     beyond = len(seen.beyond_reference)
     within = f", {len(seen.front) - beyond} of them within the reference" if beyond else ""
     table.add_row("front", f"{plural(len(seen.front), 'trial')}{within}")
-    if len(seen.names) > 1:
-        table.add_row("hypervolume", escape(seen.hypervolume_text()))
+    if len(seen.names) > 1 and (volume := seen.hypervolume_text()):
+        table.add_row("hypervolume", escape(volume))
     for i, name in enumerate(seen.names if seen.feasible else ()):
         best = best_in(study, seen.feasible, i)
         table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from optnas.pareto.dominance import dominates, losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DETAIL, RECIPE
+from optnas.study.describe import facts_text
 from optnas.study.recipe_text import shown_recipe
 from optnas.study.record import record_of
 from optnas.study.trial_order import in_order_of_completion
@@ -133,11 +134,5 @@ def _of(name: str, fingerprint: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _facts(of: str, facts: Mapping[str, Any]) -> str:
-    listed = ", ".join(f"{k} {_text(v)}" for k, v in facts.items() if v not in ("", None))
+    listed = facts_text(facts)
     return wrapped(f"{of}: {listed}", WIDTH) if listed else ""
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return " to ".join(map(_text, value))
-    return number(value) if isinstance(value, float) else str(value)

@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,6 +36,7 @@ from optnas.study.artifacts import DRAWING, ONNX, TORCH_WEIGHTS, WEIGHTS, Weight
 from optnas.study.attributes import SEED
 from optnas.study.record import RECORD
 from optnas.study.trial_order import in_order_of_completion
+from optnas.utils.versions import has_onnx
 
 GRAPH = "optnas-"
 """The prefix of the ids of optnas's figures."""
@@ -73,7 +73,7 @@ class Publisher:
         self._study = study
         self._store = WeightStore(folder)
         self._search = search
-        self._exports = all(map(find_spec, ("onnx", "onnxscript", "onnxruntime")))
+        self._exports = has_onnx()
         self._finished = -1
         self._members: list[FrozenTrial] = []
         self._figures: dict[str, str] = {}

@@ -24,6 +24,7 @@ from optnas.pareto.confirmed import confirmed
 from optnas.search.bundled import bundled_folder
 from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
+from optnas.study.describe import facts_text
 from optnas.study.objectives import objective_names
 from optnas.study.recipe_text import leaves_batch_size, shown_recipe
 from optnas.study.record import record_of
@@ -218,10 +219,7 @@ def _how(card: Card, name: str) -> str:
     for key, value in record_of(card.study).fingerprint.items():
         if key.startswith(prefix):
             facts.setdefault(key.removeprefix(prefix), value)
-    interval = facts.pop("interval", None)
-    if isinstance(interval, list):
-        facts["95 % interval"] = " to ".join(map(_text, interval))
-    return plain(", ".join(f"{key} {_text(value)}" for key, value in facts.items())) or "counted"
+    return plain(facts_text(facts)) or "counted"
 
 
 def _training(card: Card) -> list[str]:
@@ -289,7 +287,3 @@ def _usage(card: Card) -> list[str]:
 
 def _spread(spread: Spread | None) -> str:
     return "" if spread is None else f"{spread} (n = {spread.n})"
-
-
-def _text(value: object) -> str:
-    return number(value) if isinstance(value, float) else str(value)

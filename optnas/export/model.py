@@ -27,9 +27,10 @@ from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE
 from optnas.utils.inputs import is_one_example
 from optnas.utils.network import Network, outputs_of, runner
+from optnas.utils.onnx_file import NEEDED
 from optnas.utils.signature import left_out, named_inputs, named_outputs
 from optnas.utils.text import there_are
-from optnas.utils.versions import version_of
+from optnas.utils.versions import has_onnx, version_of
 from optnas.utils.weights_file import is_plain, ties
 from optnas.utils.whole_file import not_written, whole_file
 
@@ -197,9 +198,15 @@ def checked_format(
     """The format of a file, after a check of the settings of `export_model` that need no study.
 
     Raises:
-        InputError: A setting is wrong, or two don't fit each other.
+        InputError: A setting is wrong, two don't fit each other, or the format needs packages that
+            aren't installed.
     """
     kind = _format(format, path)
+    if "onnxruntime" in kind.packages and not has_onnx():
+        raise InputError(
+            f'{kind.name} {NEEDED}; or export with `format="pt2"` (torch.export) or '
+            '`format="safetensors"` (weights alone), which need no extra'
+        )
     check_source(weights)
     _check_batch_size(batch_size, kind, dynamic)
     return kind

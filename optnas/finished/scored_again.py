@@ -19,9 +19,10 @@ from optnas.utils.text import named_numbers
 
 TOLERANCE = 5e-3
 """Relative difference of two scores of the same weights: devices round differently."""
+DOUBTFUL = "the weights may not be those that had these scores"
 UNKNOWN = (
-    "whether they are those of the scores isn't known: the training code doesn't say so "
-    "(`report.weights`), and only it could score them again"
+    f"{DOUBTFUL}: the training code doesn't say which it scored (call report.weights(model)), and "
+    "only it could score them again"
 )
 
 log = logging.getLogger("optnas")
@@ -50,7 +51,7 @@ def origin_of_weights(objective: Objective, trial: FrozenTrial, model: nn.Module
     if _equal(stored, again):
         return f"scored again, they give {named_numbers(again, ', ')}, as in the study"
     if not _equal(again, _scored(objective, trial, model)):
-        return f"{UNKNOWN}: scored twice, they give different scores"
+        return f"{DOUBTFUL}: scored twice, they give different scores"
     found = (
         f"scored again, they give {named_numbers(again, ', ')}, but the study has "
         f"{named_numbers(stored, ', ')}: they aren't the weights of the scores"

@@ -42,7 +42,8 @@ class Latency(Metric):
     (`optnas.metrics.timing` explains the interval). Copying inputs to the device isn't timed.
 
     Details of a trial, times in milliseconds: `p95`; `interval`; `passes`; `alone`, which is False
-    if a training ran on the device at the same time; on CUDA the card's `uuid`, `driver` and
+    if a training by optnas ran on the device at the same time (other programs aren't seen, but they
+    widen the interval); on CUDA the card's `uuid`, `driver` and
     `clock_mhz`.
 
     Attributes:

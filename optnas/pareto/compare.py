@@ -22,8 +22,8 @@ from optnas.study.fingerprint import differences
 from optnas.study.record import record_of
 
 BOX = (
-    "1 is one box for all, which the first 10 feasible trials of each study span; a front beyond "
-    "its best corner has more"
+    "one network with the best values of the first 10 feasible trials of each study in everything "
+    "would make it 1, a better one more"
 )
 """What the hypervolumes of a comparison are measured in."""
 

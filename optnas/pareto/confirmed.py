@@ -25,7 +25,7 @@ CONFIRMED = "confirmed"
 SURE = 0.975
 """Quantile of Student's t beyond which a difference is certain: 95 % on both sides."""
 
-Verdict = Literal["stands", "stands within noise", "falls", "failed"]
+Verdict = Literal["stands", "stands by one seed", "stands within noise", "falls", "failed"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Standing:
 
     Attributes:
         member: The trial with its fresh evaluations.
-        verdict: `stands`, `stands within noise`, `falls`, or `failed` (no fresh evaluation
-            succeeded).
+        verdict: `stands`, `stands by one seed`, `stands within noise`, `falls`, or `failed` (no
+            fresh evaluation succeeded).
         by: The trial that dominates it, where it falls or stands within noise.
     """
 
@@ -115,7 +115,8 @@ def confirmed(study: Study) -> dict[int, Confirmed]:
 def standing(study: Study) -> list[Standing]:
     """Which confirmed trials hold their ground, by fresh seeds and compared with each other.
 
-    A trial *stands* if no other one dominates it by the means. If another one does, it *falls* if
+    A trial *stands* if no other one dominates it by the means; it *stands by one seed* if it has
+    only one fresh evaluation, which another seed may contradict. If another one does, it *falls* if
     that is certain: in every objective the other one is better by a difference whose 95 % interval
     (Welch's, for unequal variances) excludes zero, or exactly equal where nothing varies. Otherwise
     it *stands within noise*: in some objective the other one may be the worse. A single fresh seed
@@ -138,7 +139,7 @@ def standing(study: Study) -> list[Standing]:
         with np.errstate(over="ignore"):  # a difference beyond all floats is infinite
             sure = [m for m in above if _surely(m, member, own - point[m.trial])]
         if not above:
-            result.append(Standing(member, "stands"))
+            result.append(Standing(member, "stands" if member.n > 1 else "stands by one seed"))
         elif sure:
             result.append(Standing(member, "falls", sure[0].trial))
         else:

@@ -199,10 +199,17 @@ def least(points: Array, distances: Array) -> int:
     return int(np.lexsort((distances, -good, bad))[0])
 
 
-def knee(points: Array) -> int:
-    """The position of the point closest to the ideal point, which has the best of everything.
+def knees(points: Array) -> list[int]:
+    """The positions of the points closest to the ideal point, which has the best of everything.
 
     Distances are Euclidean after `way_from_best` (compromise programming: Yu 1973, Zeleny 1973).
-    Infinite values decide before distances do (see `least`).
+    Infinite values decide before distances do (see `least`). Of equally close points, the first is
+    best in the first objective in which they differ.
     """
-    return least(points, (way_from_best(points) ** 2).sum(axis=1))
+    distances = (way_from_best(points) ** 2).sum(axis=1)
+    one = least(points, distances)
+    near = np.isclose(distances, distances[one], rtol=1e-9, atol=0.0)
+    for infinite in (np.isposinf(points).sum(axis=1), np.isneginf(points).sum(axis=1)):
+        near &= infinite == infinite[one]
+    equal = np.flatnonzero(near)
+    return [int(i) for i in equal[np.lexsort(points[equal].T[::-1])]]

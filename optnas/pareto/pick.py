@@ -12,9 +12,9 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord, without_equals
-from optnas.pareto.dominance import knee, least, nondominated, way_from_best
+from optnas.pareto.dominance import knees, least, nondominated, way_from_best
 from optnas.pareto.front import why_no_front
-from optnas.pareto.noise import within_noise
+from optnas.pareto.noise import interval, within_noise
 from optnas.pareto.reference_limits import limits_text, reference_limits
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.describe import number_of
@@ -27,10 +27,19 @@ class Pick(NamedTuple):
     Attributes:
         entry: Its architecture, with the chosen trial in place of the one that represents it.
         why: The reason.
+        chosen_from: The networks that it was chosen from, itself included.
     """
 
     entry: ArchitectureRecord
     why: str
+    chosen_from: tuple[ArchitectureRecord, ...]
+
+    @property
+    def among(self) -> str:
+        """How many it was chosen from: `3 networks`, or `3 trials` where some share a network."""
+        networks = {record.trials for record in self.chosen_from}
+        shared = len(networks) < len(self.chosen_from)
+        return plural(len(self.chosen_from), "trial" if shared else "network")
 
     def __repr__(self) -> str:
         return f"Pick(trial {self.entry.number}: {self.entry.architecture}; {self.why})"
@@ -54,8 +63,10 @@ def pick(
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
-    closest to the best of everything (`dominance.knee`). A network with an infinitely bad value is
-    only taken if all have one; one with an infinitely good value comes before those without.
+    closest to the best of everything (`dominance.knees`), of several the best in the first
+    objective. A network with an infinitely bad value is only taken if all have one; one with an
+    infinitely good value comes before those without. Limits apply to the measured values; the
+    reason says where a 95 % interval reaches beyond one.
 
     Args:
         study: Any study, or a snapshot of it.
@@ -86,23 +97,49 @@ def pick(
     sure = [i for i in kept if within[i].number not in noisy]
     kept = np.array(sure if sure else kept)
     chosen, points = [within[i] for i in kept], points[kept]
+    ways = ""
     if weights:
         i, rule = _by_weights(seen, chosen, weights)
     elif by_knee or not limits:
-        i = knee(points)
+        i, *equal = knees(points)
         shares = ", ".join(
             f"{name} {share:.0%}"
             for name, share in zip(names, way_from_best(points)[i], strict=True)
         )
-        rule = f"closest to the best of everything (the way from best to worst: {shares})"
+        rule = "closest to the best of everything"
+        if len(chosen) > 1:
+            ways = f" (the way from their best to their worst value: {shares})"
+            ways += _equally_close(names, chosen, [i, *equal])
     else:
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
-    again = len({record.trials for record in chosen}) < len(chosen)
-    among = f"{plural(len(chosen), 'trial' if again else 'network')} on the front{useful}"
+    found = Pick(chosen[i], rule, tuple(chosen))
+    among = f"{found.among} on the front{useful}"
     if sure and noisy:
         among += f" ({len(noisy)} more only within noise)"
-    return Pick(chosen[i], f"{rule} of {among}{' with ' + limits if limits else ''}")
+    why = f"{rule} {'among' if ways else 'of'} {among}{' with ' + limits if limits else ''}{ways}"
+    return found._replace(why=why + _unsure(chosen[i].trial, at_most, at_least))
+
+
+def _equally_close(
+    names: Sequence[str], chosen: Sequence[ArchitectureRecord], knees: Sequence[int]
+) -> str:
+    """Which networks are as close as the one taken, the first, and why it is; empty without any."""
+    if len(knees) == 1:
+        return ""
+    numbers = sorted(chosen[i].number for i in knees)
+    listed = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    who = f"trials {listed}" if len(numbers) <= 5 else plural(len(numbers), "trial")
+    taken, *others = (chosen[i] for i in knees)
+    best = np.min([record.losses for record in others], axis=0)
+    ahead = [
+        name for name, mine, theirs in zip(names, taken.losses, best, strict=True) if mine < theirs
+    ]
+    reason = f"for its {ahead[0]}" if ahead else "as the first"
+    return (
+        f"; {who} are equally close: trial {taken.number} is taken {reason}; give limits or "
+        "weights to choose"
+    )
 
 
 def _useful(
@@ -160,6 +197,19 @@ def _within(
             )
         within = inside
     return within, ", ".join(texts)
+
+
+def _unsure(trial: FrozenTrial, at_most: Mapping[str, float], at_least: Mapping[str, float]) -> str:
+    """Which limits the 95 % intervals of a trial's measurements reach beyond, as text's end."""
+    texts = []
+    for bounds, end, sign in ((at_most, 1, 1.0), (at_least, 0, -1.0)):
+        for name, bound in bounds.items():
+            found = interval(trial, name)
+            if found and sign * found[end] > sign * bound:
+                texts.append(f"{name} ({number(found[0])} to {number(found[1])})")
+    if not texts:
+        return ""
+    return f"; but the 95 % interval reaches beyond the limit: {', '.join(texts)}"
 
 
 def _known(names: Sequence[str], feasible: Sequence[ArchitectureRecord]) -> list[str]:

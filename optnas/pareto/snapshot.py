@@ -24,7 +24,7 @@ from optnas.pareto.front import feasible_trials, front
 from optnas.pareto.hypervolume import volume_text
 from optnas.pareto.noise import within_noise
 from optnas.pareto.reference_limits import reference_limits
-from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning
+from optnas.pareto.study_hypervolume import hypervolume, hypervolume_meaning, is_settled
 from optnas.study.objectives import maximized, objective_names
 
 
@@ -115,16 +115,6 @@ class Snapshot:
         """The feasible architectures with each of their recipes, by the number of the trial."""
         return with_each_recipe(self.architectures, self.feasible, self.front, self.directions)
 
-    def extremes(self, objective: int) -> tuple[float, float]:
-        """The best and the worst value of an objective on the front, which has a trial at least.
-
-        Args:
-            objective: Its position.
-        """
-        order = losses([trial.values for trial in self.front], self.directions)[:, objective]
-        best, worst = self.front[int(order.argmin())], self.front[int(order.argmax())]
-        return best.values[objective], worst.values[objective]
-
     @property
     def baselines(self) -> list[ArchitectureRecord]:
         """The hand-made networks among the architectures."""
@@ -141,9 +131,15 @@ class Snapshot:
         return hypervolume_meaning(self.study, self.feasible)
 
     def hypervolume_text(self) -> str:
-        """The hypervolume and what it is measured in, or why there is none."""
+        """The hypervolume and what it is measured in, or why there is none.
+
+        Empty until there are enough trials for the box: with few it is close to 1, whatever they
+        are.
+        """
         if self.hypervolume is None:
             return self.hypervolume_meaning
+        if not is_settled(self.feasible):
+            return ""
         return f"{volume_text(self.hypervolume)} ({self.hypervolume_meaning})"
 
     @cached_property

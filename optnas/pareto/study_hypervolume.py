@@ -63,8 +63,8 @@ def hypervolume_meaning(study: Study, trials: Sequence[FrozenTrial]) -> str:
     limits = limits_text(study, study.get_trials(deepcopy=False))
     approximate = "" if is_exact(len(study.directions)) else "; approximated beyond 5 objectives"
     return (
-        f"1 is the box that the {who} span{'s' * (first == 1)}{', up to ' * bool(limits)}{limits}; "
-        f"a front beyond its best corner has more{approximate}"
+        f"one network with the best values of the {who} in everything would make it 1, a better "
+        f"one more{f'; only {limits} counts' if limits else ''}{approximate}"
     )
 
 

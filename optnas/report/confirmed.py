@@ -14,7 +14,7 @@ class Again(NamedTuple):
     """A `Standing` as the page's scripts read it, from JSON.
 
     Attributes:
-        verdict: `stands`, `stands within noise`, `falls` or `failed`.
+        verdict: `stands`, `stands by one seed`, `stands within noise`, `falls` or `failed`.
         by: The trial that dominates it, by the means of the fresh seeds.
         seeds: How many fresh evaluations succeeded.
         spreads: For each objective mean and standard deviation over the fresh seeds, as text; empty
@@ -38,7 +38,12 @@ def again(standings: Mapping[int, Standing]) -> dict[int, Again]:
     return found
 
 
-_MANY = {"stands": "stand", "stands within noise": "stand within noise", "falls": "fall"}
+_MANY = {
+    "stands": "stand",
+    "stands by one seed": "stand by one seed",
+    "stands within noise": "stand within noise",
+    "falls": "fall",
+}
 
 
 def standing_text(found: Collection[Again]) -> str:

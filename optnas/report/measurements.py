@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.report.labels import Meanings
 from optnas.study.attributes import ARCHITECTURE, DETAIL, DUPLICATE_OF
+from optnas.study.describe import alone_text
 from optnas.utils.text import number, plural
 
 LONGEST = 400
@@ -108,7 +109,7 @@ def how(detail: Any) -> str:
             case "passes" if _is_count(value):
                 parts.append(f"{number(value)} passes")
             case "alone" if isinstance(value, bool):
-                parts.append("undisturbed" if value else "during a training")
+                parts.append(alone_text(value))
             case _:
                 shown = number(value) if _is_count(value) else str(value)
                 parts.append(f"{key.replace('_', ' ')} {shown}")

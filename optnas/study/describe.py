@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -18,6 +19,7 @@ from optnas.study.attributes import (
 from optnas.study.recipe_text import further_settings
 from optnas.utils.distributions import choices_of
 from optnas.utils.param_text import has_twin, params_text
+from optnas.utils.text import number
 
 _LONG = re.compile(r"(?<![\w.])\d+\.\d{4,}(?:e[+-]?\d+)?(?![\w.])")
 """Numbers with more digits than anyone reads."""
@@ -78,6 +80,25 @@ def architecture_name(trial: FrozenTrial) -> str:
         if has_twin(value, choices_of(trial.distributions[name]))
     }
     return params_text(trial.params.items(), quoted) or "(no parameters)"
+
+
+def facts_text(facts: Mapping[str, Any]) -> str:
+    """Settings and details of a measurement by name, as one line of text."""
+    return ", ".join(_fact(name, value) for name, value in facts.items() if value not in ("", None))
+
+
+def _fact(name: str, value: object) -> str:
+    if name == "alone" and isinstance(value, bool):
+        return alone_text(value)
+    if isinstance(value, list):
+        shown = " to ".join(number(v) if isinstance(v, float) else str(v) for v in value)
+        return f"{'95 % interval' if name == 'interval' else name} {shown}"
+    return f"{name} {number(value) if isinstance(value, float) else value}"
+
+
+def alone_text(alone: bool) -> str:
+    """What the detail `alone` of a measurement says; it knows nothing of other programs."""
+    return "no training by optnas at the same time" if alone else "during a training"
 
 
 def number_of(trial: FrozenTrial, name: str) -> float | None:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+
+
+def has_onnx() -> bool:
+    """Whether the extra onnx is installed."""
+    return all(map(find_spec, ("onnx", "onnxscript", "onnxruntime")))
 
 
 def version_of(package: str) -> str:

@@ -436,7 +436,7 @@ def test_pick(optnas):
     assert code == 0
     assert out.startswith(f"trial {best.number}: ")
     assert "with flops ≤ 1,000,000,000, params ≥ 1" in out
-    assert "best on the front" in out
+    assert "best of 2 networks" in out
     assert out.endswith(f"next: optnas export tiny.py --trial {best.number}\n")
     study = load()  # its training code has no final training; an older version wouldn't know it
     for retrains, command in ((True, "retrain"), (None, "retrain"), (False, "export")):

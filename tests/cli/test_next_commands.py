@@ -2,9 +2,11 @@
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import optuna
+import pytest
 
 STUDY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
 
@@ -28,6 +30,24 @@ def test_what_follows_a_pick_is_about_the_study_that_was_picked_from(optnas):
     code, out, err = optnas(*printed(out))  # there is no tiny.db
     assert code == 0, err
     assert "model:      my second" in out
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_what_follows_a_pick_needs_no_extra_that_is_missing(optnas, monkeypatch, package):
+    shutil.copyfile(STUDY, "tiny.py")
+    assert optnas("run", "tiny.py")[0] == 0
+    assert "--format" not in optnas("pick", "tiny.py")[1]
+    monkeypatch.setitem(sys.modules, package, None)
+    command = printed(optnas("pick", "tiny.py")[1])
+    assert command[:3] == ["export", "--format", "pt2"]
+    code, out, err = optnas(*command)
+    assert code == 0, err
+    code, out, err = optnas("export", "tiny.py")
+    assert (code, out) == (2, "")
+    assert (
+        "onnx needs the extra onnx: pip install 'optnas[onnx]'; or export with --format pt2" in err
+    )
+    assert "or --format safetensors (weights alone), which need no extra" in err
 
 
 def test_what_follows_a_pick_holds_no_password(optnas, monkeypatch):

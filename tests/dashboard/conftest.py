@@ -25,7 +25,7 @@ def search(search):
 @pytest.fixture
 def publisher(search, monkeypatch):
     """The publisher of a study of six trials, without ONNX files, which take a second each."""
-    monkeypatch.setattr(publishing, "find_spec", lambda _: None)
+    monkeypatch.setattr(publishing, "has_onnx", lambda: False)
     study = search.run(progress=False)
     yield Publisher(study, Path("tiny_weights"), search)
     close_storage(study._storage)

@@ -268,10 +268,21 @@ def test_verdicts():
     values = [[1.0], [2.0], [3.0]]
     single = made([(losses, 10) for losses in values])
     assert verdicts(single) == [
-        ("stands", None),
+        ("stands by one seed", None),
         ("stands within noise", 0),
         ("stands within noise", 0),
     ]
+    assert standing_line(single) == "0 of 3 confirmed networks stand, 1 by one seed, 2 within noise"
+
+
+def test_one_seed_is_said_to_give_no_spread():
+    one = "search → one fresh seed; one seed gives no spread: --seeds 3 evaluates with more"
+    both = "search → mean ± standard deviation over the fresh seeds alone"
+    assert confirmed_table(made([([1.0], 10)])).caption == one
+    assert confirmed_table(made([([1.0, 1.1], 10)])).caption == both
+    mixed = confirmed_table(made([([1.0, 1.1], 10), ([2.0], 9)])).caption
+    assert mixed.startswith(f"{both}; one seed gives no spread")
+    assert confirmed_table(made([([None], 1)])).caption == "search → no fresh seed succeeded"
 
 
 def test_without_variance_the_verdict_is_certain():

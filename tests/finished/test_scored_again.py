@@ -137,7 +137,10 @@ def test_what_is_not_known_stands_on_the_card(caplog):
     )
     search = search_of(evaluator)
     done = optnas.export_model(search.run(progress=False), search, 0, "m.safetensors")
-    assert done.weights.origin.startswith("whether they are those of the scores isn't known: ")
+    assert done.weights.origin == (
+        "the weights may not be those that had these scores: the training code doesn't say which "
+        "it scored (call report.weights(model)), and only it could score them again"
+    )
     assert plain(done.weights.origin) in done.card.read_text()
     assert caplog.messages == []
 

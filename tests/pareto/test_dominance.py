@@ -61,7 +61,7 @@ def test_infinite_and_huge_values_are_ordinary_ones_for_dominance(points):
 @given(ENDLESS)
 def test_the_knee_is_never_infinitely_bad_while_another_one_is_not(points):
     bad = np.isposinf(points).any(axis=1)
-    i = dominance.knee(points)
+    i = dominance.knees(points)[0]
     assert not bad[i] or bad.all()
     assert np.isfinite(dominance.way_from_best(points)).all()
     assert np.isfinite(np.square(dominance.tamed(points)).sum())
@@ -152,21 +152,28 @@ def test_no_points():
 @given(POINTS.map(lambda p: p[dominance.nondominated(p)]), st.floats(0.5, 100.0))
 @settings(max_examples=50)
 def test_the_knee_is_on_the_front_and_has_no_units(points, unit):
-    i = dominance.knee(points)
+    i = dominance.knees(points)[0]
     assert 0 <= i < len(points)
-    assert dominance.knee(points * unit) == i
+    assert dominance.knees(points * unit)[0] == i
 
 
 def test_infinite_values_decide_before_distances_do():
     best, worst = np.array([[0.5, 1.0], [0.9, -np.inf], [0.0, 0.0]]), np.array([[np.inf, 0.0]])
-    assert dominance.knee(best) == 1
-    assert dominance.knee(np.concatenate([worst, best[[0, 2]]])) == 2
-    assert dominance.knee(np.array([[np.inf, np.inf], [np.inf, 3.0]])) == 1
+    assert dominance.knees(best)[0] == 1
+    assert dominance.knees(np.concatenate([worst, best[[0, 2]]]))[0] == 2
+    assert dominance.knees(np.array([[np.inf, np.inf], [np.inf, 3.0]]))[0] == 1
 
 
 def test_the_knee_of_a_bent_front_is_its_corner():
     points = np.array([[0.0, 1.0], [0.1, 0.5], [0.2, 0.2], [0.5, 0.1], [1.0, 0.0]])
-    assert dominance.knee(points) == 2
+    assert dominance.knees(points)[0] == 2
+
+
+def test_equally_close_points_are_all_knees_the_best_in_the_first_objective_first():
+    assert dominance.knees(np.array([[1.0, 0.0], [0.0, 1.0]])) == [1, 0]
+    assert dominance.knees(np.array([[0.1, 0.3], [0.3, 0.1], [0.0, 1.0], [1.0, 0.0]])) == [0, 1]
+    assert dominance.knees(np.array([[1.0, 0.0], [1.0, 0.0]])) == [0, 1]
+    assert dominance.knees(np.array([[0.0, np.inf], [1.0, 0.0], [0.0, 1.0]])) == [2, 1]
 
 
 def test_what_spans_decades_is_taken_by_its_logarithm():

@@ -12,12 +12,15 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
+from optnas.cli.status_table import status_table
 from optnas.pareto.front import complete_trials, feasible_trials, front, is_feasible
 from optnas.pareto.reference_box import REFERENCE, keep_box
 from optnas.pareto.snapshot import Snapshot
 from optnas.pareto.study_hypervolume import hypervolume, hypervolume_history
+from optnas.report.data import report_data
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
 from optnas.study.objectives import objective_names
+from optnas.study.reference import keep_reference_point
 from optnas.study.trial_order import in_order_of_completion
 
 DIRECTIONS = st.lists(st.sampled_from(["minimize", "maximize"]), min_size=1, max_size=4)
@@ -116,17 +119,33 @@ def test_it_is_said_what_a_hypervolume_is_measured_in():
         return Snapshot.of(study).hypervolume_text()
 
     assert text(random_study(n=0)) == "none without a feasible COMPLETE trial"
-    assert "(1 is the box that the 2 feasible trials span; a front" in text(random_study(n=2))
-    assert "(1 is the box that the first 10 feasible trials span; a" in text(random_study(n=12))
+    meaning = (
+        "(one network with the best values of the first 10 feasible trials in everything would"
+    )
+    assert meaning in text(random_study(n=12))
+    study = random_study(n=12)
+    keep_reference_point(study, {"objective 0": 0.5}, {})
+    assert text(study).endswith(
+        "would make it 1, a better one more; only objective 0 ≤ 0.5 counts)"
+    )
     study = optuna.create_study(directions=["minimize"] * 2)
     study.add_trial(create_trial(values=[math.inf, 1.0]))
     assert text(study) == "none: no feasible trial has a finite value of every objective"
     study.add_trial(create_trial(values=[-math.inf, 0.5]))
     study.add_trial(create_trial(values=[1.0, 2.0]))
     # A million extents of the box in one objective, (2.2 - 0.5) / 0.2 in the other one.
-    assert text(study).startswith("8.5e+06 (1 is the box that the 1 feasible trial spans")
+    assert hypervolume(study) == pytest.approx(8.5e6)
     for words in ("share", "%"):
         assert words not in text(random_study(n=12))
+
+
+@pytest.mark.parametrize(("n", "there"), [(1, False), (9, False), (10, True)])
+def test_a_hypervolume_is_shown_once_there_are_enough_trials_for_its_box(n, there):
+    """That of one trial is 1, which would look like a perfect result."""
+    study = random_study(n=n)
+    assert bool(Snapshot.of(study).hypervolume_text()) == there
+    assert ("hypervolume" in "".join(status_table(study).columns[0].cells)) == there
+    assert ("Hypervolume" in report_data(study).facts) == there
 
 
 @pytest.mark.parametrize("odd", [[math.inf, 99.0], [99.0, -math.inf], [-math.inf, math.inf]])
@@ -313,8 +332,3 @@ def test_a_snapshot_agrees_with_the_functions_of_a_study(study):
     assert seen.feasible == feasible_trials(study)
     assert seen.front == front(study)
     assert seen.hypervolume == hypervolume(study)
-    for i, direction in enumerate(study.directions if seen.front else ()):
-        values = sorted(
-            (t.values[i] for t in seen.front), reverse=direction == StudyDirection.MAXIMIZE
-        )
-        assert seen.extremes(i) == (values[0], values[-1])

@@ -1,14 +1,25 @@
 """Members of a front that are there by noise."""
 
+import io
 import itertools
 
 import optuna
 import pytest
 from hypothesis import given, strategies as st
 from optuna.study import StudyDirection
+from rich.console import Console
 
+from optnas.cli.front_table import front_table
+from optnas.cli.pick_table import pick_table
 from optnas.pareto.noise import error, interval, within_noise
 from optnas.pareto.pick import pick
+
+
+def shown(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
 
 NAMES, DIRECTIONS = ["loss", "ms"], [StudyDirection.MINIMIZE] * 2
 
@@ -61,6 +72,25 @@ def test_pick_passes_over_a_member_within_noise():
     assert " on the front (1 more only within noise)" in picked.why
     exact = study_of((0.5, 1.01, 0), (0.6, 1.0, 0), (0.1, 9.0, 0))
     assert pick(exact, weights={"ms": -1.0}).entry.number == 1
+
+
+def test_the_table_of_the_front_says_what_within_noise_of_another_trial_means():
+    meaning = "within noise of: that trial is surely better in something, and this one is ahead of"
+    table = shown(front_table(study_of((0.5, 1.01, 0.1), (0.6, 1.0, 0.1))))
+    assert meaning in " ".join(table.split())
+    assert "within noise" not in shown(front_table(study_of((0.5, 1.01, 0), (0.6, 1.0, 0))))
+
+
+def test_pick_says_where_an_interval_reaches_beyond_a_limit():
+    study = study_of((0.5, 0.565, 3.0), (0.7, 0.1, 0.0))
+    picked = pick(study, at_most={"ms": 1.0, "loss": 0.6})
+    beyond = "; but the 95 % interval reaches beyond the limit: ms (-2.435 to 3.565)"
+    assert picked.why.endswith(f"with ms ≤ 1, loss ≤ 0.6{beyond}")
+    assert "±531%" in shown(pick_table(study, picked))
+    picked = pick(study, at_least={"ms": 0.5})
+    assert picked.why.endswith(beyond)
+    assert "interval" not in pick(study, at_most={"ms": 4.0}).why
+    assert "interval" not in pick(study, at_most={"ms": 0.2}).why
 
 
 @pytest.mark.parametrize("kept", [None, 3, {}, {"interval": [1]}, {"interval": ["a", 2]}])

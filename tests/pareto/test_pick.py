@@ -5,6 +5,7 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
+from optnas.cli.pick_table import pick_table
 from optnas.errors import InputError
 from optnas.pareto.pick import measured, pick
 from optnas.study.attributes import ARCHITECTURE
@@ -39,8 +40,8 @@ def test_with_nothing_asked_it_is_the_knee(study):
     found = pick(study)
     assert found.entry.trial.number == 1
     assert found.why == (
-        "closest to the best of everything (the way from best to worst: val_accuracy 21%, flops "
-        "50%, latency_ms 33%) of 3 networks on the front"
+        "closest to the best of everything among 3 networks on the front (the way from their best "
+        "to their worst value: val_accuracy 21%, flops 50%, latency_ms 33%)"
     )
 
 
@@ -51,9 +52,37 @@ def test_what_is_worse_than_the_reference_is_left_out_while_others_remain(study)
     keep_reference_point(study, {"val_accuracy": 0.9}, {})
     found = pick(study)
     assert found.entry.trial.number == 1
-    assert found.why.endswith("of 2 networks on the front within the reference val_accuracy ≥ 0.9")
+    reference = "among 2 networks on the front within the reference val_accuracy ≥ 0.9 (the way"
+    assert reference in found.why
     assert pick(study, weights={"latency_ms": -1}).entry.trial.number == 1
     assert pick(study, at_most={"flops": 1e4}).entry.trial.number == 2  # none is within it
+
+
+def test_equally_close_networks_are_named():
+    """Of two networks each is the best in one objective."""
+    rows = [([2.0, 1.0], {}, 0.0), ([1.0, 2.0], {}, 0.0)]
+    study = make_study(rows, ["loss", "flops"], ["minimize"] * 2)
+    found = pick(study)
+    assert found.entry.number == 1
+    assert found.why.endswith(
+        "value: loss 0%, flops 100%); trials 0 and 1 are equally close: trial 1 is taken for its "
+        "loss; give limits or weights to choose"
+    )
+    found = pick(make_study([*rows[1:] * 2], ["loss", "flops"], ["minimize"] * 2))
+    assert "trials 0 and 1 are equally close: trial 0 is taken as the first; give" in found.why
+    assert "equally" not in pick(study, at_most={"loss": 1.5}, by_knee=True).why
+
+
+def test_the_table_has_the_range_that_the_reason_is_about(study):
+    """Of the candidates alone: networks beyond a limit or the reference are on the front, too."""
+    found = pick(study, at_least={"val_accuracy": 0.9}, by_knee=True)
+    assert "val_accuracy 100%, flops 0%, latency_ms 0%" in found.why
+    table = pick_table(study, found)
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    assert columns[""] == NAMES
+    assert columns["best of 2 networks"] == ["0.99", "100,000", "2"]
+    assert columns["worst of these"] == ["0.95", "1,000,000", "4"]
+    assert columns["this"] == ["0.95", "100,000", "2"]
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ def test_what_fresh_seeds_say_has_bars():
         (1, 1, (2.0, 3.0), (2.5, 3.0)),
     ]
     assert members[0].spreads[0].deviation == pytest.approx(0.02**0.5)
-    assert [a.verdict for a in data.again] == ["stands", "stands"]
+    assert [a.verdict for a in data.again] == ["stands", "stands by one seed"]
     means = pareto_figure(data).data[-1]
     assert means.name == "with fresh seeds (mean ± 1 sd)"
     assert (list(means.customdata), list(means.x)) == ([0, 1], [5.0, 3.0])

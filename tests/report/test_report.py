@@ -22,6 +22,7 @@ from optnas.study.attributes import (
     RETRY_OF,
     SURPLUS,
 )
+from optnas.study.describe import facts_text
 from optnas.study.retrainings import Run, keep_run
 from optnas.utils.text import ranges
 
@@ -129,6 +130,16 @@ def test_numbers_say_how_they_were_measured():
         2.0,
         "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 · 40 passes · during a training",
     )
+
+
+def test_a_latency_without_a_training_next_to_it_is_not_called_undisturbed():
+    """Other programs may have disturbed it, as its interval shows."""
+    detail = {"interval": [0.0, 6.0], "passes": 40, "alone": True}
+    attrs = {"latency_ms": 2.0, "detail:latency_ms": detail}
+    data = report_data(make_study([([1.0, 2.0], attrs, -1.0)], names=("loss", "latency_ms")))
+    said = "no training by optnas at the same time"
+    assert data.details[0]["numbers"][1][2] == f"95 % interval 0 to 6 · 40 passes · {said}"
+    assert facts_text(detail) == f"95 % interval 0 to 6, passes 40, {said}"
 
 
 def test_endings_are_counted_by_reason(study):

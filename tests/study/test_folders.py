@@ -9,6 +9,8 @@ import pytest
 from common.postgres import database
 from hypothesis import example, given, strategies as st
 
+from optnas.export.formats import FORMATS
+from optnas.export.model import suffix_of
 from optnas.storage.open import close_storage, open_storage
 from optnas.storage.urls import Location
 from optnas.study.folders import (
@@ -183,3 +185,10 @@ def test_the_default_database_of_a_name_is_found_again():
     assert default_url(Path(), "50%", root) == "sqlite:///50%2525.db"
     Path("50%.db").touch()  # an earlier version's
     assert default_url(Path(), "50%", root) == "sqlite:///50%25.db"
+
+
+def test_git_ignores_what_a_study_leaves_next_to_it():
+    lines = (Path(__file__).parents[2] / ".gitignore").read_text().splitlines()
+    ends = {f"*{suffix}" if suffix.endswith(".html") else f"*{suffix}/" for suffix in SUFFIXES}
+    files = {f"*.{suffix_of(kind).split('.')[-1]}" for kind in FORMATS.values()}
+    assert ends | files | {f"{file}.md" for file in files} <= set(lines)
