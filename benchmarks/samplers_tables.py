@@ -179,8 +179,8 @@ def tests_text(found):
 def summary_text(content):
     """Over all tables and both measures: where the predictor is ahead of each sampler, or behind.
 
-    A comparison is one of a table, a measure and 50, 100 or 200 trials. It is sure if p < 0.05 in
-    the paired test.
+    A comparison is one of a table, a measure and 50, 100 or 200 trials. It is significant if
+    p < 0.05 in the paired test.
     """
     rows = dict.fromkeys(name for name in content for name in content[name])
     lines = []
@@ -201,8 +201,8 @@ def summary_text(content):
             sure = sum(p < 0.05 for _, p, _ in found.values())
             behind = [f"{at} ({gain:+.2f})" for at, (gain, _, p) in found.items() if p < 0.05]
             lines.append(
-                f"{ours} - {peer}: ahead in {ahead} of {len(found)} comparisons, surely in {sure}; "
-                f"surely behind in {len(behind)}{': ' * bool(behind)}{', '.join(behind)}"
+                f"{ours} - {peer}: ahead in {ahead} of {len(found)} comparisons, significantly in "
+                f"{sure}; significantly behind: {', '.join(behind) or 'nowhere'}"
             )
     return "\n".join(lines)
 
