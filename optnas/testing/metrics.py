@@ -118,8 +118,10 @@ class MetricContract:
             "garbage collection": gc.isenabled(),
         }
 
-    def test_is_finite_and_grows_when_the_width_doubles(self) -> None:
-        small, large = (self.metric.measure(self.candidate(width)) for width in (64, 128))
+    def test_is_finite_and_grows_with_the_width(self) -> None:
+        # What is measured varies, with what else runs: there the difference is a thousandfold.
+        widths = (64, 128) if self.metric.exact else (16, 512)
+        small, large = (self.metric.measure(self.candidate(width)) for width in widths)
         if not self.grows:
             small, large = large, small
         assert 0 < small < large < math.inf

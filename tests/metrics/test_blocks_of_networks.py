@@ -31,14 +31,14 @@ class TestExpressivity(MetricContract):
 class TestProgressivity(MetricContract):
     metric = ZeroCost("progressivity")
 
-    def test_is_finite_and_grows_when_the_width_doubles(self):
+    def test_is_finite_and_grows_with_the_width(self):
         assert all(math.isfinite(self.metric.measure(self.candidate(w))) for w in (64, 128))
 
 
 class TestTrainability(MetricContract):
     metric = ZeroCost("trainability")
 
-    def test_is_finite_and_grows_when_the_width_doubles(self):
+    def test_is_finite_and_grows_with_the_width(self):
         assert all(self.metric.measure(self.candidate(w)) < 0 for w in (64, 128))
 
 
