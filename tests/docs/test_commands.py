@@ -16,6 +16,7 @@ OF_OTHERS = {
     "--print-to-pdf",
     "--seeds",
     "--samplers",
+    "--told",
     "--first",
     "--objectives",
     "--digits",
