@@ -3,26 +3,15 @@
 import pytest
 import torch
 from optuna.trial import FixedTrial
+from row_data import N, Rows
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 import optnas
 from optnas.errors import InputError
 
-N = 24
 X = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(N) % 3
-
-
-class Rows(Dataset):
-    def __init__(self, row):
-        self.row = row
-
-    def __len__(self):
-        return N
-
-    def __getitem__(self, index):
-        return self.row(index)
 
 
 class Named(nn.Linear):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from optuna.trial import FixedTrial
+from row_data import N, Rows
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 import optnas
 from optnas.candidate import Candidate
@@ -17,20 +18,8 @@ from optnas.errors import InputError
 from optnas.evaluators import Report, SharedWeightsEvaluator, TrainingEvaluator
 from optnas.search_spaces import FunctionSpace
 
-N = 24
 IDS = torch.randint(1, 9, (N, 6), generator=torch.Generator().manual_seed(0))
 Y = torch.arange(N) % 3
-
-
-class Rows(Dataset):
-    def __init__(self, row):
-        self.row = row
-
-    def __len__(self):
-        return N
-
-    def __getitem__(self, index):
-        return self.row(index)
 
 
 class Output(collections.OrderedDict):

@@ -208,9 +208,9 @@ def acquired(widths, limits=(math.inf, math.inf)):
 
 def test_a_cost_of_0_leaves_the_values_of_other_networks_as_they_are():
     widths = [2, 10, 60, 90, 150]
-    alone, beside = acquired(widths), acquired([*widths, 0])
-    assert beside[:-1] == pytest.approx(alone, rel=0.3, abs=0.01)
-    assert beside[-1] < 5 * beside[0]
+    alone, together = acquired(widths), acquired([*widths, 0])
+    assert together[:-1] == pytest.approx(alone, rel=0.3, abs=0.01)
+    assert together[-1] < 5 * together[0]
 
 
 def test_a_limit_beyond_all_that_was_seen_leaves_room_up_to_it():
