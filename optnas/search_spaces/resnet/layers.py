@@ -30,9 +30,11 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, blocks: ResNetBlocks, stride: int) -> None:
         super().__init__()
         out = blocks.channels
-        self.body = basic(channels, out, stride)
-        if blocks.block == "bottleneck":
-            self.body = bottleneck(channels, blocks.inner, out, stride, blocks.groups)
+        self.body = (
+            bottleneck(channels, blocks.inner, out, stride, blocks.groups)
+            if blocks.block == "bottleneck"
+            else basic(channels, out, stride)
+        )
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or channels != out:
             self.shortcut = conv_norm(channels, out, stride=stride)

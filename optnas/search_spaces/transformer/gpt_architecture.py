@@ -76,7 +76,8 @@ def gpt_network(architecture: GPTArchitecture, vocabulary: int, length: int) -> 
         )
         for layer in architecture.layers
     ]
-    head = nn.Linear(width, vocabulary, bias=False)
+    # A tied head has no memory of its own.
+    head = nn.Linear(width, vocabulary, bias=False, device="meta" if architecture.tied else None)
     initialize(blocks, [tokens, head])
     if architecture.tied:
         head.weight = tokens.weight
