@@ -48,8 +48,11 @@ from optnas.utils.random_state import seeded
 Proxy = Literal[
     "synflow", "naswot", "grad_norm", "snip", "expressivity", "progressivity", "trainability"
 ]
-BATCH = 8
-"""Examples of noise for the predictor's naswot and grad_norm."""
+BATCH, LEAST_BATCH = 8, 2
+"""Examples of noise for the predictor's naswot and grad_norm, up to `POSITIONS` each; of larger
+ones fewer, but no fewer than the second number."""
+POSITIONS = 32 * 32
+"""Positions of an image or a sequence."""
 OF_BLOCKS: dict[str, Callable[[Sequence[Tensor]], float]] = {
     "expressivity": expressivity,
     "progressivity": progressivity,
@@ -221,12 +224,18 @@ def _log_determinant(counts: Tensor) -> float:
     return float(torch.linalg.slogdet(counts).logabsdet)
 
 
+PREDICTOR_PROXIES = ("synflow", "live_params", "naswot", "grad_norm")
+"""The names of what `zero_cost` computes, in order."""
+
+
 def zero_cost(candidate: Candidate) -> dict[str, float]:
     """The predictor's features of a candidate: proxies of its model on the CPU, from noise.
 
-    `synflow`, `naswot` and `grad_norm` are computed as in `ZeroCost`, with a batch of 8 and, for
-    naswot, only rectifiers. `live_params` is the number of parameters in tensors with a non-zero
-    gradient in synflow; parameters in a branch that reaches no output, or no input, aren't counted.
+    `synflow`, `naswot` and `grad_norm` are computed as in `ZeroCost`, with a batch of 8 (of fewer,
+    down to 2, if an example is larger than 32×32 positions, so that large images don't take
+    minutes) and, for naswot, only rectifiers. `live_params` is the number of parameters in tensors
+    with a non-zero gradient in synflow; parameters in a branch that reaches no output, or no input,
+    aren't counted.
 
     Returns:
         The values by name. A value is NaN where it can't be computed for this network: a recurrent
@@ -250,11 +259,13 @@ def _flow(model: nn.Module, inputs: Inputs) -> dict[str, float]:
 
 def _noisy(model: nn.Module, inputs: Inputs) -> dict[str, float]:
     """Naswot and grad_norm, from one forward and one backward pass of a batch of noise."""
+    positions = max([1, *(math.prod(tensor.shape[2:]) for tensor in in_order(inputs))])
+    examples = min(BATCH, max(LEAST_BATCH, BATCH * POSITIONS // positions))
     try:
-        batch = map_inputs(noise(BATCH), inputs)
-        with activation_agreement(model, BATCH, RECTIFIERS) as counts:
+        batch = map_inputs(noise(examples), inputs)
+        with activation_agreement(model, examples, RECTIFIERS) as counts:
             outputs = first_output(call(model, batch))
-        found = gradients(model, random_readout(outputs, BATCH))
+        found = gradients(model, random_readout(outputs, examples))
     except UNABLE:
         return {"naswot": math.nan, "grad_norm": math.nan}
     naswot = float(torch.linalg.slogdet(counts).logabsdet)

@@ -59,8 +59,7 @@ class Objective:
     3. The evaluator trains and scores.
 
     All measured values are in the trial's user attributes, however it ends. If the architecture is
-    at fault (its training diverged, or memory ran out), the trial fails by returning NaN, with the
-    reason in the attribute `failure`.
+    at fault (its training diverged, say), the trial returns NaN, with the reason in `failure`.
 
     Example:
         ```python
@@ -244,6 +243,7 @@ class Objective:
         self, trial: Trial, every: list[FrozenTrial], details: dict[str, Any], folder: Path | None
     ) -> tuple[float, ...]:
         self._begin(trial.study)
+        self._previews.recall(trial.study, every)
         seed = derived_seed(self._study_seed, place(every[trial.number], every), "candidate")
         with together(trial):
             with asking(lambda: self.choosing(trial.number)):
@@ -254,6 +254,7 @@ class Objective:
             names = str(candidate), str(recipe)
             trial.set_user_attr(attr.ARCHITECTURE, names[0])
             trial.set_user_attr(attr.RECIPE, names[1])
+            self._previews.keep(trial, names[0])
         same = self._evaluated.find(trial.study, every, *names, stopped=bool(self._stopping))
         if original := same or await_same(trial.study, every, every[trial.number], *names):
             return reuse(trial, original, self.known)
@@ -295,6 +296,5 @@ class Objective:
         name_objectives(study, self.objectives)
         self.keep_reference(study)
         self._study_seed = study_seed(study, self.seed)
-        weights = self.prepare()
-        check_same_weights(study, weights, accept_changes=False)  # a Search has accepted them
+        check_same_weights(study, self.prepare(), accept_changes=False)  # a Search accepts them
         self._study = study

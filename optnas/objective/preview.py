@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
-from optuna.trial import FixedTrial
+from optuna.study import Study
+from optuna.trial import FixedTrial, FrozenTrial, Trial
 
 from optnas.candidate import Candidate
 from optnas.devices.sharing import Sharing
 from optnas.metrics import Metric
-from optnas.metrics.zero_cost import zero_cost
+from optnas.metrics.zero_cost import PREDICTOR_PROXIES, zero_cost
 from optnas.objective.asking import step
 from optnas.objective.bounds import Bounds
 from optnas.search_spaces import ParameterSpace, SearchSpace
+from optnas.study.attributes import ARCHITECTURE, PROXIES
 from optnas.utils.random_state import seeded
 from optnas.utils.silent import silent
 
@@ -96,6 +99,25 @@ class Previews:
         self.known = frozenset(self._objectives)
         self.score = next((i for i, n in enumerate(objectives) if n not in measured), None)
         self._found: dict[tuple[str, str], Any] = {}
+        self._study: Study | None = None
+        self._read = 0
+
+    def recall(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
+        """Takes the proxies that the trials of a study keep: other processes computed them."""
+        if study is not self._study:
+            self._study, self._read = study, 0
+        for trial in trials[self._read :]:
+            kept = _read_proxies(trial.user_attrs.get(PROXIES))
+            if kept and isinstance(name := trial.user_attrs.get(ARCHITECTURE), str):
+                self._found.setdefault(("proxies", name), kept)
+        while self._read < len(trials) and trials[self._read].state.is_finished():
+            self._read += 1
+
+    def keep(self, trial: Trial, architecture: str) -> None:
+        """Stores the proxies of a trial's architecture on it, if they were computed."""
+        if found := self._found.get(("proxies", architecture)):
+            kept = {name: None if math.isnan(value) else value for name, value in found.items()}
+            trial.set_user_attr(PROXIES, kept)
 
     def values(self, params: Mapping[str, Any]) -> Mapping[int, float]:
         """See `Preview.values`."""
@@ -142,3 +164,11 @@ class Previews:
                     self._found[key] = find(candidate)
         found: dict[Key, float] = self._found[key]
         return found
+
+
+def _read_proxies(kept: Any) -> dict[str, float]:
+    """The proxies that a trial keeps; empty if it keeps none, or something else."""
+    if not isinstance(kept, dict) or set(kept) != set(PREDICTOR_PROXIES):
+        return {}
+    found = {name: math.nan if kept[name] is None else kept[name] for name in PREDICTOR_PROXIES}
+    return found if all(type(value) in (int, float) for value in found.values()) else {}

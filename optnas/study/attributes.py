@@ -44,6 +44,9 @@ SHARED = "shared_weights"
 """The detail of a trial whose network inherited its weights: what it found, and what it didn't."""
 LANGUAGE_MODEL = "language_model"
 """How much of the trial a language model chose, or why it chose nothing."""
+PROXIES = "proxies"
+"""The zero-cost proxies of the network by name, None where it has none: where the sampler computed
+them, so that no other process does that again."""
 GRADIENT = "gradient"
 """The preference of a trial that a relaxed network proposed, with its losses and share of skips."""
 
@@ -77,6 +80,7 @@ _RESERVED = {
     TRAIN_SECONDS,
     LANGUAGE_MODEL,
     GRADIENT,
+    PROXIES,
 }
 
 
