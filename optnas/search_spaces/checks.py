@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import cast
 
 from optnas.search_spaces.base import ACTIVATIONS
 from optnas.utils.distributions import check_choices as check_different
 
 
-def check_range(name: str, bounds: tuple[float, float], lowest: float) -> None:
-    """Raises ValueError unless `lowest <= bounds[0] <= bounds[1]`."""
+def check_range(
+    name: str, bounds: tuple[float, float], lowest: float, *, whole: bool = True
+) -> None:
+    """Raises ValueError unless `lowest <= bounds[0] <= bounds[1]`, whole numbers by default."""
     try:
         low, high = bounds
-        fits = lowest <= low <= high
+        kind = Integral if whole else Real
+        fits = isinstance(low, kind) and isinstance(high, kind) and lowest <= low <= high
     except (TypeError, ValueError):
         fits = False
     if not fits:
         one = isinstance(bounds, Real)
+        numbers = "whole numbers " * whole
         raise ValueError(
-            f"{name} must be (low, high) with {lowest:g} <= low <= high, got {bounds!r}"
+            f"{name} must be {numbers}(low, high) with {lowest:g} <= low <= high, got {bounds!r}"
             + (f": give ({bounds}, {bounds}) for one value" if one else "")
         )
 
@@ -109,7 +113,7 @@ def check_activations(names: tuple[str, ...]) -> None:
 
 def check_dropout(bounds: tuple[float, float], step: float) -> None:
     """Raises ValueError unless the bounds are probabilities below 1, with a step above 0."""
-    check_range("dropout", bounds, 0.0)
+    check_range("dropout", bounds, 0.0, whole=False)
     if bounds[1] >= 1.0:
         raise ValueError(f"dropout must stay below 1, got {bounds}")
     if not step > 0:
@@ -125,6 +129,15 @@ def check_image_shape(shape: tuple[int, ...]) -> None:
             "dimension for channels get one by x[:, None]"
         )
     check_shape("input_shape", shape)
+
+
+def check_stages(stages: object, kind: type) -> None:
+    """Raises ValueError unless there are stages of a kind, or one in a tuple."""
+    if not isinstance(stages, Sequence) or not all(isinstance(stage, kind) for stage in stages):
+        raise ValueError(
+            f"stages must be a tuple of {kind.__name__}, got {stages!r}"
+            + (": give (stage,) for one alone" if isinstance(stages, kind) else "")
+        )
 
 
 def check_last(stages: tuple[object, ...]) -> None:

@@ -23,7 +23,8 @@ from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.isomorphism import Node, canonical_graph
 from optnas.utils.checks import check_counts
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+POOLING = "avg_pool_3x3"
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", POOLING)
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """The two nodes that each edge of the cell connects, in the order of the benchmark's strings."""
 
@@ -62,9 +63,10 @@ class NASBench201Space(
 
     Many cells are the same network, up to the names of nodes: `none` can be removed, and with it
     operations that read nothing (they could only add a constant) and those from which no path leads
-    to the output; and a `skip_connect` can be replaced by what it reads. 5,425 networks are left.
-    The paper counts 6,466, by strings of what nodes compute: there two convolutions are one where
-    they read the same, and a sum with `none` in it is another than one without. As in the
+    to the output; a `skip_connect` can be replaced by what it reads; and the pooling of a sum is
+    the sum of the poolings. 5,044 networks are left. The paper counts 6,466, by strings of what
+    nodes compute: there two convolutions are one where they read the same, poolings aren't taken
+    apart, and a sum with `none` in it is another than one without. As in the
     benchmark, each cell is an architecture by default, and operations without effect have weights
     and MACs. With `unique=True`, one cell without such operations stands for all cells of a
     network, so that it is trained once.
@@ -172,13 +174,21 @@ def _unique_cells() -> dict[tuple[Node, ...], tuple[str, ...]]:
 def _graph(operations: tuple[str, ...]) -> tuple[Node, ...]:
     """A cell's convolutions and poolings, with what each reads, the same for isomorphic cells.
 
-    The number 0 is the cell's input. The last node stands for the cell's output.
+    The number 0 is the cell's input. The last node stands for the cell's output. Pooling is linear
+    and has no weights, so each part of a sum is pooled by itself, and once.
     """
     nodes: list[Node] = []
     sums: list[list[int]] = [[0], [], [], []]  # what each node of the cell adds up
+    pooled: dict[int, int] = {}
     for (source, target), operation in zip(EDGES, operations, strict=True):
         if operation == "skip_connect":
             sums[target] += sums[source]
+        elif operation == POOLING:
+            for i in sums[source]:
+                if i not in pooled:
+                    nodes.append(((operation, i),))
+                    pooled[i] = len(nodes)
+                sums[target].append(pooled[i])
         elif operation != "none" and sums[source]:
             nodes.append(tuple((operation, i) for i in sums[source]))
             sums[target].append(len(nodes))

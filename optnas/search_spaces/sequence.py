@@ -84,7 +84,9 @@ class SequenceSpace(SearchSpace[SequenceArchitecture], Encodable[SequenceArchite
     Parameters: `kind`, `pooling`, `dropout`, `embedding_size` (of tokens); of recurrent networks
     `rnn.depth`, `rnn.width`, `rnn.bidirectional`; of convolutions `tcn.depth`, `tcn.width`,
     `tcn.kernel_size`, `tcn.causal`. A setting with one value is no parameter. Blocks whose dilation
-    is the length or more, and kernels that reach beyond it from any step, are no choices.
+    is the length or more, and kernels that reach beyond it from any step in the first block, are no
+    choices. In later blocks the outer weights of a kernel may see padding alone; they count as
+    parameters and MACs all the same.
 
     Example:
         ```python

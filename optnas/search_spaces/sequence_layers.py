@@ -27,6 +27,7 @@ def check_lengths(x: Tensor, lengths: Tensor) -> None:
             f"{lengths.dtype} of shape {tuple(lengths.shape)}"
             + (": give lengths.long()" if lengths.is_floating_point() else "")
         )
+    lengths = lengths.long()
     wrong = lengths[(lengths < 1) | (lengths > x.shape[1])]
     if wrong.numel():
         raise InputError(
@@ -51,7 +52,8 @@ class Steps:
         self.valid: Tensor | None = None
         self.turned = steps.flip(0)[None]
         if lengths is not None:
-            self.lengths = lengths.clamp(1, self.number)[:, None]
+            # Some operations take no small whole numbers, such as uint8.
+            self.lengths = lengths.long().clamp(1, self.number)[:, None]
             self.valid = steps < self.lengths
             self.turned = torch.where(self.valid, self.lengths - 1 - steps, steps)
 

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from optuna.trial import BaseTrial
 
+from optnas.search_spaces.checks import check_shape
+
 Value = TypeVar("Value", int, float, str, bool)
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
@@ -91,11 +93,14 @@ def check_strides(strides: Sequence[int] | None, published: Sequence[int]) -> Se
     """The given strides, or the published ones.
 
     Raises:
-        ValueError: Their numbers differ.
+        ValueError: Their numbers differ, or they are no strides.
     """
     if strides is not None and len(strides) != len(published):
         raise ValueError(
             f"strides must be {len(published)} whole numbers, for the stem and each of the "
             f"{len(published) - 1} stages, such as {tuple(published)}; got {strides}"
         )
-    return published if strides is None else strides
+    if strides is None:
+        return published
+    check_shape("strides", tuple(strides))
+    return strides

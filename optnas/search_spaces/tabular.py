@@ -9,6 +9,7 @@ block is Linear(Dropout(ReLU(Norm(x)))), so that the stem is the first layer of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -125,7 +126,9 @@ class TabularSpace(SearchSpace[TabularArchitecture], Encodable[TabularArchitectu
     dropout_step: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.numbers < 0 or not (self.numbers or self.categories):
+        if not isinstance(self.numbers, Integral) or self.numbers < 0:
+            raise ValueError(f"numbers must be a whole number of at least 0, got {self.numbers!r}")
+        if not (self.numbers or self.categories):
             raise ValueError(
                 f"there must be numbers or categories, got numbers={self.numbers} and "
                 f"categories={self.categories}"

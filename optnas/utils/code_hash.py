@@ -31,6 +31,9 @@ from optnas.utils.syntax import (
 _BY_NAME = {*sys.stdlib_module_names, "optnas", "torch", "numpy"}
 """Packages whose functions and classes are told by their names: an upgrade changes no hash."""
 
+_NO_STATE = ("_compiled_call_impl", "_flat_weight_refs")
+"""Attributes of modules that pickle leaves out: the second are weak references of an LSTM."""
+
 _VALUES = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
 """Types of values whose `repr` says everything."""
 
@@ -221,7 +224,7 @@ def _state(module: torch.nn.Module) -> dict[str, Any]:
     return {
         name: list(value.values()) if "_hooks" in name and isinstance(value, dict) else value
         for name, value in vars(module).items()
-        if name != "_compiled_call_impl" and not _is_cache(type(module), name)
+        if name not in _NO_STATE and not _is_cache(type(module), name)
     }
 
 

@@ -74,7 +74,8 @@ def ties(state: Mapping[str, Tensor]) -> dict[str, str]:
     for name, tensor in state.items():
         if not tensor.numel():
             continue
-        where = tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+        seen = tensor.dtype, tensor.shape, tensor.stride(), tensor.is_conj(), tensor.is_neg()
+        where = tensor.device, tensor.data_ptr(), *seen
         if first.setdefault(where, name) != name:
             found[name] = first[where]
     return found
@@ -99,9 +100,10 @@ def save_weights(
             running code.
     """
     if is_plain(state):
-        tied = ties(state)
-        written = {n: _whole(t) for n, t in state.items() if n not in tied}
-        save_file(written, path, {**tied, **(metadata or {})} or None)
+        texts = dict(metadata or {})
+        tied = {name: first for name, first in ties(state).items() if name not in texts}
+        whole = _apart({n: t for n, t in state.items() if n not in tied})
+        save_file(whole, path, tied | texts or None)
         return
     if plain:
         raise InputError(f"safetensors can't hold {_at_fault(state, _fits_safetensors)}")
@@ -230,6 +232,18 @@ def _whole(tensor: Tensor) -> Tensor:
     tensor = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
     size = tensor.numel() * tensor.element_size()
     return tensor if tensor.untyped_storage().nbytes() == size else tensor.clone()
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors of which no two share memory, as a matrix and its flat view do."""
+    found: dict[str, Tensor] = {}
+    taken = set()
+    for name, tensor in state.items():
+        whole = _whole(tensor)
+        shared = whole.untyped_storage().data_ptr() in taken
+        found[name] = whole.clone() if shared else whole
+        taken.add(whole.untyped_storage().data_ptr())
+    return found
 
 
 def _fits_safetensors(value: object) -> bool:

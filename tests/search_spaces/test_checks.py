@@ -77,7 +77,7 @@ TWICE = CHOICES + [
 )
 def test_a_choice_that_is_given_twice_is_named(space, name):
     first, *others = getattr(space, name)
-    is_range = r"must be \(low, high\)"
+    is_range = r"must be (whole numbers )?\(low, high\)"
     with pytest.raises(ValueError, match=rf"^{name} (has the choice {first!r} twice|{is_range})"):
         replace(space, **{name: (first, *others, first)})
 

@@ -88,6 +88,16 @@ def test_what_stands_behind_the_length_changes_nothing():
         assert not torch.equal(network(earlier, lengths)[2], outputs[2])
 
 
+@pytest.mark.parametrize("number", [torch.uint8, torch.int16, torch.int32])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_lengths_are_whole_numbers_of_any_size(number, pooling):
+    space = SequenceSpace((300, 1), 2, lengths=True)
+    network = space.build(SequenceArchitecture("gru", 1, 4, pooling, 0.0, bidirectional=True))
+    x, lengths = torch.randn(3, 300, 1), torch.tensor([200, 1, 9])
+    network.check_inputs(x, lengths.to(number))
+    assert torch.equal(network(x, lengths.to(number)), network(x, lengths))
+
+
 def test_tokens_behind_the_length_may_be_any_number():
     space = SequenceSpace((7,), 3, vocabulary=11, lengths=True, **SMALL)
     x, lengths = torch.randint(0, 11, (3, 7)), torch.tensor([2, 7, 5])

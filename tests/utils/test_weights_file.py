@@ -84,6 +84,25 @@ def transposed():
     return model
 
 
+def flattened():
+    model = nn.Linear(3, 4)
+    model.register_buffer("flat", model.weight.detach().view(-1))
+    return model
+
+
+def conjugates():
+    model, base = nn.Module(), torch.randn(3, dtype=torch.complex64)
+    for name, tensor in {"a": base, "b": base.conj(), "c": torch.view_as_real(base)}.items():
+        model.register_buffer(name, tensor)
+    return model
+
+
+def tied_under_the_name_of_a_fact():
+    model = nn.Linear(3, 3)
+    model.trial = model.weight
+    return model
+
+
 STATES = {
     "a part of another tensor": with_buffer(lambda: torch.randn(2, 1).unbind(0)[0]),
     "a slice": with_buffer(lambda: torch.randn(9)[1::2]),
@@ -91,6 +110,9 @@ STATES = {
     "chunks": chunks,
     "tensors that overlap": overlapping,
     "tied": tied,
+    "tied, and called as a fact": tied_under_the_name_of_a_fact,
+    "flattened": flattened,
+    "a tensor and its conjugate": conjugates,
     "transposed": transposed,
     "a number": with_buffer(lambda: torch.randn(())),
     "empty": with_buffer(lambda: torch.zeros(0)),
@@ -154,12 +176,6 @@ def test_tied_tensors_are_written_once_and_whole_ones_alone(tmp_path):
     save_weights(nn.Linear(9, 9, bias=False).state_dict(), tmp_path / "w")
     save_weights({"x": torch.zeros(10**6)[:1].to_sparse()}, tmp_path / "small")
     assert (tmp_path / "small").stat().st_size < 10**4
-
-
-def flattened():
-    model = nn.Linear(3, 4)
-    model.register_buffer("flat", model.weight.detach().view(-1))
-    return model
 
 
 @pytest.mark.parametrize("make", [tied, flattened])

@@ -126,7 +126,8 @@ def _depthwise_separable(
 class FactorizedReduction(nn.Module):
     """Halves the image by two 1×1 convolutions of stride 2, one of them shifted by a pixel.
 
-    Each gives half of the channels, so that no pixel is left out.
+    Each gives half of the channels, so that no pixel is left out. Where there is a single row or
+    column, nothing is shifted across it.
 
     Args:
         channels: Those of its input.
@@ -145,6 +146,7 @@ class FactorizedReduction(nn.Module):
         """Images of shape `(batch, channels, height, width)` to those of half the size."""
         x = self.activation(x)
         # The added row and column matter to odd sizes only, which are rounded up.
-        moved = functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        rows, columns = (1 if size > 1 else 0 for size in x.shape[2:])
+        moved = functional.pad(x, (0, 1, 0, 1))[:, :, rows:, columns:]
         y: Tensor = self.norm(torch.cat([self.conv(x), self.shifted(moved)], dim=1))
         return y

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from optnas.search_spaces.checks import check_positives
 from optnas.search_spaces.mobile.architecture import MobileArchitecture, MobileBlock
 from optnas.search_spaces.mobile.stage import MobileStage
 from optnas.search_spaces.staged import (
@@ -74,8 +75,9 @@ def blocks_of(
         activation: That of all blocks; None takes the rows'.
 
     Raises:
-        ValueError: `strides` has another length.
+        ValueError: `strides` has another length, or a number isn't above 0.
     """
+    check_positives("width", (width,))
     stem, *others = check_strides(strides, [2, *(row.stride for row in rows)])
     size: Size = (input_shape[1], input_shape[2])
     stem = useful_stride(stem, size)

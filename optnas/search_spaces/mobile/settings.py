@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from optnas.search_spaces.checks import check_activations, check_image_shape, check_sizes
+from optnas.search_spaces.checks import (
+    check_activations,
+    check_image_shape,
+    check_sizes,
+    check_stages,
+)
 from optnas.search_spaces.mobile.architecture import MobileArchitecture
 from optnas.search_spaces.mobile.stage import MobileStage, block_settings
 from optnas.search_spaces.multipliers import check_multipliers
@@ -32,6 +37,7 @@ class MobileSettings:
     def __post_init__(self) -> None:
         check_image_shape(self.input_shape)
         check_counts(outputs=self.outputs)
+        check_stages(self.stages, MobileStage)
         check_sizes("stem_widths", self.stem_widths)
         check_sizes("stem_strides", self.stem_strides)
         check_activations(self.activations)

@@ -32,7 +32,7 @@ from optnas.search_spaces.staged import (
 
 BLOCK_SETTINGS = ("kernel_size", "expansion", "operation", "squeeze_excitation", "activation")
 """The settings that each block of a stage has for itself, or that all of them share."""
-_OPERATION = re.compile(r"mb([\d.]+)_k(\d+)")
+_OPERATION = re.compile(r"mb(\d+(?:\.\d*[1-9])?)_k(\d+)")
 
 
 @dataclass(frozen=True)

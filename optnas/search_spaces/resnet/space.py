@@ -19,7 +19,9 @@ from optnas.search_spaces.checks import (
     check_booleans,
     check_image_shape,
     check_kernel_sizes,
+    check_positives,
     check_sizes,
+    check_stages,
 )
 from optnas.search_spaces.encoding import encode
 from optnas.search_spaces.resnet.architecture import ResNetArchitecture, ResNetBlocks
@@ -86,6 +88,7 @@ class ResNetSpace(SearchSpace[ResNetArchitecture], Encodable[ResNetArchitecture]
     def __post_init__(self) -> None:
         check_image_shape(self.input_shape)
         check_counts(outputs=self.outputs)
+        check_stages(self.stages, ResNetStage)
         check_sizes("stem_widths", self.stem_widths)
         check_kernel_sizes(self.stem_kernel_sizes, "stem_kernel_sizes")
         check_sizes("stem_strides", self.stem_strides)
@@ -234,6 +237,7 @@ def _four_stages(
     width: float,
     strides: Sequence[int] | None,
 ) -> ResNetArchitecture:
+    check_positives("width", (width,))
     stem, *others = check_strides(strides, (2, 1, 2, 2, 2))
     widths = [rounded(base, width) for base in (64, 128, 256, 512)]
     stages = list(zip(depths, widths, others, strict=True))

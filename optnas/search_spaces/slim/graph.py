@@ -158,9 +158,12 @@ class Channels:
                 if not edge.is_triggered_by(fn):
                     continue
                 there, is_mapped = channels, mapped
-                for mapping in edge.index_mapping:
-                    if mapping is not None:
+                try:
+                    for mapping in filter(None, edge.index_mapping):
                         there, is_mapped = mapping(there), True
+                except IndexError:  # torch-pruning misread the operation, as those of a GRU
+                    yield None, channels
+                    continue
                 target, to = edge.target, edge.handler
                 key = id(target), to.__name__, hash(tuple(there))
                 there = [index for index in there if index.root_idx is not None]
