@@ -292,7 +292,17 @@ def arguments(doc, **defaults):
     parser.add_argument("--seeds", type=int, default=defaults.get("seeds", 30))
     parser.add_argument("--budget", type=int, default=defaults.get("budget", 500))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--samplers", nargs="*", metavar="NAME", help="run only these")
+    parser.add_argument(
+        "--samplers",
+        nargs="*",
+        metavar="NAME",
+        help="run only these; without a name, run none and print the results that are there",
+    )
     parser.add_argument("--html", type=Path, help="also write the figure here")
     parser.add_argument("--results", metavar="NAME", help="write results/NAME.json, and print that")
     return parser
+
+
+def chosen(options, names):
+    """What `--samplers` names: all by default; nothing is run where it has no name."""
+    return list(names) if options.samplers is None else options.samplers
