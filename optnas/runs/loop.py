@@ -20,7 +20,7 @@ from optnas.pareto.reference_box import keep_box
 from optnas.runs.failing import check_success
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
-from optnas.runs.tally import Tally
+from optnas.runs.tally import Tally, end_doubled_baselines
 from optnas.runs.time_limit import time_limit
 from optnas.storage.faults import storage_fault
 from optnas.storage.place import place_of
@@ -133,6 +133,9 @@ def _recover(tally: Tally, observer: Observer) -> None:
 def queue_baselines(study: Study, baselines: Mapping[str, Mapping[str, Any]]) -> None:
     """Queues a trial for each baseline that the study doesn't have yet.
 
+    Another run may queue the same ones now. The first trial of a baseline stays, and the others end
+    here if they still wait.
+
     Args:
         study: The study.
         baselines: The parameters of each baseline by name; empty for one outside of the space.
@@ -148,6 +151,7 @@ def queue_baselines(study: Study, baselines: Mapping[str, Mapping[str, Any]]) ->
                 system_attrs={"fixed_params": dict(params)} if params else {},
             )
         )
+    end_doubled_baselines(study)
 
 
 def _run_one(
