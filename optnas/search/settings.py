@@ -6,7 +6,9 @@ import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 from optuna.samplers import BaseSampler
@@ -91,9 +93,14 @@ class Settings:
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
             object.__setattr__(self, name, _whole(name, getattr(self, name), lowest))
+        for name in ("hours", "trial_timeout"):
+            if not isinstance(value := getattr(self, name), (Real, NoneType)):
+                raise InputError(f"{name} must be a number, or None for no limit, got {value!r}")
         if self.hours is not None and not self.hours > 0:
             raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
         check_timeout(self.trial_timeout)
+        if not isinstance(self.name, str):
+            raise InputError(f"name must be a text, got {self.name!r}: leave it out for the file's")
         if any("\ud800" <= character <= "\udfff" for character in self.name):
             raise InputError(
                 f"name {self.name!r} is no text in this locale, which has no such characters: set "
