@@ -26,6 +26,7 @@ from optnas.storage.faults import storage_fault
 from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, FAILURE, IN_SPACE, is_without_result
 from optnas.study.leases import Renewal, lease
+from optnas.utils.text import there_are
 
 POLL = 0.5
 """Seconds between two looks at trials that other processes are running."""
@@ -121,8 +122,21 @@ def run_trials(
             if ended is not None:
                 kept = kept or keep_box(study)
                 observer.finished(study, ended)
+                for name in _unused_of_queue(ended):
+                    observer.say(
+                        f"trial {ended.number} was queued with {name!r}, a parameter that its "
+                        f"network doesn't have; {there_are(name, ended.params)}"
+                    )
                 for callback in callbacks:
                     callback(study, ended)
+
+
+def _unused_of_queue(trial: FrozenTrial) -> list[str]:
+    """The parameters that a trial was queued with and that it hasn't drawn: slips, say."""
+    queued = trial.system_attrs.get("fixed_params", {})
+    if trial.state != TrialState.COMPLETE:  # it may have ended before it drew them
+        return []
+    return [name for name in queued if name not in trial.params]
 
 
 def _recover(tally: Tally, observer: Observer) -> None:
