@@ -33,6 +33,7 @@ from optnas.runs.listeners import RunListener, check_listeners, epoch_functions
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search.named_settings import with_settings
+from optnas.search.neighbours import import_from
 from optnas.search.warm_start import read_warm_start
 from optnas.search_spaces import SearchSpace
 from optnas.storage.urls import Location, database_url
@@ -191,6 +192,7 @@ class Settings:
         Args:
             listeners: Called after each epoch, in addition to those of the search.
         """
+        self.import_own()
         objective = Objective(
             self.space,
             self._evaluator(),
@@ -206,6 +208,11 @@ class Settings:
         )
         objective.folders = StudyFolders(self.location, weights=self.weights)
         return objective
+
+    def import_own(self) -> None:
+        """Lets the study file's code import the modules of its folder, not of another study's."""
+        if self.file is not None:
+            import_from((self.root / self.file).absolute().parent)
 
     @property
     def _given_evaluator(self) -> Evaluator:
