@@ -28,12 +28,10 @@ from common.comparison import (
     PEERS,
     PREDICTOR,
     SAMPLERS,
-    TOP_LEFT,
     arguments,
     at_budgets,
     best_known,
     chosen,
-    figure,
     run_all,
     run_sampler,
     save,
@@ -41,6 +39,7 @@ from common.comparison import (
     table,
     verdicts,
 )
+from common.figure import TOP_LEFT, figure
 from optuna.trial import FixedTrial
 
 DEPTH = 10

@@ -34,7 +34,6 @@ from common.comparison import (
     arguments,
     at_budgets,
     chosen,
-    figure,
     run_all,
     run_sampler,
     save,
@@ -42,6 +41,7 @@ from common.comparison import (
     table,
     verdicts,
 )
+from common.figure import figure
 from optuna.trial import FixedTrial
 
 from optnas.evaluators.tabular import nasbench201_table
