@@ -32,7 +32,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from common.comparison import arguments, run_all, save, saved
+from common.comparison import arguments, chosen, run_all, save, saved
 from optuna.trial import TrialState
 from torch import Tensor, nn
 
@@ -285,7 +285,7 @@ def main():
     tasks = [
         (row, seed, *settings.values())
         for seed in range(options.seeds)
-        for row in (ROWS if options.samplers is None else options.samplers)
+        for row in chosen(options, ROWS)
         if f"{space}{row}, seed {seed}" not in of_these
     ]
     for (row, seed, *_), run in run_all(work, tasks, options.jobs):

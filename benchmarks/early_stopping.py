@@ -14,7 +14,7 @@ writes benchmarks/results/early_stopping.json. About half an hour in one process
 """
 
 import numpy as np
-from common.comparison import arguments, best_known, run_all, save
+from common.comparison import arguments, best_known, chosen, run_all, save, saved
 from samplers_digits import complete_values, run
 
 from optnas.study.attributes import CURVE, STOPPED
@@ -81,7 +81,7 @@ def main():
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=15)
     options = parser.parse_args()
-    names = options.samplers or NAMES
+    names = chosen(options, NAMES)
     tasks = [
         (name, seed, early_stop, options.trials, options.epochs)
         for seed in range(options.seeds)
@@ -89,10 +89,10 @@ def main():
         for early_stop in (False, True)
     ]
     runs = {task[:3]: run for task, run in run_all(work, tasks, options.jobs)}
-    found = summary(runs)
-    print(f"digits, {options.epochs} epochs, {options.trials} trials: mean ± deviation, each seed")
+    found = summary(runs) if names else saved("early_stopping")
+    print("digits: mean ± deviation, each seed")
     print(table(found))
-    if not options.samplers:
+    if options.samplers is None:
         save("early_stopping", found)
 
 

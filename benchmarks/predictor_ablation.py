@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import optuna
-from common.comparison import arguments, at_budgets, paired, run_all, save, saved, table
+from common.comparison import arguments, at_budgets, chosen, paired, run_all, save, saved, table
 from samplers_nb201 import PROXIES, WORST_ERROR, benchmark, proxies
 
 from optnas.metrics.zero_cost import OF_BLOCKS
@@ -100,7 +100,7 @@ def main():
     parser = arguments(__doc__, seeds=20, budget=110)
     parser.add_argument("--dataset", choices=WORST_ERROR, default="cifar10")
     options = parser.parse_args()
-    names = list(VARIANTS) if options.samplers is None else options.samplers
+    names = chosen(options, VARIANTS)
     content = saved("predictor_ablation")
     rows = content.setdefault(options.dataset, {})
     for name in names:

@@ -30,6 +30,7 @@ from common.comparison import (
     SAMPLERS,
     arguments,
     at_budgets,
+    chosen,
     run_all,
     run_sampler,
     save,
@@ -178,8 +179,8 @@ def by_time(values, moments, training):
 def main():
     options = arguments(__doc__, seeds=20, budget=200).parse_args()
     file = options.results or "regression_mlp"
-    names = options.samplers or [*SAMPLERS, LANGUAGE_MODEL, GRADIENT]
-    training = training_seconds()
+    names = chosen(options, [*SAMPLERS, LANGUAGE_MODEL, GRADIENT])
+    training = training_seconds() if names else 0.0
     tasks = []
     for name in names:
         slow = name == "optuna GP"
@@ -187,38 +188,47 @@ def main():
         seeds = min(options.seeds, FEW_SEEDS) if slow else options.seeds
         tasks += [(name, seed, budget, training) for seed in range(seeds)]
     results = dict(run_all(work, tasks, options.jobs))
-    finite = losses_that_are_finite()
-    print(
-        f"{len(losses())} choices, {len(losses()) - len(finite)} of them diverge; best val_loss "
-        f"{min(finite):.4f}, median {np.median(finite):.4f}; a training takes {training:.2f} s"
-    )
-    curves, timed, repeats, relaxed = {}, {}, {}, {}
+    found = {}
     for name in sorted(names, key=list(COLORS).index):
         runs = [result for task, result in results.items() if task[0] == name]
-        curves[name], timed[name], repeats[name] = ([run[i] for run in runs] for i in range(3))
+        curves, timed, repeats = ([run[i] for run in runs] for i in range(3))
+        found[name] = {
+            "repeats": float(np.mean(repeats)),
+            "training": training,
+            "curves": curves,
+            "by time": timed,
+        }
         if name == GRADIENT:
-            relaxed = {key: [facts[key] for *_, facts in runs] for key in ("seconds", "gap")}
-    for title, found in (("trainings", curves), ("the time of that number of trainings", timed)):
+            found[name] |= {key: [facts[key] for *_, facts in runs] for key in ("seconds", "gap")}
+    show(found or saved(file))
+    if found:
+        save(file, saved(file) | found)
+
+
+def show(found):
+    """Prints the tables and tests of results, by sampler."""
+    finite = losses_that_are_finite()
+    trainings = {f"{row['training']:.2f} s" for row in found.values()}
+    print(
+        f"{len(losses())} choices, {len(losses()) - len(finite)} of them diverge; best val_loss "
+        f"{min(finite):.4f}, median {np.median(finite):.4f}; a training takes "
+        f"{' or '.join(sorted(trainings))}"
+    )
+    repeats = {name: row["repeats"] for name, row in found.items()}
+    for title, key in (
+        ("trainings", "curves"),
+        ("the time of that number of trainings", "by time"),
+    ):
+        curves = {name: row[key] for name, row in found.items()}
         print(f"regret after {title}")
-        print(table(found, repeats, BUDGETS, digits=4))
-        print(verdicts(found, PEERS, larger_is_better=False, budgets=BUDGETS))
-    if relaxed:
+        print(table(curves, repeats, BUDGETS, digits=4))
+        print(verdicts(curves, PEERS, larger_is_better=False, budgets=BUDGETS))
+    if relaxed := found.get(GRADIENT):
         print(
             f"gradient: discretising adds {np.mean(relaxed['gap']):.3f} ± "
             f"{np.std(relaxed['gap']):.3f} to the loss of the relaxed network; its training "
             f"took {np.mean(relaxed['seconds']):.0f} s"
         )
-    found = {
-        name: {
-            "repeats": float(np.mean(repeats[name])),
-            "training": training,
-            "curves": curves[name],
-            "by time": timed[name],
-        }
-        | (relaxed if name == GRADIENT else {})
-        for name in curves
-    }
-    save(file, saved(file) | found)
 
 
 if __name__ == "__main__":

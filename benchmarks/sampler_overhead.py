@@ -128,19 +128,39 @@ def measure(storage, sampler, clock):
     }
 
 
+def show(result):
+    print(
+        f"{result['storage']:8} {result['trials']:7}  {result['sampler']:28} "
+        f"{result['median_ms']:10.2f} {result['p90_ms']:9.2f} {result['resume_s']:9.3f}",
+        flush=True,
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000, 30_000])
-    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
+    parser.add_argument(
+        "--samplers",
+        nargs="*",
+        choices=SAMPLERS,
+        default=list(SAMPLERS),
+        help="measure only these; without a name, none: print the results that are there",
+    )
     parser.add_argument("--storages", nargs="+", choices=["memory", "sqlite"])
     parser.add_argument("--processor", action="store_true", help="measure processor time")
     arguments = parser.parse_args()
     clock = time.process_time if arguments.processor else time.perf_counter
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    results = []
+    file = "sampler_overhead_processor" if arguments.processor else "sampler_overhead"
+    path = Path(__file__).parent / "results" / f"{file}.json"
     head = ("storage", "trials", "sampler", "median ms", "p90 ms", "resume s")
     print("{:8} {:>7}  {:28} {:>10} {:>9} {:>9}".format(*head))
+    if not arguments.samplers:
+        for result in json.loads(path.read_text())["results"]:
+            show(result)
+        return
+    results = []
     for kind, size in itertools.product(
         arguments.storages or ["memory", "sqlite"], arguments.sizes
     ):
@@ -153,13 +173,7 @@ def main():
                 storage = open_storage(url, create=True) if kind == "sqlite" else memory
                 found = measure(storage, SAMPLERS[name](), clock)
                 results.append({"storage": kind, "trials": size, "sampler": name, **found})
-                print(
-                    f"{kind:8} {size:7}  {name:28} {found['median_ms']:10.2f} "
-                    f"{found['p90_ms']:9.2f} {found['resume_s']:9.3f}",
-                    flush=True,
-                )
-    file = "sampler_overhead_processor" if arguments.processor else "sampler_overhead"
-    path = Path(__file__).parent / "results" / f"{file}.json"
+                show(results[-1])
     machine = {"python": platform.python_version(), "optuna": optuna.__version__}
     path.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
     print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")

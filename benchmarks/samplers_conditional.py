@@ -28,17 +28,18 @@ from common.comparison import (
     PEERS,
     PREDICTOR,
     SAMPLERS,
-    TOP_LEFT,
     arguments,
     at_budgets,
     best_known,
-    figure,
+    chosen,
     run_all,
     run_sampler,
     save,
+    saved,
     table,
     verdicts,
 )
+from common.figure import TOP_LEFT, figure
 from optuna.trial import FixedTrial
 
 DEPTH = 10
@@ -140,41 +141,45 @@ def work(name, seed, budget):
 def main():
     options = arguments(__doc__).parse_args()
     # GP would model the depth alone, and draw the rest at random.
-    names = options.samplers or [n for n in SAMPLERS if n != "optuna GP"]
+    names = chosen(options, [n for n in SAMPLERS if n != "optuna GP"])
     tasks = [
         (name, seed, min(options.budget, PREDICTOR_BUDGET) if name == PREDICTOR else options.budget)
         for seed in range(options.seeds)
         for name in names
     ]
     results = dict(run_all(work, tasks, options.jobs))
-    measures = [
-        best_known([values for task, (values, _) in results.items() if task[1] == seed])
-        for seed in range(options.seeds)
-    ]
-    curves, repeats = {}, {}
-    for name in sorted(names, key=list(COLORS).index):
-        runs = [found for task, found in results.items() if task[0] == name]
-        curves[name] = [
-            at_budgets(measure, values) for measure, (values, _) in zip(measures, runs, strict=True)
-        ]
-        repeats[name] = [share for _, share in runs]
+    file = options.results or "samplers_conditional"
+    found = compared(results, names, options.seeds) if names else saved(file)
+    curves = {name: row["curves"] for name, row in found.items()}
     print("conditional depth: share of the best known hypervolume")
-    print(table(curves, repeats))
+    print(table(curves, {name: row["repeats"] for name, row in found.items()}))
     print(verdicts(curves, PEERS, larger_is_better=True))
-    if options.results or not options.samplers:
-        save(
-            options.results or "samplers_conditional",
-            {
-                name: {"repeats": float(np.mean(repeats[name])), "curves": curves[name]}
-                for name in curves
-            },
-        )
+    if names and (options.results or options.samplers is None):
+        save(file, found)
     if options.html:
-        title = (
-            f"Conditional depth, two objectives: median and middle half of {options.seeds} seeds"
-        )
+        seeds = max(map(len, curves.values()), default=0)
+        title = f"Conditional depth, two objectives: median and middle half of {seeds} seeds"
         y_title = "hypervolume, as a share of the best known"
         figure(curves, title, y_title, [0, 1], TOP_LEFT).write_html(options.html)
+
+
+def compared(results, names, seeds):
+    """The share of repeats, and the shares at the budgets of each run, by sampler."""
+    measures = [
+        best_known([values for task, (values, _) in results.items() if task[1] == seed])
+        for seed in range(seeds)
+    ]
+    found = {}
+    for name in sorted(names, key=list(COLORS).index):
+        runs = [run for task, run in results.items() if task[0] == name]
+        found[name] = {
+            "repeats": float(np.mean([share for _, share in runs])),
+            "curves": [
+                at_budgets(measure, values)
+                for measure, (values, _) in zip(measures, runs, strict=True)
+            ],
+        }
+    return found
 
 
 if __name__ == "__main__":

@@ -14,7 +14,17 @@ import time
 
 import numpy as np
 import optuna
-from common.comparison import arguments, at_budgets, best_known, paired, run_all, save, table
+from common.comparison import (
+    arguments,
+    at_budgets,
+    best_known,
+    chosen,
+    paired,
+    run_all,
+    save,
+    saved,
+    table,
+)
 
 import optnas
 
@@ -57,23 +67,30 @@ def main():
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=6)
     options = parser.parse_args()
-    names = options.samplers or NAMES
+    names = chosen(options, NAMES)
     tasks = [(n, s, options.trials, options.epochs) for s in range(options.seeds) for n in names]
     results = dict(run_all(work, tasks, options.jobs))
+    content = compared(results, names) if names else saved("samplers_digits")
+    curves = content["curves"]
+    print("digits: share of the hypervolume of all runs together")
+    print(table(curves, {n: [0.0] for n in curves}, BUDGETS))
+    first, *others = curves
+    for name in others:
+        tests = [(n, paired(curves, first, name, n, True)) for n in BUDGETS]
+        print(f"{first} - {name}: ", *(f"{n}: {t[0]:+.3f} (p {t[1]:.2f})" for n, t in tests if t))
+    print("seconds a run:", content["seconds"])
+    if options.samplers is None:
+        save("samplers_digits", content)
+
+
+def compared(results, names):
+    """The shares at the budgets, and the seconds, of each run by sampler."""
     share = best_known([values for values, _ in results.values()])
     runs = {n: [found for task, found in results.items() if task[0] == n] for n in names}
-    curves = {n: [at_budgets(share, values) for values, _ in found] for n, found in runs.items()}
-    print(f"digits, {options.epochs} epochs: share of the hypervolume of all runs together")
-    print(table(curves, {n: [0.0] for n in names}, BUDGETS))
-    for name in names[1:]:
-        tests = [(n, paired(curves, names[0], name, n, True)) for n in BUDGETS]
-        print(
-            f"{names[0]} - {name}: ", *(f"{n}: {t[0]:+.3f} (p {t[1]:.2f})" for n, t in tests if t)
-        )
-    seconds = {n: [round(s, 1) for _, s in found] for n, found in runs.items()}
-    print("seconds a run:", seconds)
-    if not options.samplers:
-        save("samplers_digits", {"curves": curves, "seconds": seconds})
+    return {
+        "curves": {n: [at_budgets(share, values) for values, _ in r] for n, r in runs.items()},
+        "seconds": {n: [round(seconds, 1) for _, seconds in r] for n, r in runs.items()},
+    }
 
 
 if __name__ == "__main__":

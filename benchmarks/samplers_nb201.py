@@ -33,7 +33,7 @@ from common.comparison import (
     SAMPLERS,
     arguments,
     at_budgets,
-    figure,
+    chosen,
     run_all,
     run_sampler,
     save,
@@ -41,6 +41,7 @@ from common.comparison import (
     table,
     verdicts,
 )
+from common.figure import figure
 from optuna.trial import FixedTrial
 
 from optnas.evaluators.tabular import nasbench201_table
@@ -184,7 +185,7 @@ def main():
     parser.add_argument("--datasets", nargs="+", choices=WORST_ERROR, default=list(WORST_ERROR))
     parser.add_argument("--objectives", nargs="+", type=int, choices=(1, 4), default=(1, 4))
     options = parser.parse_args()
-    names = [*SAMPLERS, PYMOO] if options.samplers is None else options.samplers
+    names = chosen(options, [*SAMPLERS, PYMOO])
     tasks = []
     for dataset in options.datasets:
         for objectives in options.objectives:
@@ -230,7 +231,8 @@ def main():
                     [0.2, 1.0],
                 )
                 fig.write_html(options.html)
-    save(file, content)
+    if names:
+        save(file, content)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,16 @@ import numpy as np
 import optuna
 import regression_mlp
 from common.asked import ASKED, run_asked
-from common.comparison import PREDICTOR, arguments, paired, run_all, run_sampler, save, saved
+from common.comparison import (
+    PREDICTOR,
+    arguments,
+    chosen,
+    paired,
+    run_all,
+    run_sampler,
+    save,
+    saved,
+)
 from common.tables import HPOBENCH, HPOLIB, Table, graphs, perceptrons
 from optuna.trial import FixedTrial
 from samplers_conditional import landscape
@@ -226,7 +235,7 @@ def main():
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--told", action="store_true", help="tell the predictor space and costs")
     options = parser.parse_args()
-    names = [PREDICTOR, "evolution", *TABLE_PEERS] if options.samplers is None else options.samplers
+    names = chosen(options, [PREDICTOR, "evolution", *TABLE_PEERS])
     content = saved("samplers_tables")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     for name in options.tables:

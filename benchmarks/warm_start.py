@@ -20,7 +20,7 @@ import random
 
 import numpy as np
 import optuna
-from common.comparison import arguments, at_budgets, paired, run_all, save, saved, table
+from common.comparison import arguments, at_budgets, chosen, paired, run_all, save, saved, table
 from optuna.trial import create_trial
 from samplers_nb201 import WORST_ERROR, benchmark
 
@@ -91,26 +91,29 @@ def main():
     parser.add_argument("--objectives", type=int, choices=(1, 4), default=4)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     options = parser.parse_args()
-    arms = ARMS if options.samplers is None else options.samplers
+    arms = chosen(options, ARMS)
     seeds = range(options.first, options.first + options.seeds)
     objectives, larger = options.objectives, options.objectives > 1
     pair = options.older, options.dataset, objectives
-    tasks = [(*pair, seed, options.budget, arms) for seed in seeds]
+    tasks = [(*pair, seed, options.budget, arms) for seed in seeds if arms]
     runs = [found for _, found in run_all(work, tasks, options.jobs)]
-    curves = {arm: [run[arm] for run in runs] for arm in arms}
+    from_seed = f", from seed {options.first}" if options.first else ""
+    key = f"{options.older} -> {options.dataset}, {objectives}{from_seed}"
+    content = saved("warm_start")
+    curves = content.get(key, {}) | {arm: [run[arm] for run in runs] for arm in arms}
     budgets = [n for n in BUDGETS if n <= options.budget]
     what = "share of the true hypervolume" if larger else "regret in points"
     print(f"\n{options.older} -> {options.dataset}, {objectives} objective(s): {what}")
-    print(table(curves, {arm: [0.0] for arm in arms}, budgets))
-    for arm in arms:
-        if arm != COLD and COLD in arms:
+    print(table(curves, {arm: [0.0] for arm in curves}, budgets))
+    for arm in curves:
+        if arm != COLD and COLD in curves:
             tests = {n: paired(curves, arm, COLD, n, larger) for n in budgets}
             print(f"{arm} - cold: ", *(f"{n}: {d:+.3f} (p {p:.2g})" for n, (d, p) in tests.items()))
-    if {COLD, WARM} <= set(arms):
+    if {COLD, WARM} <= set(curves):
         goal, trials = reached(curves, larger)
         print(f"cold after {options.budget} trials: {goal:.3f}; warm has it after {trials}")
-    content = saved("warm_start")
-    save("warm_start", content | {f"{options.older} -> {options.dataset}, {objectives}": curves})
+    if arms:
+        save("warm_start", content | {key: curves})
 
 
 if __name__ == "__main__":

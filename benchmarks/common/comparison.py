@@ -1,4 +1,4 @@
-"""What the comparisons of samplers share: the samplers, running them, tables, tests, a figure."""
+"""What the comparisons of samplers share: the samplers, running them, tables, tests, options."""
 
 import argparse
 import json
@@ -14,7 +14,6 @@ from pathlib import Path
 import moocore
 import numpy as np
 import optuna
-import plotly.graph_objects as go
 from scipy.stats import wilcoxon
 
 from optnas.samplers import (
@@ -231,68 +230,23 @@ def _lines(content):
     return json.dumps(content, separators=(",", ":"))
 
 
-BOTTOM_RIGHT = {"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"}
-TOP_LEFT = {"x": 0.01, "y": 0.98, "xanchor": "left", "yanchor": "top"}
-
-
-def figure(curves, title, y_title, y_range=None, legend=BOTTOM_RIGHT):
-    """One line a sampler, with a band of the middle half of the seeds."""
-    fig = go.Figure()
-    for name, runs in curves.items():
-        budgets = sorted(set.intersection(*(set(run) for run in runs)))
-        values = np.array([[run[n] for n in budgets] for run in runs])
-        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-        color = COLORS[name]
-        rgb = ",".join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))
-        fig.add_trace(
-            go.Scatter(
-                x=[*budgets, *reversed(budgets)],
-                y=[*high, *reversed(low)],
-                fill="toself",
-                fillcolor=f"rgba({rgb},{0.2 if name in OURS else 0.07})",
-                line={"width": 0},
-                showlegend=False,
-                hoverinfo="skip",
-            )
-        )
-        fig.add_trace(
-            go.Scatter(
-                x=budgets,
-                y=middle.tolist(),
-                name=name,
-                mode="lines",
-                line={
-                    "color": color,
-                    "width": 3 if name in OURS else 1.8,
-                    "dash": "solid" if name in OURS else "dot",
-                },
-            )
-        )
-    fig.update_layout(
-        title=title,
-        template="plotly_white",
-        xaxis={
-            "title": "evaluations",
-            "type": "log",
-            "range": [math.log10(10), math.log10(500)],
-            "tickvals": [10, 20, 50, 100, 200, 500],
-        },
-        yaxis={"title": y_title, "range": y_range},
-        legend=legend,
-        margin={"l": 70, "r": 20, "t": 60, "b": 60},
-        width=900,
-        height=560,
-    )
-    return fig
-
-
 def arguments(doc, **defaults):
     """The options that all comparisons have."""
     parser = argparse.ArgumentParser(description=doc.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=defaults.get("seeds", 30))
     parser.add_argument("--budget", type=int, default=defaults.get("budget", 500))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--samplers", nargs="*", metavar="NAME", help="run only these")
+    parser.add_argument(
+        "--samplers",
+        nargs="*",
+        metavar="NAME",
+        help="run only these; without a name, run none and print the results that are there",
+    )
     parser.add_argument("--html", type=Path, help="also write the figure here")
     parser.add_argument("--results", metavar="NAME", help="write results/NAME.json, and print that")
     return parser
+
+
+def chosen(options, names):
+    """What `--samplers` names: all by default; nothing is run where it has no name."""
+    return list(names) if options.samplers is None else options.samplers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def fits(
         check_study_file(file)
     stems = [Path(file).stem for file in files]
     labels = stems if len(set(stems)) == len(stems) else files
-    paths = [Path(file).absolute() if Path(file).is_file() else file for file in files]
+    paths = [Path(file).absolute() if os.path.isfile(file) else file for file in files]
     searches = [load_search(path) for path in paths]
     found = fits_of(dict(zip(labels, searches, strict=True)), target, n=number, seed=seed)
     show(fits_table(found))

@@ -37,13 +37,13 @@ def located(argument: str, name: str | None) -> Located:
             if path.suffix in DATABASES:
                 _check_near(path)
             return Located(argument, name)
-        below = sorted(Path().glob(f"*/{_escaped(argument)}"))
-        found = [Located(str(file), name) for file in below]
+        # Not `glob`, nor `is_file`: they raise an error for a name that is too long.
+        files = [folder / argument for folder in sorted(Path().glob("*/"))]
+        found = [Located(str(file), name) for file in files if os.path.isfile(file)]
     else:
         from optnas.search.bundled import bundled_folder
         from optnas.study.folders import file_name
 
-        # `is_file` of a path raises an error for a name that is too long.
         if path.name == argument and os.path.isfile(bundled_folder() / f"{argument}.py"):
             return Located(argument, name)
         stem = file_name(argument)
@@ -55,10 +55,6 @@ def located(argument: str, name: str | None) -> Located:
         return Located(argument, name)
     echo(f"{argument}: {found[0].argument}", err=True)
     return found[0]
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def check_study_file(argument: str) -> None:

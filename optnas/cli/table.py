@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +45,9 @@ def table(
         if path is not None:
             check_file(f"--{kind}", path, f".{kind}")
             wanted.append((path, path.absolute(), write))  # a study file may change the folder
-    rows = architecture_rows(read_snapshot(study, storage, name), front=front)
+    with redirect_stdout(sys.stderr):  # a study file may print, which is no CSV
+        seen = read_snapshot(study, storage, name)
+    rows = architecture_rows(seen, front=front)
     if not rows:
         raise InputError("there is no COMPLETE trial yet, so there are no rows")
     if not wanted:

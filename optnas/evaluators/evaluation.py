@@ -16,7 +16,7 @@ from optnas.devices.sharing import Sharing
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.abilities import TEST
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.epoch_report import Report
+from optnas.evaluators.epoch_report import Report, as_float
 
 
 def training_device(evaluator: Evaluator, device: str) -> torch.device:
@@ -117,10 +117,7 @@ def finite(name: str, given: float) -> float:
         InputError: The value is no number.
         CandidateError: The value is NaN or infinite.
     """
-    try:
-        value = float(given)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be a number, got {given!r}") from error
+    value = as_float(name, given)
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {value}")
     return value

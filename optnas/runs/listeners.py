@@ -6,7 +6,7 @@ A listener of a `Search` is a function, which is called after every epoch, or a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optuna.study import Study
@@ -93,13 +93,17 @@ def listening(
     """
     told = run_listeners(listeners)
     error: BaseException | None = None
-    try:
-        for listener in told:
-            listener.opened(study, objective, joined=joined)
-        yield [*told]
-    except BaseException as caught:
-        error = caught
-        raise
-    finally:
-        for listener in told:
-            listener.closed(study, error)
+
+    def close(listener: RunListener) -> None:
+        listener.closed(study, error)
+
+    with ExitStack() as closing:  # each is told, also if another one raises an error then
+        for listener in reversed(told):
+            closing.callback(close, listener)
+        try:
+            for listener in told:
+                listener.opened(study, objective, joined=joined)
+            yield [*told]
+        except BaseException as caught:
+            error = caught
+            raise

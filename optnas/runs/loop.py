@@ -20,12 +20,13 @@ from optnas.pareto.reference_box import keep_box
 from optnas.runs.failing import check_success
 from optnas.runs.observer import Observer
 from optnas.runs.stop import Stop
-from optnas.runs.tally import Tally
+from optnas.runs.tally import Tally, end_doubled_baselines
 from optnas.runs.time_limit import time_limit
 from optnas.storage.faults import storage_fault
 from optnas.storage.place import place_of
 from optnas.study.attributes import BASELINE, FAILURE, IN_SPACE, is_without_result
 from optnas.study.leases import Renewal, lease
+from optnas.utils.text import there_are
 
 POLL = 0.5
 """Seconds between two looks at trials that other processes are running."""
@@ -121,8 +122,21 @@ def run_trials(
             if ended is not None:
                 kept = kept or keep_box(study)
                 observer.finished(study, ended)
+                for name in _unused_of_queue(ended):
+                    observer.say(
+                        f"trial {ended.number} was queued with {name!r}, a parameter that its "
+                        f"network doesn't have; {there_are(name, ended.params)}"
+                    )
                 for callback in callbacks:
                     callback(study, ended)
+
+
+def _unused_of_queue(trial: FrozenTrial) -> list[str]:
+    """The parameters that a trial was queued with and that it hasn't drawn: slips, say."""
+    queued = trial.system_attrs.get("fixed_params", {})
+    if trial.state != TrialState.COMPLETE:  # it may have ended before it drew them
+        return []
+    return [name for name in queued if name not in trial.params]
 
 
 def _recover(tally: Tally, observer: Observer) -> None:
@@ -132,6 +146,9 @@ def _recover(tally: Tally, observer: Observer) -> None:
 
 def queue_baselines(study: Study, baselines: Mapping[str, Mapping[str, Any]]) -> None:
     """Queues a trial for each baseline that the study doesn't have yet.
+
+    Another run may queue the same ones now. The first trial of a baseline stays, and the others end
+    here if they still wait.
 
     Args:
         study: The study.
@@ -148,6 +165,7 @@ def queue_baselines(study: Study, baselines: Mapping[str, Mapping[str, Any]]) ->
                 system_attrs={"fixed_params": dict(params)} if params else {},
             )
         )
+    end_doubled_baselines(study)
 
 
 def _run_one(

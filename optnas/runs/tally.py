@@ -183,8 +183,8 @@ class Tally:
         )
         if of is not None and self._retries.get(of, trial.number) < trial.number:
             reason = f"trial {of} is repeated by an earlier trial already"
-        elif (first := _first_of_baseline(trials, trial.number)) is not None:
-            reason = f"trial {first} is the baseline {trials[first].user_attrs[BASELINE]!r} already"
+        elif double := _as_double(trials, trial.number):
+            reason = double
         elif before >= self._wanted:
             reason = f"{self._wanted} trials are wanted, and as many come before this one"
         else:
@@ -193,6 +193,25 @@ class Tally:
             trial.set_user_attr(SURPLUS, reason)
             self._study.tell(trial, state=TrialState.FAIL)
         return True
+
+
+def end_doubled_baselines(study: Study) -> None:
+    """Ends the WAITING trials whose baseline an earlier trial has."""
+    storage, trials = study._storage, study.get_trials(deepcopy=False)
+    for trial in trials:
+        if trial.state == TrialState.WAITING and (reason := _as_double(trials, trial.number)):
+            with suppress(UpdateFinishedTrialError):  # a worker has taken it, and ended it so, too
+                storage.set_trial_user_attr(trial._trial_id, SURPLUS, reason)
+                storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+
+def _as_double(trials: Sequence[FrozenTrial], number: int) -> str:
+    """Why a trial isn't needed, if an earlier one has the same baseline; else empty."""
+    first = _first_of_baseline(trials, number)
+    if first is None:
+        return ""
+    return f"trial {first} is the baseline {trials[first].user_attrs[BASELINE]!r} already"
 
 
 def _first_of_baseline(trials: Sequence[FrozenTrial], number: int) -> int | None:

@@ -146,6 +146,8 @@ def fits(
     chosen = as_target(target) or _target_of(given)
     found = []
     for label, one in given.items():
+        if isinstance(one, Settings):
+            one.import_own()
         space = one.space if isinstance(one, Settings) else one
         if not isinstance(space, SearchSpace):
             raise TypeError(f"{label} must be a SearchSpace or a Search, got {space!r}")

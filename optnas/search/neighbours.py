@@ -9,20 +9,24 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from types import ModuleType
 
 KEPT = {*sys.stdlib_module_names, "__main__", "optnas"}
 """Modules that are nobody's neighbours, whatever lies next to a study file."""
 _FOLDERS: set[str] = set()
 """The folders of the study files that this process has imported."""
+_REPLACED: dict[str, dict[str, ModuleType]] = {}
+"""By folder, the modules whose names those of another folder have taken."""
 
 
 def import_from(folder: Path) -> None:
     """Lets a study file import the modules of its folder first, as `python study.py` would.
 
     What study files of other folders have imported from there keeps working, but the names of this
-    folder's modules are free again.
+    folder's modules are free again. Before a study's code runs that may import something late, this
+    is called again: then the names stand for what that study had imported.
 
     Args:
         folder: The folder, as an absolute path.
@@ -30,8 +34,10 @@ def import_from(folder: Path) -> None:
     first, own = str(folder), os.path.realpath(folder)
     sys.path[:] = [first, *(entry for entry in sys.path if entry != first)]
     for name in _names(folder) - KEPT:
-        if not _FOLDERS.isdisjoint({*_folders_of(name)} - {own}):
-            _forget(name)
+        if others := _FOLDERS.intersection(_folders_of(name)) - {own}:
+            _replace(name, others)
+    for name, module in _REPLACED.pop(own, {}).items():
+        sys.modules.setdefault(name, module)
     if not _is_installed(own):
         _FOLDERS.add(own)
 
@@ -50,10 +56,13 @@ def _folders_of(name: str) -> Iterator[str]:
         yield os.path.realpath(os.path.dirname(place))
 
 
-def _forget(name: str) -> None:
+def _replace(name: str, folders: Collection[str]) -> None:
+    """Frees the name of a module, or package, that belongs to these folders."""
     for known in [*sys.modules]:
         if known.partition(".")[0] == name:
-            del sys.modules[known]
+            module = sys.modules.pop(known)
+            for folder in folders:
+                _REPLACED.setdefault(folder, {})[known] = module
 
 
 def _is_installed(folder: str) -> bool:

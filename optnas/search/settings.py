@@ -6,7 +6,9 @@ import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 from optuna.samplers import BaseSampler
@@ -31,6 +33,7 @@ from optnas.runs.listeners import RunListener, check_listeners, epoch_functions
 from optnas.runs.time_limit import check_timeout
 from optnas.samplers import make_sampler
 from optnas.search.named_settings import with_settings
+from optnas.search.neighbours import import_from
 from optnas.search.warm_start import read_warm_start
 from optnas.search_spaces import SearchSpace
 from optnas.storage.urls import Location, database_url
@@ -91,9 +94,14 @@ class Settings:
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
             object.__setattr__(self, name, _whole(name, getattr(self, name), lowest))
+        for name in ("hours", "trial_timeout"):
+            if not isinstance(value := getattr(self, name), (Real, NoneType)):
+                raise InputError(f"{name} must be a number, or None for no limit, got {value!r}")
         if self.hours is not None and not self.hours > 0:
             raise InputError(f"hours must be above 0 (inf sets no limit), got {self.hours:g}")
         check_timeout(self.trial_timeout)
+        if not isinstance(self.name, str):
+            raise InputError(f"name must be a text, got {self.name!r}: leave it out for the file's")
         if any("\ud800" <= character <= "\udfff" for character in self.name):
             raise InputError(
                 f"name {self.name!r} is no text in this locale, which has no such characters: set "
@@ -184,6 +192,7 @@ class Settings:
         Args:
             listeners: Called after each epoch, in addition to those of the search.
         """
+        self.import_own()
         objective = Objective(
             self.space,
             self._evaluator(),
@@ -199,6 +208,11 @@ class Settings:
         )
         objective.folders = StudyFolders(self.location, weights=self.weights)
         return objective
+
+    def import_own(self) -> None:
+        """Lets the study file's code import the modules of its folder, not of another study's."""
+        if self.file is not None:
+            import_from((self.root / self.file).absolute().parent)
 
     @property
     def _given_evaluator(self) -> Evaluator:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 import optuna
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
@@ -97,11 +98,14 @@ def copy_study(source: Location, target: Location, name: str | None = None) -> I
 def _copy(study: Study, storage: BaseStorage, shown: str) -> Study:
     """Copies all but the files; a copy that isn't whole is removed."""
     name = study.study_name
-    if load_study(storage, name) is not None:
-        raise InputError(f"{shown} holds a study {name!r} already: copy to another storage")
     trials = study.get_trials(deepcopy=False)
     try:
         copied = optuna.create_study(study_name=name, storage=storage, directions=study.directions)
+    except DuplicatedStudyError:
+        raise InputError(
+            f"{shown} holds a study {name!r} already: copy to another storage"
+        ) from None
+    try:
         for key, value in study.user_attrs.items():
             if key != FILES:
                 copied.set_user_attr(key, value)

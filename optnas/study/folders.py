@@ -11,6 +11,7 @@ servers, which have no folder of their own.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 import uuid
@@ -90,7 +91,8 @@ def default_url(folder: Path, study_name: str, root: Path) -> str:
         root: The folder in which the path of the other one begins.
     """
     name, old = file_name(study_name), _old_name(study_name)
-    if name != old and (root / folder / f"{old}.db").exists():  # an earlier version made it
+    # An earlier version made it; `Path.exists` raises for a name that is too long.
+    if name != old and os.path.exists(root / folder / f"{old}.db"):
         name = old
     return sqlite_url(folder / f"{name}.db")
 

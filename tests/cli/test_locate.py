@@ -60,6 +60,16 @@ def test_what_is_named_in_full_unknown_or_ambiguous_stays_as_it_is(argument):
     assert located(argument, "given") == Located(argument, "given")
 
 
+@pytest.mark.parametrize("ending", ["", ".py", ".db"])
+def test_a_name_that_no_file_can_have_is_named_in_the_error(optnas, ending):
+    Path("deep").mkdir()
+    argument = "n" * 300 + ending
+    code, _, err = optnas("status", argument)
+    assert (code, err.splitlines()[-1].count("optnas: ")) == (2, 1)
+    code, _, err = optnas("fits", argument)
+    assert (code, "there is no study file" in err) == (2, True)
+
+
 def test_a_slip_in_a_name_is_answered_with_what_was_meant(optnas):
     make("two.db", "digits_long", "digits_short")
     Path("my_file.py").touch()

@@ -14,6 +14,7 @@ from command_line import environment
 from optnas.cli.output import lasting_output
 from optnas.utils.terminal import visible
 
+TINY = Path(__file__).parents[1] / "helpers" / "study_tiny.py"
 EVIL = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b1mname\u202e"
 
 
@@ -74,6 +75,15 @@ def test_only_a_reader_that_left_is_no_failure(
     assert capsys.readouterr().err.count("optnas:") == code
     with suppress(OSError):
         stream.close()
+
+
+def test_what_a_study_file_prints_is_no_part_of_the_csv(optnas):
+    study = optuna.create_study(study_name="tiny", storage="sqlite:///tiny.db")
+    study.add_trial(optuna.create_trial(value=0.5))
+    Path("tiny.py").write_text('print("hello")\n' + TINY.read_text())
+    code, out, err = optnas("table", "tiny.py")
+    assert (code, "hello" in err) == (0, True)
+    assert out.startswith("trial,place,")
 
 
 def test_control_characters_are_shown_and_never_obeyed(optnas):

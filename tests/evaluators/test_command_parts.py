@@ -72,49 +72,6 @@ def test_a_placeholder_without_a_value_names_those_there_are():
         template.filled({"seed": 1, "n_layer": 2})
 
 
-NUMBERS = {
-    "val loss 4.25": 4.25,
-    "val loss 1e-3,": 1e-3,
-    "val loss 2.345e+00": 2.345,
-    "val loss 4.": 4.0,
-    "val loss 0.25.": 0.25,
-    "val loss nan": math.nan,
-    "val loss -inf": -math.inf,
-    "val loss Infinity": math.inf,
-    "val loss 12%": 12.0,
-}
-
-
-@pytest.mark.parametrize("pattern", [r"val loss ([\d.]+)", r"val loss (\S+)", r"loss (?P<x>.*)"])
-@pytest.mark.parametrize("line", NUMBERS)
-def test_numbers_are_read_as_far_as_they_go(pattern, line):
-    ((_, number),) = NumberPattern("val_loss", pattern).find(f"step 3: {line}")
-    assert number == pytest.approx(NUMBERS[line], nan_ok=True)
-
-
-def test_a_word_that_begins_like_nan_is_none():
-    assert not list(NumberPattern("x", r"val loss ([\d.]+)").find("val loss nano 3, inform 4"))
-
-
-def test_brackets_before_the_group_are_no_group():
-    pattern = NumberPattern("x", r"[](](?:a|b)\((?=.)([\d.]+)\)")
-    assert [n for _, n in pattern.find("]a(1.5) (b(nan)")] == pytest.approx(
-        [1.5, math.nan], nan_ok=True
-    )
-
-
-@pytest.mark.parametrize("pattern", ["val loss", r"(a)(\d)", "(", None, b"(1)"])
-def test_a_pattern_has_one_group(pattern):
-    with pytest.raises(InputError, match="the pattern of val_loss must"):
-        NumberPattern("val_loss", pattern)
-
-
-@pytest.mark.parametrize("line", ["loss=abc", "loss=1,234", "loss=1.2.3", "loss="])
-def test_what_is_no_number_is_never_read_as_one(line):
-    with pytest.raises(CommandError, match="which is no number"):
-        list(NumberPattern("loss", "loss=(.*)").find(line))
-
-
 def epochs(text, names=("loss", "acc"), step=None):
     patterns = {name: NumberPattern(name, rf"{name} (\S+)") for name in names}
     found = Epochs(patterns, step and NumberPattern("step", step))

@@ -41,6 +41,15 @@ def test_a_baseline_that_two_runs_have_queued_is_trained_once(monkeypatch):
     assert all(t.params == {} for t in study.trials[2:4])
 
 
+def test_a_double_does_not_wait_where_no_trial_is_left_to_run(monkeypatch):
+    study = begun_together(monkeypatch)
+    run_trials(study, value, trials=2, baselines=BASELINES)
+    states = [trial.state for trial in study.trials]
+    assert states == [TrialState.COMPLETE] * 2 + [TrialState.FAIL] * 2
+    assert all(SURPLUS in trial.user_attrs for trial in study.trials[2:])
+    assert all(trial.datetime_start for trial in study.trials)
+
+
 def test_a_baseline_that_has_failed_is_not_trained_again(monkeypatch):
     """As in a run that begins later."""
     study = begun_together(monkeypatch)

@@ -55,6 +55,7 @@ def build(trial):
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process(monkeypatch):
     monkeypatch.setattr(neighbours, "_FOLDERS", set())
+    monkeypatch.setattr(neighbours, "_REPLACED", {})
 
 
 def write(folder, width, more="", name="study.py"):
@@ -93,6 +94,29 @@ def test_each_runs_in_worker_processes_although_another_one_was_loaded_since(stu
         other = searches[search is searches[0]]
         optnas.load_search(other.root / other.file)
         assert search.fingerprint(search.objective()) == again.fingerprint(again.objective())
+
+
+def test_what_is_imported_late_is_of_the_own_folder_too():
+    late = """
+import widths
+def build(trial):
+    from space import WIDTH
+    import widths as again
+    assert again is widths
+    return torch.nn.Linear(2, trial.suggest_int("width", WIDTH, WIDTH + 1))
+"""
+    searches = {}
+    for folder, width in (("one", 3), ("two", 30)):
+        Path(folder).mkdir()
+        Path(folder, "space.py").write_text(f"WIDTH = {width}\nNet = build = None\n")
+        Path(folder, "widths.py").touch()
+        Path(folder, "study.py").write_text(STUDY.format(more=late))
+        searches[folder] = optnas.load_search(f"{folder}/study.py")
+    found = optnas.fits(searches, optnas.Target(ram_kb=9, flash_kb=9), n=5)
+    assert [{*space.macs} for space in found.spaces] == [{6.0, 8.0}, {60.0, 62.0}]
+    for folder, widths in (("one", (3, 4)), ("two", (30, 31)), ("one", (3, 4))):
+        study = searches[folder].run(progress=False)
+        assert {trial.params["width"] for trial in study.trials} <= {*widths}
 
 
 def test_the_code_of_a_class_is_that_of_its_own_file(study_files):

@@ -137,6 +137,21 @@ def test_a_copy_is_the_same_in_everything_but_ids(url, opened, source, target):
     assert contents(opened(new)) == copied
 
 
+def test_a_copy_leaves_a_study_alone_that_another_program_makes_meanwhile(url, opened, monkeypatch):
+    old, new = url("sqlite"), url("sqlite")
+    make_everything(old)
+    make = optuna.create_study
+
+    def made_before(**settings):
+        make(**settings).set_user_attr("of", "another")
+        return make(**settings)
+
+    monkeypatch.setattr(optuna, "create_study", made_before)
+    with pytest.raises(InputError, match="holds a study 'all' already"):
+        list(copy_study(Location.here(old), Location.here(new)))
+    assert opened(new).user_attrs == {"of": "another"}
+
+
 @pytest.mark.parametrize("target", KINDS)
 def test_a_copy_that_fails_in_the_middle_leaves_nothing(url, target, monkeypatch):
     old, new = url("sqlite"), url(target)

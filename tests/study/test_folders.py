@@ -187,6 +187,11 @@ def test_the_default_database_of_a_name_is_found_again():
     assert default_url(Path(), "50%", root) == "sqlite:///50%25.db"
 
 
+def test_the_default_database_of_a_long_name_has_a_short_one():
+    url = default_url(Path(), "n" * 300, Path.cwd())
+    assert len(url) < 200
+
+
 def test_git_ignores_what_a_study_leaves_next_to_it():
     lines = (Path(__file__).parents[2] / ".gitignore").read_text().splitlines()
     ends = {f"*{suffix}" if suffix.endswith(".html") else f"*{suffix}/" for suffix in SUFFIXES}

@@ -141,7 +141,7 @@ class CommandEvaluator(Evaluator, Configurable, Retrainable):
         self._provides, self._patterns = checked_scores(scores)
         self._suggest = suggest
         self._weights = None if weights is None else WeightsFile(weights)
-        self._step = None if step is None else NumberPattern("step", step)
+        self._step = None if step is None else NumberPattern("step", step, whole=True)
         self._epoch = epoch
         self._cwd = Path(cwd or "").absolute()
         if not self._cwd.is_dir():

@@ -12,6 +12,10 @@ from optnas.study.objectives import Direction
 
 _NOT_FINITE = r"[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)(?!\w)"
 _NUMBER = re.compile(rf"{_NOT_FINITE}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_BEGUN = re.compile(r"\d$|\d[eE][-+]?$|(?<![\w.)\]])-$")
+_POINT = re.compile(r"\d\.$|(?<![\w.])\.$")
+"""How a text ends in which a number has begun; a point is in no whole number."""
+_ZEROS = re.compile(r"(?<![\d.])0+$")
 Row = dict[str, float]
 
 
@@ -20,18 +24,21 @@ class NumberPattern:
 
     The whole number is read from there, as far as it goes: `([\d.]+)` finds 1e-3, too, and 0.25 at
     the end of a sentence. It also finds nan and inf, which no pattern of digits matches: a training
-    that has diverged would seem to have the score of an earlier epoch.
+    that has diverged would seem to have the score of an earlier epoch. A group that begins inside
+    of a number is refused: `loss.*([\d.]+)` leaves 5 of 0.25.
 
     Args:
         name: Of the number, for messages.
         text: The pattern.
+        whole: Whether the number is a whole one.
 
     Raises:
         InputError: It is no pattern, or hasn't exactly one group.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, *, whole: bool = False) -> None:
         self._name = name
+        self._whole = whole
         try:
             given = re.compile(str(text))
         except re.error as error:
@@ -60,13 +67,25 @@ class NumberPattern:
                 continue
             start = match.start(1) + len(text) - len(text.lstrip())
             number = _NUMBER.match(line, start)
+            where = f"the pattern {self.text!r} of {self._name} matches {text!r} in {line!r}"
             # "1,234" would be read as 1.
             if number is None or re.match(r"\S*\d", line[number.end() : match.end(1)]):
                 raise CommandError(
-                    f"the pattern {self.text!r} of {self._name} matches {text!r} in {line!r}, "
-                    "which is no number: its group must begin where a number begins, and end there"
+                    f"{where}, which is no number: its group must begin where a number begins, and "
+                    "end there"
+                )
+            if self._has_begun(line[:start]):
+                raise CommandError(
+                    f"{where}, which is the rest of a number: its group must begin where that "
+                    r"begins, sign included, as in 'loss (\S+)' or 'loss.*?([-\d.]+)'"
                 )
             yield start, float(number[0])
+
+    def _has_begun(self, before: str) -> bool:
+        """Whether the text before a match ends within a number; zeros in front change none."""
+        if not self._whole and _POINT.search(before):
+            return True
+        return bool(_BEGUN.search(before)) and not _ZEROS.search(before)
 
 
 def _inside_of_group(pattern: str) -> int:
