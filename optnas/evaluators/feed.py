@@ -124,12 +124,13 @@ class ArrayFeed(Feed):
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
     def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
-        """Slices of the held-out part."""
+        """Copies of slices of the held-out part: what is given them may change them in place."""
         x = map_inputs(lambda t: laid_out(t, layout), self._held_out_x)
         y, size = self._held_out_y, HELD_OUT_BATCH_SIZE
         if y.ndim == 2 and not y.is_floating_point():
             size = max(1, min(size, HELD_OUT_TOKENS // y.shape[1]))
-        return zip(split_inputs(x, size), y.split(size), strict=True)
+        slices = zip(split_inputs(x, size), y.split(size), strict=True)
+        return ((map_inputs(torch.clone, inputs), targets.clone()) for inputs, targets in slices)
 
 
 class LoaderFeed(Feed):
