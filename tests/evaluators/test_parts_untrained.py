@@ -6,6 +6,7 @@ from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.datasets import Dataset
+from optnas.errors import InputError
 from optnas.evaluators import Recipe, TrainingEvaluator
 from optnas.evaluators.epoch_report import Report
 
@@ -50,3 +51,35 @@ def test_sgd_of_all_parameters_at_once_is_sgd_of_each():
     theirs, _ = trained(LateBranch, optimizer=sgd)
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def of_the_recipe(model):
+    return torch.optim.SGD(model.parameters(), 0.01)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimizer": "sgd"}, {"ema_decay": 0.9}, {"max_grad_norm": 1.0},
+     {"precision": "float16"}, {"optimizer": of_the_recipe},
+     {"scheduler": lambda optimizer, steps: torch.optim.lr_scheduler.LinearLR(optimizer)}],
+    ids=str,
+)  # fmt: skip
+def test_a_network_without_parameters_is_scored(settings):
+    model, scores = trained(nn.Identity, **settings)
+    assert not list(model.parameters())
+    assert 0 <= scores["val_accuracy"] <= 1
+
+
+def test_sparse_gradients_are_refused_with_what_to_do():
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(9, 4, sparse=True), nn.Linear(12, 2)
+
+        def forward(self, x):
+            return self.head(self.embedding(x.abs().long().clamp(max=8)).flatten(1))
+
+    for optimizer in ("adam", "sgd"):
+        with pytest.raises(InputError, match=r"embedding.*sparse=True.*leave it out, or"):
+            trained(Tokens, optimizer=optimizer)
+    trained(Tokens, optimizer=of_the_recipe)
