@@ -110,17 +110,22 @@ def tested(scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         yield name, finite(name, score)
 
 
-def finite(name: str, given: float) -> float:
+def finite(name: str, given: object) -> float:
     """A measured value as a float.
 
     Raises:
         InputError: The value is no number.
         CandidateError: The value is NaN or infinite.
     """
-    try:
-        value = float(given)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be a number, got {given!r}") from error
+    value = as_number(name, given)
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {value}")
     return value
+
+
+def as_number(name: str, given: object) -> float:
+    """A value as a float, which may be NaN or infinite; raises InputError if it is no number."""
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be a number, got {given!r}") from error

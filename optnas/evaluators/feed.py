@@ -76,8 +76,8 @@ class Feed(ABC):
         return inputs if rows_of(inputs) is None else map_inputs(lambda x: x[:1], inputs)
 
     @property
-    def whole_inputs(self) -> Sequence[Inputs]:
-        """The inputs of both parts, if they are known before they are used."""
+    def whole_parts(self) -> Sequence[Part]:
+        """Inputs and targets of both parts, if they are known before they are used."""
         return ()
 
     @abstractmethod
@@ -105,9 +105,9 @@ class ArrayFeed(Feed):
         self._train_y, self._held_out_y = train[1].to(device), held_out[1].to(device)
 
     @property
-    def whole_inputs(self) -> Sequence[Inputs]:
+    def whole_parts(self) -> Sequence[Part]:
         """See `Feed`."""
-        return self._train_x, self._held_out_x
+        return (self._train_x, self._train_y), (self._held_out_x, self._held_out_y)
 
     def steps(self, batch_size: int | None) -> int:
         """Batches in an epoch; a last batch of a single example is left out."""

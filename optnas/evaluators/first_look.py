@@ -15,7 +15,7 @@ from optnas.datasets.logits import logits_of
 from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
-from optnas.evaluators.check_inputs import inputs_checked
+from optnas.evaluators.check_inputs import check_finite, inputs_checked
 from optnas.evaluators.example_batch import check_one_example, warn_of_several
 from optnas.evaluators.feed import ArrayFeed, Feed
 from optnas.evaluators.outputs import in_float32
@@ -75,7 +75,7 @@ def first_look(
             raise InputError("the validation part has no batch: give its loader some examples")
         try:
             own = feed.step is not None
-            inputs, parts = (None, []) if own else (batch[0], feed.whole_inputs)
+            inputs, parts = (None, []) if own else (batch[0], [x for x, _ in feed.whole_parts])
             with recipe.autocast(feed.device), inputs_checked(model, inputs, parts):
                 outputs, y = feed.run(model.eval(), batch)
         except InputError:
@@ -103,6 +103,8 @@ def first_look(
             if warns:
                 with recipe.autocast(feed.device):
                     check_one_example(model, example, batch, outputs, feed.run)
+            with recipe.autocast(feed.device):
+                check_finite(model, feed.whole_parts or [batch], usual_loss=usual is not None)
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)
