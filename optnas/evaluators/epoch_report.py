@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 from torch import nn
 
+from optnas.errors import InputError
+from optnas.utils.checks import as_number
 from optnas.utils.fitting_state import fitting_state
 from optnas.utils.weights_file import copied_state, load_state
 
@@ -68,8 +71,18 @@ class Report:
         self._stored = time.monotonic()
 
     def __call__(self, step: int, scores: Mapping[str, float]) -> None:
-        """Adds the scores of a step to the curve, and passes them on to the listeners."""
-        scores = {name: float(score) for name, score in scores.items()}
+        """Adds the scores of a step to the curve, and passes them on to the listeners.
+
+        Raises:
+            InputError: The scores are no dictionary of numbers, or the step is no number.
+        """
+        if not isinstance(scores, Mapping):
+            raise InputError(
+                "report(step, scores) takes scores by name, such as "
+                f"report(epoch, {{'val_loss': 0.3}}), got {scores!r}"
+            )
+        scores = {n: as_number(f"the reported {n}", score) for n, score in scores.items()}
+        step = _plain(step)
         self.curve.append({"step": step, **scores})
         if time.monotonic() - self._stored > STORE_SECONDS:
             self.close()
@@ -135,3 +148,11 @@ class Report:
 
 def _nothing() -> None:
     """No other process uses the device."""
+
+
+def _plain(step: Any) -> Any:
+    """A step as an int or a float, which can be stored: loops may count in NumPy's or torch's."""
+    try:
+        return operator.index(step)
+    except TypeError:
+        return as_number("the step of report(step, scores)", step)

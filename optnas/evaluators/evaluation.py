@@ -17,6 +17,7 @@ from optnas.errors import CandidateError, InputError
 from optnas.evaluators.abilities import TEST
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
+from optnas.utils.checks import as_number
 
 
 def training_device(evaluator: Evaluator, device: str) -> torch.device:
@@ -121,11 +122,3 @@ def finite(name: str, given: object) -> float:
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {value}")
     return value
-
-
-def as_number(name: str, given: object) -> float:
-    """A value as a float, which may be NaN or infinite; raises InputError if it is no number."""
-    try:
-        return float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be a number, got {given!r}") from error

@@ -11,11 +11,12 @@ from torch import Tensor
 from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError
-from optnas.evaluators.evaluation import as_number, finite
+from optnas.evaluators.evaluation import finite
 from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.scoring import OfLoss, Score
 from optnas.evaluators.step import MeanLoss, counted, mean_loss
 from optnas.evaluators.training_loss import Loss
+from optnas.utils.checks import as_number
 from optnas.utils.trees import rows_of
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from numbers import Integral, Real
 
+from optnas.errors import InputError
+
 
 def check_counts(**counts: int) -> None:
     """Raises ValueError unless each of them is a whole number of at least 1."""
@@ -27,3 +29,11 @@ def check_numbers(**numbers: object) -> None:
                 f"{name} must be a number, got {number!r}"
                 + (", which is text" if isinstance(number, str) else "")
             )
+
+
+def as_number(name: str, given: object) -> float:
+    """A value as a float, which may be NaN or infinite; raises InputError if it is no number."""
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be a number, got {given!r}") from error
