@@ -279,5 +279,7 @@ def _digest(preparation: str, *parts: Part) -> str:
         if isinstance(x, Mapping):
             digest.update(json.dumps(list(x)).encode())
         for tensor in (*in_order(x), y):
-            digest.update(tensor.numpy().tobytes())
+            # As bytes, because NumPy has no bfloat16.
+            flat = tensor.detach().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]

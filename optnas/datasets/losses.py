@@ -16,7 +16,7 @@ from optnas.datasets.class_numbers import (
     summed_cross_entropy,
 )
 from optnas.datasets.dataset import Dataset, Loaders
-from optnas.datasets.logits import logits_of
+from optnas.datasets.logits import SQUEEZED, is_squeezed, logits_of
 from optnas.datasets.next_token import TokenCrossEntropy, perplexity
 from optnas.datasets.pixels import PIXEL_LOSSES, constant_scores
 from optnas.errors import InputError
@@ -101,8 +101,12 @@ def cross_entropy(
     outputs = logits_of(outputs)
     if outputs.ndim < 2 or outputs.shape[1] < classes:
         raise InputError(
-            f"the model returns shape {tuple(outputs.shape)} for {classes} classes: give its last "
-            "layer one output a class"
+            f"the model returns shape {tuple(outputs.shape)} for {classes} classes: "
+            + (
+                SQUEEZED
+                if is_squeezed(outputs, targets)
+                else "give its last layer one output a class"
+            )
         )
     _check_tensor(targets)
     shares = _are_shares(targets, outputs)
@@ -212,7 +216,13 @@ def _alike(outputs: object, targets: Tensor) -> Tensor:
         raise InputError(
             f"the model returns shape {tuple(found.shape)}, the targets have "
             f"{tuple(targets.shape)}: "
-            + ("give y[:, None]" if column and targets.ndim == 1 else _AS_MANY)
+            + (
+                "give y[:, None]"
+                if column and targets.ndim == 1
+                else SQUEEZED
+                if is_squeezed(found, targets)
+                else _AS_MANY
+            )
         )
     return found
 

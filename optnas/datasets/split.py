@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from optnas.datasets.dataset import Task
 from optnas.errors import InputError
 from optnas.utils.text import listed
+
+log = logging.getLogger("optnas")
 
 
 def split(
@@ -67,6 +70,18 @@ def split(
             f"{name}: can't split off {part}={size} by class: {_why(y[index], names) or error}"
             + ("" if names else " (if these are no classes, give task='regression')")
         ) from error
+    if task == "classification":
+        lacks = np.setdiff1d(y[index], y[second])
+        if len(lacks):
+            log.warning(
+                "%s: the part %s has no example of %s, so no score there is of %s: give more "
+                "examples of %s, or a larger %s=",
+                name,
+                part,
+                f"{'class' if len(lacks) == 1 else 'the classes'} {_listed(lacks, names)}",
+                *["it" if len(lacks) == 1 else "them"] * 2,
+                part,
+            )
     return np.sort(first), np.sort(second)
 
 
@@ -82,12 +97,16 @@ def check_size(size: object, part: str, name: str) -> None:
 def _why(y: NDArray[Any], names: Sequence[str]) -> str:
     """Which classes have a single example; empty if none has."""
     classes, counts = np.unique(y, return_counts=True)
-    rare = [names[c] if names else str(c) for c in classes[counts == 1]]
-    if not rare:
+    rare = classes[counts == 1]
+    if not len(rare):
         return ""
     one = len(rare) == 1
     return (
-        f"{'class' if one else 'the classes'} {listed(rare)} {'has' if one else 'have'} a single "
-        "example, and two parts need two: give more of them, join it with another class, or leave "
-        "it out"
+        f"{'class' if one else 'the classes'} {_listed(rare, names)} {'has' if one else 'have'} a "
+        "single example, and two parts need two: give more of them, join it with another class, or "
+        "leave it out"
     )
+
+
+def _listed(classes: NDArray[Any], names: Sequence[str]) -> str:
+    return listed([names[c] if names else str(c) for c in classes])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from optnas.evaluators.feed import DEFAULT_BATCH_SIZE, Batch, Feed
 from optnas.evaluators.recipe import Recipe
-from optnas.utils.trees import rows_of
+from optnas.utils.trees import map_leaves, rows_of
 
 EXAMPLES = 128
 """Training examples that the statistics are computed from. 128 are enough: a convolution averages
@@ -58,7 +60,12 @@ class Calibration:
             norm.train()
         for batch in self.batches:
             with recipe.autocast(self._feed.device):
-                self._feed.run(model, batch)
+                self._feed.run(model, map_leaves(_copied, batch))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         model.eval()
+
+
+def _copied(leaf: Any) -> Any:
+    """A tensor for a network that may change it in place; the next network needs it, too."""
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf

@@ -9,10 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from optnas.datasets.dataset import Part
+from optnas.errors import InputError
 from optnas.utils.checks_inputs import ChecksInputs, check_tokens
-from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.inputs import Inputs, call, in_order, map_inputs, number_of
+from optnas.utils.trees import all_tensors_in, rows_of
 
 
 @contextmanager
@@ -54,3 +58,54 @@ def inputs_checked(
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def check_finite(model: nn.Module, parts: Iterable[Part], *, usual_loss: bool) -> None:
+    """Raises InputError if NaN or infinite numbers in the data reach outputs, or the usual loss.
+
+    A network may take NaN for what isn't known, and a loss of the user's may leave it out.
+
+    Args:
+        model: The network; its mode stays.
+        parts: Inputs and targets.
+        usual_loss: Whether the loss is the usual one of the task.
+    """
+    for inputs, targets in parts:
+        rows = _not_finite(inputs)
+        if len(rows) and not _makes_numbers(model, inputs, rows[:1]):
+            raise InputError(
+                f"{len(rows)} of {number_of(inputs)} examples hold NaN or infinite numbers, and "
+                "the network makes such outputs of them: fill them, or leave these examples out"
+            )
+        rows = _not_finite(targets)
+        if len(rows) and usual_loss:
+            raise InputError(
+                f"{len(rows)} of {number_of(targets)} targets hold NaN or infinite numbers, and so "
+                "would the loss: leave these examples out, or give a loss of your own that does "
+                "(loss=)"
+            )
+
+
+def _not_finite(examples: Inputs) -> Tensor:
+    """The numbers of the examples that hold NaN or an infinite number, where they can be seen."""
+    none = torch.zeros(0, dtype=torch.int64)
+    found = [
+        ~tensor.reshape(len(tensor), -1).isfinite().all(1)
+        for tensor in in_order(examples)
+        if tensor.ndim and tensor.is_floating_point()
+    ]
+    if not found or not rows_of(examples):
+        return none
+    return torch.stack(found).any(0).nonzero().flatten()
+
+
+def _makes_numbers(model: nn.Module, inputs: Inputs, rows: Tensor) -> bool:
+    """Whether the outputs of some examples are finite."""
+    training = model.training
+    try:
+        outputs = call(model.eval(), map_inputs(lambda t: t[rows] if t.ndim else t, inputs))
+    except Exception:  # it takes no part of a batch
+        return True
+    finally:
+        model.train(training)
+    return all(bool(tensor.isfinite().all()) for tensor in all_tensors_in(outputs))

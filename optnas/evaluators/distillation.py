@@ -26,7 +26,7 @@ from optnas.evaluators.layout import laid_out
 from optnas.evaluators.recipe import Recipe
 from optnas.utils.checks import check_numbers
 from optnas.utils.code_hash import callable_name, code_hash
-from optnas.utils.inputs import Inputs, call, described, map_inputs, shapes_of
+from optnas.utils.inputs import Inputs, call, copied, described, map_inputs, shapes_of
 from optnas.utils.random_state import preserved
 
 TEMPERATURE = 4.0
@@ -155,7 +155,8 @@ class Teacher:
     @torch.no_grad()
     def __call__(self, inputs: Inputs) -> Tensor:
         """The teacher's outputs, in float32."""
-        found = call(self._model, map_inputs(lambda t: laid_out(t, self._layout), inputs))
+        own = copied(map_inputs(lambda t: laid_out(t, self._layout), inputs))
+        found = call(self._model, own)
         return _tensor(found, "the teacher")
 
     def loss(self, hard: Tensor, outputs: Any, soft: Tensor, targets: Any) -> Tensor:

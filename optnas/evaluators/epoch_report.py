@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from optnas.errors import InputError
+from optnas.utils.checks import as_number
 from optnas.utils.fitting_state import fitting_state
 from optnas.utils.weights_file import copied_state, load_state
 
@@ -74,15 +74,15 @@ class Report:
         """Adds the scores of a step to the curve, and passes them on to the listeners.
 
         Raises:
-            InputError: The step or a score is no number.
+            InputError: The scores are no dictionary of numbers, or the step is no number.
         """
         if not isinstance(scores, Mapping):
             raise InputError(
-                "report(step, scores) takes a dictionary of scores, such as {'val_loss': 0.5}, got "
-                f"{scores!r}"
+                "report(step, scores) takes scores by name, such as "
+                f"report(epoch, {{'val_loss': 0.3}}), got {scores!r}"
             )
-        step = _step(step)
-        scores = {name: as_float(name, score) for name, score in scores.items()}
+        scores = {n: as_number(f"the reported {n}", score) for n, score in scores.items()}
+        step = _plain(step)
         self.curve.append({"step": step, **scores})
         if time.monotonic() - self._stored > STORE_SECONDS:
             self.close()
@@ -146,27 +146,13 @@ class Report:
             self._stored = time.monotonic()
 
 
-def as_float(name: str, given: Any) -> float:
-    """A score or a measured value as a float; one that is too large is infinite.
-
-    Raises:
-        InputError: It is no number.
-    """
-    try:
-        return float(given)
-    except OverflowError:
-        return math.inf if given > 0 else -math.inf
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be a number, got {given!r}") from error
-
-
-def _step(given: Any) -> int:
-    """A step as Python's own number, which can be stored: a library's may be another."""
-    try:
-        return int(operator.index(given))
-    except TypeError:  # a trainer may count halves of epochs
-        return as_float("the step of a report", given)  # type: ignore[return-value]
-
-
 def _nothing() -> None:
     """No other process uses the device."""
+
+
+def _plain(step: Any) -> Any:
+    """A step as an int or a float, which can be stored: loops may count in NumPy's or torch's."""
+    try:
+        return operator.index(step)
+    except TypeError:
+        return as_number("the step of report(step, scores)", step)

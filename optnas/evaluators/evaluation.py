@@ -16,7 +16,8 @@ from optnas.devices.sharing import Sharing
 from optnas.errors import CandidateError, InputError
 from optnas.evaluators.abilities import TEST
 from optnas.evaluators.base import Evaluator
-from optnas.evaluators.epoch_report import Report, as_float
+from optnas.evaluators.epoch_report import Report
+from optnas.utils.checks import as_number
 
 
 def training_device(evaluator: Evaluator, device: str) -> torch.device:
@@ -110,14 +111,14 @@ def tested(scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         yield name, finite(name, score)
 
 
-def finite(name: str, given: float) -> float:
+def finite(name: str, given: object) -> float:
     """A measured value as a float.
 
     Raises:
         InputError: The value is no number.
         CandidateError: The value is NaN or infinite.
     """
-    value = as_float(name, given)
+    value = as_number(name, given)
     if not math.isfinite(value):
         raise CandidateError(f"{name} is {value}")
     return value

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from optnas.candidate import copy_of
 from optnas.errors import InputError
 from optnas.evaluators.feed import Batch
-from optnas.utils.inputs import Inputs, cut_to_one, in_order, map_inputs
+from optnas.utils.inputs import Inputs, call, copied, cut_to_one, in_order, map_inputs
+from optnas.utils.random_state import preserved
 from optnas.utils.trees import all_tensors_in, rows_of
+
+log = logging.getLogger("optnas")
 
 CLOSE = 1e-2
 """Outputs that differ by less, as a share of the largest, are equal: kernels differ by sizes."""
@@ -47,26 +53,69 @@ def check_one_example(
         return
     training = model.training
     try:
-        alone, _ = run(model.eval(), (map_inputs(_first, inputs), targets))
+        alone, _ = run(model.eval(), (map_inputs(_row, inputs), targets))
     except Exception:  # it takes no part of a batch
         return
     finally:
         model.train(training)
-    if _same_first(outputs, alone):
+    if _same_row(outputs, alone):
         raise InputError(
             f"example_inputs is a batch of {several} examples, and all costs would be those of "
             f"{several} together: give one, {cut_to_one(example)}"
         )
 
 
-def _first(tensor: Tensor) -> Tensor:
-    return tensor[:1] if tensor.ndim else tensor
+def warn_of_several(model: nn.Module, example: Inputs) -> None:
+    """Warns of example inputs that look like several examples, where no data shows what one is.
+
+    They look so if the network's outputs of the first and of the last row are the same with and
+    without the others. So they are in a batch, but seldom for the nodes of a graph, or the steps of
+    a sequence.
+
+    Args:
+        model: The network; a copy is run.
+        example: The example inputs of the search space, on its device.
+    """
+    several = rows_of(example)
+    if several is None or several == 1:
+        return
+    with preserved(), torch.no_grad():
+        torch.manual_seed(0)
+        # Not the example itself: rows of zeros may look independent.
+        inputs = map_inputs(_noise, example)
+        try:
+            own = copy_of(model)
+            outputs = call(own, copied(inputs))
+            alike = all(
+                _same_row(outputs, call(own, map_inputs(partial(_row, at=at), inputs)), at)
+                for at in (0, several - 1)
+            )
+        except Exception:  # it takes no part of the inputs, or not these numbers
+            return
+    if alike:
+        log.warning(
+            "example_inputs looks like %d examples, because the network gives each row the same "
+            "output with and without the others: costs are those of all %d together. If it is a "
+            "batch, give one, %s",
+            several,
+            several,
+            cut_to_one(example),
+        )
 
 
-def _same_first(outputs: Any, alone: Any) -> bool:
-    """Whether the first row of outputs is the only one of others."""
+def _noise(tensor: Tensor) -> Tensor:
+    return torch.randn_like(tensor) if tensor.is_floating_point() else tensor
+
+
+def _row(tensor: Tensor, at: int = 0) -> Tensor:
+    return tensor[at : at + 1].clone() if tensor.ndim else tensor
+
+
+def _same_row(outputs: Any, alone: Any, at: int = 0) -> bool:
+    """Whether a row of outputs is the only one of others."""
     one, other = (next(all_tensors_in(tree), None) for tree in (outputs, alone))
-    if one is None or other is None or not one.ndim or one[:1].shape != other.shape:
+    if one is None or other is None or not one.ndim or one[at : at + 1].shape != other.shape:
         return False
     one, other = one.float(), other.float()
-    return torch.allclose(one[:1], other, rtol=CLOSE, atol=CLOSE * float(one.abs().max()))
+    largest = float(one.abs().max())
+    return torch.allclose(one[at : at + 1], other, rtol=CLOSE, atol=CLOSE * largest)

@@ -76,8 +76,8 @@ class Feed(ABC):
         return inputs if rows_of(inputs) is None else map_inputs(lambda x: x[:1], inputs)
 
     @property
-    def whole_inputs(self) -> Sequence[Inputs]:
-        """The inputs of both parts, if they are known before they are used."""
+    def whole_parts(self) -> Sequence[Part]:
+        """Inputs and targets of both parts, if they are known before they are used."""
         return ()
 
     @abstractmethod
@@ -105,9 +105,9 @@ class ArrayFeed(Feed):
         self._train_y, self._held_out_y = train[1].to(device), held_out[1].to(device)
 
     @property
-    def whole_inputs(self) -> Sequence[Inputs]:
+    def whole_parts(self) -> Sequence[Part]:
         """See `Feed`."""
-        return self._train_x, self._held_out_x
+        return (self._train_x, self._train_y), (self._held_out_x, self._held_out_y)
 
     def steps(self, batch_size: int | None) -> int:
         """Batches in an epoch; a last batch of a single example is left out."""
@@ -124,12 +124,13 @@ class ArrayFeed(Feed):
         return zip(x[: self.steps(size)], y[: self.steps(size)], strict=True)
 
     def held_out(self, layout: torch.memory_format) -> Iterator[Batch]:
-        """Slices of the held-out part."""
+        """Copies of slices of the held-out part: what is given them may change them in place."""
         x = map_inputs(lambda t: laid_out(t, layout), self._held_out_x)
         y, size = self._held_out_y, HELD_OUT_BATCH_SIZE
         if y.ndim == 2 and not y.is_floating_point():
             size = max(1, min(size, HELD_OUT_TOKENS // y.shape[1]))
-        return zip(split_inputs(x, size), y.split(size), strict=True)
+        slices = zip(split_inputs(x, size), y.split(size), strict=True)
+        return ((map_inputs(torch.clone, inputs), targets.clone()) for inputs, targets in slices)
 
 
 class LoaderFeed(Feed):

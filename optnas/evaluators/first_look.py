@@ -15,15 +15,15 @@ from optnas.datasets.logits import logits_of
 from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError, fault_of_candidate
-from optnas.evaluators.check_inputs import inputs_checked
-from optnas.evaluators.example_batch import check_one_example
+from optnas.evaluators.check_inputs import check_finite, inputs_checked
+from optnas.evaluators.example_batch import check_one_example, warn_of_several
 from optnas.evaluators.feed import ArrayFeed, Feed
 from optnas.evaluators.outputs import in_float32
 from optnas.evaluators.recipe import Recipe
 from optnas.evaluators.scoring import OfLoss, Score
 from optnas.evaluators.step import MeanLoss, counted
 from optnas.evaluators.training_loss import Loss
-from optnas.utils.inputs import Inputs, described, form_of, in_order
+from optnas.utils.inputs import Inputs, described, form_of, in_order, map_inputs
 from optnas.utils.random_state import preserved
 from optnas.utils.trees import holds_tensors
 
@@ -60,20 +60,22 @@ def first_look(
         usual: The data, if the loss is the usual one of its task: then two more things are looked
             at, which are only warned of.
         trained: The losses that recipes train with in its place.
-        warns: Whether to warn, and to ask for one example: in a retraining, the search has.
+        warns: Whether to warn, and to look for one example: in a retraining, the search has.
 
     Raises:
         InputError: The loaders, the loss or the accuracy don't fit the model's output, the data
             hold tokens, or lengths, that the model can't take, or the example inputs are several.
     """
     training = model.training
+    if warns and feed.step is not None:
+        warn_of_several(model, map_inputs(lambda t: t.to(feed.device), example))
     with preserved():
         batch = next(iter(feed.held_out(torch.contiguous_format)), None)
         if batch is None:
             raise InputError("the validation part has no batch: give its loader some examples")
         try:
             own = feed.step is not None
-            inputs, parts = (None, []) if own else (batch[0], feed.whole_inputs)
+            inputs, parts = (None, []) if own else (batch[0], [x for x, _ in feed.whole_parts])
             with recipe.autocast(feed.device), inputs_checked(model, inputs, parts):
                 outputs, y = feed.run(model.eval(), batch)
         except InputError:
@@ -101,6 +103,8 @@ def first_look(
             if warns:
                 with recipe.autocast(feed.device):
                     check_one_example(model, example, batch, outputs, feed.run)
+            with recipe.autocast(feed.device):
+                check_finite(model, feed.whole_parts or [batch], usual_loss=usual is not None)
         outputs = in_float32(outputs)
         if feed.step is not None:
             _check_forms(outputs, y)

@@ -13,6 +13,7 @@ from optnas.errors import InputError
 from optnas.evaluators.abilities import Retrainable, configured
 from optnas.evaluators.base import Evaluator
 from optnas.evaluators.epoch_report import Report
+from optnas.evaluators.example_batch import warn_of_several
 from optnas.evaluators.function_retraining import FunctionRetraining
 from optnas.evaluators.returned_scores import returned_scores
 from optnas.study.objectives import Direction, check_directions
@@ -92,6 +93,7 @@ class FunctionEvaluator(Evaluator, Retrainable):
             "code": code_hash(fn),
             "recipe code": code_hash(suggest) if suggest else "none",
         }
+        self._looked = False
         self._retraining = None if retrain is None else FunctionRetraining(self, retrain)
 
     def __repr__(self) -> str:
@@ -115,6 +117,9 @@ class FunctionEvaluator(Evaluator, Retrainable):
     def evaluate(self, candidate: Candidate, recipe: Any, report: Report) -> dict[str, float]:
         """Calls the function under the candidate's seed."""
         model = candidate.model
+        if not self._looked:
+            self._looked = True
+            warn_of_several(model, candidate.example_inputs)
         with seeded(candidate.seed):
             returned = self._fn(model, recipe, report)
         return returned_scores(self._fn, returned, report, list(self._provides))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from optnas.datasets.losses import accuracy
 from optnas.datasets.summed import Summed
 from optnas.errors import InputError
 from optnas.evaluators.evaluation import finite
@@ -14,6 +16,7 @@ from optnas.evaluators.outputs import in_float32, joined
 from optnas.evaluators.scoring import OfLoss, Score
 from optnas.evaluators.step import MeanLoss, counted, mean_loss
 from optnas.evaluators.training_loss import Loss
+from optnas.utils.checks import as_number
 from optnas.utils.trees import rows_of
 
 
@@ -65,12 +68,13 @@ class HeldOut:
         """
         if self._sums:
             values = iter([one.of(s) for one, s in zip(self._summed, self._sums, strict=True)])
-            loss = float(next(values))
-            found = {
-                name: score.function(loss) if isinstance(score, OfLoss) else float(next(values))
+            loss = finite(f"diverged: {loss_name}", next(values))
+            return {loss_name: loss} | {
+                name: _checked(
+                    name, score, score.function(loss) if isinstance(score, OfLoss) else next(values)
+                )
                 for name, score in self._scores.items()
             }
-            return {loss_name: finite(f"diverged: {loss_name}", loss)} | found
         if not self._batches:
             raise InputError(
                 "the loader of the held-out part gave no batch: its dataset is empty, or exhausted "
@@ -78,14 +82,32 @@ class HeldOut:
             )
         outputs, targets = zip(*self._batches, strict=True)
         if all(isinstance(one, MeanLoss) for one in outputs):
-            loss = mean_loss(outputs)
+            mean = mean_loss(outputs)
         else:
             rows = [rows_of(y) or rows_of(out) or 1 for out, y in self._batches]
             outputs, targets = joined(outputs, rows), joined(targets, rows)
-            loss = float(self._loss(outputs, targets))
-        return {loss_name: finite(f"diverged: {loss_name}", loss)} | {
-            name: score.function(loss)
-            if isinstance(score, OfLoss)
-            else float(score(outputs, targets))
+            mean = float(self._loss(outputs, targets))
+        loss = finite(f"diverged: {loss_name}", mean)
+        return {loss_name: loss} | {
+            name: _checked(
+                name,
+                score,
+                score.function(loss) if isinstance(score, OfLoss) else score(outputs, targets),
+            )
             for name, score in self._scores.items()
         }
+
+
+def _checked(name: str, score: Score, given: object) -> float:
+    """The value of a score, where the loss is a number.
+
+    Raises:
+        InputError: It is no number, or one of the usual scores of nothing.
+    """
+    value = as_number(name, given)
+    if math.isnan(value) and (score is accuracy or isinstance(score, Summed)):
+        raise InputError(
+            f"{name} is no number, because no target of the held-out part is counted (all are "
+            "negative): give it examples that have a class"
+        )
+    return value

@@ -38,11 +38,7 @@ class Optimization:
     def __init__(self, model: nn.Module, recipe: Recipe, steps: int, device: torch.device) -> None:
         self._recipe = recipe
         self._steps = steps
-        self._optimizer = (
-            made_optimizer(model, recipe)
-            if callable(recipe.optimizer)
-            else recipe.make_optimizer(model.parameters())
-        )
+        self._optimizer = _optimizer(model, recipe)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._closure = _needs_closure(self._optimizer)
         self.scale = GradientScale(recipe.precision, device)
@@ -109,6 +105,28 @@ class Optimization:
             self.scale.load_state(state["gradient_scale"])
         if self._scheduler is not None:
             self._scheduler.load_state_dict(state["scheduler"])
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer of a model.
+
+    Raises:
+        InputError: See `made_optimizer`; or an embedding has sparse gradients, which no optimizer
+            that has a name takes.
+    """
+    if next(model.parameters(), None) is None:  # pooling alone, say: PyTorch's take no empty list
+        return torch.optim.SGD([torch.zeros(())])
+    if callable(recipe.optimizer):
+        return made_optimizer(model, recipe)
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.sparse:
+            raise InputError(
+                f"the embedding {name or type(module).__name__} has sparse gradients "
+                f"(sparse=True), which {recipe.optimizer} doesn't take: leave it out, or let the "
+                "recipe make an optimizer that does: optimizer=lambda model: "
+                "torch.optim.SGD(model.parameters(), lr=0.1)"
+            )
+    return recipe.make_optimizer(model.parameters())
 
 
 def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:

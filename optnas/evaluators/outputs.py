@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optnas.datasets.logits import SQUEEZED
 from optnas.errors import InputError
 from optnas.utils.inputs import described
 from optnas.utils.trees import map_leaves
@@ -78,6 +79,11 @@ def _joined(rows: Sequence[int], *parts: Any) -> Any:
     try:
         return torch.cat(parts)
     except RuntimeError as error:
+        if any(p.ndim < first.ndim and n == 1 for p, n in zip(parts, rows, strict=True)):
+            raise InputError(
+                "the outputs of a validation batch can't be joined with those of others: "
+                f"{SQUEEZED}; or {_WAY_OUT}"
+            ) from error
         shapes = sorted({tuple(part.shape[1:]) for part in parts}, key=str)[:2]
         raise InputError(
             "the outputs, or the targets, of two validation batches can't be joined, because "

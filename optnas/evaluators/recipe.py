@@ -229,9 +229,13 @@ class Recipe:
                 return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=fused)
             case "sgd":
                 fused = fused and not in_part  # fused SGD needs a momentum of all, or of none
-                return torch.optim.SGD(
+                sgd = torch.optim.SGD(
                     parameters, lr, 0.9, weight_decay=decay, nesterov=True, fused=fused
                 )
+                if fused:  # 0 is what a momentum starts from; a branch may have no gradient yet
+                    for p in parameters:
+                        sgd.state[p]["momentum_buffer"] = torch.zeros_like(p)
+                return sgd
             case _:
                 return torch.optim.RMSprop(parameters, lr, weight_decay=decay)
 

@@ -24,6 +24,13 @@ def check_settings(
             "data must be a Dataset (optnas.arrays(x, y)) or Loaders (optnas.Loaders(...)), "
             f"got {type(data).__name__}"
         )
+    if isinstance(data, Dataset):
+        for part, (_, y) in (("train", data.train), ("val", data.val)):
+            if not len(y):
+                raise InputError(
+                    f"{data.name}: the part {part} has no examples: networks are trained on train, "
+                    "and compared on val, so give both some"
+                )
     if not isinstance(recipe, (Recipe, RecipeSpace)):
         raise TypeError(f"recipe must be a Recipe or a RecipeSpace, got {recipe!r}")
     if step is not None and not (callable(step) and takes(step, 2)):

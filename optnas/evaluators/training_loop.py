@@ -130,8 +130,9 @@ class TrainingLoop:
         for batch in batches:
             self._give_way()
             with self._recipe.autocast(self.device):
-                outputs, targets = self._feed.run(model, batch)
+                # Before the network, which may change its inputs in place.
                 soft = None if self._teacher is None else self._teacher(batch[0])
+                outputs, targets = self._feed.run(model, batch)
             loss = self._training_loss(in_float32(outputs), targets)
             if self._teacher is not None and soft is not None:
                 loss = self._teacher.loss(loss, outputs, soft, targets)

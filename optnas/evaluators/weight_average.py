@@ -56,8 +56,9 @@ class WeightAverage:
         Args:
             step: Counted from 0.
         """
-        average = get_ema_multi_avg_fn(min(self._decay, (1 + step) / (10 + step)))
-        average(self._other, self._tensors(), step)
+        if self._other:  # PyTorch's takes no empty list
+            average = get_ema_multi_avg_fn(min(self._decay, (1 + step) / (10 + step)))
+            average(self._other, self._tensors(), step)
 
     def state(self) -> list[Tensor] | None:
         """Between epochs: the weights that are trained (those in use, no copies)."""

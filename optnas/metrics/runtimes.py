@@ -14,7 +14,7 @@ from torch import nn
 from optnas.devices.device import synchronize
 from optnas.errors import InputError
 from optnas.metrics.int8_size import noise_like
-from optnas.utils.inputs import Inputs, call, in_order
+from optnas.utils.inputs import Inputs, call, copied, in_order
 from optnas.utils.int8 import quantize
 from optnas.utils.onnx_file import import_onnxruntime, write_onnx
 
@@ -26,29 +26,61 @@ NEEDED_BY = "runtime='onnxruntime'"
 def torch_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) -> Pass:
     """Passes in PyTorch, timed with CUDA events on CUDA, with the CPU's clock elsewhere.
 
-    The device is synchronised before and after each pass.
+    The device is synchronised before and after each pass. All passes get the same inputs: of those
+    that the network changes in place, each gets a copy, which isn't timed.
     """
+    given = _Given(inputs, device)
     if device.type == "cuda":
-        return _cuda_pass(model, inputs, device)
+        return _cuda_pass(model, given, device)
 
     def timed() -> float:
+        own = given.inputs()
         start = time.perf_counter_ns()
-        call(model, inputs)
+        call(model, own)
         synchronize(device)
         return (time.perf_counter_ns() - start) / 1e6
 
     return timed
 
 
-def _cuda_pass(model: Callable[..., Any], inputs: Inputs, device: torch.device) -> Pass:
+class _Given:
+    """The inputs of passes.
+
+    Args:
+        inputs: Changes of tensors that were made in inference mode can't be seen.
+        device: Where they are.
+    """
+
+    def __init__(self, inputs: Inputs, device: torch.device) -> None:
+        self._inputs, self._device = inputs, device
+        self._kept, self._versions = copied(inputs), _versions(inputs)
+        self._changed = False
+
+    def inputs(self) -> Inputs:
+        """The inputs as they were given: themselves, until a pass has changed them."""
+        self._changed = self._changed or _versions(self._inputs) != self._versions
+        if not self._changed:
+            return self._inputs
+        found = copied(self._kept)
+        synchronize(self._device)
+        return found
+
+
+def _versions(inputs: Inputs) -> list[int]:
+    """How often each tensor was changed in place."""
+    return [0 if tensor.is_inference() else tensor._version for tensor in in_order(inputs)]
+
+
+def _cuda_pass(model: Callable[..., Any], given: _Given, device: torch.device) -> Pass:
     with torch.cuda.device(device):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize(device)
 
     def timed() -> float:
         with torch.cuda.device(device):
+            own = given.inputs()
             start.record()
-            call(model, inputs)
+            call(model, own)
             end.record()
             end.synchronize()
         return float(start.elapsed_time(end))

@@ -78,6 +78,13 @@ def measure(
     chosen = _chosen(names, metrics, device)
     with _measuring(model, inputs) as candidate:
         found = {m.name: finite(m.name, m.measure(candidate)) for m in cheapest_first(chosen)}
+    if unknown := candidate.details.get("macs", {}).get("not_counted"):
+        log.warning(
+            "%s leaves out %s, for which there is no formula (such as Fourier transforms, and "
+            "quantised, sparse and custom operations)",
+            " and ".join(name for name in names if name in ("macs", "flops")),
+            ", ".join(unknown),
+        )
     return {name: found[name] for name in names}
 
 

@@ -7,9 +7,11 @@ is too good on average.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pareto.confirmed import CONFIRMED, confirmed
 from optnas.pareto.dominance import Array
-from optnas.pareto.noise import error
+from optnas.pareto.noise import error, interval
 from optnas.samplers.ranking import violation
 from optnas.samplers.trie import Keys, keys_of
+from optnas.study.attributes import DETAIL
+from optnas.study.objectives import objective_names
 
 NORMAL = 1.96
 """Half the width of a 95 % interval, in standard deviations."""
@@ -58,6 +62,7 @@ class Repeats:
 
     def __init__(self) -> None:
         self._read: dict[str, Any] = {}
+        self._measured: dict[int, dict[str, float]] = {}
         self.means: dict[int, Mean] = {}
 
     def update(self, study: Study) -> bool:
@@ -69,17 +74,31 @@ class Repeats:
         written = {key: notes for key, notes in kept if key.startswith(f"{CONFIRMED}:")}
         if written == self._read:
             return False
-        self._read, self.means = written, {}
+        self._read, self._measured, self.means = written, {}, {}
+        names = objective_names(study)
         for number, found in confirmed(study).items():
             rows = [found.search, *found.like_search]
             if len(rows) > 1:
-                self.means[number] = Mean.of(rows, [1] * len(rows))
+                mean = self.means[number] = Mean.of(rows, [1] * len(rows))
+                by_name = zip(names, mean.values, strict=True)
+                self._measured[number] = dict(compress(by_name, found.again))
         return True
 
     def at_mean(self, trial: FrozenTrial) -> FrozenTrial:
-        """A trial with the mean of its evaluations; the trial itself if there is only one."""
+        """A trial with the mean of its evaluations; the trial itself if there is only one.
+
+        The mean of n measurements has the 95 % interval of one, around the mean, over √n.
+        """
         mean = self.means.get(trial.number)
-        return trial if mean is None else _with_values(trial, mean.values)
+        if mean is None:
+            return trial
+        changed = _with_values(trial, mean.values)
+        for name, value in self._measured[trial.number].items():
+            if ends := interval(trial, name):
+                key, half = f"{DETAIL}{name}", (ends[1] - ends[0]) / 2 / math.sqrt(mean.n)
+                detail = trial.user_attrs[key] | {"interval": [value - half, value + half]}
+                changed.user_attrs = changed.user_attrs | {key: detail}
+        return changed
 
 
 class Networks:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
+
+from optnas.errors import InputError
 
 
 def check_counts(**counts: int) -> None:
@@ -27,3 +30,16 @@ def check_numbers(**numbers: object) -> None:
                 f"{name} must be a number, got {number!r}"
                 + (", which is text" if isinstance(number, str) else "")
             )
+
+
+def as_number(name: str, given: object) -> float:
+    """A value as a float, which may be NaN or infinite; raises InputError if it is no number.
+
+    A whole number beyond the largest float is infinite.
+    """
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf if given > 0 else -math.inf  # type: ignore[operator]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be a number, got {given!r}") from error

@@ -1,5 +1,7 @@
 """What a dataset is made of is checked before any network sees it."""
 
+import hashlib
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -46,3 +48,25 @@ def test_a_task_that_there_is_not_is_refused(name, task, message):
 def test_a_part_is_a_pair_of_tensors(part, message):
     with pytest.raises(InputError, match=message):
         optnas.Dataset("d", "classification", (X, Y), part, (X, Y), 2)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.complex64])
+def test_data_of_any_type_of_numbers_have_a_fingerprint(kind):
+    def fingerprint(x):
+        part = x, torch.zeros(4, 1)
+        return optnas.Dataset("made", "regression", part, part, part, outputs=1).fingerprint
+
+    x = torch.arange(12.0).reshape(4, 3).to(kind)
+    assert fingerprint(x) == fingerprint(x.t().contiguous().t())
+    assert fingerprint(x) == fingerprint(x.clone().requires_grad_())
+    assert fingerprint(x) != fingerprint(x + 1)
+    assert fingerprint(x[:, :1].expand(4, 3)) == fingerprint(x[:, :1].repeat(1, 3))
+    assert fingerprint(x[0, 1].expand(4)) == fingerprint(x[0, 1].repeat(4))
+    assert fingerprint(x[:, :0])  # a table of categories alone has no numbers
+
+
+def test_the_fingerprint_is_a_hash_of_the_bytes_in_order():
+    x, y = torch.arange(12.0).reshape(4, 3), torch.zeros(4, 1)
+    digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in (x, y, x, y))).hexdigest()
+    data = optnas.Dataset("made", "regression", (x, y), (x, y), (x, y), outputs=1)
+    assert data.fingerprint == f"made 4/4/4 {digest[:12]}"

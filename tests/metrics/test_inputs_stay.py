@@ -6,7 +6,7 @@ from torch import nn
 
 import optnas
 from optnas.candidate import Candidate, materialize
-from optnas.metrics import Int8Flash, Int8Size, Macs, PeakMemory, ZeroCost
+from optnas.metrics import Int8Flash, Int8Size, Latency, Macs, PeakMemory, ZeroCost
 from optnas.metrics.counting import count_modules, count_pass
 from optnas.metrics.thop_check import check_with_thop
 
@@ -39,6 +39,12 @@ def test_metrics_leave_the_example_as_it_is(metric, ids):
     first = metric.measure(candidate)
     assert ids.tolist() == [[3, 10]]
     assert metric.measure(Candidate("", ids, Shifted)) == first
+
+
+def test_a_latency_leaves_the_example_as_it_is(ids):
+    candidate = Candidate("", ids, Shifted)
+    assert Latency(device="cpu", max_seconds=0.01).measure(candidate) > 0
+    assert ids.tolist() == [[3, 10]]
 
 
 def test_counting_leaves_the_inputs_as_they_are(ids):

@@ -31,6 +31,13 @@ class Two(nn.Module):
         return self.layer(x.add_(1)) * scale + torch.rand(1) + random.random()
 
 
+class Transformed(nn.Linear):
+    """A linear layer after a Fourier transform, which has no formula."""
+
+    def forward(self, x):
+        return super().forward(torch.fft.rfft(x).abs())
+
+
 def objective(trial, limits=None, **options):
     width = trial.suggest_int("width", 1, 40)
     model = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 1))
@@ -238,3 +245,13 @@ def test_limits_are_checked():
     ):
         with pytest.raises(error):
             optnas.measure_and_constrain(FixedTrial({}), nn.Linear(4, 2), torch.zeros(1, 4), limits)
+
+
+def test_operations_that_are_not_counted_are_named(caplog):
+    x, model = torch.zeros(1, 8), Transformed(5, 2)
+    assert optnas.measure(model, x, ("flops", "params"))["flops"] == 20
+    assert "flops leaves out aten::_fft_r2c, for which there is no formula" in caplog.text
+    caplog.clear()
+    assert optnas.measure(model, x, ("params",)) == {"params": 12}
+    assert optnas.measure(nn.Linear(8, 2), x, ("macs", "flops")) == {"macs": 16, "flops": 32}
+    assert not caplog.records

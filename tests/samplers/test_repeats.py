@@ -10,6 +10,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from optnas.pareto.confirmed import keep_repeat
+from optnas.pareto.noise import interval
 from optnas.samplers.acquisition import Predictor
 from optnas.samplers.gaussian_process import JITTER, GaussianProcess, Noise, Term
 from optnas.samplers.history import History
@@ -221,3 +222,39 @@ def test_a_member_of_the_front_by_noise_is_no_parent():
     assert parents(study) == [1, 2]
     study.add_trial(finished(4, 0.3, 3.9))
     assert parents(study) == [1, 2, 4]
+
+
+def test_the_interval_of_a_mean_is_that_of_a_measurement_over_the_root_of_their_number():
+    study = study_of((1, 0.4, 4.0), (2, 0.5, 3.0))
+    detail = {"interval": [3.0, 5.0], "passes": 9}
+    study.add_trial(finished(3, 0.3, 4.0, **{"detail:ms": detail}))
+    for seed in range(3):
+        values = {"loss": 0.3, "ms": 6.0} if seed < 2 else {"loss": 0.3, "ms": 4.0}
+        keep_repeat(study, 2, seed, values, like_search=True)
+    history = history_of(study)
+    trial = next(t for t in history.trials if t.number == 2)
+    assert trial.values == [pytest.approx(0.3), 5.0]
+    assert interval(trial, "ms") == (4.5, 5.5)  # ±1 of one measurement, of four
+    assert relative_errors([trial], ["loss", "ms"])[0, 1] == pytest.approx(0.1 / 1.96)
+    assert trial.user_attrs["detail:ms"]["passes"] == 9
+    assert interval(study.trials[2], "ms") == (3.0, 5.0)
+
+
+def test_the_interval_stays_of_what_was_not_measured_again():
+    study = study_of((1, 0.4, 4.0))
+    study.add_trial(finished(2, 0.3, 4.0, **{"detail:ms": {"interval": [3.0, 5.0]}}))
+    keep_repeat(study, 1, 0, {"loss": 0.5}, like_search=True)
+    trial = history_of(study).trials[1]
+    assert trial.values == [0.4, 4.0]
+    assert interval(trial, "ms") == (3.0, 5.0)
+
+
+def test_a_confirmed_network_is_compared_by_the_interval_of_its_mean():
+    study = study_of((2, 0.5, 1.0))
+    study.add_trial(finished(1, 0.4, 3.5, **{"detail:ms": {"interval": [2.0, 5.0]}}))
+    study.add_trial(finished(3, 0.3, 6.0, **{"detail:ms": {"interval": [4.5, 7.5]}}))
+    assert parents(study) == [2, 3]  # 3 may be as fast as 1, and loses less
+    for seed in range(8):
+        keep_repeat(study, 1, seed, {"loss": 0.4, "ms": 3.5}, like_search=True)
+        keep_repeat(study, 2, seed, {"loss": 0.3, "ms": 6.0}, like_search=True)
+    assert parents(study) == [2, 1, 3]
