@@ -96,12 +96,12 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = saved("predictor_asks")
+    found = {str(key): row for key, row in saved("predictor_asks").items()}
     for name in options.networks:
         objective = objective_of(SPACES[name]())
         few = name != "digits"
         for size in [FEW_TRIALS] if few else options.sizes:
-            key = name if few else size
+            key = name if few else str(size)
             found[key] = asked(objective, size, FEW_ASKS if few else ASKS)
             print(f"{name:8} {size:6} trials: {found[key]}", flush=True)
             save("predictor_asks", found)
