@@ -237,9 +237,10 @@ function startTable() {
   shown.sort = 1;
   shown.descending = columns[0].better === "more";
   const legend = Object.values(PLACES).map(([glyph, meaning]) => `${glyph} ${meaning}`);
+  const several = new Set(networks.map((network) => network.trials[0])).size < networks.length;
   const small = confirmed ? " In small print: mean ± standard deviation over fresh seeds." : "";
   document.getElementById("legend").textContent = networks.length
-    ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.${small}`
+    ? `One row for each architecture${several ? ", and for each of its trials on the front" : ""}. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.${small}`
     : "No network is finished yet.";
   document.getElementById("scroll").hidden = networks.length === 0;
   makeHead();
