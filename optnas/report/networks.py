@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from optnas.pareto.dominance import wants_log
+from optnas.pareto.noise import with_error
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again
 from optnas.report.labels import Meanings
@@ -43,6 +44,7 @@ class Network(NamedTuple):
         dominated_by: For a baseline, the trials of the front that dominate it.
         again: The result of fresh seeds for the trial, or for one without a row; None without any.
         values: Those of the columns.
+        errors: Of each objective what its 95 % interval says: `±17%`; empty where that is little.
     """
 
     trial: int
@@ -54,6 +56,7 @@ class Network(NamedTuple):
     dominated_by: tuple[int, ...]
     again: Again | None
     values: tuple[float | None, ...]
+    errors: tuple[str, ...]
 
 
 class Networks(NamedTuple):
@@ -85,6 +88,10 @@ def networks(study: Snapshot, meanings: Meanings, fresh: Mapping[int, Again]) ->
             dominated_by=record.dominated_by,
             again=None if (found := study.standing_of(record)) is None else fresh[found.trial],
             values=(*record.values, *(measurement_of(record.trial, name) for name in scores)),
+            errors=tuple(
+                with_error(record.trial, name, value, "").strip()
+                for name, value in zip(names, record.values, strict=True)
+            ),
         )
         for record in best_first
     ]
