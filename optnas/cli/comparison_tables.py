@@ -15,12 +15,12 @@ def comparison_tables(found: Comparison) -> list[Table]:
     front = Table(
         title=f"compared by {escape(', '.join(found.names))}",
         title_justify="left",
-        caption=f"hypervolume: {BOX}",
+        caption=f"undominated: members that no other study's front dominates\nhypervolume: {BOX}",
         caption_justify="left",
     )
     front.add_column("study", overflow="fold")
     about = "" if found.exact else " (approximate)"
-    for name in ("trials", "front", "of it stands", f"hypervolume{about}"):
+    for name in ("trials", "front", "undominated", f"hypervolume{about}"):
         front.add_column(name, justify="right")
     for name in found.names:
         front.add_column(f"best {escape(name)}", justify="right")

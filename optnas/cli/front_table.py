@@ -17,7 +17,7 @@ from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import has_inherited
 from optnas.study.describe import number_of, recipe_column
 from optnas.study.record import record_of
-from optnas.utils.text import definitions, number
+from optnas.utils.text import definitions, number, ranges
 
 WITHIN_NOISE = (
     "within noise of: that trial is surely better in something, and this one is ahead of it only "
@@ -34,16 +34,17 @@ INHERITED = (
 def front_table(study: Study | Snapshot) -> Table:
     """The front, sorted by its first objective, the best first, and the baselines.
 
-    It has a row for each architecture. Scores that aren't objectives are dimmed. A member that
-    another one dominates but for differences within noise names that one; one that is worse than
-    the study's reference names the objectives.
+    It has a row for each network: an architecture, and each of its trials on the front. Scores
+    that aren't objectives are dimmed. A member that another one dominates but for differences
+    within noise names that one; one that is worse than the study's reference names the
+    objectives.
 
     Raises:
         InputError: There is no feasible COMPLETE trial.
     """
     seen = Snapshot.of(study)
     rows = sorted(
-        (r for r in seen.architectures if r.on_front or r.baseline is not None),
+        (r for r in seen.shown if r.on_front or r.baseline is not None),
         key=lambda r: (not r.on_front, r.losses[0]),
     )
     if not rows:
@@ -71,7 +72,7 @@ def front_table(study: Study | Snapshot) -> Table:
     table.add_column("architecture", overflow="fold")
     further = {
         "recipe": recipes,
-        "other trials": [", ".join(map(str, r.others)) for r in rows],
+        "other trials": [ranges(r.others, 6) for r in rows],
         "dominated by": [_few(r.dominated_by) for r in rows],
         "within noise of": [str(seen.within_noise.get(r.number, "")) for r in rows],
         "beyond the reference in": [

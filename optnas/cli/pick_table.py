@@ -24,9 +24,8 @@ def pick_table(study: Study | Snapshot, picked: Pick) -> Table:
     names = seen.names
     for i, name in enumerate(names):
         by_loss = sorted(picked.chosen_from, key=lambda record: record.losses[i])
-        best, worst = by_loss[0].values[i], by_loss[-1].values[i]
-        this = _shown(trial, name, trial.values[i])
-        table.add_row(escape(name), this, number(best), number(worst))
+        of_row = (picked.entry, by_loss[0], by_loss[-1])
+        table.add_row(escape(name), *(_shown(r.trial, name, r.values[i]) for r in of_row))
     known = {name: measured(names, trial, name) for name in besides_objectives(seen)}
     for name, value in known.items():
         if value is not None:

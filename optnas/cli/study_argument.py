@@ -18,7 +18,7 @@ from optnas.errors import InputError
 from optnas.storage.open import open_storage
 from optnas.storage.urls import Location, database_url, shown_url
 from optnas.study.load import find_studies, find_study, load_study
-from optnas.study.record import record_of
+from optnas.study.record import record_of, search_record
 from optnas.utils.gc import no_garbage_collection
 
 if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL needs none of it
@@ -75,7 +75,8 @@ class Opened:
     def retrains(self) -> bool:
         """Whether its networks can be retrained, as far as is known without running code."""
         if self.search is None:
-            return record_of(self.study).retrains is not False
+            record = search_record(self.study)  # plain Optuna's studies have an empty one
+            return bool(record.fingerprint) and record.retrains is not False
         from optnas.evaluators.abilities import why_no_retraining
 
         return not why_no_retraining(self.search.objective().evaluator)

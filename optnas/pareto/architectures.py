@@ -149,6 +149,24 @@ def with_each_recipe(
     ]
 
 
+def with_each_member(
+    records: Sequence[ArchitectureRecord], each_recipe: Sequence[ArchitectureRecord]
+) -> list[ArchitectureRecord]:
+    """The architectures, and a record for each further trial of one on the front, by number.
+
+    Trained several times, with other recipes or other luck, an architecture may be on the front
+    with several values. Of trials with equal values only the first has a record.
+
+    Args:
+        records: The architectures of a study.
+        each_recipe: Those with each of their recipes.
+    """
+    known = {(record.trials, record.values) for record in records}
+    members = without_equals([record for record in each_recipe if record.on_front])
+    further = [record for record in members if (record.trials, record.values) not in known]
+    return sorted([*records, *further], key=lambda record: record.number)
+
+
 def by_architecture(records: Sequence[ArchitectureRecord]) -> dict[str, ArchitectureRecord]:
     """One record for each architecture, by its string, in the order of the records.
 

@@ -40,8 +40,17 @@ def error(trial: FrozenTrial, name: str, value: float) -> float:
 
 def with_error(trial: FrozenTrial, name: str, value: float, text: str) -> str:
     """The text of a value, with its error in percent where that is worth showing."""
-    share = error(trial, name, value)
+    found = interval(trial, name)
+    share = wider_side(value, *found) if found and value > 0 else 0.0
     return f"{text} ±{share:.0%}" if share >= SHOWN else text
+
+
+def wider_side(value: float, low: float, high: float) -> float:
+    """How far a value's interval reaches from it, as a share of the value.
+
+    The lower side ends at 0 where the error is larger than the value.
+    """
+    return max(high - value, value - low) / value
 
 
 def typical_errors(trials: Sequence[FrozenTrial], names: Sequence[str]) -> dict[str, float]:

@@ -106,7 +106,7 @@ def pick(
             f"{name} {share:.0%}"
             for name, share in zip(names, way_from_best(points)[i], strict=True)
         )
-        rule = "closest to the best of everything"
+        rule = "closest to the best of everything" if len(chosen) > 1 else "the only network"
         if len(chosen) > 1:
             ways = f" (the way from their best to their worst value: {shares})"
             ways += _equally_close(names, chosen, [i, *equal])
@@ -114,10 +114,12 @@ def pick(
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
     found = Pick(chosen[i], rule, tuple(chosen))
-    among = f"{found.among} on the front{useful}"
+    where = f"on the front{useful}"
     if sure and noisy:
-        among += f" ({len(noisy)} more only within noise)"
-    why = f"{rule} {'among' if ways else 'of'} {among}{' with ' + limits if limits else ''}{ways}"
+        where += f" ({len(noisy)} more only within noise)"
+    if rule != "the only network":
+        where = f"{'among' if ways else 'of'} {found.among} {where}"
+    why = f"{rule} {where}{' with ' + limits if limits else ''}{ways}"
     return found._replace(why=why + _unsure(chosen[i].trial, at_most, at_least))
 
 

@@ -25,30 +25,32 @@ Row = dict[str, Any]
 def architecture_rows(study: Study | Snapshot, *, front: bool = False) -> list[Row]:
     """One row for each architecture with a COMPLETE trial; all rows have the same columns.
 
+    An architecture with several trials on the front has a row for each of these, as their values
+    differ.
+
     Args:
         study: Any Optuna study.
         front: Whether to leave out all but those of the Pareto front.
 
     Returns:
-        The rows, the front first, each sorted by the first objective. A row has `trial` (the number
-        of the trial that represents the architecture), `place` (`front`, `dominated`, or
-        `infeasible` where it breaks a bound), `baseline` (the name of a hand-made network),
-        `architecture`, `recipe`, `trials` (how many COMPLETE trials it has), `train_seconds`; the
-        objectives, scores and metrics by name, and the ends of their 95 % intervals as `NAME_low`
-        and `NAME_high`; and the trial's parameters as `params_NAME`, as in Optuna's
-        `trials_dataframe`. None stands for what the trial hasn't; a choice that is None is the text
-        "None". `confirmed` says whether fresh seeds confirmed the architecture (`stands`, `falls`,
-        …), where some did.
+        The rows, the front first, each sorted by the first objective. A row has `trial` (its
+        number), `place` (`front`, `dominated`, or `infeasible` where it breaks a bound), `baseline`
+        (the name of a hand-made network), `architecture`, `recipe`, `trials` (how many COMPLETE
+        trials the architecture has), `train_seconds`; the objectives, scores and metrics by name,
+        and the ends of their 95 % intervals as `NAME_low` and `NAME_high`; and the trial's
+        parameters as `params_NAME`, as in Optuna's `trials_dataframe`. None stands for what the
+        trial hasn't; a choice that is None is the text "None". `confirmed` says whether fresh seeds
+        confirmed the architecture (`stands`, `falls`, …), where some did.
     """
     seen = Snapshot.of(study)
-    records = sorted(seen.architectures, key=lambda r: (not r.on_front, r.losses[0], r.number))
+    records = sorted(seen.shown, key=lambda r: (not r.on_front, r.losses[0], r.number))
     rows = [_row(seen, record) for record in records if record.on_front or not front]
     columns = sorted(dict.fromkeys(c for row in rows for c in row), key=itemgetter(0))
     return [{column[1]: row.get(column) for column in columns} for row in rows]
 
 
 def to_frame(study: Study | Snapshot, *, front: bool = False) -> DataFrame:
-    """The architectures of a study as a pandas DataFrame, one row each (`architecture_rows`).
+    """The architectures of a study as the rows of a pandas DataFrame (`architecture_rows`).
 
     Args:
         study: Any Optuna study.
@@ -90,9 +92,8 @@ def _row(seen: Snapshot, record: ArchitectureRecord) -> dict[tuple[int, str], An
         "trials": len(record.trials),
         "train_seconds": number_of(trial, TRAIN_SECONDS),
     }
-    confirmed = [seen.standing[n].verdict for n in record.trials if n in seen.standing]
-    if confirmed:
-        facts["confirmed"] = confirmed[0]
+    if standing := seen.standing_of(record):
+        facts["confirmed"] = standing.verdict
     values = dict(zip(seen.names, record.values, strict=True))
     others = {
         name: value

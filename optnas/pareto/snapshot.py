@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.architectures import (
     ArchitectureRecord,
     architecture_records,
+    with_each_member,
     with_each_recipe,
 )
 from optnas.pareto.confirmed import Standing, standing
@@ -115,6 +116,11 @@ class Snapshot:
         """The feasible architectures with each of their recipes, by the number of the trial."""
         return with_each_recipe(self.architectures, self.feasible, self.front, self.directions)
 
+    @cached_property
+    def shown(self) -> list[ArchitectureRecord]:
+        """What tables and figures show: each architecture, and each further trial on the front."""
+        return with_each_member(self.architectures, self.each_recipe)
+
     @property
     def baselines(self) -> list[ArchitectureRecord]:
         """The hand-made networks among the architectures."""
@@ -146,3 +152,12 @@ class Snapshot:
     def standing(self) -> dict[int, Standing]:
         """What fresh seeds found of the trials that were evaluated again, by number."""
         return {found.trial: found for found in standing(self.study)}
+
+    def standing_of(self, record: ArchitectureRecord) -> Standing | None:
+        """What fresh seeds found of a record's trial, else of one that no other record shows."""
+        numbers = (record.number, *(n for n in record.others if n not in self._shown_numbers))
+        return next((self.standing[n] for n in numbers if n in self.standing), None)
+
+    @cached_property
+    def _shown_numbers(self) -> set[int]:
+        return {record.number for record in self.shown}

@@ -53,6 +53,7 @@ class HistoryData(NamedTuple):
         trials: The number of feasible COMPLETE trials.
         hypervolume: (trials, hypervolume); empty for one objective, or without finite values.
         exact: Whether it is exact; with many objectives it is approximated.
+        settled: Whether there are enough trials for a hypervolume to say something by itself.
         meaning: What it is measured in, or why there is none.
         best: For each objective the trials that sampled a new best value.
         baselines: The hand-made networks, for comparison.
@@ -64,6 +65,7 @@ class HistoryData(NamedTuple):
     trials: int
     hypervolume: list[tuple[int, float]]
     exact: bool
+    settled: bool
     meaning: str
     best: list[list[Step]]
     baselines: list[Reference]
@@ -94,6 +96,7 @@ def history_data(study: Study | Snapshot) -> HistoryData:
             seen.feasible,
         ),
         exact=exact,
+        settled=bool(seen.hypervolume_text()) and seen.hypervolume is not None,
         meaning=seen.hypervolume_meaning,
         best=_best(seen, trials),
         baselines=[
@@ -159,7 +162,7 @@ def history_figure(data: HistoryData) -> go.Figure:
 
 def _title(data: HistoryData) -> str:
     name, trials = short(data.study_name, 50), plural(data.trials, "trial")
-    if not data.hypervolume:
+    if not data.settled:
         return f"{name}: best values after {trials}"
     about = "" if data.exact else "about "
     return f"{name}: hypervolume {about}{volume_text(data.hypervolume[-1][1], 3)} after {trials}"

@@ -16,7 +16,7 @@ from optnas.pareto.dominance import losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.scales import axis_title
 from optnas.plots.style import BLUE, GREY, figure, spread, stacked
-from optnas.plots.texts import label, short
+from optnas.plots.texts import broken, short, told_apart
 from optnas.study.attributes import BASELINE
 from optnas.study.record import record_of
 from optnas.utils.text import plural
@@ -158,12 +158,16 @@ def _shares(
 def importance_figure(data: ImportanceData) -> go.Figure:
     """A bar for each parameter, in a panel for each objective."""
     shown, rest = data.decisions[:ROWS], data.decisions[ROWS:]
-    names = [f"<i>{label(d.name, 32)}</i>" if d.conditional else label(d.name, 32) for d in shown]
+    short_names = told_apart([d.name for d in shown], 32)
+    names = [
+        f"<i>{name}</i>" if d.conditional else name
+        for d, name in zip(shown, short_names, strict=True)
+    ]
     shares = [d.shares for d in shown]
     if rest:
         names.append(f"{len(rest)} others")
         shares.append(tuple(sum(d.shares[i] or 0.0 for d in rest) for i in range(len(data.names))))
-    titles = [label(name, 30).replace("_", "_<br>") for name in data.names]
+    titles = [broken(name) for name in data.names]
     spans = stacked([1] * len(titles), 0.03)
     longest = max(share or 0.0 for row in shares for share in row)
     traces = []

@@ -10,7 +10,13 @@ from optuna.study import Study
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.snapshot import Snapshot
-from optnas.plots.points import markers, points_of, several_objectives
+from optnas.plots.points import (
+    and_points,
+    architectures,
+    markers,
+    points_of,
+    several_objectives,
+)
 from optnas.plots.scales import small_axis
 from optnas.plots.style import BLUE, GREY, VERMILLION, figure, spread, stacked
 from optnas.plots.texts import drawn_note, short
@@ -67,9 +73,10 @@ def matrix_figure(data: MatrixData) -> go.Figure:
     n = len(data.names)
     panels = [(column, row) for row in range(1, n) for column in range(row)]
     found = [p for p in data.points if p.baseline is None]
+    front = [p for p in found if p.on_front]
     kinds = {
         "dominated": [p for p in found if not p.on_front],
-        "front": [p for p in found if p.on_front],
+        "front": front,
         "baselines": [p for p in data.points if p.baseline is not None],
     }
     drawn = {name: spread(points, POINTS // len(panels)) for name, points in kinds.items()}
@@ -102,8 +109,8 @@ def matrix_figure(data: MatrixData) -> go.Figure:
         traces,
         f"{short(data.study_name, 50)}: {n} objectives, pair by pair",
         lines=[
-            f"{len(kinds['front'])} of {len(found)} feasible architectures are on the front of all "
-            f"{data.objectives}"
+            f"{architectures(front)} of {architectures(found)} feasible architectures are on the "
+            f"front of all {data.objectives}{and_points(front)}"
         ],
         notes=left_out,
         height=220 + max(130 * (n - 1), 260),

@@ -7,10 +7,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from optnas.plots.axes import Axis
 from optnas.plots.parallel import Line, ParallelData
 from optnas.plots.scales import color_bar, named_axis, position, shade
 from optnas.plots.style import FAINT, GREY, INK, NO_PLACE, figure
-from optnas.plots.texts import drawn_note, label, short
+from optnas.plots.texts import drawn_note, label, short, told_apart
 
 ABSENT = -0.16
 """The height at which the lines of trials without a decision pass."""
@@ -21,6 +22,9 @@ LETTERS = 12
 LETTER, LEAST, APART, MARGINS = 6.2, 34.0, 16.0, 200.0
 """In pixels: a letter, the least distance of two axes, by how much objectives stand apart from
 decisions, and the room at both sides of the axes."""
+SLOPE, LEFT = 0.8, 40.0
+"""The share of a name's length that it takes to the left, at its angle; the room there is, in
+pixels. Plotly leaves names out that don't fit."""
 
 
 def parallel_figure(data: ParallelData) -> go.Figure:
@@ -35,6 +39,8 @@ def parallel_figure(data: ParallelData) -> go.Figure:
     aside = {line.number: (i + 0.5) / len(best) - 0.5 for i, line in enumerate(best)}
     kind = "front" if data.objectives > 1 else "best"
     places, end = _places(data)
+    names = told_apart([axis.name for axis in data.axes], 24)
+    before = max(4.0, LETTER * SLOPE * len(names[0]) - LEFT)
     traces = [
         _paths(data, places, others, {})
         | {"name": "others", "line": {"color": GREY, "width": 0.7}, "opacity": 0.3},
@@ -63,16 +69,17 @@ def parallel_figure(data: ParallelData) -> go.Figure:
         ],
         height=560,
         annotations=_labels(data, places),
-        meta={"least_width": round(end + MARGINS)},
+        meta={"least_width": round(before + end + MARGINS)},
         xaxis=named_axis(
             places,
             [
-                label(axis.name, 24) if axis.more is None else f"<b>{label(axis.name, 24)}</b>"
-                for axis in data.axes
+                name if axis.more is None else f"<b>{name}</b>"
+                for axis, name in zip(data.axes, names, strict=True)
             ],
             tickangle=-40,
             tickfont={"size": 11},
-            range=[-4, end],
+            range=[-before, end],
+            ticklabeloverflow="allow",
         ),
         yaxis=named_axis(
             [ABSENT] if any(axis.conditional for axis in data.axes) else [],
@@ -105,7 +112,7 @@ def _places(data: ParallelData) -> tuple[list[float], float]:
         if places and before is None and axis.more is not None:
             at += APART
         places.append(at)
-        longest = max((len(label(text, LETTERS)) for _, text in axis.ticks), default=0)
+        longest = max(map(len, _ticks(axis)), default=0)
         at, before = at + max(LEAST, LETTER * (longest + 2)), axis.more
     return places, at
 
@@ -161,7 +168,7 @@ def _labels(data: ParallelData, places: Sequence[float]) -> list[dict[str, Any]]
         {
             "x": place,
             "y": at,
-            "text": label(text, LETTERS),
+            "text": text,
             "showarrow": False,
             "xanchor": "left",
             "font": {"size": 10, "color": FAINT},
@@ -169,5 +176,9 @@ def _labels(data: ParallelData, places: Sequence[float]) -> list[dict[str, Any]]
             "borderpad": 0,
         }
         for place, axis in zip(places, data.axes, strict=True)
-        for at, text in axis.ticks
+        for (at, _), text in zip(axis.ticks, _ticks(axis), strict=True)
     ]
+
+
+def _ticks(axis: Axis) -> list[str]:
+    return told_apart([text for _, text in axis.ticks], LETTERS)

@@ -12,7 +12,7 @@ from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.noise import interval
 from optnas.plots.confirmed import again_traces
 from optnas.plots.pareto import ParetoData
-from optnas.plots.points import markers
+from optnas.plots.points import and_points, architectures, markers
 from optnas.plots.scales import colors, focused_axis, has_place, placed, position
 from optnas.plots.style import BLUE, DRAWN, GREY, INK, VERMILLION, figure, spread
 from optnas.plots.texts import drawn_note, label, short
@@ -62,14 +62,14 @@ def pareto_figure(data: ParetoData) -> go.Figure:
         *again_traces(data.again, data.names, data.x, data.y),
         *_baselines(data),
     ]
-    on_front = sum(p.on_front for p in data.points)
+    front = [p for p in data.points if p.on_front]
     xaxis, yaxis = _axis(data, data.x), _axis(data, data.y)
     if "range" in xaxis or "range" in yaxis:
         notes.append("values far worse than the others may lie outside: a double-click shows all")
     return figure(
         traces,
-        f"{short(data.study_name, 60)}: {on_front} of {len(data.points)} architectures on the "
-        "front",
+        f"{short(data.study_name, 60)}: {architectures(front)} of {architectures(data.points)} "
+        f"architectures on the front{and_points(front)}",
         lines=[_verdict(data, name) for name in data.dominating],
         notes=[*notes, data.definitions],
         xaxis=xaxis,

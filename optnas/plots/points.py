@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from optnas.errors import InputError
 from optnas.pareto.architectures import ArchitectureRecord
 from optnas.pareto.snapshot import Snapshot
 from optnas.plots.style import DETAILED
 from optnas.plots.texts import hover
-from optnas.utils.text import ranges
+from optnas.utils.text import plural, ranges
 
 
 def points_of(study: Snapshot) -> list[ArchitectureRecord]:
-    """The architectures of the COMPLETE trials, one point each.
+    """The points of a figure: the architectures, and each further trial of one on the front.
 
     Raises:
         InputError: There is no COMPLETE trial.
@@ -22,7 +22,17 @@ def points_of(study: Snapshot) -> list[ArchitectureRecord]:
         raise InputError(
             f"study {study.study.study_name!r} has no COMPLETE trial yet: run it first"
         )
-    return study.architectures
+    return study.shown
+
+
+def architectures(points: Iterable[ArchitectureRecord]) -> int:
+    """How many architectures some points stand for."""
+    return len({point.trials for point in points})
+
+
+def and_points(points: Sequence[ArchitectureRecord]) -> str:
+    """How many points they are, as a sentence's end; empty if each is an architecture."""
+    return "" if len(points) == architectures(points) else f", with {plural(len(points), 'trial')}"
 
 
 def several_objectives(study: Snapshot) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from plotly.colors import sample_colorscale
 
 from optnas.pareto.dominance import wants_log
-from optnas.plots.texts import direction, label, si
+from optnas.plots.texts import broken, direction, label, si
 
 SCALE = "Viridis"
 LARGEST = 1e300
@@ -96,11 +96,10 @@ def small_axis(
     With `brief` an arrow says which way is better.
     """
     arrow = "↑ better" if maximized else "↓ better"
-    # A line break for each dozen characters, where the name has a joint.
-    title = label(name, 20).replace("_", "_<br>", len(name) // 12)
+    better = arrow if brief else direction(maximized)
     return scale_of(values, few=True) | {
         "title": {
-            "text": f"{title}<br>({arrow if brief else direction(maximized)})",
+            "text": f"{broken(name, width=12 if brief else 14)}<br>({better})",
             "font": {"size": 11},
         },
         "tickfont": {"size": 10},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,34 @@ def label(text: object, most: int = 40) -> str:
     Quotes stay: plotly doesn't know their entities.
     """
     return html.escape(short(text, most), quote=False)
+
+
+def told_apart(names: Sequence[object], most: int) -> list[str]:
+    """Names as `label` has them, but shortened so that no two become one.
+
+    What is left out is their end, their middle or their beginning: the first that tells all apart,
+    or the beginning, as the last part of a path says most.
+    """
+    lines = [" ".join(str(name).split()) for name in names]
+    found: list[str] = []
+    for kept in (most - 1, most // 2, 0):
+        found = [
+            line if len(line) <= most else f"{line[:kept]}…{line[len(line) - most + 1 + kept :]}"
+            for line in lines
+        ]
+        if len(set(found)) == len(set(lines)):
+            break
+    return [html.escape(line, quote=False) for line in found]
+
+
+def broken(text: object, most: int = 30, width: int = 14) -> str:
+    """A name on short lines, which end at its joints; shortened and escaped like `label`."""
+    lines = [""]
+    for part in re.findall(r"[^_.\s]*[_.\s]?", short(text, most)):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "<br>".join(html.escape(line.rstrip(), quote=False) for line in lines)
 
 
 def wrapped(text: object, width: int = WIDTH, most: int = 8) -> str:

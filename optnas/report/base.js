@@ -10,7 +10,11 @@ for (const network of networks) {
   // Infinite numbers come as text, which JSON can hold.
   network.values = network.values.map((value) => (value === null ? null : Number(value)));
 }
-const networkOf = new Map(networks.flatMap((n) => n.trials.map((trial) => [trial, n])));
+// Of an architecture with several rows, a trial without one of its own has the first.
+const networkOf = new Map([
+  ...[...networks].reverse().flatMap((n) => n.trials.map((trial) => [trial, n])),
+  ...networks.map((n) => [n.trial, n]),
+]);
 
 /** An element with attributes and children; strings become text nodes, null is left out. */
 function element(tag, attributes, ...children) {

@@ -3,11 +3,17 @@
 
 const MOST = 60;
 
-/** Members of the front, the best in the first objective first; evenly thinned out. */
-function members() {
+/** Architectures of the front, the best in the first objective first. */
+function architectures() {
   const sorted = networks
     .filter((network) => network.place === "front")
     .sort((a, b) => (columns[0].better === "more" ? -1 : 1) * (a.values[0] - b.values[0]));
+  const known = new Set();
+  return sorted.filter(({ trials: [first] }) => !known.has(first) && known.add(first));
+}
+
+/** Of these some, evenly thinned out. */
+function members(sorted) {
   if (sorted.length <= MOST) return sorted;
   const step = (sorted.length - 1) / (MOST - 1);
   return Array.from({ length: MOST }, (_, i) => sorted[Math.round(i * step)]);
@@ -22,9 +28,10 @@ async function hang(place, network) {
 
 /** Makes the places of the drawings; the steps that hang them. */
 function startGallery() {
-  const chosen = data.undrawn ? [] : members();
+  const sorted = architectures();
+  const chosen = data.undrawn ? [] : members(sorted);
   if (chosen.length < 2) return [];
-  const all = networks.filter((network) => network.place === "front").length;
+  const all = sorted.length;
   const some = chosen.length < all ? ` ${chosen.length} of ${all} members, evenly spread.` : "";
   const gallery = document.getElementById("gallery");
   const steps = chosen.map((network) => {

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial
 
+from optnas.pareto.noise import wider_side
 from optnas.report.labels import Meanings
 from optnas.study.attributes import ARCHITECTURE, DETAIL, DUPLICATE_OF
 from optnas.study.describe import alone_text
@@ -62,7 +63,7 @@ def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
     }.values()
     remarks = []
     half = [
-        (d["interval"][1] - d["interval"][0]) / (2 * value)
+        wider_side(value, *d["interval"])
         for value, d in details
         if _is_pair(d.get("interval")) and value > 0
     ]

@@ -1,4 +1,4 @@
-"""The rows of the page's table: one for each architecture."""
+"""The rows of the page's table: the architectures, and each further trial of one on the front."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from optnas.pareto.dominance import wants_log
+from optnas.pareto.noise import with_error
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again
 from optnas.report.labels import Meanings
@@ -41,8 +42,9 @@ class Network(NamedTuple):
         place: `front`, `dominated`, or `infeasible` where it breaks a bound.
         baseline: The name of the hand-made network, if it is one.
         dominated_by: For a baseline, the trials of the front that dominate it.
-        again: The result of fresh seeds for one of its trials; None where none was evaluated again.
+        again: The result of fresh seeds for the trial, or for one without a row; None without any.
         values: Those of the columns.
+        errors: Of each objective what its 95 % interval says: `±17%`; empty where that is little.
     """
 
     trial: int
@@ -54,6 +56,7 @@ class Network(NamedTuple):
     dominated_by: tuple[int, ...]
     again: Again | None
     values: tuple[float | None, ...]
+    errors: tuple[str, ...]
 
 
 class Networks(NamedTuple):
@@ -73,7 +76,7 @@ def networks(study: Snapshot, meanings: Meanings, fresh: Mapping[int, Again]) ->
     """
     names, more = study.names, study.maximized
     scores = [name for name in meanings.scores if name not in names]
-    best_first = sorted(study.architectures, key=lambda r: (r.losses[0], r.number))
+    best_first = sorted(study.shown, key=lambda r: (r.losses[0], r.number))
     rows = [
         Network(
             trial=record.number,
@@ -83,8 +86,12 @@ def networks(study: Snapshot, meanings: Meanings, fresh: Mapping[int, Again]) ->
             place=record.place,
             baseline=record.baseline,
             dominated_by=record.dominated_by,
-            again=next((fresh[n] for n in (record.number, *record.trials) if n in fresh), None),
+            again=None if (found := study.standing_of(record)) is None else fresh[found.trial],
             values=(*record.values, *(measurement_of(record.trial, name) for name in scores)),
+            errors=tuple(
+                with_error(record.trial, name, value, "").strip()
+                for name, value in zip(names, record.values, strict=True)
+            ),
         )
         for record in best_first
     ]

@@ -16,7 +16,7 @@ const fields = [
     numeric: true,
     descending: column.better === "more",
     key: (network) => network.values[i],
-    cell: (network) => [format(network.values[i]), fresh(network, i)],
+    cell: (network) => [format(network.values[i]), error(network, i), fresh(network, i)],
     best: (network) => network.values[i] === best[i] && network.place === "front",
   })),
   ...(confirmed
@@ -48,6 +48,12 @@ const best = columns.map((column, i) => {
   if (!column.objective || values.length < 2) return null;
   return values.reduce((a, b) => ((column.better === "more" ? b > a : b < a) ? b : a));
 });
+
+/** How far the 95 % interval of a measurement reaches, where that is worth showing. */
+function error(network, i) {
+  const text = network.errors[i];
+  return text ? element("small", { title: "95 % interval" }, ` ${text}`) : null;
+}
 
 /** Mean and deviation of an objective over fresh seeds. */
 function fresh(network, i) {
@@ -237,9 +243,13 @@ function startTable() {
   shown.sort = 1;
   shown.descending = columns[0].better === "more";
   const legend = Object.values(PLACES).map(([glyph, meaning]) => `${glyph} ${meaning}`);
+  const several = new Set(networks.map((network) => network.trials[0])).size < networks.length;
+  const noisy = networks.some((network) => network.errors.some(Boolean))
+    ? " ±: the 95 % interval of a measurement."
+    : "";
   const small = confirmed ? " In small print: mean ± standard deviation over fresh seeds." : "";
   document.getElementById("legend").textContent = networks.length
-    ? `One row for each architecture. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.${small}`
+    ? `One row for each architecture${several ? ", and for each of its trials on the front" : ""}. ${legend.join(", ")}, ◆ baseline. Bold: the best of its column.${noisy}${small}`
     : "No network is finished yet.";
   document.getElementById("scroll").hidden = networks.length === 0;
   makeHead();

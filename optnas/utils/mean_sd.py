@@ -41,5 +41,5 @@ class Spread(NamedTuple):
         finite = math.isfinite(self.deviation)
         digits = 1 - math.floor(math.log10(self.deviation)) if finite else -1
         if not 0 <= digits <= 9:
-            return f"{number(self.mean)} ± {self.deviation:.2g}"
+            return f"{number(self.mean)} ± {number(float(f'{self.deviation:.2g}'))}"
         return f"{self.mean:,.{digits}f} ± {self.deviation:,.{digits}f}"

@@ -32,11 +32,10 @@ def duration(seconds: float) -> str:
 
 def number(value: float) -> str:
     """A number for a table: whole numbers in full, others with four significant digits."""
-    return (
-        f"{value:,.0f}"
-        if math.isfinite(value) and value == round(value) and abs(value) < 1e15
-        else f"{value:.4g}"
-    )
+    if not math.isfinite(value) or abs(value) >= 1e15:
+        return f"{value:.4g}"
+    rounded = value if value == round(value) else float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if value == round(value) or abs(rounded) >= 1000 else f"{rounded:.4g}"
 
 
 def named_numbers(values: Mapping[str, float], between: str = "  ") -> str:

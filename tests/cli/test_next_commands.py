@@ -69,3 +69,11 @@ def test_the_command_after_a_new_file_may_be_pasted(optnas):
     assert code == 0
     command = printed(out, f"wrote {path}; run it with: ")
     assert command == ["run", path]
+
+
+def test_a_study_of_plain_optuna_has_no_network_to_train_again(optnas):
+    study = optuna.create_study(storage="sqlite:///plain.db", directions=["minimize"] * 2)
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1), -t.params["x"]), n_trials=3)
+    code, out, err = optnas("pick", "plain.db")
+    assert code == 0, err
+    assert "next:" not in out

@@ -77,7 +77,7 @@ def test_one_of_a_thing_is_no_plural(study):
 
 def test_a_pick_is_shown_in_a_line(study):
     shown = repr(pick(study))
-    assert shown.startswith("Pick(trial 0: (no parameters); closest to the best")
+    assert shown.startswith("Pick(trial 0: (no parameters); the only network on the front)")
 
 
 def test_members_beyond_the_reference_are_told_from_the_others():

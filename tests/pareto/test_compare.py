@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from optuna._hypervolume import compute_hypervolume
 from optuna.trial import create_trial
 
+from optnas.cli.comparison_tables import comparison_tables
 from optnas.errors import InputError
 from optnas.pareto.compare import compare
 from optnas.pareto.study_hypervolume import hypervolume
@@ -21,6 +22,13 @@ def make_study(rows, names=("loss", "flops"), directions=("minimize", "minimize"
     for values in rows:
         study.add_trial(create_trial(values=list(values), constraints={"c": excess}))
     return study
+
+
+def test_the_table_says_what_its_columns_mean():
+    study = make_study([(1.0, 4.0), (2.0, 2.0)])
+    front, _ = comparison_tables(compare({"a": study, "b": make_study([(0.5, 4.0)])}))
+    assert "undominated" in [column.header for column in front.columns]
+    assert "undominated: members that no other study's front dominates" in str(front.caption)
 
 
 def test_two_fronts():

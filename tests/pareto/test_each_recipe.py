@@ -8,11 +8,14 @@ from optuna.trial import create_trial
 import optnas
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.compare import compare
+from optnas.pareto.confirmed import keep_repeat
 from optnas.pareto.pick import pick
+from optnas.pareto.rows import architecture_rows
 from optnas.pareto.snapshot import Snapshot
-from optnas.plots import comparison_figure
+from optnas.plots import comparison_figure, matrix_data, matrix_figure, pareto_figure
 from optnas.plots.pareto import pareto_data
 from optnas.report.labels import Meanings
+from optnas.report.networks import networks
 from optnas.report.summary import goals
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF, RECIPE
 
@@ -106,3 +109,36 @@ def test_a_study_of_reused_values_alone_has_a_network():
     assert pick(study).entry.number == 0
     with pytest.raises(optnas.InputError, match="no network on record has val_loss"):
         pick(study, at_most={"val_loss": 0.5})
+
+
+def test_tables_and_figures_show_each_trial_of_the_front(capsys):
+    study = study_of(*ROWS, storage="sqlite:///recipes.db", study_name="s")
+    seen = Snapshot.of(study)
+    assert [row["trial"] for row in architecture_rows(seen, front=True)] == [2, 1]
+    assert [p.number for p in pareto_data(seen).points] == [0, 1, 2]
+    title = "s: 1 of 2 architectures on the front, with 2 trials"
+    assert title in pareto_figure(pareto_data(seen)).layout.title.text
+    title = "1 of 1 feasible architectures are on the front of all 2, with 2 trials"
+    assert title in matrix_figure(matrix_data(seen)).layout.title.text.replace("<br>", " ")
+    rows = networks(seen, Meanings(study, seen.trials), {}).rows
+    assert [(row.trial, row.values[0], row.place) for row in rows] == [
+        (2, 0.4, "front"),
+        (0, 0.5, "dominated"),
+        (1, 0.6, "front"),
+    ]
+    assert exit_code(["pareto", "recipes.db"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in lines if len(line) > 3 and line[1].isdigit()] == ["2", "1", "0"]
+
+
+def test_fresh_seeds_speak_for_the_trial_that_they_repeat():
+    study = study_of(*ROWS)
+    for trial, loss in ((1, 0.7), (2, 0.3)):
+        for seed in (1, 2):
+            values = {"val_loss": loss, "latency_ms": 5.0 + trial / 100}
+            keep_repeat(study, trial, seed, values)
+    confirmed = {row["trial"]: row["confirmed"] for row in architecture_rows(study)}
+    assert confirmed == {0: None, 1: "stands", 2: "stands"}
+    keep_repeat(study, 1, 3, {"val_loss": 0.7, "latency_ms": 9.0})
+    confirmed = {row["trial"]: row["confirmed"] for row in architecture_rows(study)}
+    assert confirmed == {0: None, 1: "stands within noise", 2: "stands"}

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from optnas.cli.front_table import front_table
 from optnas.cli.pick_table import pick_table
-from optnas.pareto.noise import error, interval, within_noise
+from optnas.pareto.noise import error, interval, with_error, within_noise
 from optnas.pareto.pick import pick
 
 
@@ -79,6 +79,18 @@ def test_the_table_of_the_front_says_what_within_noise_of_another_trial_means():
     table = shown(front_table(study_of((0.5, 1.01, 0.1), (0.6, 1.0, 0.1))))
     assert meaning in " ".join(table.split())
     assert "within noise" not in shown(front_table(study_of((0.5, 1.01, 0), (0.6, 1.0, 0))))
+
+
+def test_the_best_and_the_worst_have_their_error_too():
+    study = study_of((0.5, 2.0, 0.2), (0.7, 1.0, 0.5), (0.2, 4.0, 1.0))
+    (row,) = (line for line in shown(pick_table(study, pick(study))).splitlines() if "ms" in line)
+    assert row.split() == ["ms", "2", "±10%", "1", "±50%", "4", "±25%"]
+
+
+def test_an_error_is_that_of_the_side_which_does_not_end_at_0():
+    detail = {"detail:ms": {"interval": [0.0, 2.5]}}
+    trial = optuna.create_trial(values=[0.5, 1.0], user_attrs=detail)
+    assert with_error(trial, "ms", 1.0, "1") == "1 ±150%"
 
 
 def test_pick_says_where_an_interval_reaches_beyond_a_limit():

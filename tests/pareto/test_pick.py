@@ -147,6 +147,15 @@ def test_nothing_to_pick_from():
         pick(make_study([([1.0, 1.0, 1.0], {}, 1.0)]))
 
 
+def test_the_only_network_is_compared_with_none():
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.add_trial(create_trial(values=[1.0, 2.0]))
+    assert pick(study).why == "the only network on the front"
+    assert pick(study, at_most={"objective 1": 2}, by_knee=True).why == (
+        "the only network on the front with objective 1 ≤ 2"
+    )
+
+
 def test_one_trial_and_one_objective():
     assert pick(make_study([([1.0, 1.0, 1.0], {}, 0.0)])).entry.trial.number == 0
     rows = [([2.0], {}, 0.0), ([1.0], {}, 0.0)]

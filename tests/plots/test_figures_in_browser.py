@@ -8,7 +8,7 @@ from odd_studies import HOSTILE, STUDIES, add, make
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
-from optnas.plots import PLOTS, pareto_data, pareto_figure
+from optnas.plots import PLOTS, parallel_data, parallel_figure, pareto_data, pareto_figure
 from optnas.plots.page import write_figure
 
 # Together they take half a minute in the one worker that they share.
@@ -94,6 +94,33 @@ def test_buttons_cover_no_text_and_labels_of_axes_do_not_collide(page, page_file
         labels = boxes(page, ".plot .annotation text")
         for i, one in enumerate(labels):
             assert not [other for other in labels[:i] if overlap(one, other)]
+
+
+@pytest.mark.parametrize("width", [500, 1400])
+def test_every_axis_of_the_decisions_has_its_name(page, page_file, width):
+    study = make(["loss", "size"])
+    kinds = CategoricalDistribution(["relu", "gelu"])
+    space = {f"encoder.layers.{i}.attention.activation": kinds for i in range(5)}
+    rng = random.Random(0)
+    for _ in range(24):
+        study.add_trial(
+            create_trial(
+                values=[rng.random(), rng.random()],
+                params={name: rng.choice(kinds.choices) for name in space},
+                distributions=space,
+            )
+        )
+    page.set_viewport_size({"width": width, "height": 800})
+    write_figure(parallel_figure(parallel_data(study)), page_file)
+    page.goto(page_file.as_uri())
+    page.wait_for_selector(".plot .xaxislayer-above .xtick text")
+    names = page.locator(".plot .xaxislayer-above .xtick text").all_text_contents()
+    assert [name[:16] for name in names] == [f"encoder.layers.{i}" for i in range(5)] + [
+        "loss",
+        "size",
+    ]
+    left = boxes(page, ".plot .xaxislayer-above .xtick text")[0][0]
+    assert left >= boxes(page, ".plot")[0][0]
 
 
 def boxes(page, selector):

@@ -13,7 +13,7 @@ from optnas.errors import InputError
 from optnas.plots import PLOTS
 from optnas.plots.scales import LARGEST, log_ticks, position, small_axis
 from optnas.plots.style import spread
-from optnas.plots.texts import direction, label, si, wrapped
+from optnas.plots.texts import broken, direction, label, si, told_apart, wrapped
 
 KEYS = ["pareto", "matrix", "parallel", "history", "importance", "curves", "timeline"]
 NOTHING = dict.fromkeys(["empty", "failed"], "no COMPLETE trial yet")
@@ -128,6 +128,18 @@ def test_torch_is_not_needed():
 def test_texts():
     assert label("a\n  <b> & \"c\" 'd'") == "a &lt;b&gt; &amp; \"c\" 'd'"
     assert label("x" * 50, 10) == "x" * 9 + "…"
+    paths = [f"encoder.layers.{i}.width" for i in (0, 1)]
+    assert told_apart([*paths, "<a>"], 20) == [
+        "encoder.layers.0.wi…",
+        "encoder.layers.1.wi…",
+        "&lt;a&gt;",
+    ]
+    assert told_apart(paths, 15) == ["encoder…0.width", "encoder…1.width"]
+    assert told_apart(paths, 9) == ["….0.width", "….1.width"]
+    assert told_apart(["same" * 9, "same" * 9], 5) == ["same…"] * 2
+    assert broken("loss_of_the_ensemble") == "loss_of_the_<br>ensemble"
+    assert broken("val_accuracy") == "val_accuracy"
+    assert broken("<b> & x") == "&lt;b&gt; &amp; x"
     assert wrapped("one two three", 8) == "one two<br>three"
     assert wrapped("a b c d", 1, most=2) == "a<br>b …"
     assert (direction(True), direction(False)) == ("more is better", "less is better")

@@ -10,10 +10,12 @@ from report_studies import HOSTILE, OTHER, add, make_study
 import optnas
 from optnas.pareto import front as front_module
 from optnas.pareto.confirmed import keep_repeat
+from optnas.pareto.snapshot import Snapshot
 from optnas.report import write_report
 from optnas.report.data import report_data
 from optnas.report.failures import endings
-from optnas.report.labels import readable_size
+from optnas.report.labels import Meanings, readable_size
+from optnas.report.networks import networks
 from optnas.study.attributes import (
     ARCHITECTURE,
     FAILURE,
@@ -257,3 +259,15 @@ def test_no_file_but_one_tests_dominance_or_flips_signs():
     files = [path for room in rooms for path in (package / room).glob("*.py")]
     found = {path.name for path in files if by_hand.search(path.read_text())}
     assert found == {"dominance.py"}
+
+
+def test_the_table_shows_the_error_of_a_measurement():
+    study = make_study(
+        [
+            ([1.0, 10.0], {"detail:latency_ms": {"interval": [8.5, 11.5]}}, -1.0),
+            ([2.0, 5.0], {"detail:latency_ms": {"interval": [4.99, 5.01]}}, -1.0),
+        ],
+        ["loss", "latency_ms"],
+    )
+    rows = networks(Snapshot.of(study), Meanings(study, study.trials), {}).rows
+    assert [row.errors for row in rows] == [("", "±15%"), ("", "")]
