@@ -62,7 +62,7 @@ def of_the_recipe(model):
     [{}, {"optimizer": "sgd"}, {"ema_decay": 0.9}, {"max_grad_norm": 1.0},
      {"precision": "float16"}, {"optimizer": of_the_recipe},
      {"scheduler": lambda optimizer, steps: torch.optim.lr_scheduler.LinearLR(optimizer)}],
-    ids=str,
+    ids=lambda settings: next(iter(settings), "defaults"),
 )  # fmt: skip
 def test_a_network_without_parameters_is_scored(settings):
     model, scores = trained(nn.Identity, **settings)
