@@ -31,8 +31,8 @@ OF_OTHERS = {
     "--backend-store-uri",
     "--install-completion",
 }
-"""Options of programs that aren't optnas (benchmarks, zensical, a script, nanoGPT, TensorBoard, MLflow),
-and the one that is added while the command line runs."""
+"""Options of what isn't optnas (benchmarks, zensical, a script, nanoGPT, TensorBoard, MLflow), and
+the one that is added while the command line runs."""
 
 
 def options(command):
