@@ -15,7 +15,7 @@ from optnas.pareto.dominance import dominates, losses
 from optnas.pareto.snapshot import Snapshot
 from optnas.study.attributes import DETAIL, RECIPE
 from optnas.study.describe import facts_text
-from optnas.study.recipe_text import shown_recipe
+from optnas.study.recipe_text import shown_recipe, shown_settings
 from optnas.study.record import record_of
 from optnas.study.trial_order import in_order_of_completion
 from optnas.utils.markdown import plain, table, wrapped
@@ -108,7 +108,7 @@ class Notes:
 
     def _settings(self, trial: FrozenTrial) -> Iterable[str]:
         """The settings of the evaluator, and those of the metrics."""
-        known = self._record.fingerprint
+        known = shown_settings(self._record.fingerprint)
         found = _of("evaluator", known)
         if RECIPE in trial.user_attrs:
             found["recipe"] = shown_recipe(str(trial.user_attrs[RECIPE]))

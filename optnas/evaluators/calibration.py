@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from optnas.evaluators.feed import DEFAULT_BATCH_SIZE, Batch, Feed
+from optnas.evaluators.feed import Batch, Feed
 from optnas.evaluators.recipe import Recipe
+from optnas.study.recipe_text import DEFAULT_BATCH_SIZE
 from optnas.utils.trees import map_leaves, rows_of
 
 EXAMPLES = 128

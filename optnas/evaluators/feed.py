@@ -15,6 +15,7 @@ from optnas.datasets.dataset import Dataset, Loaders, Part
 from optnas.errors import InputError
 from optnas.evaluators.layout import accepts, laid_out, memory_format
 from optnas.evaluators.step import OwnStep, step_of_pairs
+from optnas.study.recipe_text import DEFAULT_BATCH_SIZE
 from optnas.utils.inputs import Inputs, are_inputs, described, map_inputs, split_inputs
 from optnas.utils.random_state import preserved
 from optnas.utils.trees import moved, rows_of
@@ -22,7 +23,6 @@ from optnas.utils.trees import moved, rows_of
 Batch = Any
 """A pair of a model's inputs and their targets; with a step of the user's, anything."""
 
-DEFAULT_BATCH_SIZE = 64
 _TARGETS = ("labels", "label", "targets", "target", "y")
 """What targets are called in dictionaries."""
 HELD_OUT_BATCH_SIZE = 512

@@ -10,9 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
-from optnas.datasets.dataset import Dataset
 from optnas.evaluators.abilities import data_of
-from optnas.evaluators.feed import DEFAULT_BATCH_SIZE
 from optnas.export.agreement import Agreement
 from optnas.export.base import Format
 from optnas.export.int8_report import Int8Report
@@ -26,7 +24,7 @@ from optnas.search.search import Search
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DETAIL, TRAIN_SECONDS
 from optnas.study.describe import facts_text
 from optnas.study.objectives import objective_names
-from optnas.study.recipe_text import leaves_batch_size, shown_recipe
+from optnas.study.recipe_text import left_batch_size, shown_recipe
 from optnas.study.record import record_of
 from optnas.study.retrainings import others_tested
 from optnas.utils.markdown import block, code, plain, table
@@ -226,8 +224,7 @@ def _training(card: Card) -> list[str]:
     weights, data = card.weights, data_of(card.objective.evaluator)
     run, retraining = weights.run, weights.retraining
     rows = [("", ""), ("recipe", code(shown_recipe(weights.recipe)))]
-    if leaves_batch_size(weights.recipe):
-        size = str(DEFAULT_BATCH_SIZE) if isinstance(data, Dataset) else "that of the DataLoader"
+    if size := left_batch_size(weights.recipe, "" if data is None else data.fingerprint):
         rows.append(("batch size", size))
     if run is None or retraining is None:
         if data is not None:

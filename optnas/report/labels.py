@@ -9,6 +9,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas.study.describe import measurement_of
+from optnas.study.recipe_text import shown_settings
 from optnas.study.record import record_of
 from optnas.utils.text import MACS
 
@@ -150,7 +151,7 @@ class Meanings:
 
     def __init__(self, study: Study, trials: Iterable[FrozenTrial]) -> None:
         record = record_of(study)
-        self._fingerprint: Mapping[str, str] = record.fingerprint
+        self._fingerprint: Mapping[str, str] = shown_settings(record.fingerprint)
         self.scores = record.scores
         """The evaluator's scores, and the user's own metrics."""
         self.measured = dict.fromkeys(

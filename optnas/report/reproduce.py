@@ -9,6 +9,7 @@ from optuna.study import Study
 
 from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
+from optnas.study.recipe_text import shown_settings
 from optnas.study.record import record_of
 from optnas.utils.versions import versions
 
@@ -63,7 +64,7 @@ def reproducing(study: Study, url: str) -> Reproducing:
         commands=_commands(study, shown, file, overrides),
         overrides=overrides,
         accepted=list(record.accepted),
-        fingerprint=dict(record.fingerprint),
+        fingerprint=shown_settings(record.fingerprint),
         versions=versions("optuna"),
     )
 

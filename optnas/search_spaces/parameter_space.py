@@ -37,7 +37,8 @@ class ParameterSpace(SearchSpace[ModelArchitecture]):
             distribution.
 
     Raises:
-        TypeError: A choice is none of these.
+        TypeError: A choice is none of these. There are no labels, as `ModelSpace` has: a command
+            gets what is drawn.
         ValueError: There are no choices, those for a name are empty, or two of them are equal but
             for their type (`1` and `True`).
     """
@@ -45,6 +46,13 @@ class ParameterSpace(SearchSpace[ModelArchitecture]):
     def __init__(self, choices: Mapping[str, Sequence[Any] | BaseDistribution]) -> None:
         if not choices:
             raise ValueError("choices is empty: give at least one name something to choose")
+        for name, given in choices.items():
+            if isinstance(given, Mapping):
+                raise TypeError(
+                    f"the choices for {name!r} are a dictionary, and a command gets what is drawn: "
+                    f"give the values as a list ({list(given.values())}), or the labels as a list "
+                    "and what they stand for by the evaluator's `suggest`"
+                )
         self._distributions = {name: as_distribution(name, c) for name, c in choices.items()}
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from functools import lru_cache
@@ -24,6 +25,12 @@ ALWAYS = (
 )
 """The settings that stand in every text. The others stand there where they differ from their
 defaults: so a study that was made before they existed finds its texts unchanged."""
+
+DEFAULT_BATCH_SIZE = 64
+"""Where neither a recipe nor a DataLoader says it."""
+
+_SET = ("epochs", "precision", "data")
+"""What an evaluator sets in the recipe of each trial."""
 
 
 def recipe_repr(recipe: DataclassInstance, unused: Collection[str] = ()) -> str:
@@ -71,12 +78,46 @@ def shown_recipe(text: str) -> str:
     return ast.unparse(call)
 
 
-def leaves_batch_size(text: str) -> bool:
-    """Whether a recipe leaves the size of batches to others: see `shown_recipe`."""
+def left_batch_size(text: str, data: str) -> str:
+    """The size of batches where a recipe leaves it to others (see `shown_recipe`), in words.
+
+    Args:
+        text: What `recipe_repr` returned.
+        data: The fingerprint of the data: of a `Dataset` or of `Loaders`.
+
+    Returns:
+        Empty where the recipe says it, or it isn't known.
+    """
     call = _call(text)
-    return call is not None and any(
-        keyword.arg == "batch_size" and _is_left_out(keyword) for keyword in call.keywords
-    )
+    if call is None or not any(k.arg == "batch_size" and _is_left_out(k) for k in call.keywords):
+        return ""
+    if re.search(r" \d+/\d+ batches$", data):
+        return "that of the DataLoader"
+    return str(DEFAULT_BATCH_SIZE) if re.search(r" \d+/\d+/\d+ [0-9a-f]+$", data) else ""
+
+
+def shown_settings(fingerprint: Mapping[str, str]) -> dict[str, str]:
+    """The settings that a study keeps, as people read them.
+
+    The recipe of its evaluator is without what is set elsewhere, which stands there under its own
+    name, and without what is left to something else; the size of batches stands next to it.
+
+    Args:
+        fingerprint: The settings, as the study's record has them.
+    """
+    found = dict(fingerprint)
+    call = _call(found.get("evaluator recipe", ""))
+    if call is None:
+        return found
+    size = left_batch_size(found["evaluator recipe"], found.get("evaluator data", ""))
+    call.keywords = [
+        keyword
+        for keyword in call.keywords
+        if not _is_left_out(keyword)
+        and not (keyword.arg in _SET and f"evaluator {keyword.arg}" in found)
+    ]
+    found["evaluator recipe"] = ast.unparse(call)
+    return found | ({"evaluator batch size": size} if size else {})
 
 
 def _is_left_out(keyword: ast.keyword) -> bool:

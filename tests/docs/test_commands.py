@@ -23,6 +23,7 @@ OF_OTHERS = {
     "--latency",
     "--device",
     "--strict",
+    "--amp",
     "--compile",
     "--budget",
     "--exports",
@@ -30,7 +31,7 @@ OF_OTHERS = {
     "--backend-store-uri",
     "--install-completion",
 }
-"""Options of programs that aren't optnas (benchmarks, zensical, nanoGPT, TensorBoard, MLflow), and
+"""Options of what isn't optnas (benchmarks, zensical, a script, nanoGPT, TensorBoard, MLflow), and
 the one that is added while the command line runs."""
 
 

@@ -28,7 +28,6 @@ from optnas.evaluators.command.weights import WeightsFile
         "--other=1",
         "\n",
         "*",
-        "",
         "ü",
         1e-05,
         None,
@@ -39,6 +38,17 @@ def test_a_value_stays_inside_of_its_word(value):
         {"block1.op": value, "a b": value}
     )
     assert words == ["prog", f"--x={value}", f"{value}", "last"]
+
+
+def test_an_empty_text_leaves_a_flag_out():
+    """`store_true` takes no empty argument: each network without the flag would fail."""
+    template = CommandTemplate("{run} {amp} --a={amp} '' {amp}{amp} '{{amp}}' {run}")
+    left = ["--a=", "", "", "{amp}"]
+    assert template.filled({"amp": "", "run": "x"}) == ["x", *left, "x"]
+    assert template.filled({"amp": "", "run": ""}) == ["", *left]
+    flags = template.filled({"amp": "-f", "run": "x"})
+    assert flags == ["x", "-f", "--a=-f", "", "-f-f", "{amp}", "x"]
+    assert CommandTemplate("p {a} {b}").filled({"a": None, "b": 0}) == ["p", "None", "0"]
 
 
 def test_words_are_those_of_a_shell_and_doubled_braces_are_braces():

@@ -413,6 +413,8 @@ def test_choices_alone_are_drawn_decoded_and_never_built():
         space.build(architecture)
     with pytest.raises(ValueError, match="choices is empty"):
         ParameterSpace({})
+    with pytest.raises(TypeError, match=r"'amp' are a dictionary.*a list \(\['', '--amp'\]\)"):
+        ParameterSpace({"amp": {"no": "", "yes": "--amp"}})
 
 
 def test_steps_lead_from_the_least_to_the_greatest_value():

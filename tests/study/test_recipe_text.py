@@ -11,7 +11,7 @@ from optnas.dashboard.notes import Notes
 from optnas.evaluators import Recipe, RecipeSpace
 from optnas.report.data import report_data
 from optnas.study.describe import recipe_text
-from optnas.study.recipe_text import further_settings, shown_recipe
+from optnas.study.recipe_text import further_settings, shown_recipe, shown_settings
 
 
 def trial(recipe, searched=None):
@@ -132,3 +132,27 @@ def test_card_table_and_note_have_no_setting_without_a_value():
         assert "=''" not in text
     assert "| batch size | 64 |" in searched
     assert "| batch size | 64 |" in card
+    assert "batch size" in note
+
+    page = report_data(study, search=search)
+    recipe = "Recipe(optimizer='adamw', learning_rate=0.003, weight_decay=0.01, seed=0)"
+    (training,) = [one.settings for one in page.measurings if one.name == "Training"]
+    assert (training["recipe"], training["batch size"], training["epochs"]) == (recipe, "64", "1")
+    assert page.reproducing.fingerprint["evaluator recipe"] == recipe
+    assert page.reproducing.fingerprint["evaluator batch size"] == "64"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "size"),
+    [
+        (Recipe(), "digits 8/1/1 e4e9b2e45be5", "64"),
+        (RecipeSpace(learning_rate=(0.1, 0.2)), "digits 8/1/1 e4e9b2e45be5", "64"),
+        (Recipe(), "mine 8/1 batches", "that of the DataLoader"),
+        (Recipe(), "mine, version 2", None),
+        (Recipe(batch_size=8), "digits 8/1/1 e4e9b2e45be5", None),
+    ],
+)
+def test_the_size_of_batches_stands_next_to_a_recipe_that_leaves_it_to_others(recipe, data, size):
+    shown = shown_settings({"evaluator recipe": repr(recipe), "evaluator data": data})
+    assert shown.get("evaluator batch size") == size
+    assert "None" not in shown["evaluator recipe"]

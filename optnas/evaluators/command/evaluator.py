@@ -63,6 +63,9 @@ class CommandEvaluator(Evaluator, Configurable, Retrainable):
     - `{device}`: such as `cpu` or `cuda:0`.
     - `{trial}`: the trial's number.
 
+    An argument that is one placeholder alone is left out where the value is an empty text: `{amp}`
+    with the choices `["", "--amp"]` is a flag that is there or not.
+
     The program `python` is the interpreter that runs the study, and the command runs as if that
     interpreter's virtual environment were activated. Standard output and error are read together as
     they come. Each match of a score's pattern is that score of an epoch, and is reported, so a

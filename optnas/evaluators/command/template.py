@@ -33,6 +33,8 @@ class Template:
         self.text = text
         self._what = what
         self.names = {name for name in _PLACEHOLDER.findall(text) if name}
+        lone = _PLACEHOLDER.fullmatch(text)
+        self.is_placeholder = lone is not None and lone[1] is not None
         if re.search("[{}]", _PLACEHOLDER.sub("", text)):
             raise InputError(
                 f"{what} {text!r} has a brace without a partner, or without a name in it: write "
@@ -63,6 +65,9 @@ class Template:
 
 class CommandTemplate:
     """A command with placeholders, cut into words as a shell does before they are filled.
+
+    A word that is one placeholder alone is left out where the value is an empty text: so a flag
+    without a value is there or not.
 
     Raises:
         InputError: A quotation or a brace has no partner, or a word needs a shell.
@@ -95,4 +100,9 @@ class CommandTemplate:
         Raises:
             InputError: There is no value of a name.
         """
-        return [word.filled(values) if word else "" for word in self.words]
+        filled = [word.filled(values) if word else "" for word in self.words]
+        return [
+            text
+            for place, (word, text) in enumerate(zip(self.words, filled, strict=True))
+            if text or place == 0 or word is None or not word.is_placeholder
+        ]
