@@ -27,7 +27,7 @@ def pick(
         typer.Option("--min", help="Lower limit, NAME=VALUE: val_accuracy=0.9. Likewise."),
     ] = None,
     knee: Annotated[
-        bool, typer.Option("--knee", help="The network closest to the best of everything.")
+        bool, typer.Option("--knee", help="The network closest to the best of each objective.")
     ] = False,
     weights: Annotated[
         str | None,

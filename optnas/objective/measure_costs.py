@@ -11,6 +11,7 @@ from optnas.evaluators.evaluation import finite
 from optnas.metrics import Metric
 from optnas.objective.bounds import Bounds
 from optnas.objective.duplicates import Evaluated
+from optnas.objective.outcome import Details
 from optnas.storage.together import together
 
 
@@ -18,6 +19,7 @@ def measure_costs(
     trial: Trial,
     candidate: Candidate,
     metrics: Sequence[Metric],
+    details: Details,
     evaluated: Evaluated,
     bounds: Bounds,
     *,
@@ -32,6 +34,7 @@ def measure_costs(
         trial: The running trial.
         candidate: Its candidate.
         metrics: The metrics, the cheapest first.
+        details: How they are measured: those of the candidate. They are stored, too.
         evaluated: What was measured of earlier trials.
         bounds: A metric that breaks one ends the trial.
         check: Whether to check the counts afterwards (see `Metric.check`); that takes longer than
@@ -42,11 +45,12 @@ def measure_costs(
     """
     measured = evaluated.measured(str(candidate), [m.name for m in metrics])
     fresh = [metric for metric in metrics if metric.name not in measured]
-    candidate.details |= evaluated.details(str(candidate), measured)
+    details |= evaluated.details(str(candidate), measured)
     with together(trial):
         for metric in metrics:
             if metric in fresh:
                 measured[metric.name] = finite(metric.name, metric.measure(candidate))
+            details.store(trial)
             trial.set_user_attr(metric.name, measured[metric.name])
             bounds.enforce(trial, metric.name, measured[metric.name])
     if check:

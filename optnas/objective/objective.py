@@ -28,7 +28,7 @@ from optnas.objective.early_stopping import EarlyStopping
 from optnas.objective.folders import StudyFolders
 from optnas.objective.front_weights import keep_or_check, say_which_weights
 from optnas.objective.measure_costs import measure_costs
-from optnas.objective.outcome import outcome_stored
+from optnas.objective.outcome import Details, outcome_stored
 from optnas.objective.preview import Preview, Previews
 from optnas.objective.run_evaluator import Listener, run_evaluator
 from optnas.search_spaces import SearchSpace
@@ -228,10 +228,9 @@ class Objective:
                 early.
             InputError: The user's code is at fault.
         """
-        details: dict[str, Any] = {}
         if trial.study is not self._study:
             self.open_folders(trial.study)
-        with outcome_stored(trial, details):
+        with outcome_stored(trial) as details:
             every = trial.study.get_trials(deepcopy=False)
             if attr.LEASE not in every[trial.number].user_attrs:  # plain Optuna runs the trial
                 trial.set_user_attr(attr.LEASE, lease(place_of(trial.study._storage)))
@@ -240,7 +239,7 @@ class Objective:
         return (math.nan,) * len(self.objectives)
 
     def _evaluate(
-        self, trial: Trial, every: list[FrozenTrial], details: dict[str, Any], folder: Path | None
+        self, trial: Trial, every: list[FrozenTrial], details: Details, folder: Path | None
     ) -> tuple[float, ...]:
         self._begin(trial.study)
         self._previews.recall(trial.study, every)
@@ -258,7 +257,7 @@ class Objective:
         same = self._evaluated.find(trial.study, every, *names, stopped=bool(self._stopping))
         if original := same or await_same(trial.study, every, every[trial.number], *names):
             return reuse(trial, original, self.known)
-        known, estimates = (self._evaluated, self._bounds), self.evaluator.estimates
+        known, estimates = (details, self._evaluated, self._bounds), self.evaluator.estimates
         measured = measure_costs(trial, candidate, self.metrics, *known, check=not estimates)
         scores, report = run_evaluator(
             self.evaluator,
@@ -276,6 +275,7 @@ class Objective:
             found = candidate, self.evaluator, scores, report
             self._told = say_which_weights(trial, *found, told=self._told)
         with together(trial):
+            details.store(trial)
             for name, value in promised(self.evaluator, scores):
                 measured[name] = value
                 trial.set_user_attr(name, value)

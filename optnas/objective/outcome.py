@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,25 +23,46 @@ from optnas.storage.together import together
 from optnas.study import attributes as attr
 
 
+class Details(dict[str, Any]):
+    """Further facts of a trial, by the score or metric that they belong to (`Candidate.details`).
+
+    They are stored with its value: a number without its interval would look exact.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stored: dict[str, str] = {}
+
+    def store(self, trial: Trial) -> None:
+        """Stores those that aren't stored yet, or have changed since."""
+        for name, detail in self.items():
+            text = repr(detail)
+            if self._stored.get(name) != text:
+                trial.set_user_attr(f"{attr.DETAIL}{name}", detail)
+                self._stored[name] = text
+
+
 @contextmanager
-def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
-    """Stores on the trial why its block ended, and the details that the block found.
+def outcome_stored(trial: Trial) -> Iterator[Details]:
+    """Stores on the trial why its block ended, and the details that weren't stored by then.
 
     An error for which the architecture is at fault ends here: the trial fails, and the study goes
     on. Every other error is raised.
 
     Args:
         trial: The running trial.
-        details: Further facts by the name that they belong to, filled in by the block.
+
+    Yields:
+        The details, which the block fills in.
 
     Raises:
         InputError: The user's code is at fault: it called sys.exit(), or draws a parameter from
             other choices than earlier trials did.
         RuntimeError: The user's code raised a `BaseException` of its own.
     """
-    writable = True
+    details, writable = Details(), True
     try:
-        yield
+        yield details
     except KeyboardInterrupt:
         trial.set_user_attr(attr.LOST, attr.INTERRUPTED)
         raise
@@ -76,5 +97,4 @@ def outcome_stored(trial: Trial, details: Mapping[str, Any]) -> Iterator[None]:
     finally:
         if writable and details:
             with together(trial):
-                for name, detail in details.items():
-                    trial.set_user_attr(f"{attr.DETAIL}{name}", detail)
+                details.store(trial)

@@ -200,7 +200,7 @@ def least(points: Array, distances: Array) -> int:
 
 
 def knees(points: Array) -> list[int]:
-    """The positions of the points closest to the ideal point, which has the best of everything.
+    """The positions of the points closest to the ideal point: the best value of each objective.
 
     Distances are Euclidean after `way_from_best` (compromise programming: Yu 1973, Zeleny 1973).
     Infinite values decide before distances do (see `least`). Of equally close points, the first is

@@ -63,10 +63,10 @@ def pick(
     `weights` take the one with the largest sum of weight times value, where each value is scaled
     from 0 to 1 between the smallest and the largest among the candidates. Limits alone take the
     candidate that is best in the study's first objective; nothing, or `by_knee`, takes the one
-    closest to the best of everything (`dominance.knees`), of several the best in the first
-    objective. A network with an infinitely bad value is only taken if all have one; one with an
-    infinitely good value comes before those without. Limits apply to the measured values; the
-    reason says where a 95 % interval reaches beyond one.
+    closest to the ideal point, which has the best value of each objective (`dominance.knees`), of
+    several the best in the first objective. A network with an infinitely bad value is only taken if
+    all have one; one with an infinitely good value comes before those without. Limits apply to the
+    measured values; the reason says where a 95 % interval reaches beyond one.
 
     Args:
         study: Any study, or a snapshot of it.
@@ -106,21 +106,22 @@ def pick(
             f"{name} {share:.0%}"
             for name, share in zip(names, way_from_best(points)[i], strict=True)
         )
-        rule = "closest to the best of everything" if len(chosen) > 1 else "the only network"
+        rule = "the only network"
         if len(chosen) > 1:
-            ways = f" (the way from their best to their worst value: {shares})"
+            rule = "closest to the ideal point (the best value of each objective)"
+            ways = f"; distance from their best (0%) to their worst value (100%): {shares}"
             ways += _equally_close(names, chosen, [i, *equal])
     else:
         i = int(points[:, 0].argmin())
         rule = f"best {names[0]} ({number(chosen[i].values[0])})"
     found = Pick(chosen[i], rule, tuple(chosen))
     where = f"on the front{useful}"
-    if sure and noisy:
-        where += f" ({len(noisy)} more only within noise)"
     if rule != "the only network":
-        where = f"{'among' if ways else 'of'} {found.among} {where}"
-    why = f"{rule} {where}{' with ' + limits if limits else ''}{ways}"
-    return found._replace(why=why + _unsure(chosen[i].trial, at_most, at_least))
+        where = f"of {found.among} {where}"
+    why = f"{rule} {where}{' with ' + limits if limits else ''}"
+    if sure and noisy:
+        why += f"; {len(noisy)} more {'is' if len(noisy) == 1 else 'are'} there only by noise"
+    return found._replace(why=why + ways + _unsure(chosen[i].trial, at_most, at_least))
 
 
 def _equally_close(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Any
@@ -17,12 +17,18 @@ Rule = tuple[str, Mapping[str, bool]]
 """The name of the parameter that decides whether another is drawn, and the verdict by its value."""
 
 
-def learned_space(seen: Sequence[Genes]) -> Callable[[BaseTrial], None]:
+def learned_space(
+    seen: Sequence[Genes], among: Collection[str] | None = None
+) -> Callable[[BaseTrial], None]:
     """Returns a function that draws the parameters from a trial as the given architectures did.
 
     In a define-by-run space, an earlier decision determines whether a parameter is drawn. For each
     parameter that some architectures lack, this takes the earlier one whose value (or absence)
     explains most of them; of equally good ones, the latest.
+
+    Args:
+        seen: The architectures.
+        among: The parameters to draw, if not all: those that the trial lacks then.
     """
     names = _in_order(seen)
     distributions: dict[str, BaseDistribution] = {}
@@ -36,8 +42,10 @@ def learned_space(seen: Sequence[Genes]) -> Callable[[BaseTrial], None]:
             rules[name] = _rule(names[:at], values, present)
 
     def suggest(trial: BaseTrial) -> None:
-        drawn: dict[str, Any] = {}
+        drawn: dict[str, Any] = dict(trial.params)
         for name in names:
+            if among is not None and name not in among:
+                continue
             if name in rules:
                 decider, verdicts = rules[name]
                 value = repr(drawn[decider]) if decider in drawn else ""

@@ -93,14 +93,14 @@ class Names:
             names.add(name_of(stored))
             return
         try:
-            name = name_of(self._suggest(_Drawn(trial.params)))
+            name = name_of(self._suggest(Replay(trial.params)))
         except UNSOUND:  # it is still drawn, or has no network
             return
         if name:
             names.add(name)
 
 
-class _Drawn(FixedTrial):
+class Replay(FixedTrial):
     """A trial that draws what was drawn before, or raises LookupError if it can't be drawn now."""
 
     # Every `suggest_*` of FixedTrial calls this; FixedTrial itself only warns.

@@ -12,8 +12,8 @@ Outline of `start`, which decides on one trial:
    `encoding`: the decisions, counts of them, costs and proxies. What an older study predicts is one
    more feature (`source`, `lessons`). Where the space names no networks, `duplicates` learns which
    parameters stand for the same one.
-4. `proposals` makes 200 new architectures, as the space draws them. Without a space,
-   `learned_space` infers one from the trials.
+4. `proposals` makes 200 new architectures, as the space draws them. `learned_space` infers from the
+   trials what the space leaves out (`given_space`); without one, all of it.
 5. `shortlist` keeps the 40 with the largest acquisition value, going by their decisions, computes
    their costs, and keeps the best 16.
 6. Their proxies are computed, and `Predictor.acquisition` takes the best.
@@ -47,17 +47,17 @@ from optnas.pareto.dominance import Array
 from optnas.pareto.reference_limits import is_given
 from optnas.samplers.ask import Ask, Draw
 from optnas.samplers.base import HistorySampler
+from optnas.samplers.given_space import GivenSpace
 from optnas.samplers.history import History
 from optnas.samplers.known import Costs, Known, Proxies, part_of
-from optnas.samplers.learned_space import learned_space
 from optnas.samplers.lessons import Lessons
 from optnas.samplers.mutation import Genes, genes_of, near_baseline, near_best, values_of
-from optnas.samplers.names import UNSOUND, Names, Suggest, suggest_of
+from optnas.samplers.names import UNSOUND, Suggest, suggest_of
 from optnas.samplers.proposals import propose
 from optnas.samplers.ranking import at_best, best_and_newest, best_first, may_be_parent
 from optnas.samplers.repeats import Networks
 from optnas.samplers.source import Source
-from optnas.samplers.startup import Startup, random_architectures
+from optnas.samplers.startup import Startup
 from optnas.samplers.success import Outcomes
 from optnas.utils.checks import check_counts
 
@@ -109,11 +109,12 @@ class PredictorSampler(HistorySampler):
         ```
 
     Args:
-        space: A `SearchSpace`, or any function that draws an architecture from a trial; it must
-            draw nothing that isn't in the trial. No architecture is proposed whose name, its `str`,
-            is that of a tried one; a function that returns None, or a module, names none.
+        space: A `SearchSpace`, or a function that draws from a trial all that the objective draws,
+            a learning rate included, and nothing else. What it leaves out is learned from the
+            trials. If it leaves out nothing, no architecture is proposed whose name, its `str`, is
+            that of a tried one; a function that returns None, or a module, names none.
         costs: Gives the objectives that are known before training, by position, from a trial's
-            parameters.
+            parameters: `{1: 2500}`, if the second one is 2,500.
         proxies: Gives further numbers that are known before training, by name, from a trial's
             parameters; larger should mean better, and the most telling come first.
             They must be the same at every call, as must the costs.
@@ -160,8 +161,8 @@ class PredictorSampler(HistorySampler):
             if not (given is None or callable(given)):
                 raise TypeError(f"{name} must be a function of parameters, got {given!r}")
         self._given = suggest_of(space), costs, proxies
-        self._suggest, self._costs, self._proxies = self._given
-        self._own_names = Names(self._suggest) if self._suggest else None
+        suggest, self._costs, self._proxies = self._given
+        self._space = GivenSpace(suggest)
         self._known = Known(costs, proxies)
         self._source = self._own_source = None if source is None else Source(source)
         self._n_startup_trials = n_startup_trials
@@ -170,13 +171,12 @@ class PredictorSampler(HistorySampler):
 
     def _forget(self) -> None:
         super()._forget()
-        self._sample: tuple[History, list[Genes]] | None = None
         self._lessons: Lessons | None = None
         self._startup = Startup()
 
     def __getstate__(self) -> dict[str, Any]:
         known = Known(self._costs, self._proxies)
-        return super().__getstate__() | {"_known": known, "_sample": None, "_lessons": None}
+        return super().__getstate__() | {"_known": known, "_lessons": None}
 
     def fill_in(self, suggest: Suggest, preview: Callable[[Mapping[str, Any]], Any]) -> None:
         """Takes what wasn't given when the sampler was made, too; of the last objective that calls.
@@ -187,10 +187,10 @@ class PredictorSampler(HistorySampler):
         """
         super().fill_in(suggest, preview)
         own, costs, proxies = self._given
-        self._suggest, self._own_names = own or suggest, Names(own) if own else self._names
+        self._space = GivenSpace(own) if own else GivenSpace(suggest, self._names)
         self._costs = costs or partial(part_of, preview, "values")
         self._proxies = proxies or partial(part_of, preview, "proxies")
-        self._known, self._lessons, self._sample = Known(self._costs, self._proxies), None, None
+        self._known, self._lessons = Known(self._costs, self._proxies), None
 
     def learn_from(self, source: Source | None) -> Source | None:
         """Takes an older study in place of the given one; an `optnas.Search` calls it."""
@@ -222,12 +222,12 @@ class PredictorSampler(HistorySampler):
         from optnas.samplers.acquisition import Predictor
         from optnas.samplers.shortlist import shortlist
 
-        suggest = self._suggest or learned_space([genes_of(trial) for trial in tried])
+        suggest = self._space.whole(history, tried)
         running = [g for trial in history.running if self._known.is_sound(g := genes_of(trial))]
         limits = self._limits(ask, tried, suggest)
         success = history.fold(Outcomes, Outcomes.add).model
         told, older = (lessons.predict, lessons.best) if lessons else (None, ())
-        names = () if self._own_names is None else self._own_names.tried(history)
+        names = self._space.names(history)
         study, known, named = history.study, self._known, bool(names)
         predictor = Predictor(tried, running, study, counts, known, limits, success, told, named)
         pool = propose(predictor.parents, suggest, ask.tried, names, rng, number, older, ask.fixed)
@@ -249,27 +249,21 @@ class PredictorSampler(HistorySampler):
             return limits
         from optnas.samplers.aim import median_loss
 
-        median = median_loss(tried, self._drawn_sample(ask, suggest), study.directions, score)
+        median = median_loss(tried, self._space.sample(ask, suggest), study.directions, score)
         nearer = limits.copy()
         nearer[score] = min(median, limits[score])
         return nearer
-
-    def _drawn_sample(self, ask: Ask, suggest: Suggest) -> list[Genes]:
-        """Random architectures; those of a space that is given are drawn once."""
-        if self._sample is None or self._sample[0] is not ask.history or self._suggest is None:
-            self._sample = ask.history, random_architectures(ask, suggest)
-        return self._sample[1]
 
     def _learned(self, ask: Ask, tried: Sequence[FrozenTrial]) -> Lessons | None:
         """What an older study teaches; `tried` shows the new space, if none is given."""
         if self._source is None:
             return None
-        study, suggest = ask.history.study, self._suggest
+        study, suggest = ask.history.study, self._space.suggest
         taught = self._source.taught(study)
         if self._lessons is None or self._lessons.taught is not taught:
             rng = ask.shared_rng("source")
             self._lessons = Lessons(taught, suggest, self._known, rng, 5 * self._n_checked)
-        known = self._drawn_sample(ask, suggest) if suggest else [genes_of(t) for t in tried]
+        known = self._space.sample(ask, suggest) if suggest else [genes_of(t) for t in tried]
         self._lessons.check(known, len(study.directions))
         return self._lessons
 
@@ -292,7 +286,8 @@ class PredictorSampler(HistorySampler):
 
     def _spread(self, ask: Ask, lessons: Lessons | None) -> dict[str, Any]:
         """A startup trial."""
-        if self._suggest is None:
+        suggest = self._space.suggest
+        if suggest is None:
             return {}
         bounds, number = partial(self._keeps_bounds, history=ask.history), self._n_startup_trials
-        return self._startup.spread(ask, self._suggest, self._known, bounds, number, lessons)
+        return self._startup.spread(ask, suggest, self._known, bounds, number, lessons)

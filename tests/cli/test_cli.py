@@ -237,7 +237,7 @@ def test_without_a_trial_the_commands_take_the_one_that_pick_names(optnas):
     code, out, err = optnas("measure", "tiny.py")
     assert code == 0
     assert out.splitlines()[0] == picked
-    assert f"{picked.split(':')[0]}, as `optnas pick` does: closest to the best" in err
+    assert f"{picked.split(':')[0]}, as `optnas pick` does: closest to the ideal point" in err
 
 
 def test_a_backup_into_a_folder_that_is_read_only_is_one_sentence(optnas, tmp_path, monkeypatch):
@@ -446,7 +446,7 @@ def test_pick(optnas):
     code, out, _ = optnas("pick", "sqlite:///tiny.db", "--weights", "loss=-1, flops=-0.1")
     assert code == 0
     assert "largest weighted sum (loss -1, flops -0.1" in out
-    assert "closest to the best" in optnas("pick", "tiny.py", "--knee")[1]
+    assert "closest to the ideal point" in optnas("pick", "tiny.py", "--knee")[1]
     for args, message in [
         (["--max", "flops"], "--max 'flops' must be NAME=VALUE, such as latency_ms=2"),
         (["--max", "flops=nan"], "must be NAME=VALUE"),

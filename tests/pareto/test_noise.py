@@ -69,7 +69,7 @@ def test_pick_passes_over_a_member_within_noise():
     study = study_of((0.5, 1.01, 0.1), (0.6, 1.0, 0.1), (0.1, 9.0, 0.1))
     picked = pick(study, weights={"ms": -1.0})
     assert picked.entry.number == 0
-    assert " on the front (1 more only within noise)" in picked.why
+    assert " on the front; 1 more is there only by noise" in picked.why
     exact = study_of((0.5, 1.01, 0), (0.6, 1.0, 0), (0.1, 9.0, 0))
     assert pick(exact, weights={"ms": -1.0}).entry.number == 1
 

@@ -40,8 +40,9 @@ def test_with_nothing_asked_it_is_the_knee(study):
     found = pick(study)
     assert found.entry.trial.number == 1
     assert found.why == (
-        "closest to the best of everything among 3 networks on the front (the way from their best "
-        "to their worst value: val_accuracy 21%, flops 50%, latency_ms 33%)"
+        "closest to the ideal point (the best value of each objective) of 3 networks on the front; "
+        "distance from their best (0%) to their worst value (100%): val_accuracy 21%, flops 50%, "
+        "latency_ms 33%"
     )
 
 
@@ -52,7 +53,7 @@ def test_what_is_worse_than_the_reference_is_left_out_while_others_remain(study)
     keep_reference_point(study, {"val_accuracy": 0.9}, {})
     found = pick(study)
     assert found.entry.trial.number == 1
-    reference = "among 2 networks on the front within the reference val_accuracy ≥ 0.9 (the way"
+    reference = "of 2 networks on the front within the reference val_accuracy ≥ 0.9; distance"
     assert reference in found.why
     assert pick(study, weights={"latency_ms": -1}).entry.trial.number == 1
     assert pick(study, at_most={"flops": 1e4}).entry.trial.number == 2  # none is within it
@@ -65,7 +66,7 @@ def test_equally_close_networks_are_named():
     found = pick(study)
     assert found.entry.number == 1
     assert found.why.endswith(
-        "value: loss 0%, flops 100%); trials 0 and 1 are equally close: trial 1 is taken for its "
+        "(100%): loss 0%, flops 100%; trials 0 and 1 are equally close: trial 1 is taken for its "
         "loss; give limits or weights to choose"
     )
     found = pick(make_study([*rows[1:] * 2], ["loss", "flops"], ["minimize"] * 2))
