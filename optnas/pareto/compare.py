@@ -22,8 +22,8 @@ from optnas.study.fingerprint import differences
 from optnas.study.record import record_of
 
 BOX = (
-    "one network with the best values of the first 10 feasible trials of each study in everything "
-    "would make it 1, a better one more"
+    "1 = as good as one network with the best value of each objective among the first 10 feasible "
+    "trials of each study; more is possible"
 )
 """What the hypervolumes of a comparison are measured in."""
 

@@ -63,8 +63,8 @@ def hypervolume_meaning(study: Study, trials: Sequence[FrozenTrial]) -> str:
     limits = limits_text(study, study.get_trials(deepcopy=False))
     approximate = "" if is_exact(len(study.directions)) else "; approximated beyond 5 objectives"
     return (
-        f"one network with the best values of the {who} in everything would make it 1, a better "
-        f"one more{f'; only {limits} counts' if limits else ''}{approximate}"
+        f"1 = as good as one network with the best value of each objective among the {who}; more "
+        f"is possible{f'; only networks with {limits} count' if limits else ''}{approximate}"
     )
 
 

@@ -120,13 +120,14 @@ def test_it_is_said_what_a_hypervolume_is_measured_in():
 
     assert text(random_study(n=0)) == "none without a feasible COMPLETE trial"
     meaning = (
-        "(one network with the best values of the first 10 feasible trials in everything would"
+        "(1 = as good as one network with the best value of each objective among the first 10 "
+        "feasible trials; more is possible"
     )
     assert meaning in text(random_study(n=12))
     study = random_study(n=12)
     keep_reference_point(study, {"objective 0": 0.5}, {})
     assert text(study).endswith(
-        "would make it 1, a better one more; only objective 0 ≤ 0.5 counts)"
+        "trials; more is possible; only networks with objective 0 ≤ 0.5 count)"
     )
     study = optuna.create_study(directions=["minimize"] * 2)
     study.add_trial(create_trial(values=[math.inf, 1.0]))

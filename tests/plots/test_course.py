@@ -83,7 +83,7 @@ def test_history_keeps_the_best_so_far_by_completion():
     steps = [t for t in figure.data if t.name == "best so far"]
     assert [list(t.customdata) for t in steps] == [[1, 4], [1, 4]]
     assert [t.y[0] for t in figure.data if t.name == "baselines"] == [0.2, 0.9]
-    assert "best values of the 4 feasible trials in everything" in words(figure)
+    assert "best value of each objective among the 4 feasible trials;" in words(figure)
     assert words(figure).startswith("s: best values after 4 trials ")  # 1.000 says nothing yet
 
 
