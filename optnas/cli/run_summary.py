@@ -18,6 +18,7 @@ from optnas.pareto.growth import growth
 from optnas.pareto.little_gained import little_gained
 from optnas.pareto.noise import typical_errors
 from optnas.pareto.snapshot import Snapshot
+from optnas.pareto.unreached import unreached_text
 from optnas.plots import pareto_data, pareto_figure
 from optnas.plots.page import write_figure
 from optnas.runs.progress import number_counted
@@ -87,6 +88,8 @@ def _summary(study: Study, search: Search) -> None:
                 "the front that differ by less are marked; `optnas measure` measures a network "
                 "again"
             )
+    if text := unreached_text(seen):
+        echo(f"{text}: {_resume(study, search)} --reference NAME=VALUE,…")
     far = little_gained(seen)
     if far is not None:
         echo(

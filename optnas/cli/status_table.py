@@ -14,7 +14,14 @@ from optnas.pareto.find_trial import best_in
 from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.storage.place import place_of
-from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
+from optnas.study.attributes import (
+    BASELINE,
+    DUPLICATE_OF,
+    FAILURE,
+    PRUNED,
+    SEED,
+    is_without_result,
+)
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
@@ -50,6 +57,9 @@ def status_table(of: Study | Snapshot) -> Table:
         table.add_row("reference", escape(limits + _since(study)))
     for standing in baseline_standings(seen):
         table.add_row(escape(f"baseline {standing.baseline.baseline}"), escape(standing.text()))
+    for trial in filter(_is_untrained_baseline, trials):
+        name, why = trial.user_attrs[BASELINE], trial.user_attrs.get(PRUNED, "a bound is broken")
+        table.add_row(escape(f"baseline {name}"), escape(f"not trained: {why}"))
     seconds = [
         t.duration.total_seconds()
         for t in trials
@@ -85,6 +95,11 @@ def failure_line(study: Study | Snapshot) -> str:
         return ""
     reason, times = reasons.most_common(1)[0]
     return f"{plural(reasons.total(), 'trial')}; most often ({times}): {reason}"
+
+
+def _is_untrained_baseline(trial: FrozenTrial) -> bool:
+    broken = any(excess > 0 for excess in trial.constraints.values())
+    return BASELINE in trial.user_attrs and trial.state == TrialState.PRUNED and broken
 
 
 def _since(study: Study) -> str:

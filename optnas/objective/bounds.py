@@ -9,6 +9,7 @@ from optuna import TrialPruned
 from optuna.trial import FixedTrial, Trial
 
 from optnas.study.objectives import Direction
+from optnas.utils.text import number
 
 _ITS_BOUND = ", its bound "
 
@@ -49,10 +50,15 @@ class Bounds:
 
     def broken(self, name: str, value: float) -> str:
         """What is said of a broken bound."""
-        return f"{name} is {value:g}{_ITS_BOUND}{self.limits[name]:g}"
+        return f"{name} is {_in_full(value)}{_ITS_BOUND}{_in_full(self.limits[name])}"
 
 
 def bound_in(text: str, name: str) -> float | None:
     """The bound that `Bounds.broken` names; None if the text is of another bound, or of none."""
     start, found, bound = text.partition(_ITS_BOUND)
-    return float(bound) if found and start.startswith(f"{name} is ") else None
+    return float(bound.replace(",", "")) if found and start.startswith(f"{name} is ") else None
+
+
+def _in_full(value: float) -> str:
+    """A whole number as tables show it; another one with six digits, for it may be near a bound."""
+    return number(value) if value == round(value) else f"{value:g}"

@@ -106,6 +106,14 @@ class Snapshot:
         }
 
     @cached_property
+    def within_reference(self) -> list[FrozenTrial]:
+        """The feasible trials that are worse than the study's reference in nothing, by number."""
+        limits = reference_limits(self.study, self.trials)
+        points = losses([trial.values for trial in self.feasible], self.directions)
+        pairs = zip(self.feasible, points, strict=True)
+        return [trial for trial, row in pairs if not (row > limits).any()]
+
+    @cached_property
     def architectures(self) -> list[ArchitectureRecord]:
         """The architectures of the COMPLETE trials, by the number of their first trial."""
         return architecture_records(self.complete, self.feasible, self.front, self.directions)

@@ -109,7 +109,7 @@ class DryRun:
         if self.costs and not self.fitting:
             yield "nothing fits", "the run looks on, and ends if it finds no network either"
         for name, fault in self.baselines.items():
-            yield "baseline", f"{name}: {fault}"
+            yield "baseline", f"{name} {fault}"
         for name, value in self.median.items():
             text = f"{number(value)} of a network of median costs"
             if name in self.median_over:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -11,11 +11,12 @@ from optuna import TrialPruned
 from optuna.trial import FixedTrial
 
 from optnas.candidate import Candidate
-from optnas.errors import exits_refused, with_place
+from optnas.errors import with_place
 from optnas.metrics import Macs
 from optnas.objective.bounds import Bounds
 from optnas.objective.objective import Objective
 from optnas.runs.failing import without_numbers
+from optnas.search.baselines import baseline_faults
 from optnas.search_spaces import ParameterSpace, SearchSpace
 from optnas.utils.draft import Draft
 from optnas.utils.random_state import seeded
@@ -98,23 +99,8 @@ class RandomNetworks:
         return {n: b for n, b in bounds.limits.items() if bounds.excess(n, measured[n]) > 0}
 
     def baselines(self) -> dict[str, str]:
-        """What is wrong with each baseline that has a fault."""
-        found = {}
-        for name, given in self._objective.baseline_params.items():
-            builder = self._objective.baselines.get(name)
-            try:
-                with exits_refused():
-                    own = self._candidate(given) if builder is None else self._handmade(builder)
-                    costs = self._costs(own)
-            except Exception as error:  # its function is the user's
-                found[name] = with_place(error)
-                continue
-            if broken := self._broken(costs):
-                found[name] = "; ".join(self.bounds.broken(n, costs[n]) for n in broken)
-        return found
-
-    def _handmade(self, build: Callable[[], Any]) -> Candidate:
-        return Candidate("baseline", self._space.example_inputs, build)
+        """What is wrong with each baseline that has a fault (see `baseline_faults`)."""
+        return baseline_faults(self._objective, self._exact)
 
     @property
     def _median(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from optnas.runs.workers import check_workers, run_workers
 from optnas.samplers.gradient import GradientSampler, relaxed_text
 from optnas.samplers.language_model import usage_text
 from optnas.samplers.source import learned_text
+from optnas.search.baselines import untrained_baselines
 from optnas.search.fits import first_look
 from optnas.search.import_check import checked_import
 from optnas.search.job import job_of
@@ -155,6 +156,8 @@ def run_study(
     with listening(search.listeners, study, objective) as callbacks:
         if search.warm_start:
             display.say(learned_text(study))
+        for text in untrained_baselines(objective, study):
+            display.say(text)
         if search.target and not number_counted(study) and (text := first_look(search, objective)):
             display.say(text)
         if workers == 1:

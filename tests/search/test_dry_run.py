@@ -163,7 +163,8 @@ def test_baselines_and_networks_that_cannot_run_are_named(tmp_path):
     found = search(tmp_path, space=space, baselines=baselines, constraints={"params": 5}).dry_run()
     assert 0 < sum(found.unsound.values()) < 20
     assert found.fitting == 0
-    assert found.baselines["big"] == "params is 10, its bound 5"
+    big = "won't be trained, and sets no reference: params is 10, its bound 5"
+    assert found.baselines["big"] == big
     assert "mat1 and mat2" in found.baselines["broken"]
     assert len(found.unsound) == 1  # messages that differ in numbers alone are one
     assert "counting.py" not in str(found)
