@@ -7,7 +7,7 @@ from statistics import mean
 
 import optuna
 import pytest
-from optuna.trial import FixedTrial
+from optuna.trial import FixedTrial, TrialState
 
 import optnas
 from optnas.samplers.given_space import GivenSpace
@@ -97,3 +97,30 @@ def test_a_space_that_leaves_out_nothing_is_taken_as_it_is():
     assert space.whole(history, history.trials) is both
     assert len(space.names(history)) == 8
     assert pickle.loads(pickle.dumps(study.sampler)).seed == 0
+
+
+def test_a_space_that_gives_up_beyond_a_bound_keeps_it_from_the_first_trial_on():
+    def draw(trial):
+        return sum(trial.suggest_int(name, 1, 100) for name in "abc")
+
+    def space(trial):
+        if draw(trial) > 100:
+            raise optuna.TrialPruned
+
+    def pruned_beyond(trial):
+        total = draw(trial)
+        trial.set_constraint("total", total - 100)
+        if total > 100:
+            raise optuna.TrialPruned
+        return 1 / total, total
+
+    def ended(space):
+        sampler = optnas.PredictorSampler(
+            space, lambda params: {1: sum(params.values())}, n_candidates=60, seed=0
+        )
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        study.optimize(pruned_beyond, n_trials=9)
+        return [trial.state for trial in study.trials].count(TrialState.PRUNED)
+
+    assert ended(space) == 0
+    assert ended(draw) > 0  # the bound is learned from these
