@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,7 +43,7 @@ from optnas.cli.options import (
     Workers,
     settings,
 )
-from optnas.errors import InputError, Terminated, WorkerError
+from optnas.errors import InputError, Interrupted, Terminated, WorkerError
 
 if TYPE_CHECKING:  # they import torch, which takes a second
     from optnas.clusters import Cluster
@@ -50,6 +53,21 @@ if TYPE_CHECKING:  # they import torch, which takes a second
 STOPPED, INTERRUPTED, TERMINATED = 3, 130, 143
 """Exit codes: after one Ctrl-C (running trials were finished), after a second one, and after
 SIGTERM or SIGHUP."""
+_ELSEWHERE: dict[object, int] = {
+    128 + signal.SIGINT: STOPPED,
+    128 + getattr(signal, "SIGHUP", 1): TERMINATED,
+}
+"""Those of signals that come while no trial runs, by the codes that other commands have then."""
+
+
+@contextmanager
+def _ending_as_a_run() -> Iterator[None]:
+    """Gives a signal the exit code of a run before its first trial and after its last one, too."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        raise Interrupted(_ELSEWHERE.get(interrupted.code, interrupted.code)) from None
+
 
 RESUME = """Resume a study; naming its storage is enough.
 
@@ -58,6 +76,7 @@ The study remembers which study file made it, and that file is imported if you h
 """
 
 
+@_ending_as_a_run()
 def run(
     study: AnyStudy,
     trials: Trials = None,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
+from optnas.pareto.held_bounds import bound_texts
 from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.storage.place import place_of
@@ -55,6 +56,8 @@ def status_table(of: Study | Snapshot) -> Table:
         table.add_row(escape(f"best {name}"), f"{number(best.values[i])} (trial {best.number})")
     if limits := limits_text(study, trials):
         table.add_row("reference", escape(limits + _since(study)))
+    for text in bound_texts(trials, record.fingerprint):
+        table.add_row("bound", escape(text))
     for standing in baseline_standings(seen):
         table.add_row(escape(f"baseline {standing.baseline.baseline}"), escape(standing.text()))
     for trial in filter(_is_untrained_baseline, trials):

@@ -24,9 +24,11 @@ from optnas.objective.choose_metrics import (
     check_names,
     settings_of,
 )
+from optnas.pareto.held_bounds import newer_bounds
 from optnas.study import attributes as attr
 from optnas.study.fingerprint import note_settings
 from optnas.study.objectives import Direction, maximized, name_objectives
+from optnas.study.record import RECORD, record_of
 from optnas.utils.inputs import Inputs, checked_inputs, map_inputs
 from optnas.utils.random_state import preserved
 from optnas.utils.text import there_are
@@ -239,6 +241,8 @@ def _note(trial: Trial, chosen: Sequence[Metric], bounds: Bounds, scores: Sequen
     known = {metric.name for metric in standard_metrics()}
     own = [metric.name for metric in chosen if metric.name not in known]
     settings = dict(settings_of(chosen, bounds.limits))
+    kept = record_of(trial.study).fingerprint
+    newer = [name for name in bounds.limits if f"bound on {name}" not in kept]
     changes = note_settings(trial.study, trial.number, settings, [*scores, *own])
     if changes:
         log.warning(
@@ -247,3 +251,7 @@ def _note(trial: Trial, chosen: Sequence[Metric], bounds: Bounds, scores: Sequen
             trial.study.study_name,
             changes,
         )
+    if newer and RECORD not in trial.study.user_attrs:
+        earlier = trial.study.get_trials(deepcopy=False)
+        for text in newer_bounds(earlier, bounds.among(newer).limits, bounds.directions):
+            log.warning("%s", text)

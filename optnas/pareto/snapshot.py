@@ -112,7 +112,7 @@ class Snapshot:
         limits = reference_limits(self.study, self.trials)
         points = losses([trial.values for trial in self.feasible], self.directions)
         pairs = zip(self.feasible, points, strict=True)
-        return [trial for trial, row in pairs if (row <= limits).all()]
+        return [trial for trial, row in pairs if not (row > limits).any()]
 
     @cached_property
     def architectures(self) -> list[ArchitectureRecord]:

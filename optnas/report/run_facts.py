@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from optnas.pareto.held_bounds import bound_texts
 from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
 from optnas.report.confirmed import Again, standing_text
@@ -57,7 +58,7 @@ def facts(
     found = {
         "Trials": _states(trials),
         "When": _when(trials),
-        "Bounds": "; ".join(_bounds(trials, fingerprint)),
+        "Bounds": "; ".join(bound_texts(trials, fingerprint)),
         "Search space": _space(fingerprint.get("space", ""), record.size),
         "Trained": _evaluation(fingerprint.get("evaluator", ""), meanings.evaluator()),
         "Sampler": sampler,
@@ -104,43 +105,6 @@ def _when(trials: Sequence[FrozenTrial]) -> str:
 def _span(first: datetime, last: datetime) -> str:
     end = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
     return f"{first:%Y-%m-%d %H:%M} to {last:{end}}"
-
-
-def _bounds(trials: Sequence[FrozenTrial], fingerprint: Mapping[str, str]) -> list[str]:
-    """Bounds in words: at most or at least, as the trials' constraints show."""
-    bounds = {
-        key.removeprefix("bound on "): value
-        for key, value in fingerprint.items()
-        if key.startswith("bound on ")
-    }
-    names = dict.fromkeys([*bounds, *(name for trial in trials for name in trial.constraints)])
-    found = []
-    for name in names:
-        inside = sum(trial.constraints.get(name, 1.0) <= 0 for trial in trials)
-        known = sum(name in trial.constraints for trial in trials)
-        sign = _sign(name, bounds.get(name), trials)
-        limit = f"{name} {sign} {_number(bounds[name])}" if name in bounds else name
-        found.append(f"{limit} ({number(inside)} of {plural(known, 'trial')} within)")
-    return found
-
-
-def _sign(name: str, bound: str | None, trials: Sequence[FrozenTrial]) -> str:
-    try:
-        limit = float(bound or "nan")
-    except ValueError:
-        return "within"
-    for trial in trials:
-        value, excess = trial.user_attrs.get(name), trial.constraints.get(name)
-        if isinstance(value, (int, float)) and excess:
-            return "≤" if (value > limit) == (excess > 0) else "≥"
-    return "within"
-
-
-def _number(text: str) -> str:
-    try:
-        return number(float(text))
-    except ValueError:
-        return text
 
 
 def _space(space: str, size: str) -> str:

@@ -21,6 +21,7 @@ from optnas.errors import InputError, StoppedError
 from optnas.objective.objective import Objective
 from optnas.objective.run_evaluator import Listener
 from optnas.pareto.growth import Growth, growth, is_flat
+from optnas.pareto.held_bounds import newer_bounds
 from optnas.runs.listeners import listening
 from optnas.runs.loop import queue_baselines, run_trials
 from optnas.runs.observer import Observer
@@ -156,7 +157,8 @@ def run_study(
     with listening(search.listeners, study, objective) as callbacks:
         if search.warm_start:
             display.say(learned_text(study))
-        for text in untrained_baselines(objective, study):
+        newer = newer_bounds(study.get_trials(deepcopy=False), search.bounds, objective.known)
+        for text in (*untrained_baselines(objective, study), *newer):
             display.say(text)
         if search.target and not number_counted(study) and (text := first_look(search, objective)):
             display.say(text)
