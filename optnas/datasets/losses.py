@@ -95,10 +95,18 @@ def cross_entropy(
         label_smoothing: Share of the target that all outputs share equally.
 
     Raises:
-        InputError: The model returns fewer outputs than there are classes, or what is no tensor;
-            the targets are no class numbers, or one is out of range.
+        InputError: The model returns fewer outputs than there are classes, outputs with further
+            dimensions for one class an example, or what is no tensor; the targets are no class
+            numbers, or one is out of range.
     """
     outputs = logits_of(outputs)
+    _check_tensor(targets)
+    if targets.ndim == 1 < outputs.ndim - 1:
+        raise InputError(
+            f"the model returns shape {tuple(outputs.shape)}, and one class for each example needs "
+            f"({len(targets)}, classes): end the model with a mean over the other dimensions, say, "
+            "and one output a class"
+        )
     if outputs.ndim < 2 or outputs.shape[1] < classes:
         raise InputError(
             f"the model returns shape {tuple(outputs.shape)} for {classes} classes: "
@@ -108,7 +116,6 @@ def cross_entropy(
                 else "give its last layer one output a class"
             )
         )
-    _check_tensor(targets)
     shares = _are_shares(targets, outputs)
     if not shares and (targets.is_floating_point() or targets.ndim != outputs.ndim - 1):
         raise InputError(

@@ -207,3 +207,11 @@ def test_the_line_for_pixels_to_be_left_out_works_on_masks_of_any_type(dtype):
             function(torch_y)
         line = str(caught.value).rpartition("left out: ")[2].removesuffix(")")
         function(eval(line, {"y": torch_y}))
+
+
+@pytest.mark.parametrize("length", [1, 24])
+def test_outputs_for_each_position_do_not_fit_one_class_for_each_example(length):
+    """The targets were at fault in the message, which asked for what they were."""
+    message = rf"returns shape \(9, {length}, 60\), and one class .* needs \(9, classes\): end the"
+    with pytest.raises(InputError, match=message):
+        ENTROPY(torch.zeros(9, length, 60), torch.zeros(9, dtype=torch.long))
