@@ -31,7 +31,7 @@ def dashboard(
     newest hundred members of the front have a note, a drawing and, with the extra onnx and where
     weights are kept, an ONNX file. A note that you have edited stays as it is.
     """
-    from optnas.cli.study_argument import NO_CODE, Opened, open_study_argument
+    from optnas.cli.study_argument import Opened, open_study_argument
     from optnas.dashboard.publisher import Publisher
     from optnas.dashboard.server import make_app, make_dashboard, publishing
     from optnas.study.folders import WEIGHTS, files_of, own_files
@@ -41,8 +41,8 @@ def dashboard(
     root = Path.cwd()
     opened = open_study_argument(study, storage, name, file=file)
     found, location = opened.study, opened.location
-    if opened.search is None:
-        echo(f"no drawings and no ONNX files: {NO_CODE}", err=True)
+    if opened.undrawn:
+        echo(f"no drawings and no ONNX files: {opened.undrawn}", err=True)
     server = make_dashboard(found._storage, files_of(found, location).path(WEIGHTS), host, port)
 
     def shown(opened: Opened) -> Publisher:

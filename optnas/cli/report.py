@@ -24,7 +24,7 @@ def report(
     file: File = None,
 ) -> None:
     """Write a page about a study: one file that opens offline, to send to a colleague."""
-    from optnas.cli.study_argument import NO_CODE, open_study_argument
+    from optnas.cli.study_argument import open_study_argument
     from optnas.report import write_report
     from optnas.study.elsewhere import other_devices
     from optnas.study.folders import REPORT, files_of
@@ -36,15 +36,15 @@ def report(
     opened = open_study_argument(study, storage, name, file=file)
     path = output or files_of(opened.study, opened.location).path(REPORT)
     check_page("--output", path)
-    if opened.search is None:
-        echo(f"without drawings of the networks: {NO_CODE}", err=True)
+    if opened.undrawn:
+        echo(f"without drawings of the networks: {opened.undrawn}", err=True)
     url = opened.location.url
     with Terminal(stderr=True).status("making the page"):
         write_report(
             opened.study,
             path,
             url=url,
-            search=opened.search or NO_CODE,
+            search=opened.search or opened.undrawn,
             devices=other_devices(opened.study, opened.location),
         )
     echo(f"report: {opened.location.shown(path)}")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:  # it imports torch, which takes a second; a storage's URL nee
     from optnas.pareto.snapshot import Snapshot
     from optnas.search.search import Search
 
-NO_CODE = "looking at a database runs no code; give the study file with --file"
-"""Why there is nothing for which the study's own code is needed, and what to do."""
+_NO_CODE = "looking at a database runs no code; give the study file with --file"
+_NO_FILE = "only networks of a study file are drawn, and this study has none"
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,20 @@ class Opened:
             gc.freeze()
         return seen
 
+    @property
+    def undrawn(self) -> str:
+        """Why there is no search whose networks are drawn, and what to do; empty if there is."""
+        if self.search is not None:
+            return ""
+        return _NO_CODE if self._is_of_a_search() else _NO_FILE
+
+    def _is_of_a_search(self) -> bool:
+        return bool(search_record(self.study).fingerprint)
+
     def retrains(self) -> bool:
         """Whether its networks can be retrained, as far as is known without running code."""
         if self.search is None:
-            record = search_record(self.study)  # plain Optuna's studies have an empty one
-            return bool(record.fingerprint) and record.retrains is not False
+            return self._is_of_a_search() and search_record(self.study).retrains is not False
         from optnas.evaluators.abilities import why_no_retraining
 
         return not why_no_retraining(self.search.objective().evaluator)

@@ -96,13 +96,13 @@ def _numbers(
         if value is not None:
             values.setdefault(name, value)
     return [
-        (name, value, _how(trial.user_attrs.get(f"{DETAIL}{name}"), spreads.get(name)))
+        (name, value, _how(name, trial.user_attrs.get(f"{DETAIL}{name}"), spreads.get(name)))
         for name, value in values.items()
     ]
 
 
-def _how(detail: Any, spread: str | None) -> str:
-    parts = [how(detail) if detail else "", f"fresh seeds: {spread}" if spread else ""]
+def _how(name: str, detail: Any, spread: str | None) -> str:
+    parts = [how(name, detail) if detail else "", f"fresh seeds: {spread}" if spread else ""]
     return " · ".join(part for part in parts if part)
 
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from optnas.pareto.noise import wider_side
 from optnas.report.labels import Meanings
 from optnas.study.attributes import ARCHITECTURE, DETAIL, DUPLICATE_OF
-from optnas.study.describe import alone_text
+from optnas.study.describe import detail_text
 from optnas.utils.text import number, plural
 
 LONGEST = 400
@@ -96,25 +96,21 @@ def _remarks(name: str, trials: Sequence[FrozenTrial]) -> list[str]:
     return remarks
 
 
-def how(detail: Any) -> str:
-    """The details that a trial keeps about one measurement, as readable text."""
+def how(name: str, detail: Any) -> str:
+    """The details that a trial keeps about a measurement, as readable text.
+
+    Args:
+        name: What was measured.
+        detail: What is kept of it. The value itself isn't told again.
+    """
     if not isinstance(detail, dict):
         return _short(str(detail))
-    parts = []
-    for key, value in detail.items():
-        match key:
-            case "interval" if _is_pair(value):
-                parts.append(f"95 % interval {number(value[0])} to {number(value[1])}")
-            case "p95" if _is_count(value):
-                parts.append(f"95 of 100 passes within {number(value)}")
-            case "passes" if _is_count(value):
-                parts.append(f"{number(value)} passes")
-            case "alone" if isinstance(value, bool):
-                parts.append(alone_text(value))
-            case _:
-                shown = number(value) if _is_count(value) else str(value)
-                parts.append(f"{key.replace('_', ' ')} {shown}")
-    return _short(" · ".join(parts))
+    return _short(" · ".join(_part(key, value) for key, value in detail.items() if key != name))
+
+
+def _part(key: str, value: Any) -> str:
+    shown = number(value) if _is_count(value) else str(value)
+    return detail_text(key, value) or f"{key.replace('_', ' ')} {shown}"
 
 
 def _short(text: str) -> str:

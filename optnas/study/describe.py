@@ -88,17 +88,41 @@ def facts_text(facts: Mapping[str, Any]) -> str:
 
 
 def _fact(name: str, value: object) -> str:
-    if name == "alone" and isinstance(value, bool):
-        return alone_text(value)
+    if told := detail_text(name, value):
+        return told
     if isinstance(value, list):
-        shown = " to ".join(number(v) if isinstance(v, float) else str(v) for v in value)
-        return f"{'95 % interval' if name == 'interval' else name} {shown}"
+        return f"{name} {', '.join(map(str, value))}"
     return f"{name} {number(value) if isinstance(value, float) else value}"
 
 
-def alone_text(alone: bool) -> str:
-    """What the detail `alone` of a measurement says; it knows nothing of other programs."""
-    return "no training by optnas at the same time" if alone else "during a training"
+def detail_text(name: str, value: object) -> str:
+    """What a detail of a measurement says, in words; empty if its name and value say it already."""
+    match name, value:
+        case "interval", [int() | float() as low, int() | float() as high]:
+            return f"95 % interval {number(low)} to {number(high)}"
+        case "p95", int() | float():
+            return f"95 of 100 passes within {number(value)} ms"
+        case "passes", int():
+            return f"{number(value)} passes"
+        case "alone", bool():  # it knows nothing of other programs
+            return "no training by optnas at the same time" if value else "during a training"
+        case "macs_thop", int():
+            return f"thop counts {number(value)}"
+        case "no_rule", list():
+            return f"thop has no rule for {', '.join(map(str, value))}"
+        case "not_counted", list():
+            return f"not counted, for want of a formula: {', '.join(map(str, value))}"
+        case "differences", list():
+            return "; ".join(map(_difference, value))
+    return ""
+
+
+def _difference(found: object) -> str:
+    """A kind of modules in which thop is off (`optnas.metrics.thop_check`), in words."""
+    match found:
+        case {"kind": kind, "macs": int(macs), "macs_thop": int(thop)}:
+            return f"thop counts {number(thop)} in {kind}, which has {number(macs)}"
+    return str(found)
 
 
 def number_of(trial: FrozenTrial, name: str) -> float | None:

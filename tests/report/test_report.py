@@ -130,7 +130,7 @@ def test_numbers_say_how_they_were_measured():
     assert data.details[0]["numbers"][1] == (
         "latency_ms",
         2.0,
-        "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 · 40 passes · during a training",
+        "95 % interval 1.9 to 2.1 · 95 of 100 passes within 3 ms · 40 passes · during a training",
     )
 
 
@@ -141,7 +141,21 @@ def test_a_latency_without_a_training_next_to_it_is_not_called_undisturbed():
     data = report_data(make_study([([1.0, 2.0], attrs, -1.0)], names=("loss", "latency_ms")))
     said = "no training by optnas at the same time"
     assert data.details[0]["numbers"][1][2] == f"95 % interval 0 to 6 · 40 passes · {said}"
-    assert facts_text(detail) == f"95 % interval 0 to 6, passes 40, {said}"
+    assert facts_text(detail) == f"95 % interval 0 to 6, 40 passes, {said}"
+
+
+def test_what_another_counter_says_is_told_in_words():
+    kinds = {"kind": "Conv2d", "modules": ["a"], "times": 1, "macs": 740, "macs_thop": 700}
+    detail = {"macs": 740, "macs_thop": 1700, "no_rule": ["Tanh", "GELU"]}
+    told = "thop counts 1,700{0}thop has no rule for Tanh, GELU"
+    attrs = {"macs": 740, "detail:macs": detail}
+    data = report_data(make_study([([1.0, 740.0], attrs, -1.0)], names=("loss", "macs")))
+    assert data.details[0]["numbers"][1][2] == told.format(" · ")
+    assert facts_text(detail) == f"macs 740, {told.format(', ')}"
+    assert facts_text({"differences": [kinds], "not_counted": ["a", "b"]}) == (
+        "thop counts 700 in Conv2d, which has 740, not counted, for want of a formula: a, b"
+    )
+    assert facts_text({"shape": [3, 8], "bound": 0.5}) == "shape 3, 8, bound 0.5"
 
 
 def test_endings_are_counted_by_reason(study):

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import optuna
 import pytest
 from report_studies import HOSTILE, make_study, odd_studies
 
@@ -82,6 +83,17 @@ def test_odd_studies_have_a_page(name, says):
     page = report_html(odd_studies()[name])
     assert says in first_data(page)["summary"]
     assert page.count("</script>") == page.count("<script")
+
+
+def test_a_study_of_plain_optuna_is_not_asked_for_a_study_file(optnas, tmp_path):
+    plain = optuna.create_study(study_name="plain", storage="sqlite:///plain.db")
+    plain.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=2)
+    code, _, err = optnas("report", "sqlite:///plain.db")
+    assert code == 0
+    undrawn = first_data((tmp_path / "plain_report.html").read_text())["undrawn"]
+    assert undrawn == "only networks of a study file are drawn, and this study has none"
+    assert undrawn in err
+    assert "--file" not in err
 
 
 def test_command_writes_the_page_beside_the_database(optnas, search, tmp_path):
