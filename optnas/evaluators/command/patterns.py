@@ -11,7 +11,9 @@ from optnas.errors import CommandError, InputError
 from optnas.study.objectives import Direction
 
 _NOT_FINITE = r"[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)(?!\w)"
-_NUMBER = re.compile(rf"{_NOT_FINITE}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_MISSING = r"(?<!\w)(?:null|None)(?!\w)"
+_WORD = rf"{_NOT_FINITE}|{_MISSING}"
+_NUMBER = re.compile(rf"{_WORD}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _BEGUN = re.compile(r"\d$|\d[eE][-+]?$|(?<![\w.)\]])-$")
 _POINT = re.compile(r"\d\.$|(?<![\w.])\.$")
 """How a text ends in which a number has begun; a point is in no whole number."""
@@ -24,8 +26,9 @@ class NumberPattern:
 
     The whole number is read from there, as far as it goes: `([\d.]+)` finds 1e-3, too, and 0.25 at
     the end of a sentence. It also finds nan and inf, which no pattern of digits matches: a training
-    that has diverged would seem to have the score of an earlier epoch. A group that begins inside
-    of a number is refused: `loss.*([\d.]+)` leaves 5 of 0.25.
+    that has diverged would seem to have the score of an earlier epoch. `null` and `None`, which
+    stand for a missing number, are nan. A group that begins inside of a number is refused:
+    `loss.*([\d.]+)` leaves 5 of 0.25.
 
     Args:
         name: Of the number, for messages.
@@ -53,7 +56,7 @@ class NumberPattern:
             )
         self.text = text
         at = _inside_of_group(self.text)
-        self._pattern = re.compile(f"{self.text[:at]}{_NOT_FINITE}|{self.text[at:]}")
+        self._pattern = re.compile(f"{self.text[:at]}{_WORD}|{self.text[at:]}")
 
     def find(self, line: str) -> Iterator[tuple[int, float]]:
         """The numbers in a line, each with its position.
@@ -79,7 +82,7 @@ class NumberPattern:
                     f"{where}, which is the rest of a number: its group must begin where that "
                     r"begins, sign included, as in 'loss (\S+)' or 'loss.*?([-\d.]+)'"
                 )
-            yield start, float(number[0])
+            yield start, math.nan if re.fullmatch(_MISSING, number[0]) else float(number[0])
 
     def _has_begun(self, before: str) -> bool:
         """Whether the text before a match ends within a number; zeros in front change none."""
