@@ -13,8 +13,9 @@ from optnas.pareto.baselines import baseline_standings
 from optnas.pareto.find_trial import best_in
 from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
+from optnas.runs.failing import most_frequent_failure
 from optnas.storage.place import place_of
-from optnas.study.attributes import DUPLICATE_OF, FAILURE, SEED, is_without_result
+from optnas.study.attributes import DUPLICATE_OF, SEED, is_without_result
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
@@ -76,15 +77,15 @@ def status_table(of: Study | Snapshot) -> Table:
 
 def failure_line(study: Study | Snapshot) -> str:
     """The number of failed trials, and the most frequent reason; empty if none failed."""
-    reasons = Counter(
-        str(t.user_attrs.get(FAILURE, "no reason given"))
+    failed = [
+        t
         for t in Snapshot.of(study).trials
         if t.state == TrialState.FAIL and not is_without_result(t)
-    )
-    if not reasons:
+    ]
+    if not failed:
         return ""
-    reason, times = reasons.most_common(1)[0]
-    return f"{plural(reasons.total(), 'trial')}; most often ({times}): {reason}"
+    reason, times = most_frequent_failure(failed)
+    return f"{plural(len(failed), 'trial')}; most often ({times}): {reason}"
 
 
 def _since(study: Study) -> str:
