@@ -20,7 +20,7 @@ from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
 from optnas.study.reference import stored_reference
-from optnas.utils.text import duration, number, plural
+from optnas.utils.text import architectures_text, duration, number, plural
 
 
 def status_table(of: Study | Snapshot) -> Table:
@@ -65,7 +65,7 @@ def status_table(of: Study | Snapshot) -> Table:
     for change in record.accepted:
         table.add_row("mixed settings", escape(change))
     if record.size:
-        table.add_row("search space", escape(f"{record.size} architectures"))
+        table.add_row("search space", escape(architectures_text(record.size)))
     if SEED in study.user_attrs:
         table.add_row("seed", escape(str(study.user_attrs[SEED])))
     for option, value in record.overrides.as_options().items():
