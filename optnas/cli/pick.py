@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optnas.cli.console import echo, show
+from optnas.cli.next_command import export_command, same_study
 from optnas.cli.options import AnyStudy, Name, Storage, pairs
 
 if TYPE_CHECKING:  # they import torch and Optuna, which take seconds
@@ -62,7 +62,7 @@ def pick(
     echo(f"recipe: {recipe}\n" * bool(recipe) + f"{picked.why}\n")
     show(pick_table(found, picked))
     if command := _next(opened, picked.entry.trial):
-        which = _same_study(study, storage, name)
+        which = same_study(study, storage, name)
         echo(f"\nnext: optnas {command} {which} --trial {picked.entry.trial.number}")
 
 
@@ -78,16 +78,4 @@ def _next(opened: Opened, trial: FrozenTrial) -> str:
     kept = WeightStore("").kept(opened.study)
     if not kept & {(trial._trial_id, n) for n in (WEIGHTS, TORCH_WEIGHTS)}:
         return ""
-    from optnas.utils.versions import has_onnx
-
-    return "export" if has_onnx() else "export --format pt2"
-
-
-def _same_study(study: str, storage: str | None, name: str | None) -> str:
-    """What was given to name the study, for another command line; a password isn't shown."""
-    from optnas.storage.urls import shown_url
-
-    words = [shown_url(study) if "://" in study else study]
-    words += [] if storage is None else ["--storage", shown_url(storage)]
-    words += [] if name is None else ["--name", name]
-    return shlex.join(words)
+    return export_command()

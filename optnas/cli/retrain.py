@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.console import echo, resumable, show
+from optnas.cli.next_command import export_command, same_study
 from optnas.cli.options import AcceptChanges, AnyStudy, Device, File, Name, Storage, Trial, Trust
 
 
@@ -49,3 +50,5 @@ def retrain(
         echo(line)
     folder = search.files(found).path(RETRAINED)
     echo(f"weights and results in {opened.location.shown(folder)}")
+    which = same_study(study, storage, name, file)
+    echo(f"\nnext: optnas {export_command()} {which} --trial {number}")

@@ -14,20 +14,14 @@ from optnas.pareto.find_trial import best_in
 from optnas.pareto.held_bounds import bound_texts
 from optnas.pareto.reference_limits import limits_text
 from optnas.pareto.snapshot import Snapshot
+from optnas.runs.failing import most_frequent_failure
 from optnas.storage.place import place_of
-from optnas.study.attributes import (
-    BASELINE,
-    DUPLICATE_OF,
-    FAILURE,
-    PRUNED,
-    SEED,
-    is_without_result,
-)
+from optnas.study.attributes import BASELINE, DUPLICATE_OF, PRUNED, SEED, is_without_result
 from optnas.study.describe import state_of
 from optnas.study.leases import age, is_abandoned
 from optnas.study.record import record_of
 from optnas.study.reference import stored_reference
-from optnas.utils.text import duration, number, plural
+from optnas.utils.text import architectures_text, duration, number, plural
 
 
 def status_table(of: Study | Snapshot) -> Table:
@@ -77,7 +71,7 @@ def status_table(of: Study | Snapshot) -> Table:
     for change in record.accepted:
         table.add_row("mixed settings", escape(change))
     if record.size:
-        table.add_row("search space", escape(f"{record.size} architectures"))
+        table.add_row("search space", escape(architectures_text(record.size)))
     if SEED in study.user_attrs:
         table.add_row("seed", escape(str(study.user_attrs[SEED])))
     for option, value in record.overrides.as_options().items():
@@ -89,15 +83,15 @@ def status_table(of: Study | Snapshot) -> Table:
 
 def failure_line(study: Study | Snapshot) -> str:
     """The number of failed trials, and the most frequent reason; empty if none failed."""
-    reasons = Counter(
-        str(t.user_attrs.get(FAILURE, "no reason given"))
+    failed = [
+        t
         for t in Snapshot.of(study).trials
         if t.state == TrialState.FAIL and not is_without_result(t)
-    )
-    if not reasons:
+    ]
+    if not failed:
         return ""
-    reason, times = reasons.most_common(1)[0]
-    return f"{plural(reasons.total(), 'trial')}; most often ({times}): {reason}"
+    reason, times = most_frequent_failure(failed)
+    return f"{plural(len(failed), 'trial')}; most often ({times}): {reason}"
 
 
 def _is_untrained_baseline(trial: FrozenTrial) -> bool:

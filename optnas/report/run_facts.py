@@ -22,7 +22,7 @@ from optnas.study.describe import state_of
 from optnas.study.recipe_text import further_settings
 from optnas.study.record import StudyRecord, record_of
 from optnas.study.retrainings import retrained
-from optnas.utils.text import duration, number, plural
+from optnas.utils.text import architectures_text, duration, number, plural
 
 if TYPE_CHECKING:
     from optnas.search.search import Search
@@ -109,7 +109,7 @@ def _span(first: datetime, last: datetime) -> str:
 
 def _space(space: str, size: str) -> str:
     known = readable_size(size)
-    parts = [space.split("(")[0], f"{known} architectures" if known else size]
+    parts = [space.split("(")[0], architectures_text(known or size) if size else ""]
     return ": ".join(part for part in parts if part)
 
 

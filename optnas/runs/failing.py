@@ -125,6 +125,14 @@ def without_numbers(reason: str) -> str:
     return _VARYING.sub("#", reason)
 
 
+def most_frequent_failure(failed: Sequence[FrozenTrial]) -> tuple[str, int]:
+    """Of the reason why most of some failed trials failed: that of its first one, and how many."""
+    kinds = [kind_of_failure(trial) for trial in failed]
+    kind, times = Counter(kinds).most_common(1)[0]
+    first = failed[kinds.index(kind)]
+    return str(first.user_attrs.get(FAILURE, "no reason given")), times
+
+
 def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: int) -> str:
     was = "was" if len(unsuccessful) == 1 else "were"
     lines = [
@@ -137,14 +145,11 @@ def _why_infeasible(unsuccessful: Sequence[FrozenTrial], counted: int, wanted: i
             if excess > 0:
                 broken.setdefault(name, []).append((excess, trial))
     lines += (_how_broken(name, found) for name, found in broken.items())
-    reasons = Counter(
-        str(t.user_attrs.get(FAILURE, "no reason given"))
-        for t in unsuccessful
-        if t.state == TrialState.FAIL
-    )
-    for reason, times in reasons.most_common(1):
+    failed = [t for t in unsuccessful if t.state == TrialState.FAIL]
+    if failed:
+        reason, times = most_frequent_failure(failed)
         lines.append(f"The most frequent failure ({times} times): {reason.rstrip('.')}.")
-    if 2 * reasons.total() >= len(unsuccessful):
+    if 2 * len(failed) >= len(unsuccessful):
         lines.append("Correct the cause, then run it again.")
     else:
         lines.append("Loosen the bounds.")

@@ -31,7 +31,7 @@ from optnas.storage.urls import shown_url
 from optnas.study.attributes import SEED
 from optnas.study.fingerprint import check_same_study
 from optnas.study.seeds import study_seed
-from optnas.utils.text import duration, number, plural
+from optnas.utils.text import architectures_text, duration, number, plural
 
 NETWORKS = 20
 """The number of random networks that are counted."""
@@ -95,7 +95,7 @@ class DryRun:
         yield "study", f"{self.study} in {self.storage}, {done}"
         there = f"{self.counted} of {self.trials} done" if self.counted else str(self.trials)
         yield "trials", f"{there}, by the sampler {self.sampler}, on {self.device}"
-        yield "space", f"{self.size} architectures"
+        yield "space", architectures_text(self.size)
         if self.costs:
             yield "counted", f"{self.drawn} random networks in {self.seconds:.1f} s"
         for name, values in self.costs.items():

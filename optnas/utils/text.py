@@ -73,6 +73,14 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
+def architectures_text(size: str) -> str:
+    """A space's size in words (see `SpaceSize`) with what is counted, and why it can't be."""
+    count, _, why = size.partition(" (")
+    if count == "infinite":
+        return f"infinitely many architectures: {why.rstrip(')')}"
+    return f"number of architectures {size}" if count == "unknown" else f"{size} architectures"
+
+
 def ranges(numbers: Iterable[int], most: int = 40) -> str:
     """Ascending numbers as `1, 3–7, 9`; from the `most`-th piece on, how many more there are."""
     pieces: list[list[int]] = []

@@ -75,6 +75,13 @@ def test_one_of_a_thing_is_no_plural(study):
     assert "1 trials" not in shown
 
 
+def test_failures_are_one_reason_if_only_numbers_differ(study):
+    failed = optuna.trial.TrialState.FAIL
+    for reason in ("no such file", "lr 0.1 is nan", "lr 0.2 is nan"):
+        study.add_trial(optuna.create_trial(state=failed, user_attrs={FAILURE: reason}))
+    assert "4 trials; most often (2): lr 0.1 is nan" in text(status_table(study))
+
+
 def test_a_pick_is_shown_in_a_line(study):
     shown = repr(pick(study))
     assert shown.startswith("Pick(trial 0: (no parameters); the only network on the front)")

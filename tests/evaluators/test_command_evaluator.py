@@ -248,7 +248,7 @@ def test_a_retry_begins_when_the_command_of_the_killed_process_has_ended(tmp_pat
         (
             "import nothing_like_this",
             CommandError,
-            "(?s)exit code 1; its output ends with:.*No module",
+            "(?s)^ModuleNotFoundError: No .*: .*exit code 1; its output ends with:.*No module",
         ),
         ("raise SystemExit(3)", CommandError, "exit code 3; it printed nothing"),
         ("import os; os.kill(os.getpid(), 9)", CandidateError, "SIGKILL.* when memory runs out"),

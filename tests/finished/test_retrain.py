@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import signal
 from dataclasses import replace
 
@@ -581,6 +582,7 @@ def test_the_command_line(optnas, tmp_path, monkeypatch, name, code):
     assert "[2/2] seed 1  test_loss " in err
     for text in ("trial 1: width=", "test_accuracy", "±", "[red]b[/red]", "mine_retrained"):
         assert text in out
+    assert re.search(r"\nnext: optnas export( --format pt2)? mine.py --trial 1\n$", out)
     ended, out, err = optnas("retrain", "sqlite:///mine.db", "--trial", 1, "--seeds", 2)
     assert (ended, err) == (0, "study mine in sqlite:///mine.db, on cpu\n")
     _, _, err = optnas("retrain", "mine.py", "--trial", 2, "--seeds", 1, "--epochs", 1)

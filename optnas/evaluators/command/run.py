@@ -216,7 +216,8 @@ def _failure(shown: str, code: int | None, last: Sequence[str]) -> Exception:
         return CommandError(f"{shown} was ended together with the process that watched it{end}")
     if code < 0:
         return CommandError(f"{shown} was ended by {_signal(-code)}{end}")
-    return CommandError(f"{shown} ended with exit code {code}{end}")
+    why = f"{last[-1].strip()}: " if last else ""  # first, as the command may be long
+    return CommandError(f"{why}{shown} ended with exit code {code}{end}")
 
 
 def _signal(number: int) -> str:

@@ -145,6 +145,7 @@ class GPTSpace(SearchSpace[GPTArchitecture], Encodable[GPTArchitecture]):
     def small(cls, vocabulary: int, length: int) -> GPTSpace:
         """Networks of up to four narrow layers, of about 0.03 to 3 million parameters.
 
+        `heads` is (2, 4) and `kv_heads` (0, 1), which must fit each other where one is replaced.
         Heads have 32 features each. The head has the weights of the embedding.
         """
         return cls(

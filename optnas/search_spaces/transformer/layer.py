@@ -67,7 +67,7 @@ class LayerChoices:
             if unfit:
                 raise ValueError(
                     f"kv_heads must divide each of heads and be less, or 0 for as many as heads: "
-                    f"{keys} doesn't fit {unfit[0]}"
+                    f"{keys} doesn't fit {unfit[0]} (heads={self.heads}, kv_heads={self.kv_heads})"
                 )
 
     def suggest(self, trial: BaseTrial) -> tuple[TransformerLayer, ...]:
