@@ -202,7 +202,8 @@ def _steps(data: HistoryData, i: int, row: int) -> dict[str, Any]:
         "legendgroup": "best",
         "line": {"color": BLUE, "width": 2, "shape": "hv"},
         "marker": {"size": [6 for _ in steps] + [0 for _ in end]},
-        "customdata": [step.number for step in shown],
+        # The end of a line is no place of a trial: the report would mark it there, too.
+        "customdata": [step.number for step in steps] + [None for _ in end],
         "hovertext": [
             hover(f"trial {s.number}", s.architecture, [(data.names[i], s.value)]) for s in shown
         ],

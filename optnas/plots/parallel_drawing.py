@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from optnas.plots.axes import Axis
 from optnas.plots.parallel import Line, ParallelData
 from optnas.plots.scales import color_bar, named_axis, position, shade
-from optnas.plots.style import FAINT, GREY, INK, NO_PLACE, figure
+from optnas.plots.style import GREY, INK, NO_PLACE, figure
 from optnas.plots.texts import drawn_note, label, short, told_apart
 
 ABSENT = -0.16
@@ -55,7 +55,7 @@ def parallel_figure(data: ParallelData) -> go.Figure:
             }
             for i, lines in sorted(bins.items())
         ),
-        _rules(places),
+        _rules(data, places),
         *([color_bar(data.first, [line.first for line in best])] if best else []),
     ]
     return figure(
@@ -126,7 +126,7 @@ def _paths(
     texts, numbers = [], []
     for line in lines:
         for i, (axis, at) in enumerate(zip(data.axes, line.positions, strict=True)):
-            room = min(0.5 * axis.gap, 0.12) if at is not None else 0.05
+            room = _room(axis) if at is not None else 0.05
             x.append(places[i])
             y.append((ABSENT if at is None else at) + room * aside.get(line.number, 0.0))
             texts.append(f"{label(axis.name)}: {label(line.values[i])}")
@@ -144,13 +144,19 @@ def _paths(
     }
 
 
-def _rules(places: Sequence[float]) -> dict[str, Any]:
-    """The axes."""
+def _room(axis: Axis) -> float:
+    """The height in which the lines of a level lie side by side."""
+    return min(0.5 * axis.gap, 0.12)
+
+
+def _rules(data: ParallelData, places: Sequence[float]) -> dict[str, Any]:
+    """The axes, as high as the lines of their first and last levels reach."""
     x: list[float | None] = []
     y: list[float | None] = []
-    for place in places:
+    for place, axis in zip(places, data.axes, strict=True):
+        beyond = _room(axis) / 2
         x += [place, place, None]
-        y += [0.0, 1.0, None]
+        y += [-beyond, 1.0 + beyond, None]
     return {
         "type": "scatter",
         "mode": "lines",
@@ -171,8 +177,8 @@ def _labels(data: ParallelData, places: Sequence[float]) -> list[dict[str, Any]]
             "text": text,
             "showarrow": False,
             "xanchor": "left",
-            "font": {"size": 10, "color": FAINT},
-            "bgcolor": "rgba(255,255,255,0.75)",
+            "font": {"size": 10, "color": INK},
+            "bgcolor": "rgba(255,255,255,0.9)",
             "borderpad": 0,
         }
         for place, axis in zip(places, data.axes, strict=True)

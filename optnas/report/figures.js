@@ -47,7 +47,7 @@ function spots(graph, trace, trial) {
 function marks(graph, trial, how) {
   return graph._fullData.flatMap((trace) => {
     const found = spots(graph, trace, trial);
-    return trace.mode === "lines" && found.length > 1
+    return trace.mode?.startsWith("lines") && !trace.mode.includes("markers") && found.length > 1
       ? [svg("polyline", { points: found.map((spot) => spot.join()).join(" "), class: how })]
       : found.map(([cx, cy]) => svg("circle", { cx, cy, r: 10, class: how }));
   });

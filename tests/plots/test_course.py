@@ -98,6 +98,8 @@ def test_history_shows_the_hypervolume_and_goes_on_to_the_end():
     assert f"hypervolume {data.hypervolume[-1][1]:.3f} after 12 trials" in figure.layout.title.text
     assert list(figure.data[1].x) == [1, 2, 3, 4, 5, 6, 12]
     assert list(figure.data[1].y) == [10, 9, 8, 7, 6, 5, 5]
+    # The end of the line is no place of a trial: the report would mark it there, too.
+    assert list(figure.data[1].customdata) == [0, 1, 2, 3, 4, 5, None]
 
 
 def test_a_hypervolume_of_many_objectives_is_said_to_be_approximate():

@@ -18,6 +18,8 @@ from optnas.plots import (
     pareto_data,
     pareto_figure,
 )
+from optnas.plots.parallel_drawing import ABSENT
+from optnas.plots.style import INK
 from optnas.study.attributes import ARCHITECTURE, BASELINE, DUPLICATE_OF
 
 
@@ -269,6 +271,14 @@ def test_lines_go_from_decisions_to_objectives():
     assert [n for n, y in zip(others.customdata, others.y, strict=True) if y is not None] == [2] * 5
     assert figure.layout.yaxis.ticktext == ("absent",)
     assert "&lt;b&gt;" in [note.text for note in figure.layout.annotations]
+    rules = next(t for t in figure.data if t.line.color == INK)
+    ends = {
+        x: (low, high)
+        for x, low, high in zip(rules.x[::3], rules.y[::3], rules.y[1::3], strict=True)
+    }
+    lines = [t for t in figure.data if t.name == "front"]
+    shown = [(x, y) for t in lines for x, y in zip(t.x, t.y, strict=True) if y is not None]
+    assert all(y < ABSENT / 2 or ends[x][0] <= y <= ends[x][1] for x, y in shown)
 
 
 def test_choices_of_one_text_have_levels_of_their_own():

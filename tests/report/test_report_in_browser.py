@@ -246,6 +246,21 @@ def test_the_page_shows_other_devices(opened, study):
     assert page.evaluate("window.hacked") is None
 
 
+def test_the_history_marks_a_trial_once(opened):
+    study = make_study(names=("a", "b"))
+    for trial, values in enumerate(([3.0, 1.0], [1.0, 5.0], [2.0, 3.0], [5.0, 4.0])):
+        attrs = {BASELINE: "net"} if trial == 0 else {}
+        study.add_trial(create_trial(values=values, user_attrs=attrs))
+    page = opened(study)
+    page.wait_for_selector("#holder-history.drawn")
+    # The line of a baseline in both panels; a place in that of `b`.
+    for trial, marks in ((0, ["polyline"] * 2), (2, ["circle"])):
+        page.locator(f"tr[data-trial='{trial}'] button.trial").click()
+        page.wait_for_selector(f"#holder-history {marks[0]}.pinned", state="attached")
+        found = page.locator("#holder-history .rings .pinned")
+        assert found.evaluate_all("all => all.map((one) => one.tagName)") == marks
+
+
 def test_large_tables_have_pages(opened):
     study = make_study(names=("a", "b"))
     study.add_trials([create_trial(values=[float(i), 250.0 - i % 250]) for i in range(250)])
