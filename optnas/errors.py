@@ -69,6 +69,11 @@ class CommandError(RuntimeError):
     """A command of the user's failed. The message says all there is, without a traceback."""
 
 
+def with_notes(error: BaseException) -> str:
+    """The message of an error, with the notes that a traceback shows below it."""
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
+
+
 _CHANGED_SPACE = (
     "does not support dynamic value space",
     "Cannot set different distribution kind",

@@ -35,7 +35,7 @@ from optnas.cli import (
 from optnas.cli.console import echo, ending_without_threads, fail
 from optnas.cli.output import lasting_output
 from optnas.cli.usage import Command, UsageError, in_options, usage_message
-from optnas.errors import CommandError, InputError, Interrupted
+from optnas.errors import CommandError, InputError, Interrupted, with_notes
 from optnas.runs.stop import raised_again
 from optnas.utils.terminal import VisibleFormatter
 
@@ -133,7 +133,7 @@ def _run() -> None:
     except InputError as error:
         fail(in_options(error), 2)
     except CommandError as error:
-        fail(str(error), 1)
+        fail(with_notes(error), 1)
     except UsageError as error:
         fail(usage_message(error), 2)
     except Exception as error:

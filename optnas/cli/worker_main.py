@@ -146,11 +146,11 @@ def _end_children() -> None:
 
 
 def _report(reporter: _Reporter, error: Exception) -> None:
-    from optnas.errors import CommandError, InputError
+    from optnas.errors import CommandError, InputError, with_notes
     from optnas.storage.faults import storage_message
 
     is_whole = isinstance(error, (InputError, CommandError))
-    message = str(error) if is_whole else storage_message(error)
+    message = with_notes(error) if is_whole else storage_message(error)
     if message is not None:
         reporter.tell(error=message, input=True)
         return

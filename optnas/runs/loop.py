@@ -29,6 +29,11 @@ from optnas.study.leases import Renewal, lease
 
 POLL = 0.5
 """Seconds between two looks at trials that other processes are running."""
+UNPROVEN = (
+    "No network of this study has succeeded yet, so this is taken for a fault of the code, and the "
+    "run ends. If this network alone is at fault, run again: another one is tried."
+)
+"""What is added to an error of the user's code then."""
 
 Values = Sequence[float]
 
@@ -172,7 +177,10 @@ def _run_one(
             raise
         ended = _fail(study, trial, f"{type(error).__name__}: {error}")
         tally.read()  # a trial of another worker may have succeeded
-        if not tally.proven or isinstance(error, InputError):
+        if isinstance(error, InputError):
+            raise
+        if not tally.proven:
+            error.add_note(UNPROVEN)
             raise
         return ended
     if any(math.isnan(value) for value in values):
