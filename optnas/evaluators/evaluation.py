@@ -67,13 +67,15 @@ def reporting(
 
 
 def promised(evaluator: Evaluator, scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """The scores that an evaluator provides, one by one.
+    """The scores that an evaluator provides, one by one; what is missing or None comes last.
+
+    A training that diverged may have no number for one score next to NaN for another.
 
     Raises:
         InputError: A score is missing, or is no number.
         CandidateError: A score is NaN or infinite.
     """
-    for name in evaluator.provides:
+    for name in sorted(evaluator.provides, key=lambda name: scores.get(name) is None):
         if name not in scores:
             others = [score for score in scores if score not in evaluator.provides]
             raise InputError(

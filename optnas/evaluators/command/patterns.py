@@ -11,7 +11,9 @@ from optnas.errors import CommandError, InputError
 from optnas.study.objectives import Direction
 
 _NOT_FINITE = r"[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)(?!\w)"
-_NUMBER = re.compile(rf"{_NOT_FINITE}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_MISSING = r"(?<!\w)(?:null|None)(?!\w)"
+_WORD = rf"{_NOT_FINITE}|{_MISSING}"
+_NUMBER = re.compile(rf"{_WORD}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 Row = dict[str, float]
 
 
@@ -20,7 +22,8 @@ class NumberPattern:
 
     The whole number is read from there, as far as it goes: `([\d.]+)` finds 1e-3, too, and 0.25 at
     the end of a sentence. It also finds nan and inf, which no pattern of digits matches: a training
-    that has diverged would seem to have the score of an earlier epoch.
+    that has diverged would seem to have the score of an earlier epoch. `null` and `None`, which
+    stand for a missing number, are nan.
 
     Args:
         name: Of the number, for messages.
@@ -46,7 +49,7 @@ class NumberPattern:
             )
         self.text = text
         at = _inside_of_group(self.text)
-        self._pattern = re.compile(f"{self.text[:at]}{_NOT_FINITE}|{self.text[at:]}")
+        self._pattern = re.compile(f"{self.text[:at]}{_WORD}|{self.text[at:]}")
 
     def find(self, line: str) -> Iterator[tuple[int, float]]:
         """The numbers in a line, each with its position.
@@ -66,7 +69,7 @@ class NumberPattern:
                     f"the pattern {self.text!r} of {self._name} matches {text!r} in {line!r}, "
                     "which is no number: its group must begin where a number begins, and end there"
                 )
-            yield start, float(number[0])
+            yield start, math.nan if re.fullmatch(_MISSING, number[0]) else float(number[0])
 
 
 def _inside_of_group(pattern: str) -> int:
