@@ -69,7 +69,9 @@ class Checkpoint:
             return
         start = copy.deepcopy(self._state())
         try:
-            self._load_state(self._read(self._path))
+            state = self._read(self._path)
+            self._load_state(state)
+            self._report.earlier = float(state.get("seconds", 0.0))
         except Exception as error:
             self._load_state(start)
             log.warning(
@@ -126,6 +128,7 @@ class Checkpoint:
             "names": self._names,
             "loop": self._loop.state(),
             "curve": self._report.curve,
+            "seconds": self._report.seconds,
             "random": _random_state(self._loop.device),
         }
 

@@ -36,6 +36,7 @@ class Report:
         folder: See the attribute.
         network: Gives the network that is trained, for `weights`; None if nothing is.
         final: See the property.
+        clock: Gives the seconds that the training has taken in this process.
 
     Attributes:
         curve: The scores so far, a dictionary for each step, with the key `step`.
@@ -45,6 +46,7 @@ class Report:
         folder: For a checkpoint of the running trial, which its retry resumes from; None if no
             checkpoints are kept. The evaluator creates the folder if it writes there. The folder
             is removed when the trial ends, and stays if the trial's process dies.
+        earlier: The seconds that the training took up to the checkpoint that it was resumed from.
     """
 
     def __init__(
@@ -55,10 +57,13 @@ class Report:
         folder: Path | None = None,
         network: Callable[[], nn.Module] | None = None,
         final: bool = False,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.curve: list[dict[str, float]] = []
         self.give_way = give_way or _nothing
         self.folder = folder
+        self.earlier = 0.0
+        self._clock = clock
         self._store = store
         self._listeners = listeners
         self._network = network
@@ -76,6 +81,11 @@ class Report:
         for listener in self._listeners:
             listener(step, scores)
         self.give_way()
+
+    @property
+    def seconds(self) -> float:
+        """The seconds that the training has taken, without what was lost with a killed process."""
+        return self.earlier + (0.0 if self._clock is None else self._clock())
 
     @property
     def final(self) -> bool:

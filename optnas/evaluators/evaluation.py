@@ -47,23 +47,26 @@ def reporting(
         listeners: See `Report`.
         folder: See `Report`.
         final: See `Report`.
-        took: Called at the end, also after an error, with the seconds that the block took. Time
-            spent waiting for measurements doesn't count.
+        took: Called at the end, also after an error, with the seconds that the block took, or with
+            those before its checkpoint, too. Time spent waiting for measurements doesn't count.
     """
     where = training_device(evaluator, device)
     sharing = nullcontext() if evaluator.device is None else Sharing(where)
     started = time.perf_counter()
     with sharing as shared:
+
+        def clock() -> float:
+            return time.perf_counter() - started - (shared.waited if shared else 0.0)
+
         give_way = shared.give_way if shared else None
-        report = Report(store, listeners, give_way, folder, lambda: candidate.model, final)
+        report = Report(store, listeners, give_way, folder, lambda: candidate.model, final, clock)
         try:
             yield report
             report.take_weights()
         finally:
             report.close()
             if took is not None:
-                waited = shared.waited if shared else 0.0
-                took(time.perf_counter() - started - waited)
+                took(report.seconds)
 
 
 def promised(evaluator: Evaluator, scores: Mapping[str, float]) -> Iterator[tuple[str, float]]:

@@ -32,7 +32,7 @@ class Run:
         failure: Why it failed; else empty.
         weights: Path of the weights below the folder of retrained networks; empty without any.
         sha256: Of the file of the weights; empty in studies of older versions.
-        train_seconds: How long it took (what came after the last interruption).
+        train_seconds: How long it took, without what was lost with a killed process.
         device: Where it was trained.
         versions: Of the packages.
         finished: When, as ISO 8601 in UTC.
