@@ -149,7 +149,7 @@ search = optnas.Search(
     Path("train.py").write_text("import sys; sys.exit('\\x1b[31mno data')")
     code, _, err = optnas("run", "c.py")
     assert code == 1
-    assert err.strip().endswith("ended with exit code 1; its output ends with:\n  no data")
+    assert "ended with exit code 1; its output ends with:\n  no data\nNo network of this" in err
     assert "Traceback" not in err
     Path("train.py").write_text("import os; os.mkdir('once'); print('loss 1')")
     code, _, err = optnas("run", "c.py")
