@@ -115,9 +115,9 @@ def _with_gaps(trace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _left_out(trace: dict[str, Any]) -> list[int]:
-    """The trials of the points that `_with_gaps` takes from a trace."""
+    """The trials of the points that `_with_gaps` takes from a trace; not each point has one."""
     points = zip(trace.get("x", ()), trace.get("y", ()), trace.get("customdata", ()), strict=False)
-    return [number for x, y, number in points if not (_is_drawn(x) and _is_drawn(y))]
+    return [n for x, y, n in points if n is not None and not (_is_drawn(x) and _is_drawn(y))]
 
 
 def _is_drawn(value: object) -> bool:

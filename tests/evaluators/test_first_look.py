@@ -123,7 +123,7 @@ LANGUAGE = {"loss": lambda o, t: nn.functional.cross_entropy(o.flatten(0, 1), t.
         (Tokens(3), lambda i: (IDS[i], Y[i][None]), {}, "must be whole numbers of shape"),
         (Tokens(2), lambda i: (IDS[i], Y[i].float()), {}, r"got torch.float32 .* y.long\(\)"),
         (Tokens(wrap=lambda o: o[:, 0]), pair, {}, r"returns shape \(8,\) for 2 classes"),
-        (Tokens(pooled=False), pair, {}, "must be whole numbers of shape"),
+        (Tokens(pooled=False), pair, {}, "one class for each example needs"),
         (Tokens(2), pair, {}, "a target is class 2, and the model has 2 outputs"),
         (
             Tokens(1, wrap=lambda o: o[:, 0]),

@@ -73,7 +73,7 @@ def test_fronts_are_compared_with_all_their_trials():
 def test_trials_of_an_architecture_with_equal_values_are_one_network():
     study = study_of(*ROWS[1:3], ("A", "lr=0.02", [0.40, 5.03], {}))
     assert [m.trial for m in compare({"a": study, "b": study}).studies[0].front] == [0, 1]
-    assert "among 2 trials on the front" in pick(study).why
+    assert "of 2 trials on the front" in pick(study).why
     three = study_of(
         ("A", "lr=0.1", [1.0, 1.0, 2.0], {}),
         ("A", "lr=0.2", [1.0, 1.0, 1.0], {}),
