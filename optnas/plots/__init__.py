@@ -78,9 +78,10 @@ PLOTS: tuple[Plot, ...] = (
     Plot(
         "pareto",
         "Pareto front",
-        "Each point is an architecture. Members of the front, which no other architecture "
-        "dominates, are coloured; dominated ones are grey. The line joins those that are best in "
-        "the two objectives on the axes alone.",
+        "Each point is an architecture; one that was trained several times has a point for each of "
+        "its trials on the front. Members of the front, which no other network dominates, are "
+        "coloured; dominated ones are grey. The line joins those that are best in the two "
+        "objectives on the axes alone.",
         lambda study: pareto_figure(pareto_data(study)),
     ),
     Plot(
